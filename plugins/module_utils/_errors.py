@@ -1,0 +1,108 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The errors that the library raises; only a module's main() turns one into a failed task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+
+class EdgeError(Exception):
+    """Say what was asked, what was found and what to do, with a stable code for programs.
+
+    ``details`` holds JSON values only; ``as_result`` is what a module returns: ``{"msg", "error": {"code", ...}}``.
+    """
+
+    code: ClassVar[str] = "error"
+
+    def __init__(self, message: str, **details: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details: dict[str, Any] = details
+
+    def as_result(self) -> dict[str, Any]:
+        """Return the failure as a module reports it."""
+        return {"msg": self.message, "error": {"code": self.code, **self.details}}
+
+
+class InvalidInput(EdgeError):
+    """A value from the user breaks its rule; nothing was done."""
+
+    code = "invalid_input"
+
+
+class NotFound(EdgeError):
+    """What was asked for is not there."""
+
+    code = "not_found"
+
+
+class Conflict(EdgeError):
+    """What is there contradicts what was asked, and is not ours to change."""
+
+    code = "conflict"
+
+
+class Unsupported(EdgeError):
+    """This host, file or version cannot do what was asked."""
+
+    code = "unsupported"
+
+
+class Busy(EdgeError):
+    """Somebody else uses the thing now; the same call can succeed later."""
+
+    code = "busy"
+
+
+class TimedOut(EdgeError):
+    """The time limit passed first; ``details`` carries the state reached."""
+
+    code = "timed_out"
+
+
+class Corrupt(EdgeError):
+    """Bytes are not what their digest, format or length promises; they were not used."""
+
+    code = "corrupt"
+
+
+class Unreachable(EdgeError):
+    """No connection, or one that could not be authenticated."""
+
+    code = "unreachable"
+
+
+class NoSpace(EdgeError):
+    """A file system is too full for what was asked."""
+
+    code = "no_space"
+
+
+class Refused(EdgeError):
+    """The change would disrupt or lose something and nobody gave the word for it."""
+
+    code = "refused"
+
+
+class CommandFailed(EdgeError):
+    """A program ended with an error; its own words are passed on whole."""
+
+    code = "command_failed"
+
+    def __init__(self, argv: Sequence[str], rc: int, stderr: str, **details: Any) -> None:
+        said = stderr.strip() or "(it printed no error)"
+        super().__init__(f"{argv[0]} failed with exit code {rc}: {said}", argv=list(argv), rc=rc, stderr=stderr, **details)
+        self.argv = tuple(argv)
+        self.rc = rc
+        self.stderr = stderr
+
+
+def required(mapping: Mapping[str, Any], key: str, where: str) -> Any:
+    """Return ``mapping[key]`` or raise InvalidInput that names ``where`` and the keys that are there."""
+    try:
+        return mapping[key]
+    except KeyError:
+        found = ", ".join(sorted(mapping)) or "nothing"
+        raise InvalidInput(f"{where}: {key} is missing (found: {found}).", where=where, key=key) from None
