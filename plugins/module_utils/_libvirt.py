@@ -1,0 +1,86 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one door to libvirt: a connection for a while, and its errors by constant name in the library's words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+from ._errors import Busy, Conflict, EdgeError, InvalidInput, NotFound, TimedOut, Unreachable, Unsupported
+
+try:
+    import libvirt
+except ImportError:
+    libvirt = None
+
+DEFAULT_URI = "qemu:///system"
+
+ERRORS: dict[str, type[EdgeError]] = {
+    "VIR_ERR_NO_DOMAIN": NotFound,
+    "VIR_ERR_NO_NETWORK": NotFound,
+    "VIR_ERR_NO_CONNECT": Unreachable,
+    "VIR_ERR_AUTH_FAILED": Unreachable,
+    "VIR_ERR_SYSTEM_ERROR": Unreachable,
+    "VIR_ERR_RPC": Unreachable,
+    "VIR_ERR_DOM_EXIST": Conflict,
+    "VIR_ERR_NETWORK_EXIST": Conflict,
+    "VIR_ERR_OPERATION_INVALID": Conflict,
+    "VIR_ERR_XML_ERROR": InvalidInput,
+    "VIR_ERR_XML_DETAIL": InvalidInput,
+    "VIR_ERR_CONFIG_UNSUPPORTED": Unsupported,
+    "VIR_ERR_NO_SUPPORT": Unsupported,
+    "VIR_ERR_OPERATION_TIMEOUT": TimedOut,
+    "VIR_ERR_RESOURCE_BUSY": Busy,
+}
+
+
+@cache
+def _constant_names() -> dict[int, str]:
+    return {value: name for name, value in vars(libvirt).items() if name.startswith("VIR_ERR_") and isinstance(value, int)}
+
+
+def error_name(error: Any) -> str:
+    """Return the constant's name of a libvirtError, such as ``VIR_ERR_NO_DOMAIN``."""
+    return _constant_names().get(error.get_error_code(), "VIR_ERR_UNKNOWN")
+
+
+@contextmanager
+def intent(what: str) -> Iterator[None]:
+    """Turn a libvirtError into the library's error "Could not WHAT: libvirt's words (VIR_ERR_…)."."""
+    try:
+        yield
+    except libvirt.libvirtError as error:
+        name = error_name(error)
+        raise ERRORS.get(name, EdgeError)(
+            f"Could not {what}: {error.get_error_message()} ({name}).", libvirt=name, message=error.get_error_message()
+        ) from error
+
+
+def lookup(find: Callable[[str], Any], name: str) -> Any | None:
+    """Return ``find(name)`` or None where libvirt says that there is none; the only place that maps missing to None."""
+    try:
+        return find(name)
+    except libvirt.libvirtError as error:
+        if error_name(error) in ("VIR_ERR_NO_DOMAIN", "VIR_ERR_NO_NETWORK"):
+            return None
+        raise
+
+
+@contextmanager
+def connection(uri: str = DEFAULT_URI) -> Iterator[Any]:
+    """Open ``uri`` and close it at the end; libvirt's own printing to stderr is silenced.
+
+    Raises Unsupported without python3-libvirt, Unreachable where no libvirt answers.
+    """
+    if libvirt is None:
+        raise Unsupported("Python's libvirt module is missing on this host; install the package python3-libvirt.")
+    libvirt.registerErrorHandler(lambda _context, _error: None, None)
+    with intent(f"connect to libvirt at {uri} (is libvirtd running?)"):
+        opened = libvirt.open(uri)
+    try:
+        yield opened
+    finally:
+        opened.close()
