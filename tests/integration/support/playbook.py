@@ -1,0 +1,69 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs tasks by the real ansible-playbook and gives each task's result back."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+TREE = Path(__file__).resolve().parents[3]
+PLAYBOOK = Path(sys.executable).parent / "ansible-playbook"
+LOCAL = {"all": {"hosts": {"here": {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}}}}
+
+
+class PlaybookFailed(AssertionError):
+    """The playbook ended with an error; carries its whole output."""
+
+
+def play(
+    tasks: list[dict[str, Any]],
+    *,
+    inventory: str | None = None,
+    hosts: str = "all",
+    check: bool = False,
+    ok: bool = True,
+    prefix: tuple[str, ...] = (),
+    module_defaults: dict[str, Any] | None = None,
+) -> list[dict[str, Any]]:
+    """Return the result of each task on the first host, in order.
+
+    ``inventory`` is a file (default: this machine, local connection); ``ok=False`` expects the playbook to fail and returns
+    the results up to the failed task; ``prefix`` goes before the command (such as ``ip netns exec NAME``).
+    """
+    playbook = [{"hosts": hosts, "gather_facts": False, "tasks": tasks, "module_defaults": module_defaults or {}}]
+    with tempfile.TemporaryDirectory(prefix="edge-play-") as folder:
+        book = Path(folder, "play.yml")
+        book.write_text(yaml.safe_dump(playbook, sort_keys=False))
+        if inventory is None:
+            inventory = str(Path(folder, "hosts.yml"))
+            Path(inventory).write_text(yaml.safe_dump(LOCAL))
+        argv = [*prefix, str(PLAYBOOK), "-i", inventory, "--diff", *(["--check"] if check else []), str(book)]
+        done = subprocess.run(argv, env=_environment(folder), cwd=folder, capture_output=True, text=True, check=False)
+    return _results(done, ok)
+
+
+def _environment(folder: str) -> dict[str, str]:
+    return {
+        **os.environ,
+        "ANSIBLE_COLLECTIONS_PATH": str(TREE / "collections"),
+        "ANSIBLE_STDOUT_CALLBACK": "json_results",
+        "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).parent / "callback"),
+        "ANSIBLE_LOCAL_TEMP": folder,
+        "ANSIBLE_HOST_KEY_CHECKING": "false",
+    }
+
+
+def _results(done: subprocess.CompletedProcess[str], ok: bool) -> list[dict[str, Any]]:
+    told = f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+    results = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"task"')]
+    if not results or (done.returncode == 0) is not ok:
+        raise PlaybookFailed(told)
+    return [row["result"] for row in results]
