@@ -1,0 +1,236 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a bridge should be, what stands against it, and the smallest steps that lead there. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_interface
+from typing import Any
+
+from .._errors import Conflict, InvalidInput, NotFound, Refused
+from .._plan import Plan, Step
+from .addressing import interface_address, link_name, mac_address, mtu_bytes
+from .links import (
+    AddBridge,
+    AttachPort,
+    Bridge,
+    BridgeState,
+    DetachPort,
+    Host,
+    Link,
+    RemoveBootFile,
+    RemoveBridge,
+    Route,
+    SetAddresses,
+    SetField,
+    WriteBootFile,
+    bridge_of,
+)
+from .networkd import boot_files
+
+Steps = Iterator[Step[BridgeState]]
+SCALARS = ("mtu", "mac", "stp", "forward_delay")
+FORWARD_DELAY_WITH_STP = (2.0, 30.0)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a user asked of a bridge; None leaves a field as it is. ``boot`` is ``networkd``, ``none`` or None."""
+
+    name: str
+    present: bool = True
+    ports: tuple[str, ...] | None = None
+    addresses: tuple[str, ...] | None = None
+    mtu: int | None = None
+    mac: str | None = None
+    stp: bool | None = None
+    forward_delay: float | None = None
+    boot: str | None = None
+    allow_disruption: bool = False
+
+    @classmethod
+    def checked(cls, options: Mapping[str, Any]) -> Wanted:
+        """Return the canonical form of a user's options, or raise InvalidInput that names the bad one."""
+        name = link_name(options["name"])
+        ports, addresses, delay = options.get("ports"), options.get("addresses"), options.get("forward_delay")
+        if ports is not None and name in ports:
+            raise InvalidInput(f"ports: the bridge {name} cannot be its own port.", where="ports")
+        if delay is not None and not 0 <= delay <= FORWARD_DELAY_WITH_STP[1]:
+            raise InvalidInput(f"forward_delay: {delay} is out of range; use 0 to 30 seconds.", where="forward_delay")
+        return cls(
+            name=name,
+            present=options.get("state", "present") == "present",
+            ports=None if ports is None else tuple(sorted({link_name(port, "ports") for port in ports})),
+            addresses=None if addresses is None else tuple(sorted({interface_address(text) for text in addresses})),
+            mtu=None if options.get("mtu") is None else mtu_bytes(options["mtu"]),
+            mac=None if options.get("mac") is None else mac_address(options["mac"]),
+            stp=options.get("stp"),
+            forward_delay=delay,
+            boot=options.get("boot"),
+            allow_disruption=bool(options.get("allow_disruption")),
+        )
+
+    @property
+    def owned(self) -> tuple[str, ...]:
+        """Return the names of the fields that the user gave, which the diff shows."""
+        given = tuple(name for name in ("ports", "addresses", *SCALARS) if getattr(self, name) is not None)
+        return ("state", "name", "up", *given, "boot_files")
+
+
+def plan(host: Host, boot: Mapping[str, str], wanted: Wanted) -> Plan[BridgeState]:
+    """Return the steps from ``host`` and its boot files to ``wanted``.
+
+    Raises Conflict where the name or a port is something else, NotFound for a missing port, Refused for a disruption
+    without the word for it.
+    """
+    before = BridgeState(bridge_of(host, wanted.name), tuple(sorted(boot.items())))
+    _check_kind(host, wanted.name)
+    if not wanted.present:
+        return Plan(before, tuple(_removal(host, before, wanted)))
+    _check_ports(host, wanted)
+    steps = (*_creation(before, wanted), *_ports(host, before, wanted))
+    steps += tuple(_fields(Plan(before, steps).after, wanted))
+    steps += tuple(_addresses(host, Plan(before, steps).after, wanted))
+    live = Plan(before, steps)
+    return Plan(before, (*steps, *_boot(host, live.after, wanted)))
+
+
+def _check_kind(host: Host, name: str) -> None:
+    link = host.links.get(name)
+    if link is not None and link.kind != "bridge":
+        kind = f"a link of kind {link.kind}" if link.kind else "a physical link"
+        raise Conflict(f"{name} exists and is {kind}, not a bridge; choose another name or remove it.", name=name, kind=link.kind)
+
+
+def _removal(host: Host, before: BridgeState, wanted: Wanted) -> Steps:
+    if before.bridge is not None:
+        vms = before.bridge.vm_ports
+        if vms and not wanted.allow_disruption:
+            carried = ", ".join(vms)
+            raise Refused(
+                f"The bridge {wanted.name} carries VMs ({carried}); stop or move them, or set allow_disruption.", ports=list(vms)
+            )
+        _keep_default(host.routes_of(wanted.name), wanted, "Removing")
+        yield RemoveBridge(wanted.name)
+    yield from (RemoveBootFile(file) for file, _text in before.boot)
+
+
+def _keep_default(routes: tuple[Route, ...], wanted: Wanted, doing: str) -> None:
+    lost = [route for route in routes if route.is_default]
+    if lost and not wanted.allow_disruption:
+        raise Refused(
+            f"{doing} the bridge {wanted.name} would cut the host's default route via {lost[0].gateway or lost[0].dev};"
+            " set allow_disruption if another way to the host is open.",
+            gateway=lost[0].gateway,
+        )
+
+
+def _check_ports(host: Host, wanted: Wanted) -> None:
+    for name in wanted.ports or ():
+        link = host.links.get(name)
+        if link is None:
+            found = ", ".join(sorted(set(host.links) - {"lo", wanted.name})) or "none"
+            raise NotFound(f"ports: there is no link {name} on this host (found: {found}).", port=name)
+        if link.kind == "bridge":
+            raise Conflict(f"ports: {name} is a bridge itself; a bridge cannot be a port.", port=name)
+        if link.master not in (None, wanted.name):
+            raise Conflict(f"ports: {name} is a port of {link.master}; take it out there first.", port=name, master=link.master)
+        carried = _carries(host, link)
+        if carried and not wanted.allow_disruption:
+            raise Refused(
+                f"ports: {name} carries {', '.join(carried)}; set allow_disruption to move that to the bridge {wanted.name}.",
+                port=name,
+                carries=carried,
+            )
+        _check_lease(link, wanted)
+
+
+def _carries(host: Host, link: Link) -> list[str]:
+    routes = {"the host's default route" if route.is_default else f"a route to {route.dst}" for route in host.routes_of(link.name)}
+    return sorted({*routes, *(address.cidr for address in link.addresses if address.version == 4 or not address.dynamic)})
+
+
+def _check_lease(link: Link, wanted: Wanted) -> None:
+    for address in link.addresses:
+        if address.dynamic and address.version == 4 and address.cidr not in (wanted.addresses or ()):
+            raise Refused(
+                f"ports: {link.name} has the leased address {address.cidr}, and its lease cannot move to a bridge;"
+                f" give {wanted.name} that address or another by addresses.",
+                port=link.name,
+                address=address.cidr,
+            )
+
+
+def _creation(before: BridgeState, wanted: Wanted) -> tuple[Step[BridgeState], ...]:
+    if before.bridge is not None:
+        return ()
+    given = {name: getattr(wanted, name) for name in SCALARS if getattr(wanted, name) is not None}
+    _check_delay(bool(given.get("stp")), given.get("forward_delay", 15.0))
+    return (AddBridge(Bridge(wanted.name, **given)), SetField(wanted.name, "up", True))
+
+
+def _ports(host: Host, before: BridgeState, wanted: Wanted) -> Steps:
+    has = before.bridge.ports + before.bridge.vm_ports if before.bridge else ()
+    for port in wanted.ports or ():
+        link, routes = host.links[port], host.routes_of(port)
+        static = tuple(address.cidr for address in link.addresses if not address.dynamic)
+        leased = tuple(address.cidr for address in link.addresses if address.dynamic and address.version == 4)
+        if port not in has or static or leased or routes:
+            yield AttachPort(wanted.name, port, tuple(sorted({*static, *leased})), (*static, *leased), routes)
+    if wanted.ports is not None and before.bridge is not None:
+        yield from (DetachPort(wanted.name, port) for port in before.bridge.ports if port not in wanted.ports)
+
+
+def _fields(state: BridgeState, wanted: Wanted) -> Steps:
+    bridge = state.bridge
+    if bridge is None:
+        return
+    stp = bridge.stp if wanted.stp is None else wanted.stp
+    _check_delay(stp, bridge.forward_delay if wanted.forward_delay is None else wanted.forward_delay)
+    # A kernel takes a short delay only while STP is off, so the delay goes first where STP comes.
+    order = ("mtu", "mac", "forward_delay", "stp") if stp else ("mtu", "mac", "stp", "forward_delay")
+    for name in order:
+        value = getattr(wanted, name)
+        if value is not None and value != getattr(bridge, name):
+            yield SetField(wanted.name, name, value)
+    if not bridge.up:
+        yield SetField(wanted.name, "up", True)
+
+
+def _check_delay(stp: bool, delay: float) -> None:
+    low, high = FORWARD_DELAY_WITH_STP
+    if stp and not low <= delay <= high:
+        raise InvalidInput(f"forward_delay: {delay} s is out of range; STP needs {low:g} to {high:g} s.", where="forward_delay")
+
+
+def _addresses(host: Host, state: BridgeState, wanted: Wanted) -> Steps:
+    if wanted.addresses is None or state.bridge is None:
+        return
+    has, want = set(state.bridge.addresses), set(wanted.addresses)
+    if has == want:
+        return
+    moved = tuple(route for port in wanted.ports or () for route in host.routes_of(port))
+    routes = (*host.routes_of(wanted.name), *moved)
+    stay = tuple(route for route in routes if _reachable(route, want))
+    _keep_default(tuple(route for route in routes if route not in stay), wanted, "Changing the addresses of")
+    yield SetAddresses(wanted.name, tuple(sorted(want - has)), tuple(sorted(has - want)), tuple(sorted(has & want)), stay)
+
+
+def _reachable(route: Route, addresses: set[str]) -> bool:
+    if route.gateway is None or "onlink" in route.words:
+        return True
+    gateway = ip_address(route.gateway)
+    return gateway.is_link_local or any(gateway in ip_interface(address).network for address in addresses)
+
+
+def _boot(host: Host, after: BridgeState, wanted: Wanted) -> Steps:
+    if wanted.boot is None or after.bridge is None:
+        return
+    links = {wanted.name, *(wanted.ports or ())}
+    routes = tuple(route for route in host.routes if route.dev in links and _reachable(route, set(after.bridge.addresses)))
+    files = boot_files(after.bridge, routes, mac=wanted.mac) if wanted.boot == "networkd" else {}
+    has = dict(after.boot)
+    yield from (WriteBootFile(file, text) for file, text in sorted(files.items()) if has.get(file) != text)
+    yield from (RemoveBootFile(file) for file in sorted(has) if file not in files)

@@ -1,0 +1,51 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bring one bridge of this host to what was asked: observe, plan, apply. What modules and host programs call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .._errors import Conflict
+from .._plan import Plan, execute
+from .bridge_plan import Wanted, plan
+from .iproute import IpRoute
+from .links import BridgeState, RemoveBootFile, WriteBootFile, bridge_of
+from .networkd import Networkd
+
+
+def observe(ip: IpRoute, networkd: Networkd, name: str) -> BridgeState:
+    """Return the live bridge ``name`` and its boot files."""
+    return BridgeState(bridge_of(ip.observe(), name), tuple(sorted(networkd.read(name).items())))
+
+
+def reconcile(ip: IpRoute, networkd: Networkd, wanted: Wanted, *, check: bool) -> tuple[Plan[BridgeState], BridgeState | None]:
+    """Return the plan and, unless ``check``, the state after it was carried out."""
+    if wanted.boot == "networkd":
+        networkd.require()
+    made = plan(ip.observe(), networkd.read(wanted.name), wanted)
+    if check:
+        return made, None
+
+    def apply(step: Any) -> None:
+        if isinstance(step, WriteBootFile | RemoveBootFile):
+            networkd.apply(step)
+        else:
+            ip.apply(step)
+
+    execute(made, apply)
+    return made, observe(ip, networkd, wanted.name)
+
+
+def listing(ip: IpRoute, networkd: Networkd, name: str | None = None) -> list[dict[str, Any]]:
+    """Return all bridges of this host, or only ``name``, as JSON sorted by name; files of others are not read."""
+    host = ip.observe()
+    names = sorted(link.name for link in host.links.values() if link.kind == "bridge" and name in (None, link.name))
+    return [BridgeState(bridge_of(host, found), _boot(networkd, found)).view() for found in names]
+
+
+def _boot(networkd: Networkd, name: str) -> tuple[tuple[str, str], ...]:
+    try:
+        return tuple(sorted(networkd.read(name).items()))
+    except Conflict:
+        return ()

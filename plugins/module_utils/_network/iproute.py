@@ -1,0 +1,117 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The adapter of ip(8): what the kernel's links, addresses and routes are, and carrying out the steps of a plan."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from ipaddress import ip_network
+from typing import Any
+
+from .._runner import Runner
+from .addressing import Taken
+from .links import Address, Host, Link, LinkStep, Route
+
+TIMEOUT = 60.0
+UNSAID = ("kernel", "ra", "redirect")
+
+
+class IpRoute:
+    """Reads and changes links by ip(8)."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+
+    def _json(self, *words: str) -> list[dict[str, Any]]:
+        done = self._runner.run(("ip", "-json", "-details", *words), timeout=TIMEOUT)
+        found: list[dict[str, Any]] = json.loads(done.stdout or "[]")
+        return [item for item in found if item]
+
+    def observe(self) -> Host:
+        """Return all links with their global addresses, and all routes that somebody set."""
+        links = {item["ifname"]: _link(item) for item in self._json("addr", "show")}
+        routes = [
+            route
+            for version in (4, 6)
+            for item in self._json(f"-{version}", "route", "show", "table", "all")
+            if (route := _route(item, version)) is not None
+        ]
+        return Host(links, tuple(routes))
+
+    def taken(self, but: str | None = None) -> list[Taken]:
+        """Return what the host's addresses and routes use, without those of the link ``but``."""
+        found = []
+        for item in self._json("addr", "show"):
+            for address in item.get("addr_info", ()):
+                if item["ifname"] != but and "local" in address:
+                    network = ip_network(f"{address['local']}/{address['prefixlen']}", strict=False)
+                    found.append(Taken(network, f"address {address['local']} of {item['ifname']}"))
+        for item in self._json("-4", "route", "show", "table", "main"):
+            if item.get("dev") != but and item["dst"] != "default":
+                found.append(Taken(ip_network(item["dst"]), f"route over {item.get('dev', 'several links')}"))
+        return found
+
+    def apply(self, step: LinkStep) -> None:
+        """Carry out one step; several commands go to one ``ip -batch``, which stops at the first error."""
+        commands = step.commands
+        if len(commands) == 1:
+            self._runner.run(("ip", *commands[0]), timeout=TIMEOUT)
+            return
+        lines = "".join(" ".join(_batch_words(words)) + "\n" for words in commands)
+        self._runner.run(("ip", "-batch", "-"), stdin=lines, timeout=TIMEOUT)
+
+
+def _batch_words(words: tuple[str, ...]) -> tuple[str, ...]:
+    # A batch line takes no options: the family is known from the destination, which "default" is not.
+    if words[0] not in ("-4", "-6"):
+        return words
+    family, rest = words[0], list(words[1:])
+    if rest[2] == "default":
+        rest[2] = "0.0.0.0/0" if family == "-4" else "::/0"
+    return tuple(rest)
+
+
+def _link(item: Mapping[str, Any]) -> Link:
+    info = item.get("linkinfo", {})
+    data = info.get("info_data", {}) if info.get("info_kind") == "bridge" else {}
+    return Link(
+        name=item["ifname"],
+        kind=info.get("info_kind", ""),
+        master=item.get("master"),
+        mtu=item.get("mtu", 1500),
+        mac=item.get("address", ""),
+        up="UP" in item.get("flags", ()),
+        addresses=tuple(_address(found) for found in item.get("addr_info", ()) if found.get("scope") == "global"),
+        stp=bool(data.get("stp_state", 0)),
+        forward_delay=data.get("forward_delay", 1500) / 100,
+        vlan_filtering=bool(data.get("vlan_filtering", 0)),
+    )
+
+
+def _address(item: Mapping[str, Any]) -> Address:
+    return Address(f"{item['local']}/{item['prefixlen']}", bool(item.get("dynamic")))
+
+
+def _route(item: Mapping[str, Any], version: int) -> Route | None:
+    if item.get("type", "unicast") != "unicast" or item.get("table") == "local" or "dev" not in item:
+        return None
+    if item.get("protocol", "boot") in UNSAID:
+        return None
+    via = item.get("via", {})
+    gateway = item.get("gateway") or via.get("host")
+    words = [item["dst"]]
+    words += ["via", *([via["family"]] if via else []), gateway] if gateway else []
+    for key, word in (("metric", "metric"), ("table", "table"), ("protocol", "proto"), ("scope", "scope"), ("prefsrc", "src")):
+        if item.get(key) not in (None, "main", "boot", "global"):
+            words += [word, str(item[key])]
+    words += ["onlink"] if "onlink" in item.get("flags", ()) else []
+    return Route(
+        dst=item["dst"],
+        dev=item["dev"],
+        version=version,
+        words=tuple(words),
+        gateway=gateway,
+        protocol=str(item.get("protocol", "boot")),
+        table=str(item.get("table", "main")),
+    )

@@ -1,0 +1,365 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Links, addresses and routes of a host as data, and the steps that change a bridge. Pure: a step only says its commands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from ipaddress import ip_interface
+from typing import Any
+
+Words = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Address:
+    """One global address of a link; ``dynamic`` ones come from DHCP or router advertisements."""
+
+    cidr: str
+    dynamic: bool = False
+
+    @property
+    def version(self) -> int:
+        """4 or 6."""
+        return ip_interface(self.cidr).version
+
+
+@dataclass(frozen=True)
+class Route:
+    """A unicast route that somebody set (not the kernel's own), with the words that make it again but for its device."""
+
+    dst: str
+    dev: str
+    version: int
+    words: Words
+    gateway: str | None = None
+    protocol: str = "boot"
+    table: str = "main"
+
+    @property
+    def is_default(self) -> bool:
+        """True for the default route of the main table."""
+        return self.dst == "default" and self.table == "main"
+
+    def on(self, dev: str) -> Words:
+        """Return the words of ``ip`` that put this route, same destination and metric, on ``dev``, replacing it where it is."""
+        return (f"-{self.version}", "route", "replace", *self.words, "dev", dev)
+
+
+@dataclass(frozen=True)
+class Link:
+    """One network interface."""
+
+    name: str
+    kind: str = ""
+    master: str | None = None
+    mtu: int = 1500
+    mac: str = ""
+    up: bool = False
+    addresses: tuple[Address, ...] = ()
+    stp: bool = False
+    forward_delay: float = 15.0
+    vlan_filtering: bool = False
+
+    @property
+    def of_vm(self) -> bool:
+        """True for tap devices, which belong to VMs (libvirt calls them vnet…)."""
+        return self.kind == "tun"
+
+
+@dataclass(frozen=True)
+class Host:
+    """What a host's kernel says of its links and routes at one moment."""
+
+    links: dict[str, Link] = field(default_factory=dict)
+    routes: tuple[Route, ...] = ()
+
+    def ports(self, bridge: str) -> tuple[str, ...]:
+        """Return the names of the links whose master is ``bridge``, sorted."""
+        return tuple(sorted(link.name for link in self.links.values() if link.master == bridge))
+
+    def vm_ports(self, bridge: str) -> tuple[str, ...]:
+        """Return those ports of ``bridge`` that belong to VMs."""
+        return tuple(name for name in self.ports(bridge) if self.links[name].of_vm)
+
+    def routes_of(self, dev: str) -> tuple[Route, ...]:
+        """Return the routes over ``dev``."""
+        return tuple(route for route in self.routes if route.dev == dev)
+
+
+@dataclass(frozen=True)
+class Bridge:
+    """A bridge as a person sees it; lists are sorted, ``forward_delay`` is in seconds, unknown values are None."""
+
+    name: str
+    up: bool = False
+    mtu: int | None = None
+    mac: str | None = None
+    stp: bool = False
+    forward_delay: float = 15.0
+    vlan_filtering: bool = False
+    ports: tuple[str, ...] = ()
+    vm_ports: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+
+
+BootFiles = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class BridgeState:
+    """The bridge of the running kernel, and the files (name, text) that make it again at boot."""
+
+    bridge: Bridge | None = None
+    boot: BootFiles = ()
+
+    def view(self) -> dict[str, Any]:
+        """Return the whole state as JSON."""
+        boot = dict(self.boot)
+        if self.bridge is None:
+            return {"state": "absent", "boot_files": boot}
+        shown = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self.bridge).items()}
+        return {"state": "present", **shown, "boot_files": boot}
+
+
+def bridge_of(host: Host, name: str) -> Bridge | None:
+    """Return the bridge ``name`` of ``host`` or None; leased addresses are not ours and left out."""
+    link = host.links.get(name)
+    if link is None:
+        return None
+    vm_ports = host.vm_ports(name)
+    return Bridge(
+        name=name,
+        up=link.up,
+        mtu=link.mtu,
+        mac=link.mac,
+        stp=link.stp,
+        forward_delay=link.forward_delay,
+        vlan_filtering=link.vlan_filtering,
+        ports=tuple(port for port in host.ports(name) if port not in vm_ports),
+        vm_ports=vm_ports,
+        addresses=tuple(sorted(address.cidr for address in link.addresses if not address.dynamic)),
+    )
+
+
+class LinkStep:
+    """A step that the kernel carries out: ``commands`` are arguments of ``ip``, run in one batch."""
+
+    @property
+    def commands(self) -> tuple[Words, ...]:
+        """Return the argument lists of ``ip``, in order."""
+        raise NotImplementedError
+
+    def changed(self, bridge: Bridge | None, /) -> Bridge | None:
+        """Return the bridge after this step."""
+        raise NotImplementedError
+
+    def predict(self, state: BridgeState) -> BridgeState:
+        """Return the state after this step."""
+        return replace(state, bridge=self.changed(state.bridge))
+
+
+@dataclass(frozen=True)
+class AddBridge(LinkStep):
+    """Make a bridge, with the fields that a kernel takes at once."""
+
+    bridge: Bridge
+
+    @property
+    def sentence(self) -> str:
+        """See Step."""
+        return f"Add the bridge {self.bridge.name}"
+
+    @property
+    def commands(self) -> tuple[Words, ...]:
+        """See LinkStep."""
+        made = self.bridge
+        head = ("link", "add", "name", made.name) + (("address", made.mac) if made.mac else ())
+        head += ("mtu", str(made.mtu)) if made.mtu else ()
+        return ((*head, "type", "bridge", "stp_state", str(int(made.stp)), "forward_delay", _centiseconds(made.forward_delay)),)
+
+    def changed(self, _bridge: Bridge | None) -> Bridge | None:
+        """See LinkStep."""
+        return self.bridge
+
+
+@dataclass(frozen=True)
+class RemoveBridge(LinkStep):
+    """Delete a bridge; its ports stay as links without a master."""
+
+    name: str
+
+    @property
+    def sentence(self) -> str:
+        """See Step."""
+        return f"Remove the bridge {self.name}"
+
+    @property
+    def commands(self) -> tuple[Words, ...]:
+        """See LinkStep."""
+        return (("link", "del", "dev", self.name, "type", "bridge"),)
+
+    def changed(self, _bridge: Bridge | None) -> Bridge | None:
+        """See LinkStep."""
+        return None
+
+
+@dataclass(frozen=True)
+class SetField(LinkStep):
+    """Give one field of a bridge another value, in place."""
+
+    name: str
+    field: str
+    value: Any
+
+    @property
+    def sentence(self) -> str:
+        """See Step."""
+        if self.field == "up":
+            return f"Set the bridge {self.name} up"
+        return f"Set {self.field} of the bridge {self.name} to {self.value}"
+
+    @property
+    def commands(self) -> tuple[Words, ...]:
+        """See LinkStep."""
+        words = {
+            "up": ("up",),
+            "mtu": ("mtu", str(self.value)),
+            "mac": ("address", str(self.value)),
+            "stp": ("type", "bridge", "stp_state", str(int(bool(self.value)))),
+            "forward_delay": ("type", "bridge", "forward_delay", _centiseconds(self.value)),
+        }[self.field]
+        return (("link", "set", "dev", self.name, *words),)
+
+    def changed(self, bridge: Bridge | None) -> Bridge | None:
+        """See LinkStep."""
+        return replace(bridge, **{self.field: self.value}) if bridge else None
+
+
+@dataclass(frozen=True)
+class AttachPort(LinkStep):
+    """Make a link a port of the bridge, and move what it carried: no moment is without the addresses or routes."""
+
+    name: str
+    port: str
+    addresses: tuple[str, ...] = ()
+    drop: tuple[str, ...] = ()
+    routes: tuple[Route, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """See Step."""
+        moved = [*self.addresses, *(f"route {route.dst}" for route in self.routes)]
+        return f"Attach {self.port} to the bridge {self.name}" + (f" and move {', '.join(moved)} to it" if moved else "")
+
+    @property
+    def commands(self) -> tuple[Words, ...]:
+        """See LinkStep."""
+        return (
+            *((("link", "set", "dev", self.name, "up"),) if self.addresses or self.routes else ()),
+            *(("addr", "replace", address, "dev", self.name) for address in self.addresses),
+            ("link", "set", "dev", self.port, "master", self.name, "up"),
+            *(route.on(self.name) for route in self.routes),
+            *(("addr", "del", address, "dev", self.port) for address in self.drop),
+        )
+
+    def changed(self, bridge: Bridge | None) -> Bridge | None:
+        """See LinkStep."""
+        if bridge is None:
+            return None
+        ports = tuple(sorted({*bridge.ports, self.port}))
+        addresses = tuple(sorted({*bridge.addresses, *self.addresses}))
+        return replace(bridge, ports=ports, addresses=addresses, up=bridge.up or bool(self.addresses or self.routes))
+
+
+@dataclass(frozen=True)
+class DetachPort(LinkStep):
+    """Take a port away from the bridge; the link itself stays."""
+
+    name: str
+    port: str
+
+    @property
+    def sentence(self) -> str:
+        """See Step."""
+        return f"Detach {self.port} from the bridge {self.name}"
+
+    @property
+    def commands(self) -> tuple[Words, ...]:
+        """See LinkStep."""
+        return (("link", "set", "dev", self.port, "nomaster"),)
+
+    def changed(self, bridge: Bridge | None) -> Bridge | None:
+        """See LinkStep."""
+        return replace(bridge, ports=tuple(port for port in bridge.ports if port != self.port)) if bridge else None
+
+
+@dataclass(frozen=True)
+class SetAddresses(LinkStep):
+    """Add and remove addresses in one batch; those that stay, and their routes, are put again where the kernel took them along."""
+
+    name: str
+    add: tuple[str, ...]
+    remove: tuple[str, ...]
+    keep: tuple[str, ...] = ()
+    routes: tuple[Route, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """See Step."""
+        parts = [f"add {', '.join(self.add)}"] * bool(self.add) + [f"remove {', '.join(self.remove)}"] * bool(self.remove)
+        return f"Change the addresses of the bridge {self.name}: {'; '.join(parts)}"
+
+    @property
+    def commands(self) -> tuple[Words, ...]:
+        """See LinkStep."""
+        again = (*self.keep, *self.add) if self.remove else ()
+        return (
+            *(("addr", "replace", address, "dev", self.name) for address in self.add),
+            *(("addr", "del", address, "dev", self.name) for address in self.remove),
+            *(("addr", "replace", address, "dev", self.name) for address in again),
+            *(route.on(self.name) for route in self.routes if self.remove),
+        )
+
+    def changed(self, bridge: Bridge | None) -> Bridge | None:
+        """See LinkStep."""
+        if bridge is None:
+            return None
+        return replace(bridge, addresses=tuple(sorted({*bridge.addresses, *self.add} - {*self.remove})))
+
+
+@dataclass(frozen=True)
+class WriteBootFile:
+    """Write one file of the network manager, whole or not at all."""
+
+    file: str
+    text: str
+
+    @property
+    def sentence(self) -> str:
+        """See Step."""
+        return f"Write {self.file}"
+
+    def predict(self, state: BridgeState) -> BridgeState:
+        """See Step."""
+        return replace(state, boot=tuple(sorted({**dict(state.boot), self.file: self.text}.items())))
+
+
+@dataclass(frozen=True)
+class RemoveBootFile:
+    """Delete one file of the network manager."""
+
+    file: str
+
+    @property
+    def sentence(self) -> str:
+        """See Step."""
+        return f"Remove {self.file}"
+
+    def predict(self, state: BridgeState) -> BridgeState:
+        """See Step."""
+        return replace(state, boot=tuple(item for item in state.boot if item[0] != self.file))
+
+
+def _centiseconds(seconds: float) -> str:
+    return str(round(seconds * 100))

@@ -1,0 +1,43 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bring one NAT network of this host to what was asked: observe, plan, apply. What modules and host programs call."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network
+
+from .._errors import Conflict
+from .._plan import Plan, execute
+from .addressing import refuse_overlap
+from .iproute import IpRoute
+from .libvirt_network import LibvirtNetworks
+from .nat import NetworkState, Wanted, plan
+
+
+def reconcile(
+    networks: LibvirtNetworks, ip: IpRoute, wanted: Wanted, *, check: bool
+) -> tuple[Plan[NetworkState], NetworkState | None]:
+    """Return the plan and the state after it; with ``check`` nothing is changed and the state is the prediction.
+
+    Raises Conflict before any change where the subnet overlaps something of the host or the bridge's name is taken.
+    """
+    made = plan(networks.observe(wanted.name), wanted)
+    _refuse_conflicts(networks, ip, made)
+    if check:
+        return made, made.after
+    execute(made, networks.apply)
+    return made, networks.observe(wanted.name)
+
+
+def _refuse_conflicts(networks: LibvirtNetworks, ip: IpRoute, made: Plan[NetworkState]) -> None:
+    before, after = made.before, made.after
+    if after is None or not made.changed:
+        return
+    running = before is not None and before.live is not None
+    old_bridge = before.live.bridge if before is not None and before.live is not None else None
+    bridge, subnet = after.config.bridge, after.config.subnet
+    networks.refuse_bridge(bridge, after.name)
+    if bridge != old_bridge and bridge in ip.observe().links:
+        raise Conflict(f"bridge: a link {bridge} exists on this host already; choose another name.", bridge=bridge)
+    if not running or before is None or before.config.subnet != subnet:
+        refuse_overlap(IPv4Network(subnet), [*ip.taken(but=old_bridge), *networks.taken(after.name)])
