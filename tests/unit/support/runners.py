@@ -21,9 +21,7 @@ class ScriptedRunner:
         self.script.append((argv, Completed(rc, stdout, stderr)))
         return self
 
-    def run(
-        self, argv: Sequence[str], *, stdin: str | None = None, check: bool = True, timeout: float | None = None
-    ) -> Completed:
+    def run(self, argv: Sequence[str], *, stdin: str | None = None, check: bool = True, timeout: float | None = None) -> Completed:
         assert self.script, f"unexpected command: {argv}"
         wanted, answer = self.script.pop(0)
         assert tuple(argv) == wanted

@@ -1,0 +1,56 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+.DEFAULT_GOAL := help
+.ONESHELL:
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+BIN := .venv/bin
+ARGS ?=
+LAB_HOSTS ?= 3
+LAB_RELEASE ?= trixie
+LAB_VARIANT ?= full
+export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/collections
+export LAB_RELEASE
+
+##@ Use it
+.PHONY: quickstart quickstart-down quickstart-page quickstart-ssh
+quickstart: ## This machine becomes an edge cloud of one host, with a VM that answers
+	@python3 tools/quickstart.py up $(ARGS)
+
+quickstart-down: ## Remove all that quickstart made, and only that
+	@python3 tools/quickstart.py down $(ARGS)
+
+quickstart-page: ## Print the page of the quick start's VM
+	@python3 tools/quickstart.py page
+
+quickstart-ssh: ## Enter the quick start's VM (ARGS="command" runs one)
+	@python3 tools/quickstart.py ssh $(ARGS)
+
+##@ Develop it
+.PHONY: setup check test requirements
+setup: ## Packages and virtual environment for development
+	@python3 tools/setup.py dev
+
+check: setup ## Lint, types, import contracts, unit tests
+	@python3 tools/stages.py check
+
+test: setup ## Everything: check, sanity, integration, molecule, docs, build, README
+	@python3 tools/stages.py test
+
+requirements: ## Pin and hash requirements/*.in anew (needs uv)
+	@tools/lock-requirements
+
+##@ Lab and measurements
+.PHONY: lab lab-down bench
+lab: ## Real hosts on this machine (LAB_HOSTS=3 LAB_RELEASE=trixie|bookworm LAB_VARIANT=full|minimal)
+	@python3 tests/lab/lab.py up -n $(LAB_HOSTS) --release $(LAB_RELEASE) --variant $(LAB_VARIANT)
+
+lab-down: ## Remove all lab hosts
+	@python3 tests/lab/lab.py down
+
+bench: setup ## Measure, as ratios against what a user would do otherwise
+	@$(BIN)/python -m pytest -q tests/bench -s $(ARGS)
+
+.PHONY: help
+help: ## This list
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -1,0 +1,228 @@
+#!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""make quickstart and its undo: prepares what Ansible needs, runs the playbook, keeps the books in .quickstart/.
+
+Usage: quickstart.py up|down|ssh|page [ARGS for ansible-playbook or ssh]
+QUICKSTART_ON=here runs on this machine, =lab inside a lab host (systemd-nspawn) of it; without it, a machine that systemd
+booted is used itself, any other gets a lab host. Standard library only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+TREE = Path(__file__).resolve().parent.parent
+BOOKS = TREE / ".quickstart"
+LAB = [sys.executable, str(TREE / "tests/lab/lab.py")]
+LAB_HOST = "quickstart"
+INSIDE = "/opt/edge.cloud"
+
+
+def say(text: str) -> None:
+    """Tell the user at once what goes on."""
+    print(f"── {text}", flush=True)
+
+
+def place() -> str:
+    """Return ``here`` or ``lab``."""
+    wanted = os.environ.get("QUICKSTART_ON", "auto")
+    if wanted not in ("auto", "here", "lab"):
+        sys.exit(f"quickstart: QUICKSTART_ON is {wanted}; say auto, here or lab.")
+    if wanted == "auto":
+        return "here" if Path("/run/systemd/system").is_dir() else "lab"
+    return wanted
+
+
+def packages() -> set[str]:
+    """Return the names of all installed packages."""
+    shown = subprocess.run(
+        ["dpkg-query", "-W", "-f", "${binary:Package} ${db:Status-Status}\n"], capture_output=True, text=True, check=True
+    )
+    return {line.split()[0] for line in shown.stdout.splitlines() if line.endswith(" installed")}
+
+
+def playbook(name: str, arguments: list[str]) -> int:
+    """Run a playbook of this collection on this machine and return its exit code."""
+    environment = {
+        **os.environ,
+        "ANSIBLE_COLLECTIONS_PATH": str(TREE / "collections"),
+        "ANSIBLE_STDOUT_CALLBACK": os.environ.get("ANSIBLE_STDOUT_CALLBACK", "edge.cloud.phases"),
+        "ANSIBLE_HOME": str(TREE / ".ansible"),
+        "ANSIBLE_LOCALHOST_WARNING": "false",
+        "ANSIBLE_NOCOWS": "1",
+        "EDGE_PHASES_FILE": str(BOOKS / "phases.json"),
+    }
+    argv = [
+        str(TREE / ".venv/bin/ansible-playbook"),
+        "-i",
+        str(TREE / "inventories/quickstart"),
+        str(TREE / f"playbooks/{name}.yml"),
+    ]
+    return subprocess.run([*argv, *arguments], env=environment, cwd=TREE, check=False).returncode
+
+
+def preflight() -> None:
+    """Find what would stop even the preparation, before the first package is installed."""
+    check = [sys.executable, str(TREE / "roles/preflight/files/preflight"), "--text", "--package", "python3-venv"]
+    done = subprocess.run(
+        [*check, *([] if (TREE / ".venv").exists() else ["--disk-gib", "8"])], capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        sys.exit(f"quickstart: nothing was changed. This has to be mended first:\n{done.stdout}{done.stderr}")
+
+
+def up_here(arguments: list[str]) -> int:
+    """Bring it up on this machine."""
+    begun = time.monotonic()
+    preflight()
+    BOOKS.mkdir(exist_ok=True)
+    before = BOOKS / "packages-before.json"
+    if not before.exists():
+        write(before, sorted(packages()))
+    subprocess.run([sys.executable, str(TREE / "tools/setup.py"), "run"], check=True)
+    prepared = round(time.monotonic() - begun, 1)
+    code = playbook("quickstart", arguments)
+    write(BOOKS / "packages.json", sorted(packages() - set(json.loads(before.read_text()))))
+    if code != 0 or "--check" in arguments or not (BOOKS / "facts.json").exists():
+        return code
+    summary = json.loads((BOOKS / "facts.json").read_text())
+    phases = [
+        {"name": "Prepare Ansible", "seconds": prepared, "changed": 0, "ok": True},
+        *json.loads((BOOKS / "phases.json").read_text()),
+    ]
+    summary |= {"phases": phases, "seconds": round(time.monotonic() - begun, 1)}
+    write(BOOKS / "summary.json", summary)
+    tell(summary)
+    return 0
+
+
+def write(path: Path, value: object) -> None:
+    """Write JSON so that a power cut leaves the old file or the new one."""
+    new = path.with_suffix(".new")
+    with new.open("w", encoding="utf-8") as handle:
+        handle.write(json.dumps(value, indent=2) + "\n")
+        handle.flush()
+        os.fsync(handle.fileno())
+    new.rename(path)
+
+
+def tell(summary: dict[str, Any]) -> None:
+    """Print what exists now and what to do next."""
+    changed = sum(phase["changed"] for phase in summary["phases"])
+    speed = "KVM" if summary["virt_type"] == "kvm" else "emulated (no working KVM here, so it is slow)"
+    print(f"""
+═══ Your edge cloud runs ({summary["seconds"]} s, {changed} changes) ═══
+  VM        {summary["vm"]} at {summary["address"]}, {speed}
+  image     {summary["image_name"]} {summary["image_version"]}, {str(summary["image"])[:19]}…
+  page      make quickstart-page       (http://{summary["address"]}/)
+  enter it  make quickstart-ssh        (ssh -i .quickstart/id_ed25519 {summary["user"]}@{summary["address"]})
+  another   make quickstart ARGS="-e quickstart_vm=web2"
+  remove    make quickstart-down
+  facts     .quickstart/summary.json
+""")
+
+
+def down_here(arguments: list[str]) -> int:
+    """Remove all that it made on this machine, and only that."""
+    if not (TREE / ".venv/.run.stamp").exists() and not (TREE / ".venv/.dev.stamp").exists():
+        if not Path("/etc/edge/quickstart.json").exists():
+            say("No quick start is on this machine; there is nothing to remove.")
+            return 0
+        subprocess.run([sys.executable, str(TREE / "tools/setup.py"), "run"], check=True)
+    code = playbook("quickstart_down", arguments)
+    if code == 0 and "--check" not in arguments:
+        shutil.rmtree(BOOKS, ignore_errors=True)
+        say("Removed: VM, network, services, images, certificates and the packages that came with them.")
+    return code
+
+
+def lab(*arguments: str) -> int:
+    """Run a command of the lab."""
+    return subprocess.run([*LAB, *arguments], check=False).returncode
+
+
+def inside(command: str, *arguments: str) -> int:
+    """Run make inside the lab host."""
+    joined = " ".join(arguments)
+    return lab("exec", LAB_HOST, "--", "make", "--no-print-directory", "-C", INSIDE, command, f"ARGS={joined}")
+
+
+def up_lab(arguments: list[str]) -> int:
+    """Make a lab host of this machine and bring it up inside."""
+    say("systemd did not boot this machine: the quick start runs inside a lab host of it (a systemd-nspawn container).")
+    release = os.environ.get("LAB_RELEASE", "trixie")
+    if lab("up", "--name", LAB_HOST, "--variant", "minimal", "--release", release) != 0:
+        return 1
+    say("Copying this checkout into the lab host")
+    copy_checkout()
+    code = inside("quickstart", *arguments)
+    BOOKS.mkdir(exist_ok=True)
+    for name in ("summary.json", "id_ed25519"):
+        shown = subprocess.run(
+            [*LAB, "exec", LAB_HOST, "--", "cat", f"{INSIDE}/.quickstart/{name}"], capture_output=True, text=True, check=False
+        )
+        if shown.returncode == 0:
+            (BOOKS / name).write_text(shown.stdout)
+            (BOOKS / name).chmod(0o600)
+    return code
+
+
+def copy_checkout() -> None:
+    """Copy this checkout, without what it made itself, into the lab host."""
+    made = [".git", ".venv*", ".quickstart", ".ansible", "build", "collections", "*.tar.gz", "__pycache__", ".*_cache"]
+    packed = subprocess.run(
+        ["tar", "-C", str(TREE), *[f"--exclude=./{name}" for name in made], "-cf", "-", "."], capture_output=True, check=True
+    )
+    lab("exec", LAB_HOST, "--", "mkdir", "-p", INSIDE)
+    subprocess.run([*LAB, "exec", LAB_HOST, "--", "tar", "-C", INSIDE, "-xf", "-"], input=packed.stdout, check=True)
+
+
+def down_lab(_arguments: list[str]) -> int:
+    """Remove the lab host with everything in it."""
+    code = lab("down", LAB_HOST)
+    if code == 0:
+        shutil.rmtree(BOOKS, ignore_errors=True)
+    return code
+
+
+def reach(verb: str, arguments: list[str]) -> int:
+    """Enter the VM, or print its page."""
+    if place() == "lab":
+        return inside(f"quickstart-{verb}", *arguments)
+    try:
+        summary = json.loads((BOOKS / "summary.json").read_text())
+    except FileNotFoundError:
+        sys.exit("quickstart: there is no quick start here yet; run: make quickstart")
+    if verb == "page":
+        from urllib.request import urlopen
+
+        with urlopen(f"http://{summary['address']}/", timeout=30) as page:
+            print(page.read().decode())
+        return 0
+    known = ["-o", f"UserKnownHostsFile={BOOKS}/known_hosts", "-o", "StrictHostKeyChecking=accept-new"]
+    return subprocess.run(
+        ["ssh", "-i", summary["key"], *known, f"{summary['user']}@{summary['address']}", *arguments], check=False
+    ).returncode
+
+
+def main() -> int:
+    """Do the verb."""
+    verb, arguments = (sys.argv[1] if len(sys.argv) > 1 else ""), sys.argv[2:]
+    verbs = {("up", "here"): up_here, ("up", "lab"): up_lab, ("down", "here"): down_here, ("down", "lab"): down_lab}
+    if verb in ("ssh", "page"):
+        return reach(verb, arguments)
+    if (verb, place()) not in verbs:
+        sys.exit("quickstart: say one of: up, down, ssh, page")
+    return verbs[verb, place()](arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
