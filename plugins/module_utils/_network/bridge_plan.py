@@ -178,7 +178,8 @@ def _ports(host: Host, before: BridgeState, wanted: Wanted) -> Steps:
         static = tuple(address.cidr for address in link.addresses if not address.dynamic)
         leased = tuple(address.cidr for address in link.addresses if address.dynamic and address.version == 4)
         if port not in has or static or leased or routes:
-            yield AttachPort(wanted.name, port, tuple(sorted({*static, *leased})), (*static, *leased), routes)
+            carried = tuple(address.cidr for address in link.addresses if address.cidr in (*static, *leased))
+            yield AttachPort(wanted.name, port, carried, carried[::-1], routes)
     if wanted.ports is not None and before.bridge is not None:
         yield from (DetachPort(wanted.name, port) for port in before.bridge.ports if port not in wanted.ports)
 
@@ -215,7 +216,9 @@ def _addresses(host: Host, state: BridgeState, wanted: Wanted) -> Steps:
     routes = (*host.routes_of(wanted.name), *moved)
     stay = tuple(route for route in routes if _reachable(route, want))
     _keep_default(tuple(route for route in routes if route not in stay), wanted, "Changing the addresses of")
-    yield SetAddresses(wanted.name, tuple(sorted(want - has)), tuple(sorted(has - want)), tuple(sorted(has & want)), stay)
+    links = [host.links[name] for name in (wanted.name, *(wanted.ports or ())) if name in host.links]
+    order = [address.cidr for link in links for address in link.addresses if address.cidr in has - want]
+    yield SetAddresses(wanted.name, tuple(sorted(want - has)), tuple(dict.fromkeys(order[::-1])), tuple(sorted(has & want)), stay)
 
 
 def _reachable(route: Route, addresses: set[str]) -> bool:

@@ -222,13 +222,11 @@ class SetField(LinkStep):
     @property
     def commands(self) -> tuple[Words, ...]:
         """See LinkStep."""
-        words = {
-            "up": ("up",),
-            "mtu": ("mtu", str(self.value)),
-            "mac": ("address", str(self.value)),
-            "stp": ("type", "bridge", "stp_state", str(int(bool(self.value)))),
-            "forward_delay": ("type", "bridge", "forward_delay", _centiseconds(self.value)),
-        }[self.field]
+        words: Words = {"up": ("up",), "mtu": ("mtu", str(self.value)), "mac": ("address", str(self.value))}.get(self.field, ())
+        if self.field == "stp":
+            words = ("type", "bridge", "stp_state", str(int(self.value)))
+        elif self.field == "forward_delay":
+            words = ("type", "bridge", "forward_delay", _centiseconds(self.value))
         return (("link", "set", "dev", self.name, *words),)
 
     def changed(self, bridge: Bridge | None) -> Bridge | None:
@@ -238,7 +236,10 @@ class SetField(LinkStep):
 
 @dataclass(frozen=True)
 class AttachPort(LinkStep):
-    """Make a link a port of the bridge, and move what it carried: no moment is without the addresses or routes."""
+    """Make a link a port of the bridge, and move what it carried: no moment is without the addresses or routes.
+
+    ``drop`` is what the port loses, last first: with a first address the kernel takes others of its subnet along.
+    """
 
     name: str
     port: str
@@ -296,7 +297,10 @@ class DetachPort(LinkStep):
 
 @dataclass(frozen=True)
 class SetAddresses(LinkStep):
-    """Add and remove addresses in one batch; those that stay, and their routes, are put again where the kernel took them along."""
+    """Add and remove addresses in one batch; those that stay, and their routes, are put again where the kernel took them along.
+
+    ``remove`` is in the reverse of the kernel's order, for the same reason as AttachPort's ``drop``.
+    """
 
     name: str
     add: tuple[str, ...]

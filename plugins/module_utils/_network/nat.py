@@ -141,7 +141,8 @@ class Wanted:
         """Return the whole configuration asked for, on top of ``old``."""
         bridge, subnet = self.bridge or (old and old.bridge), self.subnet or (old and old.subnet)
         if not bridge or not subnet:
-            raise InvalidInput(f"{'subnet' if bridge else 'bridge'}: a new network {self.name} needs it.", where="subnet")
+            missing = "subnet" if bridge else "bridge"
+            raise InvalidInput(f"{missing}: a new network {self.name} needs it.", where=missing)
         network = IPv4Network(subnet)
         if old and old.subnet == subnet:
             base = old
