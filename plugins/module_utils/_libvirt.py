@@ -16,6 +16,8 @@ try:
 except ImportError:
     libvirt = None
 
+__all__ = ["DEFAULT_URI", "ERRORS", "connection", "error_name", "intent", "libvirt", "lookup"]
+
 DEFAULT_URI = "qemu:///system"
 
 ERRORS: dict[str, type[EdgeError]] = {

@@ -1,0 +1,60 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The addresses of a running domain: by the guest agent, by DHCP leases, by the host's ARP table; in this order of trust."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .._libvirt import libvirt
+from .spec import Nic
+
+FAMILIES = {0: "ipv4", 1: "ipv6"}
+
+
+def read_addresses(domain: Any, nics: Sequence[Nic]) -> list[dict[str, Any]]:
+    """Return every address once, with the NIC that has it and who said so; empty where nobody knows."""
+    sources = (
+        ("agent", libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT),
+        ("lease", libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_LEASE),
+        ("arp", libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_ARP),
+    )
+    return merge([(name, _ask(domain, number)) for name, number in sources], nics)
+
+
+def _ask(domain: Any, source: int) -> Mapping[str, Any]:
+    """Return libvirt's answer; a source that cannot answer (no agent, no lease server) has nothing to say."""
+    try:
+        found: Mapping[str, Any] = domain.interfaceAddresses(source, 0) or {}
+    except libvirt.libvirtError:
+        return {}
+    return found
+
+
+def merge(answers: Sequence[tuple[str, Mapping[str, Any]]], nics: Sequence[Nic]) -> list[dict[str, Any]]:
+    """Return the addresses of NICs that are the domain's (by MAC), the first source's word first."""
+    names = {nic.mac: nic.name for nic in nics}
+    found: dict[str, dict[str, Any]] = {}
+    for source, interfaces in answers:
+        for interface in interfaces.values():
+            mac = (interface.get("hwaddr") or "").lower()
+            for address in interface.get("addrs") or ():
+                if mac in names and not ipaddress.ip_address(address["addr"]).is_loopback:
+                    entry = {
+                        "nic": names[mac],
+                        "mac": mac,
+                        "address": address["addr"],
+                        "prefix": address["prefix"] or None,
+                        "family": FAMILIES.get(address["type"], "unknown"),
+                        "source": source,
+                    }
+                    found.setdefault(address["addr"], entry)
+    return sorted(found.values(), key=lambda entry: (entry["nic"], entry["family"], entry["address"]))
+
+
+def main_address(addresses: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return the address to reach the guest by: the first that is not link-local, IPv4 before IPv6."""
+    usable = [entry for entry in addresses if not ipaddress.ip_address(entry["address"]).is_link_local]
+    return next((entry["address"] for entry in usable), None)

@@ -1,0 +1,63 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a plan must know of the host, as plain data, read once by host.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where a host keeps the files of its VMs, a folder each, and its images (the host cache)."""
+
+    vms: str = "/var/lib/edge/vms"
+    images: str = "/var/lib/edge/images"
+
+    def vm(self, name: str) -> str:
+        """Return the folder of one VM; ``name`` was checked, so that it stays under ``vms``."""
+        return f"{self.vms}/{name}"
+
+    def seed(self, name: str) -> str:
+        """Return where the cloud-init seed of one VM is."""
+        return f"{self.vm(name)}/seed.iso"
+
+    def image(self, digest: str) -> str:
+        """Return where the host cache keeps an image."""
+        return f"{self.images}/{digest.removeprefix('sha256:')}.qcow2"
+
+
+@dataclass(frozen=True)
+class VolumeFile:
+    """A disk's file as qemu-img sees it; sizes in bytes."""
+
+    path: str
+    format: str
+    size: int
+    backing: str | None = None
+
+
+@dataclass(frozen=True)
+class HostFacts:
+    """One hypervisor: what libvirt offers, what is there, and the files that were asked about.
+
+    ``machines`` maps an alias such as q35 to the version it stands for. ``files`` has every existing disk file that was asked
+    about, ``images`` the virtual size in bytes of every image of the host cache that was, ``missing`` paths that are not there.
+    ``cpu_models`` is empty where libvirt does not tell.
+    """
+
+    virt_types: tuple[str, ...]
+    arch: str
+    memory: int
+    machines: Mapping[str, str] = field(default_factory=dict)
+    cpu_models: tuple[str, ...] = ()
+    networks: Mapping[str, bool] = field(default_factory=dict)
+    bridges: tuple[str, ...] = ()
+    domains: Mapping[str, str] = field(default_factory=dict)
+    macs: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, VolumeFile] = field(default_factory=dict)
+    images: Mapping[str, int] = field(default_factory=dict)
+    missing: frozenset[str] = frozenset()
+    direct_io: bool = False
+    folders: Folders = field(default_factory=Folders)

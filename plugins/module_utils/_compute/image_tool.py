@@ -1,0 +1,28 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the compute room needs of disk image files; who composes the rooms gives an object that does it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from .facts import VolumeFile
+
+
+class ImageTool(Protocol):
+    """Reads and makes disk files; sizes in bytes, paths absolute."""
+
+    def info(self, path: str, image_format: str | None = None) -> VolumeFile:
+        """Return what the file is, also while a guest uses it; without a format it is detected."""
+
+    def image_size(self, digest: str) -> int | None:
+        """Return the virtual size of an image of the host cache, None where it is not there, whole and described."""
+
+    def create_overlay(self, path: str, digest: str, size: int) -> None:
+        """Make a qcow2 overlay on an image of the host cache; it appears under its name complete or not at all."""
+
+    def create_empty(self, path: str, size: int) -> None:
+        """Make an empty qcow2 file; it appears under its name complete or not at all."""
+
+    def grow(self, path: str, size: int) -> None:
+        """Make a qcow2 file that nobody uses larger."""

@@ -1,0 +1,33 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sizes as people write them: an integer with a binary unit, always whole bytes inside."""
+
+from __future__ import annotations
+
+import re
+
+from .._errors import InvalidInput
+
+UNITS = {"": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
+SIZE = re.compile(r"(?P<number>[0-9]{1,15})\s*(?:(?P<unit>[KMGT])(?:i?B)?|B)?", re.IGNORECASE)
+
+
+def parse_size(text: str, where: str) -> int:
+    """Return the bytes of ``2GiB``, ``512M`` or ``1073741824``; units are powers of 1024, a bare number is bytes."""
+    found = SIZE.fullmatch(str(text).strip())
+    if found is None:
+        raise InvalidInput(
+            f"{where}: {text!r} is not a size; write an integer with a unit, such as 512MiB or 20GiB.",
+            option=where,
+            value=str(text),
+        )
+    unit = (found["unit"] or "").upper()
+    return int(found["number"]) * UNITS[unit + "iB" if unit else ""]
+
+
+def show_size(size: int) -> str:
+    """Return ``size`` in the largest unit that divides it."""
+    for unit in ("TiB", "GiB", "MiB", "KiB"):
+        if size and size % UNITS[unit] == 0:
+            return f"{size // UNITS[unit]}{unit}"
+    return f"{size}B"
