@@ -1,0 +1,56 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One host that is Front-end, replica and hypervisor."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+FETCH = "curl --silent --max-time 10 --output /dev/null --write-out '%{http_code}' "
+TLS = "--cacert /etc/edge/pki/ca.crt --cert /etc/edge/pki/host.crt --key /etc/edge/pki/host.key "
+
+
+@pytest.mark.parametrize("name", ["edge-datastore", "edge-replica", "libvirtd"])
+def test_service_runs_now_and_after_a_restart(host, name):
+    assert host.service(name).is_running
+    assert host.service(name).is_enabled
+
+
+@pytest.mark.parametrize("port", [8443, 8444])
+def test_image_servers_talk_only_to_hosts_with_a_certificate(host, port):
+    index = "https://localhost:8443/index.json"
+    assert host.run(FETCH + TLS + index).stdout == "200"
+    assert host.run(FETCH + f"--cacert /etc/edge/pki/ca.crt https://localhost:{port}/index.json").stdout == "400"
+    assert host.run(FETCH + f"https://localhost:{port}/").rc != 0
+
+
+def test_only_images_are_served(host):
+    host.run_expect([0], "touch /var/lib/edge/datastore/secret.txt")
+    assert host.run(FETCH + TLS + "https://localhost:8443/secret.txt").stdout == "404"
+    host.run_expect([0], "rm /var/lib/edge/datastore/secret.txt")
+
+
+def test_port_80_is_left_alone(host):
+    assert not host.socket("tcp://0.0.0.0:80").is_listening
+
+
+def test_the_image_is_whole_on_the_replica(host):
+    index = json.loads(host.file("/var/lib/edge/datastore/index.json").content_string)
+    (image,) = index["images"]
+    digest = image["digest"].removeprefix("sha256:")
+    assert host.file(f"/var/lib/edge/images/{digest}.qcow2").sha256sum == digest
+
+
+def test_the_network_gives_addresses_and_names(host):
+    assert host.interface("edge").exists or host.run("virsh net-info edge").rc == 0
+    assert "active" in host.run("virsh net-list").stdout
+    assert host.run("virsh net-dumpxml edge").stdout.count("10.77.0.") >= 2
+
+
+def test_the_keys_stay_private(host):
+    key = host.file("/etc/edge/pki/host.key")
+    assert key.mode == 0o640
+    assert key.user == "root"
+    assert host.file("/etc/edge/pki/ca").mode == 0o700
