@@ -91,7 +91,7 @@ def plan(host: Host, boot: Mapping[str, str], wanted: Wanted) -> Plan[BridgeStat
         return Plan(before, tuple(_removal(host, before, wanted)))
     _check_ports(host, wanted)
     steps = (*_creation(before, wanted), *_ports(host, before, wanted))
-    steps += tuple(_fields(Plan(before, steps).after, wanted))
+    steps += tuple(_fields(Plan(before, steps), wanted))
     steps += tuple(_addresses(host, Plan(before, steps).after, wanted))
     live = Plan(before, steps)
     return Plan(before, (*steps, *_boot(host, live.after, wanted)))
@@ -166,7 +166,7 @@ def _check_lease(link: Link, wanted: Wanted) -> None:
 def _creation(before: BridgeState, wanted: Wanted) -> tuple[Step[BridgeState], ...]:
     if before.bridge is not None:
         return ()
-    given = {name: getattr(wanted, name) for name in SCALARS if getattr(wanted, name) is not None}
+    given = {name: getattr(wanted, name) for name in ("mac", "stp", "forward_delay") if getattr(wanted, name) is not None}
     _check_delay(bool(given.get("stp")), given.get("forward_delay", 15.0))
     return (AddBridge(Bridge(wanted.name, **given)), SetField(wanted.name, "up", True))
 
@@ -184,8 +184,8 @@ def _ports(host: Host, before: BridgeState, wanted: Wanted) -> Steps:
         yield from (DetachPort(wanted.name, port) for port in before.bridge.ports if port not in wanted.ports)
 
 
-def _fields(state: BridgeState, wanted: Wanted) -> Steps:
-    bridge = state.bridge
+def _fields(made: Plan[BridgeState], wanted: Wanted) -> Steps:
+    bridge = made.after.bridge
     if bridge is None:
         return
     stp = bridge.stp if wanted.stp is None else wanted.stp
@@ -194,7 +194,9 @@ def _fields(state: BridgeState, wanted: Wanted) -> Steps:
     order = ("mtu", "mac", "forward_delay", "stp") if stp else ("mtu", "mac", "stp", "forward_delay")
     for name in order:
         value = getattr(wanted, name)
-        if value is not None and value != getattr(bridge, name):
+        # A new port can change the MTU and MAC address of a bridge, unless somebody has set them.
+        unsure = name in ("mtu", "mac") and any(isinstance(step, AttachPort) for step in made.steps)
+        if value is not None and (unsure or value != getattr(bridge, name)):
             yield SetField(wanted.name, name, value)
     if not bridge.up:
         yield SetField(wanted.name, "up", True)
@@ -232,7 +234,8 @@ def _boot(host: Host, after: BridgeState, wanted: Wanted) -> Steps:
     if wanted.boot is None or after.bridge is None:
         return
     links = {wanted.name, *(wanted.ports or ())}
-    routes = tuple(route for route in host.routes if route.dev in links and _reachable(route, set(after.bridge.addresses)))
+    stay = [route for route in host.routes if route.dev in links and _reachable(route, set(after.bridge.addresses))]
+    routes = sorted(stay, key=lambda route: (route.version, route.words))
     files = boot_files(after.bridge, routes, mac=wanted.mac) if wanted.boot == "networkd" else {}
     has = dict(after.boot)
     yield from (WriteBootFile(file, text) for file, text in sorted(files.items()) if has.get(file) != text)

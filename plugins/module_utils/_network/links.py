@@ -161,7 +161,7 @@ class LinkStep:
 
 @dataclass(frozen=True)
 class AddBridge(LinkStep):
-    """Make a bridge, with the fields that a kernel takes at once."""
+    """Make a bridge, with the fields that a kernel takes at once: an MTU given so would not outlive the first port."""
 
     bridge: Bridge
 
@@ -175,7 +175,6 @@ class AddBridge(LinkStep):
         """See LinkStep."""
         made = self.bridge
         head = ("link", "add", "name", made.name) + (("address", made.mac) if made.mac else ())
-        head += ("mtu", str(made.mtu)) if made.mtu else ()
         return ((*head, "type", "bridge", "stp_state", str(int(made.stp)), "forward_delay", _centiseconds(made.forward_delay)),)
 
     def changed(self, _bridge: Bridge | None) -> Bridge | None:
