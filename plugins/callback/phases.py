@@ -179,7 +179,7 @@ def failure_lines(data: dict[str, Any]) -> list[str]:
     for item in data.get("results") or []:
         if item.get("failed"):
             lines += str(item.get("msg", "")).splitlines()
-    for key in ("stderr", "stdout"):
+    for key in ("stderr", "stdout", "module_stderr"):
         if data.get(key) and data[key] not in lines:
             lines += [f"{key}: {line}" for line in str(data[key]).splitlines()[-20:]]
     return lines

@@ -1,0 +1,110 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The preflight program, run as users run it: each problem named, with what to do, and nothing invented."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAM = Path(__file__).resolve().parents[4] / "roles/preflight/files/preflight"
+
+
+def preflight(*arguments: str, path: str | None = None) -> dict[str, list[dict[str, str]]]:
+    environment = {**os.environ, **({"PATH": f"{path}:{os.environ['PATH']}"} if path else {})}
+    done = subprocess.run([sys.executable, str(PROGRAM), *arguments], capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode in (0, 3), done.stderr
+    found: dict[str, list[dict[str, str]]] = {}
+    for problem in json.loads(done.stdout)["problems"]:
+        found.setdefault(problem["check"], []).append(problem)
+    assert (done.returncode == 3) is bool(found)
+    return found
+
+
+def program(folder: Path, name: str, text: str) -> str:
+    """Put a program called ``name`` before the real one, as a broken machine would have it."""
+    file = folder / name
+    file.write_text(f"#!/bin/sh\n{text}\n")
+    file.chmod(0o755)
+    return str(folder)
+
+
+def test_a_port_in_use_is_named():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        (problem,) = preflight(f"--port={port}")["port"]
+    assert str(port) in problem["found"]
+    assert "another port" in problem["do"]
+
+
+def test_a_free_port_is_no_problem():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    assert "port" not in preflight(f"--port={port}")
+
+
+def test_disk_and_memory_say_how_much_is_there_and_needed():
+    found = preflight("--disk-gib", "1000000", "--memory-mib", "100000000")
+    assert "GiB free" in found["disk"][0]["found"]
+    assert "1e+06" in found["disk"][0]["do"]
+    assert "100000000 MiB" in found["memory"][0]["do"]
+
+
+def test_an_address_range_in_use_is_named():
+    routes = json.loads(subprocess.run(["ip", "-json", "route"], capture_output=True, text=True, check=True).stdout)
+    used = [row for row in routes if "/" in row["dst"]]
+    if not used:
+        pytest.skip("this machine has no network route")
+    (problem,) = preflight("--subnet", used[0]["dst"])["address range"]
+    assert used[0]["dev"] in problem["found"]
+    assert "quickstart_subnet" in problem["do"]
+
+
+def test_a_free_address_range_is_no_problem():
+    assert "address range" not in preflight("--subnet", "203.0.113.240/30")
+
+
+def test_a_bridge_name_in_use_is_named():
+    assert "lo is there already" in preflight("--bridge", "lo", "--network", "none-such")["bridge"][0]["found"]
+
+
+def test_a_package_that_nobody_has_is_a_broken_apt():
+    (problem,) = preflight("--package", "no-such-package-anywhere")["apt"]
+    assert "no-such-package-anywhere" in problem["found"]
+
+
+def test_half_installed_packages_are_told_with_the_cure(tmp_path: Path):
+    path = program(tmp_path, "dpkg", "echo 'The following packages are only half configured: thing'")
+    (problem,) = preflight(path=path)["apt"]
+    assert "half configured" in problem["found"]
+    assert "dpkg --configure -a" in problem["do"]
+
+
+def test_a_foreign_network_of_our_name_is_left_alone(tmp_path: Path):
+    path = program(tmp_path, "virsh", "echo '<network><name>edge</name></network>'")
+    (problem,) = preflight("--network", "edge", path=path)["network"]
+    assert "did not make" in problem["found"]
+
+
+def test_our_own_network_is_no_problem(tmp_path: Path):
+    path = program(tmp_path, "virsh", """echo '<network xmlns:edge="urn:edge-cloud:network:1"/>'""")
+    assert "network" not in preflight("--network", "edge", path=path)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user takes root")
+def test_without_root_it_says_so():
+    done = subprocess.run(
+        ["setpriv", "--reuid=65534", "--clear-groups", "/usr/bin/python3", "-", "--text"],
+        stdin=PROGRAM.open(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 3
+    assert "root: you are user id 65534" in done.stdout
