@@ -1,0 +1,39 @@
+# Copyright: (c) 2026, The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of the options of modules that work on images."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """The fragments edge.cloud.images (who uses an image) and edge.cloud.images.tls (whom to believe)."""
+
+    DOCUMENTATION = r"""
+options:
+  disk_directories:
+    description:
+      - The folders that are searched, with all below them, for disks that have the image as their backing file.
+      - What is used by one of them is not removed.
+    type: list
+    elements: path
+    default: [/var/lib/edge/vms, /var/lib/edge/recovery]
+requirements:
+  - qemu-utils
+"""
+
+    TLS = r"""
+options:
+  ca_file:
+    description:
+      - The file of CA certificates (PEM) that the other side's certificate must be signed by.
+      - Without it the CAs of the host's system are believed. The host name is verified always.
+    type: path
+  cert_file:
+    description:
+      - The client certificate (PEM) to show to the other side.
+    type: path
+  key_file:
+    description:
+      - The private key (PEM) of O(cert_file). Without it the key is expected in O(cert_file).
+    type: path
+"""

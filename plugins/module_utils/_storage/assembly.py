@@ -1,0 +1,100 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The partial file of a pull: pieces are verified in order by one hash, and the file itself is the only journal.
+
+What a dead process left is claimed by the file's length alone and believed only after hashing it again, which the digest of the
+whole needs anyway. So there is no second record that could disagree with the bytes.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from pathlib import Path
+from types import TracebackType
+
+from .._errors import Corrupt, NoSpace
+from .digest import write_all
+from .manifest import Manifest
+
+
+class Assembly:
+    """Collects the pieces of one image in ``path``; the caller holds the image's lock."""
+
+    def __init__(self, path: Path, manifest: Manifest) -> None:
+        self.path = path
+        self.manifest = manifest
+        self.good: set[int] = set()
+        self._verified = 0
+        self._hash = hashlib.sha256()
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+
+    def __enter__(self) -> Assembly:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        os.close(self._file)
+
+    @property
+    def complete(self) -> bool:
+        """True when every piece has been verified in order, so that the whole has the image's digest."""
+        return self._verified == len(self.manifest.pieces)
+
+    @property
+    def verified_bytes(self) -> int:
+        """Bytes from the start of the image that are verified."""
+        return min(self._verified * self.manifest.piece_size, self.manifest.size)
+
+    def scan(self) -> None:
+        """Find the pieces that an earlier try left and that are truly good."""
+        if os.fstat(self._file).st_size > self.manifest.size:
+            os.ftruncate(self._file, self.manifest.size)
+        self.take_good()
+        for index in range(self._verified, len(self.manifest.pieces)):
+            data = self._read(index)
+            if data is None:
+                break
+            if hashlib.sha256(data).hexdigest() == self.manifest.pieces[index]:
+                self.good.add(index)
+
+    def take_good(self) -> None:
+        """Verify in order what is on disk already, up to the first piece that is missing or bad."""
+        while not self.complete:
+            index = self._verified
+            data = self._read(index)
+            if data is None or not self._advance(data):
+                self.good.discard(index)
+                return
+            self.good.add(index)
+
+    def _read(self, index: int) -> bytes | None:
+        length = self.manifest.piece_length(index)
+        data = os.pread(self._file, length, index * self.manifest.piece_size)
+        return data if len(data) == length else None
+
+    def _advance(self, data: bytes | memoryview) -> bool:
+        candidate = self._hash.copy()
+        candidate.update(data)
+        if candidate.hexdigest() != self.manifest.checkpoints[self._verified]:
+            return False
+        self._hash = candidate
+        self._verified += 1
+        return True
+
+    def put(self, index: int, data: memoryview, origin: str) -> None:
+        """Write the next piece in order and verify it; raise Corrupt if ``origin`` gave other bytes than the manifest says.
+
+        It is written first, so that a kill loses no more than the piece that is on its way; resuming verifies it again.
+        """
+        try:
+            write_all(self._file, data, index * self.manifest.piece_size)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                full = f"No space left for the image {self.manifest.digest} at {self.path}; free some."
+                raise NoSpace(full, path=str(self.path)) from None
+            raise
+        if not self._advance(data):
+            wrong = f"{origin} gave wrong bytes for piece {index} of {self.manifest.digest}; they were not used."
+            raise Corrupt(wrong, source=origin)
+        self.good.add(index)

@@ -1,0 +1,106 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A file from the web, resumed where it broke and used only if its checksum is right."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import http.client
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urljoin
+
+from .._errors import Corrupt, NoSpace, Unreachable
+from . import digest as digests
+from . import files, names
+from .http_client import Connection, Trust, demand
+from .store import Store
+
+BLOCK = 1024 * 1024
+REDIRECTS = (301, 302, 303, 307, 308)
+MOST_REDIRECTS = 5
+TRIES = 3
+RANGE = re.compile(r"bytes (\d+)-\d+/(?:\d+|\*)")
+
+
+@contextmanager
+def downloaded(store: Store, url: str, checksum: str, trust: Trust) -> Iterator[Path]:
+    """Yield the file behind ``url`` once its checksum (sha256:… or sha512:…) is proven; it is removed after use.
+
+    What arrived stays after an interruption; the next try asks only for the rest. A wrong checksum leaves nothing.
+    """
+    demanded = names.checksum(checksum)
+    key = "download-" + hashlib.sha256(f"{url}\0{demanded}".encode()).hexdigest()[:32]
+    path = store.partial / f"{key}.part"
+    with store.named_lock(key):
+        _proven(path, url, demanded, trust)
+        yield path
+        path.unlink()
+
+
+def _proven(path: Path, url: str, demanded: str, trust: Trust) -> None:
+    algorithm = demanded.split(":", maxsplit=1)[0]
+    resumed = path.exists()
+    found = ""
+    for _ in range(2 if resumed else 1):  # a resumed file may mix two versions of the same URL: once more from the start
+        _complete(path, url, trust)
+        found = digests.checksum_of(path, algorithm)
+        if found == demanded:
+            return
+        path.unlink()
+    raise Corrupt(f"{url} has the checksum {found}, but {demanded} was demanded; nothing was kept.", url=url, found=found)
+
+
+def _complete(path: Path, url: str, trust: Trust) -> None:
+    for left in reversed(range(TRIES)):
+        before = path.stat().st_size if path.exists() else 0
+        try:
+            return _append(path, url, trust, before)
+        except Unreachable as error:
+            grown = path.exists() and path.stat().st_size > before
+            if "status" in error.details or not (left and grown):
+                raise
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            path.unlink(missing_ok=True)
+            raise NoSpace(f"No space left to download {url} to {path}; free some.", path=str(path)) from None
+    return None
+
+
+def _append(path: Path, url: str, trust: Trust, have: int) -> None:
+    headers = {"Range": f"bytes={have}-"} if have else {}
+    with _follow(url, trust, headers) as response:
+        if have and response.status == 416:
+            return
+        demand(response, (206, 200) if have else (200,), url)
+        start = RANGE.fullmatch(response.headers.get("Content-Range", "")) if response.status == 206 else None
+        if response.status == 206 and (start is None or int(start[1]) != have):
+            raise Corrupt(f"{url} was asked for bytes from {have} and gave others.", url=url)
+        announced = int(response.headers.get("Content-Length") or 0)
+        files.demand_space(path.parent, announced, f"The download of {url}")
+        with path.open("ab" if response.status == 206 else "wb") as file:
+            while block := response.read(BLOCK):
+                file.write(block)
+
+
+@contextmanager
+def _follow(url: str, trust: Trust, headers: dict[str, str]) -> Iterator[http.client.HTTPResponse]:
+    for _ in range(MOST_REDIRECTS):
+        connection = Connection(url, trust)
+        try:
+            with connection.get(headers=headers) as response:
+                location = response.headers.get("Location")
+                if response.status not in REDIRECTS or not location:
+                    yield response
+                    return
+            target = urljoin(url, location)
+            if url.startswith("https:") and not target.startswith("https:"):
+                raise Unreachable(f"{url} leads to {target}, which is not authenticated; not followed.", status=response.status)
+            url = target
+        finally:
+            connection.close()
+    raise Unreachable(f"{url}: more than {MOST_REDIRECTS} redirects.", status=302)

@@ -1,0 +1,135 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""HTTP over the standard library: authenticated TLS, one reused connection, ranges, and errors that say who and why."""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from .._errors import Corrupt, InvalidInput, NotFound, Unreachable
+
+SECONDS = 30.0
+LARGEST_DRAIN = 65536
+
+
+@dataclass(frozen=True)
+class Trust:
+    """Whom we believe and who we are: files in PEM form; without a CA file the system's CAs."""
+
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+
+    def context(self) -> ssl.SSLContext:
+        """Return a context that verifies the other side's certificate and host name, always."""
+        try:
+            context = ssl.create_default_context(cafile=self.ca_file)
+            if self.cert_file:
+                context.load_cert_chain(self.cert_file, self.key_file)
+        except (OSError, ssl.SSLError) as error:
+            named = ", ".join(str(path) for path in (self.ca_file, self.cert_file, self.key_file) if path)
+            raise InvalidInput(f"The certificate files ({named}) cannot be used: {error}.") from None
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        return context
+
+
+class Connection:
+    """One reused connection to the server of ``base``, an http or https URL without user, query and fragment."""
+
+    def __init__(self, base: str, trust: Trust, seconds: float = SECONDS) -> None:
+        parts = urlsplit(base)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.fragment:
+            raise InvalidInput(f"{base!r} is not a URL of the form https://host[:port]/path.")
+        self.name = base
+        self._path = parts.path
+        self._query = f"?{parts.query}" if parts.query else ""
+        self._seconds = seconds
+        self._http: http.client.HTTPConnection
+        if parts.scheme == "https":
+            self._http = http.client.HTTPSConnection(parts.hostname, parts.port, timeout=seconds, context=trust.context())
+        else:
+            self._http = http.client.HTTPConnection(parts.hostname, parts.port, timeout=seconds)
+
+    def close(self) -> None:
+        """Close the connection; the next request opens a new one."""
+        self._http.close()
+
+    @contextmanager
+    def get(self, below: str = "", headers: dict[str, str] | None = None) -> Iterator[http.client.HTTPResponse]:
+        """Yield the response to a GET; a broken connection at any moment is Unreachable, with the reason."""
+        target = (self._path.rstrip("/") + "/" + below if below else self._path or "/") + self._query
+        try:
+            response = self._ask(target, headers or {})
+            yield response
+            if not response.isclosed():
+                self.close()
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            raise Unreachable(f"{self.name}: {_reason(error, self._seconds)}", source=self.name) from None
+        except BaseException:
+            self.close()
+            raise
+
+    def _ask(self, target: str, headers: dict[str, str]) -> http.client.HTTPResponse:
+        reused = self._http.sock is not None
+        try:
+            return self._request(target, headers)
+        except (http.client.RemoteDisconnected, ConnectionError, ssl.SSLEOFError):
+            if not reused:
+                raise
+            self.close()  # an idle connection may have been closed by the server: once more on a new one
+            return self._request(target, headers)
+
+    def _request(self, target: str, headers: dict[str, str]) -> http.client.HTTPResponse:
+        self._http.request("GET", target, headers={"Accept-Encoding": "identity", "User-Agent": "edge.cloud", **headers})
+        return self._http.getresponse()
+
+    def fetch(self, below: str, limit: int) -> bytes:
+        """Return a small document whole; more than ``limit`` bytes are not read."""
+        with self.get(below) as response:
+            demand(response, (200,), f"{self.name} ({below})")
+            data = response.read(limit + 1)
+            if len(data) > limit:
+                raise Corrupt(f"{self.name}: {below} is larger than {limit} bytes; it was not read.", source=self.name)
+            return data
+
+    @contextmanager
+    def read_range(self, below: str, offset: int, length: int) -> Iterator[http.client.HTTPResponse]:
+        """Yield a response whose body is exactly these bytes."""
+        wanted = f"bytes {offset}-{offset + length - 1}/"
+        with self.get(below, {"Range": wanted.replace("bytes ", "bytes=").rstrip("/")}) as response:
+            demand(response, (206,), f"{self.name} ({below})")
+            found = response.headers.get("Content-Range", "")
+            if not found.startswith(wanted):
+                raise Corrupt(f"{self.name}: asked for {wanted.rstrip('/')} of {below}, got {found!r}.", source=self.name)
+            yield response
+
+
+def demand(response: http.client.HTTPResponse, statuses: tuple[int, ...], what: str) -> None:
+    """Raise NotFound or Unreachable unless the status is one of ``statuses``."""
+    if response.status in statuses:
+        return
+    message = f"{what} answered {response.status} {response.reason}"
+    if response.status in (404, 410):
+        raise NotFound(f"{message}: it is not there.", status=response.status)
+    if response.status in (400, 401, 403, 495, 496):
+        raise Unreachable(f"{message}: it does not accept our client certificate, or we gave none.", status=response.status)
+    raise Unreachable(f"{message}; expected {statuses[0]}.", status=response.status)
+
+
+def _reason(error: Exception, seconds: float) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not accepted: {error.verify_message}."
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed: {error.reason or error}; does the server accept our client certificate?"
+    if isinstance(error, TimeoutError):
+        return f"no answer for {seconds:g} s."
+    if isinstance(error, http.client.IncompleteRead):
+        return "the connection ended in the middle of the answer."
+    return f"{error or type(error).__name__}."

@@ -1,0 +1,168 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The import: a disk image from anywhere becomes an immutable, standalone qcow2 of the image datastore."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from .._errors import Conflict, Corrupt, InvalidInput, NotFound, Refused
+from . import catalogue, files, names, probe, qcow2
+from . import digest as digests
+from .manifest import Manifest
+from .qemu_img import Limits, QemuImg
+from .store import Store
+
+LARGEST_VIRTUAL_SIZE = 2 * 1024**4
+METADATA = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """How an image shall be called and described; ``source`` is what the user named, for people to read."""
+
+    name: str
+    version: str
+    created: str
+    os: str = ""
+    arch: str = ""
+    min_disk: int = 0
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What an import demands and makes: the source's format and checksum, compression, and the largest virtual size (bytes)."""
+
+    format: str | None = None
+    checksum: str | None = None
+    compress: bool = False
+    largest: int = LARGEST_VIRTUAL_SIZE
+
+    @property
+    def algorithm(self) -> str:
+        """The checksum algorithm that the source is proven and recorded by."""
+        return names.checksum(self.checksum).split(":")[0] if self.checksum else "sha256"
+
+
+def import_file(store: Store, qemu: QemuImg, path: Path, *, wanted: Wanted, rules: Rules, now: float) -> Manifest:
+    """Bring the image in ``path`` into the store and its catalogue, and return its manifest.
+
+    Nothing becomes visible before it is whole, checked and hashed. Who imports the same name and version at the same time
+    waits and finds it done. Raises Corrupt, Refused, Conflict, InvalidInput or NoSpace; an error leaves nothing behind.
+    """
+    store.prepare()
+    store.sweep(now)
+    key = "import-" + hashlib.sha256(f"{wanted.name}\0{wanted.version}".encode()).hexdigest()[:32]
+    work = store.partial / f"{key}.qcow2"
+    with store.named_lock(key):
+        work.unlink(missing_ok=True)
+        try:
+            return _import(store, qemu, path, work, wanted=wanted, rules=rules)
+        finally:
+            work.unlink(missing_ok=True)
+
+
+def _import(store: Store, qemu: QemuImg, path: Path, work: Path, *, wanted: Wanted, rules: Rules) -> Manifest:
+    before = _state_of(path)
+    there = store.named(wanted.name, wanted.version)
+    source_digest = source_checksum(path, rules) if there else None
+    if there is not None and source_digest == there.source_digest:
+        return there
+    source_format = judge(qemu, path, rules)
+    if source_format == "qcow2" and _kept_as_it_is(path, rules):
+        files.demand_space(work.parent, before[1], f"The image {wanted.name}")
+        source_digest = digests.copy_with_checksum(path, work, rules.algorithm)
+        _demand_checksum(path, source_digest, rules)
+        qcow2.refuse_unless_standalone(qcow2.read_header(work), str(path))
+    else:
+        source_digest = source_digest or source_checksum(path, rules)
+        room = files.free_bytes(work.parent) - files.RESERVE
+        files.demand_space(work.parent, METADATA, f"The image {wanted.name}")
+        qemu.convert(path, source_format, work, compress=rules.compress, limits=Limits(file_size=room))
+    if _state_of(path) != before:
+        raise Conflict(f"{path} was changed while it was imported; nothing was kept. Import it once it is at rest.", path=str(path))
+    return _finish(store, qemu, work, wanted, source_digest)
+
+
+def _finish(store: Store, qemu: QemuImg, work: Path, wanted: Wanted, source_digest: str) -> Manifest:
+    found = qemu.check(work)
+    if found.corruptions or found.check_errors:
+        damage = f"The image from {wanted.source} is damaged: qemu-img check found {found.corruptions} corruptions."
+        raise Corrupt(damage, **asdict(found))
+    description = digests.describe(work)
+    header = qcow2.read_header(work)
+    manifest = Manifest(**asdict(description), **asdict(wanted), virtual_size=header.virtual_size, source_digest=source_digest)
+    with store.lock(manifest.digest):
+        catalogue.demand_free_name(store, manifest.name, manifest.version, manifest.digest)
+        there = store.find(manifest.digest)
+        if there is None:
+            store.publish(work, manifest)
+    catalogue.write(store)
+    return there or manifest
+
+
+def _state_of(path: Path) -> tuple[int, int, int]:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        raise NotFound(f"The source {path} does not exist on this host.", path=str(path)) from None
+    if not path.is_file():
+        raise InvalidInput(f"The source {path} is not a regular file.", path=str(path))
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def source_checksum(path: Path, rules: Rules, algorithm: str | None = None) -> str:
+    """Return the source's checksum, proven if the rules demand one."""
+    _state_of(path)
+    found = digests.checksum_of(path, rules.algorithm)
+    _demand_checksum(path, found, rules)
+    return found if algorithm in (None, rules.algorithm) else digests.checksum_of(path, str(algorithm))
+
+
+def _demand_checksum(path: Path, found: str, rules: Rules) -> None:
+    if rules.checksum and found != names.checksum(rules.checksum):
+        raise Corrupt(f"{path} has the checksum {found}, but {rules.checksum} was demanded; it was not imported.", found=found)
+
+
+def _kept_as_it_is(path: Path, rules: Rules) -> bool:
+    header = qcow2.read_header(path)
+    return not (rules.compress or header.dirty or header.snapshots or header.version < 3)
+
+
+def judge(qemu: QemuImg, path: Path, rules: Rules) -> str:
+    """Return the format of an image that may come in, or raise; our own parser looks before qemu-img does."""
+    source_format = probe.format_of(path, rules.format)
+    virtual_size = path.stat().st_size
+    if source_format == "qcow2":
+        header = qcow2.read_header(path)
+        qcow2.refuse_unless_standalone(header, str(path))
+        virtual_size = header.virtual_size
+    _demand_size(path, virtual_size, rules)
+    if source_format != "raw":
+        info = qemu.info(path, source_format)
+        _refuse_other_files(info, path)
+        _demand_size(path, int(info["virtual-size"]), rules)
+    return source_format
+
+
+def _demand_size(path: Path, virtual_size: int, rules: Rules) -> None:
+    if virtual_size > rules.largest:
+        raise Refused(
+            f"{path} has a virtual size of {virtual_size} bytes; at most {rules.largest} are allowed (max_virtual_size).",
+            virtual_size=virtual_size,
+        )
+
+
+def _refuse_other_files(info: Mapping[str, Any], path: Path) -> None:
+    specific = info.get("format-specific", {}).get("data", {})
+    extents = [extent.get("filename") for extent in specific.get("extents", [])]
+    named = [info.get("backing-filename"), info.get("full-backing-filename"), specific.get("data-file"), *extents]
+    others = [name for name in named if name and os.path.realpath(name) != os.path.realpath(path)]
+    if others:
+        raise Refused(f"{path} is refused: it points to other files ({', '.join(others)}).", path=str(path), points_to=others)

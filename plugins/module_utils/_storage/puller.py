@@ -1,0 +1,201 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The pull: one at a time for each image and host, from any source that has pieces, resumed after any interruption."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .._errors import Corrupt, EdgeError, NoSpace, NotFound, Unreachable
+from . import digest as digests
+from . import files, pull, qcow2
+from .assembly import Assembly
+from .manifest import Manifest
+from .source import Reader, Source
+from .store import Store
+
+TRIES = 3
+Progress = Callable[[int, int], None]
+
+
+def no_progress(_done: int, _total: int) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True)
+class Pulled:
+    """An image that is here now, the bytes that came from sources, and which sources gave them."""
+
+    manifest: Manifest
+    path: Path
+    bytes_fetched: int = 0
+    sources: tuple[str, ...] = ()
+
+
+@dataclass
+class _Tally:
+    """How the sources do: failures in a row, what they said, and who gave bytes."""
+
+    failures: dict[str, int] = field(default_factory=dict)
+    said: dict[str, str] = field(default_factory=dict)
+    used: list[str] = field(default_factory=list)
+    fetched: int = 0
+
+    def failed(self, source: Source, error: EdgeError) -> None:
+        final = not isinstance(error, Unreachable)
+        self.failures[source.name] = TRIES if final else self.failures.get(source.name, 0) + 1
+        self.said[source.name] = error.message
+
+    def gave(self, source: Source) -> None:
+        self.failures[source.name] = 0
+        if source.name not in self.used:
+            self.used.append(source.name)
+
+    def best(self, sources: Iterable[Source]) -> Source | None:
+        usable = [source for source in sources if self.failures.get(source.name, 0) < TRIES]
+        return min(usable, key=lambda source: self.failures.get(source.name, 0), default=None)
+
+
+def pull_image(
+    store: Store, digest: str, sources: Sequence[Source], *, now: float, progress: Progress = no_progress
+) -> Pulled:
+    """Make the image visible in ``store`` and return it; who comes second waits for the first and fetches nothing.
+
+    ``now`` is seconds since the epoch. Raises NotFound, Unreachable or Corrupt with what every source said, or NoSpace;
+    whatever was verified stays in the partial folder for the next try, except after NoSpace.
+    """
+    there = store.find(digest)
+    if there is not None:
+        return Pulled(there, store.image_path(digest))
+    store.prepare()
+    store.sweep(now)
+    with store.lock(digest):
+        there = store.find(digest)
+        if there is not None:
+            return Pulled(there, store.image_path(digest))
+        return _Pull(store, digest, sources, progress).run()
+
+
+class _Pull:
+    """One pull under the image's lock."""
+
+    def __init__(self, store: Store, digest: str, sources: Sequence[Source], progress: Progress) -> None:
+        self._store = store
+        self._digest = digest
+        self._sources = sources
+        self._progress = progress
+        self._tally = _Tally()
+
+    def run(self) -> Pulled:
+        """Try with each distinct manifest that the sources offer: a lying manifest makes honest bytes look wrong."""
+        tried: list[Manifest] = []
+        errors: list[EdgeError] = []
+        for source in self._sources:
+            try:
+                manifest = source.manifest(self._digest)
+                if manifest in tried:
+                    continue
+                tried.append(manifest)
+                return self._with_manifest(manifest)
+            except (NotFound, Unreachable, Corrupt) as error:
+                self._tally.said.setdefault(source.name, error.message)
+                errors.append(error)
+        raise self._nobody(errors)
+
+    def _nobody(self, errors: list[EdgeError]) -> EdgeError:
+        said = self._tally.said
+        listed = "; ".join(f"{name}: {message}" for name, message in said.items()) or "there are no sources"
+        kinds = {type(error) for error in errors}
+        kind = next((kind for kind in (Corrupt, Unreachable) if kind in kinds), NotFound)
+        return kind(f"The image {self._digest} could not be pulled from any source. {listed}", digest=self._digest, sources=said)
+
+    def _with_manifest(self, manifest: Manifest) -> Pulled:
+        self._tally.failures.clear()
+        work = self._store.partial_path(self._digest)
+        if not self._adopt(manifest, work):
+            try:
+                self._collect(manifest, work)
+            except NoSpace:
+                work.unlink(missing_ok=True)
+                raise
+            _judge(work, manifest)
+            self._store.publish(work, manifest)
+        path = self._store.image_path(self._digest)
+        return Pulled(manifest, path, self._tally.fetched, tuple(self._tally.used))
+
+    def _adopt(self, manifest: Manifest, work: Path) -> bool:
+        """Make an image visible that lost only its manifest (a kill between the two renames): its bytes prove it."""
+        path = self._store.image_path(self._digest)
+        if not path.exists() or path.stat().st_size != manifest.size:
+            return False
+        if digests.describe(path, manifest.piece_size).digest != self._digest:
+            return False
+        _judge(path, manifest)
+        self._store.adopt(manifest)
+        work.unlink(missing_ok=True)
+        return True
+
+    def _collect(self, manifest: Manifest, work: Path) -> None:
+        with Assembly(work, manifest) as assembly, ThreadPoolExecutor(1) as pool:
+            assembly.scan()
+            needed = pull.bytes_missing(manifest, assembly.good)
+            files.demand_space(self._store.partial, needed, f"The image {manifest.name} {manifest.version}")
+            self._progress(assembly.verified_bytes, manifest.size)
+            while not assembly.complete:
+                run = next(pull.missing(manifest, assembly.good), None)
+                if run is not None:
+                    self._fetch(assembly, run, pool)
+                assembly.take_good()
+
+    def _fetch(self, assembly: Assembly, run: pull.Run, pool: ThreadPoolExecutor) -> None:
+        """Fetch a run, or the part of it that the best source gives; the loop above comes back for the rest."""
+        source = self._tally.best(self._sources)
+        if source is None:
+            raise Corrupt(f"No source gave the pieces of {self._digest} that its manifest describes.", digest=self._digest)
+        try:
+            with source.read(self._digest, run.offset, run.length) as reader:
+                self._receive(assembly, run, pool, source, reader)
+        except (NotFound, Unreachable, Corrupt) as error:
+            self._tally.failed(source, error)
+
+    def _receive(self, assembly: Assembly, run: pull.Run, pool: ThreadPoolExecutor, source: Source, reader: Reader) -> None:
+        """Receive piece by piece; while one arrives, the one before is written and hashed."""
+        manifest = assembly.manifest
+        buffers = [bytearray(min(manifest.piece_size, run.length)) for _ in range(2)]
+        behind: Future[None] | None = None
+        try:
+            for index in range(run.first, run.end):
+                view = memoryview(buffers[index % 2])[: manifest.piece_length(index)]
+                self._fill(view, source, reader)
+                if behind:
+                    self._settle(behind, assembly, source)
+                behind = pool.submit(assembly.put, index, view, source.name)
+        finally:
+            if behind:
+                self._settle(behind, assembly, source)
+
+    def _fill(self, view: memoryview, source: Source, reader: Reader) -> None:
+        filled = 0
+        while filled < len(view):
+            count = reader.readinto(view[filled:])
+            if not count:
+                raise Unreachable(f"{source.name} ended in the middle of the image.", source=source.name)
+            filled += count
+            self._tally.fetched += count
+
+    def _settle(self, behind: Future[None], assembly: Assembly, source: Source) -> None:
+        behind.result()
+        self._tally.gave(source)
+        self._progress(assembly.verified_bytes, assembly.manifest.size)
+
+
+def _judge(path: Path, manifest: Manifest) -> None:
+    """Refuse an image that is not what its manifest calls it, although its bytes have the digest."""
+    header = qcow2.read_header(path)
+    qcow2.refuse_unless_standalone(header, f"The image {manifest.digest}")
+    if header.virtual_size != manifest.virtual_size:
+        sizes = f"{manifest.virtual_size} bytes virtual size, the image {header.virtual_size}"
+        raise Corrupt(f"The manifest of {manifest.digest} says {sizes}.")

@@ -1,0 +1,129 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""qemu-img: always with explicit formats, absolute paths and limits on what one call may use."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .._errors import Busy, CommandFailed, Corrupt
+from .._runner import Completed, Runner
+from . import names
+
+GIB = 1024**3
+LOCKED = "Is another process using the image"
+CHECK_ERRORS, CHECK_LEAKS, CHECK_UNSUPPORTED = 2, 3, 63
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one qemu-img may use: address space (bytes), processor time (s) and the largest file it writes (bytes)."""
+
+    memory: int = 4 * GIB
+    cpu: int | None = None
+    file_size: int | None = None
+
+    def prefix(self) -> list[str]:
+        """Return the prlimit command that sets the limits."""
+        argv = ["prlimit", f"--as={self.memory}", "--core=0"]
+        argv += [f"--cpu={self.cpu}"] if self.cpu else []
+        return [*argv, *([f"--fsize={self.file_size}"] if self.file_size else []), "--"]
+
+
+READING = Limits(memory=GIB, cpu=30)
+WORKING = Limits()
+Creation = Mapping[str, str | int | bool | None]
+NOTHING: Creation = {}
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What ``qemu-img check`` found: counts of clusters."""
+
+    corruptions: int
+    leaks: int
+    check_errors: int
+
+
+def _path(path: Path) -> str:
+    """Return the path as qemu-img takes it: absolute, so that no part of it can be a protocol or a json: name."""
+    return str(names.absolute_path(str(path)))
+
+
+def options(values: Creation) -> list[str]:
+    """Return ``-o`` arguments; commas are doubled as QEMU wants, None is left out."""
+    texts = {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in values.items()}
+    return [part for key, text in texts.items() if text != "None" for part in ("-o", f"{key}={text.replace(',', ',,')}")]
+
+
+@dataclass(frozen=True)
+class QemuImg:
+    """The program qemu-img over a runner."""
+
+    runner: Runner
+
+    def _run(self, arguments: Sequence[str], limits: Limits, check: bool = True) -> Completed:
+        argv = ["qemu-img", *arguments]
+        done = self.runner.run([*limits.prefix(), *argv], check=False)
+        if LOCKED in done.stderr:
+            raise Busy(f"The image is in use: {done.stderr.strip()}", argv=argv)
+        if check and done.rc:
+            raise CommandFailed(argv, done.rc, done.stderr)
+        return done
+
+    def info(self, path: Path, image_format: str, *, shared: bool = False) -> dict[str, Any]:
+        """Return qemu-img's JSON about one file; ``shared`` reads it although a VM writes it."""
+        share = ["-U"] if shared else []
+        done = self._run(["info", "--output=json", *share, "-f", image_format, _path(path)], READING)
+        loaded = json.loads(done.stdout)
+        if not isinstance(loaded, dict):
+            raise Corrupt(f"qemu-img info of {path} printed no JSON object.", path=str(path))
+        return loaded
+
+    def demand_unlocked(self, path: Path) -> None:
+        """Raise Busy if a process writes the qcow2, by the locks of QEMU."""
+        self._run(["info", "--output=json", "-f", "qcow2", _path(path)], READING)
+
+    def create(self, path: Path, size: int, backing: tuple[Path, str] | None = None, creation: Creation = NOTHING) -> None:
+        """Create an empty qcow2 of ``size`` bytes, or an overlay of ``backing`` (path, format)."""
+        base = ["-b", _path(backing[0]), "-F", backing[1]] if backing else []
+        self._run(["create", "-q", "-f", "qcow2", *base, *options(creation), _path(path), str(size)], WORKING)
+
+    def convert(
+        self,
+        source: Path,
+        source_format: str,
+        target: Path,
+        *,
+        compress: bool = False,
+        limits: Limits = WORKING,
+        creation: Creation = NOTHING,
+    ) -> None:
+        """Write ``source`` as a standalone qcow2 ``target``; the source may be written by nobody meanwhile."""
+        how = [*(["-c"] if compress else []), *options(creation)]
+        self._run(["convert", "-q", "-f", source_format, "-O", "qcow2", *how, _path(source), _path(target)], limits)
+
+    def resize(self, path: Path, size: int, *, shrink: bool = False, preallocation: str | None = None) -> None:
+        """Set the virtual size of a qcow2 in bytes."""
+        flags = [*(["--shrink"] if shrink else []), *([f"--preallocation={preallocation}"] if preallocation else [])]
+        self._run(["resize", "-q", "-f", "qcow2", *flags, _path(path), str(size)], WORKING)
+
+    def rebase(self, path: Path, backing: tuple[Path, str] | None, *, unsafe: bool = False) -> None:
+        """Change the backing file; safe copies what would differ, ``unsafe`` changes the name alone."""
+        base = ["-b", _path(backing[0]), "-F", backing[1]] if backing else ["-b", ""]
+        self._run(["rebase", "-q", "-f", "qcow2", *(["-u"] if unsafe else []), *base, _path(path)], WORKING)
+
+    def check(self, path: Path, *, repair: str | None = None) -> Checked:
+        """Return what a check of a qcow2 finds (after the repair of ``leaks`` or ``all``)."""
+        fix = ["-r", repair] if repair else []
+        arguments = ["check", "--output=json", "-f", "qcow2", *fix, _path(path)]
+        done = self._run(arguments, WORKING, check=False)
+        try:
+            found: Mapping[str, Any] = json.loads(done.stdout)
+        except ValueError:
+            raise CommandFailed(["qemu-img", *arguments], done.rc, done.stderr) from None
+        return Checked(found.get("corruptions", 0), found.get("leaks", 0), found.get("check-errors", 0))

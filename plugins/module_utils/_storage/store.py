@@ -1,0 +1,190 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The content-addressed store of immutable images: the image datastore, a replica and a host cache are all one of these.
+
+``ROOT/HEX.qcow2`` and ``ROOT/HEX.json`` are an image; it is there exactly when its manifest is, and the manifest is renamed
+last and removed first. ``ROOT/partial/`` has work in progress and locks; ``ROOT/HEX.pin`` keeps an image from garbage collection.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from .._errors import Busy, Corrupt, NotFound, Refused
+from . import digest as digests
+from . import files, manifest, names, references
+from .manifest import Manifest
+
+STALE_SECONDS = 7 * 24 * 3600
+
+
+@dataclass(frozen=True)
+class Store:
+    """A store under ``root``; all its changes are safe against a kill at any instruction and against each other."""
+
+    root: Path
+
+    @property
+    def partial(self) -> Path:
+        """The folder of work in progress."""
+        return self.root / "partial"
+
+    def image_path(self, digest: str) -> Path:
+        """Return where the image's bytes are, or will be."""
+        return self.root / f"{names.hex_of(digest)}.qcow2"
+
+    def manifest_path(self, digest: str) -> Path:
+        """Return where its manifest is, or will be."""
+        return self.root / f"{names.hex_of(digest)}.json"
+
+    def partial_path(self, digest: str) -> Path:
+        """Return where a pull collects its pieces."""
+        return self.partial / f"{names.hex_of(digest)}.qcow2"
+
+    def _pin_path(self, digest: str) -> Path:
+        return self.root / f"{names.hex_of(digest)}.pin"
+
+    def prepare(self) -> None:
+        """Make the folders; nobody but the owner looks into the partial one."""
+        self.root.mkdir(mode=0o755, parents=True, exist_ok=True)
+        self.partial.mkdir(mode=0o700, exist_ok=True)
+
+    def lock(self, digest: str, *, wait: bool = True) -> AbstractContextManager[None]:
+        """Hold the lock of one image: it covers a look and the change that follows from it."""
+        return self.named_lock(names.hex_of(digest), wait=wait)
+
+    def named_lock(self, name: str, *, wait: bool = True) -> AbstractContextManager[None]:
+        """Hold a lock of the store by name."""
+        return files.locked(self.partial / f"{name}.lock", wait=wait)
+
+    def find(self, digest: str) -> Manifest | None:
+        """Return the manifest of a visible image, else None. What is damaged is not visible, so a new pull replaces it."""
+        path = self.manifest_path(digest)
+        try:
+            found = manifest.parse(path.read_bytes(), str(path), digest)
+            whole = self.image_path(digest).stat().st_size == found.size
+        except (FileNotFoundError, Corrupt):
+            return None
+        return found if whole else None
+
+    def images(self) -> list[Manifest]:
+        """Return the visible images, by name, then version from the oldest."""
+        found = [self.find(f"sha256:{hex_}") for hex_ in self._hexes()]
+        return sorted((one for one in found if one), key=lambda one: (one.name, names.version_key(one.version), one.digest))
+
+    def broken(self) -> list[str]:
+        """Return the digests whose manifest is there but damaged, or whose image is missing or has the wrong length."""
+        return [f"sha256:{hex_}" for hex_ in self._hexes() if self.find(f"sha256:{hex_}") is None]
+
+    def _hexes(self) -> list[str]:
+        try:
+            return sorted(path.stem for path in self.root.glob("*.json") if manifest.HEX.fullmatch(path.stem))
+        except FileNotFoundError:
+            return []
+
+    def named(self, name: str, version: str) -> Manifest | None:
+        """Return the visible image with this name and version."""
+        return next((one for one in self.images() if (one.name, one.version) == (name, version)), None)
+
+    def publish(self, work: Path, description: Manifest) -> Path:
+        """Make ``work`` (in the partial folder, verified) visible as its image. The caller holds the image's lock."""
+        target = self.image_path(description.digest)
+        work.chmod(0o444)
+        files.fsync_file(work)
+        self.manifest_path(description.digest).unlink(missing_ok=True)  # a damaged one must not show the new bytes
+        work.rename(target)
+        files.fsync_directory(self.root)
+        self._write_manifest(description)
+        return target
+
+    def adopt(self, description: Manifest) -> None:
+        """Make the bytes that are in place already visible; the caller verified them and holds the image's lock."""
+        path = self.image_path(description.digest)
+        path.chmod(0o444)
+        files.fsync_file(path)
+        self._write_manifest(description)
+
+    def describe_anew(self, description: Manifest) -> None:
+        """Replace the description of a visible image; its bytes stay. The caller holds the image's lock."""
+        if self.find(description.digest) is None:
+            raise NotFound(f"The image {description.digest} is not in {self.root}.", digest=description.digest)
+        self._write_manifest(description)
+
+    def _write_manifest(self, description: Manifest) -> None:
+        work = self.partial / f"{description.hex}.json"
+        files.write_atomically(self.manifest_path(description.digest), description.to_json(), work)
+
+    def users_of(self, digest: str, directories: Sequence[Path]) -> list[str]:
+        """Return the files under ``directories`` that have this image as their backing file."""
+        return references.users_of(self.image_path(digest), directories)
+
+    def remove(self, digest: str, directories: Sequence[Path]) -> None:
+        """Remove an image that no file under ``directories`` uses; raise Refused with its users otherwise.
+
+        Whoever makes an overlay holds a shared lock on the image file; here it is exclusive, over the look and the removal.
+        """
+        with self.lock(digest):
+            if self.image_path(digest).exists():
+                with files.file_lock(self.image_path(digest), shared=False):
+                    self._remove_unused(digest, directories)
+            else:
+                self._remove_unused(digest, directories)
+
+    def demand_unused(self, digest: str, directories: Sequence[Path]) -> None:
+        """Raise Refused with the image's users if it has any."""
+        users = self.users_of(digest, directories)
+        if users:
+            raise Refused(
+                f"The image {digest} in {self.root} is in use by {', '.join(users)}; remove or rebase those first.",
+                digest=digest,
+                used_by=users,
+            )
+
+    def _remove_unused(self, digest: str, directories: Sequence[Path]) -> None:
+        self.demand_unused(digest, directories)
+        self.manifest_path(digest).unlink(missing_ok=True)
+        files.fsync_directory(self.root)
+        for path in (self._pin_path(digest), self.image_path(digest), self.partial_path(digest)):
+            path.unlink(missing_ok=True)
+        files.fsync_directory(self.root)
+
+    def pinned(self, digest: str) -> bool:
+        """Tell whether the image is kept from garbage collection."""
+        return self._pin_path(digest).exists()
+
+    def pin(self, digest: str, wanted: bool) -> None:
+        """Keep the image from garbage collection, or stop that."""
+        if wanted:
+            self._pin_path(digest).touch(mode=0o444)
+        else:
+            self._pin_path(digest).unlink(missing_ok=True)
+        files.fsync_directory(self.root)
+
+    def verify(self, digest: str) -> list[int]:
+        """Read a visible image whole and return the indexes of its damaged pieces; raise NotFound if it is not there."""
+        found = self.find(digest)
+        if found is None:
+            raise NotFound(f"The image {digest} is not in {self.root}.", digest=digest)
+        seen = digests.describe(self.image_path(digest), found.piece_size)
+        return [index for index, (now, then) in enumerate(zip(seen.pieces, found.pieces, strict=True)) if now != then]
+
+    def sweep(self, now: float) -> None:
+        """Clean what dead processes left: unfinished imports at once, unfinished pulls when nobody resumed them for a week.
+
+        A live process holds the lock of its files, so those are left alone.
+        """
+        for path in list(self.partial.iterdir()):
+            if path.name.startswith("import-") or now - _changed(path) > STALE_SECONDS:
+                with contextlib.suppress(Busy), self.named_lock(path.name.split(".")[0], wait=False):
+                    path.unlink(missing_ok=True)
+
+
+def _changed(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return float("inf")

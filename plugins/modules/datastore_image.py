@@ -1,0 +1,247 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Module edge.cloud.datastore_image."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: datastore_image
+short_description: Manage an image of the image datastore
+version_added: 0.1.0
+description:
+  - Imports a disk image as an immutable, standalone qcow2 that is named by the SHA-256 of its bytes and described by a manifest.
+  - A source that is a sound standalone qcow2 of version 3 is kept byte for byte; any other is converted.
+  - Writes the catalogue C(index.json), by which replicas find the digest of a name and version.
+  - An image becomes visible only when it is whole, checked and hashed; any interruption is made good by the next run.
+author:
+  - The edge.cloud authors (@edge-cloud)
+extends_documentation_fragment:
+  - edge.cloud.attributes
+  - edge.cloud.images
+  - edge.cloud.images.tls
+options:
+  name:
+    description:
+      - The name of the image, up to 128 letters, digits and V(._+-).
+    type: str
+    required: true
+  version:
+    description:
+      - The version of the image. A name and version mean the same bytes for ever; other bytes need a new version.
+    type: str
+    required: true
+  state:
+    description:
+      - V(present) makes sure that the image is there, V(absent) that it is not there.
+      - An image that a disk under O(disk_directories) is laid over is not removed.
+    type: str
+    choices: [present, absent]
+    default: present
+  source:
+    description:
+      - The absolute path of a file on the host, or an V(http://) or V(https://) URL. Needed for an image that is not there yet.
+      - A file is compared with what was imported by its checksum at every run.
+      - A URL needs O(checksum), and is not fetched again when the image is there.
+      - A source that points to other files (backing file, external data file, extents) is refused.
+    type: str
+  checksum:
+    description:
+      - The checksum that the source must have, V(sha256:) and 64 or V(sha512:) and 128 hexadecimal digits.
+    type: str
+  format:
+    description:
+      - The format of the source. Without it the format is recognised by its first bytes, where that is certain.
+    type: str
+    choices: [qcow2, raw, vmdk, vdi, vhdx, vpc]
+  compress:
+    description:
+      - Convert the source to a compressed qcow2, which is smaller and slower to read.
+    type: bool
+    default: false
+  max_virtual_size:
+    description:
+      - A source with a larger virtual size is refused. Units are powers of 1024.
+    type: str
+    default: 2T
+  os:
+    description:
+      - The operating system in the image, for people and filters, such as V(debian 13).
+    type: str
+  arch:
+    description:
+      - The processor architecture that the image is for, such as V(x86_64).
+    type: str
+  min_disk:
+    description:
+      - The smallest disk that a VM needs for this image. Without it the image's virtual size is enough.
+    type: str
+  root:
+    description:
+      - The folder of the image datastore.
+    type: path
+    default: /var/lib/edge/datastore
+notes:
+  - In check mode the C(digest), C(size) and C(virtual_size) of a new image are V(null); they are known only after the import.
+"""
+
+EXAMPLES = r"""
+- name: An image from a file on the Front-end
+  edge.cloud.datastore_image:
+    name: debian
+    version: "13.1"
+    source: /srv/incoming/debian-13.qcow2
+    os: debian 13
+    arch: x86_64
+
+- name: An image from the web
+  edge.cloud.datastore_image:
+    name: router
+    version: "4"
+    source: https://images.example/router-4.qcow2
+    checksum: sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+
+- name: No such image any more
+  edge.cloud.datastore_image:
+    name: router
+    version: "3"
+    state: absent
+"""
+
+RETURN = r"""
+image:
+  description: The image, or an empty dictionary if there is none.
+  returned: success
+  type: dict
+  contains:
+    digest:
+      description: The image's name for programs, V(sha256:) and 64 hexadecimal digits.
+      type: str
+    path:
+      description: Where its bytes are.
+      type: str
+    name:
+      description: Its name for people.
+      type: str
+    version:
+      description: Its version.
+      type: str
+    size:
+      description: Its length in bytes.
+      type: int
+    virtual_size:
+      description: The size in bytes of the disk that it is.
+      type: int
+    format:
+      description: Its format, always V(qcow2).
+      type: str
+    piece_size:
+      description: The length in bytes of the pieces that it is pulled in.
+      type: int
+    os:
+      description: The operating system in it.
+      type: str
+    arch:
+      description: The processor architecture that it is for.
+      type: str
+    min_disk:
+      description: The smallest disk in bytes that a VM needs for it, 0 for its virtual size.
+      type: int
+    source:
+      description: What it was imported from.
+      type: str
+    source_digest:
+      description: The checksum of what it was imported from.
+      type: str
+    created:
+      description: When it was imported, in UTC.
+      type: str
+    pinned:
+      description: Whether it is kept from garbage collection.
+      type: bool
+actions:
+  description: What was or would be done, one sentence each.
+  returned: success
+  type: list
+  elements: str
+"""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.edge.cloud.plugins.module_utils._module import plan_result, run_module
+from ansible_collections.edge.cloud.plugins.module_utils._plan import execute
+from ansible_collections.edge.cloud.plugins.module_utils._runner import ModuleRunner
+from ansible_collections.edge.cloud.plugins.module_utils._storage.datastore import Datastore
+from ansible_collections.edge.cloud.plugins.module_utils._storage.image_plan import diff_view, plan_absent, plan_import, view
+from ansible_collections.edge.cloud.plugins.module_utils._storage.import_ import Rules, Wanted
+from ansible_collections.edge.cloud.plugins.module_utils._storage.names import absolute_path, checksum, size_in_bytes
+from ansible_collections.edge.cloud.plugins.module_utils._storage.qemu_img import QemuImg
+from ansible_collections.edge.cloud.plugins.module_utils._storage.replica import trust_of
+from ansible_collections.edge.cloud.plugins.module_utils._storage.store import Store
+
+
+def datastore(module: Any, options: dict[str, Any]) -> Datastore:
+    min_disk = size_in_bytes(options["min_disk"], "min_disk") if options["min_disk"] else 0
+    words = {key: options[key] or "" for key in ("os", "arch", "source")}
+    return Datastore(
+        Store(absolute_path(options["root"], "The root")),
+        QemuImg(ModuleRunner(module)),
+        Wanted(options["name"], options["version"], created="", min_disk=min_disk, **words),
+        Rules(
+            format=options["format"],
+            checksum=checksum(options["checksum"]) if options["checksum"] else None,
+            compress=options["compress"],
+            largest=size_in_bytes(options["max_virtual_size"], "max_virtual_size"),
+        ),
+        trust_of(options["ca_file"], options["cert_file"], options["key_file"]),
+        [Path(folder) for folder in options["disk_directories"]],
+    )
+
+
+def run(module: Any) -> dict[str, Any]:
+    options = module.params
+    images = datastore(module, options)
+    state = images.observe()
+    if options["state"] == "absent":
+        plan = plan_absent(state, with_catalogue=True)
+        images.demand_unused(plan)
+    else:
+        images.demand_same_source(state)
+        given = {key: getattr(images.wanted, key) for key in ("os", "arch", "min_disk") if options[key] is not None}
+        plan = plan_import(state, images.predicted(), given)
+    if not module.check_mode:
+        execute(plan, lambda step: images.apply(step, time.time()))
+    result = plan.after if module.check_mode else images.observe()
+    return {**plan_result(plan, diff_view, "image"), "image": dict(view(result))}
+
+
+def main() -> None:
+    run_module(
+        run,
+        argument_spec={
+            "name": {"required": True},
+            "version": {"required": True},
+            "state": {"choices": ["present", "absent"], "default": "present"},
+            "source": {},
+            "checksum": {},
+            "format": {"choices": ["qcow2", "raw", "vmdk", "vdi", "vhdx", "vpc"]},
+            "compress": {"type": "bool", "default": False},
+            "max_virtual_size": {"default": "2T"},
+            "os": {},
+            "arch": {},
+            "min_disk": {},
+            "root": {"type": "path", "default": "/var/lib/edge/datastore"},
+            "disk_directories": {
+                "type": "list", "elements": "path", "default": ["/var/lib/edge/vms", "/var/lib/edge/recovery"],
+            },
+            "ca_file": {"type": "path"},
+            "cert_file": {"type": "path"},
+            "key_file": {"type": "path", "no_log": False},
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()

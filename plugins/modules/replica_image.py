@@ -1,0 +1,190 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Module edge.cloud.replica_image."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: replica_image
+short_description: Manage an image of a replica or host cache
+version_added: 0.1.0
+description:
+  - Pulls an image from the first source that has it, resumes where an earlier pull broke, verifies every piece as it arrives and
+    the whole at the end, and goes on with the next source when one fails or gives wrong bytes.
+  - One pull runs on a host for each image; who asks for the same image meanwhile waits for it and fetches nothing.
+  - An image becomes visible under its name only when it is whole.
+author:
+  - The edge.cloud authors (@edge-cloud)
+extends_documentation_fragment:
+  - edge.cloud.attributes
+  - edge.cloud.images
+  - edge.cloud.images.tls
+options:
+  digest:
+    description:
+      - The digest of the image, V(sha256:) and 64 hexadecimal digits. The most exact way to say which image is meant.
+    type: str
+  name:
+    description:
+      - The name of the image, where O(digest) is not given.
+    type: str
+  version:
+    description:
+      - The version of the image. With it, an image that is here is found without asking a source.
+      - Without it the first source that answers decides, and the highest version is meant; V(12.9) is lower than V(12.10), and
+        V(13~rc1) lower than V(13).
+    type: str
+  state:
+    description:
+      - V(present) makes sure that the image is here and not pinned, V(pinned) that it is here and kept from garbage collection,
+        V(absent) that it is not here.
+      - An image that a disk under O(disk_directories) is laid over is not removed.
+    type: str
+    choices: [present, pinned, absent]
+    default: present
+  sources:
+    description:
+      - Where to pull from, in order; V(https://) URLs of image datastores and replicas, or absolute paths of stores on this host.
+      - Needed only if the image is not here.
+    type: list
+    elements: str
+    default: []
+  root:
+    description:
+      - The folder of this host's images.
+    type: path
+    default: /var/lib/edge/images
+  progress_file:
+    description:
+      - A file on the host that one line about the progress of the pull is written to, at most once a second.
+    type: path
+"""
+
+EXAMPLES = r"""
+- name: An image of the Front-end, by name and version
+  edge.cloud.replica_image:
+    name: debian
+    version: "13.1"
+    sources:
+      - https://frontend.example:8443/
+    ca_file: /etc/edge/pki/ca.crt
+    cert_file: /etc/edge/pki/host.crt
+    key_file: /etc/edge/pki/host.key
+
+- name: An image by digest, kept, from a peer if it has it
+  edge.cloud.replica_image:
+    digest: sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+    state: pinned
+    sources:
+      - https://replica1.example:8443/
+      - https://frontend.example:8443/
+    ca_file: /etc/edge/pki/ca.crt
+    cert_file: /etc/edge/pki/host.crt
+    key_file: /etc/edge/pki/host.key
+
+- name: No such image on this host
+  edge.cloud.replica_image:
+    name: debian
+    version: "12.4"
+    state: absent
+"""
+
+RETURN = r"""
+image:
+  description: The image as M(edge.cloud.datastore_image) shows it, or an empty dictionary if there is none.
+  returned: success
+  type: dict
+  contains:
+    digest:
+      description: The image's digest.
+      type: str
+    path:
+      description: Where its bytes are, the backing image for disks.
+      type: str
+    name:
+      description: Its name.
+      type: str
+    version:
+      description: Its version.
+      type: str
+    size:
+      description: Its length in bytes.
+      type: int
+    virtual_size:
+      description: The size in bytes of the disk that it is.
+      type: int
+    pinned:
+      description: Whether it is kept from garbage collection.
+      type: bool
+bytes_fetched:
+  description: The bytes of the image that came from sources in this run, 0 in check mode.
+  returned: success
+  type: int
+sources:
+  description: The sources that gave bytes in this run.
+  returned: success
+  type: list
+  elements: str
+actions:
+  description: What was or would be done, one sentence each.
+  returned: success
+  type: list
+  elements: str
+"""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.edge.cloud.plugins.module_utils._module import plan_result, run_module
+from ansible_collections.edge.cloud.plugins.module_utils._plan import execute
+from ansible_collections.edge.cloud.plugins.module_utils._storage.image_plan import diff_view, view
+from ansible_collections.edge.cloud.plugins.module_utils._storage.names import absolute_path
+from ansible_collections.edge.cloud.plugins.module_utils._storage.replica import Choice, Replica, Work, source_of, trust_of
+from ansible_collections.edge.cloud.plugins.module_utils._storage.store import Store
+
+
+def run(module: Any) -> dict[str, Any]:
+    options = module.params
+    trust = trust_of(options["ca_file"], options["cert_file"], options["key_file"])
+    replica = Replica(Store(absolute_path(options["root"], "The root")), [source_of(text, trust) for text in options["sources"]])
+    choice = Choice(options["digest"], options["name"], options["version"])
+    work = Work(
+        replica,
+        choice,
+        [Path(folder) for folder in options["disk_directories"]],
+        absolute_path(options["progress_file"], "The progress file") if options["progress_file"] else None,
+    )
+    plan = work.plan(options["state"])
+    if not module.check_mode:
+        execute(plan, lambda step: work.apply(step, time.time()))
+    result = {**plan_result(plan, diff_view, "image"), "image": dict(view(plan.after if module.check_mode else work.observe()))}
+    return {**result, "bytes_fetched": work.bytes_fetched, "sources": list(work.used)}
+
+
+def main() -> None:
+    run_module(
+        run,
+        argument_spec={
+            "digest": {},
+            "name": {},
+            "version": {},
+            "state": {"choices": ["present", "pinned", "absent"], "default": "present"},
+            "sources": {"type": "list", "elements": "str", "default": []},
+            "root": {"type": "path", "default": "/var/lib/edge/images"},
+            "progress_file": {"type": "path"},
+            "disk_directories": {
+                "type": "list", "elements": "path", "default": ["/var/lib/edge/vms", "/var/lib/edge/recovery"],
+            },
+            "ca_file": {"type": "path"},
+            "cert_file": {"type": "path"},
+            "key_file": {"type": "path", "no_log": False},
+        },
+        required_one_of=[("digest", "name")],
+        mutually_exclusive=[("digest", "name"), ("digest", "version")],
+    )
+
+
+if __name__ == "__main__":
+    main()
