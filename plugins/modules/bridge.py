@@ -1,5 +1,5 @@
 #!/usr/bin/python
-# Copyright: (c) 2026, The edge.cloud authors
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Manage a Linux bridge."""
 
@@ -66,7 +66,7 @@ options:
   boot:
     description:
       - V(networkd) writes files for systemd-networkd that make the bridge as it is now again at boot, its ports, static addresses
-        and routes included. The running bridge is not touched by that.
+        and routes included, its MTU and MAC address only if given. The running bridge is not touched by that.
       - V(none) removes such files.
       - Left out, the files stay as they are.
     type: str

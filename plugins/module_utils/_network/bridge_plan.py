@@ -236,7 +236,7 @@ def _boot(host: Host, after: BridgeState, wanted: Wanted) -> Steps:
     links = {wanted.name, *(wanted.ports or ())}
     stay = [route for route in host.routes if route.dev in links and _reachable(route, set(after.bridge.addresses))]
     routes = sorted(stay, key=lambda route: (route.version, route.words))
-    files = boot_files(after.bridge, routes, mac=wanted.mac) if wanted.boot == "networkd" else {}
+    files = boot_files(after.bridge, routes, mac=wanted.mac, mtu=wanted.mtu) if wanted.boot == "networkd" else {}
     has = dict(after.boot)
     yield from (WriteBootFile(file, text) for file, text in sorted(files.items()) if has.get(file) != text)
     yield from (RemoveBootFile(file) for file in sorted(has) if file not in files)

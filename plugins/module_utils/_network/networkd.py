@@ -23,15 +23,15 @@ def file_names(bridge: str) -> tuple[str, ...]:
     return tuple(f"50-edge-{bridge}{suffix}" for suffix in SUFFIXES)
 
 
-def boot_files(bridge: Bridge, routes: Iterable[Route], *, mac: str | None) -> dict[str, str]:
+def boot_files(bridge: Bridge, routes: Iterable[Route], *, mac: str | None, mtu: int | None) -> dict[str, str]:
     """Return file name and text of all that makes ``bridge`` again at boot; VM ports attach themselves.
 
-    ``mac`` is written only where a user asked for one: without it networkd and the kernel choose as they do now.
+    ``mac`` and ``mtu`` are written only where a user asked for them: else they follow the ports, at boot as now.
     """
     netdev, network, ports = file_names(bridge.name)
     files = {
         netdev: _text(
-            ("NetDev", [("Name", bridge.name), ("Kind", "bridge"), ("MACAddress", mac), ("MTUBytes", bridge.mtu)]),
+            ("NetDev", [("Name", bridge.name), ("Kind", "bridge"), ("MACAddress", mac), ("MTUBytes", mtu)]),
             ("Bridge", [("STP", "yes" if bridge.stp else "no"), ("ForwardDelaySec", f"{bridge.forward_delay:g}")]),
         ),
         network: _text(
