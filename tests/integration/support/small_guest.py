@@ -1,0 +1,123 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A guest that boots in seconds without KVM: Debian's cloud kernel and a busybox initramfs, booted directly.
+
+It asks DHCP, shows its disks and the cloud-init seed's meta-data on the serial console, says GUEST-READY, and powers off when
+the host presses the power button.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import lzma
+import re
+import subprocess
+import tempfile
+from pathlib import Path
+
+CACHE = Path("/var/cache/edge-tests/small-guest")
+MODULES = ("virtio_pci", "virtio_blk", "virtio_net", "virtio_rng", "button", "evdev", "isofs")
+READY = "GUEST-READY"
+CMDLINE = "console=ttyS0 quiet"
+INIT = r"""#!/bin/busybox sh
+/bin/busybox --install -s /bin
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs dev /dev
+while read module; do insmod "$module"; done < /modules
+for disk in /sys/class/block/vd*; do
+  name=$(basename "$disk")
+  echo "DISK $name $(cat "$disk/serial") $(cat "$disk/size")"
+  if [ "$(cat "$disk/serial")" = seed ]; then mount -t iso9660 "/dev/$name" /mnt; fi
+done
+cat /mnt/meta-data
+echo "CPUS $(grep -c ^processor /proc/cpuinfo)"
+echo "MEMORY $(grep MemTotal /proc/meminfo)"
+if [ -e /sys/class/net/eth0 ]; then
+  ip link set eth0 up
+  udhcpc -q -i eth0 -s /etc/lease -t 10 -A 1
+fi
+echo GUEST-READY
+exec acpid -d -f -c /etc/acpi -a /etc/acpid.actions
+"""
+LEASE = "#!/bin/sh\n[ \"$1\" = bound ] && ip address add \"$ip/$mask\" dev \"$interface\" && echo \"ADDRESS $ip\"\nexit 0\n"
+FILES = {
+    "init": INIT,
+    "etc/lease": LEASE,
+    "etc/acpid.actions": "PWRF power\n",
+    "etc/acpi/power": "#!/bin/sh\nexec poweroff -f\n",
+}
+FOLDERS = ("bin", "dev", "etc", "etc/acpi", "mnt", "proc", "sys", "tmp")
+
+
+def small_guest() -> tuple[Path, Path]:
+    """Return the paths of kernel and initramfs, made once on this machine from Debian's packages."""
+    kernel, initrd = CACHE / "vmlinuz", CACHE / "initrd.gz"
+    if not initrd.exists():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=CACHE) as work:
+            _build(Path(work), kernel, initrd)
+    return kernel, initrd
+
+
+def _run(*argv: str, cwd: Path) -> str:
+    return subprocess.run(argv, cwd=cwd, check=True, capture_output=True, text=True).stdout
+
+
+def _build(work: Path, kernel: Path, initrd: Path) -> None:
+    depends = _run("apt-cache", "depends", "linux-image-cloud-amd64", cwd=work)
+    package = re.search(r"Depends: (linux-image-\S+)", depends)
+    assert package, depends
+    work.chmod(0o755)
+    _run("apt-get", "-o", "APT::Sandbox::User=root", "download", package[1], "busybox-static", cwd=work)
+    for archive in work.glob("*.deb"):
+        _run("dpkg-deb", "-x", archive.name, "root", cwd=work)
+    tree = next(work.glob("root/lib/modules/*"), None) or next(work.glob("root/usr/lib/modules/*"))
+    busybox = next(path for path in (work / "root/bin/busybox", work / "root/usr/bin/busybox") if path.exists())
+    modules = _with_dependencies(tree, MODULES)
+    entries = {**{name: text.encode() for name, text in FILES.items()}, "bin/busybox": busybox.read_bytes()}
+    entries |= {f"lib-{number}.ko": _bytes_of(path) for number, path in enumerate(modules)}
+    entries["modules"] = "".join(f"/lib-{number}.ko\n" for number in range(len(modules))).encode()
+    next(work.glob("root/boot/vmlinuz-*")).rename(kernel)
+    made = work / "initrd.gz"
+    made.write_bytes(gzip.compress(cpio(entries, FOLDERS), 6, mtime=0))
+    made.rename(initrd)
+
+
+def _with_dependencies(tree: Path, names: tuple[str, ...]) -> list[Path]:
+    """Return the modules and what they need, in the order to load them; what is built in has no file."""
+    files = {path.name.split(".ko")[0].replace("-", "_"): path for path in tree.rglob("*.ko*")}
+    ordered: list[str] = []
+
+    def add(name: str) -> None:
+        if name in ordered or name not in files:
+            return
+        for needed in _depends(files[name]):
+            add(needed)
+        ordered.append(name)
+
+    for name in names:
+        add(name)
+    return [files[name] for name in ordered]
+
+
+def _bytes_of(module: Path) -> bytes:
+    return lzma.decompress(module.read_bytes()) if module.suffix == ".xz" else module.read_bytes()
+
+
+def _depends(module: Path) -> list[str]:
+    found = re.search(rb"\0depends=([^\0]*)\0", _bytes_of(module))
+    return [name.replace("-", "_") for name in found[1].decode().split(",") if name] if found else []
+
+
+def cpio(entries: dict[str, bytes], folders: tuple[str, ...]) -> bytes:
+    """Return a newc archive; every file is executable."""
+    out = io.BytesIO()
+    rows = [(name, 0o40755, b"") for name in folders] + [(name, 0o100755, data) for name, data in sorted(entries.items())]
+    for number, (name, mode, data) in enumerate([*rows, ("TRAILER!!!", 0, b"")], start=1):
+        fields = (number, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name) + 1, 0)
+        out.write(b"070701" + b"".join(b"%08X" % field for field in fields) + name.encode() + b"\0")
+        out.write(b"\0" * (-out.tell() % 4) + data)
+        out.write(b"\0" * (-out.tell() % 4))
+    return out.getvalue()
