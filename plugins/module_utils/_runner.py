@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -43,28 +45,43 @@ def _missing(program: str) -> Unsupported:
     return Unsupported(f"The program {program} is not installed on this host; install the package that holds it.", program=program)
 
 
+def _late(argv: Sequence[str], timeout: float | None) -> TimedOut:
+    return TimedOut(f"{argv[0]} did not end within {timeout} s.", argv=list(argv), seconds=timeout)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Kill a process that still runs, with its group: a child of it that held the pipes would keep us waiting."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
 class SubprocessRunner:
     """Runs commands by subprocess, for programs that are not Ansible modules."""
 
     def run(
         self, argv: Sequence[str], *, stdin: str | None = None, check: bool = True, timeout: float | None = None
     ) -> Completed:
-        """See Runner; on a timeout the command is killed first."""
+        """See Runner; on a timeout the command and all that it started are killed first."""
         try:
-            done = subprocess.run(
+            process = subprocess.Popen(
                 list(argv),
-                input=stdin,
-                capture_output=True,
+                stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
                 text=True,
-                timeout=timeout,
-                check=False,
                 env={**os.environ, **C_LOCALE},
+                process_group=0,
             )
         except FileNotFoundError:
             raise _missing(argv[0]) from None
+        try:
+            stdout, stderr = process.communicate(stdin, timeout)
         except subprocess.TimeoutExpired:
-            raise TimedOut(f"{argv[0]} did not end within {timeout} s.", argv=list(argv), seconds=timeout) from None
-        return _checked(argv, Completed(done.returncode, done.stdout, done.stderr), check)
+            raise _late(argv, timeout) from None
+        finally:
+            _end(process)
+        return _checked(argv, Completed(process.returncode, stdout, stderr), check)
 
 
 class ModuleRunner:
@@ -73,7 +90,7 @@ class ModuleRunner:
     run_command has no time limit of its own: with ``timeout`` the command runs under coreutils' timeout(1).
     """
 
-    TIMEOUT_RC = 124
+    TIMEOUT_RCS = (124, 137, -signal.SIGKILL)
 
     def __init__(self, module: Any) -> None:
         self._module = module
@@ -85,7 +102,11 @@ class ModuleRunner:
         if self._module.get_bin_path(argv[0]) is None:
             raise _missing(argv[0])
         limited = ["timeout", "--kill-after=5", str(timeout), *argv] if timeout else list(argv)
-        rc, stdout, stderr = self._module.run_command(limited, data=stdin, binary_data=True, environ_update=C_LOCALE)
-        if timeout and rc == self.TIMEOUT_RC:
-            raise TimedOut(f"{argv[0]} did not end within {timeout} s.", argv=list(argv), seconds=timeout)
+        began = time.monotonic()
+        # Without the last option run_command would put variables and home folders into our arguments.
+        rc, stdout, stderr = self._module.run_command(
+            limited, data=stdin, binary_data=True, environ_update=C_LOCALE, expand_user_and_vars=False
+        )
+        if timeout and rc in self.TIMEOUT_RCS and time.monotonic() - began >= timeout:
+            raise _late(argv, timeout)
         return _checked(argv, Completed(rc, stdout, stderr), check)
