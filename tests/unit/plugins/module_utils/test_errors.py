@@ -1,0 +1,63 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Errors: a stable code each, a whole message, and details that are JSON."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from ansible_collections.edge.cloud.plugins.module_utils import _errors
+from ansible_collections.edge.cloud.plugins.module_utils._errors import CommandFailed, Conflict, EdgeError, InvalidInput, required
+
+CODES = {
+    "EdgeError": "error",
+    "InvalidInput": "invalid_input",
+    "NotFound": "not_found",
+    "Conflict": "conflict",
+    "Unsupported": "unsupported",
+    "Busy": "busy",
+    "TimedOut": "timed_out",
+    "Corrupt": "corrupt",
+    "Unreachable": "unreachable",
+    "NoSpace": "no_space",
+    "Refused": "refused",
+    "CommandFailed": "command_failed",
+}
+
+
+def test_every_error_has_its_own_stable_code() -> None:
+    found = {name: kind.code for name, kind in vars(_errors).items() if isinstance(kind, type) and issubclass(kind, EdgeError)}
+    assert found == CODES
+    assert len(set(found.values())) == len(found)
+
+
+def test_an_error_as_a_result() -> None:
+    error = Conflict("br0 is a bond.", name="br0")
+    assert error.as_result() == {"msg": "br0 is a bond.", "error": {"code": "conflict", "name": "br0"}}
+    assert str(error) == "br0 is a bond."
+
+
+def test_a_failed_command_passes_its_words_on_whole() -> None:
+    stderr = "qemu-img: Could not open 'x'\nqemu-img: second line\n"
+    error = CommandFailed(("qemu-img", "info", "x"), 1, stderr, path="x")
+    assert stderr.strip() in error.message
+    assert "exit code 1" in error.message
+    result = error.as_result()
+    assert result["error"] == {"code": "command_failed", "argv": ["qemu-img", "info", "x"], "rc": 1, "stderr": stderr, "path": "x"}
+    assert json.loads(json.dumps(result)) == result
+    assert (error.argv, error.rc, error.stderr) == (("qemu-img", "info", "x"), 1, stderr)
+
+
+def test_a_command_that_said_nothing() -> None:
+    assert CommandFailed(["false"], 1, " \n").message == "false failed with exit code 1: (it printed no error)"
+
+
+def test_required() -> None:
+    assert required({"a": None}, "a", "manifest") is None
+    with pytest.raises(InvalidInput) as caught:
+        required({"b": 1, "a": 2}, "digest", "manifest")
+    assert caught.value.message == "manifest: digest is missing (found: a, b)."
+    assert caught.value.details == {"where": "manifest", "key": "digest"}
+    with pytest.raises(InvalidInput, match="found: nothing"):
+        required({}, "digest", "manifest")
