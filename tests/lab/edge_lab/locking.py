@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,16 +24,28 @@ def locked(path: Path, subject: str) -> Iterator[int]:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say(subject, "another lab command is at work on it, waiting")
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        try:
+            if not _taken_soon(descriptor):
+                say(subject, "another lab command is at work on it, waiting")
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
             if _same_file(descriptor, path):
                 yield descriptor
                 return
         finally:
             os.close(descriptor)
+
+
+def _taken_soon(descriptor: int, patience: float = 2) -> bool:
+    """Take the lock if it becomes free within some seconds; return whether it did."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)
+        else:
+            return True
 
 
 def _same_file(descriptor: int, path: Path) -> bool:

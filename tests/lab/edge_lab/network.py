@@ -73,7 +73,8 @@ def rules(settings: Settings, hosts: Iterable[Host], broken: Iterable[Cut]) -> s
     lines += [
         f"table ip {settings.table} {{",
         " chain out { type nat hook postrouting priority srcnat;",
-        f'  ip saddr {settings.subnet} oifname != "{settings.bridge}" masquerade; }}',
+        # Where bridged frames pass through the IP tables too (br_netfilter), a slow cable's bridge must not count as outside.
+        f'  ip saddr {settings.subnet} oifname != "{settings.bridge}" oifname != "vm-{settings.name}-*" masquerade; }}',
         " chain forward { type filter hook forward priority mangle;",
         f'  iifname "{settings.bridge}" tcp flags syn tcp option maxseg size set rt mtu; }}',
         "}",

@@ -108,11 +108,19 @@ def unplug(host: Host) -> None:
 
 
 def plug(host: Host) -> None:
-    """Put the slow piece of line between a host's cable and the lab's bridge."""
+    """Put the slow piece of line between a host's cable and the lab's bridge; if that fails, the cable is as it was before."""
     how = wanted(host)
     if how is None:
         return
     unplug(host)
+    try:
+        _insert(host, how)
+    except BaseException:
+        unplug(host)
+        raise
+
+
+def _insert(host: Host, how: Slow) -> None:
     cable, near, far = (host.link(kind) for kind in ("vb", "vs", "vr"))
     run(["ip", "link", "add", near, "type", "veth", "peer", "name", far])
     _silence(near, far)
