@@ -1,0 +1,98 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The KVM check of role hypervisor, with real QEMU."""
+
+from __future__ import annotations
+
+import importlib.machinery
+import importlib.util
+import json
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+CHECK = Path(__file__).parents[3] / "roles/hypervisor/files/kvm-check"
+QEMU = "qemu-system-x86_64"
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(shutil.which(QEMU) is None, reason=f"{QEMU} is not installed"),
+    pytest.mark.skipif(platform.machine() != "x86_64", reason="the check is for x86_64"),
+]
+
+
+def ask(*argv: str) -> dict[str, object]:
+    done = subprocess.run([sys.executable, str(CHECK), *argv], capture_output=True, text=True, check=True, timeout=60)
+    answer = json.loads(done.stdout)
+    assert set(answer) == {"kvm", "reason", "seconds"}
+    return answer
+
+
+def program() -> ModuleType:
+    loader = importlib.machinery.SourceFileLoader("kvm_check", str(CHECK))
+    spec = importlib.util.spec_from_loader("kvm_check", loader)
+    assert spec
+    module = importlib.util.module_from_spec(spec)
+    sys.dont_write_bytecode, before = True, sys.dont_write_bytecode
+    loader.exec_module(module)
+    sys.dont_write_bytecode = before
+    return module
+
+
+def test_the_guest_comes_to_its_end_under_emulation() -> None:
+    answer = ask("--accel", "tcg", "--timeout", "30")
+    assert answer["kvm"] is True, answer
+
+
+def test_a_guest_that_hangs_is_reported_in_time(tmp_path: Path) -> None:
+    hangs = tmp_path / "qemu"
+    hangs.write_text(f'#!/bin/sh\nexec {shutil.which(QEMU)} -S "$@"\n')  # -S: the CPU never starts
+    hangs.chmod(0o755)
+    began = time.monotonic()
+    answer = ask("--accel", "tcg", "--timeout", "1", "--qemu", str(hangs))
+    assert answer["kvm"] is False
+    assert "within 1 s" in str(answer["reason"])
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize(
+    ("step", "instead"),
+    [
+        pytest.param("8e d3 ", "0f 0b ", id="undefined-instruction"),
+        pytest.param("fb ", "90 ", id="interrupts-off"),
+        pytest.param("e6 20           # outb %al,$0x20\n48 cf", "90 90 #\n48 cf", id="no-end-of-interrupt"),
+    ],
+)
+def test_a_guest_that_lacks_a_step_does_not_pass(step: str, instead: str) -> None:
+    module = program()
+    assert module.CODE.count(step) == 1
+    module.CODE = module.CODE.replace(step, instead)
+    works, reason = module.run_guest("tcg", QEMU, 2)
+    assert not works
+    assert reason
+
+
+def test_firmware_alone_gives_the_same_answer() -> None:
+    """The firmware without a disk comes to its reboot with KVM, or hangs, as the check says."""
+    if not Path("/dev/kvm").exists():
+        assert ask() == {"kvm": False, "reason": "there is no /dev/kvm", "seconds": 0.0}
+        return
+    answer = ask()
+    argv = [QEMU, "-machine", "pc,accel=kvm", "-nodefaults", "-display", "none", "-no-reboot", "-boot", "reboot-timeout=0"]
+    try:
+        firmware = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=8, check=False)
+    except subprocess.TimeoutExpired:
+        ended = False
+    else:
+        ended = firmware.returncode == 0
+    assert answer["kvm"] is ended, answer
+
+
+def test_what_is_missing_is_named() -> None:
+    assert ask("--qemu", "no-such-qemu")["reason"] == "no-such-qemu is not installed"
