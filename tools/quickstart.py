@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """make quickstart and its undo: prepares what Ansible needs, runs the playbook, keeps the books in .quickstart/.

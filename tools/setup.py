@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Make this checkout ready: distribution packages, a virtual environment from pinned and hashed requirements, the collection path.

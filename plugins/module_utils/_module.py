@@ -49,5 +49,3 @@ def plan_result(
     """
     state = plan.after if observed is None else observed
     return {"changed": plan.changed, "actions": plan.actions, "diff": plan.diff(view), key: dict(view(state))}
-
-

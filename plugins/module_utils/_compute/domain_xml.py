@@ -44,6 +44,7 @@ DISK = (
     Property("bus", "target@bus", absent="virtio"),
     Property("serial", "serial"),
     Property("read_only", "readonly?"),
+    Property("boot", "boot@order", int),
 )
 NIC = (
     Property("mac", "mac@address", str.lower),
@@ -63,12 +64,13 @@ class Kind:
     key: str
     value: str
     begin: tuple[tuple[str, str], ...] = ()
+    has_alias: bool = True
 
 
 SERIAL = Kind("serial", "serial", "@type", "pty")
 AGENT = Kind("channel", "agent", "target@name", "org.qemu.guest_agent.0", (("type", "unix"),))
 RNG = Kind("rng", "rng", "@model", "virtio")
-VNC = Kind("graphics", "vnc", "@type", "vnc", (("autoport", "yes"),))
+VNC = Kind("graphics", "vnc", "@type", "vnc", (("autoport", "yes"),), has_alias=False)
 VIDEO = Kind("video", "video", "model@type", "vga")
 
 
@@ -114,7 +116,8 @@ def _devices(root: Element, tag: str, kind: str, all_of_them: bool) -> Iterator[
 def parse(root: Element, adopt: bool = False) -> Parsed:
     """Read a domain's XML; ``adopt`` takes devices without our alias as ours, named by their target."""
     mark = root.find(f"metadata/{MARK}")
-    disks = tuple(_disk(name, element) for name, element in _devices(root, "disk", "disk", adopt) if _is_file(element))
+    found = (_disk(name, element) for name, element in _devices(root, "disk", "disk", adopt) if _is_file(element))
+    disks = tuple(sorted(found, key=lambda disk: disk.target))
     nics = tuple(
         _nic(name or f"nic{place}", element) for place, (name, element) in enumerate(_devices(root, "interface", "nic", adopt))
     )
@@ -152,7 +155,8 @@ def _nic(name: str, element: Element) -> Nic:
 
 def _has(root: Element, kind: Kind, adopt: bool) -> bool:
     elements = root.findall(f"devices/{kind.tag}")
-    return any(_alias(one) == ALIAS + kind.alias or (adopt and read_path(one, kind.key) == kind.value) for one in elements)
+    by_key = adopt or not kind.has_alias
+    return any(_alias(one) == ALIAS + kind.alias or (by_key and read_path(one, kind.key) == kind.value) for one in elements)
 
 
 def _console_log(root: Element) -> str | None:
@@ -173,6 +177,9 @@ def emit(spec: DomainSpec, record: Record | None = None, base: Element | None = 
     if devices is None:
         devices = SubElement(root, "devices")
     _emit_disks(devices, spec)
+    if any(disk.boot for disk in spec.disks):  # libvirt takes either an order of devices or one of kinds
+        for boot in root.findall("os/boot"):
+            root.find("os").remove(boot)  # type: ignore[union-attr]
     _emit_nics(devices, spec)
     _emit_singles(devices, spec)
     if record is not None:
@@ -202,7 +209,7 @@ def _emit_cpu(root: Element, cpu: Cpu) -> None:
 def _emit_disks(devices: Element, spec: DomainSpec) -> None:
     wanted = {disk.name: disk for disk in spec.disks}
     _drop_strangers(devices, "disk", "disk", set(wanted))
-    for disk in spec.disks:
+    for disk in sorted(spec.disks, key=lambda disk: disk.boot or 99):
         kind = Kind("disk", f"disk-{disk.name}", "target@dev", disk.target, (("type", "file"), ("device", "disk")))
         element = _owned(devices, kind)
         write_path(element, "driver@name", "qemu")
@@ -237,11 +244,12 @@ def _owned(devices: Element, kind: Kind) -> Element:
     elements = devices.findall(kind.tag)
     found = next((one for one in elements if _alias(one) == ALIAS + kind.alias), None)
     if found is None:
-        found = next((one for one in elements if read_path(one, kind.key) == kind.value), None)
+        found = next((one for one in elements if (read_path(one, kind.key) or "").lower() == kind.value.lower()), None)
     if found is None:
         found = SubElement(devices, kind.tag, dict(kind.begin))
         write_path(found, kind.key, kind.value)
-    write_path(found, "alias@name", ALIAS + kind.alias)
+    if kind.has_alias:
+        write_path(found, "alias@name", ALIAS + kind.alias)
     return found
 
 
@@ -268,7 +276,7 @@ def _emit_singles(devices: Element, spec: DomainSpec) -> None:
 
 def _drop(devices: Element, kind: Kind) -> None:
     for element in devices.findall(kind.tag):
-        if _alias(element) == ALIAS + kind.alias:
+        if _alias(element) == ALIAS + kind.alias or (not kind.has_alias and read_path(element, kind.key) == kind.value):
             devices.remove(element)
 
 

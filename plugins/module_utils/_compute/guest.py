@@ -13,7 +13,7 @@ from .._errors import InvalidInput, TimedOut
 from .._libvirt import intent, libvirt, lookup
 from .._runner import Runner
 from . import plan as steps
-from .addresses import read_addresses
+from .addresses import main_address, read_addresses
 from .domain_xml import emit, parse_xml, to_text
 from .events import lifecycle
 from .image_tool import ImageTool
@@ -150,18 +150,18 @@ class Guest:
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
 
-    def wait_address(self, nics: Sequence[Nic]) -> list[dict[str, Any]]:
-        """Return the addresses once there is one that is not link-local. There is no event for a lease: each second it is asked."""
+    def wait_address(self, nics: Sequence[Nic]) -> None:
+        """Return once there is an address that is not link-local. There is no event for a lease: each second it is asked."""
         domain = self._domain()
         found: list[dict[str, Any]] = []
 
         def known() -> bool:
             found[:] = read_addresses(domain, nics)
-            return any(not entry["address"].startswith(("169.254.", "fe80:")) for entry in found)
+            return main_address(found) is not None
 
         with lifecycle(self.connection, domain) as waiter:
             if waiter.until(known, self.timeout, LOOK_AGAIN):
-                return found
+                return
         raise TimedOut(
             f"Domain {self.name} runs, but no address of it was seen within {self.timeout:g} s "
             "(asked: guest agent, DHCP leases, ARP); look at its console log.",

@@ -188,7 +188,7 @@ def _disks(options: Options, before: DomainSpec | None, host: HostFacts, name: s
     asked = options.get("disks")
     seed = _seed_disk(options, had.get(SEED), host.folders.seed(name))
     if asked is None:
-        return tuple(disk for disk in had.values() if disk.name != SEED) + seed
+        return tuple(sorted({**had, **{disk.name: disk for disk in seed}}.values(), key=lambda disk: disk.target))
     for place, item in enumerate(asked):
         _check_disk(item, f"disks[{place}]")
     _unique((f"disks[{place}].name", item["name"]) for place, item in enumerate(asked))
@@ -202,12 +202,12 @@ def _disks(options: Options, before: DomainSpec | None, host: HostFacts, name: s
         )
     taken = set(given) | foreign | {disk.target for disk in seed}
     disks: list[Disk] = []
-    for item in asked:
+    for place, item in enumerate(asked):
         old = had.get(item["name"])
         target = item.get("target") or _target(item, old, taken, {other["name"] for other in asked}, had)
         taken.add(target)
-        disks.append(_disk(item, old, target, host, name))
-    return (*disks, *seed)
+        disks.append(replace(_disk(item, old, target, host, name), boot=1 if place == 0 else None))
+    return tuple(sorted((*disks, *seed), key=lambda disk: disk.target))
 
 
 def _check_disk(item: Options, where: str) -> None:

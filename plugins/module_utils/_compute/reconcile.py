@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .._libvirt import intent, lookup
 from .._plan import Plan, execute
 from .._runner import Runner
 from .addresses import main_address, read_addresses
@@ -21,6 +22,7 @@ from .plan import Goal, plan_absent, plan_goal
 from .seed import Seed, make_seed
 from .spec import Record
 from .state import VmState, view
+from .statistics import read_statistics
 
 
 @dataclass(frozen=True)
@@ -71,17 +73,34 @@ class Reconciler:
         """Return the plan and the VM after it: as predicted in check mode, as read back else."""
         plan, seed = self.plan()
         if check_mode:
-            return plan, {**view(plan.after), "addresses": [], "address": None}
+            now = plan.before if plan.after.run == "running" else plan.after
+            return plan, {**view(plan.after), **addresses_of(self.connection, now)}
         guest = Guest(self.connection, self.name, self.tool, self.runner, self.folders.vm(self.name), self.options["timeout"], seed)
         execute(plan, guest.apply)
         state = self._read(adopt=False) if plan.changed else plan.before
-        return plan, {**view(state), **self._addresses(guest, state)}
+        if state.live is not None and self.options.get("wait_address"):
+            guest.wait_address(state.live.nics)
+        return plan, {**view(state), **addresses_of(self.connection, state)}
 
-    def _addresses(self, guest: Guest, state: VmState) -> dict[str, Any]:
-        if state.run != "running" or state.live is None:
-            return {"addresses": [], "address": None}
-        if self.options.get("wait_address"):
-            found = guest.wait_address(state.live.nics)
-        else:
-            found = read_addresses(self.connection.lookupByName(self.name), state.live.nics)
-        return {"addresses": found, "address": main_address(found)}
+
+def addresses_of(connection: Any, state: VmState) -> dict[str, Any]:
+    """Return the addresses of a running VM and the one to reach it by."""
+    found: list[dict[str, Any]] = []
+    if state.run == "running" and state.live is not None:
+        with intent(f"look up domain {state.name}"):
+            domain = lookup(connection.lookupByName, state.name)
+        found = read_addresses(domain, state.live.nics) if domain is not None else []
+    return {"addresses": found, "address": main_address(found)}
+
+
+def describe_all(connection: Any, tool: ImageTool, folders: Folders, name: str | None = None) -> list[dict[str, Any]]:
+    """Return every domain of the host (or the one of this name) by name, ours or not, with its statistics."""
+    with intent("list the domains of this host"):
+        names = sorted(domain.name() for domain in connection.listAllDomains() if name in (None, domain.name()))
+    statistics = read_statistics(connection) if names else {}
+    states = [read_vm(connection, one, tool, folders, adopt=True) for one in names]
+    return [
+        {**view(state), **addresses_of(connection, state), "statistics": statistics.get(state.name)}
+        for state in states
+        if state.config is not None
+    ]

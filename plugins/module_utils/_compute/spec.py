@@ -42,6 +42,7 @@ class Disk:
     discard: str | None = None
     serial: str | None = None
     read_only: bool = False
+    boot: int | None = None
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Nic:
 
 @dataclass(frozen=True)
 class DomainSpec:
-    """One domain; memory in bytes."""
+    """One domain; memory in bytes. Disks are in the order of their targets: libvirt does not keep another."""
 
     name: str
     uuid: str

@@ -62,8 +62,10 @@ def interface_address(text: str, where: str = "addresses") -> str:
         found = ip_interface(text.strip())
     except ValueError as error:
         raise InvalidInput(f"{where}: {text!r} is no address ({error}).", where=where) from None
-    if found.is_multicast or found.is_loopback or found.is_unspecified:
+    if found.ip.is_multicast or found.ip.is_loopback or found.ip.is_unspecified:
         raise InvalidInput(f"{where}: {text!r} is multicast, loopback or unspecified; a bridge cannot have it.", where=where)
+    if found.version == 4 and found.network.prefixlen < 31 and found.ip in (found.network[0], found.network[-1]):
+        raise InvalidInput(f"{where}: {text!r} is the first or last of its subnet, which no host can have.", where=where)
     return found.with_prefixlen
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from .._errors import Conflict, InvalidInput, NotFound, Refused
 from .._plan import Plan, Step
 from .addressing import interface_address, link_name, mac_address, mtu_bytes
+from .boot_files import boot_files
 from .links import (
     AddBridge,
     AttachPort,
@@ -28,7 +29,6 @@ from .links import (
     WriteBootFile,
     bridge_of,
 )
-from .networkd import boot_files
 
 Steps = Iterator[Step[BridgeState]]
 SCALARS = ("mtu", "mac", "stp", "forward_delay")

@@ -48,8 +48,9 @@ class IpRoute:
                     network = ip_network(f"{address['local']}/{address['prefixlen']}", strict=False)
                     found.append(Taken(network, f"address {address['local']} of {item['ifname']}"))
         for item in self._json("-4", "route", "show", "table", "main"):
-            if item.get("dev") != but and item["dst"] != "default":
-                found.append(Taken(ip_network(item["dst"]), f"route over {item.get('dev', 'several links')}"))
+            dev = item.get("dev", "several links or none")
+            if dev != but and item["dst"] != "default":
+                found.append(Taken(ip_network(item["dst"]), f"route over {dev}"))
         return found
 
     def apply(self, step: LinkStep) -> None:

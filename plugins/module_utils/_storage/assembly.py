@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 
@@ -28,12 +29,15 @@ class Assembly:
         self.good: set[int] = set()
         self._verified = 0
         self._hash = hashlib.sha256()
+        self._flusher = ThreadPoolExecutor(1)
+        self._flush: Future[None] | None = None
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
 
     def __enter__(self) -> Assembly:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._flusher.shutdown()
         os.close(self._file)
 
     @property
@@ -98,3 +102,15 @@ class Assembly:
             wrong = f"{origin} gave wrong bytes for piece {index} of {self.manifest.digest}; they were not used."
             raise Corrupt(wrong, source=origin)
         self.good.add(index)
+        self._flush_early()
+
+    def settle(self) -> None:
+        """Wait for what is being flushed; an error of the disk shows here and nowhere else."""
+        if self._flush:
+            self._flush.result()
+
+    def _flush_early(self) -> None:
+        """Have the disk write while the network brings more, so that the end waits for little and memory stays clean."""
+        if self._flush is None or self._flush.done():
+            self.settle()
+            self._flush = self._flusher.submit(os.fdatasync, self._file)

@@ -118,7 +118,7 @@ class _Pull:
         if not self._adopt(manifest, work):
             try:
                 self._collect(manifest, work)
-            except NoSpace:
+            except (NoSpace, OSError):  # a full or failing disk: nothing of it is believed later
                 work.unlink(missing_ok=True)
                 raise
             _judge(work, manifest)
@@ -149,6 +149,7 @@ class _Pull:
                 if run is not None:
                     self._fetch(assembly, run, pool)
                 assembly.take_good()
+            assembly.settle()
 
     def _fetch(self, assembly: Assembly, run: pull.Run, pool: ThreadPoolExecutor) -> None:
         """Fetch a run, or the part of it that the best source gives; the loop above comes back for the rest."""

@@ -104,7 +104,7 @@ def _features(head: bytes, version: int, where: str) -> tuple[int, int]:
 def _extensions(head: bytes, at: int, end: int, where: str) -> dict[int, bytes]:
     """Return the header extensions by type; they must end inside the first cluster and appear once."""
     found: dict[int, bytes] = {}
-    end = min(end, len(head))
+    whole, end = end, min(end, len(head))
     while at + EXTENSION.size <= end:
         kind, length = EXTENSION.unpack_from(head, at)
         if kind == 0:
@@ -114,6 +114,7 @@ def _extensions(head: bytes, at: int, end: int, where: str) -> dict[int, bytes]:
         _demand(kind not in found, where, f"header extension {kind:#x} appears twice")
         found[kind] = head[at : at + length]
         at += (length + 7) & ~7
+    _demand(end == whole, where, "the header is cut short")
     return found
 
 

@@ -62,7 +62,7 @@ def test_a_failure_is_told_with_the_words_of_the_program(tmp_path: Path):
 
 
 def test_an_ignored_failure_is_no_failure_of_the_phase(tmp_path: Path):
-    code, _, phases = run(tmp_path, [phase("one", command("false", ignore_errors=True))])
+    code, _told, phases = run(tmp_path, [phase("one", command("false", ignore_errors=True))])
     assert code == 0
     assert phases[0]["ok"] is True
 
@@ -71,11 +71,11 @@ def test_a_long_task_shows_its_progress_file(tmp_path: Path):
     progress = tmp_path / "progress"
     progress.write_text("start\n42 of 99 packages\n")
     task = command("sleep", "1", vars={"edge_progress_file": str(progress)})
-    _, told, _ = run(tmp_path, [phase("one", task)], EDGE_HEARTBEAT="0.2")
+    _code, told, _phases = run(tmp_path, [phase("one", task)], EDGE_HEARTBEAT="0.2")
     assert "… sleep 1: " in told
     assert "42 of 99 packages" in told
 
 
 def test_debug_prints_the_message_alone(tmp_path: Path):
-    _, told, _ = run(tmp_path, [phase("one", {"ansible.builtin.debug": {"msg": ["first", "second"]}})])
+    _code, told, _phases = run(tmp_path, [phase("one", {"ansible.builtin.debug": {"msg": ["first", "second"]}})])
     assert "\nfirst\nsecond\n" in told

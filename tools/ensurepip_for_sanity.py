@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Lay a pip bootstrap where ansible-test looks for one, so that it needs no download host but the package index.
@@ -13,12 +12,13 @@ BOOTSTRAP = """import subprocess
 import sys
 
 subprocess.run([sys.executable, "-m", "ensurepip", "--default-pip"], check=True)
-subprocess.run([sys.executable, "-m", "pip", "install", *sys.argv[1:]], check=True)
+wanted = [word for word in sys.argv[1:] if word not in ("--no-setuptools", "--no-wheel")]
+subprocess.run([sys.executable, "-m", "pip", "install", *wanted], check=True)
 """
 
 cache = Path.home() / ".ansible/test/cache"
 cache.mkdir(parents=True, exist_ok=True)
 for name in ("get_pip_24_2.py", "get_pip_25_2.py"):
     target = cache / name
-    if not target.exists():
+    if not target.exists() or "ensurepip" in target.read_text():
         target.write_text(BOOTSTRAP)
