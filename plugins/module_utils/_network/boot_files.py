@@ -1,0 +1,58 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The text of the files that make a bridge again at boot. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from .links import Bridge, Route
+
+MARK = "# Written by edge.cloud.bridge; changes here are lost."
+SUFFIXES = (".netdev", ".network", "-ports.network")
+
+
+def file_names(bridge: str) -> tuple[str, ...]:
+    """Return the names of all files that a bridge can have."""
+    return tuple(f"50-edge-{bridge}{suffix}" for suffix in SUFFIXES)
+
+
+def boot_files(bridge: Bridge, routes: Iterable[Route], *, mac: str | None, mtu: int | None) -> dict[str, str]:
+    """Return file name and text of all that makes ``bridge`` again at boot; VM ports attach themselves.
+
+    ``mac`` and ``mtu`` are written only where a user asked for them: else they follow the ports, at boot as now.
+    """
+    netdev, network, ports = file_names(bridge.name)
+    files = {
+        netdev: _text(
+            ("NetDev", [("Name", bridge.name), ("Kind", "bridge"), ("MACAddress", mac), ("MTUBytes", mtu)]),
+            ("Bridge", [("STP", "yes" if bridge.stp else "no"), ("ForwardDelaySec", f"{bridge.forward_delay:g}")]),
+        ),
+        network: _text(
+            ("Match", [("Name", bridge.name)]),
+            ("Network", [("ConfigureWithoutCarrier", "yes"), *(("Address", address) for address in bridge.addresses)]),
+            *(("Route", _route(route)) for route in routes),
+        ),
+    }
+    if bridge.ports:
+        files[ports] = _text(("Match", [("Name", " ".join(bridge.ports))]), ("Network", [("Bridge", bridge.name)]))
+    return files
+
+
+def _route(route: Route) -> list[tuple[str, str | int | None]]:
+    destination = None if route.dst == "default" else route.dst
+    words = dict(zip(route.words[1::2], route.words[2::2], strict=False))
+    return [
+        ("Gateway", route.gateway),
+        ("Destination", destination),
+        ("Metric", words.get("metric")),
+        ("Table", words.get("table")),
+        ("PreferredSource", words.get("src")),
+    ]
+
+
+def _text(*sections: tuple[str, list[tuple[str, str | int | None]]]) -> str:
+    lines = [MARK]
+    for name, pairs in sections:
+        lines += ["", f"[{name}]", *(f"{key}={value}" for key, value in pairs if value is not None)]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,149 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plans and XML of NAT networks: they converge, keep what others wrote, and restart nothing unasked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from ansible_collections.edge.cloud.plugins.module_utils._errors import Conflict, InvalidInput, Refused
+from ansible_collections.edge.cloud.plugins.module_utils._network import nat_xml
+from ansible_collections.edge.cloud.plugins.module_utils._network.nat import Config, Lease, Network, Stop, Undefine, Wanted, plan
+from hypothesis import given
+from hypothesis import strategies as st
+
+SUBNETS = ("192.0.2.0/24", "198.51.100.0/25")
+leases = st.lists(
+    st.integers(2, 9).map(lambda n: {"name": f"vm{n}", "mac": f"52:54:00:00:00:0{n}", "address": f"192.0.2.{n}"}),
+    unique_by=lambda host: host["address"],
+    max_size=3,
+)
+options = st.fixed_dictionaries(
+    {"name": st.just("edge"), "state": st.sampled_from(["active", "present"]), "bridge": st.sampled_from(["nat0", "nat1"])},
+    optional={
+        "domain": st.sampled_from(["a.example", "b.example"]),
+        "mtu": st.sampled_from([1400, 1500]),
+        "autostart": st.booleans(),
+        "hosts": leases,
+        "dhcp_range": st.integers(2, 9).map(lambda n: {"start": f"192.0.2.{n}", "end": f"192.0.2.{n + 9}"}),
+    },
+).map(lambda found: {**found, "subnet": SUBNETS[0], "allow_restart": True})
+
+
+@given(options, options)
+def test_a_second_plan_is_empty(first: dict[str, Any], second: dict[str, Any]) -> None:
+    made = plan(None, Wanted.checked(first))
+    assert not plan(made.after, Wanted.checked(first)).changed
+    changed = plan(made.after, Wanted.checked(second))
+    assert not plan(changed.after, Wanted.checked(second)).changed
+
+
+@given(options, options)
+def test_what_was_not_given_stays(first: dict[str, Any], second: dict[str, Any]) -> None:
+    before = plan(None, Wanted.checked(first)).after
+    after = plan(before, Wanted.checked(second)).after
+    assert before is not None
+    assert after is not None
+    for name in ("domain", "mtu", "hosts", "dhcp_range"):
+        if name not in second:
+            assert getattr(after.config, name) == getattr(before.config, name)
+    if "autostart" not in second:
+        assert after.autostart == before.autostart
+
+
+@given(options, options)
+def test_the_xml_says_the_plan_and_keeps_the_rest(first: dict[str, Any], second: dict[str, Any]) -> None:
+    configs = [Wanted.checked(found).config(None) for found in (first, second)]
+    text = nat_xml.write(nat_xml.new("edge"), configs[0])
+    text = text.replace("</metadata>", '<o:note xmlns:o="urn:other:1">keep</o:note></metadata>')
+    text = text.replace("</network>", "<portgroup name='keep'/></network>")
+    text = text.replace("</dhcp>", "<bootp file='keep'/></dhcp>")
+    root = nat_xml.parse(text)
+    assert nat_xml.read(root) == configs[0]
+    again = nat_xml.write(root, configs[1])
+    changed = nat_xml.parse(again)
+    kept = Wanted.checked(second).config(None)
+    assert nat_xml.read(changed) == kept
+    assert nat_xml.is_ours(changed)
+    assert again.count("keep") == 3
+    names = [next(iter(nat_xml.dns_names(item))) for item in changed.findall("dns/host")]
+    assert sorted(names) == sorted(host.name for host in kept.hosts)
+
+
+RUNNING = Config("nat0", SUBNETS[0], "192.0.2.1", ("192.0.2.26", "192.0.2.254"))
+ACTIVE = Network("edge", RUNNING, RUNNING, autostart=True)
+
+
+def wanted(**more: Any) -> Wanted:
+    return Wanted.checked({"name": "edge", **more})
+
+
+@pytest.mark.parametrize("change", [{"bridge": "nat1"}, {"subnet": SUBNETS[1]}, {"mtu": 1400}, {"domain": "a.example"}])
+def test_a_restart_needs_the_word_and_nobody_attached(change: dict[str, Any]) -> None:
+    with pytest.raises(Refused, match="allow_restart") as caught:
+        plan(ACTIVE, wanted(**change))
+    assert caught.value.details["fields"] == sorted(change)
+    used = Network("edge", RUNNING, RUNNING, vms=("web", "mail"))
+    with pytest.raises(Refused, match="web, mail"):
+        plan(used, wanted(**change, allow_restart=True))
+    made = plan(ACTIVE, wanted(**change, allow_restart=True))
+    assert [type(step).__name__ for step in made.steps] == ["Define", "Stop", "Start"]
+    assert not plan(made.after, wanted(**change)).changed
+
+
+def test_a_network_that_does_not_run_needs_no_word() -> None:
+    made = plan(Network("edge", RUNNING, autostart=True), wanted(mtu=1400, state="present"))
+    assert made.actions == ["Change the definition of the network edge (mtu)"]
+
+
+def test_hosts_change_while_vms_are_attached() -> None:
+    used = Network("edge", RUNNING, RUNNING, autostart=True, vms=("web",))
+    made = plan(used, wanted(hosts=[{"name": "web", "mac": "52:54:00:00:00:01", "address": "192.0.2.9"}]))
+    assert made.actions == ["Change the definition of the network edge (hosts)", "Change hosts of the running network edge"]
+    assert made.after is not None
+    assert made.after.live == made.after.config
+
+
+def test_a_new_subnet_takes_its_own_range_and_not_the_old_hosts() -> None:
+    held = replace(RUNNING, hosts=(Lease("192.0.2.9", "52:54:00:00:00:01", "web"),))
+    with pytest.raises(InvalidInput, match=r"hosts\[0\]\.address"):
+        wanted(subnet=SUBNETS[1]).config(held)
+    config = wanted(subnet=SUBNETS[1], hosts=[]).config(held)
+    assert (config.address, config.dhcp_range) == ("198.51.100.1", ("198.51.100.13", "198.51.100.126"))
+
+
+def test_absent() -> None:
+    assert not plan(None, wanted(state="absent")).changed
+    assert plan(ACTIVE, wanted(state="absent")).steps == (Stop("edge"), Undefine("edge"))
+    transient = Network("edge", RUNNING, RUNNING, persistent=False)
+    assert plan(transient, wanted(state="absent")).steps == (Stop("edge"),)
+
+
+def test_somebody_elses_network() -> None:
+    theirs = Network("edge", RUNNING, RUNNING, ours=False, autostart=True)
+    with pytest.raises(Conflict, match="adopt"):
+        plan(theirs, wanted())
+    adopted = plan(theirs, wanted(adopt=True))
+    assert adopted.actions == ["Change the definition of the network edge"]
+    assert adopted.after == ACTIVE
+    for forward in ("isolated", "bridge", "without IPv4"):
+        with pytest.raises(Conflict, match="no NAT network"):
+            plan(Network("edge", RUNNING, forward=forward, ours=False), wanted(adopt=True))
+
+
+def test_reading_what_others_define() -> None:
+    text = (
+        "<network><name>a</name><forward mode='nat'/><bridge name='virbr0'/>"
+        "<ip family='ipv6' address='2001:db8::1' prefix='64'/>"
+        "<ip address='192.0.2.1' netmask='255.255.255.0'><dhcp><host mac='52:54:00:AA:00:01' ip='192.0.2.5'/></dhcp></ip></network>"
+    )
+    root = nat_xml.parse(text)
+    config = nat_xml.read(root)
+    assert config == Config("virbr0", SUBNETS[0], "192.0.2.1", hosts=(Lease("192.0.2.5", "52:54:00:aa:00:01", ""),))
+    assert [str(subnet) for subnet in nat_xml.subnets(root)] == ["2001:db8::/64", SUBNETS[0]]
+    assert not nat_xml.is_ours(root)
+    assert nat_xml.forward_mode(nat_xml.parse("<network><name>a</name></network>")) == "isolated"
+    assert nat_xml.read(nat_xml.parse("<network><name>a</name></network>")) is None
+    assert nat_xml.read(nat_xml.parse(nat_xml.write(root, config))) == config
