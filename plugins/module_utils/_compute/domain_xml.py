@@ -229,6 +229,8 @@ def _emit_nics(devices: Element, spec: DomainSpec) -> None:
                 element.remove(source)
         element.set("type", kind)
         write_all(element, NIC, asdict(nic))
+        devices.remove(element)  # to the end: ours are in the order of the spec
+        devices.append(element)
 
 
 def _drop_strangers(devices: Element, tag: str, kind: str, names: set[str]) -> None:
@@ -244,7 +246,8 @@ def _owned(devices: Element, kind: Kind) -> Element:
     elements = devices.findall(kind.tag)
     found = next((one for one in elements if _alias(one) == ALIAS + kind.alias), None)
     if found is None:
-        found = next((one for one in elements if (read_path(one, kind.key) or "").lower() == kind.value.lower()), None)
+        strangers = [one for one in elements if not _alias(one).startswith(ALIAS)]
+        found = next((one for one in strangers if (read_path(one, kind.key) or "").lower() == kind.value.lower()), None)
     if found is None:
         found = SubElement(devices, kind.tag, dict(kind.begin))
         write_path(found, kind.key, kind.value)

@@ -129,7 +129,9 @@ def _uuid(options: Options, before: DomainSpec | None, name: str) -> str:
 
 def _machine(asked: str | None, before: DomainSpec | None, arch: str, host: HostFacts) -> str:
     """Return the exact machine version: an alias of what the domain has keeps it, so that an upgrade of QEMU changes nothing."""
-    wanted = asked or (before.machine if before else MACHINES.get(arch, "virt"))
+    if before and not asked:
+        return before.machine
+    wanted = asked or MACHINES.get(arch, "virt")
     if before and FAMILIES.get(wanted, wanted) == VERSION.sub("", before.machine):
         return before.machine
     return host.machines.get(wanted, wanted)
@@ -235,7 +237,7 @@ def _check_disk(item: Options, where: str) -> None:
 def _target(item: Options, old: Disk | None, taken: set[str], names: set[str], had: Mapping[str, Disk]) -> str:
     """Return the device name that a disk keeps, or the first that is free on its bus."""
     prefix = PREFIX[_choose(item.get("bus"), old and old.bus, "virtio")]
-    if old and old.target.startswith(prefix) and old.target not in taken:
+    if old and item.get("bus") in (None, old.bus) and old.target not in taken:
         return old.target
     kept = {disk.target for disk in had.values() if disk.name in names}
     letters = "abcdefghijklmnopqrstuvwxyz"
@@ -246,21 +248,19 @@ def _disk(item: Options, old: Disk | None, target: str, host: HostFacts, name: s
     own = f"{host.folders.vm(name)}/{item['name']}.qcow2"
     path = item.get("path") or (old.path if old and not (item.get("image") or item.get("size")) else own)
     cache = _choose(item.get("cache"), old and old.cache, "none" if host.direct_io else "writeback")
-    fast = "native" if cache in ("none", "directsync") else "threads"
-    keep_io = old.io if old and old.cache == cache else None
-    found = host.files.get(path)
-    return Disk(
+    found = host.files.get(path) if item.get("path") else None
+    new = old or Disk(
         name=item["name"],
         path=path,
-        format=_choose(item.get("format"), old and old.format, found.format if found and item.get("path") else "qcow2"),
+        format=found.format if found else "qcow2",
         target=target,
-        bus=_choose(item.get("bus"), old and old.bus, "virtio"),
-        cache=cache,
-        io=item.get("io") or keep_io or fast,
-        discard=_choose(item.get("discard"), old and old.discard, "unmap"),
-        serial=_choose(item.get("serial"), old and old.serial, item["name"]),
-        read_only=_choose(item.get("read_only"), old and old.read_only, False),
+        bus="virtio",
+        discard="unmap",
+        serial=item["name"],
     )
+    asked = {key: item[key] for key in ("format", "bus", "discard", "serial", "read_only") if item.get(key) is not None}
+    io = new.io if old and old.cache == cache else ("native" if cache in ("none", "directsync") else "threads")
+    return replace(new, path=path, target=target, cache=cache, io=item.get("io") or io, **asked)
 
 
 def _seed_disk(options: Options, old: Disk | None, path: str) -> tuple[Disk, ...]:

@@ -1,0 +1,143 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, The edge.cloud authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module edge.cloud.domain_info."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: domain_info
+short_description: Read the VMs of a hypervisor
+version_added: 0.1.0
+description:
+  - Returns what runs on a hypervisor, with addresses, disks, pending changes and statistics, and changes nothing.
+  - Domains that M(edge.cloud.domain) did not make are returned too, with RV(domains[].managed=false).
+extends_documentation_fragment:
+  - edge.cloud.attributes
+  - edge.cloud.attributes.info_module
+  - edge.cloud.libvirt
+options:
+  name:
+    description:
+      - The name of the only domain to read. All domains are read without it. The list is empty where there is none of this name.
+    type: str
+seealso:
+  - module: edge.cloud.domain
+author:
+  - The edge.cloud authors (@edge-cloud)
+"""
+
+EXAMPLES = r"""
+- name: Read all VMs of a hypervisor
+  edge.cloud.domain_info:
+  register: found
+
+- name: Show where they are reached
+  ansible.builtin.debug:
+    msg: "{{ item.name }}: {{ item.address }}"
+  loop: "{{ found.domains }}"
+"""
+
+RETURN = r"""
+domains:
+  description: The domains, by name, each as M(edge.cloud.domain) returns it and with its statistics.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The name.
+      returned: always
+      type: str
+      sample: web
+    state:
+      description: One of V(running), V(stopped) and V(paused).
+      returned: always
+      type: str
+      sample: running
+    managed:
+      description: Whether M(edge.cloud.domain) made it or took it over.
+      returned: always
+      type: bool
+      sample: true
+    address:
+      description: The address to reach the guest by, null where none is known.
+      returned: always
+      type: str
+      sample: 192.0.2.17
+    addresses:
+      description: All known addresses, each with nic, mac, address, prefix, family and source.
+      returned: always
+      type: list
+      elements: dict
+      sample: [{"nic": "nic0", "address": "192.0.2.17", "prefix": 24, "family": "ipv4", "source": "lease"}]
+    pending_restart:
+      description: What the next start will change.
+      returned: always
+      type: list
+      elements: str
+      sample: []
+    disks:
+      description: The disks, with name, path, format, target, bus, size in bytes, backing file and the digest of the image.
+      returned: always
+      type: list
+      elements: dict
+      sample: [{"name": "root", "path": "/var/lib/edge/vms/web/root.qcow2", "target": "vda", "size": 21474836480}]
+    statistics:
+      description: Processor time, memory and traffic since the start; null where libvirt has none.
+      returned: always
+      type: dict
+      contains:
+        cpu_time:
+          description: The processor time used, in nanoseconds; null of a stopped domain.
+          returned: always
+          type: int
+          sample: 4120000000
+        memory:
+          description: The memory that the guest has now, in bytes.
+          returned: always
+          type: int
+          sample: 2147483648
+        resident_memory:
+          description: The memory of the host that the guest occupies, in bytes.
+          returned: always
+          type: int
+          sample: 734003200
+        disks:
+          description: Reads and writes by device name, in requests and bytes, and the bytes allocated.
+          returned: always
+          type: dict
+          sample: {"vda": {"reads": 812, "read_bytes": 20971520, "writes": 11, "written_bytes": 65536, "allocation": 1048576}}
+        interfaces:
+          description: Traffic by the name of the host's side of each interface, in bytes and packets.
+          returned: always
+          type: dict
+          sample: {"vnet0": {"received_bytes": 4096, "received_packets": 17, "sent_bytes": 2048, "sent_packets": 12}}
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.edge.cloud.plugins.module_utils._compute.facts import Folders
+from ansible_collections.edge.cloud.plugins.module_utils._compute.reconcile import describe_all
+from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
+from ansible_collections.edge.cloud.plugins.module_utils._libvirt import connection
+from ansible_collections.edge.cloud.plugins.module_utils._module import run_module
+from ansible_collections.edge.cloud.plugins.module_utils._runner import ModuleRunner
+
+FOLDERS = Folders()
+
+
+def run(module: AnsibleModule) -> dict[str, Any]:
+    tool = DiskFiles(ModuleRunner(module), FOLDERS)
+    with connection(module.params["uri"]) as opened:
+        return {"changed": False, "domains": describe_all(opened, tool, FOLDERS, module.params["name"])}
+
+
+def main() -> None:
+    run_module(run, argument_spec={"name": {"type": "str"}, "uri": {"type": "str", "default": "qemu:///system"}})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+from ansible_collections.edge.cloud.plugins.module_utils._compute.domain_xml import emit, parse, parse_xml, to_text
+from ansible_collections.edge.cloud.plugins.module_utils._compute.spec import Cpu, Disk, DomainSpec, Nic, Record
+from hypothesis import given
+from support.compute import record, root_disk, spec, specs
+
+GOLDEN = Path(__file__).parent / "golden"
+FULL = spec(
+    cpu=Cpu("custom", "Skylake-Server"),
+    kernel="/boot/vmlinuz",
+    initrd="/boot/initrd.img",
+    cmdline="console=ttyS0 root=/dev/vda1",
+    disks=(
+        Disk("data", "/srv/data.raw", "raw", "sda", "scsi", "writeback", "threads", "unmap"),
+        root_disk(),
+        Disk("seed", "/var/lib/edge/vms/web/seed.iso", "raw", "vdz", "virtio", serial="seed", read_only=True),
+    ),
+    nics=(Nic("nic0", "52:54:00:00:00:01", network="edge"), Nic("nic1", "52:54:00:00:00:02", bridge="br-lan", mtu=1400)),
+    console_log="/var/lib/edge/vms/web/console.log",
+    vnc=True,
+)
+
+
+def through_text(root: ET.Element) -> ET.Element:
+    return parse_xml(to_text(root))
+
+
+@given(specs)
+def test_parse_undoes_emit(wanted: DomainSpec) -> None:
+    assert parse(through_text(emit(wanted))).spec == wanted
+
+
+@given(specs, specs)
+def test_emitting_over_another_spec_leaves_nothing_of_it(old: DomainSpec, new: DomainSpec) -> None:
+    assert parse(through_text(emit(new, base=emit(old)))).spec == new
+
+
+@given(specs)
+def test_emitting_again_changes_no_byte(wanted: DomainSpec) -> None:
+    once = to_text(emit(wanted))
+    assert to_text(emit(wanted, base=parse_xml(once))) == once
+
+
+@given(specs)
+def test_the_record_comes_back(wanted: DomainSpec) -> None:
+    kept = Record(wanted, seed="sha256:00")
+    found = parse(through_text(emit(wanted, kept)))
+    assert found.record == kept
+    assert found.marked
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [("minimal", spec()), ("full", FULL), ("emulated", spec(virt_type="qemu", cpu=Cpu("maximum"), agent=False, rng=False))],
+)
+def test_golden(name: str, wanted: DomainSpec) -> None:
+    assert to_text(emit(wanted, Record(wanted))) == (GOLDEN / f"{name}.xml").read_text()
+
+
+def test_what_libvirt_made_of_it_reads_as_the_same_spec() -> None:
+    """libvirt 9.0 adds addresses, controllers, a console, an emulator; none of it is ours."""
+    written = (GOLDEN / "written_by_libvirt.xml").read_text()
+    found = parse(parse_xml(written))
+    assert found.record is not None
+    assert found.spec == found.record.spec
+    assert to_text(emit(found.spec, found.record, parse_xml(written))).count("<address ") == written.count("<address ")
+
+
+OTHERS = """<domain xmlns:qemu="http://libvirt.org/schemas/domain/qemu/1.0" type="kvm"><name>web</name>
+<metadata><app:note xmlns:app="https://app.example/">hello</app:note></metadata>
+<memory unit="MiB">512</memory><vcpu>2</vcpu><os><type arch="x86_64" machine="q35">hvm</type><bootmenu enable="yes"/></os>
+<devices>
+<disk type="file" device="disk"><source file="/a.img"/><target dev="vda" bus="virtio"/></disk>
+<disk type="network" device="disk"><source protocol="rbd" name="pool/x"/><target dev="vdb" bus="virtio"/></disk>
+<interface type="bridge"><mac address="52:54:00:AA:BB:CC"/><source bridge="br0"/><model type="virtio"/></interface>
+<watchdog model="itco" action="reset"/></devices>
+<qemu:commandline><qemu:arg value="-foo"/></qemu:commandline></domain>"""
+
+
+def test_what_others_made_is_not_ours_but_stays() -> None:
+    found = parse(parse_xml(OTHERS))
+    assert (found.spec.disks, found.spec.nics, found.marked, found.record) == ((), (), False, None)
+    assert found.foreign_targets == {"vda", "vdb"}
+    assert found.spec.memory == 512 * 2**20
+    wanted = spec(disks=(root_disk(target="vdc"),))
+    text = to_text(emit(wanted, Record(wanted), parse_xml(OTHERS)))
+    for kept in ("app:note", "<bootmenu", 'name="pool/x"', "/a.img", "br0", "<watchdog", '<qemu:arg value="-foo"'):
+        assert kept in text
+    assert parse(parse_xml(text)).spec == wanted
+
+
+def test_adopting_takes_the_devices_over_in_place() -> None:
+    found = parse(parse_xml(OTHERS), adopt=True)
+    assert [(disk.name, disk.path) for disk in found.spec.disks] == [("vda", "/a.img")]
+    assert [(nic.name, nic.mac, nic.bridge) for nic in found.spec.nics] == [("nic0", "52:54:00:aa:bb:cc", "br0")]
+    root = emit(found.spec, Record(found.spec), parse_xml(OTHERS))
+    assert len(root.findall("devices/disk")) == 2
+    assert len(root.findall("devices/interface")) == 1
+    assert parse(through_text(root)).spec == found.spec
+
+
+def test_a_disk_that_is_not_wanted_any_more_goes_and_a_stranger_stays() -> None:
+    kept = root_disk(name="data", target="vdb", path="/b", boot=None)
+    root = emit(spec(disks=(root_disk(), kept)))
+    stranger = ET.SubElement(root.find("devices"), "disk", {"type": "file"})  # type: ignore[arg-type]
+    ET.SubElement(stranger, "target", {"dev": "vdx"})
+    after = emit(spec(disks=(kept,)), base=root)
+    assert [target.get("dev") for target in after.iterfind("devices/disk/target")] == ["vdb", "vdx"]
+
+
+def test_a_nic_moves_from_a_network_to_a_bridge_without_a_trace() -> None:
+    before = emit(spec(nics=(Nic("nic0", "52:54:00:00:00:01", network="edge"),)))
+    after = emit(spec(nics=(Nic("nic0", "52:54:00:00:00:01", bridge="br-lan"),)), base=before)
+    assert [(one.get("type"), one.find("source").attrib) for one in after.iterfind("devices/interface")] == [  # type: ignore[union-attr]
+        ("bridge", {"bridge": "br-lan"})
+    ]
+
+
+def test_a_damaged_mark_is_still_ours() -> None:
+    root = emit(spec(), record())
+    root.find("metadata")[0].text = "{"  # type: ignore[index]
+    found = parse(root)
+    assert (found.marked, found.record) == (True, None)

@@ -1,0 +1,133 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Specs, facts and strategies for tests of the compute room."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.edge.cloud.plugins.module_utils._compute.facts import HostFacts
+from ansible_collections.edge.cloud.plugins.module_utils._compute.spec import Cpu, Disk, DomainSpec, Nic, Record, Volume
+from hypothesis import strategies as st
+
+DIGEST = "sha256:" + "ab" * 32
+GIB = 2**30
+names = st.from_regex(r"[a-z0-9][a-z0-9-]{0,19}", fullmatch=True).filter(lambda name: name != "seed")
+words = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1, max_size=30)
+paths = words.map(lambda word: "/" + word)
+macs = st.lists(st.integers(0, 255), min_size=5, max_size=5).map(lambda rest: ":".join(f"{octet:02x}" for octet in (0x52, *rest)))
+cpus = st.one_of(st.builds(Cpu, st.sampled_from(["host-model", "host-passthrough", "maximum", "none"])), st.builds(Cpu, st.just("custom"), words))
+
+
+def disks() -> st.SearchStrategy[tuple[Disk, ...]]:
+    disk = st.builds(
+        Disk,
+        name=names,
+        path=paths,
+        format=st.sampled_from(["qcow2", "raw"]),
+        target=st.from_regex(r"vd[a-y]", fullmatch=True),
+        bus=st.sampled_from(["virtio", "scsi", "sata"]),
+        cache=st.sampled_from(["default", "none", "writeback"]),
+        io=st.sampled_from([None, "native", "threads", "io_uring"]),
+        discard=st.sampled_from([None, "unmap", "ignore"]),
+        serial=st.none() | words,
+        read_only=st.booleans(),
+        boot=st.none() | st.integers(1, 9),
+    )
+    return st.lists(disk, max_size=4, unique_by=(lambda one: one.name, lambda one: one.target)).map(
+        lambda found: tuple(sorted(found, key=lambda one: one.target))
+    )
+
+
+def nics() -> st.SearchStrategy[tuple[Nic, ...]]:
+    place = st.one_of(st.fixed_dictionaries({"network": words}), st.fixed_dictionaries({"bridge": words}))
+    nic = st.builds(
+        lambda where, **rest: Nic(**where, **rest),
+        where=place,
+        name=names,
+        mac=macs,
+        model=st.sampled_from(["virtio", "e1000e"]),
+        mtu=st.none() | st.integers(68, 65535),
+    )
+    return st.lists(nic, max_size=4, unique_by=(lambda one: one.name, lambda one: one.mac)).map(tuple)
+
+
+specs = st.builds(
+    DomainSpec,
+    name=st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,20}", fullmatch=True),
+    uuid=st.uuids().map(str),
+    virt_type=st.sampled_from(["kvm", "qemu"]),
+    arch=st.sampled_from(["x86_64", "aarch64"]),
+    machine=st.sampled_from(["q35", "pc-q35-7.2", "virt"]),
+    memory=st.integers(1, 2**32).map(lambda kib: kib * 1024),
+    vcpus=st.integers(1, 512),
+    cpu=cpus,
+    kernel=st.none() | paths,
+    initrd=st.none() | paths,
+    cmdline=st.none() | words,
+    disks=disks(),
+    nics=nics(),
+    console_log=st.none() | paths,
+    vnc=st.booleans(),
+    agent=st.booleans(),
+    rng=st.booleans(),
+)
+
+
+def spec(**changes: Any) -> DomainSpec:
+    values: dict[str, Any] = {
+        "name": "web",
+        "uuid": "6f1c3f4e-8f2d-5a53-9b7e-0c7b4c6d1e2f",
+        "virt_type": "kvm",
+        "arch": "x86_64",
+        "machine": "pc-q35-7.2",
+        "memory": GIB,
+        "vcpus": 1,
+        "cpu": Cpu("host-model"),
+    }
+    return DomainSpec(**{**values, **changes})
+
+
+def root_disk(**changes: Any) -> Disk:
+    values: dict[str, Any] = {
+        "name": "root",
+        "path": "/var/lib/edge/vms/web/root.qcow2",
+        "format": "qcow2",
+        "target": "vda",
+        "bus": "virtio",
+        "cache": "none",
+        "io": "native",
+        "discard": "unmap",
+        "serial": "root",
+        "boot": 1,
+    }
+    return Disk(**{**values, **changes})
+
+
+def root_volume(**changes: Any) -> Volume:
+    values: dict[str, Any] = {
+        "disk": "root",
+        "path": "/var/lib/edge/vms/web/root.qcow2",
+        "size": 20 * GIB,
+        "image": DIGEST,
+        "backing": f"/var/lib/edge/images/{'ab' * 32}.qcow2",
+    }
+    return Volume(**{**values, **changes})
+
+
+def host(**changes: Any) -> HostFacts:
+    values: dict[str, Any] = {
+        "virt_types": ("kvm", "qemu"),
+        "arch": "x86_64",
+        "memory": 64 * GIB,
+        "machines": {"q35": "pc-q35-7.2", "pc": "pc-i440fx-7.2"},
+        "networks": {"edge": True, "asleep": False},
+        "bridges": ("br-lan",),
+        "images": {DIGEST: 2 * GIB},
+        "direct_io": True,
+    }
+    return HostFacts(**{**values, **changes})
+
+
+def record(**changes: Any) -> Record:
+    return Record(spec(disks=(root_disk(),), **changes), (root_volume(),))
