@@ -68,6 +68,8 @@ options:
     description:
       - V(networkd) writes files for systemd-networkd that make the bridge as it is now again at boot, its ports, static addresses
         and routes included, its MTU and MAC address only if given. The running bridge is not touched by that.
+      - It is refused where another file of that folder configures the bridge or a port and comes first by its name.
+        On a host that another program than systemd-networkd configures, leave it out and tell that program.
       - V(none) removes such files.
       - Left out, the files stay as they are.
     type: str

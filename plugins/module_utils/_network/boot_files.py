@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from fnmatch import fnmatchcase
 
 from .links import Bridge, Route
 
 MARK = "# Written by edge.cloud.bridge; changes here are lost."
+Section = tuple[str, list[tuple[str, str | int | None]]]
 SUFFIXES = (".netdev", ".network", "-ports.network")
 
 
@@ -17,19 +19,34 @@ def file_names(bridge: str) -> tuple[str, ...]:
     return tuple(f"50-edge-{bridge}{suffix}" for suffix in SUFFIXES)
 
 
+def matches(text: str, link: str) -> bool:
+    """Return whether a .network file names ``link`` in its [Match] section, by name or pattern."""
+    section = ""
+    for line in map(str.strip, text.splitlines()):
+        if line.startswith("["):
+            section = line
+        key, _equals, value = line.partition("=")
+        if section == "[Match]" and key.strip() == "Name" and any(fnmatchcase(link, pattern) for pattern in value.split()):
+            return True
+    return False
+
+
 def boot_files(bridge: Bridge, routes: Iterable[Route], *, mac: str | None, mtu: int | None) -> dict[str, str]:
     """Return file name and text of all that makes ``bridge`` again at boot; VM ports attach themselves.
 
     ``mac`` and ``mtu`` are written only where a user asked for them: else they follow the ports, at boot as now.
     """
     netdev, network, ports = file_names(bridge.name)
+    # Not in the netdev: an MTU that a bridge is made with does not outlive its first port.
+    link: list[Section] = [("Link", [("MTUBytes", mtu)])] if mtu else []
     files = {
         netdev: _text(
-            ("NetDev", [("Name", bridge.name), ("Kind", "bridge"), ("MACAddress", mac), ("MTUBytes", mtu)]),
+            ("NetDev", [("Name", bridge.name), ("Kind", "bridge"), ("MACAddress", mac)]),
             ("Bridge", [("STP", "yes" if bridge.stp else "no"), ("ForwardDelaySec", f"{bridge.forward_delay:g}")]),
         ),
         network: _text(
             ("Match", [("Name", bridge.name)]),
+            *link,
             ("Network", [("ConfigureWithoutCarrier", "yes"), *(("Address", address) for address in bridge.addresses)]),
             *(("Route", _route(route)) for route in routes),
         ),
@@ -51,7 +68,7 @@ def _route(route: Route) -> list[tuple[str, str | int | None]]:
     ]
 
 
-def _text(*sections: tuple[str, list[tuple[str, str | int | None]]]) -> str:
+def _text(*sections: Section) -> str:
     lines = [MARK]
     for name, pairs in sections:
         lines += ["", f"[{name}]", *(f"{key}={value}" for key, value in pairs if value is not None)]

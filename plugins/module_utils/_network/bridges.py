@@ -22,7 +22,7 @@ def observe(ip: IpRoute, networkd: Networkd, name: str) -> BridgeState:
 def reconcile(ip: IpRoute, networkd: Networkd, wanted: Wanted, *, check: bool) -> tuple[Plan[BridgeState], BridgeState | None]:
     """Return the plan and, unless ``check``, the state after it was carried out."""
     if wanted.boot == "networkd":
-        networkd.require()
+        networkd.require(wanted.name, wanted.ports or ())
     made = plan(ip.observe(), networkd.read(wanted.name), wanted)
     if check:
         return made, None

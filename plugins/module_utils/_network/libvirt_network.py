@@ -59,7 +59,7 @@ class LibvirtNetworks:
 
     def _vms(self, network: str, bridge: str) -> tuple[str, ...]:
         with intent("list the running domains"):
-            active = [domain for domain in self._connection.listAllDomains(0) if domain.isActive()]
+            active = self._connection.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE)
         return tuple(sorted(domain.name() for domain in active if _uses(domain, network, bridge)))
 
     def listing(self, name: str | None = None) -> list[dict[str, Any]]:
@@ -126,7 +126,10 @@ def _persistent_xml(network: Any) -> str:
 
 def _uses(domain: Any, network: str, bridge: str) -> bool:
     with intent(f"read the domain {domain.name()}"):
-        root = ET.fromstring(domain.XMLDesc(0))  # noqa: S314 libvirt wrote it
+        text = lookup(lambda _name: domain.XMLDesc(0), domain.name())
+    if text is None:  # it ended since it was listed
+        return False
+    root = ET.fromstring(text)  # noqa: S314 libvirt wrote it
     sources = root.findall("devices/interface/source")
     return any(source.get("network") == network or source.get("bridge") == bridge for source in sources)
 
@@ -144,25 +147,28 @@ def _leases(network: Any) -> list[dict[str, Any]]:
 
 
 def _change_live(network: Any, step: ChangeLive) -> None:
-    """Delete before adding, since libvirt refuses two entries with one address, name or MAC address."""
+    """Delete before adding, since libvirt refuses two entries with one address, name or MAC address.
+
+    A host's DHCP entry comes and goes after its DNS name, so that a rerun sees from it alone what is left to do.
+    """
     gone = [lease for lease in step.before.hosts if lease not in step.after.hosts]
     come = [lease for lease in step.after.hosts if lease not in step.before.hosts]
     root = nat_xml.parse(network.XMLDesc(0))
     named = {(item.get("ip"), frozenset(nat_xml.dns_names(item))) for item in root.findall("dns/host")}
     for lease in gone:
-        _update(network, DELETE, DHCP_HOST, nat_xml.dhcp_host(lease))
         if (lease.address, frozenset({lease.name})) in named:
             _update(network, DELETE, DNS_HOST, nat_xml.dns_host(lease))
             named.remove((lease.address, frozenset({lease.name})))
+        _update(network, DELETE, DHCP_HOST, nat_xml.dhcp_host(lease))
     if step.before.dhcp_range != step.after.dhcp_range:
         if step.before.dhcp_range:
             _update(network, DELETE, DHCP_RANGE, nat_xml.dhcp_range(step.before.dhcp_range))
         if step.after.dhcp_range:
             _update(network, ADD_LAST, DHCP_RANGE, nat_xml.dhcp_range(step.after.dhcp_range))
     for lease in come:
-        _update(network, ADD_LAST, DHCP_HOST, nat_xml.dhcp_host(lease))
         if (lease.address, frozenset({lease.name})) not in named:
             _update(network, ADD_LAST, DNS_HOST, nat_xml.dns_host(lease))
+        _update(network, ADD_LAST, DHCP_HOST, nat_xml.dhcp_host(lease))
 
 
 def _update(network: Any, command: int, section: int, element: ET.Element) -> None:

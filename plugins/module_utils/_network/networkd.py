@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from .._errors import Conflict, InvalidInput, Unsupported
-from .boot_files import MARK, file_names
+from .boot_files import MARK, file_names, matches
 from .links import RemoveBootFile, WriteBootFile
 
 DIRECTORY = Path("/etc/systemd/network")
@@ -34,13 +35,23 @@ class Networkd:
                 raise Conflict(f"{path} was not written by edge.cloud.bridge; move it away, or keep the bridge in that file alone.")
         return found
 
-    def require(self) -> None:
-        """Raise Unsupported where systemd-networkd is not installed, InvalidInput for a missing folder of a user's own."""
+    def require(self, bridge: str, ports: Iterable[str]) -> None:
+        """Raise Unsupported without systemd-networkd, InvalidInput for a missing folder, Conflict for a file that comes first."""
         if self.directory != DIRECTORY:
             if not self.directory.is_dir():
                 raise InvalidInput(f"boot_directory: {self.directory} is no folder; make it first.", where="boot_directory")
         elif not any(program.exists() for program in PROGRAMS):
             raise Unsupported("boot: networkd was asked for, but systemd-networkd is not installed on this host.")
+
+        ours = file_names(bridge)
+        for path in sorted(self.directory.glob("*.network")):
+            text = path.read_text(encoding="utf-8") if path.name not in ours else ""
+            found = [link for link in (bridge, *ports) if matches(text, link)]
+            if found and path.name < ours[1]:
+                raise Conflict(
+                    f"boot: {path} configures {', '.join(found)} and comes before our files; take it out there, or leave boot out.",
+                    path=str(path),
+                )
 
     def apply(self, step: WriteBootFile | RemoveBootFile) -> None:
         """Write or delete one file; a reader sees the old or the new one, whole."""

@@ -29,9 +29,10 @@ def test_all_that_makes_the_bridge_again() -> None:
     route = Route("default", "br0", 4, words, gateway="192.0.2.254")
     files = {name: sections(text) for name, text in boot_files(BRIDGE, [route], mac="52:54:00:00:00:01", mtu=1400).items()}
     netdev, network, ports = (files[name] for name in file_names("br0"))
-    assert dict(netdev["NetDev"]) == {"Name": "br0", "Kind": "bridge", "MACAddress": "52:54:00:00:00:01", "MTUBytes": "1400"}
+    assert dict(netdev["NetDev"]) == {"Name": "br0", "Kind": "bridge", "MACAddress": "52:54:00:00:00:01"}
     assert dict(netdev["Bridge"]) == {"STP": "yes", "ForwardDelaySec": "4"}
     assert dict(network["Match"]) == {"Name": "br0"}
+    assert dict(network["Link"]) == {"MTUBytes": "1400"}
     assert network["Network"]["Address"] == "192.0.2.1/24"
     assert dict(network["Route"]) == {"Gateway": "192.0.2.254", "Metric": "100", "PreferredSource": "192.0.2.1"}
     assert ports["Match"]["Name"] == "eth0 eth1"
@@ -79,6 +80,20 @@ def test_a_file_of_somebody_else_is_a_conflict(tmp_path: Path) -> None:
 
 
 def test_a_folder_of_the_users_must_exist(tmp_path: Path) -> None:
-    Networkd(tmp_path).require()
+    Networkd(tmp_path).require("br0", ["eth0"])
     with pytest.raises(InvalidInput, match="boot_directory"):
-        Networkd(tmp_path / "none").require()
+        Networkd(tmp_path / "none").require("br0", ["eth0"])
+
+
+def test_a_file_that_comes_first_is_a_conflict(tmp_path: Path) -> None:
+    networkd = Networkd(tmp_path)
+    for name, text in boot_files(BRIDGE, [], mac=None, mtu=None).items():
+        networkd.apply(WriteBootFile(name, text))
+    (tmp_path / "99-late.network").write_text("[Match]\nName=eth0\n")
+    (tmp_path / "10-other.network").write_text("[Match]\nName=eth2 wl*\n[Network]\nName=eth0\n")
+    networkd.require("br0", ["eth0", "eth1"])
+    (tmp_path / "20-cards.network").write_text("[Match]\nName = lan0 eth*\n\n[Network]\nDHCP=yes\n")
+    with pytest.raises(Conflict, match=r"20-cards\.network configures eth0, eth1") as caught:
+        networkd.require("br0", ["eth0", "eth1"])
+    assert caught.value.details == {"path": str(tmp_path / "20-cards.network")}
+    networkd.require("br0", ["other"])
