@@ -96,7 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     adder = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
     def add(name: str, text: str, verb: Verb, *positionals: str) -> argparse.ArgumentParser:
-        sub = adder.add_parser(name, help=text, description=text)
+        sub = adder.add_parser(name, help=text, description=text) if text else adder.add_parser(name)
         sub.set_defaults(function=verb)
         for positional in positionals:
             sub.add_argument(positional)
@@ -108,11 +108,8 @@ def _parser() -> argparse.ArgumentParser:
     sub = add("exec", "run a command on a host; ends with its exit status", _exec, "host")
     sub.add_argument("command", nargs=argparse.REMAINDER, metavar="-- CMD …")
     add("shell", "a shell on a host", _shell, "host")
-    add("push", "copy a file or folder into a host", _plain(verbs.push, "host", "src", "dst"), "host").add_argument("src", type=Path)
-    adder.choices["push"].add_argument("dst")
-    add("pull", "copy a file or folder from a host", _plain(verbs.pull, "host", "src", "dst"), "host", "src").add_argument(
-        "dst", type=Path
-    )
+    add("push", "copy a file or folder into a host", _plain(verbs.push, "host", "src", "dst"), "host", "src", "dst")
+    add("pull", "copy a file or folder from a host", _plain(verbs.pull, "host", "src", "dst"), "host", "src", "dst")
     sub = add("inventory", "print the Ansible inventory of the lab", _inventory)
     sub.add_argument("--format", choices=("yaml", "json", "ini"), default="yaml")
     sub.add_argument("--output", type=Path, help="write it to this file instead")
@@ -155,7 +152,7 @@ def _add_faults(add: Callable[..., argparse.ArgumentParser]) -> None:
     for option, example in (("rate", "100mbit"), ("delay", "20ms"), ("loss", "1%%")):
         sub.add_argument(f"--{option}", metavar=example.replace("%%", "%"))
     add("route", "route a network behind a host to it", _plain(verbs.route, "host", "subnet"), "host", "subnet")
-    add("replug", argparse.SUPPRESS, _plain(verbs.replug, "host"), "host")
+    add("replug", "", _plain(verbs.replug, "host"), "host")
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -78,8 +77,12 @@ def boot(host: Host) -> None:
 def start_in(group: Group, command: list[str], host: Host, log: Path) -> None:
     """Start a command in a control group, apart from us: no terminal, no descriptor, no parent."""
     entry = Path(__file__).resolve().parents[1] / "lab.py"
+    settings = host.settings
     env = {
-        **os.environ,
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "EDGE_LAB": settings.name,
+        "EDGE_LAB_DIR": str(settings.directory),
+        "EDGE_LAB_SUBNET": str(settings.subnet),
         "EDGE_LAB_GROUPS": " ".join(str(directory) for directory in group.directories),
         "EDGE_LAB_HOST": host.name,
         "EDGE_LAB_REPLUG": str(entry),

@@ -232,14 +232,14 @@ def route(settings: Settings, name: str, subnet: str) -> None:
     say(f"host {name}", f"is the way to {subnet}")
 
 
-def push(settings: Settings, name: str, source: Path, target: str) -> None:
+def push(settings: Settings, name: str, source: Path | str, target: str) -> None:
     """Copy a file or folder of the machine into a host."""
-    if not source.exists():
+    if not Path(source).exists():
         raise LabError(f"push: {source} does not exist on this machine.")
     run(["scp", "-r", "-p", *ssh.options(settings), str(source), f"root@{find(settings, name).address}:{target}"])
 
 
-def pull(settings: Settings, name: str, source: str, target: Path) -> None:
+def pull(settings: Settings, name: str, source: str, target: Path | str) -> None:
     """Copy a file or folder of a host to the machine."""
     run(["scp", "-r", "-p", *ssh.options(settings), f"root@{find(settings, name).address}:{source}", str(target)])
 

@@ -1,0 +1,146 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Looking at the machine from outside the lab's own code."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_lab.api import LabHost
+from edge_lab.settings import Settings
+
+NAME = "labtest"
+PROGRAM = Path(__file__).resolve().parents[2] / "lab" / "lab.py"
+
+
+@dataclass(frozen=True)
+class Traces:
+    """All that a lab could leave on the machine."""
+
+    mounts: frozenset[str]
+    links: frozenset[str]
+    tables: frozenset[str]
+    routes: frozenset[str]
+    processes: frozenset[str]
+    groups: frozenset[str]
+    notes: frozenset[str]
+    folders: frozenset[str]
+
+
+def traces(settings: Settings) -> Traces:
+    """Return what the machine shows of a lab at this moment."""
+    home = str(settings.home)
+    links = json.loads(_out("ip", "-json", "link"))
+    tables = json.loads(_out("nft", "-json", "list", "tables"))["nftables"] if Path("/usr/sbin/nft").exists() else []
+    folders = [settings.home, settings.run]
+    return Traces(
+        frozenset(line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines() if home in line),
+        frozenset(link["ifname"] for link in links if NAME in link["ifname"]),
+        frozenset(f"{row['table']['family']} {row['table']['name']}" for row in tables if NAME in str(row)),
+        frozenset(line for line in _out("ip", "route").splitlines() if NAME in line),
+        frozenset(_processes(home)),
+        frozenset(str(path) for path in Path("/sys/fs/cgroup").glob(f"**/edge-lab/{NAME}")),
+        frozenset(str(path) for path in Path("/run/systemd/nspawn").glob(f"**/*{NAME}*")),
+        frozenset(str(path) for path in folders if path.exists()),
+    )
+
+
+def _out(*argv: str) -> str:
+    return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+
+
+def _processes(mark: str) -> list[str]:
+    """Return the command lines of processes (but ours) that name a folder, or whose root is below it."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            line = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            group = (path / "cgroup").read_text()
+            dead = (path / "stat").read_text().rpartition(")")[2].split()[0] == "Z"  # for the machine's first process to reap
+        except OSError:
+            continue
+        if int(path.name) != os.getpid() and not dead and (mark in line or f"/edge-lab/{NAME}/" in group):
+            found.append(f"{path.name} {line}")
+    return found
+
+
+def lab_command(*argv: str) -> subprocess.CompletedProcess[str]:
+    """Run the lab's command line to its end."""
+    return subprocess.run([sys.executable, str(PROGRAM), *argv], capture_output=True, text=True, timeout=120, check=False)
+
+
+def killed_when(argv: list[str], happened: Callable[[], bool], timeout: float = 60) -> None:
+    """Run the lab's command line and kill it (SIGKILL) as soon as something has happened; it must not have ended before."""
+    deadline = time.monotonic() + timeout
+    with subprocess.Popen([sys.executable, str(PROGRAM), *argv], stderr=subprocess.PIPE, text=True) as process:
+        while not happened():
+            assert process.poll() is None, f"ended before it could be killed: {process.stderr and process.stderr.read()}"
+            assert time.monotonic() < deadline, "what was waited for did not happen"
+            time.sleep(0.001)
+        process.kill()
+
+
+def rtt(one: LabHost, two: LabHost) -> float:
+    """Return the middle of the round-trip times of some pings from one host to another, in milliseconds."""
+    said = one.run(["ping", "-c9", "-i0.1", "-W5", two.name]).stdout
+    times = sorted(float(found) for found in re.findall(r"time=([\d.]+) ms", said))
+    return times[len(times) // 2]
+
+
+def pings(one: LabHost, two: LabHost) -> bool:
+    """Return whether a ping from one host to another comes back within a second."""
+    return one.run(["ping", "-c1", "-W1", two.name], check=False).returncode == 0
+
+
+def ssh_open(address: str, timeout: float = 1) -> bool:
+    """Return whether a host's ssh port takes a connection from the machine."""
+    try:
+        with socket.create_connection((address, 22), timeout=timeout):
+            return True
+    except OSError:
+        return False
+
+
+def boot_id(host: LabHost) -> str:
+    """Return what is new with each boot of a host."""
+    return host.run(["cat", "/proc/sys/kernel/random/boot_id"]).stdout
+
+
+_SINK = """
+import socket, sys, time
+server = socket.create_server(("0.0.0.0", 5201))
+print("listening", flush=True)
+connection, _ = server.accept()
+began, count = time.monotonic(), 0
+while data := connection.recv(1 << 20):
+    count += len(data)
+print(count * 8 / (time.monotonic() - began) / 1e6)
+"""
+
+_SOURCE = """
+import socket, sys, time
+connection = socket.create_connection((sys.argv[1], 5201))
+until = time.monotonic() + float(sys.argv[2])
+while time.monotonic() < until:
+    connection.sendall(bytes(16384))
+"""
+
+
+def throughput(source: LabHost, sink: LabHost, seconds: float = 3) -> float:
+    """Return what arrives over one TCP connection from one host to another, in Mbit/s."""
+    with subprocess.Popen(
+        sink.ssh_command(["timeout", "60", "python3", "-c", _SINK]), stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "listening\n"
+        source.run(["python3", "-c", _SOURCE, sink.name, str(seconds)], timeout=60)
+        return float(process.stdout.read())

@@ -1,0 +1,262 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lab does what its page says, on real hosts."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from edge_lab.api import Lab, LabError, LabHost
+from edge_lab.cgroup import Group
+from edge_lab.hosts import every, find, mounted
+from edge_lab.settings import Settings
+
+from .support import Traces, boot_id, killed_when, lab_command, pings, rtt, ssh_open, throughput, traces
+
+pytestmark = pytest.mark.lab
+Pair = tuple[LabHost, LabHost]
+
+
+def test_hosts_answer_and_reach_each_other(pair: Pair) -> None:
+    for host, other in (pair, pair[::-1]):
+        assert host.run(["hostname"]).stdout.strip() == host.name
+        assert host.run(["getent", "hosts", other.name]).stdout.split()[0] == other.address
+        assert pings(host, other)
+        assert host.run(["systemctl", "is-system-running", "--wait"], check=False).stdout.strip() == "running"
+
+
+def test_hosts_are_different_machines(pair: Pair) -> None:
+    for command in (["cat", "/etc/machine-id"], ["cat", "/etc/ssh/ssh_host_ed25519_key.pub"], ["readlink", "/proc/self/ns/net"]):
+        one, two = (host.run(command).stdout for host in pair)
+        assert one != two
+
+
+def test_arguments_and_exit_status_pass_through(pair: Pair) -> None:
+    assert lab_command("exec", pair[0].name, "--", "printf", "%s|", "a b", "$HOME", "'").stdout == "a b|$HOME|'|"
+    assert lab_command("exec", pair[0].name, "--", "sh", "-c", "exit 7").returncode == 7
+
+
+def test_files_go_in_and_out(pair: Pair, tmp_path: Path) -> None:
+    (tmp_path / "in").write_bytes(bytes(range(256)))
+    pair[0].put(tmp_path / "in", "/root/file")
+    pair[0].get("/root/file", tmp_path / "out")
+    assert (tmp_path / "out").read_bytes() == bytes(range(256))
+
+
+def test_a_second_up_changes_nothing(lab: Lab, pair: Pair) -> None:
+    boots = [boot_id(host) for host in pair]
+    state = lab.status()
+    began = time.monotonic()
+    done = lab_command("up", "-n", "2")
+    assert done.returncode == 0, done.stderr
+    assert time.monotonic() - began < 10
+    assert [boot_id(host) for host in pair] == boots
+    assert lab.status() == state
+
+
+def test_a_killed_host_is_gone_at_once_and_keeps_its_disk(pair: Pair) -> None:
+    one, two = pair
+    identity = one.run(["cat", "/etc/machine-id", "/etc/ssh/ssh_host_ed25519_key.pub"]).stdout
+    one.run(["sh", "-c", "echo kept > /root/kept && sync && mkdir /run/volatile"])
+    one.run(["systemd-run", "--quiet", "sleep", "infinity"])
+    one.kill()
+    assert not one.running
+    assert not ssh_open(one.address)
+    assert not pings(two, one)
+    one.start()
+    assert one.run(["cat", "/root/kept"]).stdout == "kept\n"
+    assert one.run(["test", "-e", "/run/volatile"], check=False).returncode == 1
+    assert one.run(["cat", "/etc/machine-id", "/etc/ssh/ssh_host_ed25519_key.pub"]).stdout == identity
+    assert pings(two, one)
+
+
+def test_a_cut_host_is_alone_until_mended(pair: Pair) -> None:
+    one, two = pair
+    boot = boot_id(one)
+    one.cut()
+    assert not ssh_open(one.address)
+    assert not pings(two, one)
+    assert ssh_open(two.address)
+    one.mend()
+    assert pings(one, two)
+    assert boot_id(one) == boot
+
+
+def test_a_cut_between_two_hosts_leaves_the_rest(lab: Lab, pair: Pair) -> None:
+    one, two = pair
+    one.cut(two)
+    assert not pings(one, two)
+    assert not pings(two, one)
+    assert ssh_open(one.address)
+    assert ssh_open(two.address)
+    assert [host["cut"] for host in lab.status()["hosts"]] == [["host2"], []]
+    two.mend(one)
+    assert pings(one, two)
+
+
+def test_a_cut_outlives_a_kill(pair: Pair) -> None:
+    one, two = pair
+    one.cut()
+    one.kill()
+    one.start()
+    assert one.running
+    assert not ssh_open(one.address)
+    one.mend()
+    assert _within(30, lambda: pings(two, one))
+
+
+def test_a_slow_rate_is_the_rate_both_ways(pair: Pair) -> None:
+    one, two = pair
+    fast = throughput(one, two, 1)
+    one.slow(rate="40mbit")
+    for source, sink in (pair, pair[::-1]):
+        assert 28 < throughput(source, sink) < 44
+    one.mend()
+    assert throughput(one, two, 1) > 80
+    assert fast > 80
+
+
+def test_a_delay_is_the_delay_and_outlives_a_reboot(pair: Pair) -> None:
+    one, two = pair
+    one.slow(rate="100mbit", delay="20ms")
+    assert 40 <= rtt(two, one) < 60
+    assert 50 < throughput(one, two) < 110
+    boot = boot_id(one)
+    one.run(["systemctl", "reboot"], check=False)
+    assert _within(60, lambda: ssh_open(one.address) and _booted_again(one, boot))
+    assert _within(10, lambda: 40 <= rtt(two, one) < 60)
+    one.mend()
+    assert rtt(two, one) < 10
+
+
+def test_loss_loses(pair: Pair) -> None:
+    one, two = pair
+    one.slow(loss="30%")
+    said = two.run(["ping", "-q", "-c200", "-i0.01", "-W1", one.name], check=False).stdout
+    assert 70 < int(said.split(" received")[0].split()[-1]) < 130  # 0.7 each way of 200 is 98, five deviations either side
+
+
+def test_a_route_reaches_what_is_behind_a_host(pair: Pair) -> None:
+    one, two = pair
+    one.run(["ip", "address", "replace", "198.51.100.1/24", "dev", "lo"])
+    one.route("198.51.100.0/24")
+    assert ssh_open("198.51.100.1")
+    assert two.run(["ping", "-c1", "-W2", "198.51.100.1"], check=False).returncode == 0
+
+
+def test_the_inventory_enters_every_host(lab: Lab, pair: Pair) -> None:
+    group = json.loads(lab_command("inventory", "--format", "json").stdout)["lab"]
+    assert {name: entry["ansible_host"] for name, entry in group["hosts"].items()} == {host.name: host.address for host in pair}
+    common = group["vars"]
+    for entry in group["hosts"].values():
+        command = ["ssh", "-F", "none", "-o", "BatchMode=yes", "-i", common["ansible_ssh_private_key_file"]]
+        command += [*common["ansible_ssh_common_args"].split(), f"{common['ansible_user']}@{entry['ansible_host']}"]
+        assert subprocess.run([*command, common["ansible_python_interpreter"], "-V"], check=False).returncode == 0
+    assert lab.inventory.read_text() == lab_command("inventory").stdout
+
+
+@pytest.mark.parametrize("moment", ["described", "mounted", "booting"])
+def test_an_interrupted_up_goes_on(lab: Lab, settings: Settings, moment: str) -> None:
+    name = f"broken-{moment}"
+    directory = settings.hosts / name
+    happened = {
+        "described": (directory / "host.json").exists,
+        "mounted": lambda: mounted(directory / "root"),
+        "booting": lambda: Group(settings.name, f"host-{name}").alive(),
+    }[moment]
+    killed_when(["up", "--name", name], happened)
+    (host,) = lab.up(names=[name])
+    assert host.run(["hostname"]).stdout.strip() == name
+    host.down()
+    assert not directory.exists()
+
+
+@pytest.mark.parametrize("moment", ["killed", "unmounted"])
+def test_an_interrupted_down_goes_on(lab: Lab, settings: Settings, moment: str) -> None:
+    (host,) = lab.up(names=["leaving"])
+    directory = settings.hosts / "leaving"
+    happened = {"killed": lambda: not host.running, "unmounted": lambda: not mounted(directory / "root")}[moment]
+    killed_when(["down", "leaving"], happened)
+    lab.down("leaving")
+    assert not directory.exists()
+    assert "leaving" not in {entry.name for entry in lab.hosts()}
+
+
+def test_a_host_that_does_not_boot_says_why(lab: Lab, settings: Settings) -> None:
+    (host,) = lab.up(names=["headless"])
+    host.kill()
+    for init in ("usr/lib/systemd/systemd", "usr/sbin/init"):
+        (find(settings, "headless").root / init).unlink()
+    with pytest.raises(LabError, match=r"headless: ended before ssh answered[\s\S]*init"):
+        host.start()
+    host.down()
+
+
+def test_what_cannot_be_is_refused_with_what_to_do(lab: Lab, pair: Pair) -> None:
+    with pytest.raises(LabError, match=r"asked for release 'bookworm', it is there with 'trixie'[\s\S]*lab down host1"):
+        lab.up(names=["host1"], release="bookworm")
+    with pytest.raises(LabError, match=r"not in this lab. Hosts are: host1, host2"):
+        lab.host("nobody")
+    with pytest.raises(LabError, match="does not exist on this machine"):
+        lab.up(names=["host3"], binds=["/nowhere:/mnt"])
+    taken = "198.51.100.128/25"
+    with pytest.raises(LabError, match="already has it on labtest-other"), _network_of_the_machine("labtest-other", taken):
+        pair[0].route(taken)
+    assert [host.name for host in lab.hosts()] == ["host1", "host2"]
+
+
+def test_one_host_down_leaves_the_other(lab: Lab, pair: Pair) -> None:
+    one, two = pair
+    boot = boot_id(one)
+    two.down()
+    assert boot_id(one) == boot
+    assert one.run(["getent", "hosts", "host2"], check=False).returncode == 2
+    assert [host.name for host in lab.hosts()] == ["host1"]
+
+
+def test_down_leaves_nothing(lab: Lab, settings: Settings, pair: Pair, before: Traces) -> None:
+    pair[0].slow(rate="10mbit", delay="5ms")
+    pair[1].kill()
+    pair[0].cut()
+    during = traces(settings)
+    assert all(vars(during).values()), f"the test does not see what it looks for: {during}"
+    lab.down()
+    assert traces(settings) == before
+    assert not any(vars(before).values())
+    assert every(settings) == []
+    lab.down()
+
+
+def _within(seconds: float, condition: Callable[[], bool]) -> bool:
+    """Return whether something becomes true within some seconds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.2)
+    return True
+
+
+def _booted_again(host: LabHost, boot: str) -> bool:
+    try:
+        return boot_id(host) != boot
+    except LabError:
+        return False
+
+
+@contextmanager
+def _network_of_the_machine(link: str, network: str) -> Iterator[None]:
+    """Let the machine have a network of its own for a while."""
+    subprocess.run(["ip", "link", "add", link, "type", "bridge"], check=True)
+    try:
+        subprocess.run(["ip", "link", "set", link, "up"], check=True)
+        subprocess.run(["ip", "route", "add", network, "dev", link], check=True)
+        yield
+    finally:
+        subprocess.run(["ip", "link", "delete", link], check=True)
