@@ -163,7 +163,7 @@ def main(argv: list[str] | None = None) -> int:
         function: Verb = args.function
         return function(Settings.from_environment(), args)
     except LabError as error:
-        print(f"lab {args.verb}: {error}", file=sys.stderr)
+        print(f"lab: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"lab {args.verb}: interrupted; run it again to go on.", file=sys.stderr)

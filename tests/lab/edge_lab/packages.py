@@ -70,7 +70,7 @@ RELEASES = ("trixie", "bookworm")
 def require_root(verb: str) -> None:
     """Raise LabError unless the process is root's."""
     if os.geteuid() != 0:
-        raise LabError(f"lab {verb}: mounts, namespaces and bridges need root. Run it as root or with sudo.")
+        raise LabError(f"{verb}: mounts, namespaces and bridges need root. Run it as root or with sudo.")
 
 
 def ensure_machine() -> None:
