@@ -229,8 +229,18 @@ def _emit_nics(devices: Element, spec: DomainSpec) -> None:
                 element.remove(source)
         element.set("type", kind)
         write_all(element, NIC, asdict(nic))
-        devices.remove(element)  # to the end: ours are in the order of the spec
-        devices.append(element)
+
+
+    _order_nics(devices, [f"{ALIAS}nic-{nic.name}" for nic in spec.nics])
+
+
+def _order_nics(devices: Element, wanted: list[str]) -> None:
+    """Bring our interfaces into the order of the spec, which libvirt keeps."""
+    found = {_alias(one): one for one in devices.findall("interface") if _alias(one) in wanted}
+    if list(found) != wanted:
+        for alias in wanted:
+            devices.remove(found[alias])
+            devices.append(found[alias])
 
 
 def _drop_strangers(devices: Element, tag: str, kind: str, names: set[str]) -> None:

@@ -134,14 +134,14 @@ class Guest:
                 _unless_stopped(domain, domain.shutdown)
 
     def _undefine(self, _step: steps.Undefine) -> None:
-        flags = (
-            libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
-            | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
-            | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
-            | libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
-        )
+        flags = libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+        domain = self._domain()
         with intent(f"undefine domain {self.name}"):
-            self._domain().undefineFlags(flags)
+            if self.connection.getType() == "QEMU":  # the only driver with checkpoints
+                flags |= libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
+            if parse_xml(domain.XMLDesc()).find("os/nvram") is not None:
+                flags |= libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM
+            domain.undefineFlags(flags)
 
     def _delete_files(self, step: steps.DeleteFiles) -> None:
         for path in step.paths:

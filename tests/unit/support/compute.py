@@ -16,7 +16,8 @@ names = st.from_regex(r"[a-z0-9][a-z0-9-]{0,19}", fullmatch=True).filter(lambda 
 words = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1, max_size=30)
 paths = words.map(lambda word: "/" + word)
 macs = st.lists(st.integers(0, 255), min_size=5, max_size=5).map(lambda rest: ":".join(f"{octet:02x}" for octet in (0x52, *rest)))
-cpus = st.one_of(st.builds(Cpu, st.sampled_from(["host-model", "host-passthrough", "maximum", "none"])), st.builds(Cpu, st.just("custom"), words))
+modes = st.sampled_from(["host-model", "host-passthrough", "maximum", "none"])
+cpus = st.one_of(st.builds(Cpu, modes), st.builds(Cpu, st.just("custom"), words))
 
 
 def disks() -> st.SearchStrategy[tuple[Disk, ...]]:

@@ -135,18 +135,7 @@ def test_life_of_a_domain(host: Host) -> None:
     again = host.guest("life")
     assert again["changed"] is False and again["domain"] == domain
 
-    pending = host.domain("life", memory="192MiB", vcpus=2)
-    assert pending["actions"] == ["Redefine domain life"]
-    assert pending["diff"]["before"] == {"memory": 128 * MIB, "vcpus": 1, "pending_restart": []}
-    assert pending["diff"]["after"] == {"memory": 192 * MIB, "vcpus": 2, "pending_restart": ["memory", "vcpus"]}
-    assert host.domain("life", memory="192MiB", vcpus=2)["changed"] is False
-
-    host.forget_console("life")
-    restarted = host.domain("life", allow_restart=True, timeout=60)
-    assert restarted["actions"] == ["Shut down domain life", "Start domain life"]
-    assert restarted["domain"]["pending_restart"] == []
-    assert "CPUS 2" in host.console("life", READY)
-    assert host.domain("life", allow_restart=True)["changed"] is False
+    _change_and_restart(host)
 
     stopped = host.domain("life", state="stopped", timeout=60)
     assert stopped["domain"]["state"] == "stopped"
@@ -159,6 +148,24 @@ def test_life_of_a_domain(host: Host) -> None:
     emptied = host.domain("life", state="absent", delete_disks=True)
     assert emptied["diff"]["after"] == {}
     assert "life" not in host.run("ls", "/var/lib/edge/vms").split()
+
+
+def _change_and_restart(host: Host) -> None:
+    pending = host.domain("life", memory="192MiB", vcpus=2)
+    assert pending["actions"] == ["Redefine domain life"]
+    assert pending["diff"]["before"] == {"memory": 128 * MIB, "vcpus": 1, "pending_restart": []}
+    assert pending["diff"]["after"] == {"memory": 192 * MIB, "vcpus": 2, "pending_restart": ["memory", "vcpus"]}
+    assert host.domain("life", memory="192MiB", vcpus=2)["changed"] is False
+
+    host.forget_console("life")
+    restarted = host.domain("life", allow_restart=True, timeout=60)
+    assert restarted["actions"] == ["Shut down domain life", "Start domain life"]
+    assert restarted["domain"]["pending_restart"] == []
+    assert "CPUS 2" in host.console("life", READY)
+    assert host.domain("life", allow_restart=True)["changed"] is False
+    (found,) = host.play([{"edge.cloud.domain_info": {"name": "life"}}])[-1]["domains"]
+    assert found["managed"] is True and found["address"].startswith("192.168.122.")
+    assert found["statistics"]["memory"] <= 192 * MIB and found["statistics"]["disks"]["vda"]["reads"] >= 0
 
 
 def test_a_disk_grows_under_a_running_guest_and_a_restart_of_libvirtd_changes_nothing(host: Host) -> None:
@@ -192,7 +199,8 @@ def test_what_others_added_stays_and_what_others_made_is_not_touched(host: Host)
     assert changed["actions"] == ["Redefine domain shared"]
     xml = host.run("virsh", "dumpxml", "--inactive", "shared")
     assert "a note of somebody" in xml and "/var/lib/edge/boot/initrd.gz'/>" in xml and "<target dev='vdb'" in xml
-    clash = host.domain("shared", state="stopped", disks=[{"name": "root"}, {"name": "data", "size": "1GiB", "target": "vdb"}], ok=False)
+    taken = [{"name": "root"}, {"name": "data", "size": "1GiB", "target": "vdb"}]
+    clash = host.domain("shared", state="stopped", disks=taken, ok=False)
     assert clash["msg"].startswith("disks[1].target: vdb is used by a disk that is not ours")
 
     host.run("sh", "-c", "virsh dumpxml --inactive shared | sed -e 's/<name>shared/<name>foreign/' -e '/<uuid>/d' "
@@ -213,7 +221,7 @@ def test_bad_input_is_found_before_any_change(host: Host) -> None:
         ({"disks": [{"name": "root", "image": unknown}]}, "disks[0].image: ", "replica_image"),
         ({"disks": [{"name": "root", "image": host.digest, "size": "32MiB"}]}, "disks[0].size: ", "64MiB"),
         ({"disks": [{"name": "a", "path": "/nowhere.qcow2"}]}, "disks[0].path: ", "/nowhere.qcow2"),
-        ({"disks": [{"name": "a", "size": "1G", "target": "vda"}, {"name": "b", "size": "1G", "target": "vda"}]}, "disks[1].target: ", "vda"),
+        ({"disks": [{"name": name, "size": "1G", "target": "vda"} for name in ("a", "b")]}, "disks[1].target: ", "vda"),
         ({"memory": "64TiB"}, "memory: ", "64TiB"),
         ({"memory": "512"}, "memory: ", "unit"),
         ({"nics": [{"network": "nowhere"}]}, "nics[0].network: ", "nowhere"),
@@ -223,7 +231,8 @@ def test_bad_input_is_found_before_any_change(host: Host) -> None:
         ({"kernel": "/nowhere"}, "kernel: ", "/nowhere"),
         ({"cloud_init": {"user_data": "echo"}}, "cloud_init.user_data: ", "#cloud-config"),
     ]
-    tasks = [{"edge.cloud.domain": {"name": "bad", "virt_type": "qemu", **options}, "ignore_errors": True} for options, _, _ in cases]
+    common = {"name": "bad", "virt_type": "qemu"}
+    tasks = [{"edge.cloud.domain": {**common, **options}, "ignore_errors": True} for options, _, _ in cases]
     for (_, begin, has), result in zip(cases, host.play(tasks), strict=True):
         assert result["failed"] and result["msg"].startswith(begin), result["msg"]
         assert has in result["msg"]

@@ -75,7 +75,9 @@ def test_nics_have_stable_addresses_by_name() -> None:
     assert moved == (found[1],)
 
 
-@pytest.mark.parametrize(("asked", "kept"), [("q35", "pc-q35-6.2"), (None, "pc-q35-6.2"), ("pc-q35-7.2", "pc-q35-7.2"), ("pc", "pc-i440fx-7.2")])
+@pytest.mark.parametrize(
+    ("asked", "kept"), [("q35", "pc-q35-6.2"), (None, "pc-q35-6.2"), ("pc-q35-7.2", "pc-q35-7.2"), ("pc", "pc-i440fx-7.2")]
+)
 def test_a_machine_keeps_its_version_until_another_is_named(asked: str | None, kept: str) -> None:
     assert wanted({"machine": asked}, spec(machine="pc-q35-6.2")).spec.machine == kept
 

@@ -109,7 +109,8 @@ def test_absent_is_reached_and_keeps_files_unless_told(data: Any, force: bool, d
     assert plan_absent(after, force, delete).actions == []
     assert after.config is None
     assert after.folder == (() if delete else state.folder)
-    assert {volume.path for volume in state.volumes} - {volume.path for volume in after.volumes} <= (set(state.folder) if delete else set())
+    gone = {volume.path for volume in state.volumes} - {volume.path for volume in after.volumes}
+    assert gone <= (set(state.folder) if delete else set())
 
 
 def goal(**changes: Any) -> Goal:

@@ -1,0 +1,203 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module as a user runs it, against libvirt's own test driver, with real qemu-img and xorriso."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import libvirt
+import pytest
+from ansible_collections.edge.cloud.plugins.module_utils._compute.facts import Folders
+from ansible_collections.edge.cloud.plugins.module_utils._storage.digest import describe
+from ansible_collections.edge.cloud.plugins.module_utils._storage.manifest import Manifest
+from ansible_collections.edge.cloud.plugins.modules import domain, domain_info
+from support.modules import run_module
+
+URI = "test:///default"
+MIB = 2**20
+
+
+@pytest.fixture
+def driver() -> Iterator[Any]:
+    """libvirt's test driver keeps its domains while a connection is open."""
+    connection = libvirt.open(URI)
+    yield connection
+    for found in connection.listAllDomains():
+        if found.name() != "test":
+            if found.isActive():
+                found.destroy()
+            found.undefine()
+    connection.close()
+
+
+@pytest.fixture
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folders:
+    found = Folders(str(tmp_path / "vms"), str(tmp_path / "images"))
+    for path in (found.vms, found.images):
+        Path(path).mkdir()
+    monkeypatch.setattr(domain, "FOLDERS", found)
+    monkeypatch.setattr(domain_info, "FOLDERS", found)
+    return found
+
+
+@pytest.fixture
+def image(folders: Folders) -> str:
+    work = Path(folders.images, "new")
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", work, "64M"], check=True)
+    found = describe(work)
+    about = Manifest(
+        digest=found.digest,
+        size=found.size,
+        virtual_size=64 * MIB,
+        piece_size=found.piece_size,
+        pieces=found.pieces,
+        checkpoints=found.checkpoints,
+        name="small",
+        version="1",
+        created="2026-01-01T00:00:00Z",
+    )
+    work.rename(folders.image(found.digest))
+    Path(folders.image(found.digest)).with_suffix(".json").write_bytes(about.to_json())
+    return found.digest
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], driver: Any, folders: Folders) -> Any:
+    def run_domain(*, check: bool = False, name: str = "web", **options: Any) -> dict[str, Any]:
+        return run_module(capsys, "domain", check=check, uri=URI, name=name, **options)
+
+    return run_domain
+
+
+def test_missing_arguments(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "missing required arguments: name" in run_module(capsys, "domain")["msg"]
+
+
+def test_life_of_a_domain(run: Any, image: str, folders: Folders, driver: Any) -> None:
+    options = {
+        "memory": "64MiB",
+        "disks": [{"name": "root", "image": image, "size": "1GiB"}],
+        "nics": [{"network": "default"}],
+        "cloud_init": {"user_data": {"packages": []}},
+        "autostart": True,
+    }
+    planned = run(check=True, **options)
+    assert planned["changed"] and planned["domain"]["state"] == "running"
+    assert list(Path(folders.vms).iterdir()) == []
+
+    created = run(**options)
+    assert created["actions"] == planned["actions"]
+    assert created["diff"] == planned["diff"]
+    assert created["diff"]["before"] == {"state": "absent"}
+    disk = created["domain"]["disks"][0]
+    assert (disk["size"], disk["backing"], disk["image"]) == (2**30, folders.image(image), image)
+    assert created["domain"]["managed"] is True
+    assert run(**options)["changed"] is False
+    assert run()["changed"] is False
+
+    changed = run(memory="128MiB")
+    assert changed["diff"]["after"] == {"memory": 128 * MIB, "pending_restart": ["memory"]}
+    assert run(memory="128MiB")["changed"] is False
+    assert run(allow_restart=True)["actions"] == ["Shut down domain web", "Start domain web"]
+    assert run(state="stopped")["domain"]["state"] == "stopped"
+    grown = run(state="stopped", disks=[{"name": "root", "size": "2GiB"}], autostart=False)
+    assert grown["domain"]["disks"][0]["size"] == 2 * 2**30
+    assert grown["domain"]["autostart"] is False
+
+    assert run(state="absent")["actions"] == ["Undefine domain web"]
+    assert Path(folders.vm("web"), "root.qcow2").exists()
+    assert run(state="absent")["changed"] is False
+    assert run(state="absent", delete_disks=True)["diff"]["after"] == {}
+    assert not Path(folders.vm("web")).exists()
+
+
+def test_a_kept_disk_is_used_again(run: Any, image: str, folders: Folders) -> None:
+    options = {"state": "stopped", "disks": [{"name": "root", "image": image}]}
+    run(**options)
+    path = Path(folders.vm("web"), "root.qcow2")
+    subprocess.run(["qemu-io", "-c", "write -P 7 0 64k", str(path)], check=True, capture_output=True)
+    before = path.read_bytes()
+    run(state="absent")
+    assert run(**options)["actions"] == ["Define domain web"]
+    assert path.read_bytes() == before
+
+
+def test_a_lost_disk_is_not_replaced_by_an_empty_one(run: Any, image: str, folders: Folders) -> None:
+    options = {"state": "stopped", "disks": [{"name": "root", "image": image}]}
+    run(**options)
+    Path(folders.vm("web"), "root.qcow2").unlink()
+    failed = run(**options)
+    assert failed["error"]["code"] == "not_found"
+    assert "is gone; a disk is never recreated" in failed["msg"]
+
+
+def test_an_interrupted_run_goes_on(run: Any, image: str, folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = {"disks": [{"name": "root", "image": image}], "nics": [{"network": "default"}]}
+    with monkeypatch.context() as patch:
+        patch.setattr(libvirt.virConnect, "defineXML", lambda *_: (_ for _ in ()).throw(libvirt.libvirtError("no")))
+        failed = run(**options)
+    assert failed["failed"] and failed["error"]["left"] == ["Start domain web"]
+    assert failed["error"]["failed_action"] == "Define domain web"
+    assert run(**options)["actions"] == ["Define domain web", "Start domain web"]
+
+
+def test_the_seed_is_rebuilt_only_for_other_content(run: Any, image: str) -> None:
+    options: dict[str, Any] = {"state": "stopped", "disks": [{"name": "root", "image": image}]}
+    first = run(**options, cloud_init={"hostname": "a"})
+    assert run(**options, cloud_init={"hostname": "a"})["changed"] is False
+    assert run(**options)["changed"] is False
+    other = run(**options, cloud_init={"hostname": "b"})
+    assert other["actions"][0].startswith("Build the cloud-init seed")
+    assert other["diff"]["before"]["cloud_init"] == first["domain"]["cloud_init"]
+
+
+def test_a_foreign_domain_is_not_touched_without_the_word(run: Any, driver: Any) -> None:
+    before = driver.lookupByName("test").XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+    for options in ({"memory": "64MiB"}, {"state": "absent"}, {"state": "stopped"}):
+        failed = run(name="test", **options)
+        assert failed["error"] == {"code": "conflict", "option": "name", "value": "test"}
+    assert driver.lookupByName("test").XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE) == before
+
+
+def test_an_adopted_domain_is_ours(run: Any, driver: Any) -> None:
+    driver.defineXML(
+        "<domain type='test'><name>old</name><memory unit='MiB'>64</memory><vcpu>1</vcpu><os><type arch='i686'>hvm</type></os>"
+        "<devices><interface type='network'><mac address='52:54:00:AA:00:01'/><source network='default'/><model type='virtio'/>"
+        "</interface></devices></domain>"
+    )
+    adopted = run(name="old", state="stopped", adopt=True, vcpus=2)
+    assert adopted["domain"]["nics"][0]["mac"] == "52:54:00:aa:00:01"
+    assert (adopted["domain"]["vcpus"], adopted["domain"]["memory"]) == (2, 64 * MIB)
+    assert run(name="old", state="stopped", vcpus=2)["changed"] is False
+    assert run(name="old", state="absent")["changed"] is True
+
+
+def test_bad_input_is_found_before_any_change(run: Any, folders: Folders) -> None:
+    failed = run(disks=[{"name": "root", "image": "sha256:" + "0" * 64}])
+    assert failed["error"]["code"] == "not_found"
+    assert "replica_image" in failed["msg"]
+    assert list(Path(folders.vms).iterdir()) == []
+
+
+def test_no_libvirt_is_said_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    failed = run_module(capsys, "domain", name="web", uri="test:///no/such/file.xml")
+    assert failed["msg"].startswith("Could not connect to libvirt at test:///no/such/file.xml")
+
+
+def test_info_reads_ours_and_others(run: Any, image: str, capsys: pytest.CaptureFixture[str]) -> None:
+    run(disks=[{"name": "root", "image": image}], memory="64MiB", nics=[{"network": "default"}])
+    found = run_module(capsys, "domain_info", uri=URI)
+    assert [(one["name"], one["state"], one["managed"]) for one in found["domains"]] == [
+        ("test", "running", False),
+        ("web", "running", True),
+    ]
+    web = found["domains"][1]
+    assert web["memory"] == 64 * MIB
+    assert web["disks"][0]["image"] == image
+    only = run_module(capsys, "domain_info", uri=URI, name="web")
+    assert [one["name"] for one in only["domains"]] == ["web"]
+    assert run_module(capsys, "domain_info", uri=URI, name="none")["domains"] == []
