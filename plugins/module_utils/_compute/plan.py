@@ -11,7 +11,7 @@ from typing import TypeAlias
 from .._plan import Plan
 from .._plan import Step as AnyStep
 from .facts import VolumeFile
-from .spec import DomainSpec, Record, Volume
+from .spec import Record, Volume
 from .state import VmState, pending
 from .units import show_size
 
@@ -255,8 +255,3 @@ def plan_absent(state: VmState, force_stop: bool, delete_disks: bool) -> Plan[Vm
     if delete_disks and state.folder:
         steps.append(DeleteFiles(state.folder))
     return Plan(state, tuple(steps))
-
-
-def restart_needed(state: VmState, spec: DomainSpec) -> list[str]:
-    """Return what of ``spec`` a running VM would only take at its next start."""
-    return pending(replace(state, config=spec))

@@ -201,3 +201,44 @@ def test_info_reads_ours_and_others(run: Any, image: str, capsys: pytest.Capture
     only = run_module(capsys, "domain_info", uri=URI, name="web")
     assert [one["name"] for one in only["domains"]] == ["web"]
     assert run_module(capsys, "domain_info", uri=URI, name="none")["domains"] == []
+
+
+def test_a_guest_that_does_not_listen_is_powered_off_by_option_only(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(disks=[{"name": "root", "size": "1MiB"}])
+    monkeypatch.setattr(libvirt.virDomain, "shutdown", lambda _domain: 0)  # a guest without ACPI
+    failed = run(state="stopped", timeout=0)
+    assert failed["error"]["code"] == "timed_out"
+    assert failed["error"]["domain"] == {"name": "web", "state": "running"}
+    assert "force_stop" in failed["msg"]
+    assert run(state="stopped", timeout=0, force_stop=True)["domain"]["state"] == "stopped"
+
+
+def test_a_paused_guest_resumes_and_a_paused_one_can_be_stopped(run: Any, driver: Any) -> None:
+    run(memory="64MiB")
+    driver.lookupByName("web").suspend()
+    assert run(check=True)["actions"] == ["Resume domain web"]
+    assert run()["domain"]["state"] == "running"
+    driver.lookupByName("web").suspend()
+    assert run(state="stopped")["domain"]["state"] == "stopped"
+
+
+def test_addresses_are_waited_for_and_found_by_nic(run: Any) -> None:
+    """The test driver leases an address to each interface of a running domain."""
+    found = run(memory="64MiB", nics=[{"network": "default"}], wait_address=True)["domain"]
+    assert found["address"] == found["addresses"][0]["address"]
+    assert found["addresses"][0]["mac"] == found["nics"][0]["mac"]
+
+
+def test_an_address_that_never_comes_is_a_time_limit_with_the_state_reached(run: Any) -> None:
+    failed = run(memory="64MiB", nics=[], wait_address=True, timeout=0)
+    assert failed["error"]["code"] == "timed_out"
+    assert failed["error"]["domain"] == {"name": "web", "state": "running", "addresses": []}
+    assert "console log" in failed["msg"]
+
+
+def test_a_running_guest_sees_its_disk_grow_by_libvirt(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(disks=[{"name": "root", "size": "1MiB"}])
+    asked: list[Any] = []
+    monkeypatch.setattr(libvirt.virDomain, "blockResize", lambda _domain, *rest: asked.append(rest), raising=True)
+    run(disks=[{"name": "root", "size": "2MiB"}])
+    assert asked == [("vda", 2 * MIB, libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES)]
