@@ -181,7 +181,11 @@ def run(module: Any) -> dict[str, Any]:
     disks = DiskFiles(QemuImg(ModuleRunner(module)), [Path(folder) for folder in options["disk_directories"]])
     check = options["state"] == "present" and options["repair"] != "none"
     state = disks.observe(path, check=check)
-    plan = plan_absent(state) if options["state"] == "absent" else plan_present(state, wanted(options, disks, state is not None))
+    if options["state"] == "absent":
+        plan = plan_absent(state)
+        disks.demand_unused(path)
+    else:
+        plan = plan_present(state, wanted(options, disks, state is not None))
     if module.check_mode:
         return plan_result(plan, view, "image")
     execute(plan, disks.apply)

@@ -94,12 +94,16 @@ class DiskFiles:
                 source = step.source
                 self.qemu.convert(Path(source.path), source.format, work, compress=step.creation.compress, creation=creation)
 
+    def demand_unused(self, path: Path) -> None:
+        """Raise Refused if the disk is the backing image of others."""
+        users = references.users_of(path, [path.parent, *self.directories])
+        if users:
+            message = f"{path} is the backing image of {', '.join(users)}; remove or rebase those first."
+            raise Refused(message, path=str(path), used_by=users)
+
     def _remove(self, path: Path) -> None:
         with files.file_lock(path, shared=False):
-            users = references.users_of(path, [path.parent, *self.directories])
-            if users:
-                message = f"{path} is the backing image of {', '.join(users)}; remove or rebase those first."
-                raise Refused(message, path=str(path), used_by=users)
+            self.demand_unused(path)
             path.unlink()
             files.fsync_directory(path.parent)
 

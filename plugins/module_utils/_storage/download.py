@@ -16,7 +16,7 @@ from urllib.parse import urljoin
 from .._errors import Corrupt, NoSpace, Unreachable
 from . import digest as digests
 from . import files, names
-from .http_client import Connection, Trust, demand
+from .http_client import Connection, Trust, demand, demand_whole
 from .store import Store
 
 BLOCK = 1024 * 1024
@@ -83,8 +83,11 @@ def _append(path: Path, url: str, trust: Trust, have: int) -> None:
         announced = int(response.headers.get("Content-Length") or 0)
         files.demand_space(path.parent, announced, f"The download of {url}")
         with path.open("ab" if response.status == 206 else "wb") as file:
+            received = 0
             while block := response.read(BLOCK):
+                received += len(block)
                 file.write(block)
+        demand_whole(response, received, url)
 
 
 @contextmanager

@@ -97,6 +97,7 @@ class Connection:
             data = response.read(limit + 1)
             if len(data) > limit:
                 raise Corrupt(f"{self.name}: {below} is larger than {limit} bytes; it was not read.", source=self.name)
+            demand_whole(response, len(data), f"{self.name} ({below})")
             return data
 
     @contextmanager
@@ -109,6 +110,13 @@ class Connection:
             if not found.startswith(wanted):
                 raise Corrupt(f"{self.name}: asked for {wanted.rstrip('/')} of {below}, got {found!r}.", source=self.name)
             yield response
+
+
+def demand_whole(response: http.client.HTTPResponse, received: int, what: str) -> None:
+    """Raise Unreachable if fewer bytes came than were announced: http.client ends such a body without a word."""
+    announced = response.headers.get("Content-Length")
+    if announced is not None and received != int(announced):
+        raise Unreachable(f"{what}: the connection ended after {received} of {announced} bytes.", source=what)
 
 
 def demand(response: http.client.HTTPResponse, statuses: tuple[int, ...], what: str) -> None:

@@ -137,6 +137,7 @@ def _kept_as_it_is(path: Path, rules: Rules) -> bool:
 
 def judge(qemu: QemuImg, path: Path, rules: Rules) -> str:
     """Return the format of an image that may come in, or raise; our own parser looks before qemu-img does."""
+    _state_of(path)
     source_format = probe.format_of(path, rules.format)
     virtual_size = path.stat().st_size
     if source_format == "qcow2":

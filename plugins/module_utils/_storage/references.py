@@ -20,7 +20,7 @@ def users_of(image: Path, directories: Sequence[Path]) -> list[str]:
     A file with a qcow2 magic that cannot be read counts as a user of everything: an image is not lost to a doubt.
     """
     target = image.resolve()
-    return sorted(str(path) for path in _files(directories) if path != image and _uses(path, target))
+    return sorted({str(path) for path in _files(directories) if path != image and _uses(path, target)})
 
 
 def _files(directories: Sequence[Path]) -> Iterator[Path]:

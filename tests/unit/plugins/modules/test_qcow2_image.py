@@ -1,0 +1,168 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module qcow2_image with the real qemu-img."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.images import MIB, qcow2, qemu_img, raw
+from support.modules import run_module
+
+Capsys = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    return qcow2(tmp_path / "base.qcow2", 2)
+
+
+def run(capsys: Capsys, path: Path, *, check: bool = False, **options: Any) -> dict[str, Any]:
+    return run_module(capsys, "qcow2_image", check=check, path=str(path), disk_directories=[str(path.parent)], **options)
+
+
+def agreed(capsys: Capsys, path: Path, **options: Any) -> dict[str, Any]:
+    """Run in check mode, truly, and again: the prediction is what happened, and then there is nothing left to do."""
+    predicted, done, again = run(capsys, path, check=True, **options), run(capsys, path, **options), run(capsys, path, **options)
+    keys = ("changed", "actions", "diff", "image", "failed")
+    assert {key: predicted.get(key) for key in keys} == {key: done.get(key) for key in keys}
+    assert (again["changed"], again["image"]) == (False, done["image"]), again
+    return done
+
+
+def test_an_empty_disk(capsys: Capsys, tmp_path: Path) -> None:
+    done = agreed(capsys, tmp_path / "d", size="1G", cluster_size="128K")
+    assert (done["image"]["virtual_size"], done["image"]["cluster_size"]) == (1024 * MIB, 131072)
+    assert done["diff"]["after"]["virtual_size"] == 1024 * MIB
+    assert [path.name for path in tmp_path.iterdir()] == ["d"]
+
+
+def test_an_overlay_takes_the_size_of_its_image_and_grows(capsys: Capsys, tmp_path: Path, base: Path) -> None:
+    assert agreed(capsys, tmp_path / "d", backing_image=str(base))["image"]["virtual_size"] == 2 * MIB
+    grown = agreed(capsys, tmp_path / "d", backing_image=str(base), size="8M")
+    assert grown["diff"] == {"before": {"virtual_size": 2 * MIB}, "after": {"virtual_size": 8 * MIB}}
+    qemu_img("compare", "-f", "qcow2", "-F", "qcow2", base, tmp_path / "d")
+
+
+def test_shrinking_needs_the_word(capsys: Capsys, tmp_path: Path) -> None:
+    agreed(capsys, tmp_path / "d", size="8M")
+    refused = run(capsys, tmp_path / "d", size="4M")
+    assert (refused["failed"], refused["error"]["code"]) == (True, "refused")
+    assert agreed(capsys, tmp_path / "d", size="4M", allow_shrink=True)["image"]["virtual_size"] == 4 * MIB
+
+
+def test_an_overlay_smaller_than_its_image_is_refused(capsys: Capsys, tmp_path: Path, base: Path) -> None:
+    assert run(capsys, tmp_path / "d", backing_image=str(base), size="1M")["error"]["code"] == "invalid_input"
+    assert not (tmp_path / "d").exists()
+
+
+def test_rebase_keeps_the_content(capsys: Capsys, tmp_path: Path, base: Path) -> None:
+    other = qcow2(tmp_path / "other.qcow2", 2, seed=9)
+    agreed(capsys, tmp_path / "d", backing_image=str(base))
+    assert agreed(capsys, tmp_path / "d", backing_image=str(other))["image"]["backing_file"] == str(other)
+    qemu_img("compare", "-f", "qcow2", "-F", "qcow2", base, tmp_path / "d")
+    assert agreed(capsys, tmp_path / "d", backing_image="")["image"]["backing_file"] is None
+    qemu_img("compare", "-f", "qcow2", "-F", "qcow2", base, tmp_path / "d")
+
+
+def test_unsafe_rebase_changes_the_name_alone(capsys: Capsys, tmp_path: Path, base: Path) -> None:
+    other = qcow2(tmp_path / "other.qcow2", 2, seed=9)
+    agreed(capsys, tmp_path / "d", backing_image=str(base))
+    agreed(capsys, tmp_path / "d", backing_image=str(other), unsafe_rebase=True)
+    qemu_img("compare", "-f", "qcow2", "-F", "qcow2", other, tmp_path / "d")
+
+
+def test_conversion(capsys: Capsys, tmp_path: Path) -> None:
+    source = raw(tmp_path / "s.raw", 2)
+    done = agreed(capsys, tmp_path / "d", source=str(source), source_format="raw", size="4M", compress=True)
+    assert done["actions"][0].startswith("Convert")
+    assert done["image"]["virtual_size"] == 4 * MIB
+    qemu_img("compare", "-f", "raw", "-F", "qcow2", source, tmp_path / "d")
+
+
+def test_conversion_of_what_points_elsewhere_is_refused(capsys: Capsys, tmp_path: Path, base: Path) -> None:
+    agreed(capsys, tmp_path / "o", backing_image=str(base))
+    assert run(capsys, tmp_path / "d", source=str(tmp_path / "o"))["error"]["code"] == "refused"
+
+
+@contextmanager
+def in_use(path: Path) -> Iterator[None]:
+    """Have a real QEMU process write the disk."""
+    argv = ["qemu-io", "-f", "qcow2", str(path)]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin
+        assert process.stdout
+        process.stdin.write("length\n")
+        process.stdin.flush()
+        assert process.stdout.readline()
+        yield
+        process.stdin.close()
+
+
+def test_a_disk_in_use_is_read_and_never_changed(capsys: Capsys, tmp_path: Path) -> None:
+    agreed(capsys, tmp_path / "d", size="4M")
+    with in_use(tmp_path / "d"):
+        assert not run(capsys, tmp_path / "d", size="4M", repair="all")["changed"]
+        for check in (True, False):
+            assert run(capsys, tmp_path / "d", check=check, size="8M")["error"]["code"] == "busy"
+            assert run(capsys, tmp_path / "d", check=check, state="absent")["error"]["code"] == "busy"
+        chain = run_module(capsys, "qcow2_image_info", path=str(tmp_path / "d"))["chain"]
+        assert [link["in_use"] for link in chain] == [True]
+    assert agreed(capsys, tmp_path / "d", size="8M")["changed"]
+
+
+def test_leaks_are_repaired(capsys: Capsys, tmp_path: Path) -> None:
+    path = tmp_path / "d"
+    agreed(capsys, path, size="4M")
+    data = bytearray(path.read_bytes())
+    table = int.from_bytes(data[48:56], "big")
+    block = int.from_bytes(data[table : table + 8], "big")
+    data[block + 100 : block + 102] = b"\0\1"
+    path.write_bytes(data + bytes(65536 * 60 - len(data)))
+    done = agreed(capsys, path, repair="leaks")
+    assert done["diff"]["before"] == {"leaks": 1}
+    assert done["image"]["leaks"] == 0
+
+
+def test_absent_refuses_what_is_below_another_disk(capsys: Capsys, tmp_path: Path, base: Path) -> None:
+    agreed(capsys, tmp_path / "d", backing_image=str(base))
+    for check in (True, False):
+        refused = run(capsys, base, check=check, state="absent")
+        assert refused["error"] == {"code": "refused", "path": str(base), "used_by": [str(tmp_path / "d")]}
+    assert agreed(capsys, tmp_path / "d", state="absent")["image"] == {}
+    assert agreed(capsys, base, state="absent")["changed"]
+
+
+def test_what_is_not_ours_is_left_alone(capsys: Capsys, tmp_path: Path) -> None:
+    (tmp_path / "d").write_text("a letter")
+    for state in ("present", "absent"):
+        assert run(capsys, tmp_path / "d", size="1M", state=state)["error"]["code"] == "conflict"
+    assert (tmp_path / "d").read_text() == "a letter"
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        ({}, "invalid_input"), ({"size": "x"}, "invalid_input"), ({"backing_image": "/nowhere/x"}, "not_found"),
+        ({"backing_image": "nbd://x/y"}, "invalid_input"), ({"source": "/nowhere/x"}, "not_found"),
+        ({"size": "1M", "cluster_size": "3K"}, "command_failed"),
+    ],
+)  # fmt: skip
+def test_bad_input_leaves_nothing(capsys: Capsys, tmp_path: Path, options: dict[str, Any], code: str) -> None:
+    assert run(capsys, tmp_path / "d", **options)["error"]["code"] == code
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_info_tells_the_chain(capsys: Capsys, tmp_path: Path, base: Path) -> None:
+    agreed(capsys, tmp_path / "d", backing_image=str(base))
+    agreed(capsys, tmp_path / "e", backing_image=str(tmp_path / "d"))
+    chain = run_module(capsys, "qcow2_image_info", path=str(tmp_path / "e"))["chain"]
+    assert [link["path"] for link in chain] == [str(tmp_path / "e"), str(tmp_path / "d"), str(base)]
+    assert run_module(capsys, "qcow2_image_info", path=str(tmp_path / "none"))["chain"] == []
+    qemu_img("rebase", "-u", "-f", "qcow2", "-b", tmp_path / "e", "-F", "qcow2", tmp_path / "d")
+    assert run_module(capsys, "qcow2_image_info", path=str(tmp_path / "e"))["error"]["code"] == "corrupt"
