@@ -162,7 +162,7 @@ def main(argv: list[str] | None = None) -> int:
         require_root(args.verb)
         function: Verb = args.function
         return function(Settings.from_environment(), args)
-    except LabError as error:
+    except (LabError, OSError) as error:
         print(f"lab: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -150,10 +150,10 @@ def drop_leftovers(host: Host) -> None:
         stat = host.root.stat()
         (NSPAWN_STATE / f"locks/inode-{stat.st_dev}:{stat.st_ino}").unlink(missing_ok=True)
     for folder in ("propagate", "unix-export"):
-        with suppress(FileNotFoundError):
-            for note in (NSPAWN_STATE / folder / host.machine).iterdir():
-                note.unlink()
-            (NSPAWN_STATE / folder / host.machine).rmdir()
+        notes = NSPAWN_STATE / folder / host.machine
+        for point in mounts_under(notes):
+            _unmount(point)
+        run(["rm", "-rf", "--one-file-system", "--", str(notes)])
 
 
 def remove(host: Host) -> None:
