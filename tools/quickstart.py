@@ -43,7 +43,7 @@ def place() -> str:
 def packages() -> set[str]:
     """Return the names of all installed packages."""
     shown = subprocess.run(
-        ["dpkg-query", "-W", "-f", "${binary:Package} ${db:Status-Status}\n"], capture_output=True, text=True, check=True
+        ["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n"], capture_output=True, text=True, check=True
     )
     return {line.split()[0] for line in shown.stdout.splitlines() if line.endswith(" installed")}
 
@@ -57,6 +57,7 @@ def playbook(name: str, arguments: list[str]) -> int:
         "ANSIBLE_HOME": str(TREE / ".ansible"),
         "ANSIBLE_LOCALHOST_WARNING": "false",
         "ANSIBLE_NOCOWS": "1",
+        "ANSIBLE_PIPELINING": "true",
         "EDGE_PHASES_FILE": str(BOOKS / "phases.json"),
     }
     argv = [
@@ -139,7 +140,7 @@ def down_here(arguments: list[str]) -> int:
     code = playbook("quickstart_down", arguments)
     if code == 0 and "--check" not in arguments:
         shutil.rmtree(BOOKS, ignore_errors=True)
-        say("Removed: VM, network, services, images, certificates and the packages that came with them.")
+        say("Removed. What stayed, if anything, is named above.")
     return code
 
 

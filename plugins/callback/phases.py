@@ -15,7 +15,7 @@ author:
 description:
   - Each play is a phase. A phase prints what it changed and how many seconds it took.
   - A task that takes long gives a sign of life every few seconds, with the last line of its progress file where it has one
-    (the task variable C(edge_progress_file), a file on the control node).
+    (the variable C(edge_progress_file) of the task or play, a file on the control node).
 options:
   phases_file:
     description:
@@ -88,6 +88,7 @@ class CallbackModule(CallbackBase):
         super().__init__()
         self._phases: list[dict[str, Any]] = []
         self._play_begun = 0.0
+        self._play_vars: dict[str, Any] = {}
         self._heartbeat: Heartbeat | None = None
         self._failed = False
 
@@ -96,13 +97,14 @@ class CallbackModule(CallbackBase):
         self._end_phase()
         self._phases.append({"name": play.get_name().strip(), "seconds": 0.0, "changed": 0, "ok": True})
         self._play_begun = time.monotonic()
+        self._play_vars = play.get_vars()
         self._display.display(f"\n▶ {play.get_name().strip()}", color="bright blue")
 
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:  # noqa: ARG002
         """Watch the task; it is printed when it changed, failed or takes long."""
         self._end_task()
         name = task.get_name().strip()
-        progress = (task.get_vars() or {}).get("edge_progress_file")
+        progress = {**self._play_vars, **(task.get_vars() or {})}.get("edge_progress_file")
         self._heartbeat = Heartbeat(self.get_option("heartbeat"), lambda seconds: self._beat(name, progress, seconds)).start()
 
     def v2_playbook_on_handler_task_start(self, task: Any) -> None:

@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, The edge.cloud authors
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Documentation of the options of modules that work on images."""
 

@@ -29,9 +29,7 @@ class Completed:
 class Runner(Protocol):
     """Runs one command and waits for its end."""
 
-    def run(
-        self, argv: Sequence[str], *, stdin: str | None = None, check: bool = True, timeout: float | None = None
-    ) -> Completed:
+    def run(self, argv: Sequence[str], *, stdin: str | None = None, check: bool = True, timeout: float | None = None) -> Completed:
         """Return the outcome; raise CommandFailed (with ``check``), TimedOut (seconds) or Unsupported (no such program)."""
 
 
@@ -59,9 +57,7 @@ def _end(process: subprocess.Popen[str]) -> None:
 class SubprocessRunner:
     """Runs commands by subprocess, for programs that are not Ansible modules."""
 
-    def run(
-        self, argv: Sequence[str], *, stdin: str | None = None, check: bool = True, timeout: float | None = None
-    ) -> Completed:
+    def run(self, argv: Sequence[str], *, stdin: str | None = None, check: bool = True, timeout: float | None = None) -> Completed:
         """See Runner; on a timeout the command and all that it started are killed first."""
         try:
             process = subprocess.Popen(
@@ -95,9 +91,7 @@ class ModuleRunner:
     def __init__(self, module: Any) -> None:
         self._module = module
 
-    def run(
-        self, argv: Sequence[str], *, stdin: str | None = None, check: bool = True, timeout: float | None = None
-    ) -> Completed:
+    def run(self, argv: Sequence[str], *, stdin: str | None = None, check: bool = True, timeout: float | None = None) -> Completed:
         """See Runner."""
         if self._module.get_bin_path(argv[0]) is None:
             raise _missing(argv[0])

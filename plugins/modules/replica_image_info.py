@@ -1,5 +1,5 @@
 #!/usr/bin/python
-# Copyright: (c) 2026, The edge.cloud authors
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Module edge.cloud.replica_image_info."""
@@ -121,7 +121,9 @@ def main() -> None:
             "verify": {"type": "bool", "default": False},
             "root": {"type": "path", "default": "/var/lib/edge/images"},
             "disk_directories": {
-                "type": "list", "elements": "path", "default": ["/var/lib/edge/vms", "/var/lib/edge/recovery"],
+                "type": "list",
+                "elements": "path",
+                "default": ["/var/lib/edge/vms", "/var/lib/edge/recovery"],
             },
         },
     )

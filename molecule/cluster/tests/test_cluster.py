@@ -38,6 +38,8 @@ def test_a_host_s_certificate_opens_the_front_end(host):
 
 def test_a_key_of_another_authority_opens_nothing(host):
     host.run_expect([0], "openssl req -x509 -newkey rsa:2048 -nodes -keyout /tmp/other.key -out /tmp/other.crt -subj /CN=x -days 1")
-    shown = host.run("curl --silent --cacert /etc/edge/pki/ca.crt --cert /tmp/other.crt --key /tmp/other.key https://mol-front:8443/index.json")
+    shown = host.run(
+        "curl --silent --cacert /etc/edge/pki/ca.crt --cert /tmp/other.crt --key /tmp/other.key https://mol-front:8443/index.json"
+    )
     host.run_expect([0], "rm /tmp/other.key /tmp/other.crt")
     assert "small" not in shown.stdout

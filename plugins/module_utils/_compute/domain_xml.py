@@ -230,7 +230,6 @@ def _emit_nics(devices: Element, spec: DomainSpec) -> None:
         element.set("type", kind)
         write_all(element, NIC, asdict(nic))
 
-
     _order_nics(devices, [f"{ALIAS}nic-{nic.name}" for nic in spec.nics])
 
 

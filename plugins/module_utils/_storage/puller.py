@@ -59,9 +59,7 @@ class _Tally:
         return min(usable, key=lambda source: self.failures.get(source.name, 0), default=None)
 
 
-def pull_image(
-    store: Store, digest: str, sources: Sequence[Source], *, now: float, progress: Progress = no_progress
-) -> Pulled:
+def pull_image(store: Store, digest: str, sources: Sequence[Source], *, now: float, progress: Progress = no_progress) -> Pulled:
     """Make the image visible in ``store`` and return it; who comes second waits for the first and fetches nothing.
 
     ``now`` is seconds since the epoch. Raises NotFound, Unreachable or Corrupt with what every source said, or NoSpace;

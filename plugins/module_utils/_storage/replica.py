@@ -117,7 +117,6 @@ def _resolved(source: Source, choice: Choice) -> str:
     return catalogue.resolve(source.catalogue(), str(choice.name), choice.version, source.name).digest
 
 
-
 class Work:
     """What one task has to do for one image: planned once, applied, observed again."""
 

@@ -114,8 +114,14 @@ def test_binds_that_are_none_are_refused(bind: str) -> None:
 
 @pytest.mark.parametrize(
     ("variable", "value"),
-    [("EDGE_LAB", "Lab"), ("EDGE_LAB", "muchtoolong"), ("EDGE_LAB_SUBNET", "198.18.0.1/24"), ("EDGE_LAB_SUBNET", "198.18.0.0/30"),
-     ("EDGE_LAB_DIR", "relative"), ("EDGE_LAB_DIR", "/with:colon")],
+    [
+        ("EDGE_LAB", "Lab"),
+        ("EDGE_LAB", "muchtoolong"),
+        ("EDGE_LAB_SUBNET", "198.18.0.1/24"),
+        ("EDGE_LAB_SUBNET", "198.18.0.0/30"),
+        ("EDGE_LAB_DIR", "relative"),
+        ("EDGE_LAB_DIR", "/with:colon"),
+    ],
 )
 def test_wrong_settings_are_refused(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
     monkeypatch.setenv(variable, value)

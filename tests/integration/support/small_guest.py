@@ -41,7 +41,7 @@ fi
 echo GUEST-READY
 exec acpid -d -f -c /etc/acpi -a /etc/acpid.actions
 """
-LEASE = "#!/bin/sh\n[ \"$1\" = bound ] && ip address add \"$ip/$mask\" dev \"$interface\" && echo \"ADDRESS $ip\"\nexit 0\n"
+LEASE = '#!/bin/sh\n[ "$1" = bound ] && ip address add "$ip/$mask" dev "$interface" && echo "ADDRESS $ip"\nexit 0\n'
 FILES = {
     "init": INIT,
     "etc/lease": LEASE,

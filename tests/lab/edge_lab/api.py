@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The lab for tests: the same verbs as the command line, as objects.
 
-    lab = Lab()
-    one, two = lab.up(2)
-    one.run(["ip", "address"])
-    one.cut()
+lab = Lab()
+one, two = lab.up(2)
+one.run(["ip", "address"])
+one.cut()
 """
 
 from __future__ import annotations

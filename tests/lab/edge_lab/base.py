@@ -104,9 +104,9 @@ def _build(recipe: Recipe, target: Path, lock: int) -> None:
 def _command(recipe: Recipe, aside: Path, stock: Path) -> list[str]:
     """Return mmdebstrap's command, in a mount namespace of its own so that nothing stays mounted if it is killed."""
     command = ["unshare", "--mount", "--propagation", "private", "mmdebstrap", "--mode=root", "--variant=minbase"]
-    command += ["--format=directory", "--aptopt=APT::Install-Recommends \"false\"", "--aptopt=Acquire::Languages \"none\""]
+    command += ["--format=directory", '--aptopt=APT::Install-Recommends "false"', '--aptopt=Acquire::Languages "none"']
     command += ["--dpkgopt=force-unsafe-io", f"--include={','.join(recipe.packages)}"]
-    command += [f"--setup-hook=cp -a {stock}/. \"$1\"/"]
+    command += [f'--setup-hook=cp -a {stock}/. "$1"/']
     command += [f"--customize-hook={step}" for step in recipe.finish]
     return [*command, recipe.release, str(aside), *([recipe.mirror] if recipe.mirror else [])]
 
@@ -115,8 +115,14 @@ def _run_builder(command: list[str], subject: str, lock: int) -> None:
     tail: deque[str] = deque(maxlen=40)
     env = {**os.environ, "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
     with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
-        env=env, pass_fds=(lock,),
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        env=env,
+        pass_fds=(lock,),
     ) as builder:
         for line in builder.stdout or ():
             tail.append(line.rstrip())

@@ -92,7 +92,12 @@ def start_in(group: Group, command: list[str], host: Host, log: Path) -> None:
     with log.open("ab") as output:
         subprocess.run(
             ["setsid", "--fork", "sh", "-c", KEEPER, "edge-lab", *command],
-            stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=env, cwd="/", check=True,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=env,
+            cwd="/",
+            check=True,
         )
     deadline = time.monotonic() + 5
     while not group.alive() and time.monotonic() < deadline:

@@ -175,7 +175,11 @@ def _relay(host: Host, how: Slow, cable: str, near: str) -> None:
     with log.open("w") as errors:
         process = subprocess.Popen(
             ["setsid", "--fork", "sh", "-c", join, "edge-lab", *relay],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, text=True, cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            cwd="/",
             env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "EDGE_LAB_GROUPS": " ".join(map(str, group.directories))},
         )
     assert process.stdout is not None

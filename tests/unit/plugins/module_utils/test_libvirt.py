@@ -42,8 +42,9 @@ def test_a_connection_ends_when_its_block_fails() -> None:
 
 
 def test_no_libvirt_at_the_address() -> None:
-    with pytest.raises(Unreachable, match=r"connect to libvirt at qemu\+unix:.*is libvirtd running"), connection(
-        "qemu+unix:///system?socket=/no/such/socket"
+    with (
+        pytest.raises(Unreachable, match=r"connect to libvirt at qemu\+unix:.*is libvirtd running"),
+        connection("qemu+unix:///system?socket=/no/such/socket"),
     ):
         pytest.fail("there is no such socket")
 

@@ -95,9 +95,7 @@ def test_a_damaged_image_is_told_and_pulled_again(capsys: Capsys, tmp_path: Path
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("check", [True, False])
-def test_bad_input(
-    capsys: Capsys, tmp_path: Path, origin: Path, *, options: dict[str, Any], code: str, check: bool
-) -> None:
+def test_bad_input(capsys: Capsys, tmp_path: Path, origin: Path, *, options: dict[str, Any], code: str, check: bool) -> None:
     assert run(capsys, tmp_path, check=check, **{"sources": [str(origin)], **options})["error"]["code"] == code
     assert not list(tmp_path.glob("here/*.qcow2"))
 
