@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -69,11 +71,28 @@ def playbook(name: str, arguments: list[str]) -> int:
     return subprocess.run([*argv, *arguments], env=environment, cwd=TREE, check=False).returncode
 
 
-def preflight() -> None:
-    """Find what would stop even the preparation, before the first package is installed."""
-    check = [sys.executable, str(TREE / "roles/preflight/files/preflight"), "--text", "--package", "python3-venv"]
+def variables(arguments: list[str]) -> dict[str, str]:
+    """Return the plain variables of the inventory, with those that the arguments override (-e name=value)."""
+    text = (TREE / "inventories/quickstart/group_vars/all.yml").read_text()
+    found = dict(re.findall(r"^(\w+): ([^\s\"{]+)$", text, re.MULTILINE))
+    given = [pair for words in pairwise(arguments) if words[0] == "-e" for pair in words[1].split()]
+    return {**found, **dict(pair.split("=", 1) for pair in given if "=" in pair)}
+
+
+def preflight(arguments: list[str]) -> None:
+    """Find what would stop it before even the preparation installs its first package; the playbook looks again at more."""
+    known = variables(arguments)
+    wanted = {
+        "--subnet": known["quickstart_subnet"],
+        "--network": known["quickstart_network"],
+        "--bridge": known["quickstart_bridge"],
+        "--vm-dir": f"/var/lib/edge/vms/{known['quickstart_vm']}",
+        "--package": "python3-venv",
+    }
+    ports = [f"--port={known[name]}" for name in ("quickstart_frontend_port", "quickstart_replica_port")]
+    check = [sys.executable, str(TREE / "roles/preflight/files/preflight"), "--text", *ports]
     done = subprocess.run(
-        [*check, *([] if (TREE / ".venv").exists() else ["--disk-gib", "8"])], capture_output=True, text=True, check=False
+        [*check, *[word for pair in wanted.items() for word in pair]], capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
         sys.exit(f"quickstart: nothing was changed. This has to be mended first:\n{done.stdout}{done.stderr}")
@@ -82,7 +101,7 @@ def preflight() -> None:
 def up_here(arguments: list[str]) -> int:
     """Bring it up on this machine."""
     begun = time.monotonic()
-    preflight()
+    preflight(arguments)
     BOOKS.mkdir(exist_ok=True)
     before = BOOKS / "packages-before.json"
     if not before.exists():

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run the gate's stages one after another, say how each went, and count the tests.
+"""Run the gate's stages, say how each went, and count the tests.
 
 Usage: stages.py check|test [NAME…]. A stage's output goes to build/logs/NAME.log and, when it fails, to the screen.
 Every stage runs, so that one run tells all; the exit code is 1 when any failed. Standard library only.
@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,21 +57,33 @@ CHECK = (
     Stage("coverage", tool("coverage", "report", "--fail-under=85")),
 )
 
-TEST = (
-    *CHECK,
+# Two lanes that run side by side after CHECK: one computes, the other mostly waits for hosts.
+STATIC = (
     Stage("unit-newest", ("tools/unit-newest",)),
     Stage("ansible-lint", tool("ansible-lint", "--offline", "--strict")),
     Stage("docs", tool("antsibull-docs", "lint-collection-docs", "--plugin-docs", "--validate-collection-refs=self", ".")),
     Stage("build-and-import", ("tools/build-and-import",)),
     Stage("sanity", ("tools/sanity",)),
+)
+
+HOSTS = (
     Stage("integration", pytest("tests/integration", "--timeout=900"), root=True),
     Stage("molecule", ("tools/molecule-all",), root=True),
     Stage("quickstart", pytest("tests/quickstart", "--timeout=1500"), root=True),
 )
 
 
-def run(stage: Stage) -> tuple[bool, dict[str, int]]:
-    """Run one stage; return whether it passed, and its counts of tests (one for a stage that counts none)."""
+@dataclass(frozen=True)
+class Outcome:
+    """How a stage went, with its counts of tests (one for a stage that counts none)."""
+
+    name: str
+    good: bool
+    counts: dict[str, int]
+
+
+def run(stage: Stage) -> Outcome:
+    """Run one stage and tell how it went."""
     print(f"── {stage.name} …", flush=True)
     begun = time.monotonic()
     environment = {
@@ -87,7 +100,9 @@ def run(stage: Stage) -> tuple[bool, dict[str, int]]:
         ).returncode
     text = log.read_text(errors="replace")
     lines = text.splitlines()
-    counts = count(lines) or {"passed" if code == 0 else "failed": 1}
+    counts = count(lines) or ({"passed": 1} if code == 0 else {"failed": 1})
+    if code != 0 and not counts.get("failed"):
+        counts["failed"] = 1
     told = ", ".join(f"{number} {kind}" for kind, number in counts.items())
     print(f"   {'✔' if code == 0 else '✘'} {stage.name}: {told} ({time.monotonic() - begun:.0f} s)", flush=True)
     for line in lines:
@@ -95,7 +110,7 @@ def run(stage: Stage) -> tuple[bool, dict[str, int]]:
             print(f"     {line[:200]}")
     if code != 0:
         print("\n".join(f"     {line}" for line in lines[-120:]), flush=True)
-    return code == 0, counts
+    return Outcome(stage.name, code == 0, counts)
 
 
 def count(lines: list[str]) -> dict[str, int]:
@@ -109,6 +124,20 @@ def count(lines: list[str]) -> dict[str, int]:
     return total
 
 
+def lane(stages: tuple[Stage, ...], names: list[str]) -> list[Outcome]:
+    """Run the stages in order, those of ``names`` only where there are any."""
+    outcomes = []
+    for stage in stages:
+        if names and stage.name not in names:
+            continue
+        if stage.root and os.geteuid() != 0:
+            print(f"── {stage.name}: skipped: it makes hosts and networks, which takes root", flush=True)
+            outcomes.append(Outcome(stage.name, True, {"skipped": 1}))
+        else:
+            outcomes.append(run(stage))
+    return outcomes
+
+
 def main() -> int:
     """Run the stages of the first argument, or only those named after it."""
     kind, names = (sys.argv[1] if len(sys.argv) > 1 else ""), sys.argv[2:]
@@ -117,21 +146,13 @@ def main() -> int:
     shutil.rmtree(LOGS, ignore_errors=True)
     LOGS.mkdir(parents=True)
     begun = time.monotonic()
-    total = {"passed": 0, "failed": 0, "skipped": 0}
-    failed = []
-    for stage in CHECK if kind == "check" else TEST:
-        if names and stage.name not in names:
-            continue
-        if stage.root and os.geteuid() != 0:
-            print(f"── {stage.name}: skipped: it makes hosts and networks, which takes root", flush=True)
-            total["skipped"] += 1
-            continue
-        good, counts = run(stage)
-        failed += [] if good else [stage.name]
-        for name, number in counts.items():
-            total[name] += number
-        if not good and not counts.get("failed"):
-            total["failed"] += 1
+    outcomes = lane(CHECK, names)
+    if kind == "test":
+        with ThreadPoolExecutor() as pool:
+            for done in [pool.submit(lane, stages, names) for stages in (STATIC, HOSTS)]:
+                outcomes += done.result()
+    total = {name: sum(outcome.counts.get(name, 0) for outcome in outcomes) for name in ("passed", "failed", "skipped")}
+    failed = [outcome.name for outcome in outcomes if not outcome.good]
     print(f"\nmake {kind}: {time.monotonic() - begun:.0f} s{'; failed: ' + ', '.join(failed) if failed else ''}")
     print(f"{total['passed']} passed, {total['failed']} failed, {total['skipped']} skipped")
     return 1 if failed else 0
