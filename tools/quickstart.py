@@ -98,6 +98,12 @@ def preflight(arguments: list[str]) -> None:
         sys.exit(f"quickstart: nothing was changed. This has to be mended first:\n{done.stdout}{done.stderr}")
 
 
+def note_packages() -> None:
+    """Write down which packages came since the quick start began."""
+    before = json.loads((BOOKS / "packages-before.json").read_text())
+    write(BOOKS / "packages.json", sorted(packages() - set(before)))
+
+
 def up_here(arguments: list[str]) -> int:
     """Bring it up on this machine."""
     begun = time.monotonic()
@@ -109,7 +115,7 @@ def up_here(arguments: list[str]) -> int:
     subprocess.run([sys.executable, str(TREE / "tools/setup.py"), "run"], check=True)
     prepared = round(time.monotonic() - begun, 1)
     code = playbook("quickstart", arguments)
-    write(BOOKS / "packages.json", sorted(packages() - set(json.loads(before.read_text()))))
+    note_packages()
     if code != 0 or "--check" in arguments or not (BOOKS / "facts.json").exists():
         return code
     summary = json.loads((BOOKS / "facts.json").read_text())
@@ -156,6 +162,8 @@ def down_here(arguments: list[str]) -> int:
             say("No quick start is on this machine; there is nothing to remove.")
             return 0
         subprocess.run([sys.executable, str(TREE / "tools/setup.py"), "run"], check=True)
+    if (BOOKS / "packages-before.json").exists() and not (BOOKS / "packages.json").exists():
+        note_packages()  # the run that made it was killed before it could
     code = playbook("quickstart_down", arguments)
     if code == 0 and "--check" not in arguments:
         shutil.rmtree(BOOKS, ignore_errors=True)

@@ -89,6 +89,7 @@ def run(stage: Stage) -> Outcome:
     environment = {
         **os.environ,
         "PATH": f"{BIN}:{os.environ['PATH']}",
+        "ANSIBLE_HOME": str(TREE / ".ansible"),
         "ANSIBLE_COLLECTIONS_PATH": str(TREE / "collections"),
         "COLUMNS": "160",
         "PYTHONPATH": str(TREE / "collections"),

@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .._errors import Conflict, InvalidInput, NotFound, Unsupported
+from .._sizes import show_size
 from .facts import HostFacts
 from .options import Wanted
 from .spec import Cpu, DomainSpec, Volume
 from .state import VmState
-from .units import show_size
 
 
 def check_ownership(state: VmState, adopt: bool) -> None:

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .._errors import InvalidInput
+from .._sizes import UNITS, parse_size
 from .facts import HostFacts
 from .spec import SEED, Cpu, Disk, DomainSpec, Nic, Volume, stable_mac, stable_uuid
-from .units import UNITS, parse_size
 
 MIN_MEMORY = 16 * UNITS["MiB"]
 DEFAULT_MEMORY = UNITS["GiB"]

@@ -10,10 +10,10 @@ from typing import TypeAlias
 
 from .._plan import Plan
 from .._plan import Step as AnyStep
+from .._sizes import show_size
 from .facts import VolumeFile
 from .spec import Record, Volume
 from .state import VmState, pending
-from .units import show_size
 
 Step: TypeAlias = AnyStep[VmState]
 

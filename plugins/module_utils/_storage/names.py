@@ -8,13 +8,12 @@ import re
 from pathlib import Path
 
 from .._errors import InvalidInput
+from .._sizes import parse_size
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}")
 VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~-]{0,63}")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 CHECKSUM = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
-SIZE = re.compile(r"([0-9]{1,19})(?:([KMGTP])(?:i?B)?|B)?", re.IGNORECASE)
-POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5}
 LARGEST = 2**63 - 1
 
 
@@ -52,9 +51,7 @@ def hex_of(valid_digest: str) -> str:
 
 def size_in_bytes(value: object, what: str = "The size") -> int:
     """Return bytes for ``10G``, ``512MiB`` or ``1048576``; units are powers of 1024."""
-    text = _match(SIZE, str(value), what, "a whole number with an optional unit K, M, G, T or P (powers of 1024)")
-    number, unit = re.fullmatch(SIZE, text).groups()  # type: ignore[union-attr]
-    size = int(number) * 1024 ** POWERS[(unit or "").upper()]
+    size = parse_size(str(value), what)
     if not 0 < size <= LARGEST:
         raise InvalidInput(f"{what} {value} is out of range: from 1 byte to {LARGEST} bytes.")
     return size

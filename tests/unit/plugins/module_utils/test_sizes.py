@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.edge.cloud.plugins.module_utils._compute.units import parse_size, show_size
 from ansible_collections.edge.cloud.plugins.module_utils._errors import InvalidInput
+from ansible_collections.edge.cloud.plugins.module_utils._sizes import parse_size, show_size
 from hypothesis import given
 from hypothesis import strategies as st
 
 
 @pytest.mark.parametrize(
-    ("text", "size"), [("512MiB", 2**29), ("2G", 2**31), ("2 gb", 2**31), ("1024", 1024), ("7B", 7), ("3TiB", 3 * 2**40), ("0", 0)]
+    ("text", "size"), [("512MiB", 2**29), ("2G", 2**31), ("2gb", 2**31), ("1024", 1024), ("7B", 7), ("3TiB", 3 * 2**40), ("0", 0)]
 )
 def test_sizes(text: str, size: int) -> None:
     assert parse_size(text, "memory") == size

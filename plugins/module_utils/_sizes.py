@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import re
 
-from .._errors import InvalidInput
+from ._errors import InvalidInput
 
-UNITS = {"": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
-SIZE = re.compile(r"(?P<number>[0-9]{1,15})\s*(?:(?P<unit>[KMGT])(?:i?B)?|B)?", re.IGNORECASE)
+UNITS = {"": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40, "PiB": 2**50}
+SIZE = re.compile(r"(?P<number>[0-9]{1,15})(?:(?P<unit>[KMGTP])(?:i?B)?|B)?", re.IGNORECASE)
 
 
 def parse_size(text: str, where: str) -> int:
@@ -27,7 +27,7 @@ def parse_size(text: str, where: str) -> int:
 
 def show_size(size: int) -> str:
     """Return ``size`` in the largest unit that divides it."""
-    for unit in ("TiB", "GiB", "MiB", "KiB"):
+    for unit in ("PiB", "TiB", "GiB", "MiB", "KiB"):
         if size and size % UNITS[unit] == 0:
             return f"{size // UNITS[unit]}{unit}"
     return f"{size}B"
