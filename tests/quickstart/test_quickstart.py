@@ -55,6 +55,7 @@ def test_a_vm_answers(checkout: Checkout) -> None:
     assert all(phase["ok"] and phase["seconds"] >= 0 for phase in summary["phases"])
     page = checkout.host.run(["curl", "--silent", "--fail", "--max-time", "30", f"http://{summary['address']}/"]).stdout
     assert "<h1>web1</h1>" in page
+    assert ":80 " not in checkout.host.run(["ss", "-Hltn", "src", "0.0.0.0"]).stdout  # nginx came as a package, not as a site
     print(f"{checkout.release}: {summary['seconds']} s")
 
 

@@ -32,10 +32,6 @@ def test_only_images_are_served(host):
     host.run_expect([0], "rm /var/lib/edge/datastore/secret.txt")
 
 
-def test_port_80_is_left_alone(host):
-    assert not host.socket("tcp://0.0.0.0:80").is_listening
-
-
 def test_the_image_is_whole_on_the_replica(host):
     index = json.loads(host.file("/var/lib/edge/datastore/index.json").content_string)
     (image,) = index["images"]
