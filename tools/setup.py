@@ -96,7 +96,7 @@ def make_venv(folder: Path, requirements: Path, python: str) -> None:
     if python_version(str(folder / "bin/python3")) != python_version(python):
         shutil.rmtree(folder, ignore_errors=True)
     subprocess.run([python, "-m", "venv", str(folder)], check=True)
-    pip = [str(folder / "bin/pip"), "--disable-pip-version-check", "install", "--quiet", "--no-compile", "--require-hashes"]
+    pip = [str(folder / "bin/pip"), "--disable-pip-version-check", "install", "-qq", "--no-compile", "--require-hashes"]
     if subprocess.run([*pip, "-r", str(requirements)], check=False).returncode != 0:
         stop("pip failed, see its words above; is a package index reachable?")
     stamp.write_text(wanted)
