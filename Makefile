@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 .ONESHELL:
 SHELL := /bin/bash
-.SHELLFLAGS := -euo pipefail -c
+.SHELLFLAGS := --norc -euo pipefail -c
 BIN := .venv/bin
 ARGS ?=
 LAB_HOSTS ?= 3

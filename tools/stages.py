@@ -52,7 +52,7 @@ CHECK = (
     Stage("mypy", tool("mypy", "-p", "ansible_collections.edge.cloud.plugins")),
     Stage("mypy-programs", ("tools/mypy-programs",)),
     Stage("import-linter", tool("lint-imports", "--no-cache")),
-    Stage("reuse", tool("reuse", "lint", "--quiet")),
+    Stage("reuse", ("sh", "-c", "test -e .git || { echo 'skipped: not a git checkout'; exit 0; }; exec reuse lint --quiet")),
     Stage("unit", tool("python", *COVERAGE)),
     Stage("coverage", tool("coverage", "report", "--fail-under=85")),
 )

@@ -32,7 +32,9 @@ class Authority:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         constraints = x509.BasicConstraints(ca=True, path_length=0)
+        usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)  # signs certificates and lists
         builder = self._builder(self._name, self._key, 3600).add_extension(constraints, critical=True)
+        builder = builder.add_extension(usage, critical=True)
         self.ca_file = folder / "ca.crt"
         self.ca_file.write_bytes(builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
 
@@ -40,6 +42,10 @@ class Authority:
         now = datetime.now(UTC)
         builder = x509.CertificateBuilder().subject_name(subject).issuer_name(self._name).public_key(key.public_key())
         builder = builder.serial_number(x509.random_serial_number()).not_valid_before(now - timedelta(days=2))
+        # Python 3.13 demands both identifiers, as RFC 5280 does.
+        authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        builder = builder.add_extension(authority, critical=False)
+        builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         return builder.not_valid_after(now + timedelta(seconds=seconds))
 
     def issue(self, name: str, *, seconds: int = 3600) -> Pair:
