@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The lab: real hosts on one machine. `lab.py --help` lists its verbs; docs/lab.md explains them."""

@@ -6,11 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
+from typing import TypeAlias
 
 from .links import Bridge, Route
 
 MARK = "# Written by edge.cloud.bridge; changes here are lost."
-Section = tuple[str, list[tuple[str, str | int | None]]]
+Section: TypeAlias = "tuple[str, list[tuple[str, str | int | None]]]"
 SUFFIXES = (".netdev", ".network", "-ports.network")
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network
-from typing import Any
+from typing import Any, TypeAlias
 
 from .._errors import Conflict, InvalidInput, NotFound, Refused
 from .._plan import Plan, Step
@@ -91,7 +91,7 @@ class Network:
         }
 
 
-NetworkState = Network | None
+NetworkState: TypeAlias = "Network | None"
 
 
 def view(state: NetworkState) -> dict[str, Any]:

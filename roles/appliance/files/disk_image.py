@@ -61,7 +61,7 @@ def make_filesystem(build: Workshop, epoch: int, blocks: int) -> None:
     build.run(argv, env)
     # mke2fs copies the inode change and access times of the folder, which nobody can set.
     first_free = 11  # lost+found is the first inode that is not reserved; the rest follow without holes
-    count = sum(1 for _ in build.root.rglob("*"))
+    count = sum(1 for _any in build.root.rglob("*"))
     script = []
     for inode in (2, *range(first_free, first_free + count + 1)):
         for field in ("atime", "ctime"):

@@ -79,21 +79,5 @@ def test_a_guest_that_lacks_a_step_does_not_pass(step: str, instead: str) -> Non
     assert reason
 
 
-def test_firmware_alone_gives_the_same_answer() -> None:
-    """The firmware without a disk comes to its reboot with KVM, or hangs, as the check says."""
-    if not Path("/dev/kvm").exists():
-        assert ask() == {"kvm": False, "reason": "there is no /dev/kvm", "seconds": 0.0}
-        return
-    answer = ask()
-    argv = [QEMU, "-machine", "pc,accel=kvm", "-nodefaults", "-display", "none", "-no-reboot", "-boot", "reboot-timeout=0"]
-    try:
-        firmware = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=8, check=False)
-    except subprocess.TimeoutExpired:
-        ended = False
-    else:
-        ended = firmware.returncode == 0
-    assert answer["kvm"] is ended, answer
-
-
 def test_what_is_missing_is_named() -> None:
     assert ask("--qemu", "no-such-qemu")["reason"] == "no-such-qemu is not installed"

@@ -89,16 +89,16 @@ def killed_when(argv: list[str], happened: Callable[[], bool], timeout: float = 
         process.kill()
 
 
-def rtt(one: LabHost, two: LabHost) -> float:
+def rtt(source: LabHost, target: LabHost) -> float:
     """Return the middle of the round-trip times of some pings from one host to another, in milliseconds."""
-    said = one.run(["ping", "-c9", "-i0.1", "-W5", two.name]).stdout
+    said = source.run(["ping", "-c9", "-i0.1", "-W5", target.name]).stdout
     times = sorted(float(found) for found in re.findall(r"time=([\d.]+) ms", said))
     return times[len(times) // 2]
 
 
-def pings(one: LabHost, two: LabHost) -> bool:
+def pings(source: LabHost, target: LabHost) -> bool:
     """Return whether a ping from one host to another comes back within a second."""
-    return one.run(["ping", "-c1", "-W1", two.name], check=False).returncode == 0
+    return source.run(["ping", "-c1", "-W1", target.name], check=False).returncode == 0
 
 
 def ssh_open(address: str, timeout: float = 1) -> bool:

@@ -46,7 +46,9 @@ def play(
             inventory = str(Path(folder, "hosts.yml"))
             Path(inventory).write_text(yaml.safe_dump(LOCAL))
         argv = [*prefix, str(PLAYBOOK), "-i", inventory, "--diff", *(["--check"] if check else []), str(book)]
-        done = subprocess.run(argv, env=_environment(folder), cwd=folder, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            argv, env=_environment(folder), cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
     return _results(done, ok)
 
 

@@ -25,7 +25,7 @@ def _mounts() -> tuple[Path, tuple[Path, ...]]:
     unified: Path | None = None
     named: list[Path] = []
     for line in Path("/proc/self/mounts").read_text().splitlines():
-        _, where, kind, options, *_ = line.split()
+        _any, where, kind, options, *_any = line.split()
         if kind == "cgroup2" and unified is None:
             unified = Path(where)
         if kind == "cgroup" and "name=systemd" in options.split(","):
@@ -77,7 +77,7 @@ class Group:
     def remove(self) -> None:
         """Remove the group and whatever groups are below it; it must be empty."""
         for directory in self.directories:
-            for folder, _, _ in os.walk(directory, topdown=False):
+            for folder, _any, _any in os.walk(directory, topdown=False):
                 Path(folder).rmdir()
 
 

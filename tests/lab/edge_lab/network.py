@@ -95,7 +95,7 @@ def rules(settings: Settings, hosts: Iterable[Host], broken: Iterable[Cut]) -> s
 
 def cuts(settings: Settings) -> list[Cut]:
     """Return the cuts in force."""
-    return [(name, other) for name, other in read_json(settings.run / "cuts.json", [])]
+    return [(cut[0], cut[1]) for cut in read_json(settings.run / "cuts.json", [])]
 
 
 def set_cuts(settings: Settings, wanted: Iterable[Cut]) -> None:

@@ -47,7 +47,7 @@ class Direction:
 
     def take(self) -> None:
         """Take the frames that have arrived, lose some, and note when the others are due."""
-        for _ in range(AT_ONCE):
+        for _any in range(AT_ONCE):
             try:
                 frame = self.source.recv(FRAME)
             except BlockingIOError:
@@ -60,7 +60,7 @@ class Direction:
         """Send the frames that are due; what the queue after us does not want is lost."""
         now = time.monotonic()
         while self._held and self._held[0][0] <= now:
-            _, frame = self._held.popleft()
+            _any, frame = self._held.popleft()
             self._bytes -= len(frame)
             try:
                 self._target.send(frame)
@@ -93,7 +93,7 @@ def relay(first: str, second: str, delay: float, loss: float) -> None:
     while True:
         due = [moment for way in ways if (moment := way.due()) is not None]
         timeout = max(0.0, min(due) - time.monotonic()) if due else None
-        ready, _, _ = select.select([one, two], [], [], timeout)
+        ready, _any, _any = select.select([one, two], [], [], timeout)
         for way in ways:
             if way.source in ready:
                 way.take()

@@ -41,7 +41,7 @@ def write_known_hosts(settings: Settings) -> None:
     for host in every(settings):
         public = host.directory / f"{HOST_KEY}.pub"
         if public.exists():
-            kind, key, *_ = public.read_text().split()
+            kind, key, *_any = public.read_text().split()
             lines.append(f"{host.name},{host.address} {kind} {key}")
     write_if_changed(settings.known_hosts, "".join(f"{line}\n" for line in lines))
 

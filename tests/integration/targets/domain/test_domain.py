@@ -232,8 +232,8 @@ def test_bad_input_is_found_before_any_change(host: Host) -> None:
         ({"cloud_init": {"user_data": "echo"}}, "cloud_init.user_data: ", "#cloud-config"),
     ]
     common = {"name": "bad", "virt_type": "qemu"}
-    tasks = [{"edge.cloud.domain": {**common, **options}, "ignore_errors": True} for options, _, _ in cases]
-    for (_, begin, has), result in zip(cases, host.play(tasks), strict=True):
+    tasks = [{"edge.cloud.domain": {**common, **options}, "ignore_errors": True} for options, _any, _any in cases]
+    for (_any, begin, has), result in zip(cases, host.play(tasks), strict=True):
         assert result["failed"] and result["msg"].startswith(begin), result["msg"]
         assert has in result["msg"]
     assert "bad" not in host.run("virsh", "list", "--all", "--name").split()

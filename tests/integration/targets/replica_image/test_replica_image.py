@@ -41,10 +41,10 @@ def test_the_way_of_an_image(tmp_path: Path) -> None:
     assert not pinned_again["changed"]
 
     overlay = {"edge.cloud.qcow2_image": {"path": disk, "backing_image": pulled["image"]["path"], "size": "1G"}}
-    _, used = play([overlay, {"edge.cloud.replica_image": {**fixed, "state": "absent"}}], ok=False)
+    _any, used = play([overlay, {"edge.cloud.replica_image": {**fixed, "state": "absent"}}], ok=False)
     assert used["error"]["used_by"] == [disk]
     free = {"edge.cloud.qcow2_image": {"path": disk, "state": "absent"}}
     absent = {"edge.cloud.replica_image": {**fixed, "state": "absent"}}
-    _, removed, removed_again = play([free, absent, absent])
+    _any, removed, removed_again = play([free, absent, absent])
     assert removed["diff"]["before"]["digest"] == image["digest"]
     assert not removed_again["changed"]

@@ -138,7 +138,7 @@ def test_a_lost_disk_is_not_replaced_by_an_empty_one(run: Any, image: str, folde
 def test_an_interrupted_run_goes_on(run: Any, image: str, folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
     options = {"disks": [{"name": "root", "image": image}], "nics": [{"network": "default"}]}
     with monkeypatch.context() as patch:
-        patch.setattr(libvirt.virConnect, "defineXML", lambda *_: (_ for _ in ()).throw(libvirt.libvirtError("no")))
+        patch.setattr(libvirt.virConnect, "defineXML", lambda *_any: (_any for _any in ()).throw(libvirt.libvirtError("no")))
         failed = run(**options)
     assert failed["failed"] and failed["error"]["left"] == ["Start domain web"]
     assert failed["error"]["failed_action"] == "Define domain web"

@@ -45,7 +45,7 @@ def test_no_event_is_heard_after_the_end(running: tuple[Any, Any]) -> None:
 
 
 def test_the_loop_starts_again_after_it_ended() -> None:
-    for _ in range(2):
+    for _any in range(2):
         with EventLoop(), connection("test:///default") as opened, lifecycle(opened, opened.lookupByName("test")) as waiter:
             assert waiter.until(lambda: True, 0, 0)
 

@@ -33,7 +33,7 @@ def test_the_files_of_a_seed() -> None:
         "public-keys": ["ssh-ed25519 AAAA admin"],
         "region": "north",
     }
-    header, _, body = found["user-data"].partition("\n")
+    header, _any, body = found["user-data"].partition("\n")
     assert header == "#cloud-config"
     assert json.loads(body) == {"packages": ["nginx"]}
     assert json.loads(found["network-config"]) == {"version": 2}
