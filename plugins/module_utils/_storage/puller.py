@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .._errors import Corrupt, EdgeError, NoSpace, NotFound, Unreachable
 from . import digest as digests
-from . import files, pull, qcow2
+from . import files, pull, qcow2, usage
 from .assembly import Assembly
 from .manifest import Manifest
 from .source import Reader, Source
@@ -65,13 +65,13 @@ def pull_image(store: Store, digest: str, sources: Sequence[Source], *, now: flo
     ``now`` is seconds since the epoch. Raises NotFound, Unreachable or Corrupt with what every source said, or NoSpace;
     whatever was verified stays in the partial folder for the next try, except after NoSpace.
     """
-    there = store.find(digest)
+    there = store.claim(digest, usage.PULL)
     if there is not None:
         return Pulled(there, store.image_path(digest))
     store.prepare()
     store.sweep(now)
     with store.lock(digest):
-        there = store.find(digest)
+        there = store.claim(digest, usage.PULL)
         if there is not None:
             return Pulled(there, store.image_path(digest))
         return _Pull(store, digest, sources, progress).run()
