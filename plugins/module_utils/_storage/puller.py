@@ -77,10 +77,31 @@ def pull_image(store: Store, digest: str, sources: Sequence[Source], *, now: flo
         return _Pull(store, digest, sources, progress).run()
 
 
+def refill_image(store: Store, digest: str, sources: Sequence[Source], *, progress: Progress = no_progress) -> Pulled:
+    """Put whole bytes in the place of a visible image's damaged ones, fetching only what its partial file has not.
+
+    The caller holds the image's lock. The damaged file is never written: the new one takes its name when its digest is proven.
+    """
+
+    def replace(work: Path, _manifest: Manifest) -> Path:
+        store.replace(work, digest)
+        return store.image_path(digest)
+
+    return _Pull(store, digest, sources, progress, replace).run()
+
+
 class _Pull:
     """One pull under the image's lock."""
 
-    def __init__(self, store: Store, digest: str, sources: Sequence[Source], progress: Progress) -> None:
+    def __init__(
+        self,
+        store: Store,
+        digest: str,
+        sources: Sequence[Source],
+        progress: Progress,
+        publish: Callable[[Path, Manifest], Path] | None = None,
+    ) -> None:
+        self._publish = publish or store.publish
         self._store = store
         self._digest = digest
         self._sources = sources
@@ -120,7 +141,7 @@ class _Pull:
                 work.unlink(missing_ok=True)
                 raise
             _judge(work, manifest)
-            self._store.publish(work, manifest)
+            self._publish(work, manifest)
         path = self._store.image_path(self._digest)
         return Pulled(manifest, path, self._tally.fetched, tuple(self._tally.used))
 
