@@ -157,13 +157,20 @@ def test_a_disk_is_found_wherever_it_hides(here: Store, origin: tuple[Store, lis
     assert versions(here) == ["1"]
 
 
-def test_a_backing_name_that_cannot_be_read_keeps_everything(here: Store, tmp_path: Path) -> None:
-    disk = overlay(tmp_path / "vms" / "d", next(here.root.glob("*.qcow2")))
-    data = disk.read_bytes()
-    name = str(next(here.root.glob("*.qcow2"))).encode()
-    torn = b"json:{" + b"x" * 200
-    at = data.index(name if name in data else str(here.root).encode())
-    disk.write_bytes(data[:at] + torn[: len(name)] + data[at + len(torn[: len(name)]) :])
+def test_json_that_names_no_file_of_this_host_keeps_nothing(here: Store, tmp_path: Path) -> None:
+    listed = 'json:{"driver":"quorum","children":[{"driver":"nbd","server":{"type":"unix","path":"/run/none"}}]}'
+    disk = tmp_path / "vms" / "d"
+    qemu_img("create", "-f", "qcow2", "-u", "-b", listed, "-F", "raw", disk, "1M")
+    assert references([tmp_path / "vms", tmp_path / "none"]).users_of(next(here.root.glob("*.qcow2"))) == []
+    assert len(collector(here).collect().done.steps) == 3
+
+
+def test_a_backing_name_in_torn_json_keeps_everything(here: Store, tmp_path: Path) -> None:
+    disk = tmp_path / "vms" / "d"
+    name = 'json:{"driver":"nbd","host":"frontend.example"}'
+    qemu_img("create", "-f", "qcow2", "-u", "-b", name, "-F", "raw", disk, "1M")
+    disk.write_bytes(disk.read_bytes().replace(b'"driver":', b'"driver" '))
+    assert references([tmp_path / "vms"]).doubtful == {str(disk)}
     assert not collector(here).collect().done.changed
 
 
