@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from ._compute.facts import Folders, VolumeFile
 from ._errors import NotFound
 from ._runner import Runner
-from ._storage import files, qcow2
+from ._storage import files, qcow2, usage
 from ._storage.qemu_img import QemuImg
 from ._storage.references import resolve_backing
 from ._storage.store import Store
@@ -52,6 +52,7 @@ class DiskFiles:
                     f"The image {digest} is not in the host cache any more; run edge.cloud.replica_image again.", digest=digest
                 )
             QemuImg(self.runner).create(work, size, (image, "qcow2"))
+            usage.note_disk(image)
 
     def create_empty(self, path: str, size: int) -> None:
         """See ImageTool."""

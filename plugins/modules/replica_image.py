@@ -160,6 +160,7 @@ def run(module: Any) -> dict[str, Any]:
     plan = work.plan(options["state"])
     if not module.check_mode:
         execute(plan, lambda step: work.apply(step, time.time()))
+        work.keep(plan, time.time())
     result = {**plan_result(plan, diff_view, "image"), "image": dict(view(plan.after if module.check_mode else work.observe()))}
     return {**result, "bytes_fetched": work.bytes_fetched, "sources": list(work.used)}
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .._errors import Busy, Conflict, Corrupt, NotFound, Refused
-from . import files, import_, qcow2, references
+from . import files, import_, qcow2, references, usage
 from .disk import Base, ConvertDisk, CreateDisk, Disk, RebaseDisk, RemoveDisk, RepairDisk, ResizeDisk
 from .qemu_img import QemuImg
 
@@ -90,6 +90,8 @@ class DiskFiles:
         with _held(backing), appearing(path) as work:
             if isinstance(step, CreateDisk):
                 self.qemu.create(work, step.size, _pair(backing), creation)
+                if backing:
+                    usage.note_disk(Path(backing.path))
             else:
                 source = step.source
                 self.qemu.convert(Path(source.path), source.format, work, compress=step.creation.compress, creation=creation)

@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +15,7 @@ from pathlib import Path
 from .._errors import Busy, NoSpace, NotFound
 
 RESERVE = 64 * 1024 * 1024
+FLOCK = struct.Struct("hhqqi4x")  # struct flock of 64-bit Linux: type, whence, start, length, pid
 
 
 def fsync_directory(path: Path) -> None:
@@ -87,19 +90,60 @@ def _still_named(path: Path, descriptor: int) -> bool:
 
 
 @contextmanager
-def file_lock(path: Path, *, shared: bool) -> Iterator[None]:
-    """Hold a lock on an existing file or directory itself: shared by its users, exclusive for who would remove it."""
+def file_lock(path: Path, *, shared: bool, wait: bool = True) -> Iterator[None]:
+    """Hold a lock on an existing file or directory itself: shared by its users, exclusive for who would remove it.
+
+    Without ``wait`` raise Busy if somebody holds the opposite. A file that was replaced meanwhile is opened and locked anew.
+    """
+    descriptor = _lock_named(path, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
     try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
-        raise NotFound(f"{path} does not exist.", path=str(path)) from None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
-        if not _still_named(path, descriptor):
-            raise NotFound(f"{path} was removed a moment ago.", path=str(path))
         yield
     finally:
         os.close(descriptor)
+
+
+def _lock_named(path: Path, how: int) -> int:
+    while True:
+        try:
+            descriptor = os.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            raise NotFound(f"{path} does not exist.", path=str(path)) from None
+        try:
+            fcntl.flock(descriptor, how)
+            if _still_named(path, descriptor):
+                return descriptor
+        except BlockingIOError:
+            os.close(descriptor)
+            raise Busy(f"{path} is in use by another process now.", path=str(path)) from None
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def held(path: Path) -> bool:
+    """Tell whether a process holds the lock of ``path``, by ``locked`` or by ``file_lock``; nothing is made or changed."""
+    with contextlib.suppress(FileNotFoundError):
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+    return False
+
+
+def open_in_qemu(path: Path) -> bool:
+    """Tell whether a QEMU program has the image file open: it holds locks on some bytes of it, even where it only reads."""
+    with contextlib.suppress(FileNotFoundError):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            question = FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+            return FLOCK.unpack(fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, question))[0] != fcntl.F_UNLCK
+        finally:
+            os.close(descriptor)
+    return False
 
 
 def free_bytes(folder: Path) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .._errors import Corrupt, EdgeError, NoSpace, NotFound, Unreachable
 from . import digest as digests
-from . import files, pull, qcow2
+from . import files, pull, qcow2, usage
 from .assembly import Assembly
 from .manifest import Manifest
 from .source import Reader, Source
@@ -65,22 +65,43 @@ def pull_image(store: Store, digest: str, sources: Sequence[Source], *, now: flo
     ``now`` is seconds since the epoch. Raises NotFound, Unreachable or Corrupt with what every source said, or NoSpace;
     whatever was verified stays in the partial folder for the next try, except after NoSpace.
     """
-    there = store.find(digest)
+    there = store.claim(digest, usage.PULL)
     if there is not None:
         return Pulled(there, store.image_path(digest))
     store.prepare()
     store.sweep(now)
     with store.lock(digest):
-        there = store.find(digest)
+        there = store.claim(digest, usage.PULL)
         if there is not None:
             return Pulled(there, store.image_path(digest))
         return _Pull(store, digest, sources, progress).run()
 
 
+def refill_image(store: Store, digest: str, sources: Sequence[Source], *, progress: Progress = no_progress) -> Pulled:
+    """Put whole bytes in the place of a visible image's damaged ones, fetching only what its partial file has not.
+
+    The caller holds the image's lock. The damaged file is never written: the new one takes its name when its digest is proven.
+    """
+
+    def replace(work: Path, _manifest: Manifest) -> Path:
+        store.replace(work, digest)
+        return store.image_path(digest)
+
+    return _Pull(store, digest, sources, progress, replace).run()
+
+
 class _Pull:
     """One pull under the image's lock."""
 
-    def __init__(self, store: Store, digest: str, sources: Sequence[Source], progress: Progress) -> None:
+    def __init__(
+        self,
+        store: Store,
+        digest: str,
+        sources: Sequence[Source],
+        progress: Progress,
+        publish: Callable[[Path, Manifest], Path] | None = None,
+    ) -> None:
+        self._publish = publish or store.publish
         self._store = store
         self._digest = digest
         self._sources = sources
@@ -120,7 +141,7 @@ class _Pull:
                 work.unlink(missing_ok=True)
                 raise
             _judge(work, manifest)
-            self._store.publish(work, manifest)
+            self._publish(work, manifest)
         path = self._store.image_path(self._digest)
         return Pulled(manifest, path, self._tally.fetched, tuple(self._tally.used))
 

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from .._errors import EdgeError, InvalidInput, NotFound, Unreachable
 from .._plan import Plan
-from . import catalogue, names
+from . import catalogue, names, usage
 from .datastore import shown
 from .directory_source import DirectorySource
 from .http_client import Trust
@@ -157,6 +157,12 @@ class Work:
             store.pin(str(self._digest), step.wanted)
         else:
             store.remove(step.digest, self._directories)
+
+    def keep(self, plan: Plan[Stored], now: float) -> None:
+        """Note the use of an image that was here already; one that was taken away since it was seen is pulled after all."""
+        pulled = any(isinstance(step, PullImage) for step in plan.steps)
+        if plan.after.image and not pulled and self._replica.store.claim(str(self._digest), usage.PULL) is None:
+            self._pull(PullImage(plan.after.image), now)
 
     def _pull(self, step: PullImage, now: float) -> None:
         title = f"Pulling {step.summary['name']} {step.summary['version']}"

@@ -9,14 +9,14 @@ last and removed first. ``ROOT/partial/`` has work in progress and locks; ``ROOT
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 from .._errors import Busy, Corrupt, NotFound, Refused
 from . import digest as digests
-from . import files, manifest, names, references
+from . import files, manifest, names, references, usage
 from .manifest import Manifest
 
 STALE_SECONDS = 7 * 24 * 3600
@@ -44,6 +44,10 @@ class Store:
     def partial_path(self, digest: str) -> Path:
         """Return where a pull collects its pieces."""
         return self.partial / f"{names.hex_of(digest)}.qcow2"
+
+    def lock_path(self, digest: str) -> Path:
+        """Return the file of the image's lock."""
+        return self.partial / f"{names.hex_of(digest)}.lock"
 
     def _pin_path(self, digest: str) -> Path:
         return self.root / f"{names.hex_of(digest)}.pin"
@@ -122,21 +126,42 @@ class Store:
         """Return the files under ``directories`` that have this image as their backing file."""
         return references.users_of(self.image_path(digest), directories)
 
-    def remove(self, digest: str, directories: Sequence[Path]) -> None:
+    def claim(self, digest: str, use: bytes) -> Manifest | None:
+        """Return a visible image and note a use of it, as one act against a removal; None if it is not here.
+
+        Who got an image keeps it for the minimum age of garbage collection, long enough to lay a disk over it.
+        """
+        with contextlib.suppress(NotFound), files.file_lock(self.image_path(digest), shared=True):
+            found = self.find(digest)
+            if found is not None:
+                usage.note(self.image_path(digest), use)
+            return found
+        return None
+
+    def remove(
+        self, digest: str, directories: Sequence[Path], *, wait: bool = True, unless: Callable[[], None] = lambda: None
+    ) -> None:
         """Remove an image that no file under ``directories`` uses; raise Refused with its users otherwise.
 
         Whoever makes an overlay holds a shared lock on the image file; here it is exclusive, over the look and the removal.
+        ``unless`` looks once more under the locks and raises what speaks against it; without ``wait`` a held lock raises Busy.
         """
-        with self.lock(digest):
+        with self.lock(digest, wait=wait), contextlib.ExitStack() as stack:
             if self.image_path(digest).exists():
-                with files.file_lock(self.image_path(digest), shared=False):
-                    self._remove_unused(digest, directories)
-            else:
-                self._remove_unused(digest, directories)
+                stack.enter_context(files.file_lock(self.image_path(digest), shared=False, wait=wait))
+            unless()
+            self._remove_unused(digest, directories)
 
     def demand_unused(self, digest: str, directories: Sequence[Path]) -> None:
         """Raise Refused with the image's users if it has any."""
         users = self.users_of(digest, directories)
+        if not users and files.open_in_qemu(self.image_path(digest)):
+            raise Refused(
+                f"The image {digest} in {self.root} is open in a QEMU program whose disk is in none of the disk directories; "
+                "stop it or name its folder.",
+                digest=digest,
+                used_by=[],
+            )
         if users:
             raise Refused(
                 f"The image {digest} in {self.root} is in use by {', '.join(users)}; remove or rebase those first.",
@@ -148,7 +173,8 @@ class Store:
         self.demand_unused(digest, directories)
         self.manifest_path(digest).unlink(missing_ok=True)
         files.fsync_directory(self.root)
-        for path in (self._pin_path(digest), self.image_path(digest), self.partial_path(digest)):
+        used = usage.path_of(self.image_path(digest))
+        for path in (self._pin_path(digest), used, self.image_path(digest), self.partial_path(digest)):
             path.unlink(missing_ok=True)
         files.fsync_directory(self.root)
 
@@ -172,15 +198,46 @@ class Store:
         seen = digests.describe(self.image_path(digest), found.piece_size)
         return [index for index, (now, then) in enumerate(zip(seen.pieces, found.pieces, strict=True)) if now != then]
 
-    def sweep(self, now: float) -> None:
-        """Clean what dead processes left: unfinished imports at once, unfinished pulls when nobody resumed them for a week.
+    def replace(self, work: Path, digest: str) -> None:
+        """Put ``work`` (in the partial folder, verified) in the place of a visible image's damaged bytes, by a rename.
 
-        A live process holds the lock of its files, so those are left alone.
+        Who has the old file open keeps it. The caller holds the image's lock; who lays an overlay now is waited for.
         """
-        for path in list(self.partial.iterdir()):
-            if path.name.startswith("import-") or now - _changed(path) > STALE_SECONDS:
-                with contextlib.suppress(Busy), self.named_lock(path.name.split(".")[0], wait=False):
-                    path.unlink(missing_ok=True)
+        work.chmod(0o444)
+        files.fsync_file(work)
+        with files.file_lock(self.image_path(digest), shared=False):
+            work.rename(self.image_path(digest))
+            files.fsync_directory(self.root)
+
+    def leftovers(self, now: float, stale: float = STALE_SECONDS) -> list[Path]:
+        """Return what dead processes left: locks and imports at once, unfinished pulls after ``stale`` seconds."""
+        try:
+            found = sorted(self.partial.iterdir())
+        except FileNotFoundError:
+            return []
+        return [path for path in found if _forsaken(path, now, stale) and not files.held(self._lock_of(path))]
+
+    def _lock_of(self, path: Path) -> Path:
+        return self.partial / f"{path.name.split('.')[0]}.lock"
+
+    def sweep_one(self, path: Path, now: float, stale: float = STALE_SECONDS) -> bool:
+        """Remove a leftover if it still is one, and tell whether it was; the lock's own file goes with the lock's release."""
+        with contextlib.suppress(Busy), self.named_lock(path.name.split(".")[0], wait=False):
+            if not _forsaken(path, now, stale):
+                return False
+            if path.suffix != ".lock":
+                path.unlink(missing_ok=True)
+            return True
+        return False
+
+    def sweep(self, now: float, stale: float = STALE_SECONDS) -> None:
+        """Clean what dead processes left. A live process holds the lock of its files, so those are left alone."""
+        for path in self.leftovers(now, stale):
+            self.sweep_one(path, now, stale)
+
+
+def _forsaken(path: Path, now: float, stale: float) -> bool:
+    return path.name.startswith("import-") or path.suffix == ".lock" or now - _changed(path) > stale
 
 
 def _changed(path: Path) -> float:

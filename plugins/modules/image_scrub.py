@@ -1,0 +1,149 @@
+#!/usr/bin/python
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Module edge.cloud.image_scrub."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: image_scrub
+short_description: Verify and repair the images of a host
+version_added: 0.1.0
+description:
+  - Reads every image of a replica or host cache whole and compares it with its digest.
+  - A damaged image is repaired piece by piece from another source; its good pieces are not fetched. The damaged file is never
+    written to; a new one takes its name when the whole digest is proven.
+  - A VM that runs keeps the damaged file open until it is stopped and started.
+  - The task fails if an image is damaged and no source can repair it; all others are repaired before.
+author:
+  - The edge.cloud authors (@edge-cloud)
+extends_documentation_fragment:
+  - edge.cloud.attributes
+  - edge.cloud.images.tls
+options:
+  repair:
+    description:
+      - Repair what is damaged. With V(false) it is only told.
+    type: bool
+    default: true
+  sources:
+    description:
+      - Where to fetch whole pieces from, in order; V(https://) URLs of image datastores and replicas, or absolute paths of stores
+        on this host.
+    type: list
+    elements: str
+    default: []
+  root:
+    description:
+      - The folder of the images.
+    type: path
+    default: /var/lib/edge/images
+"""
+
+EXAMPLES = r"""
+- name: Every image is what its digest says
+  edge.cloud.image_scrub:
+    sources:
+      - https://replica2.example:8443/
+      - https://frontend.example:8443/
+    ca_file: /etc/edge/pki/ca.crt
+    cert_file: /etc/edge/pki/host.crt
+    key_file: /etc/edge/pki/host.key
+"""
+
+RETURN = r"""
+scrub:
+  description: The health of the images afterwards.
+  returned: success
+  type: dict
+  contains:
+    damaged:
+      description: The digests of the images that are damaged.
+      type: list
+      elements: str
+checked:
+  description: How many images were read.
+  returned: success
+  type: int
+damaged:
+  description: What was found.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    digest:
+      description: The image's digest.
+      type: str
+    image:
+      description: Its name and version; empty if its manifest is damaged or its length is wrong.
+      type: str
+    pieces:
+      description: The indexes of its damaged pieces; empty if its manifest is damaged or its length is wrong.
+      type: list
+      elements: int
+repaired:
+  description: The digests of the images that were or would be repaired.
+  returned: success
+  type: list
+  elements: str
+bytes_fetched:
+  description: The bytes that came from sources in this run, 0 in check mode.
+  returned: success
+  type: int
+actions:
+  description: What was or would be done, one sentence each.
+  returned: success
+  type: list
+  elements: str
+"""
+
+import time
+from typing import Any
+
+from ansible_collections.edge.cloud.plugins.module_utils._errors import Corrupt
+from ansible_collections.edge.cloud.plugins.module_utils._module import plan_result, run_module
+from ansible_collections.edge.cloud.plugins.module_utils._plan import Plan, execute
+from ansible_collections.edge.cloud.plugins.module_utils._storage.names import absolute_path
+from ansible_collections.edge.cloud.plugins.module_utils._storage.replica import source_of, trust_of
+from ansible_collections.edge.cloud.plugins.module_utils._storage.scrub import Scrub, view
+from ansible_collections.edge.cloud.plugins.module_utils._storage.store import Store
+
+
+def run(module: Any) -> dict[str, Any]:
+    options = module.params
+    trust = trust_of(options["ca_file"], options["cert_file"], options["key_file"])
+    store = Store(absolute_path(options["root"], "The root"))
+    scrub = Scrub(store, [source_of(text, trust) for text in options["sources"]])
+    plan = scrub.plan(options["repair"])
+    done: list[Any] = list(plan.steps) if module.check_mode else []
+    if not module.check_mode:
+        execute(plan, lambda step: done.append(step) if scrub.apply(step, time.time()) else None)
+    told = {
+        "checked": plan.before.checked,
+        "damaged": [{"digest": one.digest, "image": one.label, "pieces": list(one.pieces)} for one in plan.before.damaged],
+        "repaired": [step.damage.digest for step in done],
+        "bytes_fetched": scrub.bytes_fetched,
+    }
+    if scrub.unrepairable:
+        words = " ".join(f"{digest}: {message}" for digest, message in scrub.unrepairable.items())
+        raise Corrupt(f"Damaged images in {store.root} could not be repaired. {words}", unrepairable=scrub.unrepairable, **told)
+    return {**plan_result(Plan(plan.before, tuple(done)), view, "scrub"), **told}
+
+
+def main() -> None:
+    run_module(
+        run,
+        argument_spec={
+            "repair": {"type": "bool", "default": True},
+            "sources": {"type": "list", "elements": "str", "default": []},
+            "root": {"type": "path", "default": "/var/lib/edge/images"},
+            "ca_file": {"type": "path"},
+            "cert_file": {"type": "path"},
+            "key_file": {"type": "path", "no_log": False},
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()
