@@ -73,7 +73,7 @@ def _complete(path: Path, url: str, trust: Trust) -> None:
 
 def _append(path: Path, url: str, trust: Trust, have: int) -> None:
     headers = {"Range": f"bytes={have}-"} if have else {}
-    with _follow(url, trust, headers) as response:
+    with follow(url, trust, headers) as response:
         if have and response.status == 416:
             return
         demand(response, (206, 200) if have else (200,), url)
@@ -91,7 +91,8 @@ def _append(path: Path, url: str, trust: Trust, have: int) -> None:
 
 
 @contextmanager
-def _follow(url: str, trust: Trust, headers: dict[str, str]) -> Iterator[http.client.HTTPResponse]:
+def follow(url: str, trust: Trust, headers: dict[str, str]) -> Iterator[http.client.HTTPResponse]:
+    """Yield the response to a GET of ``url`` after its redirects, which never lead from TLS to none."""
     for _ in range(MOST_REDIRECTS):
         connection = Connection(url, trust)
         try:
