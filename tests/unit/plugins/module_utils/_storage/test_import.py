@@ -119,7 +119,10 @@ def test_a_qcow2_said_to_be_raw_stays_opaque_and_one_said_to_be_vdi_is_refused(s
     assert read_header(store.image_path(image.digest)).virtual_size >= path.stat().st_size
 
 
-@pytest.mark.parametrize(("data", "error"), [(b"", EdgeError), (b"n" * 999, InvalidInput), (b"\x1f\x8b" + b"x" * 999, Unsupported)])
+@pytest.mark.parametrize(
+    ("data", "error"),
+    [(b"", EdgeError), (b"n" * 999, InvalidInput), (b"\x1f\x8b" + b"x" * 999, Corrupt), (b"PK\x03\x04" + b"x" * 999, Unsupported)],
+)
 def test_what_is_no_image_is_refused(store: Store, tmp_path: Path, data: bytes, error: type[EdgeError]) -> None:
     path = tmp_path / "x"
     path.write_bytes(data)
