@@ -21,6 +21,7 @@ extends_documentation_fragment:
   - edge.cloud.attributes
   - edge.cloud.images
   - edge.cloud.images.tls
+  - edge.cloud.marketplace
 options:
   name:
     description:
@@ -43,13 +44,93 @@ options:
     description:
       - The absolute path of a file on the host, or an V(http://) or V(https://) URL. Needed for an image that is not there yet.
       - A file is compared with what was imported by its checksum at every run.
-      - A URL needs O(checksum), and is not fetched again when the image is there.
+      - A URL needs O(checksum), O(signature) or O(allow_unverified), and is not fetched again when the image is there.
+      - A source that is packed with gzip, xz, bzip2 or zstd is unpacked.
       - A source that points to other files (backing file, external data file, extents) is refused.
     type: str
   checksum:
     description:
       - The checksum that the source must have, V(sha256:) and 64 or V(sha512:) and 128 hexadecimal digits.
+      - It is of the source as it is published, packed or not. For an appliance it takes the place of the catalogue's.
     type: str
+  marketplace:
+    description:
+      - Where O(appliance) is offered. Its catalogue is read only if the image is not there yet.
+    type: dict
+    suboptions:
+      kind:
+        description:
+          - What the marketplace is, as in M(edge.cloud.appliance_info).
+        type: str
+        required: true
+        choices: [opennebula, index, simplestreams, checksums, folder]
+      url:
+        description:
+          - The V(https://) or V(http://) URL of the marketplace.
+        type: str
+      path:
+        description:
+          - The absolute path of the marketplace's files on the host.
+        type: path
+      signature_suffix:
+        description:
+          - Each document of the catalogue must have a detached OpenPGP signature at its own address with this appended.
+        type: str
+      keyring:
+        description:
+          - The absolute path of the file of public keys that the catalogue's signatures must be made by.
+        type: path
+  appliance:
+    description:
+      - The appliance of O(marketplace) to import, instead of O(source). It must be one; of several versions the highest is meant.
+      - The catalogue's sha512 or sha256 is demanded; md5 and sha1 count as none. A catalogue that came over plain C(http) without
+        a signature proves nothing.
+    type: dict
+    suboptions:
+      id:
+        description:
+          - The appliance's identifier in the marketplace.
+        type: str
+      name:
+        description:
+          - The appliance's name, a pattern without regard to case.
+        type: str
+      version:
+        description:
+          - The appliance's version.
+        type: str
+      os:
+        description:
+          - The appliance's operating system, a pattern without regard to case.
+        type: str
+      arch:
+        description:
+          - The processor architecture that the appliance is for.
+        type: str
+      disk:
+        description:
+          - Which of the appliance's disks is meant, from 0.
+        type: int
+        default: 0
+  allow_unverified:
+    description:
+      - Import from a network although nothing proves the bytes. Their sha256 is recorded as RV(image.source_digest).
+    type: bool
+    default: false
+  signature:
+    description:
+      - The URL or absolute path of a detached OpenPGP signature of the source as it is published.
+      - It must be a good one by a key of O(keyring).
+    type: str
+  keyring:
+    description:
+      - The absolute path of a file of public keys, armoured or binary.
+    type: path
+  max_unpacked_size:
+    description:
+      - A packed source that unpacks to more is refused.
+    type: str
+    default: 128G
   format:
     description:
       - The format of the source. Without it the format is recognised by its first bytes, where that is certain.
@@ -82,6 +163,9 @@ options:
       - The folder of the image datastore.
     type: path
     default: /var/lib/edge/datastore
+requirements:
+  - gpgv, for signatures
+  - zstd, for sources that are packed with it
 notes:
   - In check mode the C(digest), C(size) and C(virtual_size) of a new image are V(null); they are known only after the import.
 """
@@ -101,6 +185,19 @@ EXAMPLES = r"""
     version: "4"
     source: https://images.example/router-4.qcow2
     checksum: sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+
+- name: The newest image of a marketplace
+  edge.cloud.datastore_image:
+    name: debian
+    version: "13.1"
+    marketplace:
+      kind: checksums
+      url: https://images.example/debian/13/
+      signature_suffix: .sign
+      keyring: /usr/share/keyrings/images.gpg
+    appliance:
+      name: debian-genericcloud
+      arch: x86_64
 
 - name: No such image any more
   edge.cloud.datastore_image:
@@ -168,6 +265,7 @@ actions:
 """
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -177,6 +275,14 @@ from ansible_collections.edge.cloud.plugins.module_utils._runner import ModuleRu
 from ansible_collections.edge.cloud.plugins.module_utils._storage.datastore import Datastore
 from ansible_collections.edge.cloud.plugins.module_utils._storage.image_plan import diff_view, plan_absent, plan_import, view
 from ansible_collections.edge.cloud.plugins.module_utils._storage.import_ import Rules, Wanted
+from ansible_collections.edge.cloud.plugins.module_utils._storage.marketplace.options import (
+    ACCESS_SPEC,
+    appliance_spec,
+    marketplace_spec,
+    offer_by,
+    proxy_of,
+    signed_by,
+)
 from ansible_collections.edge.cloud.plugins.module_utils._storage.names import absolute_path, checksum, size_in_bytes
 from ansible_collections.edge.cloud.plugins.module_utils._storage.qemu_img import QemuImg
 from ansible_collections.edge.cloud.plugins.module_utils._storage.replica import trust_of
@@ -185,6 +291,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._storage.store import S
 
 def datastore(module: Any, options: dict[str, Any]) -> Datastore:
     min_disk = size_in_bytes(options["min_disk"], "min_disk") if options["min_disk"] else 0
+    trust = trust_of(options["ca_file"], options["cert_file"], options["key_file"], proxy_of(options["proxy"]))
     words = {key: options[key] or "" for key in ("os", "arch", "source")}
     return Datastore(
         Store(absolute_path(options["root"], "The root")),
@@ -195,9 +302,24 @@ def datastore(module: Any, options: dict[str, Any]) -> Datastore:
             checksum=checksum(options["checksum"]) if options["checksum"] else None,
             compress=options["compress"],
             largest=size_in_bytes(options["max_virtual_size"], "max_virtual_size"),
+            largest_unpacked=size_in_bytes(options["max_unpacked_size"], "max_unpacked_size"),
         ),
-        trust_of(options["ca_file"], options["cert_file"], options["key_file"]),
+        trust,
         [Path(folder) for folder in options["disk_directories"]],
+        options["allow_unverified"],
+        signed_by(options, trust, ModuleRunner(module)),
+    )
+
+
+def offered(module: Any, images: Datastore) -> Datastore:
+    """Return the same with the appliance as its source."""
+    unproven = bool(images.rules.checksum or images.signed or images.unverified)
+    offer = offer_by(module.params, images.trust, ModuleRunner(module), unproven=unproven)
+    wanted, rules = images.wanted, images.rules
+    return replace(
+        images,
+        wanted=replace(wanted, source=offer.source, os=wanted.os or offer.os, arch=wanted.arch or offer.arch),
+        rules=replace(rules, checksum=rules.checksum or offer.checksum),
     )
 
 
@@ -209,6 +331,8 @@ def run(module: Any) -> dict[str, Any]:
         plan = plan_absent(state, with_catalogue=True)
         images.demand_unused(plan)
     else:
+        if options["appliance"] and state.image is None:
+            images = offered(module, images)
         images.demand_same_source(state)
         given = {key: getattr(images.wanted, key) for key in ("os", "arch", "min_disk") if options[key] is not None}
         plan = plan_import(state, images.predicted(), given)
@@ -227,6 +351,13 @@ def main() -> None:
             "state": {"choices": ["present", "absent"], "default": "present"},
             "source": {},
             "checksum": {},
+            "marketplace": marketplace_spec(required=False),
+            "appliance": appliance_spec(),
+            "allow_unverified": {"type": "bool", "default": False},
+            "signature": {},
+            "keyring": {"type": "path", "no_log": False},
+            "max_unpacked_size": {"default": "128G"},
+            **ACCESS_SPEC,
             "format": {"choices": ["qcow2", "raw", "vmdk", "vdi", "vhdx", "vpc"]},
             "compress": {"type": "bool", "default": False},
             "max_virtual_size": {"default": "2T"},
@@ -243,6 +374,8 @@ def main() -> None:
             "cert_file": {"type": "path"},
             "key_file": {"type": "path", "no_log": False},
         },
+        mutually_exclusive=[("source", "appliance")],
+        required_together=[("appliance", "marketplace"), ("signature", "keyring")],
     )
 
 

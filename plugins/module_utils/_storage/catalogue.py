@@ -40,10 +40,11 @@ def parse(data: bytes, where: str) -> list[Entry]:
     images = load_object(data, where, LARGEST_JSON).get("images")
     if not isinstance(images, list):
         raise Corrupt(f"{where} is not a catalogue: it has no list of images.", where=where)
-    return [_entry(item, f"{where}, image {number}") for number, item in enumerate(images)]
+    return [entry(item, f"{where}, image {number}") for number, item in enumerate(images)]
 
 
-def _entry(item: Any, where: str) -> Entry:
+def entry(item: Any, where: str) -> Entry:
+    """Return one image of a catalogue from anybody, or raise Corrupt that names ``where``."""
     if not isinstance(item, dict) or not set(TOLD) <= set(item):
         raise Corrupt(f"{where} lacks keys; it needs {', '.join(TOLD)}.", where=where)
     try:

@@ -4,11 +4,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from .._errors import Conflict, InvalidInput, Refused
 from .._plan import Plan
@@ -21,7 +21,7 @@ from .manifest import PIECE_SIZE, Manifest
 from .qemu_img import QemuImg
 from .store import Store
 
-Change = ImportImage | DescribeImage | RemoveImage | WriteCatalogue
+Change: TypeAlias = "ImportImage | DescribeImage | RemoveImage | WriteCatalogue"
 URLS = ("http://", "https://")
 
 
@@ -40,6 +40,8 @@ class Datastore:
     rules: Rules = field(default_factory=Rules)
     trust: Trust = field(default_factory=Trust)
     directories: Sequence[Path] = ()
+    unverified: bool = False
+    signed: Callable[[Path], str] | None = None
 
     def observe(self) -> Stored:
         """Return what is there under the wanted name and version, with where its bytes are."""
@@ -65,9 +67,12 @@ class Datastore:
         if not self.wanted.source:
             raise InvalidInput(f"{self.wanted.name} {self.wanted.version} is not in {self.store.root}; give a source to import.")
         if not self._remote:
-            import_.judge(self.qemu, names.absolute_path(self.wanted.source, "The source"), self.rules)
-        elif not self.rules.checksum:
-            raise Refused(f"{self.wanted.source} comes over a network; give the checksum (sha256 or sha512) that proves it.")
+            import_.judge_source(self.qemu, names.absolute_path(self.wanted.source, "The source"), self.rules)
+        elif not (self.rules.checksum or self.signed or self.unverified):
+            raise Refused(
+                f"{self.wanted.source} comes over a network; give the checksum (sha256 or sha512) or the signature that proves it, "
+                "or allow_unverified."
+            )
 
     @property
     def _remote(self) -> bool:
@@ -111,11 +116,18 @@ class Datastore:
         self.store.prepare()
         wanted = replace(self.wanted, created=timestamp(now))
         if not self._remote:
-            path = names.absolute_path(wanted.source, "The source")
-            import_.import_file(self.store, self.qemu, path, wanted=wanted, rules=self.rules, now=now)
+            self._import_file(names.absolute_path(wanted.source, "The source"), wanted, now)
             return
-        with downloaded(self.store, wanted.source, str(self.rules.checksum), self.trust) as path:
-            import_.import_file(self.store, self.qemu, path, wanted=wanted, rules=self.rules, now=now)
+        with downloaded(self.store, wanted.source, self.rules.checksum, self.trust) as path:
+            self._import_file(path, wanted, now)
+
+    def _import_file(self, path: Path, wanted: Wanted, now: float) -> None:
+        """Import a file, after its signature was verified where one is demanded; the bytes imported are those verified."""
+        rules = self.rules
+        if self.signed:
+            rules = replace(rules, checksum=rules.checksum or import_.source_checksum(path, rules))
+            self.signed(path)
+        import_.import_file(self.store, self.qemu, path, wanted=wanted, rules=rules, now=now)
 
     def _describe(self, step: DescribeImage) -> None:
         found = self.store.named(self.wanted.name, self.wanted.version)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from .._errors import Busy, Conflict, Corrupt, NotFound, Refused
 from . import files, import_, qcow2, references, usage
@@ -17,7 +17,7 @@ from .disk import Base, ConvertDisk, CreateDisk, Disk, RebaseDisk, RemoveDisk, R
 from .qemu_img import QemuImg
 
 LONGEST_CHAIN = 200
-Change = CreateDisk | ConvertDisk | ResizeDisk | RebaseDisk | RepairDisk | RemoveDisk
+Change: TypeAlias = "CreateDisk | ConvertDisk | ResizeDisk | RebaseDisk | RepairDisk | RemoveDisk"
 
 
 @dataclass(frozen=True)

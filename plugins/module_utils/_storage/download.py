@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urljoin
 
-from .._errors import Corrupt, NoSpace, Unreachable
+from .._errors import Corrupt, InvalidInput, NoSpace, Refused, Unreachable
 from . import digest as digests
 from . import files, names
 from .http_client import Connection, Trust, demand, demand_whole
@@ -27,25 +27,46 @@ RANGE = re.compile(r"bytes (\d+)-\d+/(?:\d+|\*)")
 
 
 @contextmanager
-def downloaded(store: Store, url: str, checksum: str, trust: Trust) -> Iterator[Path]:
+def downloaded(store: Store, url: str, checksum: str | None, trust: Trust) -> Iterator[Path]:
     """Yield the file behind ``url`` once its checksum (sha256:… or sha512:…) is proven; it is removed after use.
 
     What arrived stays after an interruption; the next try asks only for the rest. A wrong checksum leaves nothing.
+    Without a checksum nothing would tell two versions of a file apart, so nothing is resumed.
     """
-    demanded = names.checksum(checksum)
+    demanded = names.checksum(checksum) if checksum else None
     key = "download-" + hashlib.sha256(f"{url}\0{demanded}".encode()).hexdigest()[:32]
     path = store.partial / f"{key}.part"
     with store.named_lock(key):
-        _proven(path, url, demanded, trust)
-        yield path
+        if demanded:
+            _proven(path, url, demanded, trust)
+        else:
+            _anew(path, url, trust)
+        try:
+            yield path
+        except (Corrupt, InvalidInput, Refused):  # the same bytes will not please a second time
+            path.unlink()
+            raise
+        except BaseException:
+            if not demanded:
+                path.unlink()
+            raise
         path.unlink()
+
+
+def _anew(path: Path, url: str, trust: Trust) -> None:
+    path.unlink(missing_ok=True)
+    try:
+        _complete(path, url, trust, tries=1)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def _proven(path: Path, url: str, demanded: str, trust: Trust) -> None:
     algorithm = demanded.split(":", maxsplit=1)[0]
     resumed = path.exists()
     found = ""
-    for _ in range(2 if resumed else 1):  # a resumed file may mix two versions of the same URL: once more from the start
+    for _any in range(2 if resumed else 1):  # a resumed file may mix two versions of the same URL: once more from the start
         _complete(path, url, trust)
         found = digests.checksum_of(path, algorithm)
         if found == demanded:
@@ -54,8 +75,8 @@ def _proven(path: Path, url: str, demanded: str, trust: Trust) -> None:
     raise Corrupt(f"{url} has the checksum {found}, but {demanded} was demanded; nothing was kept.", url=url, found=found)
 
 
-def _complete(path: Path, url: str, trust: Trust) -> None:
-    for left in reversed(range(TRIES)):
+def _complete(path: Path, url: str, trust: Trust, tries: int = TRIES) -> None:
+    for left in reversed(range(tries)):
         before = path.stat().st_size if path.exists() else 0
         try:
             return _append(path, url, trust, before)
@@ -73,7 +94,7 @@ def _complete(path: Path, url: str, trust: Trust) -> None:
 
 def _append(path: Path, url: str, trust: Trust, have: int) -> None:
     headers = {"Range": f"bytes={have}-"} if have else {}
-    with _follow(url, trust, headers) as response:
+    with follow(url, trust, headers) as response:
         if have and response.status == 416:
             return
         demand(response, (206, 200) if have else (200,), url)
@@ -91,8 +112,9 @@ def _append(path: Path, url: str, trust: Trust, have: int) -> None:
 
 
 @contextmanager
-def _follow(url: str, trust: Trust, headers: dict[str, str]) -> Iterator[http.client.HTTPResponse]:
-    for _ in range(MOST_REDIRECTS):
+def follow(url: str, trust: Trust, headers: dict[str, str]) -> Iterator[http.client.HTTPResponse]:
+    """Yield the response to a GET of ``url`` after its redirects, which never lead from TLS to none."""
+    for _any in range(MOST_REDIRECTS):
         connection = Connection(url, trust)
         try:
             with connection.get(headers=headers) as response:

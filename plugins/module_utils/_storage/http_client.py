@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from .._errors import Corrupt, InvalidInput, NotFound, Unreachable
+from .proxy import proxy_for
 
 SECONDS = 30.0
 LARGEST_DRAIN = 65536
@@ -20,11 +21,15 @@ LARGEST_DRAIN = 65536
 
 @dataclass(frozen=True)
 class Trust:
-    """Whom we believe and who we are: files in PEM form; without a CA file the system's CAs."""
+    """Whom we believe and who we are: files in PEM form; without a CA file the system's CAs.
+
+    ``proxy`` is the URL of one, or ``environment``; with None we ask directly. TLS ends at the server, never at the proxy.
+    """
 
     ca_file: Path | None = None
     cert_file: Path | None = None
     key_file: Path | None = None
+    proxy: str | None = None
 
     def context(self) -> ssl.SSLContext:
         """Return a context that verifies the other side's certificate and host name, always."""
@@ -50,11 +55,21 @@ class Connection:
         self._path = parts.path
         self._query = f"?{parts.query}" if parts.query else ""
         self._seconds = seconds
-        self._http: http.client.HTTPConnection
+        self._headers: dict[str, str] = {}
+        self._http = self._connection(parts, trust)
+
+    def _connection(self, parts: SplitResult, trust: Trust) -> http.client.HTTPConnection:
+        proxy = proxy_for(self.name, trust.proxy)
+        host, port = (proxy.host, proxy.port) if proxy else (str(parts.hostname), parts.port)
         if parts.scheme == "https":
-            self._http = http.client.HTTPSConnection(parts.hostname, parts.port, timeout=seconds, context=trust.context())
-        else:
-            self._http = http.client.HTTPConnection(parts.hostname, parts.port, timeout=seconds)
+            secured = http.client.HTTPSConnection(host, port, timeout=self._seconds, context=trust.context())
+            if proxy:
+                secured.set_tunnel(str(parts.hostname), parts.port or 443, proxy.headers)
+            return secured
+        if proxy:
+            self._headers = proxy.headers
+            self._path = f"http://{parts.netloc}{parts.path or '/'}"
+        return http.client.HTTPConnection(host, port, timeout=self._seconds)
 
     def close(self) -> None:
         """Close the connection; the next request opens a new one."""
@@ -64,17 +79,16 @@ class Connection:
     def get(self, below: str = "", headers: dict[str, str] | None = None) -> Iterator[http.client.HTTPResponse]:
         """Yield the response to a GET; a broken connection at any moment is Unreachable, with the reason."""
         target = (self._path.rstrip("/") + "/" + below if below else self._path or "/") + self._query
+        reusable = False
         try:
             response = self._ask(target, headers or {})
             yield response
-            if not response.isclosed():
-                self.close()
+            reusable = response.isclosed()
         except (OSError, http.client.HTTPException) as error:
-            self.close()
             raise Unreachable(f"{self.name}: {_reason(error, self._seconds)}", source=self.name) from None
-        except BaseException:
-            self.close()
-            raise
+        finally:
+            if not reusable:
+                self.close()
 
     def _ask(self, target: str, headers: dict[str, str]) -> http.client.HTTPResponse:
         reused = self._http.sock is not None
@@ -87,7 +101,8 @@ class Connection:
             return self._request(target, headers)
 
     def _request(self, target: str, headers: dict[str, str]) -> http.client.HTTPResponse:
-        self._http.request("GET", target, headers={"Accept-Encoding": "identity", "User-Agent": "edge.cloud", **headers})
+        fixed = {"Accept-Encoding": "identity", "User-Agent": "edge.cloud", **self._headers}
+        self._http.request("GET", target, headers={**fixed, **headers})
         return self._http.getresponse()
 
     def fetch(self, below: str, limit: int) -> bytes:

@@ -7,12 +7,12 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from .._errors import Conflict, Corrupt, InvalidInput, NotFound, Refused
-from . import catalogue, files, names, probe, qcow2
+from . import catalogue, files, names, probe, qcow2, unpack
 from . import digest as digests
 from .manifest import Manifest
 from .qemu_img import Limits, QemuImg
@@ -37,12 +37,16 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Rules:
-    """What an import demands and makes: the source's format and checksum, compression, and the largest virtual size (bytes)."""
+    """What an import demands and makes: the source's format and checksum, compression, the largest virtual and unpacked sizes.
+
+    The checksum is of the source as it is published, packed or not.
+    """
 
     format: str | None = None
     checksum: str | None = None
     compress: bool = False
     largest: int = LARGEST_VIRTUAL_SIZE
+    largest_unpacked: int = unpack.LARGEST
 
     @property
     def algorithm(self) -> str:
@@ -59,13 +63,15 @@ def import_file(store: Store, qemu: QemuImg, path: Path, *, wanted: Wanted, rule
     store.prepare()
     store.sweep(now)
     key = "import-" + hashlib.sha256(f"{wanted.name}\0{wanted.version}".encode()).hexdigest()[:32]
-    work = store.partial / f"{key}.qcow2"
+    work, plain = store.partial / f"{key}.qcow2", store.partial / f"{key}.unpacked"
     with store.named_lock(key):
         work.unlink(missing_ok=True)
+        plain.unlink(missing_ok=True)
         try:
             return _import(store, qemu, path, work, wanted=wanted, rules=rules)
         finally:
             work.unlink(missing_ok=True)
+            plain.unlink(missing_ok=True)
 
 
 def _import(store: Store, qemu: QemuImg, path: Path, work: Path, *, wanted: Wanted, rules: Rules) -> Manifest:
@@ -74,20 +80,46 @@ def _import(store: Store, qemu: QemuImg, path: Path, work: Path, *, wanted: Want
     source_digest = source_checksum(path, rules) if there else None
     if there is not None and source_digest == there.source_digest:
         return there
-    source_format = judge(qemu, path, rules)
-    if source_format == "qcow2" and _kept_as_it_is(path, rules):
-        files.demand_space(work.parent, before[1], f"The image {wanted.name}")
-        source_digest = digests.copy_with_checksum(path, work, rules.algorithm)
-        _demand_checksum(path, source_digest, rules)
-        qcow2.refuse_unless_standalone(qcow2.read_header(work), str(path))
-    else:
+    packed = unpack.packed_as(path)
+    if packed:
         source_digest = source_digest or source_checksum(path, rules)
-        room = files.free_bytes(work.parent) - files.RESERVE
-        files.demand_space(work.parent, METADATA, f"The image {wanted.name}")
-        qemu.convert(path, source_format, work, compress=rules.compress, limits=Limits(file_size=room))
+        _unpack_and_make(qemu, path, packed, work, rules)
+    else:
+        source_digest = _make(qemu, path, work, rules, source_digest)
     if _state_of(path) != before:
         raise Conflict(f"{path} was changed while it was imported; nothing was kept. Import it once it is at rest.", path=str(path))
     return _finish(store, qemu, work, wanted, source_digest)
+
+
+def _unpack_and_make(qemu: QemuImg, path: Path, packed: str, work: Path, rules: Rules) -> None:
+    """Make the qcow2 of a packed source, whose checksum was of its packed bytes."""
+    plain = work.with_suffix(".unpacked")
+    unpack.unpack(path, packed, plain, rules.largest_unpacked)
+    unproven = replace(rules, checksum=None)
+    if judge(qemu, plain, unproven) == "qcow2" and _kept_as_it_is(plain, unproven):
+        plain.rename(work)
+    else:
+        _convert(qemu, plain, work, unproven)
+        plain.unlink()
+
+
+def _make(qemu: QemuImg, path: Path, work: Path, rules: Rules, source_digest: str | None) -> str:
+    """Make the qcow2 of a source and return the checksum of exactly the bytes that it was made of."""
+    if judge(qemu, path, rules) == "qcow2" and _kept_as_it_is(path, rules):
+        files.demand_space(work.parent, path.stat().st_size, f"The copy of {path}")
+        source_digest = digests.copy_with_checksum(path, work, rules.algorithm)
+        _demand_checksum(path, source_digest, rules)
+        qcow2.refuse_unless_standalone(qcow2.read_header(work), str(path))
+        return source_digest
+    source_digest = source_digest or source_checksum(path, rules)
+    _convert(qemu, path, work, rules)
+    return source_digest
+
+
+def _convert(qemu: QemuImg, path: Path, work: Path, rules: Rules) -> None:
+    room = files.free_bytes(work.parent) - files.RESERVE
+    files.demand_space(work.parent, METADATA, f"The conversion of {path}")
+    qemu.convert(path, probe.format_of(path, rules.format), work, compress=rules.compress, limits=Limits(file_size=room))
 
 
 def _finish(store: Store, qemu: QemuImg, work: Path, wanted: Wanted, source_digest: str) -> Manifest:
@@ -133,6 +165,16 @@ def _demand_checksum(path: Path, found: str, rules: Rules) -> None:
 def _kept_as_it_is(path: Path, rules: Rules) -> bool:
     header = qcow2.read_header(path)
     return not (rules.compress or header.dirty or header.snapshots or header.version < 3)
+
+
+def judge_source(qemu: QemuImg, path: Path, rules: Rules) -> None:
+    """Raise what an import of ``path`` would raise, as far as that can be told without unpacking it."""
+    _state_of(path)
+    packed = unpack.packed_as(path)
+    if packed:
+        unpack.demand_program(packed, str(path))
+    else:
+        judge(qemu, path, rules)
 
 
 def judge(qemu: QemuImg, path: Path, rules: Rules) -> str:

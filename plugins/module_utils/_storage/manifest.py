@@ -84,7 +84,7 @@ class Manifest:
 
 def _integer(low: int, high: int) -> Callable[[object, str], None]:
     def rule(value: object, key: str) -> None:
-        if type(value) is not int or not low <= value <= high:
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
             raise InvalidInput(f"The manifest's {key} is {value!r:.80}; it must be a whole number from {low} to {high}.")
 
     return rule

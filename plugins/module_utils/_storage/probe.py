@@ -31,7 +31,7 @@ def detect(head: bytes, footer: bytes, where: str) -> str:
         return "raw"
     for magic, name in PACKED.items():
         if head.startswith(magic):
-            raise Unsupported(f"{where} is packed with {name}; unpack it first.", path=where)
+            raise Unsupported(f"{where} is packed with {name} and cannot be unpacked here; unpack it first.", path=where)
     raise InvalidInput(f"{where}: no known disk image format is recognised; name its format if you know it.", path=where)
 
 

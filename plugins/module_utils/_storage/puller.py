@@ -184,7 +184,7 @@ class _Pull:
     def _receive(self, assembly: Assembly, run: pull.Run, pool: ThreadPoolExecutor, source: Source, reader: Reader) -> None:
         """Receive piece by piece; while one arrives, the one before is written and hashed."""
         manifest = assembly.manifest
-        buffers = [bytearray(min(manifest.piece_size, run.length)) for _ in range(2)]
+        buffers = [bytearray(min(manifest.piece_size, run.length)) for _any in range(2)]
         behind: Future[None] | None = None
         try:
             for index in range(run.first, run.end):

@@ -47,7 +47,7 @@ def parse(head: bytes, file_size: int, where: str) -> Header:
     """Return the header in ``head`` (the first bytes of the file, up to a cluster) or raise Corrupt or Unsupported."""
     if len(head) < FIXED.size or head[:4] != MAGIC:
         raise Corrupt(f"{where} is not qcow2: its first bytes are not a qcow2 header.", path=where)
-    (_, version, backing_at, backing_length, cluster_bits, size, crypt, l1_count, l1_at, refcount_at, refcount_clusters, snapshots,
+    (_any, version, backing_at, backing_length, cluster_bits, size, crypt, l1_count, l1_at, refcount_at, refcount_clusters, snapshots,
      snapshots_at) = FIXED.unpack_from(head)  # fmt: skip
     if version not in (2, 3):
         raise Unsupported(f"{where} is qcow2 version {version}; only versions 2 and 3 are supported.", path=where)
@@ -93,7 +93,7 @@ def _features(head: bytes, version: int, where: str) -> tuple[int, int]:
     if version == 2:
         return 0, FIXED.size
     _demand(len(head) >= FIXED.size + FEATURES.size, where, "the header is cut short")
-    incompatible, _, _, refcount_order, length = FEATURES.unpack_from(head, FIXED.size)
+    incompatible, _any, _any, refcount_order, length = FEATURES.unpack_from(head, FIXED.size)
     _demand(refcount_order <= 6, where, f"refcount_order is {refcount_order}")
     _demand(length >= FIXED.size + FEATURES.size and length % 8 == 0, where, f"header_length is {length}")
     if incompatible & ~KNOWN_INCOMPATIBLE:

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from .._errors import Busy, CommandFailed, Corrupt
 from .._runner import Completed, Runner
@@ -36,8 +36,7 @@ class Limits:
 
 READING = Limits(memory=GIB, cpu=30)
 WORKING = Limits()
-Creation = Mapping[str, str | int | bool | None]
-NOTHING: Creation = {}
+Creation: TypeAlias = "Mapping[str, str | int | bool | None]"
 
 
 @dataclass(frozen=True)
@@ -88,10 +87,10 @@ class QemuImg:
         """Raise Busy if a process writes the qcow2, by the locks of QEMU."""
         self._run(["info", "--output=json", "-f", "qcow2", _path(path)], READING)
 
-    def create(self, path: Path, size: int, backing: tuple[Path, str] | None = None, creation: Creation = NOTHING) -> None:
+    def create(self, path: Path, size: int, backing: tuple[Path, str] | None = None, creation: Creation | None = None) -> None:
         """Create an empty qcow2 of ``size`` bytes, or an overlay of ``backing`` (path, format)."""
         base = ["-b", _path(backing[0]), "-F", backing[1]] if backing else []
-        self._run(["create", "-q", "-f", "qcow2", *base, *options(creation), _path(path), str(size)], WORKING)
+        self._run(["create", "-q", "-f", "qcow2", *base, *options(creation or {}), _path(path), str(size)], WORKING)
 
     def convert(
         self,
@@ -101,10 +100,10 @@ class QemuImg:
         *,
         compress: bool = False,
         limits: Limits = WORKING,
-        creation: Creation = NOTHING,
+        creation: Creation | None = None,
     ) -> None:
         """Write ``source`` as a standalone qcow2 ``target``; the source may be written by nobody meanwhile."""
-        how = [*(["-c"] if compress else []), *options(creation)]
+        how = [*(["-c"] if compress else []), *options(creation or {})]
         self._run(["convert", "-q", "-f", source_format, "-O", "qcow2", *how, _path(source), _path(target)], limits)
 
     def resize(self, path: Path, size: int, *, shrink: bool = False, preallocation: str | None = None) -> None:

@@ -171,7 +171,7 @@ class Work:
         self.bytes_fetched, self.used = done.bytes_fetched, done.sources
 
 
-def trust_of(ca_file: str | None, cert_file: str | None, key_file: str | None) -> Trust:
-    """Return the TLS files of an option set."""
-    paths = [Path(names.absolute_path(text, "The TLS file")) if text else None for text in (ca_file, cert_file, key_file)]
-    return Trust(*paths)
+def trust_of(ca_file: str | None, cert_file: str | None, key_file: str | None, proxy: str | None = None) -> Trust:
+    """Return the TLS files of an option set, and the proxy for sources outside of the cloud."""
+    ca, cert, key = [names.absolute_path(text, "The TLS file") if text else None for text in (ca_file, cert_file, key_file)]
+    return Trust(ca, cert, key, proxy)

@@ -119,7 +119,7 @@ _SINK = """
 import socket, sys, time
 server = socket.create_server(("0.0.0.0", 5201))
 print("listening", flush=True)
-connection, _ = server.accept()
+connection, _any = server.accept()
 began, count = time.monotonic(), 0
 while data := connection.recv(1 << 20):
     count += len(data)

@@ -25,7 +25,7 @@ def _mounts() -> tuple[Path, tuple[Path, ...]]:
     unified: Path | None = None
     named: list[Path] = []
     for line in Path("/proc/self/mounts").read_text().splitlines():
-        _any, where, kind, options, *_any = line.split()
+        _id, where, kind, options, *_more = line.split()
         if kind == "cgroup2" and unified is None:
             unified = Path(where)
         if kind == "cgroup" and "name=systemd" in options.split(","):

@@ -34,7 +34,7 @@ http {{
   server {{
     listen 127.0.0.1:{port} ssl;
     ssl_certificate {cert}; ssl_certificate_key {key};
-    ssl_client_certificate {ca}; ssl_verify_client on;
+    ssl_client_certificate {ca}; ssl_verify_client {clients};
     root {root};
   }}
 }}
@@ -59,12 +59,15 @@ class Served:
 
 
 @contextmanager
-def nginx(folder: Path, root: Path, authority: Authority, pair: Pair, host: str = "127.0.0.1") -> Iterator[Served]:
-    """Serve ``root`` over TLS to clients of the authority until the end of the block."""
+def nginx(
+    folder: Path, root: Path, authority: Authority, pair: Pair, *, host: str = "127.0.0.1", clients: str = "on"
+) -> Iterator[Served]:
+    """Serve ``root`` over TLS until the end of the block: to clients of the authority, or with ``clients`` off to anybody."""
     folder.mkdir()
     port = free_port()
     user = "user root;" if os.geteuid() == 0 else ""
-    text = CONFIGURATION.format(folder=folder, port=port, cert=pair.cert, key=pair.key, ca=authority.ca_file, root=root, user=user)
+    tls = {"cert": pair.cert, "key": pair.key, "ca": authority.ca_file, "clients": clients}
+    text = CONFIGURATION.format(folder=folder, port=port, root=root, user=user, **tls)
     (folder / "nginx.conf").write_text(text)
     argv = ["/usr/sbin/nginx", "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(folder / "nginx.conf")]
     with subprocess.Popen(argv) as process:

@@ -19,6 +19,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._errors import (
     InvalidInput,
     NoSpace,
     Refused,
+    Unreachable,
     Unsupported,
 )
 from ansible_collections.edge.cloud.plugins.module_utils._storage import catalogue
@@ -119,7 +120,10 @@ def test_a_qcow2_said_to_be_raw_stays_opaque_and_one_said_to_be_vdi_is_refused(s
     assert read_header(store.image_path(image.digest)).virtual_size >= path.stat().st_size
 
 
-@pytest.mark.parametrize(("data", "error"), [(b"", EdgeError), (b"n" * 999, InvalidInput), (b"\x1f\x8b" + b"x" * 999, Unsupported)])
+@pytest.mark.parametrize(
+    ("data", "error"),
+    [(b"", EdgeError), (b"n" * 999, InvalidInput), (b"\x1f\x8b" + b"x" * 999, Corrupt), (b"PK\x03\x04" + b"x" * 999, Unsupported)],
+)
 def test_what_is_no_image_is_refused(store: Store, tmp_path: Path, data: bytes, error: type[EdgeError]) -> None:
     path = tmp_path / "x"
     path.write_bytes(data)
@@ -205,3 +209,19 @@ def test_a_stale_partial_download_is_begun_again(store: Store, tmp_path: Path) -
         (store.partial / f"download-{key}.part").write_bytes(b"of another version of the file")
         with downloaded(store, url + "a.raw", checksum, Trust()) as path:
             assert path.read_bytes() == data
+
+
+def test_a_download_that_nothing_proves_is_not_resumed_and_leaves_nothing(store: Store, tmp_path: Path) -> None:
+    store.prepare()
+    (tmp_path / "web").mkdir()
+    data = raw(tmp_path / "web" / "a.raw", 4).read_bytes()
+    faults = Faults(cut_after=2 * MIB)
+    with faulty(tmp_path / "web", faults) as url:
+        with pytest.raises(Unreachable), downloaded(store, url + "a.raw", None, Trust()):
+            raise AssertionError("half a file was handed out")
+        assert list(store.partial.iterdir()) == []
+        with pytest.raises(CommandFailed), downloaded(store, url + "a.raw", None, Trust()) as path:
+            assert path.read_bytes() == data
+            raise CommandFailed(["x"], 1, "")
+    assert faults.ranges == []
+    assert list(store.partial.iterdir()) == []

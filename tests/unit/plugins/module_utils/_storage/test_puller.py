@@ -222,7 +222,7 @@ def test_a_killed_puller_is_resumed_within_one_piece(
 
 
 def wait_for_size(path: Path, size: int) -> None:
-    for _ in range(2000):
+    for _any in range(2000):
         if path.exists() and path.stat().st_size >= size:
             return
         signal.sigtimedwait([], 0.005)
@@ -233,7 +233,7 @@ def test_two_pullers_fetch_once(here: Store, origin: tuple[Store, Manifest], aut
     store, image = origin
     faults = Faults(stop_at=6 * MIB)
     with faulty(store.root, faults, authority.issue("127.0.0.1")) as url:
-        pair = [separate(here, image, url, authority.ca_file) for _ in range(2)]
+        pair = [separate(here, image, url, authority.ca_file) for _any in range(2)]
         assert faults.reached.wait(20)
         faults.stop_at = None
         faults.go_on.set()

@@ -37,7 +37,7 @@ import sys
 from pathlib import Path
 from LIBRARY._storage import files
 number = Path(sys.argv[2])
-for _ in range(200):
+for _any in range(200):
     with files.locked(Path(sys.argv[1])):
         number.write_text(str(int(number.read_text()) + 1))
 """
@@ -149,7 +149,7 @@ def test_a_lock_of_a_killed_process_is_free_and_leaves_no_file(tmp_path: Path) -
 def test_a_lock_admits_one_although_its_file_comes_and_goes(tmp_path: Path) -> None:
     number = tmp_path / "number"
     number.write_text("0")
-    workers = [python(COUNT, tmp_path / "lock", number) for _ in range(4)]
+    workers = [python(COUNT, tmp_path / "lock", number) for _any in range(4)]
     assert [worker.wait(30) for worker in workers] == [0, 0, 0, 0]
     assert number.read_text() == "800"
 
