@@ -122,6 +122,11 @@ bytes_fetched:
   description: The bytes of the image that came from sources in this run, 0 in check mode.
   returned: success
   type: int
+bytes_reused:
+  description:
+    - The bytes that an older image on this host had already, which were copied there and not fetched, 0 in check mode.
+  returned: success
+  type: int
 sources:
   description: The sources that gave bytes in this run.
   returned: success
@@ -161,7 +166,7 @@ def run(module: Any) -> dict[str, Any]:
     if not module.check_mode:
         execute(plan, lambda step: work.apply(step, time.time()))
     result = {**plan_result(plan, diff_view, "image"), "image": dict(view(plan.after if module.check_mode else work.observe()))}
-    return {**result, "bytes_fetched": work.bytes_fetched, "sources": list(work.used)}
+    return {**result, "bytes_fetched": work.bytes_fetched, "bytes_reused": work.bytes_reused, "sources": list(work.used)}
 
 
 def main() -> None:

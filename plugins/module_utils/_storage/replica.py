@@ -127,6 +127,7 @@ class Work:
         self._progress_file = progress_file
         self._digest: str | None = None
         self.bytes_fetched = 0
+        self.bytes_reused = 0
         self.used: tuple[str, ...] = ()
 
     def plan(self, wanted: str) -> Plan[Stored]:
@@ -162,7 +163,7 @@ class Work:
         title = f"Pulling {step.summary['name']} {step.summary['version']}"
         progress = ProgressFile(self._progress_file, title, time.monotonic) if self._progress_file else no_progress
         done = pull_image(self._replica.store, str(self._digest), self._replica.sources, now=now, progress=progress)
-        self.bytes_fetched, self.used = done.bytes_fetched, done.sources
+        self.bytes_fetched, self.bytes_reused, self.used = done.bytes_fetched, done.bytes_reused, done.sources
 
 
 def trust_of(ca_file: str | None, cert_file: str | None, key_file: str | None) -> Trust:
