@@ -26,33 +26,8 @@ from ansible_collections.edge.cloud.plugins.module_utils._storage.store import S
 from support.certificates import Authority
 from support.image_server import Faults, faulty
 from support.images import MIB, datastore, qcow2
-from support.processes import python
+from support.pulls import fetched_by, separate
 
-PULL = """
-import os, signal, sys
-from pathlib import Path
-from LIBRARY._storage import replica
-from LIBRARY._storage.http_client import Trust
-from LIBRARY._storage.puller import pull_image
-from LIBRARY._storage.store import Store
-
-root, digest, source, ca_file, call = sys.argv[1:]
-left = int(call)
-
-def watch(event, args):
-    global left
-    changes = event in {"os.rename", "os.remove", "os.chmod", "os.mkdir", "fcntl.flock", "os.truncate"}
-    if changes or (event == "open" and str(args[0]).startswith(root)):
-        left -= 1
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-if left:
-    sys.addaudithook(watch)
-print("begin", flush=True)
-done = pull_image(Store(Path(root)), digest, [replica.source_of(source, Trust(Path(ca_file) if ca_file else None))], now=0)
-print(done.bytes_fetched, flush=True)
-"""
 IMAGE_MIB = 30
 
 
@@ -192,14 +167,6 @@ def test_a_source_that_is_away_is_an_error_that_names_it(here: Store, origin: tu
         pull(here, origin[1], HttpsSource("https://127.0.0.1:9/", Trust(authority.ca_file)))
 
 
-def separate(store: Store, image: Manifest, source: object, ca_file: object = "", call: int = 0) -> subprocess.Popen[str]:
-    """Pull in a process of its own; with ``call`` it kills itself at that call that changes anything on the disk."""
-    process = python(PULL, store.root, image.digest, source, ca_file, call)
-    assert process.stdout
-    assert process.stdout.readline() == "begin\n"
-    return process
-
-
 @pytest.mark.parametrize("at", [100, 4 * MIB - 1, 4 * MIB, 11 * MIB, 29 * MIB])
 def test_a_killed_puller_is_resumed_within_two_batches(
     here: Store, origin: tuple[Store, Manifest], authority: Authority, at: int
@@ -236,7 +203,7 @@ def test_two_pullers_fetch_once(here: Store, origin: tuple[Store, Manifest], aut
         assert faults.reached.wait(20)
         faults.stop_at = None
         faults.go_on.set()
-        assert sorted(int(one.communicate(timeout=20)[0]) for one in pair) == [0, image.size]
+        assert sorted(fetched_by(one) for one in pair) == [0, image.size]
     assert whole(here, image)
 
 
