@@ -56,6 +56,10 @@ options:
       - The folder of this host's images.
     type: path
     default: /var/lib/edge/images
+  rate_limit:
+    description:
+      - The bytes a second that the pull takes from its sources at most; without it there is no limit.
+    type: int
   progress_file:
     description:
       - A file on the host that one line about the progress of the pull is written to, at most once a second.
@@ -161,6 +165,7 @@ def run(module: Any) -> dict[str, Any]:
         choice,
         [Path(folder) for folder in options["disk_directories"]],
         absolute_path(options["progress_file"], "The progress file") if options["progress_file"] else None,
+        rate_limit=options["rate_limit"],
     )
     plan = work.plan(options["state"])
     if not module.check_mode:
@@ -179,6 +184,7 @@ def main() -> None:
             "state": {"choices": ["present", "pinned", "absent"], "default": "present"},
             "sources": {"type": "list", "elements": "str", "default": []},
             "root": {"type": "path", "default": "/var/lib/edge/images"},
+            "rate_limit": {"type": "int"},
             "progress_file": {"type": "path"},
             "disk_directories": {
                 "type": "list",

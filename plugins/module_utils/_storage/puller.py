@@ -14,12 +14,15 @@ from . import digest as digests
 from . import files, pull, qcow2, reuse
 from .assembly import Assembly
 from .manifest import Manifest
+from .pace import no_pace
 from .source import Reader, Source
 from .store import Store
 
 TRIES = 3
+SLICE = 65536  # bytes that are accounted for at a time
 BATCH = 1024 * 1024  # bytes that are received, then written and hashed while the next arrive; an interruption costs two
 Progress = Callable[[int, int], None]
+Pacing = Callable[[int], None]
 
 
 def no_progress(_done: int, _total: int) -> None:
@@ -61,10 +64,13 @@ class _Tally:
         return min(usable, key=lambda source: self.failures.get(source.name, 0), default=None)
 
 
-def pull_image(store: Store, digest: str, sources: Sequence[Source], *, now: float, progress: Progress = no_progress) -> Pulled:
+def pull_image(
+    store: Store, digest: str, sources: Sequence[Source], *, now: float, progress: Progress = no_progress, pace: Pacing = no_pace
+) -> Pulled:
     """Make the image visible in ``store`` and return it; who comes second waits for the first and fetches nothing.
 
-    ``now`` is seconds since the epoch. Raises NotFound, Unreachable or Corrupt with what every source said, or NoSpace;
+    ``now`` is seconds since the epoch; ``pace`` is told of bytes that came and may take its time. Raises NotFound, Unreachable or
+    Corrupt with what every source said, or NoSpace;
     whatever was verified stays in the partial folder for the next try, except after NoSpace.
     """
     there = store.find(digest)
@@ -76,17 +82,18 @@ def pull_image(store: Store, digest: str, sources: Sequence[Source], *, now: flo
         there = store.find(digest)
         if there is not None:
             return Pulled(there, store.image_path(digest))
-        return _Pull(store, digest, sources, progress).run()
+        return _Pull(store, digest, sources, progress, pace).run()
 
 
 class _Pull:
     """One pull under the image's lock."""
 
-    def __init__(self, store: Store, digest: str, sources: Sequence[Source], progress: Progress) -> None:
+    def __init__(self, store: Store, digest: str, sources: Sequence[Source], progress: Progress, pace: Pacing) -> None:
         self._store = store
         self._digest = digest
         self._sources = sources
         self._progress = progress
+        self._pace = pace
         self._tally = _Tally()
         self._reused = 0
 
@@ -196,11 +203,12 @@ class _Pull:
     def _fill(self, view: memoryview, source: Source, reader: Reader) -> None:
         filled = 0
         while filled < len(view):
-            count = reader.readinto(view[filled:])
+            count = reader.readinto(view[filled : filled + SLICE])
             if not count:
                 raise Unreachable(f"{source.name} ended in the middle of the image.", source=source.name)
             filled += count
             self._tally.fetched += count
+            self._pace(count)
 
     def _settle(self, behind: Future[None], assembly: Assembly, source: Source) -> None:
         behind.result()
