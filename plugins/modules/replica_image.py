@@ -56,6 +56,10 @@ options:
       - The folder of this host's images.
     type: path
     default: /var/lib/edge/images
+  rate_limit:
+    description:
+      - The bytes a second that the pull takes from its sources at most; without it there is no limit.
+    type: int
   progress_file:
     description:
       - A file on the host that one line about the progress of the pull is written to, at most once a second.
@@ -122,6 +126,11 @@ bytes_fetched:
   description: The bytes of the image that came from sources in this run, 0 in check mode.
   returned: success
   type: int
+bytes_reused:
+  description:
+    - The bytes that an older image on this host had already, which were copied there and not fetched, 0 in check mode.
+  returned: success
+  type: int
 sources:
   description: The sources that gave bytes in this run.
   returned: success
@@ -156,13 +165,14 @@ def run(module: Any) -> dict[str, Any]:
         choice,
         [Path(folder) for folder in options["disk_directories"]],
         absolute_path(options["progress_file"], "The progress file") if options["progress_file"] else None,
+        rate_limit=options["rate_limit"],
     )
     plan = work.plan(options["state"])
     if not module.check_mode:
         execute(plan, lambda step: work.apply(step, time.time()))
         work.keep(plan, time.time())
     result = {**plan_result(plan, diff_view, "image"), "image": dict(view(plan.after if module.check_mode else work.observe()))}
-    return {**result, "bytes_fetched": work.bytes_fetched, "sources": list(work.used)}
+    return {**result, "bytes_fetched": work.bytes_fetched, "bytes_reused": work.bytes_reused, "sources": list(work.used)}
 
 
 def main() -> None:
@@ -175,6 +185,7 @@ def main() -> None:
             "state": {"choices": ["present", "pinned", "absent"], "default": "present"},
             "sources": {"type": "list", "elements": "str", "default": []},
             "root": {"type": "path", "default": "/var/lib/edge/images"},
+            "rate_limit": {"type": "int"},
             "progress_file": {"type": "path"},
             "disk_directories": {
                 "type": "list",

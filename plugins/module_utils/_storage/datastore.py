@@ -17,7 +17,7 @@ from .download import downloaded
 from .http_client import Trust
 from .image_plan import DescribeImage, ImportImage, RemoveImage, Stored, WriteCatalogue
 from .import_ import Rules, Wanted
-from .manifest import PIECE_SIZE, Manifest
+from .manifest import Manifest
 from .qemu_img import QemuImg
 from .store import Store
 
@@ -96,9 +96,9 @@ class Datastore:
     def predicted(self) -> dict[str, Any]:
         """Return the image that an import will make, as modules show it; what only the import can tell is None."""
         wanted = self.wanted
-        unknown = dict.fromkeys(("digest", "size", "virtual_size", "created", "path", "source_digest"))
+        unknown = dict.fromkeys(("digest", "size", "virtual_size", "created", "path", "source_digest", "piece_size"))
         words = {key: getattr(wanted, key) for key in ("name", "version", "os", "arch", "min_disk", "source")}
-        return {**unknown, **words, "format": "qcow2", "piece_size": PIECE_SIZE}
+        return {**unknown, **words, "format": "qcow2"}
 
     def apply(self, step: Change, now: float) -> None:
         """Carry out one step; ``now`` is seconds since the epoch."""

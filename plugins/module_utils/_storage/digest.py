@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from .._errors import InvalidInput
-from .manifest import PIECE_SIZE
+from .manifest import piece_size_for
+
+BLOCK = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -27,29 +29,34 @@ class Description:
     checkpoints: tuple[str, ...]
 
 
-def describe(path: Path, piece_size: int = PIECE_SIZE) -> Description:
+def describe(path: Path, piece_size: int | None = None) -> Description:
     """Return the digests of ``path`` by one read; pieces and the whole are hashed side by side."""
+    piece_size = piece_size or piece_size_for(path.stat().st_size)
     whole = hashlib.sha256()
     pieces: list[str] = []
     checkpoints: list[str] = []
     size = 0
     with path.open("rb", buffering=0) as file, ThreadPoolExecutor(1) as pool:
-        behind: Future[str] | None = None
-        for data in _blocks(file, piece_size):
+        behind: Future[list[str]] | None = None
+        for data in _blocks(file, max(BLOCK, piece_size)):
             size += len(data)
             if behind:
-                checkpoints.append(behind.result())
-            behind = pool.submit(_advance, whole, data)
-            pieces.append(hashlib.sha256(data).hexdigest())
+                checkpoints += behind.result()
+            parts = [memoryview(data)[at : at + piece_size] for at in range(0, len(data), piece_size)]
+            behind = pool.submit(_advance, whole, parts)
+            pieces += [hashlib.sha256(part).hexdigest() for part in parts]
         if behind is None:
             raise InvalidInput(f"The file {path} is empty; an image is not.")
-        checkpoints.append(behind.result())
+        checkpoints += behind.result()
     return Description(f"sha256:{checkpoints[-1]}", size, piece_size, tuple(pieces), tuple(checkpoints))
 
 
-def _advance(whole: Any, data: bytes) -> str:
-    whole.update(data)
-    return str(whole.hexdigest())
+def _advance(whole: Any, parts: list[memoryview]) -> list[str]:
+    found = []
+    for part in parts:
+        whole.update(part)
+        found.append(str(whole.hexdigest()))
+    return found
 
 
 def _blocks(file: Any, length: int) -> Iterator[bytes]:
@@ -74,7 +81,7 @@ def copy_with_checksum(source: Path, target: Path, algorithm: str) -> str:
     hashed = hashlib.new(algorithm)
     with source.open("rb", buffering=0) as reader, target.open("xb", buffering=0) as writer:
         os.posix_fadvise(reader.fileno(), 0, 0, os.POSIX_FADV_SEQUENTIAL)
-        for block in _blocks(reader, PIECE_SIZE):
+        for block in _blocks(reader, BLOCK):
             hashed.update(block)
             write_all(writer.fileno(), block)
     return f"{algorithm}:{hashed.hexdigest()}"

@@ -13,8 +13,8 @@ from typing import Any
 from .._errors import Corrupt, InvalidInput
 from . import names
 
-# 4 MiB: an interruption costs at most 4 MiB again, and the manifest stays near 1/30,000 of the image (34 KB a GiB).
-PIECE_SIZE = 4 * 1024 * 1024
+# Small pieces let a new version reuse more of an old one; this many keep a manifest below 2.3 MB, which is parsed in 20 ms.
+MOST_PIECES = 16384
 SMALLEST_PIECE, LARGEST_PIECE = 64 * 1024, 64 * 1024 * 1024
 LARGEST_JSON = 64 * 1024 * 1024
 LARGEST_SIZE = 2**50
@@ -23,6 +23,14 @@ HEX = re.compile(r"[0-9a-f]{64}")
 CREATED = re.compile(r"\d{4}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-6]\dZ")
 PRINTABLE = re.compile(r"[^\x00-\x1f\x7f]*")
 SOURCE_DIGEST = re.compile(r"|sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
+
+
+def piece_size_for(size: int) -> int:
+    """Return the piece size for a new image of ``size`` bytes: a cluster of qcow2 (64 KiB) up to 1 GiB, then in proportion."""
+    length = SMALLEST_PIECE
+    while size > MOST_PIECES * length:
+        length *= 2
+    return length
 
 
 @dataclass(frozen=True)

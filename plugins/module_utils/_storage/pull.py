@@ -26,10 +26,10 @@ def run_of(manifest: Manifest, first: int, end: int) -> Run:
     return Run(first, end, offset, min(end * manifest.piece_size, manifest.size) - offset)
 
 
-def missing(manifest: Manifest, good: Set[int]) -> Iterator[Run]:
-    """Yield the runs of pieces that are not in ``good``, in order: one request each."""
+def missing(manifest: Manifest, good: Set[int], first: int = 0) -> Iterator[Run]:
+    """Yield the runs of pieces from ``first`` on that are not in ``good``, in order: one request each."""
     start: int | None = None
-    for index in range(len(manifest.pieces)):
+    for index in range(first, len(manifest.pieces)):
         if index not in good:
             start = index if start is None else start
         elif start is not None:
@@ -37,6 +37,13 @@ def missing(manifest: Manifest, good: Set[int]) -> Iterator[Run]:
             start = None
     if start is not None:
         yield run_of(manifest, start, len(manifest.pieces))
+
+
+def split(manifest: Manifest, run: Run, length: int) -> Iterator[Run]:
+    """Yield ``run`` in parts of at most ``length`` bytes, or one piece where that is longer."""
+    step = max(1, length // manifest.piece_size)
+    for first in range(run.first, run.end, step):
+        yield run_of(manifest, first, min(first + step, run.end))
 
 
 def bytes_missing(manifest: Manifest, good: Set[int]) -> int:

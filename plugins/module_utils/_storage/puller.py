@@ -11,14 +11,18 @@ from pathlib import Path
 
 from .._errors import Corrupt, EdgeError, NoSpace, NotFound, Unreachable
 from . import digest as digests
-from . import files, pull, qcow2, usage
+from . import files, pull, qcow2, reuse, usage
 from .assembly import Assembly
 from .manifest import Manifest
+from .pace import no_pace
 from .source import Reader, Source
 from .store import Store
 
 TRIES = 3
+SLICE = 65536  # bytes that are accounted for at a time
+BATCH = 1024 * 1024  # bytes that are received, then written and hashed while the next arrive; an interruption costs two
 Progress = Callable[[int, int], None]
+Pacing = Callable[[int], None]
 
 
 def no_progress(_done: int, _total: int) -> None:
@@ -27,12 +31,13 @@ def no_progress(_done: int, _total: int) -> None:
 
 @dataclass(frozen=True)
 class Pulled:
-    """An image that is here now, the bytes that came from sources, and which sources gave them."""
+    """An image that is here now, the bytes that came from sources, which sources gave them, and the bytes copied on this host."""
 
     manifest: Manifest
     path: Path
     bytes_fetched: int = 0
     sources: tuple[str, ...] = ()
+    bytes_reused: int = 0
 
 
 @dataclass
@@ -59,10 +64,13 @@ class _Tally:
         return min(usable, key=lambda source: self.failures.get(source.name, 0), default=None)
 
 
-def pull_image(store: Store, digest: str, sources: Sequence[Source], *, now: float, progress: Progress = no_progress) -> Pulled:
+def pull_image(
+    store: Store, digest: str, sources: Sequence[Source], *, now: float, progress: Progress = no_progress, pace: Pacing = no_pace
+) -> Pulled:
     """Make the image visible in ``store`` and return it; who comes second waits for the first and fetches nothing.
 
-    ``now`` is seconds since the epoch. Raises NotFound, Unreachable or Corrupt with what every source said, or NoSpace;
+    ``now`` is seconds since the epoch; ``pace`` is told of bytes that came and may take its time. Raises NotFound, Unreachable or
+    Corrupt with what every source said, or NoSpace;
     whatever was verified stays in the partial folder for the next try, except after NoSpace.
     """
     there = store.claim(digest, usage.PULL)
@@ -74,7 +82,7 @@ def pull_image(store: Store, digest: str, sources: Sequence[Source], *, now: flo
         there = store.claim(digest, usage.PULL)
         if there is not None:
             return Pulled(there, store.image_path(digest))
-        return _Pull(store, digest, sources, progress).run()
+        return _Pull(store, digest, sources, progress, pace=pace).run()
 
 
 def refill_image(store: Store, digest: str, sources: Sequence[Source], *, progress: Progress = no_progress) -> Pulled:
@@ -87,7 +95,7 @@ def refill_image(store: Store, digest: str, sources: Sequence[Source], *, progre
         store.replace(work, digest)
         return store.image_path(digest)
 
-    return _Pull(store, digest, sources, progress, replace).run()
+    return _Pull(store, digest, sources, progress, publish=replace).run()
 
 
 class _Pull:
@@ -99,6 +107,8 @@ class _Pull:
         digest: str,
         sources: Sequence[Source],
         progress: Progress,
+        *,
+        pace: Pacing = no_pace,
         publish: Callable[[Path, Manifest], Path] | None = None,
     ) -> None:
         self._publish = publish or store.publish
@@ -106,7 +116,9 @@ class _Pull:
         self._digest = digest
         self._sources = sources
         self._progress = progress
+        self._pace = pace
         self._tally = _Tally()
+        self._reused = 0
 
     def run(self) -> Pulled:
         """Try with each distinct manifest that the sources offer: a lying manifest makes honest bytes look wrong."""
@@ -143,7 +155,7 @@ class _Pull:
             _judge(work, manifest)
             self._publish(work, manifest)
         path = self._store.image_path(self._digest)
-        return Pulled(manifest, path, self._tally.fetched, tuple(self._tally.used))
+        return Pulled(manifest, path, self._tally.fetched, tuple(self._tally.used), self._reused)
 
     def _adopt(self, manifest: Manifest, work: Path) -> bool:
         """Make an image visible that lost only its manifest (a kill between the two renames): its bytes prove it."""
@@ -162,13 +174,27 @@ class _Pull:
             assembly.scan()
             needed = pull.bytes_missing(manifest, assembly.good)
             files.demand_space(self._store.partial, needed, f"The image {manifest.name} {manifest.version}")
+            assembly.copy(reuse.extents(manifest, assembly.good, self._candidates(manifest) if needed else ()))
+            assembly.take_good()
             self._progress(assembly.verified_bytes, manifest.size)
             while not assembly.complete:
-                run = next(pull.missing(manifest, assembly.good), None)
+                run = next(pull.missing(manifest, assembly.good, assembly.verified), None)
                 if run is not None:
                     self._fetch(assembly, run, pool)
                 assembly.take_good()
             assembly.settle()
+            self._reused = assembly.bytes_reused
+
+    def _candidates(self, manifest: Manifest) -> list[reuse.Candidate]:
+        """Return the images here that may share pieces; one of the same name is read again if its pieces have another size."""
+        found = []
+        for image in sorted(self._store.images(), key=lambda one: one.name != manifest.name):
+            path = self._store.image_path(image.digest)
+            if image.piece_size == manifest.piece_size:
+                found.append(reuse.Candidate(path, image.size, image.pieces))
+            elif image.name == manifest.name:
+                found.append(reuse.Candidate(path, image.size, digests.describe(path, manifest.piece_size).pieces))
+        return found
 
     def _fetch(self, assembly: Assembly, run: pull.Run, pool: ThreadPoolExecutor) -> None:
         """Fetch a run, or the part of it that the best source gives; the loop above comes back for the rest."""
@@ -182,17 +208,17 @@ class _Pull:
             self._tally.failed(source, error)
 
     def _receive(self, assembly: Assembly, run: pull.Run, pool: ThreadPoolExecutor, source: Source, reader: Reader) -> None:
-        """Receive piece by piece; while one arrives, the one before is written and hashed."""
-        manifest = assembly.manifest
-        buffers = [bytearray(min(manifest.piece_size, run.length)) for _any in range(2)]
+        """Receive some pieces at a time; while they arrive, those before are written and hashed."""
+        parts = list(pull.split(assembly.manifest, run, BATCH))
+        buffers = [bytearray(parts[0].length) for _any in range(2)]
         behind: Future[None] | None = None
         try:
-            for index in range(run.first, run.end):
-                view = memoryview(buffers[index % 2])[: manifest.piece_length(index)]
+            for number, part in enumerate(parts):
+                view = memoryview(buffers[number % 2])[: part.length]
                 self._fill(view, source, reader)
                 if behind:
                     self._settle(behind, assembly, source)
-                behind = pool.submit(assembly.put, index, view, source.name)
+                behind = pool.submit(assembly.put, part.first, view, source.name)
         finally:
             if behind:
                 self._settle(behind, assembly, source)
@@ -200,11 +226,12 @@ class _Pull:
     def _fill(self, view: memoryview, source: Source, reader: Reader) -> None:
         filled = 0
         while filled < len(view):
-            count = reader.readinto(view[filled:])
+            count = reader.readinto(view[filled : filled + SLICE])
             if not count:
                 raise Unreachable(f"{source.name} ended in the middle of the image.", source=source.name)
             filled += count
             self._tally.fetched += count
+            self._pace(count)
 
     def _settle(self, behind: Future[None], assembly: Assembly, source: Source) -> None:
         behind.result()

@@ -47,8 +47,8 @@ def parse(head: bytes, file_size: int, where: str) -> Header:
     """Return the header in ``head`` (the first bytes of the file, up to a cluster) or raise Corrupt or Unsupported."""
     if len(head) < FIXED.size or head[:4] != MAGIC:
         raise Corrupt(f"{where} is not qcow2: its first bytes are not a qcow2 header.", path=where)
-    (_any, version, backing_at, backing_length, cluster_bits, size, crypt, l1_count, l1_at, refcount_at, refcount_clusters, snapshots,
-     snapshots_at) = FIXED.unpack_from(head)  # fmt: skip
+    (_magic, version, backing_at, backing_length, cluster_bits, size, crypt, l1_count, l1_at, refcount_at, refcount_clusters,
+     snapshots, snapshots_at) = FIXED.unpack_from(head)  # fmt: skip
     if version not in (2, 3):
         raise Unsupported(f"{where} is qcow2 version {version}; only versions 2 and 3 are supported.", path=where)
     _demand(9 <= cluster_bits <= 21, where, f"cluster_bits is {cluster_bits}, not 9 to 21")

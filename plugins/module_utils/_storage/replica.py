@@ -19,6 +19,7 @@ from .http_client import Trust
 from .https_source import HttpsSource
 from .image_plan import PinImage, PullImage, RemoveImage, Stored, plan_absent, plan_replica
 from .manifest import Manifest
+from .pace import Pace, no_pace
 from .progress import ProgressFile
 from .puller import no_progress, pull_image
 from .source import Source
@@ -120,13 +121,25 @@ def _resolved(source: Source, choice: Choice) -> str:
 class Work:
     """What one task has to do for one image: planned once, applied, observed again."""
 
-    def __init__(self, replica: Replica, choice: Choice, directories: Sequence[Path], progress_file: Path | None = None) -> None:
+    def __init__(
+        self,
+        replica: Replica,
+        choice: Choice,
+        directories: Sequence[Path],
+        progress_file: Path | None = None,
+        *,
+        rate_limit: int | None = None,
+    ) -> None:
         self._replica = replica
         self._choice = choice
         self._directories = directories
         self._progress_file = progress_file
+        if rate_limit is not None and rate_limit < 1:
+            raise InvalidInput(f"The rate limit is {rate_limit}; it must be at least 1 byte a second.")
+        self._pace = Pace(rate_limit, time.monotonic, time.sleep) if rate_limit else no_pace
         self._digest: str | None = None
         self.bytes_fetched = 0
+        self.bytes_reused = 0
         self.used: tuple[str, ...] = ()
 
     def plan(self, wanted: str) -> Plan[Stored]:
@@ -167,8 +180,9 @@ class Work:
     def _pull(self, step: PullImage, now: float) -> None:
         title = f"Pulling {step.summary['name']} {step.summary['version']}"
         progress = ProgressFile(self._progress_file, title, time.monotonic) if self._progress_file else no_progress
-        done = pull_image(self._replica.store, str(self._digest), self._replica.sources, now=now, progress=progress)
-        self.bytes_fetched, self.used = done.bytes_fetched, done.sources
+        store, sources = self._replica.store, self._replica.sources
+        done = pull_image(store, str(self._digest), sources, now=now, progress=progress, pace=self._pace)
+        self.bytes_fetched, self.bytes_reused, self.used = done.bytes_fetched, done.bytes_reused, done.sources
 
 
 def trust_of(ca_file: str | None, cert_file: str | None, key_file: str | None, proxy: str | None = None) -> Trust:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import ssl
 import subprocess
@@ -36,6 +37,7 @@ http {{
     ssl_certificate {cert}; ssl_certificate_key {key};
     ssl_client_certificate {ca}; ssl_verify_client {clients};
     root {root};
+    {rate}
   }}
 }}
 """
@@ -53,6 +55,11 @@ class Served:
 
     url: str
     access_log: Path
+    pid: int = 0
+
+    def kill(self) -> None:
+        """End the master and its workers at once."""
+        os.killpg(self.pid, signal.SIGKILL)
 
     def requests(self) -> list[str]:
         return self.access_log.read_text().splitlines()
@@ -60,20 +67,24 @@ class Served:
 
 @contextmanager
 def nginx(
-    folder: Path, root: Path, authority: Authority, pair: Pair, *, host: str = "127.0.0.1", clients: str = "on"
+    folder: Path, root: Path, authority: Authority, pair: Pair, *, host: str = "127.0.0.1", clients: str = "on", rate: str = ""
 ) -> Iterator[Served]:
-    """Serve ``root`` over TLS until the end of the block: to clients of the authority, or with ``clients`` off to anybody."""
+    """Serve ``root`` over TLS until the end of the block: to clients of the authority, or with ``clients`` off to anybody.
+
+    ``rate`` bounds a connection (1m: MiB/s).
+    """
     folder.mkdir()
     port = free_port()
     user = "user root;" if os.geteuid() == 0 else ""
     tls = {"cert": pair.cert, "key": pair.key, "ca": authority.ca_file, "clients": clients}
-    text = CONFIGURATION.format(folder=folder, port=port, root=root, user=user, **tls)
+    limit = f"limit_rate {rate};" if rate else ""
+    text = CONFIGURATION.format(folder=folder, port=port, root=root, user=user, rate=limit, **tls)
     (folder / "nginx.conf").write_text(text)
     argv = ["/usr/sbin/nginx", "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(folder / "nginx.conf")]
-    with subprocess.Popen(argv) as process:
+    with subprocess.Popen(argv, start_new_session=True) as process:
         try:
             _wait_for(port, process)
-            yield Served(f"https://{host}:{port}/", folder / "access.log")
+            yield Served(f"https://{host}:{port}/", folder / "access.log", process.pid)
         finally:
             process.terminate()
 

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import json
 import random
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -43,3 +45,16 @@ def datastore(root: Path, source: Path, name: str = "debian", version: str = "1"
     store = Store(root)
     wanted = Wanted(name, version, created="2026-01-02T03:04:05Z", source=str(source))
     return store, import_file(store, QEMU, source, wanted=wanted, rules=Rules(), now=0)
+
+
+def changed(source: Path, target: Path, *, share: float, extent: int, seed: int = 5) -> Path:
+    """Copy a qcow2 and write other bytes into ``share`` of its disk, in place, by extents of ``extent`` bytes here and there."""
+    shutil.copy(source, target)
+    dice = random.Random(seed)
+    size = json.loads(subprocess.run(["qemu-img", "info", "--output=json", target], check=True, capture_output=True).stdout)[
+        "virtual-size"
+    ]
+    starts = sorted(dice.sample(range(size // extent), int(share * size / extent)))
+    writes = [f"write -q -P {dice.randrange(1, 255)} {start * extent} {extent}" for start in starts]
+    subprocess.run(["qemu-io", "-f", "qcow2", target], input="\n".join(writes), text=True, check=True, stdout=subprocess.DEVNULL)
+    return target

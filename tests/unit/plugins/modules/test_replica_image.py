@@ -88,7 +88,7 @@ def test_a_damaged_image_is_told_and_pulled_again(capsys: Capsys, tmp_path: Path
     ("options", "code"),
     [
         ({"name": "none", "version": "1"}, "not_found"), ({"name": "debian", "version": "99"}, "not_found"),
-        ({"digest": "x"}, "invalid_input"),
+        ({"digest": "x"}, "invalid_input"), ({"name": "debian", "version": "12.9", "rate_limit": 0}, "invalid_input"),
         ({"digest": "sha256:" + "0" * 64}, "not_found"), ({"name": "../x", "version": "1"}, "invalid_input"),
         ({"name": "debian", "version": "12.9", "sources": ["http://frontend.example/"]}, "invalid_input"),
         ({"name": "debian", "version": "12.9", "sources": ["https://127.0.0.1:9/"]}, "unreachable"),

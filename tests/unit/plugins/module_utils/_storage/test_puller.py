@@ -21,38 +21,13 @@ from ansible_collections.edge.cloud.plugins.module_utils._storage.directory_sour
 from ansible_collections.edge.cloud.plugins.module_utils._storage.http_client import Trust
 from ansible_collections.edge.cloud.plugins.module_utils._storage.https_source import HttpsSource
 from ansible_collections.edge.cloud.plugins.module_utils._storage.manifest import Manifest
-from ansible_collections.edge.cloud.plugins.module_utils._storage.puller import Pulled, pull_image
+from ansible_collections.edge.cloud.plugins.module_utils._storage.puller import BATCH, Pulled, pull_image
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store import Store
 from support.certificates import Authority
 from support.image_server import Faults, faulty
 from support.images import MIB, datastore, qcow2
-from support.processes import python
+from support.pulls import fetched_by, separate
 
-PULL = """
-import os, signal, sys
-from pathlib import Path
-from LIBRARY._storage import replica
-from LIBRARY._storage.http_client import Trust
-from LIBRARY._storage.puller import pull_image
-from LIBRARY._storage.store import Store
-
-root, digest, source, ca_file, call = sys.argv[1:]
-left = int(call)
-
-def watch(event, args):
-    global left
-    changes = event in {"os.rename", "os.remove", "os.chmod", "os.mkdir", "fcntl.flock", "os.truncate"}
-    if changes or (event == "open" and str(args[0]).startswith(root)):
-        left -= 1
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-if left:
-    sys.addaudithook(watch)
-print("begin", flush=True)
-done = pull_image(Store(Path(root)), digest, [replica.source_of(source, Trust(Path(ca_file) if ca_file else None))], now=0)
-print(done.bytes_fetched, flush=True)
-"""
 IMAGE_MIB = 30
 
 
@@ -164,7 +139,7 @@ def test_a_cut_connection_is_resumed_from_another_source(
         trust = Trust(authority.ca_file)
         done = pull(here, image, HttpsSource(url, trust), HttpsSource(other, trust))
     assert whole(here, image)
-    assert done.bytes_fetched <= image.size + image.piece_size
+    assert done.bytes_fetched <= image.size + BATCH
     assert faults.cuts == 0
 
 
@@ -181,9 +156,9 @@ def test_a_byte_flipped_in_flight_never_arrives(here: Store, origin: tuple[Store
 
 def test_a_source_that_breaks_again_and_again_is_enough(here: Store, origin: tuple[Store, Manifest], authority: Authority) -> None:
     store, image = origin
-    with faulty(store.root, Faults(cut_after=13 * MIB, cuts=99), authority.issue("127.0.0.1")) as url:
+    with faulty(store.root, Faults(cut_after=13 * MIB + 1, cuts=99), authority.issue("127.0.0.1")) as url:
         done = pull(here, image, HttpsSource(url, Trust(authority.ca_file)))
-    assert image.size < done.bytes_fetched <= image.size + 3 * image.piece_size
+    assert image.size < done.bytes_fetched <= image.size + 3 * BATCH
     assert whole(here, image)
 
 
@@ -192,16 +167,8 @@ def test_a_source_that_is_away_is_an_error_that_names_it(here: Store, origin: tu
         pull(here, origin[1], HttpsSource("https://127.0.0.1:9/", Trust(authority.ca_file)))
 
 
-def separate(store: Store, image: Manifest, source: object, ca_file: object = "", call: int = 0) -> subprocess.Popen[str]:
-    """Pull in a process of its own; with ``call`` it kills itself at that call that changes anything on the disk."""
-    process = python(PULL, store.root, image.digest, source, ca_file, call)
-    assert process.stdout
-    assert process.stdout.readline() == "begin\n"
-    return process
-
-
 @pytest.mark.parametrize("at", [100, 4 * MIB - 1, 4 * MIB, 11 * MIB, 29 * MIB])
-def test_a_killed_puller_is_resumed_within_one_piece(
+def test_a_killed_puller_is_resumed_within_two_batches(
     here: Store, origin: tuple[Store, Manifest], authority: Authority, at: int
 ) -> None:
     store, image = origin
@@ -209,8 +176,7 @@ def test_a_killed_puller_is_resumed_within_one_piece(
     with faulty(store.root, faults, authority.issue("127.0.0.1")) as url:
         victim = separate(here, image, url, authority.ca_file)
         assert faults.reached.wait(20)
-        expected = at // image.piece_size
-        wait_for_size(here.partial_path(image.digest), max(0, expected - 1) * image.piece_size)
+        wait_for_size(here.partial_path(image.digest), max(0, at // BATCH - 1) * BATCH)
         victim.kill()
         victim.wait()
         faults.stop_at = None
@@ -218,7 +184,7 @@ def test_a_killed_puller_is_resumed_within_one_piece(
         assert here.find(image.digest) is None
         done = pull(here, image, HttpsSource(url, Trust(authority.ca_file)))
     assert whole(here, image)
-    assert image.size - at - image.piece_size <= done.bytes_fetched <= image.size - at + 2 * image.piece_size
+    assert image.size - at - BATCH <= done.bytes_fetched <= image.size - at + 2 * BATCH
 
 
 def wait_for_size(path: Path, size: int) -> None:
@@ -237,7 +203,7 @@ def test_two_pullers_fetch_once(here: Store, origin: tuple[Store, Manifest], aut
         assert faults.reached.wait(20)
         faults.stop_at = None
         faults.go_on.set()
-        assert sorted(int(one.communicate(timeout=20)[0]) for one in pair) == [0, image.size]
+        assert sorted(fetched_by(one) for one in pair) == [0, image.size]
     assert whole(here, image)
 
 
@@ -255,7 +221,7 @@ def test_what_a_partial_file_claims_is_proven_again(here: Store, origin: tuple[S
     else:
         data += b"more"
     here.partial_path(image.digest).write_bytes(data)
-    bad = {"flip": image.piece_size, "hole": image.piece_size, "tail": image.size % image.piece_size, "longer": 0}[harm]
+    bad = {"flip": image.piece_size, "hole": image.piece_size, "tail": image.piece_length(len(image.pieces) - 1), "longer": 0}[harm]
     assert pull(here, image, DirectorySource(store.root)).bytes_fetched == bad
     assert whole(here, image)
 

@@ -1,0 +1,276 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Faults of the pull: killed, cheated, starved. After each: no wrong byte under a final name, and the next run completes.
+
+``lost`` counts tries after which an image was wrong or the next run did not complete; ``doubled`` counts those in which bytes that
+were here were fetched again (more than what is on its way at an interruption).
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.edge.cloud.plugins.module_utils._errors import EdgeError, NoSpace
+from ansible_collections.edge.cloud.plugins.module_utils._storage.directory_source import DirectorySource
+from ansible_collections.edge.cloud.plugins.module_utils._storage.http_client import Trust
+from ansible_collections.edge.cloud.plugins.module_utils._storage.https_source import HttpsSource
+from ansible_collections.edge.cloud.plugins.module_utils._storage.manifest import Manifest
+from ansible_collections.edge.cloud.plugins.module_utils._storage.puller import BATCH, pull_image
+from ansible_collections.edge.cloud.plugins.module_utils._storage.store import Store
+from support.certificates import Authority
+from support.image_server import Faults, faulty, nginx
+from support.images import MIB, changed, datastore, qcow2
+from support.pulls import fetched_by, separate
+from support.report import publish
+
+Outcome = tuple[bool, bool]
+SLACK = 2 * BATCH
+
+
+@dataclass
+class Scene:
+    """A datastore with two versions of an image, who may ask for them, dice, and a folder for each try."""
+
+    folder: Path
+    origin: Store
+    old: Manifest
+    image: Manifest
+    authority: Authority
+    dice: random.Random
+    number: int = 0
+
+    def here(self) -> Store:
+        """Return a new, empty store."""
+        self.number += 1
+        return Store(self.folder / f"here{self.number}")
+
+    def source(self, url: str) -> HttpsSource:
+        """Return the server at ``url`` as a source."""
+        return HttpsSource(url, Trust(self.authority.ca_file))
+
+    def serve(self, faults: Faults) -> Any:
+        """Serve the datastore with faults."""
+        return faulty(self.origin.root, faults, self.authority.issue("127.0.0.1"))
+
+    def judge(self, here: Store, *sources: Any, fetched: int = 0) -> Outcome:
+        """Look for harm, run again, and return whether something was lost and whether something was fetched twice."""
+        bad = here.find(self.image.digest) is not None and here.verify(self.image.digest) != []
+        try:
+            done = pull_image(here, self.image.digest, sources or (DirectorySource(self.origin.root),), now=0)
+        except EdgeError as error:
+            print(f"the next run failed: {error.message}", file=sys.stderr)
+            return True, False
+        left = [path.name for path in here.partial.iterdir() if path.suffix != ".lock"]
+        lost = bad or here.find(self.image.digest) != self.image or here.verify(self.image.digest) != [] or left != []
+        shutil.rmtree(here.root)
+        return lost, done.bytes_fetched + fetched > self.image.size + SLACK
+
+
+def make_scene(folder: Path, seed: int) -> Scene:
+    """Make the images and the CA."""
+    first = qcow2(folder / "1.qcow2", 12)
+    second = changed(first, folder / "2.qcow2", share=0.3, extent=65536)
+    store, old = datastore(folder / "store", first)
+    return Scene(
+        folder, store, old, datastore(folder / "store", second, version="2")[1], Authority(folder / "ca"), random.Random(seed)
+    )
+
+
+def _here_already(scene: Scene, here: Store) -> int:
+    """Return how many bytes of whole, right pieces an interrupted pull left."""
+    image = scene.image
+    there = [path for path in (here.partial_path(image.digest), here.image_path(image.digest)) if path.exists()]
+    if not there:
+        return 0
+    data = there[0].read_bytes()
+    found = (data[at : at + image.piece_size] for at in range(0, image.size, image.piece_size))
+    return sum(len(piece) for piece, wanted in zip(found, image.pieces, strict=True) if hashlib.sha256(piece).hexdigest() == wanted)
+
+
+def random_kill(scene: Scene) -> Outcome:
+    """Kill a puller at a random point of its work, with and without an older image to copy from."""
+    with_old = scene.dice.random() < 0.5
+    while True:
+        here = scene.here()
+        if with_old:
+            pull_image(here, scene.old.digest, [DirectorySource(scene.origin.root)], now=0)
+        victim = separate(here, scene.image, scene.origin.root)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            victim.wait(scene.dice.uniform(0.0, 0.12))
+        victim.kill()
+        if victim.wait() != 0:
+            return scene.judge(here, fetched=_here_already(scene, here))
+        shutil.rmtree(here.root)  # it was done before it could be killed: that is no try
+
+
+def named_steps(scene: Scene) -> Iterator[Outcome]:
+    """Kill a puller before each call that changes anything on the disk, until one comes through."""
+    for call in range(1, 400):
+        here = scene.here()
+        code = separate(here, scene.image, scene.origin.root, call=call).wait(30)
+        if code == 0:
+            return
+        yield scene.judge(here)
+    raise AssertionError("the steps have no end")
+
+
+def killed_source(scene: Scene) -> Outcome:
+    """Kill the real nginx, with its workers, in the middle of the image; another source goes on."""
+    here = scene.here()
+    folder = scene.folder / f"nginx{scene.number}"
+    pair = scene.authority.issue("127.0.0.1")
+    client = scene.authority.issue("host.example")
+    trust = Trust(scene.authority.ca_file, client.cert, client.key)
+    with nginx(folder, scene.origin.root, scene.authority, pair, rate="24m") as server:
+        timer = threading.Timer(scene.dice.uniform(0.05, 0.4), server.kill)
+        timer.start()
+        sources = [HttpsSource(server.url, trust), DirectorySource(scene.origin.root)]
+        done = pull_image(here, scene.image.digest, sources, now=0)
+        timer.join()
+    return scene.judge(here, fetched=done.bytes_fetched)
+
+
+def flipped_in_flight(scene: Scene) -> Outcome:
+    """Flip a byte on its way; the next source gives the right one."""
+    here = scene.here()
+    with scene.serve(Faults(flip_at=scene.dice.randrange(scene.image.size))) as url:
+        with contextlib.suppress(EdgeError):
+            pull_image(here, scene.image.digest, [scene.source(url)], now=0)
+        if here.find(scene.image.digest) is not None:
+            return True, False
+        return scene.judge(here, scene.source(url), DirectorySource(scene.origin.root), fetched=_here_already(scene, here))
+
+
+def _flip(path: Path, dice: random.Random) -> None:
+    path.chmod(0o644)
+    with path.open("r+b") as file:
+        at = dice.randrange(path.stat().st_size)
+        file.seek(at)
+        byte = file.read(1)[0]
+        file.seek(at)
+        file.write(bytes([byte ^ (1 << dice.randrange(8))]))
+
+
+def flipped_at_source(scene: Scene) -> Outcome:
+    """Flip a byte of the first source's file."""
+    here, copy = scene.here(), Store(scene.folder / f"copy{scene.number}")
+    shutil.copytree(scene.origin.root, copy.root)
+    _flip(copy.image_path(scene.image.digest), scene.dice)
+    return scene.judge(here, DirectorySource(copy.root), DirectorySource(scene.origin.root))
+
+
+def flipped_at_rest(scene: Scene) -> Outcome:
+    """Flip a byte of what an earlier pull left, and one of the older image that is copied from."""
+    here = scene.here()
+    pull_image(here, scene.old.digest, [DirectorySource(scene.origin.root)], now=0)
+    _flip(here.image_path(scene.old.digest), scene.dice)
+    partial = here.partial_path(scene.image.digest)
+    shutil.copy(scene.origin.image_path(scene.image.digest), partial)
+    os.truncate(partial, scene.dice.randrange(1, scene.image.size))
+    _flip(partial, scene.dice)
+    return scene.judge(here)
+
+
+def two_pullers(scene: Scene) -> Outcome:
+    """Two processes want the same image at the same moment."""
+    here = scene.here()
+    pair = [separate(here, scene.image, scene.origin.root) for _one in range(2)]
+    fetched = sum(fetched_by(one) for one in pair)
+    lost, _again = scene.judge(here)
+    return lost, fetched != scene.image.size
+
+
+@contextlib.contextmanager
+def _small_disk(scene: Scene, size: int) -> Iterator[Path]:
+    path = scene.folder / f"small{scene.number}"
+    path.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "small", path], check=True)
+    try:
+        yield path
+    finally:
+        subprocess.run(["umount", path], check=True)
+
+
+def full_disk(scene: Scene) -> Outcome:
+    """Somebody else fills the disk while the image is half here: nothing stays, and with room again the pull completes."""
+    scene.number += 1
+    faults = Faults(stop_at=scene.dice.randrange(2 * MIB, scene.image.size - 2 * MIB))
+    with _small_disk(scene, scene.image.size + 70 * MIB) as disk, scene.serve(faults) as url:
+        here, filler = Store(disk / "here"), disk / "filler"
+        raised: list[BaseException] = []
+
+        def work() -> None:
+            try:
+                pull_image(here, scene.image.digest, [scene.source(url)], now=0)
+            except NoSpace as error:
+                raised.append(error)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        faults.reached.wait(30)
+        with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+            while file.write(bytes(65536)):
+                pass
+        faults.stop_at = None
+        faults.go_on.set()
+        thread.join()
+        left = list(here.partial.iterdir())
+        filler.unlink()
+        lost, doubled = scene.judge(here)
+    return lost or not raised or left != [], doubled
+
+
+def row(case: str, outcomes: Iterator[Outcome]) -> dict[str, Any]:
+    """Return the counts of a case."""
+    begun = time.monotonic()
+    found = list(outcomes)
+    lost, doubled = sum(one for one, _two in found), sum(two for _one, two in found)
+    print(f"{case}: {len(found)} tries in {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
+    return {"case": case, "tries": len(found), "lost": lost, "doubled": doubled, "ok": bool(found) and not lost and not doubled}
+
+
+def run(folder: Path, seed: int, kills: int, tries: int) -> list[dict[str, Any]]:
+    """Return a row for each kind of fault."""
+    scene = make_scene(folder, seed)
+    cases: list[tuple[str, Callable[[Scene], Outcome], int]] = [
+        ("puller killed at a random point", random_kill, kills),
+        ("source killed (nginx)", killed_source, tries),
+        ("byte flipped in flight", flipped_in_flight, tries),
+        ("byte flipped at the source", flipped_at_source, tries),
+        ("byte flipped at rest here", flipped_at_rest, tries),
+        ("two pullers", two_pullers, tries),
+    ]
+    if os.geteuid() == 0:
+        cases.append(("disk full in the middle", full_disk, tries))
+    rows = [row(name, (case(scene) for _try in range(count))) for name, case, count in cases]
+    return [*rows, row("puller killed at each named step", named_steps(scene))]
+
+
+def main() -> int:
+    """Run all, print the table, write build/faults/storage.json."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--tries", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        rows = run(Path(folder), options.seed, options.kills, options.tries)
+    return publish("faults/storage.json", {"seed": options.seed}, rows)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

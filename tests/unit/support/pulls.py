@@ -1,0 +1,56 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pulls in processes of their own, which can be killed."""
+
+from __future__ import annotations
+
+import subprocess
+
+from ansible_collections.edge.cloud.plugins.module_utils._storage.manifest import Manifest
+from ansible_collections.edge.cloud.plugins.module_utils._storage.store import Store
+from support.processes import python
+
+PULL = """
+import os, signal, sys
+from pathlib import Path
+from LIBRARY._storage import replica
+from LIBRARY._storage.http_client import Trust
+from LIBRARY._storage.puller import pull_image
+from LIBRARY._storage.store import Store
+
+root, digest, source, ca_file, call = sys.argv[1:]
+left = int(call)
+
+def watch(event, args):
+    global left
+    changes = event in {"os.rename", "os.remove", "os.chmod", "os.mkdir", "fcntl.flock", "os.truncate"}
+    if changes or (event == "open" and str(args[0]).startswith(root)):
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+if left:
+    sys.addaudithook(watch)
+print("begin", flush=True)
+done = pull_image(Store(Path(root)), digest, [replica.source_of(source, Trust(Path(ca_file) if ca_file else None))], now=0)
+print(done.bytes_fetched, flush=True)
+"""
+
+
+def separate(store: Store, image: Manifest, source: object, ca_file: object = "", call: int = 0) -> subprocess.Popen[str]:
+    """Pull in a process of its own; with ``call`` it kills itself at that call that changes anything on the disk."""
+    process = python(PULL, store.root, image.digest, source, ca_file, call)
+    assert process.stdout
+    assert process.stdout.readline() == "begin\n"
+    return process
+
+
+def fetched_by(process: subprocess.Popen[str]) -> int:
+    """Wait for a pull that ends well and return the bytes that it fetched.
+
+    Not by communicate(): what ``separate`` read ahead of ``begin`` would be missing.
+    """
+    assert process.stdout
+    text = process.stdout.read()
+    assert process.wait(60) == 0
+    return int(text)
