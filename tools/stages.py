@@ -57,7 +57,7 @@ CHECK = (
     Stage("coverage", tool("coverage", "report", "--fail-under=85")),
 )
 
-# Two lanes that run side by side after CHECK: one computes, the other mostly waits for hosts.
+# Three lanes that run side by side after CHECK: one computes, the others mostly wait for hosts.
 STATIC = (
     Stage("unit-newest", ("tools/unit-newest",)),
     Stage("ansible-lint", tool("ansible-lint", "--offline", "--strict")),
@@ -66,8 +66,9 @@ STATIC = (
     Stage("sanity", ("tools/sanity",)),
 )
 
+INTEGRATION = (Stage("integration", pytest("tests/integration", "--timeout=900"), root=True),)
+
 HOSTS = (
-    Stage("integration", pytest("tests/integration", "--timeout=900"), root=True),
     Stage("molecule", ("tools/molecule-all",), root=True),
     Stage("quickstart", pytest("tests/quickstart", "--timeout=1500"), root=True),
 )
@@ -150,7 +151,7 @@ def main() -> int:
     outcomes = lane(CHECK, names)
     if kind == "test":
         with ThreadPoolExecutor() as pool:
-            for done in [pool.submit(lane, stages, names) for stages in (STATIC, HOSTS)]:
+            for done in [pool.submit(lane, stages, names) for stages in (STATIC, INTEGRATION, HOSTS)]:
                 outcomes += done.result()
     total = {name: sum(outcome.counts.get(name, 0) for outcome in outcomes) for name in ("passed", "failed", "skipped")}
     failed = [outcome.name for outcome in outcomes if not outcome.good]
