@@ -209,7 +209,9 @@ def pace(folder: Path, where: str, mib: int) -> list[Row]:
             subprocess.run(["bash", "-o", "pipefail", "-ec", command], check=True)
 
         def no_file() -> None:
-            subprocess.run(["bash", "-o", "pipefail", "-ec", command.replace(f"tee {copy} | ", "").split(";")[0]], check=True)
+            subprocess.run(
+                ["bash", "-o", "pipefail", "-ec", command.replace(f"tee {copy} | ", "").split(";", maxsplit=1)[0]], check=True
+            )
 
         rows = []
         for name, other in (("curl | tee FILE | sha256sum", tee), ("curl | sha256sum, nothing written", no_file)):

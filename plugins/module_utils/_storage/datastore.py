@@ -8,20 +8,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from .._errors import Conflict, InvalidInput, Refused
 from .._plan import Plan
 from . import catalogue, import_, names
 from .download import downloaded
 from .http_client import Trust
-from .image_plan import DescribeImage, ImportImage, RemoveImage, Stored, WriteCatalogue
+from .image_plan import Change, DescribeImage, ImportImage, RemoveImage, Stored
 from .import_ import Rules, Wanted
 from .manifest import Manifest
 from .qemu_img import QemuImg
 from .store import Store
 
-Change: TypeAlias = "ImportImage | DescribeImage | RemoveImage | WriteCatalogue"
 URLS = ("http://", "https://")
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from .._errors import Busy, InvalidInput, Refused
 from .._plan import Plan, Step
@@ -245,3 +245,6 @@ def _resize(size: int, wanted: WantedDisk) -> tuple[Step[Disk | None], ...]:
             path=wanted.path,
         )
     return (ResizeDisk(wanted.path, size, new),)
+
+
+Change: TypeAlias = "CreateDisk | ConvertDisk | ResizeDisk | RebaseDisk | RepairDisk | RemoveDisk"

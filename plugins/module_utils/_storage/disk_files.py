@@ -9,15 +9,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from .._errors import Busy, Conflict, Corrupt, NotFound, Refused
 from . import files, import_, qcow2, references, usage
-from .disk import Base, ConvertDisk, CreateDisk, Disk, RebaseDisk, RemoveDisk, RepairDisk, ResizeDisk
+from .disk import Base, Change, ConvertDisk, CreateDisk, Disk, RebaseDisk, RepairDisk, ResizeDisk
 from .qemu_img import QemuImg
 
 LONGEST_CHAIN = 200
-Change: TypeAlias = "CreateDisk | ConvertDisk | ResizeDisk | RebaseDisk | RepairDisk | RemoveDisk"
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from .._errors import InvalidInput
 from .._plan import Plan, Step
@@ -152,3 +152,6 @@ def plan_absent(state: Stored, *, with_catalogue: bool) -> Plan[Stored]:
     """Return the steps to no such image."""
     removal: tuple[Step[Stored], ...] = (RemoveImage(state.image["digest"]),) if state.image else ()
     return Plan(state, (*removal, *_catalogue(with_catalogue and (bool(removal) or not state.catalogue))))
+
+
+Change: TypeAlias = "ImportImage | DescribeImage | RemoveImage | WriteCatalogue"

@@ -129,8 +129,7 @@ def _zstd(reader: BinaryIO) -> Iterator[bytes]:
     argv = ["zstd", "--decompress", "--stdout", "--quiet", f"--memory={MEMORY}"]
     with tempfile.TemporaryFile() as said, subprocess.Popen(argv, stdin=reader, stdout=subprocess.PIPE, stderr=said) as process:
         try:
-            assert process.stdout is not None  # noqa: S101 (it is a pipe)
-            while block := process.stdout.read(BLOCK):
+            while process.stdout is not None and (block := process.stdout.read(BLOCK)):
                 yield block
             if process.wait():
                 said.seek(0)

@@ -153,7 +153,7 @@ def number(entry: Mapping[str, Any], key: str, where: str) -> int | None:
         value = int(value)
     if value is None or value == "":
         return None
-    if type(value) is not int or not 0 <= value <= LARGEST_SIZE:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= LARGEST_SIZE:
         raise InvalidInput(f"{where}: its {key} is {value!a:.80}; a number of bytes is expected.")
     return value
 
