@@ -15,7 +15,7 @@ from ._errors import NotFound
 from ._runner import Runner
 from ._storage import files, qcow2, usage
 from ._storage.qemu_img import QemuImg
-from ._storage.references import resolve_backing
+from ._storage.references import backing_name
 from ._storage.store import Store
 
 
@@ -34,9 +34,7 @@ class DiskFiles:
         """See ImageTool; without a format a file that does not begin as qcow2 is raw."""
         found = QemuImg(self.runner).info(Path(path), image_format or _format_of(Path(path)), shared=True)
         backing = found.get("backing-filename")
-        return VolumeFile(
-            path, found["format"], found["virtual-size"], str(resolve_backing(Path(path), backing)) if backing else None
-        )
+        return VolumeFile(path, found["format"], found["virtual-size"], backing_name(Path(path), backing) if backing else None)
 
     def image_size(self, digest: str) -> int | None:
         """See ImageTool; an image that wants a larger disk than its own size gets it."""

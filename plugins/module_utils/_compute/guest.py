@@ -86,7 +86,7 @@ class Guest:
             found = lookup(self.connection.lookupByName, self.name)
             flags = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE
             base = parse_xml(found.XMLDesc(flags)) if found is not None else None
-            self.connection.defineXML(to_text(emit(step.record.spec, step.record, base)))
+            self.connection.defineXML(to_text(emit(step.spec, step.record, base)))
 
     def _set_autostart(self, step: steps.SetAutostart) -> None:
         with intent(f"set autostart of domain {self.name}"):

@@ -15,13 +15,13 @@ from .._libvirt import intent, libvirt, lookup
 from .domain_xml import Parsed, parse, parse_xml
 from .facts import Folders, HostFacts
 from .image_tool import ImageTool
+from .layers import is_layer, is_ours
 from .options import asked_images, asked_paths
 from .seed import read_digest
 from .spec import SEED, DomainSpec
 from .state import VmState
 
 KIB = 1024
-OURS = (".qcow2", "seed.iso", "console.log")
 RUN_STATES = {1: "running", 2: "running", 3: "paused", 4: "running", 5: "stopped", 6: "stopped", 7: "paused"}
 
 
@@ -35,8 +35,9 @@ def read_vm(
     if domain is not None:
         state = _with_domain(state, domain, adopt)
     formats = {disk.path: disk.format for disk in state.config.disks if disk.name != SEED} if state.config else {}
-    here = sorted(path for path in {*formats, *paths} if Path(path).exists())
-    return replace(state, volumes=tuple(tool.info(path, formats.get(path)) for path in here))
+    layers = filter(is_layer, state.folder)
+    here = sorted(path for path in {*formats, *paths, *layers} if Path(path).exists())
+    return replace(state, volumes=tuple(tool.info(path, formats.get(path, "qcow2" if is_layer(path) else None)) for path in here))
 
 
 def _with_domain(state: VmState, domain: Any, adopt: bool) -> VmState:
@@ -68,7 +69,7 @@ def _files(where: str) -> tuple[str, ...]:
     folder = Path(where)
     if not folder.is_dir():
         return ()
-    return tuple(sorted(str(path) for path in folder.iterdir() if path.is_file() and path.name.endswith(OURS)))
+    return tuple(sorted(str(path) for path in folder.iterdir() if path.is_file() and is_ours(path.name)))
 
 
 def read_facts(connection: Any, options: Mapping[str, Any], tool: ImageTool, folders: Folders) -> HostFacts:

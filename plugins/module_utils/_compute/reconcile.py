@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .._libvirt import intent, lookup
@@ -17,6 +17,7 @@ from .facts import Folders
 from .guest import Guest
 from .host import read_facts, read_vm
 from .image_tool import ImageTool
+from .layers import active_spec, kept_files, own_spec
 from .options import check_name, resolve
 from .plan import Goal, plan_absent, plan_goal
 from .seed import Seed, make_seed
@@ -47,25 +48,29 @@ class Reconciler:
         """Return the steps and the seed that one of them writes; raise before any change what cannot be done."""
         state = self._read(adopt=bool(self.options.get("adopt")))
         check_ownership(state, bool(self.options.get("adopt")))
-        force = bool(self.options.get("force_stop"))
+        force, home = bool(self.options.get("force_stop")), self.folders.vm(self.name)
         if self.options["state"] == "absent":
-            return plan_absent(state, force, bool(self.options.get("delete_disks"))), None
+            kept = kept_files(state, home, self.folders)
+            return plan_absent(state, force, bool(self.options.get("delete_disks")), kept), None
         host = read_facts(self.connection, self.options, self.tool, self.folders)
         volumes = state.record.volumes if state.record else ()
-        wanted = resolve(self.options, state.config, volumes, host, state.foreign_targets)
+        before = own_spec(state.config, home, state.record) if state.config else None
+        wanted = resolve(self.options, before, volumes, host, state.foreign_targets)
         state = self._read(bool(self.options.get("adopt")), [volume.path for volume in wanted.volumes])
-        check_wanted(wanted, state, host, self.options.get("disks") or ())
+        active = active_spec(wanted.spec, state, home)
+        check_wanted(replace(wanted, spec=active), state, host, self.options.get("disks") or ())
         cloud_init = self.options.get("cloud_init")
         seed = make_seed(cloud_init, self.name, wanted.spec.uuid) if cloud_init is not None else None
-        kept = state.record.seed if state.record else None
+        digest = seed.digest if seed else state.record.seed if state.record else None
         goal = Goal(
             run=self.options["state"],
-            record=Record(wanted.spec, wanted.volumes, seed.digest if seed else kept),
+            record=Record(wanted.spec, wanted.volumes, digest),
             seed_path=self.folders.seed(self.name) if seed else None,
             autostart=self.options.get("autostart"),
             allow_restart=bool(self.options.get("allow_restart")),
             force_stop=force,
             sizes=tuple(host.images.items()),
+            active=active,
         )
         return plan_goal(state, goal), seed
 
