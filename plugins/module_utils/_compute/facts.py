@@ -39,6 +39,19 @@ class VolumeFile:
 
 
 @dataclass(frozen=True)
+class Layer:
+    """One file of a disk's chain, the top first; sizes in bytes: what the guest sees, what the file occupies.
+
+    Both are None where the file is not on this host or cannot be read as what it shall be.
+    """
+
+    path: str
+    format: str | None
+    size: int | None
+    allocated: int | None
+
+
+@dataclass(frozen=True)
 class HostFacts:
     """One hypervisor: what libvirt offers, what is there, and the files that were asked about.
 

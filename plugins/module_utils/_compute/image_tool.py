@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from .facts import VolumeFile
+from .facts import Layer, VolumeFile
 
 
 class ImageTool(Protocol):
@@ -14,6 +14,9 @@ class ImageTool(Protocol):
 
     def info(self, path: str, image_format: str | None = None) -> VolumeFile:
         """Return what the file is, also while a guest uses it; without a format it is detected."""
+
+    def chain(self, path: str, image_format: str | None = None) -> list[Layer]:
+        """Return the file and every one below it, also while a guest uses it; one that cannot be read ends the chain."""
 
     def image_size(self, digest: str) -> int | None:
         """Return the virtual size of an image of the host cache, None where it is not there, whole and described."""
