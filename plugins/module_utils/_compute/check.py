@@ -134,14 +134,14 @@ def _check_volume(volume: Volume, where: str, state: VmState, host: HostFacts, s
             option=where,
             value=path,
         )
-    if volume.image and volume.image not in host.images:
+    if volume.image and volume.image not in {*host.images, *host.remote_images}:
         raise NotFound(
             f"{where}.image: image {volume.image} is not in the host cache (looked for {volume.backing}); "
-            "run edge.cloud.replica_image on this host first.",
+            "run edge.cloud.replica_image on this host first, or name replicas to read it from with image_servers.",
             option=f"{where}.image",
             value=volume.image,
         )
-    smallest = host.images.get(volume.image or "", 0)
+    smallest = host.image_sizes().get(volume.image or "", 0)
     if volume.size is not None and volume.size < smallest:
         raise InvalidInput(
             f"{where}.size: {show_size(volume.size)} is smaller than the image ({show_size(smallest)}).",
