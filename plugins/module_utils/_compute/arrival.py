@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from .._sizes import show_size
 from .facts import HostFacts, VolumeFile
 from .layers import volume_chain
-from .remote_image import from_url
+from .remote_image import RemoteImage, from_url
 from .spec import Disk, DomainSpec, Volume
 from .state import VmState
 
@@ -39,7 +39,7 @@ def is_arriving(path: str) -> bool:
 
 def arriving_images(state: VmState) -> tuple[str, ...]:
     """Return the digests of the images that disks of a VM wait for."""
-    waiting = {disk.name for disk in state.config.disks if disk.remote} if state.config else set()
+    waiting = {disk.name for disk in state.config.disks if is_arriving(disk.path)} if state.config else set()
     volumes = state.record.volumes if state.record else ()
     return tuple(sorted({volume.image for volume in volumes if volume.image and volume.disk in waiting}))
 
@@ -57,12 +57,18 @@ def with_arrivals(active: DomainSpec, volumes: Sequence[Volume], state: VmState,
         if volume is None or image is None:
             return disk
         if is_arriving(disk.path):
-            return replace(disk, path=volume.path, remote=None) if image in host.images else disk
+            found = state.volume(disk.path)
+            afar = from_url(disk.remote or (found.backing if found else None))
+            return replace(disk, path=volume.path, remote=None) if image in host.images else _over(disk, afar)
         missing = image not in host.images and not volume_chain(volume, active, state.volumes)
         afar = host.remote_images.get(image) if missing else None
-        return replace(disk, path=arriving_path(volume.path), remote=afar.url) if afar else disk
+        return _over(replace(disk, path=arriving_path(volume.path)), afar) if afar else disk
 
     return replace(active, disks=tuple(map(current, active.disks)))
+
+
+def _over(disk: Disk, image: RemoteImage | None) -> Disk:
+    return replace(disk, remote=image.url if image else None)
 
 
 def move_steps(state: VmState, wanted: DomainSpec, volumes: Sequence[Volume], running: bool) -> Iterator[MoveDisk]:

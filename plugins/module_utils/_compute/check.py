@@ -12,6 +12,7 @@ from .._sizes import show_size
 from .facts import HostFacts, VolumeFile
 from .layers import volume_chain
 from .options import Wanted
+from .remote_image import from_url
 from .spec import Cpu, DomainSpec, Volume
 from .state import VmState
 
@@ -173,6 +174,9 @@ def _began_as(volume: Volume, state: VmState, bottom: VolumeFile) -> bool:
 
     It was flattened (no backing file), or its image is still on its way and read from afar.
     """
+    afar = from_url(bottom.backing)
+    if afar is not None and afar.digest == volume.image:
+        return True
     known = state.record.volumes if state.record else ()
     same = any(one.disk == volume.disk and one.image == volume.image for one in known)
     return same and (bottom.backing is None or not bottom.backing.startswith("/"))

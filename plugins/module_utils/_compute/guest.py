@@ -78,7 +78,6 @@ class Guest:
         if image is None:
             raise InvalidInput(f"{step.url} is not the URL of a remote image.", url=step.url)
         self._make_folder()
-        write_marker(Path(self.folder, MARKER), paused=False)
         self.tool.create_remote_overlay(step.path, image, step.size)
 
     def _move_disk(self, step: MoveDisk) -> None:
@@ -100,6 +99,9 @@ class Guest:
 
     def _define(self, step: steps.Define) -> None:
         self._make_folder()
+        marker = Path(self.folder, MARKER)
+        if any(disk.remote for disk in step.spec.disks) and not marker.exists():
+            write_marker(marker, paused=False)
         with intent(f"define domain {self.name}"):
             found = lookup(self.connection.lookupByName, self.name)
             flags = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE

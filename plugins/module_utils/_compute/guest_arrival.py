@@ -163,6 +163,13 @@ def resume_if_we_paused(domain: Any, folder: str) -> None:
         write_marker(marker, paused=False)
 
 
+def resume_after_errors(domain: Any) -> None:
+    """Resume a guest that QEMU paused at an I/O error: its replica may answer again, or its image is here now."""
+    with contextlib.suppress(libvirt.libvirtError):  # it may stop or be resumed by others at any moment
+        if tuple(domain.state()) == (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_IOERROR):
+            domain.resume()
+
+
 def write_marker(path: Path, *, paused: bool) -> None:
     """Say that a disk in this folder waits for its image, and whether we paused the guest; durable before it returns."""
     work = path.with_name(f".{path.name}.new")

@@ -11,7 +11,7 @@ from .._errors import InvalidInput
 
 PORT = 10809
 SERVER = re.compile(r"(?:nbds://)?(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9][A-Za-z0-9.-]{0,252})(?::([0-9]{1,5}))?/?")
-URL = re.compile(r"nbds://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9][A-Za-z0-9.-]{0,252}):([0-9]{1,5})/([0-9a-f]{64})")
+URL = re.compile(r"nbds?://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9][A-Za-z0-9.-]{0,252}):([0-9]{1,5})/([0-9a-f]{64})")
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class RemoteImage:
 
 
 def from_url(url: str | None) -> RemoteImage | None:
-    """Return what ``url`` of a RemoteImage means; None where it means something else."""
+    """Return what ``url`` or ``backing`` of a RemoteImage means; None where it means something else."""
     found = URL.fullmatch(url or "")
     return RemoteImage(found[1], int(found[2]), f"sha256:{found[3]}") if found else None
 

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from .. import _cluster
 from .._cluster import Cluster
 from .._errors import EdgeError, InvalidInput, from_os_error
-from . import images
+from . import arrive, images
 
 LARGEST_JSON = 1024 * 1024
 
@@ -35,6 +35,7 @@ VERBS = {
     "pull": Verb(images.pull, "make an image visible on this host", {**IMAGE, "pinned": bool, "progress_file": str}),
     "gc": Verb(images.collect, "keep the images within the quota"),
     "scrub": Verb(images.scrub, "read every image whole and repair what is damaged"),
+    "arrive": Verb(arrive.arrive, "bring the images that running VMs wait for, and move the VMs onto them"),
     "cache": Verb(images.cache, "tell what the images are and how they are used"),
 }
 

@@ -20,6 +20,7 @@ from .._storage.scrub import Scrub
 from .._storage.source import Source
 from .._storage.store import Store
 
+QUICK_SECONDS = 5.0
 Options = Mapping[str, Any]
 
 
@@ -30,6 +31,12 @@ def _trust(cluster: Cluster) -> Trust:
 def _sources(cluster: Cluster) -> list[Source]:
     urls = [*(member.url for member in cluster.others(cluster.replicas)), *cluster.frontends]
     return [HttpsSource(url, _trust(cluster)) for url in urls]
+
+
+def quick_sources(cluster: Cluster) -> list[Source]:
+    """Return the sources for who must not wait: one that does not answer within seconds is passed over."""
+    urls = [*(member.url for member in cluster.others(cluster.replicas)), *cluster.frontends]
+    return [HttpsSource(url, _trust(cluster), QUICK_SECONDS) for url in urls]
 
 
 def config(cluster: Cluster, _options: Options) -> dict[str, Any]:
