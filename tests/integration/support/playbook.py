@@ -47,12 +47,13 @@ def play(
             Path(inventory).write_text(yaml.safe_dump(LOCAL))
         argv = [*prefix, str(PLAYBOOK), "-i", inventory, "--diff", *(["--check"] if check else []), str(book)]
         done = subprocess.run(
-            argv, env=_environment(folder), cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+            argv, env=environment(folder), cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
         )
     return _results(done, ok)
 
 
-def _environment(folder: str) -> dict[str, str]:
+def environment(folder: str) -> dict[str, str]:
+    """Return the environment that ansible-playbook runs in: this checkout's collection, results as JSON."""
     return {
         **os.environ,
         "ANSIBLE_COLLECTIONS_PATH": str(TREE / "collections"),
