@@ -62,3 +62,12 @@ DOMAIN: dict[str, Any] = {
     "rng": {"type": "bool"},
     "autostart": {"type": "bool"},
 }
+CONTROL: dict[str, Any] = {
+    "state": {"type": "str", "choices": ["running", "stopped", "absent"], "default": "running"},
+    "allow_restart": {"type": "bool", "default": False},
+    "force_stop": {"type": "bool", "default": False},
+    "delete_disks": {"type": "bool", "default": False},
+    "adopt": {"type": "bool", "default": False},
+    "wait_address": {"type": "bool", "default": False},
+    "timeout": {"type": "int", "default": 120},
+}
