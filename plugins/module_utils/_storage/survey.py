@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
+from threading import Thread
 
 from .._cluster import Member
 from .._errors import EdgeError
@@ -20,7 +21,10 @@ REPLICA_SECONDS = 5.0  # a busy replica must not be taken for a lost one: that w
 
 def look(member: Member, digest: str, trust: Trust, seconds: float) -> Seen:
     """Ask one member for an image's manifest, without reading it."""
-    connection = Connection(member.url, trust, seconds)
+    try:
+        connection = Connection(member.url, trust, seconds)
+    except EdgeError as error:
+        return Seen(said=error.message)
     try:
         with connection.ask("HEAD", f"{names.hex_of(digest)}.json") as response:
             response.read()
@@ -35,16 +39,17 @@ def look(member: Member, digest: str, trust: Trust, seconds: float) -> Seen:
 
 def survey(peers: Sequence[Member], replicas: Sequence[Member], digest: str, trust: Trust) -> dict[str, Seen]:
     """Look at all at once. Peers delay nothing by more than a second, and replicas only if nobody with the image has answered."""
-    if not peers and not replicas:
-        return {}
-    pool = ThreadPoolExecutor(len(peers) + len(replicas))
-    try:
-        asked = {member.name: pool.submit(look, member, digest, trust, PEER_SECONDS) for member in peers}
-        asked |= {member.name: pool.submit(look, member, digest, trust, REPLICA_SECONDS) for member in replicas}
-        _wait(list(asked.values()), [asked[member.name] for member in replicas])
-        return {name: future.result() if future.done() else Seen(said="no answer yet") for name, future in asked.items()}
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+    asked = {member.name: _asked(member, digest, trust, PEER_SECONDS) for member in peers}
+    asked |= {member.name: _asked(member, digest, trust, REPLICA_SECONDS) for member in replicas}
+    _wait(list(asked.values()), [asked[member.name] for member in replicas])
+    return {name: future.result() if future.done() else Seen(said="no answer yet") for name, future in asked.items()}
+
+
+def _asked(member: Member, digest: str, trust: Trust, seconds: float) -> Future[Seen]:
+    """Look in a thread of its own that nobody waits for, not even the end of the program."""
+    future: Future[Seen] = Future()
+    Thread(target=lambda: future.set_result(look(member, digest, trust, seconds)), daemon=True).start()
+    return future
 
 
 def _wait(everybody: list[Future[Seen]], replicas: list[Future[Seen]]) -> None:

@@ -24,6 +24,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._storage.manifest impor
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store import Store
 from support.cluster_hosts import Host, Site, site
 from support.images import datastore, qcow2
+from support.modules import run_module
 
 MIB = 1024 * 1024
 
@@ -200,3 +201,17 @@ def test_strangers_and_tricks_get_nothing_from_wishes(here: Site, method: str, k
         with pytest.raises(urllib.error.HTTPError, match="413"):
             urllib.request.urlopen(big, context=context, timeout=10)
     assert {path.name for path in (replica.folder / "wanted/asked").iterdir()} <= {hex_}
+
+
+def test_the_module_takes_the_rule_of_the_cluster(
+    here: Site, origin: tuple[Store, Manifest], capsys: pytest.CaptureFixture[str]
+) -> None:
+    image, host = origin[1], here.peers[0]
+    options = {"root": str(host.store.root), "cluster_file": str(host.config), "disk_directories": []}
+    checked = run_module(capsys, "replica_image", check=True, name="debian", version="1", **options)
+    pulled = run_module(capsys, "replica_image", name="debian", version="1", **options)
+    assert (checked["actions"], checked["image"]["digest"]) == (pulled["actions"], pulled["image"]["digest"])
+    assert pulled["sources"][0] in {replica.member.url for replica in here.replicas}
+    assert whole(host, image)
+    assert here.front.served() == image.size
+    assert not run_module(capsys, "replica_image", name="debian", version="1", **options)["changed"]
