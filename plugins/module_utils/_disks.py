@@ -4,16 +4,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from ._compute.facts import Folders, VolumeFile
 from ._errors import NotFound
 from ._runner import Runner
 from ._storage import files, qcow2, usage
+from ._storage.disk_files import appearing
 from ._storage.qemu_img import QemuImg
 from ._storage.references import resolve_backing
 from ._storage.store import Store
@@ -46,7 +44,7 @@ class DiskFiles:
     def create_overlay(self, path: str, digest: str, size: int) -> None:
         """See ImageTool; while the overlay is made the image cannot be removed, and after it the overlay is a user of it."""
         image = self._store.image_path(digest)
-        with files.file_lock(image, shared=True), _appearing(Path(path)) as work:
+        with files.file_lock(image, shared=True), appearing(Path(path)) as work:
             if self._store.find(digest) is None:
                 raise NotFound(
                     f"The image {digest} is not in the host cache any more; run edge.cloud.replica_image again.", digest=digest
@@ -56,7 +54,7 @@ class DiskFiles:
 
     def create_empty(self, path: str, size: int) -> None:
         """See ImageTool."""
-        with _appearing(Path(path)) as work:
+        with appearing(Path(path)) as work:
             QemuImg(self.runner).create(work, size)
 
     def grow(self, path: str, size: int) -> None:
@@ -67,15 +65,3 @@ class DiskFiles:
 def _format_of(path: Path) -> str:
     with path.open("rb") as file:
         return "qcow2" if file.read(4) == qcow2.MAGIC else "raw"
-
-
-@contextmanager
-def _appearing(path: Path) -> Iterator[Path]:
-    """Give a scratch name in the folder of ``path``; what was written there appears as ``path``, durable, at the end."""
-    with TemporaryDirectory(prefix=".disk-", dir=path.parent) as folder:
-        work = Path(folder, path.name)
-        yield work
-        work.chmod(0o600)
-        files.fsync_file(work)
-        work.rename(path)
-        files.fsync_directory(path.parent)
