@@ -53,10 +53,10 @@ faults: faults-storage ## Every fault run: kills, lies, full disks
 bench: bench-storage ## Measure, as ratios against what a user would do otherwise
 
 faults-storage: setup ## Kill, cheat and starve the pull (ARGS="--kills 200 --seed N")
-	@PYTHONPATH=collections:tests/unit $(BIN)/python tests/faults/storage_faults.py $(ARGS)
+	@PYTHONPATH=collections:tests/unit:tests/lab $(BIN)/python tests/faults/storage_faults.py $(ARGS)
 
 bench-storage: setup ## Measure overlays, new versions and pulls
-	@PYTHONPATH=collections:tests/unit $(BIN)/python tests/bench/storage_bench.py $(ARGS)
+	@PYTHONPATH=collections:tests/unit:tests/lab $(BIN)/python tests/bench/storage_bench.py $(ARGS)
 
 .PHONY: help
 help: ## This list

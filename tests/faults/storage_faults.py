@@ -16,13 +16,16 @@ import random
 import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import storage_gc_faults
+import storage_lab_faults
+import storage_module_faults
 from ansible_collections.edge.cloud.plugins.module_utils._errors import EdgeError, NoSpace
 from ansible_collections.edge.cloud.plugins.module_utils._storage.directory_source import DirectorySource
 from ansible_collections.edge.cloud.plugins.module_utils._storage.http_client import Trust
@@ -30,6 +33,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._storage.https_source i
 from ansible_collections.edge.cloud.plugins.module_utils._storage.manifest import Manifest
 from ansible_collections.edge.cloud.plugins.module_utils._storage.puller import pull_image
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store import Store
+from edge_lab.api import Lab, unusable
 from support.certificates import Authority
 from support.image_server import Faults, faulty, nginx
 from support.images import MIB, changed, datastore, qcow2
@@ -266,15 +270,35 @@ def run(folder: Path, seed: int, kills: int, tries: int) -> list[dict[str, Any]]
     return [*rows, table_row("puller killed at each named step", named_steps(scene))]
 
 
+def run_others(folder: Path, seed: int, kills: int, tries: int, *, steps: bool = True) -> list[dict[str, Any]]:
+    """Return the rows of collections, imports and disks; ``steps`` says whether they are also killed at each named step."""
+    scene = make_scene(folder, seed)
+    rows = storage_gc_faults.rows(folder, scene.origin, (scene.old, scene.image), scene.dice, tries)
+    about = {"folder": folder, "origin": scene.origin, "old": scene.old, "source": folder / "2.qcow2", "dice": scene.dice}
+    return rows + storage_module_faults.rows(**about, kills=kills, steps=steps)
+
+
+def run_on_hosts(folder: Path, seed: int, tries: int) -> list[dict[str, Any]]:
+    """Return the rows of faults that take real hosts; none, and why, where there can be none."""
+    if tries == 0 or (reason := unusable()):
+        print(f"no lab hosts: {reason if tries else 'none wanted'}", file=sys.stderr)
+        return []
+    with storage_lab_faults.site(folder, Lab(), seed, "faults") as place:
+        return storage_lab_faults.rows(place, tries)
+
+
 def main() -> int:
     """Run all, print the table, write build/faults/storage.json."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--kills", type=int, default=200, help="random kills of a pull; a tenth of them of imports and disks each")
     parser.add_argument("--tries", type=int, default=10)
+    parser.add_argument("--lab-tries", type=int, default=4, help="tries of each fault of real hosts, 0 for none")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        rows = run(Path(folder), options.seed, options.kills, options.tries)
+    with TemporaryDirectory() as here, TemporaryDirectory() as others, TemporaryDirectory() as lab:
+        rows = run(Path(here), options.seed, options.kills, options.tries)
+        rows += run_others(Path(others), options.seed, options.kills // 10, 2 * options.tries)
+        rows += run_on_hosts(Path(lab), options.seed, options.lab_tries)
     return publish("faults/storage.json", {"seed": options.seed}, rows)
 
 
