@@ -53,10 +53,10 @@ faults: faults-storage ## Every fault run: kills, lies, full disks
 bench: bench-storage bench-compute ## Measure, as ratios against what a user would do otherwise
 
 faults-storage: setup ## Kill, cheat and starve the pull (ARGS="--kills 200 --seed N")
-	@PYTHONPATH=collections:tests/unit $(BIN)/python tests/faults/storage_faults.py $(ARGS)
+	@PYTHONPATH=collections:tests/unit:tests/lab $(BIN)/python tests/faults/storage_faults.py $(ARGS)
 
 bench-storage: setup ## Measure overlays, new versions and pulls
-	@PYTHONPATH=collections:tests/unit $(BIN)/python tests/bench/storage_bench.py $(ARGS)
+	@PYTHONPATH=collections:tests/unit:tests/lab $(BIN)/python tests/bench/storage_bench.py $(ARGS)
 
 bench-compute: setup ## Measure many domains, new guests, migration, snapshots (ARGS="--case a")
 	@PYTHONPATH=collections:tests/unit:tests/integration:tests/lab $(BIN)/python tests/bench/compute_bench.py $(ARGS)

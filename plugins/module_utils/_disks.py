@@ -5,17 +5,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from ._compute.facts import Folders, Layer, VolumeFile
 from ._compute.remote_image import RemoteImage, on_server
 from ._errors import EdgeError, NotFound, Unreachable
 from ._runner import Runner
 from ._storage import files, qcow2, usage
+from ._storage.disk_files import appearing
 from ._storage.qemu_img import QemuImg
 from ._storage.references import backing_name
 from ._storage.store import Store
@@ -66,7 +65,7 @@ class DiskFiles:
     def create_overlay(self, path: str, digest: str, size: int) -> None:
         """See ImageTool; while the overlay is made the image cannot be removed, and after it the overlay is a user of it."""
         image = self._store.image_path(digest)
-        with files.file_lock(image, shared=True), _appearing(Path(path)) as work:
+        with files.file_lock(image, shared=True), appearing(Path(path)) as work:
             if self._store.find(digest) is None:
                 raise NotFound(
                     f"The image {digest} is not in the host cache any more; run edge.cloud.replica_image again.", digest=digest
@@ -92,7 +91,7 @@ class DiskFiles:
 
     def create_remote_overlay(self, path: str, image: RemoteImage, size: int) -> None:
         """See ImageTool."""
-        with _appearing(Path(path)) as work:
+        with appearing(Path(path)) as work:
             QemuImg(self.runner).create_remote(work, size, image.backing)
 
     def rebase(self, path: str, digest: str) -> None:
@@ -105,7 +104,7 @@ class DiskFiles:
 
     def create_empty(self, path: str, size: int) -> None:
         """See ImageTool."""
-        with _appearing(Path(path)) as work:
+        with appearing(Path(path)) as work:
             QemuImg(self.runner).create(work, size)
 
     def grow(self, path: str, size: int) -> None:
@@ -137,15 +136,3 @@ def _raw_size(path: Path) -> int:
 def _format_of(path: Path) -> str:
     with path.open("rb") as file:
         return "qcow2" if file.read(4) == qcow2.MAGIC else "raw"
-
-
-@contextmanager
-def _appearing(path: Path) -> Iterator[Path]:
-    """Give a scratch name in the folder of ``path``; what was written there appears as ``path``, durable, at the end."""
-    with TemporaryDirectory(prefix=".disk-", dir=path.parent) as folder:
-        work = Path(folder, path.name)
-        yield work
-        work.chmod(0o600)
-        files.fsync_file(work)
-        work.rename(path)
-        files.fsync_directory(path.parent)
