@@ -50,12 +50,12 @@ def driver() -> Iterator[Any]:
 
 @pytest.fixture
 def read(driver: Any, tmp_path: Path) -> Any:
-    def read_inventory(cache: bool = True, **options: Any) -> InventoryData:
+    def read_inventory(fresh: bool = False, **options: Any) -> InventoryData:
         source = tmp_path / "vms.libvirt.yml"
         source.write_text(yaml.safe_dump({"plugin": NAME, "uris": [URI], **options}))
         found, plugin = InventoryData(), libvirt_inventory.InventoryModule()
         plugin._load_name = NAME
-        plugin.parse(found, DataLoader(), str(source), cache)
+        plugin.parse(found, DataLoader(), str(source), not fresh)
         plugin.update_cache_if_changed()
         return found
 
@@ -122,7 +122,7 @@ def test_the_cache_is_used_refreshed_and_never_holds_a_part(read: Any, driver: A
     again = read(**options)
     assert of(again, "web") == of(first, "web")
     assert groups(again, "web") == groups(first, "web")
-    assert of(read(cache=False, **options), "web")["edge_state"] == "running"
+    assert of(read(fresh=True, **options), "web")["edge_state"] == "running"
     assert of(read(**options), "web")["edge_state"] == "running"
 
 
