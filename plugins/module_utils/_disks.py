@@ -5,14 +5,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ._compute.facts import Folders, Layer, VolumeFile
-from ._errors import EdgeError, NotFound
+from ._compute.remote_image import RemoteImage, on_server
+from ._errors import EdgeError, NotFound, Unreachable
 from ._runner import Runner
 from ._storage import files, qcow2, usage
 from ._storage.qemu_img import QemuImg
@@ -71,6 +72,35 @@ class DiskFiles:
                     f"The image {digest} is not in the host cache any more; run edge.cloud.replica_image again.", digest=digest
                 )
             QemuImg(self.runner).create(work, size, (image, "qcow2"))
+            usage.note_disk(image)
+
+    def remote_image(self, digest: str, servers: Sequence[str], option: str) -> RemoteImage:
+        """See ImageTool."""
+        said = []
+        for server in servers:
+            image = on_server(server, digest, "image_servers")
+            try:
+                found = QemuImg(self.runner).remote_info(image.host.strip("[]"), image.port, image.export)
+                return replace(image, size=int(found["virtual-size"]))
+            except EdgeError as error:
+                said.append(f"{server}: {error.message}")
+        raise Unreachable(
+            f"{option}: the image {digest} is not in the host cache, and no server of image_servers gives it. {' '.join(said)}",
+            option=option,
+            value=digest,
+        )
+
+    def create_remote_overlay(self, path: str, image: RemoteImage, size: int) -> None:
+        """See ImageTool."""
+        with _appearing(Path(path)) as work:
+            QemuImg(self.runner).create_remote(work, size, image.backing)
+
+    def rebase(self, path: str, digest: str) -> None:
+        """See ImageTool."""
+        image = self._store.image_path(digest)
+        with files.file_lock(image, shared=True):
+            QemuImg(self.runner).rebase(Path(path), (image, "qcow2"), unsafe=True)
+            files.fsync_file(Path(path))
             usage.note_disk(image)
 
     def create_empty(self, path: str, size: int) -> None:

@@ -53,6 +53,7 @@ DOMAIN: dict[str, Any] = {
     "initrd": {"type": "path"},
     "cmdline": {"type": "str"},
     "disks": {"type": "list", "elements": "dict", "options": DISK},
+    "image_servers": {"type": "list", "elements": "str"},
     "nics": {"type": "list", "elements": "dict", "options": NIC},
     "cloud_init": {"type": "dict", "options": CLOUD_INIT},
     "console_log": {"type": "bool"},

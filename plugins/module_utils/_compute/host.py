@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +17,8 @@ from .domain_xml import parse_xml
 from .facts import Folders, HostFacts
 from .image_tool import ImageTool
 from .observe import Seen, read_vm, see_all, vm_of, with_files
-from .options import asked_images, asked_paths
+from .options import asked_images, asked_paths, asked_servers
+from .remote_image import RemoteImage
 from .state import VmState
 
 __all__ = ["HostView", "read_facts", "read_vm"]
@@ -67,17 +68,30 @@ class HostView:
     def _models(self) -> dict[tuple[Any, ...], tuple[str, ...]]:
         return {}
 
-    def facts(self, options: Mapping[str, Any]) -> HostFacts:
-        """Return the facts that a plan for these options needs."""
-        images = {digest: self._image_size(digest) for digest in asked_images(options)}
+    def facts(self, options: Mapping[str, Any], awaited: Iterable[str] = ()) -> HostFacts:
+        """Return the facts that a plan for these options needs; ``awaited`` are images that disks wait for."""
+        images = {digest: self._image_size(digest) for digest in (*asked_images(options), *awaited)}
         files = [path for path in (disk.get("path") for disk in options.get("disks") or ()) if path and Path(path).exists()]
         return replace(
             self.basics,
             cpu_models=self._cpu_models(options),
             files={path: self.tool.info(path) for path in files},
             images={digest: size for digest, size in images.items() if size is not None},
+            remote_images=self._remote_images(options),
             missing=frozenset(path for path in asked_paths(options) if not Path(path).exists()),
         )
+
+    def _remote_images(self, options: Mapping[str, Any]) -> dict[str, RemoteImage]:
+        """Return where images that a new disk needs and that are not here can be read meanwhile."""
+        servers = asked_servers(options)
+        home = self.folders.vm(str(options["name"]))
+        found = {}
+        for place, disk in enumerate(options.get("disks") or ()):
+            digest = disk.get("image")
+            made = any(Path(home).glob(f"{disk['name']}.*qcow2"))
+            if servers and digest and not made and self._image_size(digest) is None:
+                found[digest] = self.tool.remote_image(digest, servers, f"disks[{place}].image")
+        return found
 
     def _image_size(self, digest: str) -> int | None:
         if digest not in self._image_sizes:

@@ -19,9 +19,8 @@ from .facts import Folders, VolumeFile
 from .spec import Disk, DomainSpec, Record, Volume
 from .state import VmState
 
-ARRIVING = "arriving"
 DISK_FILE = re.compile(r"(?P<disk>[a-z0-9][a-z0-9-]{0,19})(\.(?P<layer>[A-Za-z0-9][A-Za-z0-9_-]{0,62}))?\.qcow2")
-OTHER_FILES = ("seed.iso", "console.log")
+OTHER_FILES = ("seed.iso", "console.log", "arriving.json")
 
 
 def is_ours(name: str) -> bool:
@@ -54,20 +53,20 @@ def _own(disk: Disk, home: str, named: str | None) -> Disk:
         return disk
     # A record of an older version may name the layer itself.
     own = named if named and layer_of(named, disk.name, home) is None else f"{home}/{disk.name}.qcow2"
-    return replace(disk, path=own)
+    return replace(disk, path=own, remote=None)
 
 
 def active_spec(wanted: DomainSpec, state: VmState, home: str) -> DomainSpec:
     """Return the wanted spec with each disk's active file in place of its own; a disk that gets another file has that one."""
     before = {disk.name: disk.path for disk in own_spec(state.config, home, state.record).disks} if state.config else {}
-    active = {disk.name: disk.path for disk in state.config.disks} if state.config else {}
+    active = {disk.name: disk for disk in state.config.disks} if state.config else {}
 
-    def path(disk: Disk) -> str:
+    def current(disk: Disk) -> Disk:
         if before.get(disk.name) == disk.path:
-            return active[disk.name]
-        return _leaf(disk, state.volumes, home) if disk.path == f"{home}/{disk.name}.qcow2" else disk.path
+            return replace(disk, path=active[disk.name].path, remote=active[disk.name].remote)
+        return replace(disk, path=_leaf(disk, state.volumes, home)) if disk.path == f"{home}/{disk.name}.qcow2" else disk
 
-    return replace(wanted, disks=tuple(replace(disk, path=path(disk)) for disk in wanted.disks))
+    return replace(wanted, disks=tuple(map(current, wanted.disks)))
 
 
 def _leaf(disk: Disk, volumes: Iterable[VolumeFile], home: str) -> str:

@@ -12,6 +12,7 @@ from .._libvirt import intent, lookup
 from .._plan import Plan, execute
 from .._runner import Runner
 from .addresses import addresses_of
+from .arrival import arriving_images, with_arrivals
 from .check import check_ownership, check_wanted
 from .facts import Folders
 from .guest import Guest
@@ -55,13 +56,14 @@ class Reconciler:
             state = host.with_files(state)
             kept = kept_files(state, home, self.folders)
             return plan_absent(state, force, bool(self.options.get("delete_disks")), kept), None
-        facts = host.facts(self.options)
+        facts = host.facts(self.options, arriving_images(state))
         volumes = state.record.volumes if state.record else ()
         before = own_spec(state.config, home, state.record) if state.config else None
         wanted = resolve(self.options, before, volumes, facts, state.foreign_targets)
         state = host.with_files(state, tuple(volume.path for volume in wanted.volumes))
         active = active_spec(wanted.spec, state, home)
         check_wanted(replace(wanted, spec=active), state, facts, self.options.get("disks") or ())
+        active = with_arrivals(active, wanted.volumes, state, facts)
         cloud_init = self.options.get("cloud_init")
         seed = make_seed(cloud_init, self.name, wanted.spec.uuid) if cloud_init is not None else None
         digest = seed.digest if seed else state.record.seed if state.record else None
@@ -72,7 +74,7 @@ class Reconciler:
             autostart=self.options.get("autostart"),
             allow_restart=bool(self.options.get("allow_restart")),
             force_stop=force,
-            sizes=tuple(facts.images.items()),
+            sizes=tuple(facts.image_sizes().items()),
             active=active,
         )
         return plan_goal(state, goal), seed

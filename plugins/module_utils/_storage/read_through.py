@@ -35,7 +35,7 @@ class ReadThrough:
 
     def __init__(self, store: Store, digest: str, sources: Sequence[Source]) -> None:
         self._store = store
-        self._sources = sources
+        self._sources = list(sources)
         self._digest = digest
         self._manifest = store.find(digest) or self._offered()
         self._partial = PieceFile(store.partial_path(digest), self._manifest)
@@ -120,11 +120,15 @@ class ReadThrough:
         end = next((other for other in range(index + 1, end) if self._here(other) is not None), end)
         self._next, self._window = end, limit
         said: list[str] = []
-        for source in self._sources:
+        for source in tuple(self._sources):
             try:
-                return self._from(source, pull.run_of(self._manifest, index, end))
+                found = self._from(source, pull.run_of(self._manifest, index, end))
             except EdgeError as error:
                 said.append(error.message)
+                continue
+            self._sources.remove(source)
+            self._sources.insert(0, source)  # the next read does not wait again for those that failed
+            return found
         raise Unreachable(f"No source gives piece {index} of {self._digest} now. {' '.join(said)}".strip(), digest=self._digest)
 
     def _from(self, source: Source, run: pull.Run) -> bytes:
