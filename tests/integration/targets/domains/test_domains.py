@@ -165,6 +165,7 @@ def test_one_that_qemu_refuses_stops_nobody_else_and_waits_overlap(hypervisor: H
     assert 12 <= time.monotonic() - begun < 4 * 12, "four guests that do not listen were waited for one after the other"
 
 
+@pytest.mark.parametrize("hypervisor", ["trixie"], indirect=True)
 def test_every_error_is_told_before_any_change(hypervisor: Hypervisor) -> None:
     wrong = [
         {"name": "fine"},
