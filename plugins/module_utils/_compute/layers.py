@@ -44,17 +44,17 @@ def is_layer(path: str) -> bool:
 
 
 def own_spec(spec: DomainSpec, home: str, record: Record | None) -> DomainSpec:
-    """Return the spec with each disk's own file in place of a layer of it."""
-    named = {disk.name: disk.path for disk in record.spec.disks} if record else {}
+    """Return the spec with each disk's own file, and its format, in place of a layer of it."""
+    named = {disk.name: disk for disk in record.spec.disks} if record else {}
     return replace(spec, disks=tuple(_own(disk, home, named.get(disk.name)) for disk in spec.disks))
 
 
-def _own(disk: Disk, home: str, named: str | None) -> Disk:
+def _own(disk: Disk, home: str, named: Disk | None) -> Disk:
     if layer_of(disk.path, disk.name, home) is None:
         return disk
-    # A record of an older version may name the layer itself.
-    own = named if named and layer_of(named, disk.name, home) is None else f"{home}/{disk.name}.qcow2"
-    return replace(disk, path=own)
+    if named and layer_of(named.path, disk.name, home) is None:
+        return replace(disk, path=named.path, format=named.format)
+    return replace(disk, path=f"{home}/{disk.name}.qcow2")  # a record of somebody else may name the layer itself
 
 
 def active_spec(wanted: DomainSpec, state: VmState, home: str) -> DomainSpec:
@@ -67,7 +67,12 @@ def active_spec(wanted: DomainSpec, state: VmState, home: str) -> DomainSpec:
             return active[disk.name]
         return _leaf(disk, state.volumes, home) if disk.path == f"{home}/{disk.name}.qcow2" else disk.path
 
-    return replace(wanted, disks=tuple(replace(disk, path=path(disk)) for disk in wanted.disks))
+    return replace(wanted, disks=tuple(_on(disk, path(disk)) for disk in wanted.disks))
+
+
+def _on(disk: Disk, path: str) -> Disk:
+    """Return the disk on its active file; a layer is always qcow2, whatever the file below it is."""
+    return disk if path == disk.path else replace(disk, path=path, format="qcow2")
 
 
 def _leaf(disk: Disk, volumes: Iterable[VolumeFile], home: str) -> str:
