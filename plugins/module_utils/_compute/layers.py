@@ -21,12 +21,13 @@ from .state import VmState
 
 ARRIVING = "arriving"
 DISK_FILE = re.compile(r"(?P<disk>[a-z0-9][a-z0-9-]{0,19})(\.(?P<layer>[A-Za-z0-9][A-Za-z0-9_-]{0,62}))?\.qcow2")
-OTHER_FILES = ("seed.iso", "console.log")
+LEDGER = "snapshots.json"
+OTHER_FILES = re.compile(r"seed\.iso|console\.log|snapshots\.json|[A-Za-z0-9][A-Za-z0-9_-]{0,62}\.memory")
 
 
 def is_ours(name: str) -> bool:
-    """Tell whether a file of a VM's folder has a name that we give: a disk, a layer of one, the seed, the console log."""
-    return name in OTHER_FILES or DISK_FILE.fullmatch(name) is not None
+    """Tell whether a file of a VM's folder has a name of ours: a disk or layer, the seed, the console log, what snapshots need."""
+    return OTHER_FILES.fullmatch(name) is not None or DISK_FILE.fullmatch(name) is not None
 
 
 def layer_of(path: str, disk: str, home: str) -> str | None:
@@ -116,7 +117,8 @@ def kept_files(state: VmState, home: str, folders: Folders) -> frozenset[str]:
         return bool(given & {end.path, end.backing}) or _stands_elsewhere(end.backing, home, folders)
 
     layers = (one.path for one in state.volumes if is_layer(one.path))
-    return frozenset(given | {path for path in layers if foreign(chain(path, state.volumes)[-1])})
+    kept = {path for path in layers if foreign(chain(path, state.volumes)[-1])}
+    return frozenset(given | kept | ({f"{home}/{LEDGER}"} if kept else set()))
 
 
 def _stands_elsewhere(backing: str | None, home: str, folders: Folders) -> bool:

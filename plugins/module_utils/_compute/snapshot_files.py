@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .._errors import Busy
-from .snapshot_ledger import LEDGER, Ledger, ledger_from_json
+from .layers import LEDGER
+from .snapshot_ledger import Ledger, ledger_from_json
 
 
 def sync(path: Path) -> None:

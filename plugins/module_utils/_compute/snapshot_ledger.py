@@ -14,7 +14,7 @@ from typing import Any
 
 from .._errors import Corrupt
 
-LEDGER, VERSION = "snapshots.json", 1
+VERSION = 1
 Paths = tuple[tuple[str, str], ...]
 
 

@@ -182,6 +182,9 @@ def test_absent_keeps_files_given_by_path_and_what_stands_on_them() -> None:
     config = spec(disks=(root_disk(path=LAYER), replace(data, path=layer.path)))
     now = state(config=config, record=known, volumes=(*FILES, layer), folder=(OWN, LAYER, own, layer.path))
     assert absent(now) == (own, layer.path)
+    ledger = f"{HOME}/snapshots.json"
+    assert absent(replace(now, folder=(*now.folder, ledger))) == (own, layer.path, ledger)
+    assert absent(replace(state(), folder=(OWN, LAYER, ledger, f"{HOME}/a.memory"))) == ()
     elsewhere = replace(layer, backing="/srv/data.qcow2")
     assert absent(VmState("web", volumes=(*FILES, elsewhere), folder=(OWN, LAYER, layer.path))) == (layer.path,)
 
