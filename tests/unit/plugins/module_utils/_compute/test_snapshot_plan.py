@@ -69,12 +69,15 @@ class World:
     def disks(self) -> dict[str, Content]:
         return {disk.name: self.read(disk.active) for disk in self.state.disks}
 
+    def above(self, path: str) -> set[str]:
+        direct = self.state.children(path)
+        return {*direct, *(one for child in direct for one in self.above(child))}
+
     def write(self, disk: str, block: int) -> None:
         self.clock += 1
         path = self.state.active[disk]
-        pending = self.state.ledger.pending
-        unused = {pending.top, *dict(pending.layers).values()} if pending else set()
-        assert set(self.state.children(path)) <= unused and path not in self.state.ledger.referenced
+        needed = self.state.ledger.referenced | set(self.state.active.values())
+        assert not self.above(path) & needed and path not in self.state.ledger.referenced
         self.content.setdefault(path, {})[block] = self.clock
         self.state = replace(self.state, written=self.state.written | {path})
 
