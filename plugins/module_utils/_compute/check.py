@@ -12,6 +12,7 @@ from .._sizes import show_size
 from .facts import HostFacts, VolumeFile
 from .layers import volume_chain
 from .options import Wanted
+from .remote_image import from_url
 from .spec import Cpu, DomainSpec, Volume
 from .state import VmState
 
@@ -134,14 +135,14 @@ def _check_volume(volume: Volume, where: str, state: VmState, host: HostFacts, s
             option=where,
             value=path,
         )
-    if volume.image and volume.image not in host.images:
+    if volume.image and volume.image not in {*host.images, *host.remote_images}:
         raise NotFound(
             f"{where}.image: image {volume.image} is not in the host cache (looked for {volume.backing}); "
-            "run edge.cloud.replica_image on this host first.",
+            "run edge.cloud.replica_image on this host first, or name replicas to read it from with image_servers.",
             option=f"{where}.image",
             value=volume.image,
         )
-    smallest = host.images.get(volume.image or "", 0)
+    smallest = host.image_sizes().get(volume.image or "", 0)
     if volume.size is not None and volume.size < smallest:
         raise InvalidInput(
             f"{where}.size: {show_size(volume.size)} is smaller than the image ({show_size(smallest)}).",
@@ -173,6 +174,9 @@ def _began_as(volume: Volume, state: VmState, bottom: VolumeFile) -> bool:
 
     It was flattened (no backing file), or its image is still on its way and read from afar.
     """
+    afar = from_url(bottom.backing)
+    if afar is not None and afar.digest == volume.image:
+        return True
     known = state.record.volumes if state.record else ()
     same = any(one.disk == volume.disk and one.image == volume.image for one in known)
     return same and (bottom.backing is None or not bottom.backing.startswith("/"))

@@ -19,10 +19,9 @@ from .facts import Folders, VolumeFile
 from .spec import Disk, DomainSpec, Record, Volume
 from .state import VmState
 
-ARRIVING = "arriving"
 DISK_FILE = re.compile(r"(?P<disk>[a-z0-9][a-z0-9-]{0,19})(\.(?P<layer>[A-Za-z0-9][A-Za-z0-9_-]{0,62}))?\.qcow2")
 LEDGER = "snapshots.json"
-OTHER_FILES = re.compile(r"seed\.iso|console\.log|snapshots\.json|[A-Za-z0-9][A-Za-z0-9_-]{0,62}\.memory")
+OTHER_FILES = re.compile(r"seed\.iso|console\.log|arriving\.json|snapshots\.json|[A-Za-z0-9][A-Za-z0-9_-]{0,62}\.memory")
 
 
 def is_ours(name: str) -> bool:
@@ -54,26 +53,26 @@ def _own(disk: Disk, home: str, named: Disk | None) -> Disk:
     if layer_of(disk.path, disk.name, home) is None:
         return disk
     if named and layer_of(named.path, disk.name, home) is None:
-        return replace(disk, path=named.path, format=named.format)
-    return replace(disk, path=f"{home}/{disk.name}.qcow2")  # a record of somebody else may name the layer itself
+        return replace(disk, path=named.path, format=named.format, remote=None)
+    return replace(disk, path=f"{home}/{disk.name}.qcow2", remote=None)  # a record of somebody else may name the layer itself
 
 
 def active_spec(wanted: DomainSpec, state: VmState, home: str) -> DomainSpec:
     """Return the wanted spec with each disk's active file in place of its own; a disk that gets another file has that one."""
     before = {disk.name: disk.path for disk in own_spec(state.config, home, state.record).disks} if state.config else {}
-    active = {disk.name: disk.path for disk in state.config.disks} if state.config else {}
+    active = {disk.name: disk for disk in state.config.disks} if state.config else {}
 
-    def path(disk: Disk) -> str:
+    def current(disk: Disk) -> Disk:
         if before.get(disk.name) == disk.path:
-            return active[disk.name]
-        return _leaf(disk, state.volumes, home) if disk.path == f"{home}/{disk.name}.qcow2" else disk.path
+            return replace(disk, path=active[disk.name].path, remote=active[disk.name].remote)
+        return replace(disk, path=_leaf(disk, state.volumes, home)) if disk.path == f"{home}/{disk.name}.qcow2" else disk
 
-    return replace(wanted, disks=tuple(_on(disk, path(disk)) for disk in wanted.disks))
+    return replace(wanted, disks=tuple(_on(disk, current(disk)) for disk in wanted.disks))
 
 
-def _on(disk: Disk, path: str) -> Disk:
+def _on(disk: Disk, active: Disk) -> Disk:
     """Return the disk on its active file; a layer is always qcow2, whatever the file below it is."""
-    return disk if path == disk.path else replace(disk, path=path, format="qcow2")
+    return active if active.path == disk.path else replace(active, format="qcow2")
 
 
 def _leaf(disk: Disk, volumes: Iterable[VolumeFile], home: str) -> str:

@@ -11,6 +11,7 @@ from typing import TypeAlias
 from .._plan import Plan
 from .._plan import Step as AnyStep
 from .._sizes import show_size
+from .arrival import CreateRemoteVolume, RemoveArrived, left_over, move_steps
 from .facts import VolumeFile
 from .layers import volume_chain
 from .spec import DomainSpec, Record, Volume
@@ -223,11 +224,16 @@ def plan_goal(state: VmState, goal: Goal) -> Plan[VmState]:
     if goal.run == "stopped" and state.run != "stopped":
         steps.append(Stop(spec.name, goal.force_stop))
     running = state.run != "stopped" and not steps
-    steps += _volume_steps(state, goal, running)
+    steps += move_steps(state, spec, goal.record.volumes, running)
+    steps += _volume_steps(Plan(state, tuple(steps)).after, goal, running)
     if goal.record.seed and goal.seed_path and goal.record.seed != state.seed:
         steps.append(BuildSeed(goal.seed_path, goal.record.seed))
-    if state.config != spec or state.record != goal.record or not state.marked:
+    now = Plan(state, tuple(steps)).after
+    if now.config != spec or now.record != goal.record or not now.marked or now.config != state.config:
         steps.append(Define(goal.record, spec, new=state.config is None))
+    arrived = left_over(Plan(state, tuple(steps)).after)
+    if arrived:
+        steps.append(RemoveArrived(arrived))
     if goal.autostart is not None and goal.autostart != state.autostart:
         steps.append(SetAutostart(spec.name, goal.autostart))
     if goal.run == "running":
@@ -240,7 +246,10 @@ def _volume_steps(state: VmState, goal: Goal, running: bool) -> Iterator[Step]:
     targets = {disk.path: disk.target for disk in state.live.disks} if state.live and running else {}
     for volume in goal.record.volumes:
         files = volume_chain(volume, goal.spec, state.volumes)
-        if not files:
+        remote = next((disk for disk in goal.spec.disks if disk.name == volume.disk and disk.remote), None)
+        if not files and remote:
+            yield CreateRemoteVolume(volume.image or "", remote.path, str(remote.remote), volume.size or sizes[volume.image or ""])
+        elif not files:
             yield CreateVolume(volume, volume.size or sizes[volume.image or ""])
         elif volume.size and files[0].size < volume.size:
             yield GrowVolume(files[0].path, volume.size, targets.get(files[0].path))

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .._errors import EdgeError, InvalidInput, NotFound, TimedOut
+from .._errors import Busy, EdgeError, InvalidInput, NotFound, TimedOut
 from .._libvirt import intent
 from .._plan import Plan, execute
+from .arrival import is_arriving
 from .facts import Folders
 from .layer_tool import LayerTool
-from .layers import ARRIVING
 from .options import check_name
 from .snapshot_files import only_writer
 from .snapshot_guest import SnapshotGuest
@@ -30,9 +30,9 @@ SNAPSHOT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,49}")
 
 def check_snapshot(name: str) -> str:
     """Return a snapshot's name if it is one."""
-    if SNAPSHOT.fullmatch(name) is None or name == ARRIVING:
+    if SNAPSHOT.fullmatch(name) is None or name == "arriving":
         raise InvalidInput(
-            f"name: {name!r} is not valid; it must be letters, digits, dashes and underscores, at most 50, and not {ARRIVING}.",
+            f"name: {name!r} is not valid; it must be letters, digits, dashes and underscores, at most 50, and not arriving.",
             option="name",
             value=name,
         )
@@ -84,6 +84,14 @@ class Snapshots:
         execute(Plan(state, tuple(steps)), SnapshotGuest(self.connection, state, self.tool, self.timeout).apply)
 
     def _plan(self, state: SnapshotState, options: Mapping[str, Any], name: str, now: str) -> Plan[SnapshotState]:
+        waiting = [disk.name for disk in state.disks if is_arriving(disk.active)]
+        if waiting and options["state"] != "absent":
+            raise Busy(
+                f"domain: the image of disk {waiting[0]} of {state.name} is still on its way; run edge.cloud.domain again once it is "
+                "here, then take the snapshot.",
+                option="domain",
+                disk=waiting[0],
+            )
         new = options["state"] == "present" and state.ledger.point(name) is None
         wanted = Wanted(
             name=name,

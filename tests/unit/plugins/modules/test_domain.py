@@ -188,7 +188,7 @@ def test_no_libvirt_is_said_in_words(capsys: pytest.CaptureFixture[str]) -> None
     assert failed["msg"].startswith("Could not connect to libvirt at test:///no/such/file.xml")
 
 
-def test_info_reads_ours_and_others(run: Any, image: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_info_reads_ours_and_others(run: Any, image: str, folders: Folders, capsys: pytest.CaptureFixture[str]) -> None:
     run(disks=[{"name": "root", "image": image}], memory="64MiB", nics=[{"network": "default"}])
     found = run_module(capsys, "domain_info", uri=URI)
     assert [(one["name"], one["state"], one["managed"]) for one in found["domains"]] == [
@@ -198,6 +198,10 @@ def test_info_reads_ours_and_others(run: Any, image: str, capsys: pytest.Capture
     web = found["domains"][1]
     assert web["memory"] == 64 * MIB
     assert web["disks"][0]["image"] == image
+    assert [(layer["path"], layer["size"]) for layer in web["disks"][0]["chain"]] == [
+        (web["disks"][0]["path"], 64 * MIB),
+        (folders.image(image), 64 * MIB),
+    ]
     only = run_module(capsys, "domain_info", uri=URI, name="web")
     assert [one["name"] for one in only["domains"]] == ["web"]
     assert run_module(capsys, "domain_info", uri=URI, name="none")["domains"] == []
