@@ -87,8 +87,8 @@ class Snapshots:
         waiting = [disk.name for disk in state.disks if is_arriving(disk.active)]
         if waiting and options["state"] != "absent":
             raise Busy(
-                f"domain: the image of disk {waiting[0]} of {state.name} is still on its way; run edge.cloud.domain again once it is "
-                "here, then take the snapshot.",
+                f"domain: the image of disk {waiting[0]} of {state.name} is still on its way; run edge.cloud.domain again "
+                "once it is here, then take the snapshot.",
                 option="domain",
                 disk=waiting[0],
             )
