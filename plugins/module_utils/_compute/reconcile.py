@@ -17,6 +17,7 @@ from .facts import Folders
 from .guest import Guest
 from .host import read_facts, read_vm
 from .image_tool import ImageTool
+from .migration_journal import refuse_while_migrating
 from .options import check_name, resolve
 from .plan import Goal, plan_absent, plan_goal
 from .seed import Seed, make_seed
@@ -47,6 +48,7 @@ class Reconciler:
         """Return the steps and the seed that one of them writes; raise before any change what cannot be done."""
         state = self._read(adopt=bool(self.options.get("adopt")))
         check_ownership(state, bool(self.options.get("adopt")))
+        refuse_while_migrating(self.name, self.folders.vm(self.name), state.run)
         force = bool(self.options.get("force_stop"))
         if self.options["state"] == "absent":
             return plan_absent(state, force, bool(self.options.get("delete_disks"))), None
