@@ -266,6 +266,7 @@ options:
     type: int
     default: 120
 seealso:
+  - module: edge.cloud.domains
   - module: edge.cloud.domain_info
   - module: edge.cloud.replica_image
   - module: edge.cloud.nat_network
@@ -422,7 +423,7 @@ domain:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.edge.cloud.plugins.module_utils._compute.arguments import DOMAIN
+from ansible_collections.edge.cloud.plugins.module_utils._compute.arguments import CONTROL, DOMAIN
 from ansible_collections.edge.cloud.plugins.module_utils._compute.events import EventLoop
 from ansible_collections.edge.cloud.plugins.module_utils._compute.facts import Folders
 from ansible_collections.edge.cloud.plugins.module_utils._compute.reconcile import Reconciler
@@ -448,14 +449,8 @@ def main() -> None:
         run,
         argument_spec={
             **DOMAIN,
+            **CONTROL,
             "uri": {"type": "str", "default": "qemu:///system"},
-            "state": {"type": "str", "choices": ["running", "stopped", "absent"], "default": "running"},
-            "allow_restart": {"type": "bool", "default": False},
-            "force_stop": {"type": "bool", "default": False},
-            "delete_disks": {"type": "bool", "default": False},
-            "adopt": {"type": "bool", "default": False},
-            "wait_address": {"type": "bool", "default": False},
-            "timeout": {"type": "int", "default": 120},
         },
     )
 

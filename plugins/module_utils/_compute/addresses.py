@@ -10,6 +10,7 @@ from typing import Any
 
 from .._libvirt import libvirt
 from .spec import Nic
+from .state import VmState
 
 FAMILIES = {0: "ipv4", 1: "ipv6"}
 
@@ -58,3 +59,10 @@ def main_address(addresses: Sequence[Mapping[str, Any]]) -> str | None:
     """Return the address to reach the guest by: the first that is not link-local, IPv4 before IPv6."""
     usable = [entry for entry in addresses if not ipaddress.ip_address(entry["address"]).is_link_local]
     return next((entry["address"] for entry in usable), None)
+
+
+def addresses_of(domain: Any | None, state: VmState) -> dict[str, Any]:
+    """Return the addresses of a running VM and the one to reach it by; ``domain`` None is one that went away."""
+    running = domain is not None and state.run == "running" and state.live is not None
+    found = read_addresses(domain, state.live.nics) if running and state.live else []
+    return {"addresses": found, "address": main_address(found)}

@@ -53,6 +53,7 @@ DOMAIN: dict[str, Any] = {
     "initrd": {"type": "path"},
     "cmdline": {"type": "str"},
     "disks": {"type": "list", "elements": "dict", "options": DISK},
+    "image_servers": {"type": "list", "elements": "str"},
     "nics": {"type": "list", "elements": "dict", "options": NIC},
     "cloud_init": {"type": "dict", "options": CLOUD_INIT},
     "console_log": {"type": "bool"},
@@ -60,4 +61,13 @@ DOMAIN: dict[str, Any] = {
     "guest_agent": {"type": "bool"},
     "rng": {"type": "bool"},
     "autostart": {"type": "bool"},
+}
+CONTROL: dict[str, Any] = {
+    "state": {"type": "str", "choices": ["running", "stopped", "absent"], "default": "running"},
+    "allow_restart": {"type": "bool", "default": False},
+    "force_stop": {"type": "bool", "default": False},
+    "delete_disks": {"type": "bool", "default": False},
+    "adopt": {"type": "bool", "default": False},
+    "wait_address": {"type": "bool", "default": False},
+    "timeout": {"type": "int", "default": 120},
 }

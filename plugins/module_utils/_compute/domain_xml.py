@@ -15,6 +15,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 from xml.etree.ElementTree import Element, SubElement
 
+from .remote_xml import read_remote, write_remote
 from .spec import Cpu, Disk, DomainSpec, Nic, Record, record_from_json
 from .xml_properties import Property, read_all, read_path, read_scaled, write_all, write_kib, write_path
 
@@ -145,7 +146,7 @@ def _is_file(element: Element) -> bool:
 
 def _disk(name: str | None, element: Element) -> Disk:
     values = read_all(element, DISK)
-    return Disk(name=name or values["target"], **values)
+    return Disk(name=name or values["target"], remote=read_remote(element), **values)
 
 
 def _nic(name: str, element: Element) -> Nic:
@@ -214,6 +215,7 @@ def _emit_disks(devices: Element, spec: DomainSpec) -> None:
         element = _owned(devices, kind)
         write_path(element, "driver@name", "qemu")
         write_all(element, DISK, asdict(disk))
+        write_remote(element, disk.remote)
     if any(disk.bus == "scsi" for disk in spec.disks) and devices.find("controller[@type='scsi']") is None:
         SubElement(devices, "controller", {"type": "scsi", "index": "0", "model": "virtio-scsi"})
 

@@ -16,9 +16,9 @@ from .._errors import InvalidInput, Unreachable
 from .._libvirt import intent, libvirt, lookup
 from .domain_xml import parse, parse_xml
 from .facts import Folders
-from .host import RUN_STATES
 from .migration_model import Destination, DestinationVm, SourceVm
 from .migration_volumes import Volumes
+from .observe import RUN_STATES
 from .xml_properties import read_path
 
 HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,252}[A-Za-z0-9])?|[0-9A-Fa-f:]{2,39}")

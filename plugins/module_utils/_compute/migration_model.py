@@ -12,7 +12,7 @@ from .migration_journal import Journal
 
 
 @dataclass(frozen=True)
-class Layer:
+class MovingFile:
     """One file of a disk: ``size`` is what the guest sees, ``length`` that of the file, ``allocated`` what it takes; bytes."""
 
     path: str
@@ -29,13 +29,13 @@ class MovingDisk:
 
     target: str
     read_only: bool
-    layers: tuple[Layer, ...]
+    layers: tuple[MovingFile, ...]
     image: str | None = None
 
 
 @dataclass(frozen=True)
 class SourceVm:
-    """The domain on this host. ``files`` move beside the disks (such as NVRAM); ``needed`` must be on the destination already.
+    """The domain on this host. ``files`` move beside the disks (such as snapshots); ``needed`` must be on the destination already.
 
     ``obstacles`` are sentences that say why it cannot move. ``checkpoints`` are the XMLs of libvirt's, parents first.
     """
@@ -47,7 +47,7 @@ class SourceVm:
     memory: int
     xml: str
     disks: tuple[MovingDisk, ...] = ()
-    files: tuple[Layer, ...] = ()
+    files: tuple[MovingFile, ...] = ()
     needed: tuple[str, ...] = ()
     networks: tuple[str, ...] = ()
     bridges: tuple[str, ...] = ()
@@ -63,7 +63,7 @@ class SourceVm:
         return self.run != "stopped"
 
     @property
-    def copied(self) -> tuple[Layer, ...]:
+    def copied(self) -> tuple[MovingFile, ...]:
         """The files that are copied byte by byte: all of a stopped VM, else those that a running guest does not write."""
         disks = [layer for disk in self.disks for layer in disk.layers[0 if disk.read_only or not self.live else 1 :]]
         return (*reversed(disks), *self.files)

@@ -14,7 +14,7 @@ from .._plan import Step as AnyStep
 from .._sizes import show_size
 from .migration_check import check_migration
 from .migration_journal import Journal
-from .migration_model import DestinationVm, Layer, MigrationState, SourceVm
+from .migration_model import DestinationVm, MigrationState, MovingFile, SourceVm
 
 Step: TypeAlias = AnyStep[MigrationState]
 HERE, THERE, MOVING = "here", "there", "moving"
@@ -61,7 +61,7 @@ class HoldAutostart:
 class CopyFile:
     """Copy a file that nobody writes, read it back and compare."""
 
-    layer: Layer
+    layer: MovingFile
     host: str
 
     @property
@@ -78,7 +78,7 @@ class CopyFile:
 class CreateDisk:
     """Make the file that QEMU mirrors a disk into."""
 
-    layer: Layer
+    layer: MovingFile
     host: str
 
     @property

@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element
@@ -13,13 +13,16 @@ from xml.etree.ElementTree import Element
 from .._libvirt import intent, libvirt, lookup
 from .domain_xml import parse, parse_xml
 from .facts import Folders
-from .host import RUN_STATES
 from .image_tool import ImageTool
-from .migration_model import Layer, MovingDisk, SourceVm
+from .migration_journal import FILE
+from .migration_model import MovingDisk, MovingFile, SourceVm
+from .observe import RUN_STATES
 from .xml_properties import read_path, read_scaled
 
 BLOCK = 512
 DEEPEST = 64
+SNAPSHOTS = "snapshots.json"
+STAYING = (FILE, "console.log")
 
 
 def read_source(connection: Any, name: str, tool: ImageTool, folders: Folders) -> SourceVm | None:
@@ -45,13 +48,13 @@ def read_source(connection: Any, name: str, tool: ImageTool, folders: Folders) -
         memory=read_scaled(live, "memory"),
         xml=_text(domain, run),
         disks=moving,
-        files=disks.files(live, run),
+        files=disks.files(live, run, moving),
         needed=(*disks.needed, *(path for path in (read_path(live, "os/kernel"), read_path(live, "os/initrd")) if path)),
         networks=tuple(sorted({network for nic in nics if (network := read_path(nic, "source@network"))})),
         bridges=tuple(sorted({str(read_path(nic, "source@bridge")) for nic in nics if nic.get("type") == "bridge"})),
         macs=tuple(sorted((read_path(nic, "mac@address") or "").lower() for nic in nics)),
         checkpoints=_checkpoints(domain),
-        obstacles=(*disks.obstacles, *_obstacles(domain, live, run)),
+        obstacles=(*disks.obstacles, *disks.ledger(), *_obstacles(domain, live, run)),
         migrating=_is_migrating(domain, run),
     )
 
@@ -132,7 +135,7 @@ class _Disks:
         return None
 
     def _moving(self, target: str, path: str, form: str, read_only: bool) -> MovingDisk | None:
-        layers: list[Layer] = []
+        layers: list[MovingFile] = []
         at: str | None = path
         while at is not None and at.startswith(self._own) and len(layers) < DEEPEST:
             if not Path(at).exists():
@@ -143,19 +146,43 @@ class _Disks:
         if at is None:
             return MovingDisk(target, read_only, tuple(layers))
         if Path(at).parent != Path(self._folders.images) or not at.endswith(".qcow2"):
-            self.obstacles.append(f"its disk {target} is laid over {at}, which is no image of the host cache")
+            self.obstacles.append(
+                f"its disk {target} is laid over {at}, which is no image of the host cache; where it is one on its way, wait for it"
+            )
             return None
         return MovingDisk(target, read_only, tuple(layers), at)
 
-    def _layer(self, path: str, form: str) -> Layer:
+    def _layer(self, path: str, form: str) -> MovingFile:
         found = self._tool.info(path, form)
         at = Path(path).stat()
-        return Layer(path, found.format, found.size, at.st_size, at.st_blocks * BLOCK, found.backing)
+        return MovingFile(path, found.format, found.size, at.st_size, at.st_blocks * BLOCK, found.backing)
 
-    def files(self, root: Element, run: str) -> tuple[Layer, ...]:
-        """Return what else belongs to a stopped VM: the variables of its UEFI firmware. QEMU moves them while it runs."""
-        path = read_path(root, "os/nvram")
-        if run != "stopped" or not path or not os.path.exists(path):  # noqa: PTH110 - libvirt's text, not ours to normalize
-            return ()
+    def files(self, root: Element, run: str, disks: Iterable[MovingDisk]) -> tuple[MovingFile, ...]:
+        """Return what else is in the VM's folder, such as snapshots, and the variables of a stopped VM's UEFI firmware.
+
+        Variables of a running one move with its memory, and the log of the console stays behind.
+        """
+        known = {layer.path for disk in disks for layer in disk.layers} | {f"{self._own}{name}" for name in STAYING}
+        folder = Path(self._own)
+        found = (
+            {str(path) for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")}
+            if folder.is_dir()
+            else set()
+        )
+        nvram = read_path(root, "os/nvram")
+        if nvram and run == "stopped" and Path(nvram).exists():
+            found.add(nvram)
+        elif nvram:
+            known.add(nvram)
+        return tuple(self._file(path) for path in sorted(found - known))
+
+    def _file(self, path: str) -> MovingFile:
         at = Path(path).stat()
-        return (Layer(path, "raw", at.st_size, at.st_size, at.st_blocks * BLOCK),)
+        form = "qcow2" if path.endswith(".qcow2") else "raw"
+        return MovingFile(path, form, at.st_size, at.st_size, at.st_blocks * BLOCK)
+
+    def ledger(self) -> Iterator[str]:
+        """Yield why the VM cannot move if a change of its snapshots has no end."""
+        path = Path(self._own, SNAPSHOTS)
+        if path.exists() and json.loads(path.read_text(encoding="utf-8")).get("pending"):
+            yield f"a change of its snapshots began and has no end ({path}); run edge.cloud.domain_snapshot again, which finishes it"

@@ -16,6 +16,7 @@ from typing import Any
 from .._errors import InvalidInput
 from .._sizes import UNITS, parse_size
 from .facts import HostFacts
+from .remote_image import on_server
 from .spec import SEED, Cpu, Disk, DomainSpec, Nic, Volume, stable_mac, stable_uuid
 
 MIN_MEMORY = 16 * UNITS["MiB"]
@@ -55,6 +56,14 @@ def asked_images(options: Options) -> tuple[str, ...]:
         for place, disk in enumerate(options.get("disks") or ())
         if disk.get("image")
     )
+
+
+def asked_servers(options: Options) -> tuple[str, ...]:
+    """Return the NBD servers of replicas that images may be read from until they are here, each checked."""
+    servers = tuple(options.get("image_servers") or ())
+    for place, server in enumerate(servers):
+        on_server(server, "", f"image_servers[{place}]")
+    return servers
 
 
 def asked_paths(options: Options) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ class Cpu:
 
 @dataclass(frozen=True)
 class Disk:
-    """One block device of a guest, backed by a file."""
+    """One block device of a guest, backed by a file; ``remote`` is the URL of an image that the file is laid over from afar."""
 
     name: str
     path: str
@@ -43,6 +43,7 @@ class Disk:
     serial: str | None = None
     read_only: bool = False
     boot: int | None = None
+    remote: str | None = None
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-CACHE = Path("/var/cache/edge-tests/small-guest")
-MODULES = ("virtio_pci", "virtio_blk", "virtio_net", "virtio_rng", "button", "evdev", "isofs")
+CACHE = Path("/var/cache/edge-tests/small-guest-2")
+MODULES = ("virtio_pci", "virtio_blk", "virtio_net", "virtio_rng", "virtio_console", "button", "evdev", "isofs")
 READY = "GUEST-READY"
 CMDLINE = "console=ttyS0 quiet"
 INIT = r"""#!/bin/busybox sh
