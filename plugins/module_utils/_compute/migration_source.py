@@ -185,4 +185,4 @@ class _Disks:
         """Yield why the VM cannot move if a change of its snapshots has no end."""
         path = Path(self._own, SNAPSHOTS)
         if path.exists() and json.loads(path.read_text(encoding="utf-8")).get("pending"):
-            yield f"a change of its snapshots began and has no end ({path}); run edge.cloud.domain_snapshot again, which finishes it"
+            yield f"a change of its snapshots has no end ({path}); run edge.cloud.domain_snapshot again, which finishes it"

@@ -52,6 +52,16 @@ def play(
     return _results(done, ok)
 
 
+def run_book(book: Path, inventory: Path) -> None:
+    """Run a playbook of a test's own; raise with its whole output unless all goes well."""
+    with tempfile.TemporaryDirectory(prefix="edge-play-") as folder:
+        environment = {**_environment(folder), "ANSIBLE_STDOUT_CALLBACK": "default"}
+        argv = [str(PLAYBOOK), "-i", str(inventory), str(book)]
+        done = subprocess.run(argv, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise PlaybookFailed(f"exit {done.returncode}\n{done.stdout}\n{done.stderr}")
+
+
 def _environment(folder: str) -> dict[str, str]:
     return {
         **os.environ,
