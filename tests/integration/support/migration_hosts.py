@@ -15,8 +15,9 @@ import yaml
 from ansible_collections.edge.cloud.plugins.module_utils._storage.digest import describe
 from ansible_collections.edge.cloud.plugins.module_utils._storage.manifest import Manifest
 from edge_lab.api import Lab, LabHost
+from support import stream_guest
 from support.playbook import TREE, run_book
-from support.stream_host import VMS, StreamHost
+from support.stream_host import BOOT, VMS, StreamHost
 
 ROLE = TREE / "roles/hypervisor"
 IMAGES = "/var/lib/edge/images"
@@ -64,9 +65,20 @@ class Pair:
 
     def guest(self, name: str, host: StreamHost | None = None, **options: Any) -> dict[str, Any]:
         """Have a VM on ``host`` (the first) whose streamed disk is an overlay of the image, with a seed."""
-        disks = [{"name": "data", "image": self.digest, "size": "128MiB"}]
-        seed = {"user_data": {"packages": []}}
-        return (host or self.one).guest(name, **{"disks": disks, "cloud_init": seed, "nics": [{"network": "default"}], **options})
+        asked = {
+            "name": name,
+            "virt_type": "qemu",
+            "memory": "128MiB",
+            "kernel": f"{BOOT}/vmlinuz",
+            "initrd": f"{BOOT}/initrd.gz",
+            "cmdline": stream_guest.cmdline("vda"),
+            "disks": [{"name": "data", "image": self.digest, "size": "128MiB"}],
+            "nics": [{"network": "default"}],
+            "cloud_init": {"user_data": {"packages": []}},
+            "guest_agent": False,
+            "timeout": 60,
+        }
+        return (host or self.one).module("domain", **{**asked, **options})
 
     def migrate(
         self, name: str, host: StreamHost | None = None, *, ok: bool = True, check: bool = False, **options: Any
