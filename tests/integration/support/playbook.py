@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -50,6 +52,19 @@ def play(
             argv, env=_environment(folder), cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
         )
     return _results(done, ok)
+
+
+def start_play(tasks: list[dict[str, Any]], *, inventory: str | Path, hosts: str) -> subprocess.Popen[bytes]:
+    """Start tasks and return at once; the process leads a group of its own, and its folder goes with the caller's process."""
+    folder = tempfile.mkdtemp(prefix="edge-play-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    book = Path(folder, "play.yml")
+    book.write_text(yaml.safe_dump([{"hosts": hosts, "gather_facts": False, "tasks": tasks}]))
+    argv = [str(PLAYBOOK), "-i", str(inventory), str(book)]
+    with Path(folder, "log").open("wb") as log:
+        return subprocess.Popen(
+            argv, env=_environment(folder), cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0
+        )
 
 
 def run_book(book: Path, inventory: Path) -> None:
