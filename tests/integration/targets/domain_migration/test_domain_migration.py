@@ -80,9 +80,9 @@ def test_what_cannot_move_is_told_before_any_change(hosts: Pair) -> None:
     hosts.guest("stays", memory="64MiB")
     two, hexadecimal = hosts.two, hosts.digest.removeprefix("sha256:")
 
-    def refused(*words: str, **options: object) -> None:
+    def refused(*words: str, name: str = "stays", **options: object) -> None:
         for check in (True, False):
-            said = hosts.migrate(str(options.pop("name", "stays")), ok=False, check=check, **options)["msg"]
+            said = hosts.migrate(name, ok=False, check=check, **options)["msg"]
             assert all(word in said for word in words), said
 
     refused("destination: ", "nowhere.example", destination="nowhere.example")
