@@ -48,7 +48,7 @@ def _warm(hosts: Pair, folder: Path, size_mib: int) -> str:
 def _turn(hosts: Pair, size_mib: int, move: Callable[[Pair, int], None]) -> tuple[float, float]:
     """Make the guest anew, move it, and return the bytes that its host sent meanwhile and the seconds that it took."""
     disk = [{"name": "data", "image": hosts.digest, "size": f"{size_mib}MiB"}]
-    plain = {"disks": disk, "nics": [], "cloud_init": None, "memory": "64MiB", "cmdline": "console=ttyS0 quiet"}
+    plain = {"disks": disk, "nics": [], "cloud_init": None, "memory": "128MiB", "cmdline": "console=ttyS0 quiet"}
     hosts.guest(NAME, state="stopped", **plain)
     change = f"write -q -P 0x5a 0 {int(size_mib * CHANGED)}M"
     hosts.one.run("qemu-io", "-f", "qcow2", "-c", change, f"{VMS}/{NAME}/data.qcow2")
