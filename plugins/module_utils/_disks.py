@@ -113,7 +113,7 @@ class DiskFiles:
 
     def create_layer(self, path: str, below: str, below_format: str, size: int) -> None:
         """See LayerTool."""
-        with _appearing(Path(path)) as work:
+        with appearing(Path(path)) as work:
             QemuImg(self.runner).create(work, size, (Path(below), below_format))
 
     def merge(self, top: str, base: str) -> None:
