@@ -18,8 +18,10 @@ from pathlib import Path
 from types import TracebackType
 
 from .._errors import Corrupt, NoSpace
+from .ahead import PieceFile
 from .digest import BLOCK, write_all
 from .manifest import Manifest
+from .pull import Run
 from .reuse import Extent
 
 
@@ -84,6 +86,18 @@ class Assembly:
                 if _copied(extent, self._file):
                     self.good.update(extent.pieces)
                     self.reused.update(extent.pieces)
+
+    def take_ahead(self, ahead: PieceFile, run: Run) -> bool:
+        """Take the pieces of ``run`` that came before their turn; tell whether there was one."""
+        found = False
+        with _room(self.manifest.digest, self.path):
+            for index in ahead.present(run.first, run.end):
+                data = ahead.get(index)
+                if data is not None:
+                    write_all(self._file, data, index * self.manifest.piece_size)
+                    self.good.add(index)
+                    found = True
+        return found
 
     @property
     def bytes_reused(self) -> int:

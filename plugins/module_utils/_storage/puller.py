@@ -14,6 +14,7 @@ from pathlib import Path
 from .._errors import Corrupt, EdgeError, NoSpace, NotFound, Unreachable
 from . import digest as digests
 from . import files, pull, qcow2, reuse, usage
+from .ahead import PieceFile
 from .assembly import Assembly
 from .manifest import Manifest
 from .pace import no_pace
@@ -25,6 +26,7 @@ TRIES = 3
 SLICE = 65536  # bytes that are asked for at a time, less of a source that is slow to give them
 SMALLEST_SLICE = 4096
 BATCH = 1024 * 1024  # bytes that are received, then written and hashed while the next arrive; an interruption costs two
+REQUEST = 32 * 1024 * 1024  # bytes of one request; between two, pieces are taken that came another way
 Progress = Callable[[int, int], None]
 Pacing = Callable[[int], None]
 
@@ -191,10 +193,11 @@ class _Pull:
             assembly.copy(reuse.extents(manifest, assembly.good, self._candidates(manifest) if needed else ()))
             assembly.take_good()
             self._progress(assembly.verified_bytes, manifest.size)
+            ahead = PieceFile(self._store.ahead_path(self._digest), manifest)
             while not assembly.complete:
                 run = next(pull.missing(manifest, assembly.good, assembly.verified), None)
-                if run is not None:
-                    self._fetch(assembly, run, pool)
+                if run is not None and not assembly.take_ahead(ahead, part := next(pull.split(manifest, run, REQUEST))):
+                    self._fetch(assembly, part, pool)
                 assembly.take_good()
             assembly.settle()
             self._reused = assembly.bytes_reused

@@ -98,6 +98,22 @@ def test_reading_in_order_fetches_more_at_once(here: Store, origin: tuple[Store,
     assert max(lengths) == WINDOW
 
 
+def test_the_pull_takes_what_was_fetched_ahead(here: Store, origin: tuple[Store, Manifest]) -> None:
+    store, image = origin
+    reader = ReadThrough(here, image.digest, [DirectorySource(store.root)])
+    for index in (0, 5, 6, 40):
+        reader.read(index * image.piece_size, 10)
+    waiting = PieceFile(here.ahead_path(image.digest), image)
+    held = sum(image.piece_length(index) for index in waiting.present(0, len(image.pieces)))
+    with here.ahead_path(image.digest).open("r+b") as file:  # one of them was torn by a power cut
+        file.seek(5 * image.piece_size)
+        file.write(b"torn")
+    pulled = pull_image(here, image.digest, [DirectorySource(store.root)], now=0)
+    assert pulled.bytes_fetched == image.size - held + image.piece_length(5)
+    assert here.verify(image.digest) == []
+    assert not here.ahead_path(image.digest).exists()
+
+
 def test_what_the_pull_has_is_not_fetched(here: Store, origin: tuple[Store, Manifest]) -> None:
     store, image = origin
     half = len(image.pieces) // 2 * image.piece_size
