@@ -124,6 +124,7 @@ def disk_full(scene: Scene) -> Iterator[Outcome]:
     scene.module("domain", name=VM, state="absent", delete_disks=True, force_stop=True, timeout=1)
     scene.run("mkdir", "-p", home)
     scene.run("mount", "-t", "tmpfs", "-o", "size=12m,mode=0711", "small", home)
+    scene.run("touch", f"{home}/not-ours")  # the folder stays, being a mount
     try:
         scene.guest(VM, agent="", console_log=True)
         scene.wait_more(VM, 3)
