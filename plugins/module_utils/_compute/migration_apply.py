@@ -19,6 +19,8 @@ from .migration_journal import Journal, remove_journal, write_journal
 from .migration_model import SourceVm
 from .migration_volumes import Volumes
 
+CONSOLE = "console.log"
+
 
 @dataclass
 class Mover:
@@ -75,6 +77,7 @@ class Mover:
                     domain.destroy()
                 if lookup(self.there.lookupByName, self.name) is not None and domain.isPersistent():
                     domain.undefineFlags(_undefine_flags(self.there))
+        self.volumes.close(self.folder)  # what libvirt made there since we looked is seen only by a new look
         for path in self.journal.made:
             self.volumes.remove(path)
         self.volumes.close(self.folder, delete=True)
@@ -103,6 +106,7 @@ class Mover:
         self.volumes.create(layer.path, layer.size, layer.format, (layer.backing, "qcow2") if layer.backing else None)
 
     def _migrate(self, step: steps.Migrate) -> None:
+        self.write(self.journal.with_made([f"{self.folder}/{CONSOLE}"]))  # libvirt makes it there when memory begins to arrive
         job = Job(self._domain(self.here), self.how, self.told)
         try:
             job.run(self.address, step.targets)
