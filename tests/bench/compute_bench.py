@@ -103,6 +103,7 @@ def removed(names: list[str]) -> dict[str, Any]:
 
 def created(bench: Bench, count: int, runs: int) -> Iterator[Row]:
     """(b) Guests made and started: one task of ours, with ansible-playbook's own start, against virt-install in a loop."""
+    bench.host.run(["apt-get", "update", "-q"], timeout=600)
     bench.host.run(["apt-get", "install", "-y", "-q", "--no-install-recommends", "virtinst"], timeout=600)
     names = [f"new{number:02d}" for number in range(count)]
     guest = {
