@@ -5,19 +5,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from ._compute.facts import Folders, Layer, VolumeFile
 from ._compute.remote_image import RemoteImage, on_server
 from ._errors import EdgeError, NotFound, Unreachable
 from ._runner import Runner
 from ._storage import files, qcow2, usage
+from ._storage.disk_files import appearing
 from ._storage.qemu_img import QemuImg
-from ._storage.references import backing_name
+from ._storage.references import DISK_DIRECTORIES, backing_name, users_of
 from ._storage.store import Store
 
 LONGEST_CHAIN = 200
@@ -26,7 +25,7 @@ SECTOR = 512
 
 @dataclass(frozen=True)
 class DiskFiles:
-    """The compute room's ImageTool, by qemu-img and the host cache."""
+    """The compute room's ImageTool and LayerTool, by qemu-img and the host cache."""
 
     runner: Runner
     folders: Folders
@@ -66,7 +65,7 @@ class DiskFiles:
     def create_overlay(self, path: str, digest: str, size: int) -> None:
         """See ImageTool; while the overlay is made the image cannot be removed, and after it the overlay is a user of it."""
         image = self._store.image_path(digest)
-        with files.file_lock(image, shared=True), _appearing(Path(path)) as work:
+        with files.file_lock(image, shared=True), appearing(Path(path)) as work:
             if self._store.find(digest) is None:
                 raise NotFound(
                     f"The image {digest} is not in the host cache any more; run edge.cloud.replica_image again.", digest=digest
@@ -92,7 +91,7 @@ class DiskFiles:
 
     def create_remote_overlay(self, path: str, image: RemoteImage, size: int) -> None:
         """See ImageTool."""
-        with _appearing(Path(path)) as work:
+        with appearing(Path(path)) as work:
             QemuImg(self.runner).create_remote(work, size, image.backing)
 
     def rebase(self, path: str, digest: str) -> None:
@@ -105,12 +104,39 @@ class DiskFiles:
 
     def create_empty(self, path: str, size: int) -> None:
         """See ImageTool."""
-        with _appearing(Path(path)) as work:
+        with appearing(Path(path)) as work:
             QemuImg(self.runner).create(work, size)
 
     def grow(self, path: str, size: int) -> None:
         """See ImageTool."""
         QemuImg(self.runner).resize(Path(path), size)
+
+    def create_layer(self, path: str, below: str, below_format: str, size: int) -> None:
+        """See LayerTool."""
+        with appearing(Path(path)) as work:
+            QemuImg(self.runner).create(work, size, (Path(below), below_format))
+
+    def merge(self, top: str, base: str) -> None:
+        """See LayerTool."""
+        QemuImg(self.runner).commit(Path(top), Path(base))
+        files.fsync_file(Path(base))
+
+    def restack(self, path: str, below: str, below_format: str) -> None:
+        """See LayerTool."""
+        QemuImg(self.runner).rebase(Path(path), (Path(below), below_format), unsafe=True)
+        files.fsync_file(Path(path))
+
+    def has_data(self, path: str) -> bool:
+        """See LayerTool."""
+        return files.open_in_qemu(Path(path)) or QemuImg(self.runner).has_data(Path(path))
+
+    def is_open(self, path: str) -> bool:
+        """See LayerTool."""
+        return files.open_in_qemu(Path(path))
+
+    def users(self, path: str) -> Collection[str]:
+        """See LayerTool."""
+        return users_of(Path(path), [Path(self.folders.vms), *map(Path, DISK_DIRECTORIES)])
 
 
 def _layer(name: str, image_format: str | None) -> tuple[Layer, tuple[str, str | None] | None]:
@@ -137,15 +163,3 @@ def _raw_size(path: Path) -> int:
 def _format_of(path: Path) -> str:
     with path.open("rb") as file:
         return "qcow2" if file.read(4) == qcow2.MAGIC else "raw"
-
-
-@contextmanager
-def _appearing(path: Path) -> Iterator[Path]:
-    """Give a scratch name in the folder of ``path``; what was written there appears as ``path``, durable, at the end."""
-    with TemporaryDirectory(prefix=".disk-", dir=path.parent) as folder:
-        work = Path(folder, path.name)
-        yield work
-        work.chmod(0o600)
-        files.fsync_file(work)
-        work.rename(path)
-        files.fsync_directory(path.parent)
