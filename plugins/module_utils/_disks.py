@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from ._runner import Runner
 from ._storage import files, qcow2, usage
 from ._storage.disk_files import appearing
 from ._storage.qemu_img import QemuImg
-from ._storage.references import backing_name
+from ._storage.references import DISK_DIRECTORIES, backing_name, users_of
 from ._storage.store import Store
 
 LONGEST_CHAIN = 200
@@ -25,7 +25,7 @@ SECTOR = 512
 
 @dataclass(frozen=True)
 class DiskFiles:
-    """The compute room's ImageTool, by qemu-img and the host cache."""
+    """The compute room's ImageTool and LayerTool, by qemu-img and the host cache."""
 
     runner: Runner
     folders: Folders
@@ -110,6 +110,33 @@ class DiskFiles:
     def grow(self, path: str, size: int) -> None:
         """See ImageTool."""
         QemuImg(self.runner).resize(Path(path), size)
+
+    def create_layer(self, path: str, below: str, below_format: str, size: int) -> None:
+        """See LayerTool."""
+        with appearing(Path(path)) as work:
+            QemuImg(self.runner).create(work, size, (Path(below), below_format))
+
+    def merge(self, top: str, base: str) -> None:
+        """See LayerTool."""
+        QemuImg(self.runner).commit(Path(top), Path(base))
+        files.fsync_file(Path(base))
+
+    def restack(self, path: str, below: str, below_format: str) -> None:
+        """See LayerTool."""
+        QemuImg(self.runner).rebase(Path(path), (Path(below), below_format), unsafe=True)
+        files.fsync_file(Path(path))
+
+    def has_data(self, path: str) -> bool:
+        """See LayerTool."""
+        return files.open_in_qemu(Path(path)) or QemuImg(self.runner).has_data(Path(path))
+
+    def is_open(self, path: str) -> bool:
+        """See LayerTool."""
+        return files.open_in_qemu(Path(path))
+
+    def users(self, path: str) -> Collection[str]:
+        """See LayerTool."""
+        return users_of(Path(path), [Path(self.folders.vms), *map(Path, DISK_DIRECTORIES)])
 
 
 def _layer(name: str, image_format: str | None) -> tuple[Layer, tuple[str, str | None] | None]:

@@ -15,14 +15,26 @@ from .state import VmState
 FAMILIES = {0: "ipv4", 1: "ipv6"}
 
 
-def read_addresses(domain: Any, nics: Sequence[Nic]) -> list[dict[str, Any]]:
-    """Return every address once, with the NIC that has it and who said so; empty where nobody knows."""
-    sources = (
+def _sources() -> tuple[tuple[str, int], ...]:
+    return (
         ("agent", libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT),
         ("lease", libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_LEASE),
         ("arp", libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_ARP),
     )
-    return merge([(name, _ask(domain, number)) for name, number in sources], nics)
+
+
+def read_addresses(domain: Any, nics: Sequence[Nic]) -> list[dict[str, Any]]:
+    """Return every address once, with the NIC that has it and who said so; empty where nobody knows."""
+    return merge([(name, _ask(domain, number)) for name, number in _sources()], nics)
+
+
+def first_addresses(domain: Any, nics: Sequence[Nic]) -> list[dict[str, Any]]:
+    """Return the addresses that the most trusted source knows which knows one to reach the guest by; for many, from afar."""
+    for name, number in _sources():
+        found = merge([(name, _ask(domain, number))], nics)
+        if main_address(found):
+            return found
+    return []
 
 
 def _ask(domain: Any, source: int) -> Mapping[str, Any]:

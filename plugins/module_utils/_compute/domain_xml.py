@@ -15,6 +15,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 from xml.etree.ElementTree import Element, SubElement
 
+from .namespaces import remember
 from .remote_xml import read_remote, write_remote
 from .spec import Cpu, Disk, DomainSpec, Nic, Record, record_from_json
 from .xml_properties import Property, read_all, read_path, read_scaled, write_all, write_kib, write_path
@@ -89,13 +90,13 @@ def parse_xml(text: str) -> Element:
     """Return the tree; prefixes of foreign namespaces are remembered, so that writing it again keeps them."""
     for _event, (prefix, uri) in ET.iterparse(BytesIO(text.encode()), events=("start-ns",)):  # noqa: S314 - libvirt's own answer
         if prefix:
-            ET.register_namespace(prefix, uri)
+            remember(prefix, uri)
     return ET.fromstring(text)  # noqa: S314 - libvirt's own answer
 
 
 def to_text(root: Element) -> str:
     """Return the tree as indented text; text and attributes keep their bytes."""
-    ET.register_namespace("edge", NAMESPACE)
+    remember("edge", NAMESPACE)
     ET.indent(root)
     return ET.tostring(root, encoding="unicode") + "\n"
 

@@ -20,12 +20,13 @@ from .spec import Disk, DomainSpec, Record, Volume
 from .state import VmState
 
 DISK_FILE = re.compile(r"(?P<disk>[a-z0-9][a-z0-9-]{0,19})(\.(?P<layer>[A-Za-z0-9][A-Za-z0-9_-]{0,62}))?\.qcow2")
-OTHER_FILES = ("seed.iso", "console.log", "arriving.json")
+LEDGER = "snapshots.json"
+OTHER_FILES = re.compile(r"seed\.iso|console\.log|arriving\.json|snapshots\.json|[A-Za-z0-9][A-Za-z0-9_-]{0,62}\.memory")
 
 
 def is_ours(name: str) -> bool:
-    """Tell whether a file of a VM's folder has a name that we give: a disk, a layer of one, the seed, the console log."""
-    return name in OTHER_FILES or DISK_FILE.fullmatch(name) is not None
+    """Tell whether a file of a VM's folder has a name of ours: a disk or layer, the seed, the console log, what snapshots need."""
+    return OTHER_FILES.fullmatch(name) is not None or DISK_FILE.fullmatch(name) is not None
 
 
 def layer_of(path: str, disk: str, home: str) -> str | None:
@@ -43,17 +44,17 @@ def is_layer(path: str) -> bool:
 
 
 def own_spec(spec: DomainSpec, home: str, record: Record | None) -> DomainSpec:
-    """Return the spec with each disk's own file in place of a layer of it."""
-    named = {disk.name: disk.path for disk in record.spec.disks} if record else {}
+    """Return the spec with each disk's own file, and its format, in place of a layer of it."""
+    named = {disk.name: disk for disk in record.spec.disks} if record else {}
     return replace(spec, disks=tuple(_own(disk, home, named.get(disk.name)) for disk in spec.disks))
 
 
-def _own(disk: Disk, home: str, named: str | None) -> Disk:
+def _own(disk: Disk, home: str, named: Disk | None) -> Disk:
     if layer_of(disk.path, disk.name, home) is None:
         return disk
-    # A record of an older version may name the layer itself.
-    own = named if named and layer_of(named, disk.name, home) is None else f"{home}/{disk.name}.qcow2"
-    return replace(disk, path=own, remote=None)
+    if named and layer_of(named.path, disk.name, home) is None:
+        return replace(disk, path=named.path, format=named.format, remote=None)
+    return replace(disk, path=f"{home}/{disk.name}.qcow2", remote=None)  # a record of somebody else may name the layer itself
 
 
 def active_spec(wanted: DomainSpec, state: VmState, home: str) -> DomainSpec:
@@ -66,7 +67,12 @@ def active_spec(wanted: DomainSpec, state: VmState, home: str) -> DomainSpec:
             return replace(disk, path=active[disk.name].path, remote=active[disk.name].remote)
         return replace(disk, path=_leaf(disk, state.volumes, home)) if disk.path == f"{home}/{disk.name}.qcow2" else disk
 
-    return replace(wanted, disks=tuple(map(current, wanted.disks)))
+    return replace(wanted, disks=tuple(_on(disk, current(disk)) for disk in wanted.disks))
+
+
+def _on(disk: Disk, active: Disk) -> Disk:
+    """Return the disk on its active file; a layer is always qcow2, whatever the file below it is."""
+    return active if active.path == disk.path else replace(active, format="qcow2")
 
 
 def _leaf(disk: Disk, volumes: Iterable[VolumeFile], home: str) -> str:
@@ -110,7 +116,8 @@ def kept_files(state: VmState, home: str, folders: Folders) -> frozenset[str]:
         return bool(given & {end.path, end.backing}) or _stands_elsewhere(end.backing, home, folders)
 
     layers = (one.path for one in state.volumes if is_layer(one.path))
-    return frozenset(given | {path for path in layers if foreign(chain(path, state.volumes)[-1])})
+    kept = {path for path in layers if foreign(chain(path, state.volumes)[-1])}
+    return frozenset(given | kept | ({f"{home}/{LEDGER}"} if kept else set()))
 
 
 def _stands_elsewhere(backing: str | None, home: str, folders: Folders) -> bool:

@@ -44,7 +44,7 @@ def see(domain: Any, autostart: bool | None = None) -> Seen | None:
     """Return one domain, or None where it went away meanwhile; ``autostart`` is asked for where it is not given."""
     try:
         with intent(f"read domain {domain.name()}"):
-            run = RUN_STATES[domain.state()[0]]
+            run = RUN_STATES[domain.state()[0]] if domain.ID() >= 0 else "stopped"  # the list has the ID, a state is a call each
             config = parse_xml(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE))
             if autostart is None:
                 autostart = bool(domain.autostart()) if domain.isPersistent() else False

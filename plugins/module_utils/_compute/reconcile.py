@@ -19,6 +19,7 @@ from .guest import Guest
 from .host import HostView
 from .image_tool import ImageTool
 from .layers import active_spec, kept_files, own_spec
+from .migration_journal import refuse_while_migrating
 from .observe import read_vm
 from .options import check_name, resolve
 from .plan import Goal, plan_absent, plan_goal
@@ -52,6 +53,7 @@ class Reconciler:
         home = self.folders.vm(self.name)
         state = host.vm(self.name, adopt=adopt)
         check_ownership(state, adopt)
+        refuse_while_migrating(self.name, home, state.run)
         if self.options["state"] == "absent":
             state = host.with_files(state)
             kept = kept_files(state, home, self.folders)

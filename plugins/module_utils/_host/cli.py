@@ -9,34 +9,41 @@ import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
 from .. import _cluster
 from .._cluster import Cluster
 from .._errors import EdgeError, InvalidInput, from_os_error
-from . import arrive, images
 
 LARGEST_JSON = 1024 * 1024
 
 
 @dataclass(frozen=True)
 class Verb:
-    """What a verb does, its one-line help, and its options: each a string, or a flag where the type is bool."""
+    """Its function as ``file.name``, loaded when it is wanted; its help; its options: a string each, or a flag where it is bool."""
 
-    run: Callable[[Cluster, Mapping[str, Any]], dict[str, Any]]
+    function: str
     help: str
     options: Mapping[str, type] = field(default_factory=dict)
+
+    def run(self, cluster: Cluster, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Do it; a verb costs no more than what it needs, and needs no more to be installed."""
+        file, _dot, name = self.function.partition(".")
+        function: Callable[[Cluster, Mapping[str, Any]], dict[str, Any]] = getattr(import_module(f".{file}", __package__), name)
+        return function(cluster, options)
 
 
 IMAGE = {"digest": str, "name": str, "version": str}
 VERBS = {
-    "config": Verb(images.config, "check the configuration and tell what this host is"),
-    "pull": Verb(images.pull, "make an image visible on this host", {**IMAGE, "pinned": bool, "progress_file": str}),
-    "gc": Verb(images.collect, "keep the images within the quota"),
-    "scrub": Verb(images.scrub, "read every image whole and repair what is damaged"),
-    "arrive": Verb(arrive.arrive, "bring the images that running VMs wait for, and move the VMs onto them"),
-    "cache": Verb(images.cache, "tell what the images are and how they are used"),
+    "config": Verb("images.config", "check the configuration and tell what this host is"),
+    "pull": Verb("images.pull", "make an image visible on this host", {**IMAGE, "pinned": bool, "progress_file": str}),
+    "fill": Verb("fill.fill", "on a replica: have what others want, and what other replicas have"),
+    "gc": Verb("images.collect", "keep the images within the quota"),
+    "scrub": Verb("images.scrub", "read every image whole and repair what is damaged"),
+    "arrive": Verb("arrive.arrive", "bring the images that running VMs wait for, and move the VMs onto them"),
+    "cache": Verb("images.cache", "tell what the images are and how they are used"),
 }
 
 

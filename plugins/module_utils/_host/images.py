@@ -11,11 +11,11 @@ from typing import Any
 from .._cluster import Cluster
 from .._plan import execute
 from .._storage import gc, names
+from .._storage.cluster_replica import ClusterReplica, trust_in
 from .._storage.gc import Collector
-from .._storage.http_client import Trust
 from .._storage.https_source import HttpsSource
 from .._storage.image_plan import view
-from .._storage.replica import Choice, Replica, Work
+from .._storage.replica import Choice, Work
 from .._storage.scrub import Scrub
 from .._storage.source import Source
 from .._storage.store import Store
@@ -24,19 +24,15 @@ QUICK_SECONDS = 5.0
 Options = Mapping[str, Any]
 
 
-def _trust(cluster: Cluster) -> Trust:
-    return Trust(cluster.tls.ca_file, cluster.tls.cert_file, cluster.tls.key_file)
-
-
 def _sources(cluster: Cluster) -> list[Source]:
     urls = [*(member.url for member in cluster.others(cluster.replicas)), *cluster.frontends]
-    return [HttpsSource(url, _trust(cluster)) for url in urls]
+    return [HttpsSource(url, trust_in(cluster)) for url in urls]
 
 
 def quick_sources(cluster: Cluster) -> list[Source]:
     """Return the sources for who must not wait: one that does not answer within seconds is passed over."""
     urls = [*(member.url for member in cluster.others(cluster.replicas)), *cluster.frontends]
-    return [HttpsSource(url, _trust(cluster), QUICK_SECONDS) for url in urls]
+    return [HttpsSource(url, trust_in(cluster), QUICK_SECONDS) for url in urls]
 
 
 def config(cluster: Cluster, _options: Options) -> dict[str, Any]:
@@ -51,7 +47,7 @@ def pull(cluster: Cluster, options: Options) -> dict[str, Any]:
     choice = Choice(options.get("digest"), options.get("name"), options.get("version"))
     progress = options.get("progress_file")
     work = Work(
-        Replica(Store(images.root), _sources(cluster)),
+        ClusterReplica.of(cluster),
         choice,
         images.disk_directories,
         names.absolute_path(progress, "The progress file") if progress else None,

@@ -130,6 +130,15 @@ class QemuImg:
         base = ["-b", _path(backing[0]), "-F", backing[1]] if backing else ["-b", ""]
         self._run(["rebase", "-q", "-f", "qcow2", *(["-u"] if unsafe else []), *base, _path(path)], WORKING)
 
+    def commit(self, path: Path, base: Path) -> None:
+        """Write the data of a qcow2 into its backing file ``base``, growing it if need be; ``path`` keeps its own."""
+        self._run(["commit", "-q", "-f", "qcow2", "-d", "-b", _path(base), _path(path)], WORKING)
+
+    def has_data(self, path: Path) -> bool:
+        """Tell whether a qcow2 has any block of its own, zeroes included."""
+        done = self._run(["map", "--output=json", "-f", "qcow2", "-U", _path(path)], READING)
+        return any(extent["depth"] == 0 and extent.get("present", True) for extent in json.loads(done.stdout))
+
     def check(self, path: Path, *, repair: str | None = None) -> Checked:
         """Return what a check of a qcow2 finds (after the repair of ``leaks`` or ``all``)."""
         fix = ["-r", repair] if repair else []

@@ -35,11 +35,15 @@ class StreamHost:
         """Return the result of one of our modules."""
         return self.play([{f"edge.cloud.{module}": options}], check=check, ok=ok)[-1]
 
-    def guest(self, name: str, *, disks: int = 1, agent: str | None = None, **options: Any) -> dict[str, Any]:
-        """Have a VM that streams to its first disk ``data`` (vda); further disks are ``more1`` and so on."""
-        names = ["data", *(f"more{number}" for number in range(1, disks))]
+    def guest(
+        self, name: str, *, disks: int | list[dict[str, Any]] = 1, agent: str | None = None, ok: bool = True, **options: Any
+    ) -> dict[str, Any]:
+        """Have a VM that streams to its first disk ``data`` (vda); further disks are ``more1`` and so on, or say them."""
+        if isinstance(disks, int):
+            disks = [{"name": name, "size": "64MiB"} for name in ("data", *(f"more{number}" for number in range(1, disks)))]
         return self.module(
             "domain",
+            ok=ok,
             **{
                 "name": name,
                 "virt_type": "qemu",
@@ -47,7 +51,7 @@ class StreamHost:
                 "kernel": f"{BOOT}/vmlinuz",
                 "initrd": f"{BOOT}/initrd.gz",
                 "cmdline": stream_guest.cmdline("vda", agent),
-                "disks": [{"name": disk, "size": "64MiB"} for disk in names],
+                "disks": disks,
                 "guest_agent": agent is not None,
                 "timeout": 30,
                 **options,

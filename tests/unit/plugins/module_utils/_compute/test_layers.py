@@ -82,6 +82,13 @@ def test_a_disk_given_by_path_keeps_its_layer_until_another_path_is_asked() -> N
     assert active_spec(other, now, HOME) == other
 
 
+def test_a_layer_over_a_raw_file_is_qcow2_and_the_file_stays_raw() -> None:
+    raw = root_disk(path="/srv/a.raw", format="raw")
+    known = Record(spec(disks=(raw,)))
+    assert own_spec(ON_LAYER, HOME, known).disks == (raw,)
+    assert active_spec(known.spec, state(record=known), HOME).disks == (root_disk(path=LAYER, format="qcow2"),)
+
+
 def test_a_disk_that_no_domain_has_goes_on_with_the_top_of_its_chain() -> None:
     gone = VmState("web", volumes=FILES, folder=(OWN, LAYER))
     assert active_spec(record().spec, gone, HOME) == ON_LAYER
@@ -175,6 +182,9 @@ def test_absent_keeps_files_given_by_path_and_what_stands_on_them() -> None:
     config = spec(disks=(root_disk(path=LAYER), replace(data, path=layer.path)))
     now = state(config=config, record=known, volumes=(*FILES, layer), folder=(OWN, LAYER, own, layer.path))
     assert absent(now) == (own, layer.path)
+    ledger = f"{HOME}/snapshots.json"
+    assert absent(replace(now, folder=(*now.folder, ledger))) == (own, layer.path, ledger)
+    assert absent(replace(state(), folder=(OWN, LAYER, ledger, f"{HOME}/a.memory"))) == ()
     elsewhere = replace(layer, backing="/srv/data.qcow2")
     assert absent(VmState("web", volumes=(*FILES, elsewhere), folder=(OWN, LAYER, layer.path))) == (layer.path,)
 
