@@ -1,0 +1,84 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""(a) A VM's disk from a warm host cache against copies: on this disk, and to another host over ssh.
+
+Images have at most 1 GiB of data, and the larger ones holes for the rest, which favours the copies. What is copied is in the page
+cache. The copies of the larger images, and those over ssh, are made fewer times; ``runs`` says how many.
+"""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+from ansible_collections.edge.cloud.plugins.module_utils._compute.facts import Folders
+from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
+from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
+from edge_lab.api import Lab, LabHost, unusable
+from report import RUNS, Row, by_turns, row
+from storage_parts import FAST, GIB, SMALL, filled, shell, used
+from support.images import MIB, datastore, qemu_img
+
+TARGET = "bencha"
+Copy = tuple[str, Callable[[], None], Callable[[], float], int]
+
+
+def copies(path: Path, copy: Path, gib: int, host: LabHost | None) -> Iterator[Copy]:
+    """Yield what a user would do: a name, the copy, the bytes that it made or moved, and how often it is measured."""
+
+    def sparse() -> None:
+        subprocess.run(["cp", "--sparse=always", path, copy], check=True)
+        subprocess.run(["sync", copy], check=True)
+
+    def convert() -> None:
+        qemu_img("convert", "-O", "qcow2", path, copy)
+        subprocess.run(["sync", copy], check=True)
+
+    runs = RUNS if gib == 1 else 3
+    yield "cp --sparse=always", sparse, lambda: used(copy), runs
+    yield "qemu-img convert", convert, lambda: used(copy), runs
+    if host:
+        there = shlex.join(host.ssh_command(["sh", "-ec", f"tar -C /srv -xSf - && sync /srv/{path.name}"]))
+
+        def over_ssh() -> None:
+            shell(f"tar -C {path.parent} -cSf - {path.name} | {there}")
+
+        def received() -> float:
+            return 512 * float(host.run(["stat", "--format=%b", f"/srv/{path.name}"]).stdout)
+
+        yield "tar -S | ssh, another host", over_ssh, received, 2
+
+
+def disks(folder: Path, gibs: list[int]) -> Iterator[Row]:
+    """Yield the rows of each size."""
+    with ExitStack() as stack:
+        host = None
+        if not unusable():
+            (host,) = Lab().up(names=[TARGET])
+            stack.callback(Lab().down, TARGET)
+        for gib in gibs:
+            yield from of_size(folder, gib, host)
+
+
+def of_size(folder: Path, gib: int, host: LabHost | None) -> Iterator[Row]:
+    root, mine, copy = folder / f"images{gib}", folder / "overlay", folder / "copy"
+    source = filled(folder / "source.qcow2", gib * GIB, min(gib, 1) * GIB - 8 * MIB)
+    store, image = datastore(root, source)
+    source.unlink()
+    tool = DiskFiles(SubprocessRunner(), Folders(images=str(root)))
+
+    def overlay() -> None:
+        mine.unlink(missing_ok=True)
+        tool.create_overlay(str(mine), image.digest, gib * GIB)
+
+    for name, other, size, runs in copies(store.image_path(image.digest), copy, gib, host):
+        copy.unlink(missing_ok=True)
+        ours, theirs = by_turns(overlay, other, runs)
+        yield row(f"(a) disk, {gib} GiB", "time", "s", ours, theirs, other_name=name, goal=FAST, runs=runs)
+        yield row(f"(a) disk, {gib} GiB", "bytes", "B", used(mine), size(), other_name=name, goal=SMALL, runs=1)
+    copy.unlink(missing_ok=True)
+    shutil.rmtree(root)
