@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Folders:
-    """Where a host keeps the files of its VMs, a folder each, and its images (the host cache)."""
+    """Where a host keeps the files of its VMs, a folder each, its images (the host cache), and locks until it reboots."""
 
     vms: str = "/var/lib/edge/vms"
     images: str = "/var/lib/edge/images"
+    locks: str = "/run/edge/locks"
 
     def vm(self, name: str) -> str:
         """Return the folder of one VM; ``name`` was checked, so that it stays under ``vms``."""
@@ -22,6 +23,14 @@ class Folders:
     def seed(self, name: str) -> str:
         """Return where the cloud-init seed of one VM is."""
         return f"{self.vm(name)}/seed.iso"
+
+    def context(self, name: str) -> str:
+        """Return where OpenNebula's context disk of one VM is."""
+        return f"{self.vm(name)}/context.iso"
+
+    def lock(self, name: str) -> str:
+        """Return the file that who works on one VM holds a lock on."""
+        return f"{self.locks}/domain-{name}"
 
     def image(self, digest: str) -> str:
         """Return where the host cache keeps an image."""
