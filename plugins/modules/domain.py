@@ -449,7 +449,7 @@ def main() -> None:
         argument_spec={
             **DOMAIN,
             "uri": {"type": "str", "default": "qemu:///system"},
-            "state": {"type": "str", "choices": ["running", "stopped", "absent"], "default": "running"},
+            "state": {"type": "str", "choices": ["running", "stopped", "paused", "saved", "absent"], "default": "running"},
             "allow_restart": {"type": "bool", "default": False},
             "force_stop": {"type": "bool", "default": False},
             "delete_disks": {"type": "bool", "default": False},

@@ -22,7 +22,7 @@ from .single_xml import emit_singles, parse_singles
 from .spec import DomainSpec, Record, record_from_json
 from .xml_properties import Property, read_all, read_path, write_all, write_path
 
-__all__ = ["ALIAS", "MARK", "NAMESPACE", "Parsed", "emit", "mark_of", "parse", "parse_xml", "to_text"]
+__all__ = ["ALIAS", "MARK", "NAMESPACE", "Parsed", "emit", "mark_element", "mark_of", "parse", "parse_xml", "to_text"]
 
 NAMESPACE = "https://edge.cloud/xmlns/domain/1"
 MARK = f"{{{NAMESPACE}}}spec"
@@ -131,7 +131,14 @@ def _emit_mark(root: Element, record: Record) -> None:
         metadata = SubElement(root, "metadata")
     for old in metadata.findall(MARK):
         metadata.remove(old)
-    SubElement(metadata, MARK, {"hash": record.digest}).text = record.to_json()
+    metadata.append(mark_element(record))
+
+
+def mark_element(record: Record) -> Element:
+    """Return our mark: what was asked for and its SHA-256."""
+    element = Element(MARK, {"hash": record.digest})
+    element.text = record.to_json()
+    return element
 
 
 def _scaffold(spec: DomainSpec) -> Element:

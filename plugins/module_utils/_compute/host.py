@@ -11,17 +11,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .._libvirt import intent, libvirt, lookup
+from .._libvirt import error_name, intent, libvirt, lookup
 from .domain_xml import Parsed, parse, parse_xml
 from .facts import Folders, HostFacts
 from .image_tool import ImageTool
 from .options import asked_images, asked_paths
 from .seed import read_digest
-from .spec import SEED, DomainSpec
+from .spec import CONTEXT, SEED, DomainSpec
 from .state import VmState
 
 KIB = 1024
-OURS = (".qcow2", "seed.iso", "console.log")
+OURS = (".qcow2", "seed.iso", "context.iso", "console.log", "nvram.fd")
 RUN_STATES = {1: "running", 2: "running", 3: "paused", 4: "running", 5: "stopped", 6: "stopped", 7: "paused"}
 
 
@@ -32,9 +32,14 @@ def read_vm(
     with intent(f"look up domain {name}"):
         domain = lookup(connection.lookupByName, name)
     state = VmState(name, folder=_files(folders.vm(name)), seed=read_digest(folders.seed(name)))
+    state = replace(state, context=read_digest(folders.context(name)))
     if domain is not None:
         state = _with_domain(state, domain, adopt)
-    formats = {disk.path: disk.format for disk in state.config.disks if disk.name != SEED} if state.config else {}
+    formats = (
+        {disk.path: disk.format for disk in state.config.disks if disk.path and disk.name not in (SEED, CONTEXT)}
+        if state.config
+        else {}
+    )
     here = sorted(path for path in {*formats, *paths} if Path(path).exists())
     return replace(state, volumes=tuple(tool.info(path, formats.get(path)) for path in here))
 
@@ -43,25 +48,50 @@ def _with_domain(state: VmState, domain: Any, adopt: bool) -> VmState:
     with intent(f"read domain {state.name}"):
         run = RUN_STATES[domain.state()[0]]
         config = parse_xml(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE))
-        live = parse_xml(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_SECURE)) if run != "stopped" else None
+        if run == "stopped" and domain.isPersistent() and domain.hasManagedSaveImage():
+            run = "saved"
+        live = _live_tree(domain, run)
         autostart = bool(domain.autostart()) if domain.isPersistent() else False
     ours = parse(config)
     parsed = parse(config, adopt=adopt and not ours.marked)
+    running = parse(live, adopt=adopt and not ours.marked) if live is not None else None
     return replace(
         state,
         run=run,
         config=parsed.spec,
-        live=live_spec(parse(live, adopt=adopt and not ours.marked), parsed.spec) if live is not None else None,
+        live=live_spec(running, parsed.spec) if running else None,
         record=parsed.record,
         marked=parsed.marked,
         autostart=autostart,
         foreign_targets=parsed.foreign_targets,
+        free_ports=running.free_ports if running else None,
     )
 
 
+def _live_tree(domain: Any, run: str) -> Any:
+    """Return the XML that runs, or that a saved guest will run; None where there is none, or the driver cannot say."""
+    if run == "stopped":
+        return None
+    if run != "saved":
+        return parse_xml(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_SECURE))
+    try:
+        return parse_xml(domain.managedSaveGetXMLDesc(libvirt.VIR_DOMAIN_SAVE_IMAGE_XML_SECURE))
+    except libvirt.libvirtError as error:
+        if error_name(error) != "VIR_ERR_NO_SUPPORT":
+            raise
+        return None
+
+
 def live_spec(live: Parsed, config: DomainSpec) -> DomainSpec:
-    """Return the live spec with the CPU that was asked for at the start: libvirt's live XML has the expanded one."""
-    return replace(live.spec, cpu=live.record.spec.cpu if live.record else config.cpu)
+    """Return the live spec with what libvirt's live XML says otherwise than it was asked for.
+
+    The CPU is there as expanded, the memory as the balloon has it at this instant, an MTU as the network gave it.
+    """
+    asked = live.record.spec if live.record else config
+    mtus = {nic.name: nic.mtu for nic in config.nics}
+    nics = tuple(replace(nic, mtu=None) if nic.name in mtus and mtus[nic.name] is None else nic for nic in live.spec.nics)
+    memory = asked.memory if live.record else live.spec.memory
+    return replace(live.spec, cpu=asked.cpu, memory=memory, nics=nics)
 
 
 def _files(where: str) -> tuple[str, ...]:

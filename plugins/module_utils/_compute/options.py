@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from .._errors import InvalidInput
 from .._sizes import parse_size
@@ -102,13 +101,13 @@ def resolve(
         console_log=_console_log(options.get("console_log"), before, host.folders.vm(name)),
         **size_fields(options, before),
         **tuning_fields(options, before),
-        **firmware_fields(options, before, machine, host.folders.vm(name)),
+        **firmware_fields(options, before, host.folders.vm(name)),
         **device_fields(options, before),
     )
     asked = options.get("disks")
-    if spec != before:
+    if before is None or replace(spec, disks=(), nics=()) != replace(before, disks=(), nics=()):
         check_together(spec)
-        check_disks_together(spec, {item["name"]: f"disks[{place}]" for place, item in enumerate(asked or ())})
+    check_disks_together(spec, before, asked or ())
     return Wanted(spec, tuple(volumes) if asked is None else _volumes(asked, spec, volumes, host))
 
 
@@ -121,9 +120,8 @@ def _devices(
     asked = options.get("disks")
     if all(options.get(field) is None for field in ("disks", "nics", "boot_order")):
         return disks, nics
-    first = (
-        next((item["name"] for item in asked), None) if asked is not None else next((one.name for one in disks if one.boot), None)
-    )
+    names = [disk.name for disk in disks if disk.boot] if asked is None else [item["name"] for item in asked]
+    first = next(iter(names), None)
     return boot_order(options.get("boot_order"), before, disks, nics, first)
 
 
@@ -164,11 +162,9 @@ def _disks(options: Options, before: DomainSpec | None, host: HostFacts, name: s
 def _check_disk(item: Options, where: str) -> None:
     match(DEVICE_NAME, item["name"], f"{where}.name", DEVICE_NAME_SAYS)
     if item["name"] in (SEED, CONTEXT):
-        kind = "cloud-init" if item["name"] == SEED else "context"
+        kind, name = "cloud-init" if item["name"] == SEED else "context", f"{where}.name"
         raise InvalidInput(
-            f"{where}.name: {item['name']} is the name of the {kind} disk; choose another.",
-            option=f"{where}.name",
-            value=item["name"],
+            f"{name}: {item['name']} is the name of the {kind} disk; choose another.", option=name, value=item["name"]
         )
     if item.get("target"):
         match(TARGET, item["target"], f"{where}.target", "a device name such as vda or sdb")

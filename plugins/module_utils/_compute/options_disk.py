@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import Any
 
@@ -31,9 +32,8 @@ def with_details(disk: Disk, item: Options, old: Disk | None, where: str) -> Dis
     """Return the disk with what its options say beyond its file."""
     device = choose(item.get("device"), old and old.device, "disk")
     if old and old.device != device:
-        raise InvalidInput(
-            f"{where}.device: {disk.name} is a {old.device}; name another disk.", option=f"{where}.device", value=device
-        )
+        name = f"{where}.device"
+        raise InvalidInput(f"{name}: {disk.name} is a {old.device}; name another disk.", option=name, value=device)
     disk = replace(
         disk,
         device=device,
@@ -53,7 +53,9 @@ def with_details(disk: Disk, item: Options, old: Disk | None, where: str) -> Dis
 def _drive(disk: Disk, item: Options, old: Disk | None) -> Disk:
     """Return a CD drive: read-only, with what was put in; the empty path takes it out."""
     path = choose(item.get("path"), old and old.path, "")
-    return replace(disk, path=path, read_only=True, discard=None, format=disk.format if path else "raw")
+    if old is None:
+        disk = replace(disk, read_only=True, discard=None)
+    return replace(disk, path=path, format=disk.format if path else "raw")
 
 
 def _remote(item: Options, where: str) -> Remote:
@@ -91,14 +93,19 @@ def _limits(asked: Options | None, old: Disk | None, where: str) -> DiskLimits:
     return DiskLimits(**values)
 
 
-def check_disks_together(spec: DomainSpec, places: dict[str, str]) -> None:
-    """Raise where a disk does not fit its domain; ``places`` are the paths of the items by the names of their disks."""
+def check_disks_together(spec: DomainSpec, before: DomainSpec | None, asked: Sequence[Options]) -> None:
+    """Raise where a disk does not fit its domain; what is there already and was not asked for stays as it is."""
+    places = {item["name"]: f"disks[{place}]" for place, item in enumerate(asked) if item.get("iothread") or item.get("queues")}
+    fewer = before is not None and spec.iothreads < before.iothreads
     for disk in spec.disks:
+        if disk.name not in places and not fewer:
+            continue
         where = places.get(disk.name, f"disk {disk.name}")
         if disk.iothread and disk.iothread > spec.iothreads:
-            name = f"{where}.iothread"
             raise InvalidInput(
-                f"{name}: {disk.iothread} is more than iothreads ({spec.iothreads}).", option=name, value=disk.iothread
+                f"{where}.iothread: {disk.iothread} is more than iothreads ({spec.iothreads}).",
+                option=f"{where}.iothread",
+                value=disk.iothread,
             )
         for field in ("iothread", "queues"):
             if getattr(disk, field) and disk.bus != "virtio":

@@ -146,14 +146,10 @@ def _numa(asked: list[Options] | None, before: DomainSpec | None) -> tuple[NumaC
     )
 
 
-def firmware_fields(options: Options, before: DomainSpec | None, machine: str, folder: str) -> dict[str, Any]:
+def firmware_fields(options: Options, before: DomainSpec | None, folder: str) -> dict[str, Any]:
     """Return firmware, secure boot and where the firmware keeps its variables: in the VM's folder, like its disks."""
     firmware = choose(options.get("firmware"), before and before.firmware, "bios")
     secure = bool(choose(options.get("secure_boot"), before and before.secure_boot, False))
-    if secure and firmware != "uefi":
-        raise InvalidInput("secure_boot: it needs firmware uefi.", option="secure_boot", value=True)
-    if secure and "q35" not in machine:
-        raise InvalidInput(f"secure_boot: it needs machine q35, not {machine}.", option="secure_boot", value=True)
     if before and before.firmware == firmware:
         return {"firmware": firmware, "secure_boot": secure, "nvram": before.nvram}
     return {"firmware": firmware, "secure_boot": secure, "nvram": f"{folder}/nvram.fd" if firmware == "uefi" else None}
@@ -201,6 +197,11 @@ def _pci_devices(asked: list[str] | None, before: DomainSpec | None) -> tuple[st
 
 def check_together(spec: DomainSpec) -> None:
     """Raise where two values that are right alone do not fit."""
+    if spec.secure_boot and (spec.firmware != "uefi" or "q35" not in spec.machine):
+        raise InvalidInput(
+            f"secure_boot: it needs firmware uefi and machine q35, found {spec.firmware} and {spec.machine}.",
+            option="secure_boot", value=True,
+        )  # fmt: skip
     cpu = spec.cpu
     product = (cpu.sockets or 1) * (cpu.cores or 1) * (cpu.threads or 1)
     if cpu.sockets and product != spec.max_vcpus:

@@ -13,13 +13,15 @@ from .._plan import Plan, execute
 from .._runner import Runner
 from .addresses import main_address, read_addresses
 from .check import check_ownership, check_wanted
+from .check_change import check_change
 from .facts import Folders
 from .guest import Guest
 from .host import read_facts, read_vm
 from .image_tool import ImageTool
+from .lock import vm_lock
 from .options import check_name, resolve
 from .plan import Goal, plan_absent, plan_goal
-from .seed import Seed, make_seed
+from .seed import Seed, make_context, make_seed
 from .spec import Record
 from .state import VmState, view
 from .statistics import read_statistics
@@ -40,6 +42,12 @@ class Reconciler:
         """The domain's name, checked."""
         return check_name(self.options["name"])
 
+    @property
+    def context(self) -> Seed | None:
+        """The context disk that was asked for."""
+        asked = self.options.get("context")
+        return make_context(asked) if asked is not None else None
+
     def _read(self, adopt: bool, paths: Sequence[str] = ()) -> VmState:
         return read_vm(self.connection, self.name, self.tool, self.folders, adopt=adopt, paths=paths)
 
@@ -55,12 +63,17 @@ class Reconciler:
         wanted = resolve(self.options, state.config, volumes, host, state.foreign_targets)
         state = self._read(bool(self.options.get("adopt")), [volume.path for volume in wanted.volumes])
         check_wanted(wanted, state, host, self.options.get("disks") or ())
+        check_change(wanted, state, self.options)
         cloud_init = self.options.get("cloud_init")
         seed = make_seed(cloud_init, self.name, wanted.spec.uuid) if cloud_init is not None else None
-        kept = state.record.seed if state.record else None
+        context = self.context
+        kept = state.record or Record(wanted.spec)
         goal = Goal(
             run=self.options["state"],
-            record=Record(wanted.spec, wanted.volumes, seed.digest if seed else kept),
+            record=Record(
+                wanted.spec, wanted.volumes, seed.digest if seed else kept.seed, context.digest if context else kept.context
+            ),
+            context_path=self.folders.context(self.name) if context else None,
             seed_path=self.folders.seed(self.name) if seed else None,
             autostart=self.options.get("autostart"),
             allow_restart=bool(self.options.get("allow_restart")),
@@ -71,11 +84,18 @@ class Reconciler:
 
     def run(self, check_mode: bool) -> tuple[Plan[VmState], dict[str, Any]]:
         """Return the plan and the VM after it: as predicted in check mode, as read back else."""
-        plan, seed = self.plan()
         if check_mode:
+            plan, _seed = self.plan()
             now = plan.before if plan.after.run == "running" else plan.after
             return plan, {**view(plan.after), **addresses_of(self.connection, now)}
-        guest = Guest(self.connection, self.name, self.tool, self.runner, self.folders.vm(self.name), self.options["timeout"], seed)
+        with vm_lock(self.folders.lock(self.name), self.name, self.options["timeout"]):
+            return self._change()
+
+    def _change(self) -> tuple[Plan[VmState], dict[str, Any]]:
+        plan, seed = self.plan()
+        folder, timeout = self.folders.vm(self.name), self.options["timeout"]
+        forget = bool(self.options.get("delete_disks"))
+        guest = Guest(self.connection, self.name, self.tool, self.runner, folder, timeout, seed, self.context, forget)
         execute(plan, guest.apply)
         state = self._read(adopt=False) if plan.changed else plan.before
         if state.live is not None and self.options.get("wait_address"):

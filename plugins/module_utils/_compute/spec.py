@@ -209,7 +209,7 @@ def record_from_json(text: str) -> Record | None:
         record: Record = _build(Record, json.loads(text))
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
-    return record
+    return record if isinstance(record.spec, DomainSpec) and isinstance(record.spec.cpu, Cpu) else None
 
 
 PARTS: dict[tuple[type[Any], str], type[Any]] = {

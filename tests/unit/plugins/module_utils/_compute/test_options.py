@@ -35,6 +35,11 @@ def test_what_is_left_out_keeps_its_value(before: Any) -> None:
 
 @given(specs)
 def test_disks_named_alone_keep_their_values(before: Any) -> None:
+    before = replace(
+        before,
+        disks=tuple(replace(disk, boot=None) for disk in before.disks),
+        nics=tuple(replace(nic, boot=None) for nic in before.nics),
+    )
     disks = [{"name": disk.name} for disk in before.disks]
     volumes = tuple(replace(root_volume(), disk=disk.name, path=disk.path) for disk in before.disks)
     found = resolve({"name": before.name, "disks": disks}, before, volumes, host(), ())
