@@ -15,11 +15,10 @@ from typing import Any
 
 from ansible_collections.edge.cloud.plugins.module_utils._storage.digest import describe
 from ansible_collections.edge.cloud.plugins.module_utils._storage.manifest import Manifest
-
 from support.playbook import play
 from support.small_guest import CMDLINE, small_guest
 
-LAB = Path(__file__).parents[1] / "lab" / "lab.py"
+LAB = Path(__file__).parents[2] / "lab" / "lab.py"
 MIB = 2**20
 GUEST = {
     "virt_type": "qemu",
