@@ -48,7 +48,7 @@ LEASE = '#!/bin/sh\n[ "$1" = bound ] && ip address add "$ip/$mask" dev "$interfa
 WATCH = r"""#!/bin/busybox sh
 while sleep 1; do
   for cpu in /sys/devices/system/cpu/cpu*/online; do
-    if [ "$(cat "$cpu")" = 0 ]; then echo 1 > "$cpu"; fi
+    if [ -e "$cpu" ] && [ "$(cat "$cpu")" = 0 ]; then echo 1 > "$cpu"; fi
   done
   memory=$(awk '/MemTotal/ {print int($2 / 1024)}' /proc/meminfo)
   devices="disks=$(cd /sys/class/block; echo vd*) nics=$(cd /sys/class/net; echo e*)"

@@ -54,7 +54,7 @@ MORE: dict[str, Any] = {
 def test_a_running_guest_grows_and_shrinks(host: Host) -> None:
     host.guest("grows", max_vcpus=3, max_memory="256MiB")
     host.console("grows", READY)
-    sees(host, "grows", "cpus=1 disks=vda vdz nics=eth0 ")
+    sees(host, "grows", "cpus=1 disks=vda vdb nics=eth0 ")
 
     planned = host.domain("grows", check=True, timeout=60, **MORE)
     grown = host.domain("grows", timeout=60, **MORE)
@@ -72,7 +72,7 @@ def test_a_running_guest_grows_and_shrinks(host: Host) -> None:
     )
     assert grown["domain"]["pending_restart"] == planned["domain"]["pending_restart"] == []
     assert host.domain("grows", timeout=60, **MORE)["changed"] is False
-    sees(host, "grows", "cpus=2 disks=vda vdb vdz nics=eth0 eth1 memory=1[0-9][0-9]$")
+    sees(host, "grows", "cpus=2 disks=vda vdb vdc nics=eth0 eth1 memory=1[0-9][0-9]$")
     root, config = live_xml(host, "grows"), live_xml(host, "grows", inactive=True)
     assert root.find("vcpu").attrib["current"] == "2"  # type: ignore[union-attr]
     assert root.findtext("currentMemory") == str(192 * 1024)
@@ -96,7 +96,7 @@ def test_a_running_guest_grows_and_shrinks(host: Host) -> None:
         "Set the memory of running domain grows to 128MiB",
     ]
     assert host.domain("grows", **less)["changed"] is False
-    sees(host, "grows", "cpus=2 disks=vda vdz nics=eth0 ")
+    sees(host, "grows", "cpus=2 disks=vda vdb nics=eth0 ")
     assert device(live_xml(host, "grows"), "disk-data") is None
     assert "data.qcow2" in host.run("ls", "/var/lib/edge/vms/grows")
 
