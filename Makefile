@@ -41,22 +41,28 @@ requirements: ## Pin and hash requirements/*.in anew (needs uv)
 	@tools/lock-requirements
 
 ##@ Lab and measurements
-.PHONY: lab lab-down faults bench faults-storage bench-storage
+.PHONY: lab lab-down faults bench faults-storage faults-compute bench-storage bench-compute
 lab: ## Real hosts on this machine (LAB_HOSTS=3 LAB_RELEASE=trixie|bookworm LAB_VARIANT=full|minimal)
 	@python3 tests/lab/lab.py up -n $(LAB_HOSTS) --release $(LAB_RELEASE) --variant $(LAB_VARIANT)
 
 lab-down: ## Remove all lab hosts
 	@python3 tests/lab/lab.py down
 
-faults: faults-storage ## Every fault run: kills, lies, full disks
+faults: faults-storage faults-compute ## Every fault run: kills, lies, full disks
 
-bench: bench-storage ## Measure, as ratios against what a user would do otherwise
+bench: bench-storage bench-compute ## Measure, as ratios against what a user would do otherwise
 
 faults-storage: setup ## Kill, cheat and starve the pull (ARGS="--kills 200 --seed N")
-	@PYTHONPATH=collections:tests/unit $(BIN)/python tests/faults/storage_faults.py $(ARGS)
+	@PYTHONPATH=collections:tests/unit:tests/lab $(BIN)/python tests/faults/storage_faults.py $(ARGS)
+
+faults-compute: setup ## Kill and starve VMs, snapshots and migrations on lab hosts (ARGS="--release trixie --only TEXT")
+	@PYTHONPATH=collections:tests/unit:tests/integration:tests/lab:tests/faults $(BIN)/python tests/faults/compute_faults.py $(ARGS)
 
 bench-storage: setup ## Measure overlays, new versions and pulls
-	@PYTHONPATH=collections:tests/unit $(BIN)/python tests/bench/storage_bench.py $(ARGS)
+	@PYTHONPATH=collections:tests/unit:tests/lab $(BIN)/python tests/bench/storage_bench.py $(ARGS)
+
+bench-compute: setup ## Measure many domains, new guests, migration, snapshots (ARGS="--case a")
+	@PYTHONPATH=collections:tests/unit:tests/integration:tests/lab $(BIN)/python tests/bench/compute_bench.py $(ARGS)
 
 .PHONY: help
 help: ## This list

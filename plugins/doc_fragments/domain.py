@@ -280,6 +280,12 @@ options:
         description:
           - Whether the guest may not write. A new disk has V(false) without it.
         type: bool
+  image_servers:
+    description:
+      - Replica hosts, such as V(nbds://replica1.example:10809), that serve images which are not in the host cache yet. A new disk
+        of such an image is read from the first that has it, so that the guest need not wait for the image.
+    type: list
+    elements: str
   nics:
     description:
       - All network interfaces of the domain, except those that others attached. Each has one of network, bridge and pci.

@@ -4,24 +4,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+import os
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from ._compute.facts import Folders, VolumeFile
-from ._errors import NotFound
+from ._compute.facts import Folders, Layer, VolumeFile
+from ._compute.remote_image import RemoteImage, on_server
+from ._errors import EdgeError, NotFound, Unreachable
 from ._runner import Runner
 from ._storage import files, qcow2, usage
+from ._storage.disk_files import appearing
 from ._storage.qemu_img import QemuImg
-from ._storage.references import resolve_backing
+from ._storage.references import DISK_DIRECTORIES, backing_name, users_of
 from ._storage.store import Store
+
+LONGEST_CHAIN = 200
+SECTOR = 512
 
 
 @dataclass(frozen=True)
 class DiskFiles:
-    """The compute room's ImageTool, by qemu-img and the host cache."""
+    """The compute room's ImageTool and LayerTool, by qemu-img and the host cache."""
 
     runner: Runner
     folders: Folders
@@ -31,12 +35,27 @@ class DiskFiles:
         return Store(Path(self.folders.images))
 
     def info(self, path: str, image_format: str | None = None) -> VolumeFile:
-        """See ImageTool; without a format a file that does not begin as qcow2 is raw."""
-        found = QemuImg(self.runner).info(Path(path), image_format or _format_of(Path(path)), shared=True)
-        backing = found.get("backing-filename")
-        return VolumeFile(
-            path, found["format"], found["virtual-size"], str(resolve_backing(Path(path), backing)) if backing else None
-        )
+        """See ImageTool; without a format a file that does not begin as qcow2 is raw.
+
+        Headers of qcow2 are read here: a process for each disk would be most of the time of a run that changes nothing.
+        """
+        found = image_format or _format_of(Path(path))
+        if found == "qcow2":
+            header = qcow2.read_header(Path(path))
+            backing = backing_name(Path(path), header.backing_file) if header.backing_file else None
+            return VolumeFile(path, found, header.virtual_size, backing)
+        if found == "raw":
+            return VolumeFile(path, found, _raw_size(Path(path)))
+        return VolumeFile(path, found, QemuImg(self.runner).info(Path(path), found, shared=True)["virtual-size"])
+
+    def chain(self, path: str, image_format: str | None = None) -> list[Layer]:
+        """See ImageTool; the format of a layer below is the one that its overlay's header names."""
+        layers: list[Layer] = []
+        following: tuple[str, str | None] | None = (path, image_format)
+        while following and following[0] not in {layer.path for layer in layers} and len(layers) < LONGEST_CHAIN:
+            layer, following = _layer(*following)
+            layers.append(layer)
+        return layers
 
     def image_size(self, digest: str) -> int | None:
         """See ImageTool; an image that wants a larger disk than its own size gets it."""
@@ -46,7 +65,7 @@ class DiskFiles:
     def create_overlay(self, path: str, digest: str, size: int) -> None:
         """See ImageTool; while the overlay is made the image cannot be removed, and after it the overlay is a user of it."""
         image = self._store.image_path(digest)
-        with files.file_lock(image, shared=True), _appearing(Path(path)) as work:
+        with files.file_lock(image, shared=True), appearing(Path(path)) as work:
             if self._store.find(digest) is None:
                 raise NotFound(
                     f"The image {digest} is not in the host cache any more; run edge.cloud.replica_image again.", digest=digest
@@ -54,28 +73,93 @@ class DiskFiles:
             QemuImg(self.runner).create(work, size, (image, "qcow2"))
             usage.note_disk(image)
 
+    def remote_image(self, digest: str, servers: Sequence[str], option: str) -> RemoteImage:
+        """See ImageTool."""
+        said = []
+        for server in servers:
+            image = on_server(server, digest, "image_servers")
+            try:
+                found = QemuImg(self.runner).remote_info(image.host.strip("[]"), image.port, image.export)
+                return replace(image, size=int(found["virtual-size"]))
+            except EdgeError as error:
+                said.append(f"{server}: {error.message}")
+        raise Unreachable(
+            f"{option}: the image {digest} is not in the host cache, and no server of image_servers gives it. {' '.join(said)}",
+            option=option,
+            value=digest,
+        )
+
+    def create_remote_overlay(self, path: str, image: RemoteImage, size: int) -> None:
+        """See ImageTool."""
+        with appearing(Path(path)) as work:
+            QemuImg(self.runner).create_remote(work, size, image.backing)
+
+    def rebase(self, path: str, digest: str) -> None:
+        """See ImageTool."""
+        image = self._store.image_path(digest)
+        with files.file_lock(image, shared=True):
+            QemuImg(self.runner).rebase(Path(path), (image, "qcow2"), unsafe=True)
+            files.fsync_file(Path(path))
+            usage.note_disk(image)
+
     def create_empty(self, path: str, size: int) -> None:
         """See ImageTool."""
-        with _appearing(Path(path)) as work:
+        with appearing(Path(path)) as work:
             QemuImg(self.runner).create(work, size)
 
     def grow(self, path: str, size: int) -> None:
         """See ImageTool."""
         QemuImg(self.runner).resize(Path(path), size)
 
+    def create_layer(self, path: str, below: str, below_format: str, size: int) -> None:
+        """See LayerTool."""
+        with appearing(Path(path)) as work:
+            QemuImg(self.runner).create(work, size, (Path(below), below_format))
+
+    def merge(self, top: str, base: str) -> None:
+        """See LayerTool."""
+        QemuImg(self.runner).commit(Path(top), Path(base))
+        files.fsync_file(Path(base))
+
+    def restack(self, path: str, below: str, below_format: str) -> None:
+        """See LayerTool."""
+        QemuImg(self.runner).rebase(Path(path), (Path(below), below_format), unsafe=True)
+        files.fsync_file(Path(path))
+
+    def has_data(self, path: str) -> bool:
+        """See LayerTool."""
+        return files.open_in_qemu(Path(path)) or QemuImg(self.runner).has_data(Path(path))
+
+    def is_open(self, path: str) -> bool:
+        """See LayerTool."""
+        return files.open_in_qemu(Path(path))
+
+    def users(self, path: str) -> Collection[str]:
+        """See LayerTool."""
+        return users_of(Path(path), [Path(self.folders.vms), *map(Path, DISK_DIRECTORIES)])
+
+
+def _layer(name: str, image_format: str | None) -> tuple[Layer, tuple[str, str | None] | None]:
+    """Return one file of a chain, and name and format of the one below it."""
+    path = Path(name)
+    try:
+        found = image_format or _format_of(path)
+        allocated = path.stat().st_blocks * 512
+        if found != "qcow2":
+            return Layer(name, found, _raw_size(path) if found == "raw" else None, allocated), None
+        header = qcow2.read_header(path)
+    except (OSError, EdgeError):
+        return Layer(name, image_format, None, None), None
+    below = (backing_name(path, header.backing_file), header.backing_format) if header.backing_file else None
+    return Layer(name, found, header.virtual_size, allocated), below
+
+
+def _raw_size(path: Path) -> int:
+    """Return the bytes of a raw file or block device in whole sectors, as QEMU counts them."""
+    with path.open("rb") as file:
+        return -(-file.seek(0, os.SEEK_END) // SECTOR) * SECTOR
+
 
 def _format_of(path: Path) -> str:
     with path.open("rb") as file:
         return "qcow2" if file.read(4) == qcow2.MAGIC else "raw"
-
-
-@contextmanager
-def _appearing(path: Path) -> Iterator[Path]:
-    """Give a scratch name in the folder of ``path``; what was written there appears as ``path``, durable, at the end."""
-    with TemporaryDirectory(prefix=".disk-", dir=path.parent) as folder:
-        work = Path(folder, path.name)
-        yield work
-        work.chmod(0o600)
-        files.fsync_file(work)
-        work.rename(path)
-        files.fsync_directory(path.parent)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -106,3 +107,11 @@ def required(mapping: Mapping[str, Any], key: str, where: str) -> Any:
     except KeyError:
         found = ", ".join(sorted(mapping)) or "nothing"
         raise InvalidInput(f"{where}: {key} is missing (found: {found}).", where=where, key=key) from None
+
+
+def from_os_error(error: OSError) -> EdgeError:
+    """Return the library's error for one of the operating system."""
+    where = f" ({error.filename})" if error.filename else ""
+    if error.errno == errno.ENOSPC:
+        return NoSpace(f"No space left on the file system{where}; free some or choose another place.", path=error.filename)
+    return EdgeError(f"{error.strerror or error}{where}", errno=error.errno, path=error.filename)

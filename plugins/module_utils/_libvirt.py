@@ -23,6 +23,8 @@ DEFAULT_URI = "qemu:///system"
 ERRORS: dict[str, type[EdgeError]] = {
     "VIR_ERR_NO_DOMAIN": NotFound,
     "VIR_ERR_NO_NETWORK": NotFound,
+    "VIR_ERR_NO_STORAGE_POOL": NotFound,
+    "VIR_ERR_NO_STORAGE_VOL": NotFound,
     "VIR_ERR_NO_CONNECT": Unreachable,
     "VIR_ERR_AUTH_FAILED": Unreachable,
     "VIR_ERR_SYSTEM_ERROR": Unreachable,
@@ -37,6 +39,7 @@ ERRORS: dict[str, type[EdgeError]] = {
     "VIR_ERR_OPERATION_TIMEOUT": TimedOut,
     "VIR_ERR_RESOURCE_BUSY": Busy,
 }
+MISSING = ("VIR_ERR_NO_DOMAIN", "VIR_ERR_NO_NETWORK", "VIR_ERR_NO_STORAGE_POOL", "VIR_ERR_NO_STORAGE_VOL")
 
 
 @cache
@@ -66,7 +69,7 @@ def lookup(find: Callable[[str], Any], name: str) -> Any | None:
     try:
         return find(name)
     except libvirt.libvirtError as error:
-        if error_name(error) in ("VIR_ERR_NO_DOMAIN", "VIR_ERR_NO_NETWORK"):
+        if error_name(error) in MISSING:
             return None
         raise
 

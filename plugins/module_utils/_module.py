@@ -9,10 +9,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ._errors import EdgeError, NoSpace
+from ._errors import EdgeError, from_os_error
 from ._plan import Plan, State
-
-ENOSPC = 28
 
 
 def run_module(run: Callable[[AnsibleModule], Mapping[str, Any]], **spec: Any) -> None:
@@ -30,14 +28,6 @@ def run_module(run: Callable[[AnsibleModule], Mapping[str, Any]], **spec: Any) -
         module.fail_json(**from_os_error(error).as_result())
     else:
         module.exit_json(**result)
-
-
-def from_os_error(error: OSError) -> EdgeError:
-    """Return the library's error for one of the operating system."""
-    where = f" ({error.filename})" if error.filename else ""
-    if error.errno == ENOSPC:
-        return NoSpace(f"No space left on the file system{where}; free some or choose another place.", path=error.filename)
-    return EdgeError(f"{error.strerror or error}{where}", errno=error.errno, path=error.filename)
 
 
 def plan_result(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Any, Generic, Protocol, TypeVar
 
-from ._errors import EdgeError
+from ._errors import EdgeError, from_os_error
 
 State = TypeVar("State")
 AnyState = TypeVar("AnyState")
@@ -73,8 +73,9 @@ def execute(plan: Plan[State], apply: Callable[[Any], Any | None]) -> None:
     for number, step in enumerate(plan.steps):
         try:
             apply(step)
-        except EdgeError as error:
+        except (EdgeError, OSError) as caught:
+            error = from_os_error(caught) if isinstance(caught, OSError) else caught
             error.details.setdefault("done", plan.actions[:number])
             error.details.setdefault("failed_action", step.sentence)
             error.details.setdefault("left", plan.actions[number + 1 :])
-            raise
+            raise error from caught.__cause__

@@ -13,9 +13,9 @@ version_added: 0.1.0
 description:
   - Makes one libvirt domain what the options say, with the files of its disks and its cloud-init seed, and keeps it so.
   - An option that is left out keeps its value in a domain that exists, and has its default in a new one.
-  - A running guest takes at once what it can, such as more vCPUs and other memory up to their ceilings, disks and network interfaces,
-    their limits, a link, another network, what is in a CD drive, a larger disk, pinning. The rest is written to the persistent
-    configuration and reported in RV(domain.pending_restart); with O(allow_restart) the domain is restarted for it.
+  - A running guest takes at once what it can, such as more vCPUs and other memory up to their ceilings, disks and network
+    interfaces, their limits, a link, another network, what is in a CD drive, a larger disk, pinning. The rest is written to the
+    persistent configuration and reported in RV(domain.pending_restart); with O(allow_restart) the domain is restarted for it.
   - What would need another domain (architecture, machine family, firmware, UUID, another image of a disk) is refused.
   - UUID and MAC addresses are derived from names, so that they are the same on every host and after a rebuild.
   - XML that others added to the domain stays. A domain that this module did not make is never touched without O(adopt).
@@ -72,6 +72,7 @@ options:
     type: int
     default: 120
 seealso:
+  - module: edge.cloud.domains
   - module: edge.cloud.domain_info
   - module: edge.cloud.replica_image
   - module: edge.cloud.nat_network
@@ -286,7 +287,7 @@ domain:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.edge.cloud.plugins.module_utils._compute.arguments import DOMAIN
+from ansible_collections.edge.cloud.plugins.module_utils._compute.arguments import CONTROL, DOMAIN
 from ansible_collections.edge.cloud.plugins.module_utils._compute.events import EventLoop
 from ansible_collections.edge.cloud.plugins.module_utils._compute.facts import Folders
 from ansible_collections.edge.cloud.plugins.module_utils._compute.reconcile import Reconciler
@@ -312,14 +313,8 @@ def main() -> None:
         run,
         argument_spec={
             **DOMAIN,
+            **CONTROL,
             "uri": {"type": "str", "default": "qemu:///system"},
-            "state": {"type": "str", "choices": ["running", "stopped", "paused", "saved", "absent"], "default": "running"},
-            "allow_restart": {"type": "bool", "default": False},
-            "force_stop": {"type": "bool", "default": False},
-            "delete_disks": {"type": "bool", "default": False},
-            "adopt": {"type": "bool", "default": False},
-            "wait_address": {"type": "bool", "default": False},
-            "timeout": {"type": "int", "default": 120},
         },
     )
 

@@ -84,6 +84,15 @@ domains:
       type: list
       elements: dict
       sample: [{"name": "root", "path": "/var/lib/edge/vms/web/root.qcow2", "target": "vda", "size": 21474836480}]
+      contains:
+        chain:
+          description:
+            - The files that the disk is made of, the top first, each with path, format, size as the guest sees it and bytes
+              allocated. Sizes are null where a file cannot be read; such a file ends the chain. Empty for the cloud-init seed.
+          returned: always
+          type: list
+          elements: dict
+          sample: [{"path": "/var/lib/edge/vms/web/root.qcow2", "format": "qcow2", "size": 21474836480, "allocated": 1048576}]
     statistics:
       description: Processor time, memory and traffic since the start; null where libvirt has none.
       returned: always
@@ -119,18 +128,18 @@ domains:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.edge.cloud.plugins.module_utils._compute.describe import describe_all
 from ansible_collections.edge.cloud.plugins.module_utils._compute.facts import Folders
-from ansible_collections.edge.cloud.plugins.module_utils._compute.reconcile import describe_all
 from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
 from ansible_collections.edge.cloud.plugins.module_utils._libvirt import connection
 from ansible_collections.edge.cloud.plugins.module_utils._module import run_module
-from ansible_collections.edge.cloud.plugins.module_utils._runner import ModuleRunner
+from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
 
 FOLDERS = Folders()
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
-    tool = DiskFiles(ModuleRunner(module), FOLDERS)
+    tool = DiskFiles(SubprocessRunner(), FOLDERS)  # from several threads, which run_command is not made for
     with connection(module.params["uri"]) as opened:
         return {"changed": False, "domains": describe_all(opened, tool, FOLDERS, module.params["name"])}
 

@@ -101,9 +101,7 @@ actions:
 import time
 from typing import Any
 
-from ansible_collections.edge.cloud.plugins.module_utils._errors import Corrupt
 from ansible_collections.edge.cloud.plugins.module_utils._module import plan_result, run_module
-from ansible_collections.edge.cloud.plugins.module_utils._plan import Plan, execute
 from ansible_collections.edge.cloud.plugins.module_utils._storage.names import absolute_path
 from ansible_collections.edge.cloud.plugins.module_utils._storage.replica import source_of, trust_of
 from ansible_collections.edge.cloud.plugins.module_utils._storage.scrub import Scrub, view
@@ -115,20 +113,8 @@ def run(module: Any) -> dict[str, Any]:
     trust = trust_of(options["ca_file"], options["cert_file"], options["key_file"])
     store = Store(absolute_path(options["root"], "The root"))
     scrub = Scrub(store, [source_of(text, trust) for text in options["sources"]])
-    plan = scrub.plan(options["repair"])
-    done: list[Any] = list(plan.steps) if module.check_mode else []
-    if not module.check_mode:
-        execute(plan, lambda step: done.append(step) if scrub.apply(step, time.time()) else None)
-    told = {
-        "checked": plan.before.checked,
-        "damaged": [{"digest": one.digest, "image": one.label, "pieces": list(one.pieces)} for one in plan.before.damaged],
-        "repaired": [step.damage.digest for step in done],
-        "bytes_fetched": scrub.bytes_fetched,
-    }
-    if scrub.unrepairable:
-        words = " ".join(f"{digest}: {message}" for digest, message in scrub.unrepairable.items())
-        raise Corrupt(f"Damaged images in {store.root} could not be repaired. {words}", unrepairable=scrub.unrepairable, **told)
-    return {**plan_result(Plan(plan.before, tuple(done)), view, "scrub"), **told}
+    done, told = scrub.run(time.time, repair=options["repair"], check=module.check_mode)
+    return {**plan_result(done, view, "scrub"), **told}
 
 
 def main() -> None:

@@ -51,6 +51,13 @@ options:
     type: list
     elements: str
     default: []
+  cluster_file:
+    description:
+      - The host's C(/etc/edge/cluster.json), which the role C(edge.cloud.host) writes. With it the image comes by the rule of the
+        cluster, so that it goes over the WAN once; from peers and replicas that have it; else the replica whose turn it is
+        is asked for it and waited for; and from the Front-end only if no replica can be reached.
+      - The certificate files are those that it names; O(sources), O(ca_file), O(cert_file) and O(key_file) are not used.
+    type: path
   root:
     description:
       - The folder of this host's images.
@@ -87,6 +94,12 @@ EXAMPLES = r"""
     ca_file: /etc/edge/pki/ca.crt
     cert_file: /etc/edge/pki/host.crt
     key_file: /etc/edge/pki/host.key
+
+- name: An image by the rule of the cluster, over the WAN once for all its hosts
+  edge.cloud.replica_image:
+    name: debian
+    version: "13.1"
+    cluster_file: /etc/edge/cluster.json
 
 - name: No such image on this host
   edge.cloud.replica_image:
@@ -147,18 +160,27 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.edge.cloud.plugins.module_utils._cluster import load
 from ansible_collections.edge.cloud.plugins.module_utils._module import plan_result, run_module
 from ansible_collections.edge.cloud.plugins.module_utils._plan import execute
+from ansible_collections.edge.cloud.plugins.module_utils._storage.cluster_replica import ClusterReplica
 from ansible_collections.edge.cloud.plugins.module_utils._storage.image_plan import diff_view, view
 from ansible_collections.edge.cloud.plugins.module_utils._storage.names import absolute_path
 from ansible_collections.edge.cloud.plugins.module_utils._storage.replica import Choice, Replica, Work, source_of, trust_of
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store import Store
 
 
+def replica_of(options: dict[str, Any]) -> Replica:
+    store = Store(absolute_path(options["root"], "The root"))
+    if options["cluster_file"]:
+        return ClusterReplica.of(load(absolute_path(options["cluster_file"], "The cluster file")), store)
+    trust = trust_of(options["ca_file"], options["cert_file"], options["key_file"])
+    return Replica(store, [source_of(text, trust) for text in options["sources"]])
+
+
 def run(module: Any) -> dict[str, Any]:
     options = module.params
-    trust = trust_of(options["ca_file"], options["cert_file"], options["key_file"])
-    replica = Replica(Store(absolute_path(options["root"], "The root")), [source_of(text, trust) for text in options["sources"]])
+    replica = replica_of(options)
     choice = Choice(options["digest"], options["name"], options["version"])
     work = Work(
         replica,
@@ -184,6 +206,7 @@ def main() -> None:
             "version": {},
             "state": {"choices": ["present", "pinned", "absent"], "default": "present"},
             "sources": {"type": "list", "elements": "str", "default": []},
+            "cluster_file": {"type": "path"},
             "root": {"type": "path", "default": "/var/lib/edge/images"},
             "rate_limit": {"type": "int"},
             "progress_file": {"type": "path"},

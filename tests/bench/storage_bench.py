@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -19,7 +17,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ansible_collections.edge.cloud.plugins.module_utils._compute.facts import Folders
 from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
@@ -29,14 +26,13 @@ from ansible_collections.edge.cloud.plugins.module_utils._storage.https_source i
 from ansible_collections.edge.cloud.plugins.module_utils._storage.manifest import Manifest
 from ansible_collections.edge.cloud.plugins.module_utils._storage.puller import pull_image
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store import Store
+from report import Goal, Row, by_turns, machine, row
 from support.certificates import Authority, Pair
 from support.image_server import Served, nginx
 from support.images import MIB, changed, datastore, qemu_img
 from support.report import publish
 
 GIB = 1024 * MIB
-RUNS = 5
-Row = dict[str, Any]
 
 
 def filled(path: Path, size: int, data: int) -> Path:
@@ -49,40 +45,6 @@ def filled(path: Path, size: int, data: int) -> Path:
     qemu_img("convert", "-f", "raw", "-O", "qcow2", plain, path)
     plain.unlink()
     return path
-
-
-def seconds(work: Callable[[], object]) -> float:
-    begun = time.perf_counter()
-    work()
-    return time.perf_counter() - begun
-
-
-def by_turns(ours: Callable[[], object], other: Callable[[], object], runs: int = RUNS) -> tuple[float, float]:
-    """Return the medians of both, run by turns after one unmeasured turn."""
-    times = [(seconds(ours), seconds(other)) for _run in range(runs + 1)][1:]
-    return statistics.median(one for one, _two in times), statistics.median(two for _one, two in times)
-
-
-@dataclass(frozen=True)
-class Goal:
-    """What a row has to reach: the ratio at most or at least, or our value at most."""
-
-    text: str
-    reached: Callable[[float, float], bool]
-
-
-def row(case: str, metric: str, unit: str, ours: float, other: float, *, other_name: str, goal: Goal, runs: int = RUNS) -> Row:
-    ratio = ours / other
-    numbers = {"ours": round(ours, 6), "other": round(other, 6), "other_name": other_name, "ratio": round(ratio, 5)}
-    return {
-        "case": case,
-        "metric": metric,
-        "unit": unit,
-        **numbers,
-        "goal": goal.text,
-        "ok": goal.reached(ours, ratio),
-        "runs": runs,
-    }
 
 
 FAST = Goal("ours < 0.1 s", lambda ours, _ratio: ours < 0.1)
@@ -242,10 +204,6 @@ def main() -> int:
                 rows += versions(folder, options.mib) if part == "d" else disks(folder, options.gib)
             shutil.rmtree(folder)
     return publish("bench/storage.json", {"machine": machine()}, rows)
-
-
-def machine() -> Row:
-    return {"cpus": os.cpu_count(), "kernel": platform.release(), "python": platform.python_version(), "arch": platform.machine()}
 
 
 if __name__ == "__main__":

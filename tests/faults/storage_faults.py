@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Faults of the pull: killed, cheated, starved. After each: no wrong byte under a final name, and the next run completes.
+"""Faults of the pull: killed, cheated, starved; then those of collections, imports, disks, and real hosts.
 
-``lost`` counts tries after which an image was wrong or the next run did not complete; ``doubled`` counts those in which bytes that
-were here were fetched again (more than what is on its way at an interruption).
+After each: no wrong byte under a final name, no image lost, and the next run completes. ``lost`` counts tries after which that was
+not so; ``doubled`` those in which more bytes came from sources than were missing and docs/storage.md lets an interruption cost.
 """
 
 from __future__ import annotations
@@ -16,29 +16,30 @@ import random
 import shutil
 import subprocess
 import sys
-import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import storage_gc_faults
+import storage_lab_faults
+import storage_module_faults
 from ansible_collections.edge.cloud.plugins.module_utils._errors import EdgeError, NoSpace
 from ansible_collections.edge.cloud.plugins.module_utils._storage.directory_source import DirectorySource
 from ansible_collections.edge.cloud.plugins.module_utils._storage.http_client import Trust
 from ansible_collections.edge.cloud.plugins.module_utils._storage.https_source import HttpsSource
 from ansible_collections.edge.cloud.plugins.module_utils._storage.manifest import Manifest
-from ansible_collections.edge.cloud.plugins.module_utils._storage.puller import BATCH, pull_image
+from ansible_collections.edge.cloud.plugins.module_utils._storage.puller import pull_image
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store import Store
+from edge_lab.api import Lab, unusable
 from support.certificates import Authority
 from support.image_server import Faults, faulty, nginx
 from support.images import MIB, changed, datastore, qcow2
-from support.pulls import fetched_by, separate
+from support.outcomes import BOUND, Outcome, table_row
+from support.pulls import fetched_by, received, separate
 from support.report import publish
-
-Outcome = tuple[bool, bool]
-SLACK = 2 * BATCH
 
 
 @dataclass
@@ -66,18 +67,44 @@ class Scene:
         """Serve the datastore with faults."""
         return faulty(self.origin.root, faults, self.authority.issue("127.0.0.1"))
 
-    def judge(self, here: Store, *sources: Any, fetched: int = 0) -> Outcome:
-        """Look for harm, run again, and return whether something was lost and whether something was fetched twice."""
-        bad = here.find(self.image.digest) is not None and here.verify(self.image.digest) != []
+    def tally(self) -> Path:
+        """Return where a pull of this try notes what it received."""
+        return self.folder / f"tally{self.number}"
+
+    def missing(self, here: Store) -> int:
+        """Return the bytes of the image that are neither in their place nor in the older image, by reading all that is there."""
+        image = self.image
+        own = [path for path in (here.partial_path(image.digest), here.image_path(image.digest)) if path.exists()]
+        in_place = hashes(own[0], image.piece_size) if own else []
+        old = here.image_path(self.old.digest)
+        elsewhere = set(hashes(old, image.piece_size)) if old.exists() else set()
+        gone = [n for n, piece in enumerate(image.pieces) if piece not in elsewhere and in_place[n : n + 1] != [piece]]
+        return sum(map(image.piece_length, gone))
+
+    def judge(
+        self, here: Store, *sources: Any, needed: int, received: int = 0, interruptions: int = 1, damaged: str = ""
+    ) -> Outcome:
+        """Look for harm, run again, and return whether something was lost and whether something came twice.
+
+        ``needed`` bytes were missing at first; ``received`` came before the interruptions, each of which may cost the bound.
+        ``damaged`` is an image that the fault itself damaged.
+        """
+        bad = [one.digest for one in here.images() if one.digest != damaged and here.verify(one.digest)]
         try:
             done = pull_image(here, self.image.digest, sources or (DirectorySource(self.origin.root),), now=0)
         except EdgeError as error:
             print(f"the next run failed: {error.message}", file=sys.stderr)
             return True, False
         left = [path.name for path in here.partial.iterdir() if path.suffix != ".lock"]
-        lost = bad or here.find(self.image.digest) != self.image or here.verify(self.image.digest) != [] or left != []
+        lost = bad != [] or here.find(self.image.digest) != self.image or here.verify(self.image.digest) != [] or left != []
         shutil.rmtree(here.root)
-        return lost, done.bytes_fetched + fetched > self.image.size + SLACK
+        return lost, done.bytes_fetched + received > needed + interruptions * BOUND
+
+
+def hashes(path: Path, size: int) -> list[str]:
+    """Return the SHA-256 of each ``size`` bytes of a file."""
+    data = path.read_bytes()
+    return [hashlib.sha256(data[at : at + size]).hexdigest() for at in range(0, len(data), size)]
 
 
 def make_scene(folder: Path, seed: int) -> Scene:
@@ -90,17 +117,6 @@ def make_scene(folder: Path, seed: int) -> Scene:
     )
 
 
-def _here_already(scene: Scene, here: Store) -> int:
-    """Return how many bytes of whole, right pieces an interrupted pull left."""
-    image = scene.image
-    there = [path for path in (here.partial_path(image.digest), here.image_path(image.digest)) if path.exists()]
-    if not there:
-        return 0
-    data = there[0].read_bytes()
-    found = (data[at : at + image.piece_size] for at in range(0, image.size, image.piece_size))
-    return sum(len(piece) for piece, wanted in zip(found, image.pieces, strict=True) if hashlib.sha256(piece).hexdigest() == wanted)
-
-
 def random_kill(scene: Scene) -> Outcome:
     """Kill a puller at a random point of its work, with and without an older image to copy from."""
     with_old = scene.dice.random() < 0.5
@@ -108,12 +124,13 @@ def random_kill(scene: Scene) -> Outcome:
         here = scene.here()
         if with_old:
             pull_image(here, scene.old.digest, [DirectorySource(scene.origin.root)], now=0)
-        victim = separate(here, scene.image, scene.origin.root)
+        needed = scene.missing(here)
+        victim = separate(here, scene.image, scene.origin.root, tally=scene.tally())
         with contextlib.suppress(subprocess.TimeoutExpired):
             victim.wait(scene.dice.uniform(0.0, 0.12))
         victim.kill()
         if victim.wait() != 0:
-            return scene.judge(here, fetched=_here_already(scene, here))
+            return scene.judge(here, needed=needed, received=received(scene.tally()))
         shutil.rmtree(here.root)  # it was done before it could be killed: that is no try
 
 
@@ -121,10 +138,10 @@ def named_steps(scene: Scene) -> Iterator[Outcome]:
     """Kill a puller before each call that changes anything on the disk, until one comes through."""
     for call in range(1, 400):
         here = scene.here()
-        code = separate(here, scene.image, scene.origin.root, call=call).wait(30)
+        code = separate(here, scene.image, scene.origin.root, call=call, tally=scene.tally()).wait(30)
         if code == 0:
             return
-        yield scene.judge(here)
+        yield scene.judge(here, needed=scene.image.size, received=received(scene.tally()))
     raise AssertionError("the steps have no end")
 
 
@@ -141,18 +158,20 @@ def killed_source(scene: Scene) -> Outcome:
         sources = [HttpsSource(server.url, trust), DirectorySource(scene.origin.root)]
         done = pull_image(here, scene.image.digest, sources, now=0)
         timer.join()
-    return scene.judge(here, fetched=done.bytes_fetched)
+    return scene.judge(here, needed=scene.image.size, received=done.bytes_fetched)
 
 
 def flipped_in_flight(scene: Scene) -> Outcome:
     """Flip a byte on its way; the next source gives the right one."""
     here = scene.here()
+    came: list[int] = []
     with scene.serve(Faults(flip_at=scene.dice.randrange(scene.image.size))) as url:
         with contextlib.suppress(EdgeError):
-            pull_image(here, scene.image.digest, [scene.source(url)], now=0)
+            pull_image(here, scene.image.digest, [scene.source(url)], now=0, pace=came.append)
         if here.find(scene.image.digest) is not None:
             return True, False
-        return scene.judge(here, scene.source(url), DirectorySource(scene.origin.root), fetched=_here_already(scene, here))
+        both = (scene.source(url), DirectorySource(scene.origin.root))
+        return scene.judge(here, *both, needed=scene.image.size, received=sum(came), interruptions=2)
 
 
 def _flip(path: Path, dice: random.Random) -> None:
@@ -170,7 +189,7 @@ def flipped_at_source(scene: Scene) -> Outcome:
     here, copy = scene.here(), Store(scene.folder / f"copy{scene.number}")
     shutil.copytree(scene.origin.root, copy.root)
     _flip(copy.image_path(scene.image.digest), scene.dice)
-    return scene.judge(here, DirectorySource(copy.root), DirectorySource(scene.origin.root))
+    return scene.judge(here, DirectorySource(copy.root), DirectorySource(scene.origin.root), needed=scene.image.size)
 
 
 def flipped_at_rest(scene: Scene) -> Outcome:
@@ -182,7 +201,7 @@ def flipped_at_rest(scene: Scene) -> Outcome:
     shutil.copy(scene.origin.image_path(scene.image.digest), partial)
     os.truncate(partial, scene.dice.randrange(1, scene.image.size))
     _flip(partial, scene.dice)
-    return scene.judge(here)
+    return scene.judge(here, needed=scene.missing(here), interruptions=0, damaged=scene.old.digest)
 
 
 def two_pullers(scene: Scene) -> Outcome:
@@ -190,8 +209,8 @@ def two_pullers(scene: Scene) -> Outcome:
     here = scene.here()
     pair = [separate(here, scene.image, scene.origin.root) for _one in range(2)]
     fetched = sum(fetched_by(one) for one in pair)
-    lost, _again = scene.judge(here)
-    return lost, fetched != scene.image.size
+    lost, _again = scene.judge(here, needed=0, interruptions=0)
+    return lost or _again, fetched != scene.image.size
 
 
 @contextlib.contextmanager
@@ -230,17 +249,8 @@ def full_disk(scene: Scene) -> Outcome:
         thread.join()
         left = list(here.partial.iterdir())
         filler.unlink()
-        lost, doubled = scene.judge(here)
+        lost, doubled = scene.judge(here, needed=scene.image.size, interruptions=0)  # nothing of a full disk is believed
     return lost or not raised or left != [], doubled
-
-
-def row(case: str, outcomes: Iterator[Outcome]) -> dict[str, Any]:
-    """Return the counts of a case."""
-    begun = time.monotonic()
-    found = list(outcomes)
-    lost, doubled = sum(one for one, _two in found), sum(two for _one, two in found)
-    print(f"{case}: {len(found)} tries in {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
-    return {"case": case, "tries": len(found), "lost": lost, "doubled": doubled, "ok": bool(found) and not lost and not doubled}
 
 
 def run(folder: Path, seed: int, kills: int, tries: int) -> list[dict[str, Any]]:
@@ -256,19 +266,39 @@ def run(folder: Path, seed: int, kills: int, tries: int) -> list[dict[str, Any]]
     ]
     if os.geteuid() == 0:
         cases.append(("disk full in the middle", full_disk, tries))
-    rows = [row(name, (case(scene) for _try in range(count))) for name, case, count in cases]
-    return [*rows, row("puller killed at each named step", named_steps(scene))]
+    rows = [table_row(name, (case(scene) for _try in range(count))) for name, case, count in cases]
+    return [*rows, table_row("puller killed at each named step", named_steps(scene))]
+
+
+def run_others(folder: Path, seed: int, kills: int, tries: int, *, steps: bool = True) -> list[dict[str, Any]]:
+    """Return the rows of collections, imports and disks; ``steps`` says whether they are also killed at each named step."""
+    scene = make_scene(folder, seed)
+    rows = storage_gc_faults.rows(folder, scene.origin, (scene.old, scene.image), scene.dice, tries)
+    about = {"folder": folder, "origin": scene.origin, "old": scene.old, "source": folder / "2.qcow2", "dice": scene.dice}
+    return rows + storage_module_faults.rows(**about, kills=kills, steps=steps)
+
+
+def run_on_hosts(folder: Path, seed: int, tries: int) -> list[dict[str, Any]]:
+    """Return the rows of faults that take real hosts; none, and why, where there can be none."""
+    if tries == 0 or (reason := unusable()):
+        print(f"no lab hosts: {reason if tries else 'none wanted'}", file=sys.stderr)
+        return []
+    with storage_lab_faults.site(folder, Lab(), seed, "faults") as place:
+        return storage_lab_faults.rows(place, tries)
 
 
 def main() -> int:
     """Run all, print the table, write build/faults/storage.json."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--kills", type=int, default=200, help="random kills of a pull; a tenth of them of imports and disks each")
     parser.add_argument("--tries", type=int, default=10)
+    parser.add_argument("--lab-tries", type=int, default=4, help="tries of each fault of real hosts, 0 for none")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        rows = run(Path(folder), options.seed, options.kills, options.tries)
+    with TemporaryDirectory() as here, TemporaryDirectory() as others, TemporaryDirectory() as lab:
+        rows = run(Path(here), options.seed, options.kills, options.tries)
+        rows += run_others(Path(others), options.seed, options.kills // 10, 2 * options.tries)
+        rows += run_on_hosts(Path(lab), options.seed, options.lab_tries)
     return publish("faults/storage.json", {"seed": options.seed}, rows)
 
 

@@ -10,18 +10,31 @@ from typing import Any
 
 from .._libvirt import libvirt
 from .spec import Nic
+from .state import VmState
 
 FAMILIES = {0: "ipv4", 1: "ipv6"}
 
 
-def read_addresses(domain: Any, nics: Sequence[Nic]) -> list[dict[str, Any]]:
-    """Return every address once, with the NIC that has it and who said so; empty where nobody knows."""
-    sources = (
+def _sources() -> tuple[tuple[str, int], ...]:
+    return (
         ("agent", libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT),
         ("lease", libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_LEASE),
         ("arp", libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_ARP),
     )
-    return merge([(name, _ask(domain, number)) for name, number in sources], nics)
+
+
+def read_addresses(domain: Any, nics: Sequence[Nic]) -> list[dict[str, Any]]:
+    """Return every address once, with the NIC that has it and who said so; empty where nobody knows."""
+    return merge([(name, _ask(domain, number)) for name, number in _sources()], nics)
+
+
+def first_addresses(domain: Any, nics: Sequence[Nic]) -> list[dict[str, Any]]:
+    """Return the addresses that the most trusted source knows which knows one to reach the guest by; for many, from afar."""
+    for name, number in _sources():
+        found = merge([(name, _ask(domain, number))], nics)
+        if main_address(found):
+            return found
+    return []
 
 
 def _ask(domain: Any, source: int) -> Mapping[str, Any]:
@@ -58,3 +71,10 @@ def main_address(addresses: Sequence[Mapping[str, Any]]) -> str | None:
     """Return the address to reach the guest by: the first that is not link-local, IPv4 before IPv6."""
     usable = [entry for entry in addresses if not ipaddress.ip_address(entry["address"]).is_link_local]
     return next((entry["address"] for entry in usable), None)
+
+
+def addresses_of(domain: Any | None, state: VmState) -> dict[str, Any]:
+    """Return the addresses of a running VM and the one to reach it by; ``domain`` None is one that went away."""
+    running = domain is not None and state.run == "running" and state.live is not None
+    found = read_addresses(domain, state.live.nics) if running and state.live else []
+    return {"addresses": found, "address": main_address(found)}

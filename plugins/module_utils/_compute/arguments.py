@@ -94,6 +94,7 @@ DOMAIN: dict[str, Any] = {
     "initrd": {"type": "path"},
     "cmdline": {"type": "str"},
     "disks": {"type": "list", "elements": "dict", "options": DISK},
+    "image_servers": {"type": "list", "elements": "str"},
     "nics": {"type": "list", "elements": "dict", "options": NIC},
     "boot_order": {"type": "list", "elements": "str"},
     "filesystems": {"type": "list", "elements": "dict", "options": FILESYSTEM},
@@ -109,4 +110,13 @@ DOMAIN: dict[str, Any] = {
     "rng": {"type": "bool"},
     "autostart": {"type": "bool"},
     "xml_override": {"type": "str"},
+}
+CONTROL: dict[str, Any] = {
+    "state": {"type": "str", "choices": ["running", "stopped", "paused", "saved", "absent"], "default": "running"},
+    "allow_restart": {"type": "bool", "default": False},
+    "force_stop": {"type": "bool", "default": False},
+    "delete_disks": {"type": "bool", "default": False},
+    "adopt": {"type": "bool", "default": False},
+    "wait_address": {"type": "bool", "default": False},
+    "timeout": {"type": "int", "default": 120},
 }

@@ -9,8 +9,10 @@ from typing import Any
 
 from .._errors import Conflict, InvalidInput, NotFound, Unsupported
 from .._sizes import show_size
-from .facts import HostFacts
+from .facts import HostFacts, VolumeFile
+from .layers import volume_chain
 from .options import Wanted
+from .remote_image import from_url
 from .spec import Cpu, DomainSpec, Volume
 from .state import VmState
 
@@ -38,7 +40,7 @@ def check_wanted(wanted: Wanted, state: VmState, host: HostFacts, asked_disks: S
     places = {item["name"]: f"disks[{place}]" for place, item in enumerate(asked_disks)}
     _check_paths(asked_disks, host)
     for volume in wanted.volumes:
-        _check_volume(volume, places.get(volume.disk, f"disk {volume.disk}"), state, host)
+        _check_volume(volume, places.get(volume.disk, f"disk {volume.disk}"), state, host, spec)
 
 
 def _check_identity(spec: DomainSpec, state: VmState, host: HostFacts) -> None:
@@ -120,42 +122,61 @@ def _check_paths(asked_disks: Sequence[Mapping[str, Any]], host: HostFacts) -> N
             )
 
 
-def _check_volume(volume: Volume, where: str, state: VmState, host: HostFacts) -> None:
-    found = state.volume(volume.path)
-    if found is not None:
-        if volume.image and found.backing != volume.backing:
-            raise Conflict(
-                f"{where}.image: {volume.path} exists with backing file {found.backing or 'none'}, asked was {volume.image}; "
-                "a disk is never recreated. Name another disk, or delete this one with the domain.",
-                option=f"{where}.image",
-                value=volume.image,
-            )
-        if volume.size is not None and volume.size < found.size:
-            raise InvalidInput(
-                f"{where}.size: {volume.path} has {show_size(found.size)}, asked was {show_size(volume.size)}; "
-                "a disk never shrinks.",
-                option=f"{where}.size",
-                value=volume.size,
-            )
+def _check_volume(volume: Volume, where: str, state: VmState, host: HostFacts, spec: DomainSpec) -> None:
+    files = volume_chain(volume, spec, state.volumes)
+    if files:
+        _check_files(volume, where, state, files)
         return
-    if state.record and volume.path in {known.path for known in state.record.volumes}:
+    path = next((disk.path for disk in spec.disks if disk.name == volume.disk), volume.path)
+    if path != volume.path or (state.record and volume.path in {known.path for known in state.record.volumes}):
         raise NotFound(
-            f"{where}: {volume.path} was made for this domain and is gone; a disk is never recreated. "
+            f"{where}: {path} was made for this domain and is gone; a disk is never recreated. "
             "Put the file back, or take the disk out of disks.",
             option=where,
-            value=volume.path,
+            value=path,
         )
-    if volume.image and volume.image not in host.images:
+    if volume.image and volume.image not in {*host.images, *host.remote_images}:
         raise NotFound(
             f"{where}.image: image {volume.image} is not in the host cache (looked for {volume.backing}); "
-            "run edge.cloud.replica_image on this host first.",
+            "run edge.cloud.replica_image on this host first, or name replicas to read it from with image_servers.",
             option=f"{where}.image",
             value=volume.image,
         )
-    smallest = host.images.get(volume.image or "", 0)
+    smallest = host.image_sizes().get(volume.image or "", 0)
     if volume.size is not None and volume.size < smallest:
         raise InvalidInput(
             f"{where}.size: {show_size(volume.size)} is smaller than the image ({show_size(smallest)}).",
             option=f"{where}.size",
             value=volume.size,
         )
+
+
+def _check_files(volume: Volume, where: str, state: VmState, files: Sequence[VolumeFile]) -> None:
+    """Compare what is asked of a disk that is there: its size with the active file, its image with the bottom of its chain."""
+    active, bottom = files[0], files[-1]
+    if volume.image and bottom.backing != volume.backing and not _began_as(volume, state, bottom):
+        raise Conflict(
+            f"{where}.image: {bottom.path} exists with backing file {bottom.backing or 'none'}, asked was {volume.image}; "
+            "a disk is never recreated. Name another disk, or delete this one with the domain.",
+            option=f"{where}.image",
+            value=volume.image,
+        )
+    if volume.size is not None and volume.size < active.size:
+        raise InvalidInput(
+            f"{where}.size: {active.path} has {show_size(active.size)}, asked was {show_size(volume.size)}; a disk never shrinks.",
+            option=f"{where}.size",
+            value=volume.size,
+        )
+
+
+def _began_as(volume: Volume, state: VmState, bottom: VolumeFile) -> bool:
+    """Tell whether the record says that the disk began as this image and its file rightly does not name it.
+
+    It was flattened (no backing file), or its image is still on its way and read from afar.
+    """
+    afar = from_url(bottom.backing)
+    if afar is not None and afar.digest == volume.image:
+        return True
+    known = state.record.volumes if state.record else ()
+    same = any(one.disk == volume.disk and one.image == volume.image for one in known)
+    return same and (bottom.backing is None or not bottom.backing.startswith("/"))

@@ -8,7 +8,8 @@ from dataclasses import asdict
 from xml.etree.ElementTree import Element, SubElement
 
 from .devices_xml import Kind, drop_strangers, our_devices, owned
-from .spec import Disk, DiskLimits, DomainSpec, Remote
+from .remote_xml import read_remote, write_remote
+from .spec import Disk, DiskLimits, DomainSpec, NetworkSource
 from .xml_properties import Property, from_yes, or_nothing, read_all, to_yes, write_all, write_path
 
 PROTOCOLS = ("rbd", "nbd")
@@ -27,7 +28,7 @@ DISK = (
     Property("read_only", "readonly?"),
     Property("boot", "boot@order", int),
 )
-REMOTE = (
+SOURCE = (
     Property("protocol", "source@protocol"),
     Property("name", "source@name", absent=""),
     Property("user", "source/auth@username"),
@@ -59,14 +60,20 @@ def _is_known(name: str | None, element: Element) -> bool:
 def parse_disk(name: str | None, element: Element) -> Disk:
     """Return the disk that an element is."""
     values = read_all(element, DISK)
-    return Disk(name=name or values["target"], **values, remote=_remote(element), limits=DiskLimits(**read_all(element, LIMITS)))
+    return Disk(
+        name=name or values["target"],
+        **values,
+        source=_source(element),
+        remote=read_remote(element),
+        limits=DiskLimits(**read_all(element, LIMITS)),
+    )
 
 
-def _remote(element: Element) -> Remote | None:
+def _source(element: Element) -> NetworkSource | None:
     if element.get("type") != "network":
         return None
     hosts = tuple(f"{host.get('name')}:{host.get('port')}" for host in element.iterfind("source/host"))
-    return Remote(**read_all(element, REMOTE), hosts=hosts)
+    return NetworkSource(**read_all(element, SOURCE), hosts=hosts)
 
 
 def emit_disks(devices: Element, spec: DomainSpec) -> None:
@@ -82,26 +89,27 @@ def emit_disk(devices: Element, disk: Disk) -> None:
     """Write one disk, over the element that it has."""
     begin = (("type", "file"), ("device", disk.device))
     element = owned(devices, Kind("disk", f"disk-{disk.name}", "target@dev", disk.target, begin))
-    if _remote(element) != disk.remote:
-        source = element.find("source")
-        if source is not None:
-            element.remove(source)
-    element.set("type", "network" if disk.remote else "file")
+    if _source(element) != disk.source:
+        old = element.find("source")
+        if old is not None:
+            element.remove(old)
+    element.set("type", "network" if disk.source else "file")
     write_path(element, "driver@name", "qemu")
     write_all(element, DISK, asdict(disk))
     write_all(element, LIMITS, asdict(disk.limits))
-    if disk.remote:
-        _emit_remote(element, disk.remote)
+    write_remote(element, disk.remote)
+    if disk.source:
+        _emit_source(element, disk.source)
 
 
-def _emit_remote(element: Element, remote: Remote) -> None:
-    had = _remote(element)
-    write_all(element, REMOTE, asdict(remote))
-    write_path(element, "source/auth/secret@type", "ceph" if remote.secret else None)
+def _emit_source(element: Element, wanted: NetworkSource) -> None:
+    had = _source(element)
+    write_all(element, SOURCE, asdict(wanted))
+    write_path(element, "source/auth/secret@type", "ceph" if wanted.secret else None)
     source = element.find("source")
-    if source is not None and (had is None or had.hosts != remote.hosts):
+    if source is not None and (had is None or had.hosts != wanted.hosts):
         for old in source.findall("host"):
             source.remove(old)
-        for host in remote.hosts:
+        for host in wanted.hosts:
             name, _colon, port = host.rpartition(":")
             SubElement(source, "host", {"name": name, "port": port})

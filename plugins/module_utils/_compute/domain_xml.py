@@ -16,6 +16,7 @@ from xml.etree.ElementTree import Element, SubElement
 from .devices_xml import ALIAS, free_ports
 from .disk_xml import emit_disks, parse_disks
 from .machine_xml import emit_machine, emit_shared_memory, parse_machine
+from .namespaces import remember
 from .nic_xml import emit_nics, parse_nics
 from .override_xml import merge, parse_override, unmerge
 from .single_xml import emit_singles, parse_singles
@@ -58,13 +59,13 @@ def parse_xml(text: str) -> Element:
     """Return the tree; prefixes of foreign namespaces are remembered, so that writing it again keeps them."""
     for _event, (prefix, uri) in ET.iterparse(BytesIO(text.encode()), events=("start-ns",)):  # noqa: S314 - libvirt's own answer
         if prefix:
-            ET.register_namespace(prefix, uri)
+            remember(prefix, uri)
     return ET.fromstring(text)  # noqa: S314 - libvirt's own answer
 
 
 def to_text(root: Element) -> str:
     """Return the tree as indented text; text and attributes keep their bytes."""
-    ET.register_namespace("edge", NAMESPACE)
+    remember("edge", NAMESPACE)
     ET.indent(root)
     return ET.tostring(root, encoding="unicode") + "\n"
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from .remote_image import RemoteImage
+
 
 @dataclass(frozen=True)
 class Folders:
@@ -48,12 +50,25 @@ class VolumeFile:
 
 
 @dataclass(frozen=True)
+class Layer:
+    """One file of a disk's chain, the top first; sizes in bytes: what the guest sees, what the file occupies.
+
+    Both are None where the file is not on this host or cannot be read as what it shall be.
+    """
+
+    path: str
+    format: str | None
+    size: int | None
+    allocated: int | None
+
+
+@dataclass(frozen=True)
 class HostFacts:
     """One hypervisor: what libvirt offers, what is there, and the files that were asked about.
 
     ``machines`` maps an alias such as q35 to the version it stands for. ``files`` has every existing disk file that was asked
-    about, ``images`` the virtual size in bytes of every image of the host cache that was, ``missing`` paths that are not there.
-    ``cpu_models`` is empty where libvirt does not tell.
+    about, ``images`` the virtual size in bytes of every image of the host cache that was, ``remote_images`` those that a replica
+    gives meanwhile, ``missing`` paths that are not there. ``cpu_models`` is empty where libvirt does not tell.
     """
 
     virt_types: tuple[str, ...]
@@ -67,6 +82,11 @@ class HostFacts:
     macs: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, VolumeFile] = field(default_factory=dict)
     images: Mapping[str, int] = field(default_factory=dict)
+    remote_images: Mapping[str, RemoteImage] = field(default_factory=dict)
     missing: frozenset[str] = frozenset()
     direct_io: bool = False
     folders: Folders = field(default_factory=Folders)
+
+    def image_sizes(self) -> dict[str, int]:
+        """Return the virtual size in bytes of every image that a disk can be laid over now, here or from afar."""
+        return {**{digest: image.size for digest, image in self.remote_images.items()}, **self.images}

@@ -14,10 +14,13 @@ from .._libvirt import intent, libvirt, lookup
 from .._runner import Runner
 from . import plan as steps
 from .addresses import main_address, read_addresses
+from .arrival import MARKER, CreateRemoteVolume, MoveDisk, RemoveArrived
 from .domain_xml import emit, parse_xml, to_text
 from .events import lifecycle
+from .guest_arrival import Mover, remove_arrived, write_marker
 from .guest_live import LiveGuest
 from .image_tool import ImageTool
+from .remote_image import from_url
 from .seed import Seed, build_seed
 from .spec import Nic
 
@@ -44,6 +47,9 @@ class Guest:
         actions: dict[type[Any], Callable[[Any], None]] = {
             steps.CreateVolume: self._create_volume,
             steps.GrowVolume: self._grow_volume,
+            CreateRemoteVolume: self._create_remote_volume,
+            MoveDisk: self._move_disk,
+            RemoveArrived: lambda step: remove_arrived(step.paths),
             steps.BuildSeed: self._build_seed,
             steps.Define: self._define,
             steps.SetAutostart: self._set_autostart,
@@ -74,6 +80,17 @@ class Guest:
         else:
             self.tool.create_empty(step.volume.path, step.size)
 
+    def _create_remote_volume(self, step: CreateRemoteVolume) -> None:
+        image = from_url(step.url)
+        if image is None:
+            raise InvalidInput(f"{step.url} is not the URL of a remote image.", url=step.url)
+        self._make_folder()
+        self.tool.create_remote_overlay(step.path, image, step.size)
+
+    def _move_disk(self, step: MoveDisk) -> None:
+        size = self.tool.info(step.source, "qcow2").size
+        Mover(self.connection, self._domain(), self.tool, self.timeout).move(step, size)
+
     def _grow_volume(self, step: steps.GrowVolume) -> None:
         if step.live is None:
             self.tool.grow(step.path, step.size)
@@ -90,11 +107,14 @@ class Guest:
 
     def _define(self, step: steps.Define) -> None:
         self._make_folder()
+        marker = Path(self.folder, MARKER)
+        if any(disk.remote for disk in step.spec.disks) and not marker.exists():
+            write_marker(marker, paused=False)
         with intent(f"define domain {self.name}"):
             found = lookup(self.connection.lookupByName, self.name)
             flags = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE
             base = parse_xml(found.XMLDesc(flags)) if found is not None else None
-            self.connection.defineXML(to_text(emit(step.record.spec, step.record, base)))
+            self.connection.defineXML(to_text(emit(step.spec, step.record, base)))
 
     def _set_autostart(self, step: steps.SetAutostart) -> None:
         with intent(f"set autostart of domain {self.name}"):

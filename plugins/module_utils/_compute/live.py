@@ -261,12 +261,12 @@ def _change(state: VmState, live: DomainSpec, config: DomainSpec) -> Iterator[St
 
 
 def _change_disk(name: str, now: Disk, wanted: Disk) -> Iterator[Step]:
-    drive = now.device == wanted.device == "cdrom" and now.remote is None and wanted.remote is None
+    drive = now.device == wanted.device == "cdrom" and now.source is None and wanted.source is None
     if drive and now.path != wanted.path:
         now = replace(now, path=wanted.path, format=wanted.format)
         yield ChangeDisk(name, now, medium=True)
-    same_source = (now.path, now.remote) == (wanted.path, wanted.remote)
-    if now.limits != wanted.limits and same_source and (now.path or now.remote):
+    same_source = (now.path, now.source) == (wanted.path, wanted.source)
+    if now.limits != wanted.limits and same_source and (now.path or now.source):
         yield ChangeDisk(name, replace(now, limits=wanted.limits), medium=False)
 
 

@@ -28,6 +28,7 @@ from .options_machine import (
 )
 from .options_nic import boot_order, nics_of
 from .options_values import DEVICE_NAME, DEVICE_NAME_SAYS, PCI, Options, choose, kept_text, match, unique
+from .remote_image import on_server
 from .spec import CONTEXT, SEED, Disk, DomainSpec, Nic, Volume
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
@@ -58,6 +59,14 @@ def asked_images(options: Options) -> tuple[str, ...]:
         for place, disk in enumerate(options.get("disks") or ())
         if disk.get("image")
     )
+
+
+def asked_servers(options: Options) -> tuple[str, ...]:
+    """Return the NBD servers of replicas that images may be read from until they are here, each checked."""
+    servers = tuple(options.get("image_servers") or ())
+    for place, server in enumerate(servers):
+        on_server(server, "", f"image_servers[{place}]")
+    return servers
 
 
 def asked_paths(options: Options) -> tuple[str, ...]:
@@ -248,4 +257,4 @@ def _volumes(asked: Sequence[Options], spec: DomainSpec, before: Sequence[Volume
 
 
 def _has_source(spec: DomainSpec, name: str) -> bool:
-    return any(disk.name == name and (disk.remote is not None or disk.device == "cdrom") for disk in spec.disks)
+    return any(disk.name == name and (disk.source is not None or disk.device == "cdrom") for disk in spec.disks)

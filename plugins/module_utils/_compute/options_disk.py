@@ -12,7 +12,7 @@ from typing import Any
 from .._errors import InvalidInput
 from .._sizes import parse_size
 from .options_values import Options, choose, in_range, match
-from .spec import Disk, DiskLimits, DomainSpec, Remote
+from .spec import Disk, DiskLimits, DomainSpec, NetworkSource
 
 HOST = re.compile(r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}")
 NEWLINE = re.compile(r"[^\x00-\x20]+")
@@ -44,10 +44,10 @@ def with_details(disk: Disk, item: Options, old: Disk | None, where: str) -> Dis
     if device == "cdrom":
         disk = _drive(disk, item, old)
     if item.get("source"):
-        return replace(disk, path="", format="raw", remote=_remote(item, where))
+        return replace(disk, path="", format="raw", source=_source(item, where))
     if item.get("path") or item.get("image") or item.get("size") or item.get("path") == "":
-        return replace(disk, remote=None)
-    return replace(disk, path="", format="raw") if disk.remote else disk
+        return replace(disk, source=None)
+    return replace(disk, path="", format="raw") if disk.source else disk
 
 
 def _drive(disk: Disk, item: Options, old: Disk | None) -> Disk:
@@ -58,7 +58,7 @@ def _drive(disk: Disk, item: Options, old: Disk | None) -> Disk:
     return replace(disk, path=path, format=disk.format if path else "raw")
 
 
-def _remote(item: Options, where: str) -> Remote:
+def _source(item: Options, where: str) -> NetworkSource:
     source = item["source"]
     for other in ("image", "size", "path"):
         if item.get(other):
@@ -74,7 +74,7 @@ def _remote(item: Options, where: str) -> Remote:
         raise InvalidInput(f"{where}.source.hosts: nbd needs one {says}, found {len(hosts)}.", option=f"{where}.source.hosts")
     if bool(source.get("user")) != bool(source.get("secret")):
         raise InvalidInput(f"{where}.source.secret: user and secret go together.", option=f"{where}.source.secret")
-    return Remote(protocol, name, tuple(hosts), source.get("user"), source.get("secret"), bool(source.get("tls")))
+    return NetworkSource(protocol, name, tuple(hosts), source.get("user"), source.get("secret"), bool(source.get("tls")))
 
 
 def _limits(asked: Options | None, old: Disk | None, where: str) -> DiskLimits:

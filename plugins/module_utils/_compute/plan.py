@@ -4,16 +4,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from .._plan import Plan
 from .._plan import Step as AnyStep
 from .._sizes import show_size
+from .arrival import CreateRemoteVolume, RemoveArrived, left_over, move_steps
 from .facts import VolumeFile
+from .layers import volume_chain
 from .live import live_steps
-from .spec import Record, Volume
+from .spec import DomainSpec, Record, Volume
 from .state import VmState, pending
 
 Step: TypeAlias = AnyStep[VmState]
@@ -77,9 +79,13 @@ class BuildSeed:
 
 @dataclass(frozen=True)
 class Define:
-    """Write the persistent configuration; a running guest sees it at its next start."""
+    """Write the persistent configuration, with ``record`` as our mark; a running guest sees it at its next start.
+
+    ``spec`` is the record's with the active file of each disk (see layers.py).
+    """
 
     record: Record
+    spec: DomainSpec
     new: bool
 
     @property
@@ -89,7 +95,7 @@ class Define:
 
     def predict(self, state: VmState) -> VmState:
         """See Step."""
-        return replace(state, config=self.record.spec, record=self.record, marked=True)
+        return replace(state, config=self.spec, record=self.record, marked=True)
 
 
 @dataclass(frozen=True)
@@ -246,6 +252,7 @@ class DeleteFiles:
 class Goal:
     """What a VM shall be: running, stopped, paused or saved, with which record, and what may be done to get there.
 
+    ``active`` is the record's spec with the active file of each disk, None where every disk's own file is active.
     ``autostart`` None leaves it alone. ``sizes`` are the virtual sizes in bytes of the images behind new volumes.
     """
 
@@ -257,6 +264,12 @@ class Goal:
     allow_restart: bool = False
     force_stop: bool = False
     sizes: tuple[tuple[str, int], ...] = ()
+    active: DomainSpec | None = None
+
+    @property
+    def spec(self) -> DomainSpec:
+        """What libvirt shall have."""
+        return self.active or self.record.spec
 
 
 def plan_goal(state: VmState, goal: Goal) -> Plan[VmState]:
@@ -264,13 +277,19 @@ def plan_goal(state: VmState, goal: Goal) -> Plan[VmState]:
 
     A running guest takes at once what it can (live.py); the rest waits for its next start.
     """
-    spec = goal.record.spec
+    spec = goal.spec
     steps: list[Step] = [*_first_steps(state, goal)]
     now = Plan(state, tuple(steps)).after
-    steps += _volume_steps(now, goal)
+    if now.run != "saved":
+        steps += move_steps(now, spec, goal.record.volumes, now.run != "stopped")
+    steps += _volume_steps(Plan(state, tuple(steps)).after, goal)
     steps += _seed_steps(state, goal)
-    if state.config != spec or state.record != goal.record or not state.marked:
-        steps.append(Define(goal.record, new=state.config is None))
+    now = Plan(state, tuple(steps)).after
+    if now.config != spec or now.record != goal.record or not now.marked or now.config != state.config:
+        steps.append(Define(goal.record, spec, new=state.config is None))
+    arrived = left_over(Plan(state, tuple(steps)).after)
+    if arrived:
+        steps.append(RemoveArrived(arrived))
     if goal.autostart is not None and goal.autostart != state.autostart:
         steps.append(SetAutostart(spec.name, goal.autostart))
     steps += _run_steps(Plan(state, tuple(steps)).after, goal)
@@ -297,11 +316,14 @@ def _volume_steps(state: VmState, goal: Goal) -> Iterator[Step]:
     sizes = dict(goal.sizes)
     targets = {disk.path: disk.target for disk in state.live.disks} if state.live else {}
     for volume in goal.record.volumes:
-        found = state.volume(volume.path)
-        if found is None:
+        files = volume_chain(volume, goal.spec, state.volumes)
+        remote = next((disk for disk in goal.spec.disks if disk.name == volume.disk and disk.remote), None)
+        if not files and remote:
+            yield CreateRemoteVolume(volume.image or "", remote.path, str(remote.remote), volume.size or sizes[volume.image or ""])
+        elif not files:
             yield CreateVolume(volume, volume.size or sizes[volume.image or ""])
-        elif volume.size and found.size < volume.size and state.run != "saved":
-            yield GrowVolume(volume.path, volume.size, targets.get(volume.path))
+        elif volume.size and files[0].size < volume.size and state.run != "saved":
+            yield GrowVolume(files[0].path, volume.size, targets.get(files[0].path))
 
 
 def _run_steps(state: VmState, goal: Goal) -> Iterator[Step]:
@@ -327,13 +349,17 @@ def _run_steps(state: VmState, goal: Goal) -> Iterator[Step]:
         yield Save(name)
 
 
-def plan_absent(state: VmState, force_stop: bool, delete_disks: bool) -> Plan[VmState]:
-    """Return the steps to no domain; without ``delete_disks`` every disk's file stays. A saved state goes with the domain."""
+def plan_absent(state: VmState, force_stop: bool, delete_disks: bool, kept: Collection[str] = ()) -> Plan[VmState]:
+    """Return the steps to no domain; without ``delete_disks`` every disk's file stays, ``kept`` stay in any case.
+
+    A saved state goes with the domain.
+    """
     steps: list[Step] = []
     if state.config is not None:
         if state.run not in ("stopped", "saved"):
             steps.append(Stop(state.name, force_stop))
         steps.append(Undefine(state.name))
-    if delete_disks and state.folder:
-        steps.append(DeleteFiles(state.folder))
+    files = tuple(path for path in state.folder if path not in kept)
+    if delete_disks and files:
+        steps.append(DeleteFiles(files))
     return Plan(state, tuple(steps))

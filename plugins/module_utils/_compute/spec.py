@@ -41,7 +41,7 @@ class NumaCell:
 
 
 @dataclass(frozen=True)
-class Remote:
+class NetworkSource:
     """Where a disk is that no file of the host backs; ``secret`` is the UUID of a libvirt secret, ``hosts`` are HOST:PORT."""
 
     protocol: str
@@ -66,7 +66,10 @@ class DiskLimits:
 
 @dataclass(frozen=True)
 class Disk:
-    """One block device of a guest, backed by a file, by ``remote``, or (a CD drive) by nothing: then ``path`` is empty."""
+    """One block device of a guest, backed by a file, by ``source``, or (a CD drive) by nothing: then ``path`` is empty.
+
+    ``remote`` is the URL of an image that the file is laid over from afar.
+    """
 
     name: str
     path: str
@@ -80,7 +83,8 @@ class Disk:
     read_only: bool = False
     boot: int | None = None
     device: str = "disk"
-    remote: Remote | None = None
+    remote: str | None = None
+    source: NetworkSource | None = None
     iothread: int | None = None
     queues: int | None = None
     limits: DiskLimits = DiskLimits()
@@ -220,7 +224,7 @@ PARTS: dict[tuple[type[Any], str], type[Any]] = {
     (DomainSpec, "disks"): Disk,
     (DomainSpec, "nics"): Nic,
     (DomainSpec, "filesystems"): Filesystem,
-    (Disk, "remote"): Remote,
+    (Disk, "source"): NetworkSource,
     (Disk, "limits"): DiskLimits,
 }
 

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .._errors import Unsupported
@@ -15,14 +15,15 @@ BLOCK = {"rd.reqs": "reads", "rd.bytes": "read_bytes", "wr.reqs": "writes", "wr.
 NET = {"rx.bytes": "received_bytes", "rx.pkts": "received_packets", "tx.bytes": "sent_bytes", "tx.pkts": "sent_packets"}
 
 
-def read_statistics(connection: Any) -> dict[str, dict[str, Any]]:
-    """Return name → statistics of every domain; a domain that is busy gives what it can without waiting.
+def read_statistics(connection: Any, domains: Sequence[Any] | None = None) -> dict[str, dict[str, Any]]:
+    """Return name → statistics of every domain, or of these; one that is busy gives what it can without waiting.
 
     Empty where the driver has none.
     """
     try:
         with intent("read the statistics of the domains"):
-            rows = connection.getAllDomainStats(0, libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT)
+            flags = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
+            rows = connection.getAllDomainStats(0, flags) if domains is None else connection.domainListGetStats(domains, 0, flags)
     except Unsupported:
         return {}
     return {domain.name(): shape(values) for domain, values in rows}

@@ -7,7 +7,7 @@ from __future__ import annotations
 import http.client
 import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
@@ -75,13 +75,19 @@ class Connection:
         """Close the connection; the next request opens a new one."""
         self._http.close()
 
+    def get(self, below: str = "", headers: dict[str, str] | None = None) -> AbstractContextManager[http.client.HTTPResponse]:
+        """Give the response to a GET; see ``ask``."""
+        return self.ask("GET", below, headers)
+
     @contextmanager
-    def get(self, below: str = "", headers: dict[str, str] | None = None) -> Iterator[http.client.HTTPResponse]:
-        """Yield the response to a GET; a broken connection at any moment is Unreachable, with the reason."""
+    def ask(
+        self, method: str, below: str = "", headers: dict[str, str] | None = None, body: bytes | None = None
+    ) -> Iterator[http.client.HTTPResponse]:
+        """Yield the response to a request that may be sent twice; a broken connection at any moment is Unreachable, with why."""
         target = (self._path.rstrip("/") + "/" + below if below else self._path or "/") + self._query
         reusable = False
         try:
-            response = self._ask(target, headers or {})
+            response = self._ask(method, target, headers or {}, body)
             yield response
             reusable = response.isclosed()
         except (OSError, http.client.HTTPException) as error:
@@ -90,19 +96,19 @@ class Connection:
             if not reusable:
                 self.close()
 
-    def _ask(self, target: str, headers: dict[str, str]) -> http.client.HTTPResponse:
+    def _ask(self, method: str, target: str, headers: dict[str, str], body: bytes | None) -> http.client.HTTPResponse:
         reused = self._http.sock is not None
         try:
-            return self._request(target, headers)
+            return self._request(method, target, headers, body)
         except (http.client.RemoteDisconnected, ConnectionError, ssl.SSLEOFError):
             if not reused:
                 raise
             self.close()  # an idle connection may have been closed by the server: once more on a new one
-            return self._request(target, headers)
+            return self._request(method, target, headers, body)
 
-    def _request(self, target: str, headers: dict[str, str]) -> http.client.HTTPResponse:
+    def _request(self, method: str, target: str, headers: dict[str, str], body: bytes | None) -> http.client.HTTPResponse:
         fixed = {"Accept-Encoding": "identity", "User-Agent": "edge.cloud", **self._headers}
-        self._http.request("GET", target, headers={**fixed, **headers})
+        self._http.request(method, target, body, {**fixed, **headers})
         return self._http.getresponse()
 
     def fetch(self, below: str, limit: int) -> bytes:

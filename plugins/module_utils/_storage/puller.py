@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -16,10 +18,12 @@ from .assembly import Assembly
 from .manifest import Manifest
 from .pace import no_pace
 from .source import Reader, Source
+from .speed import Speeds
 from .store import Store
 
 TRIES = 3
-SLICE = 65536  # bytes that are accounted for at a time
+SLICE = 65536  # bytes that are asked for at a time, less of a source that is slow to give them
+SMALLEST_SLICE = 4096
 BATCH = 1024 * 1024  # bytes that are received, then written and hashed while the next arrive; an interruption costs two
 Progress = Callable[[int, int], None]
 Pacing = Callable[[int], None]
@@ -40,10 +44,15 @@ class Pulled:
     bytes_reused: int = 0
 
 
+class _Slow(Exception):
+    """A source is left for another one because it is too slow; what was received stays."""
+
+
 @dataclass
 class _Tally:
-    """How the sources do: failures in a row, what they said, and who gave bytes."""
+    """How the sources do: failures in a row, what they said, who gave bytes and how fast."""
 
+    speeds: Speeds = field(default_factory=Speeds)
     failures: dict[str, int] = field(default_factory=dict)
     said: dict[str, str] = field(default_factory=dict)
     used: list[str] = field(default_factory=list)
@@ -60,8 +69,13 @@ class _Tally:
             self.used.append(source.name)
 
     def best(self, sources: Iterable[Source]) -> Source | None:
-        usable = [source for source in sources if self.failures.get(source.name, 0) < TRIES]
-        return min(usable, key=lambda source: self.failures.get(source.name, 0), default=None)
+        return min(self.usable(sources), key=self._rank, default=None)
+
+    def usable(self, sources: Iterable[Source]) -> list[Source]:
+        return [source for source in sources if self.failures.get(source.name, 0) < TRIES]
+
+    def _rank(self, source: Source) -> tuple[tuple[bool, float], int]:
+        return (self.speeds.rank(source.name), self.failures.get(source.name, 0))
 
 
 def pull_image(
@@ -201,8 +215,9 @@ class _Pull:
         source = self._tally.best(self._sources)
         if source is None:
             raise Corrupt(f"No source gave the pieces of {self._digest} that its manifest describes.", digest=self._digest)
+        self._tally.speeds.begin(source.name)
         try:
-            with source.read(self._digest, run.offset, run.length) as reader:
+            with contextlib.suppress(_Slow), source.read(self._digest, run.offset, run.length) as reader:
                 self._receive(assembly, run, pool, source, reader)
         except (NotFound, Unreachable, Corrupt) as error:
             self._tally.failed(source, error)
@@ -224,14 +239,25 @@ class _Pull:
                 self._settle(behind, assembly, source)
 
     def _fill(self, view: memoryview, source: Source, reader: Reader) -> None:
-        filled = 0
+        filled, slice_ = 0, SMALLEST_SLICE
         while filled < len(view):
-            count = reader.readinto(view[filled : filled + SLICE])
+            began = time.monotonic()
+            count = reader.readinto(view[filled : filled + slice_])
+            waited = time.monotonic() - began
             if not count:
                 raise Unreachable(f"{source.name} ended in the middle of the image.", source=source.name)
             filled += count
+            slice_ = min(2 * slice_, SLICE) if waited < 1 else max(slice_ // 2, SMALLEST_SLICE)
             self._tally.fetched += count
+            self._judge_speed(count, waited, last=filled == len(view))
             self._pace(count)
+
+    def _judge_speed(self, count: int, waited: float, *, last: bool) -> None:
+        """Go on with another source if this one only trickles; not when what is being received is complete anyway."""
+        if self._tally.speeds.gave(count, waited) and not last:
+            others = [other.name for other in self._tally.usable(self._sources)]
+            if self._tally.speeds.leave(others):
+                raise _Slow
 
     def _settle(self, behind: Future[None], assembly: Assembly, source: Source) -> None:
         behind.result()

@@ -16,6 +16,8 @@ from . import names
 
 GIB = 1024**3
 LOCKED = "Is another process using the image"
+QEMU_PKI = "/etc/pki/qemu"
+REMOTE_SECONDS = 15.0
 CHECK_ERRORS, CHECK_LEAKS, CHECK_UNSUPPORTED = 2, 3, 63
 
 
@@ -92,6 +94,18 @@ class QemuImg:
         base = ["-b", _path(backing[0]), "-F", backing[1]] if backing else []
         self._run(["create", "-q", "-f", "qcow2", *base, *options(creation or {}), _path(path), str(size)], WORKING)
 
+    def remote_info(self, host: str, port: int, export: str) -> dict[str, Any]:
+        """Return qemu-img's JSON about a qcow2 that an NBD server exports over TLS, asked with QEMU's client certificate."""
+        creds = f"tls-creds-x509,id=edge,dir={QEMU_PKI},endpoint=client,verify-peer=on"
+        server = f"file.server.type=inet,file.server.host={host},file.server.port={port}"
+        image = f"driver=qcow2,file.driver=nbd,{server},file.export={export},file.tls-creds=edge"
+        argv = ["qemu-img", "info", "--output=json", "--object", creds, "--image-opts", image]
+        return dict(json.loads(self.runner.run([*READING.prefix(), *argv], timeout=REMOTE_SECONDS).stdout))
+
+    def create_remote(self, path: Path, size: int, url: str) -> None:
+        """Create an overlay of a qcow2 on an NBD server, which is not asked."""
+        self._run(["create", "-q", "-u", "-f", "qcow2", "-F", "qcow2", "-b", url, _path(path), str(size)], WORKING)
+
     def convert(
         self,
         source: Path,
@@ -115,6 +129,15 @@ class QemuImg:
         """Change the backing file; safe copies what would differ, ``unsafe`` changes the name alone."""
         base = ["-b", _path(backing[0]), "-F", backing[1]] if backing else ["-b", ""]
         self._run(["rebase", "-q", "-f", "qcow2", *(["-u"] if unsafe else []), *base, _path(path)], WORKING)
+
+    def commit(self, path: Path, base: Path) -> None:
+        """Write the data of a qcow2 into its backing file ``base``, growing it if need be; ``path`` keeps its own."""
+        self._run(["commit", "-q", "-f", "qcow2", "-d", "-b", _path(base), _path(path)], WORKING)
+
+    def has_data(self, path: Path) -> bool:
+        """Tell whether a qcow2 has any block of its own, zeroes included."""
+        done = self._run(["map", "--output=json", "-f", "qcow2", "-U", _path(path)], READING)
+        return any(extent["depth"] == 0 and extent.get("present", True) for extent in json.loads(done.stdout))
 
     def check(self, path: Path, *, repair: str | None = None) -> Checked:
         """Return what a check of a qcow2 finds (after the repair of ``leaks`` or ``all``)."""

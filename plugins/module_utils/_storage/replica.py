@@ -5,10 +5,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from .._errors import EdgeError, InvalidInput, NotFound, Unreachable
 from .._plan import Plan
@@ -21,7 +21,7 @@ from .image_plan import PinImage, PullImage, RemoveImage, Stored, plan_absent, p
 from .manifest import Manifest
 from .pace import Pace, no_pace
 from .progress import ProgressFile
-from .puller import no_progress, pull_image
+from .puller import Pacing, Progress, Pulled, no_progress, pull_image
 from .source import Source
 from .store import Store
 
@@ -91,9 +91,13 @@ class Replica:
             return here.digest
         return self._ask(choice.text, lambda source: _resolved(source, choice))
 
-    def offered(self, digest: str) -> Manifest:
-        """Return the manifest that the first source with this image gives."""
-        return self._ask(digest, lambda source: source.manifest(digest))
+    def offered(self, digest: str) -> Mapping[str, Any]:
+        """Return what the first source with this image tells of it."""
+        return self._ask(digest, lambda source: source.manifest(digest)).summary()
+
+    def pull(self, digest: str, *, now: float, progress: Progress = no_progress, pace: Pacing = no_pace) -> Pulled:
+        """Make the image visible here; see ``pull_image``."""
+        return pull_image(self.store, digest, self.sources, now=now, progress=progress, pace=pace)
 
     def _ask(self, what: str, question: Callable[[Source], Answer]) -> Answer:
         said: dict[str, str] = {}
@@ -154,8 +158,11 @@ class Work:
             return plan_absent(self.observe(), with_catalogue=False)
         self._digest = self._replica.resolve(self._choice)
         state = self.observe()
-        offer = shown(store, self._replica.offered(self._digest)) if state.image is None else None
+        offer = self._offer(self._digest) if state.image is None else None
         return plan_replica(state, offer, wanted == "pinned")
+
+    def _offer(self, digest: str) -> dict[str, Any]:
+        return {**self._replica.offered(digest), "path": str(self._replica.store.image_path(digest))}
 
     def observe(self) -> Stored:
         """Return what is here now."""
@@ -180,8 +187,7 @@ class Work:
     def _pull(self, step: PullImage, now: float) -> None:
         title = f"Pulling {step.summary['name']} {step.summary['version']}"
         progress = ProgressFile(self._progress_file, title, time.monotonic) if self._progress_file else no_progress
-        store, sources = self._replica.store, self._replica.sources
-        done = pull_image(store, str(self._digest), sources, now=now, progress=progress, pace=self._pace)
+        done = self._replica.pull(str(self._digest), now=now, progress=progress, pace=self._pace)
         self.bytes_fetched, self.bytes_reused, self.used = done.bytes_fetched, done.bytes_reused, done.sources
 
 

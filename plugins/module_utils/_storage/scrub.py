@@ -9,13 +9,13 @@ rename when its whole digest is proven; a VM that runs keeps the old file until 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
 
 from .._errors import Corrupt, EdgeError
-from .._plan import Plan
+from .._plan import Plan, execute
 from . import digest as digests
 from . import files
 from .digest import write_all
@@ -94,6 +94,25 @@ class Scrub:
             self.unrepairable[step.damage.digest] = error.message
             return False
         return True
+
+    def run(self, now: Callable[[], float], *, repair: bool = True, check: bool = False) -> tuple[Plan[Health], dict[str, Any]]:
+        """Look, repair unless ``check``, and return what was done with its report; raise Corrupt if an image stays damaged."""
+        plan = self.plan(repair)
+        done: list[Any] = list(plan.steps) if check else []
+        if not check:
+            execute(plan, lambda step: done.append(step) if self.apply(step, now()) else None)
+        told = {
+            "checked": plan.before.checked,
+            "damaged": [{"digest": one.digest, "image": one.label, "pieces": list(one.pieces)} for one in plan.before.damaged],
+            "repaired": [step.damage.digest for step in done],
+            "bytes_fetched": self.bytes_fetched,
+        }
+        if self.unrepairable:
+            words = " ".join(f"{digest}: {message}" for digest, message in self.unrepairable.items())
+            raise Corrupt(
+                f"Damaged images in {self.store.root} could not be repaired. {words}", unrepairable=self.unrepairable, **told
+            )
+        return Plan(plan.before, tuple(done)), told
 
     def _repair(self, digest: str, now: float) -> None:
         """Look once more under the lock: another process may have repaired, replaced or removed it."""

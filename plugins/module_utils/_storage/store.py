@@ -45,6 +45,10 @@ class Store:
         """Return where a pull collects its pieces."""
         return self.partial / f"{names.hex_of(digest)}.qcow2"
 
+    def ahead_path(self, digest: str) -> Path:
+        """Return where pieces wait that came before the pull's turn."""
+        return self.partial / f"{names.hex_of(digest)}.ahead"
+
     def lock_path(self, digest: str) -> Path:
         """Return the file of the image's lock."""
         return self.partial / f"{names.hex_of(digest)}.lock"
@@ -97,6 +101,7 @@ class Store:
     def publish(self, work: Path, description: Manifest) -> Path:
         """Make ``work`` (in the partial folder, verified) visible as its image. The caller holds the image's lock."""
         target = self.image_path(description.digest)
+        self.ahead_path(description.digest).unlink(missing_ok=True)
         work.chmod(0o444)
         files.fsync_file(work)
         self.manifest_path(description.digest).unlink(missing_ok=True)  # a damaged one must not show the new bytes
@@ -174,7 +179,8 @@ class Store:
         self.manifest_path(digest).unlink(missing_ok=True)
         files.fsync_directory(self.root)
         used = usage.path_of(self.image_path(digest))
-        for path in (self._pin_path(digest), used, self.image_path(digest), self.partial_path(digest)):
+        parts = (self.partial_path(digest), self.ahead_path(digest))
+        for path in (self._pin_path(digest), used, self.image_path(digest), *parts):
             path.unlink(missing_ok=True)
         files.fsync_directory(self.root)
 

@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -47,12 +49,36 @@ def play(
             Path(inventory).write_text(yaml.safe_dump(LOCAL))
         argv = [*prefix, str(PLAYBOOK), "-i", inventory, "--diff", *(["--check"] if check else []), str(book)]
         done = subprocess.run(
-            argv, env=_environment(folder), cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+            argv, env=environment(folder), cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
         )
     return _results(done, ok)
 
 
-def _environment(folder: str) -> dict[str, str]:
+def start_play(tasks: list[dict[str, Any]], *, inventory: str | Path, hosts: str) -> subprocess.Popen[bytes]:
+    """Start tasks and return at once; the process leads a group of its own, and its folder goes with the caller's process."""
+    folder = tempfile.mkdtemp(prefix="edge-play-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    book = Path(folder, "play.yml")
+    book.write_text(yaml.safe_dump([{"hosts": hosts, "gather_facts": False, "tasks": tasks}]))
+    argv = [str(PLAYBOOK), "-i", str(inventory), str(book)]
+    with Path(folder, "log").open("wb") as log:
+        return subprocess.Popen(
+            argv, env=environment(folder), cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0
+        )
+
+
+def run_book(book: Path, inventory: Path) -> None:
+    """Run a playbook of a test's own; raise with its whole output unless all goes well."""
+    with tempfile.TemporaryDirectory(prefix="edge-play-") as folder:
+        settings = {**environment(folder), "ANSIBLE_STDOUT_CALLBACK": "default"}
+        argv = [str(PLAYBOOK), "-i", str(inventory), str(book)]
+        done = subprocess.run(argv, env=settings, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise PlaybookFailed(f"exit {done.returncode}\n{done.stdout}\n{done.stderr}")
+
+
+def environment(folder: str) -> dict[str, str]:
+    """Return the environment that ansible-playbook runs in: this checkout's collection, results as JSON."""
     return {
         **os.environ,
         "ANSIBLE_COLLECTIONS_PATH": str(TREE / "collections"),

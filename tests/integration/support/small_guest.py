@@ -19,7 +19,7 @@ import tempfile
 from pathlib import Path
 
 CACHE = Path("/var/cache/edge-tests/small-guest")
-MODULES = ("virtio_pci", "virtio_blk", "virtio_net", "virtio_rng", "virtio_balloon", "button", "evdev", "isofs")
+MODULES = ("virtio_pci", "virtio_blk", "virtio_net", "virtio_rng", "virtio_console", "virtio_balloon", "button", "evdev", "isofs")
 READY = "GUEST-READY"
 CMDLINE = "console=ttyS0 quiet no_timer_check"  # a busy machine keeps the emulated timer too late for the check
 INIT = r"""#!/bin/busybox sh

@@ -96,6 +96,7 @@ def _build(recipe: Recipe, target: Path, lock: int) -> None:
     say(f"base {recipe.name}", f"building from {len(recipe.packages)} packages and what they need")
     _run_builder(_command(recipe, aside, stock), f"base {recipe.name}", lock)
     _remove_tree(stock)
+    os.utime(aside / "var/lib/apt/lists", (0, 0))  # empty, and old enough that whoever asks for fresh lists fetches them
     os.sync()
     aside.rename(target)
     say(f"base {recipe.name}", "ready")

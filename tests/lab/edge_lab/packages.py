@@ -50,6 +50,7 @@ FULL = (
     "libvirt-clients",
     "libvirt-daemon-system",
     "nbdkit",
+    "nbdkit-plugin-python",
     "nftables",
     "nginx-light",
     "openssl",

@@ -72,6 +72,9 @@ def test_example(text: str, tmp_path: Path) -> None:
             if name.startswith("edge.cloud.") and isinstance(arguments, dict):
                 unknown = set(arguments) - set(options_of(name.removeprefix("edge.cloud.")))
                 assert not unknown, f"{name} has no {unknown}"
+                if name == "edge.cloud.domains":
+                    used = {key for item in (arguments.get("defaults", {}), *arguments["domains"]) for key in item}
+                    assert used <= set(options_of("domain")) - {"uri"}, f"{name} takes the options of domain, not {used}"
     book = tmp_path / "book.yml"
     book.write_text(yaml.safe_dump(as_plays(found), sort_keys=False))
     checked = subprocess.run(

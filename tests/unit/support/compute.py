@@ -14,10 +14,10 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.spec import (
     DiskLimits,
     DomainSpec,
     Filesystem,
+    NetworkSource,
     Nic,
     NumaCell,
     Record,
-    Remote,
     Volume,
 )
 from hypothesis import strategies as st
@@ -35,7 +35,7 @@ kib = st.integers(1, 2**32).map(lambda number: number * 1024)
 pci = st.from_regex(r"0000:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]", fullmatch=True)
 cpusets = st.sampled_from(["0", "1-3", "0-1,4"])
 remotes = st.builds(
-    Remote,
+    NetworkSource,
     protocol=st.sampled_from(["rbd", "nbd"]),
     name=words,
     hosts=st.lists(st.sampled_from(["198.51.100.1:6789", "storage.example:10809", "[2001:db8::1]:10809"]), max_size=3).map(tuple),
@@ -70,7 +70,7 @@ def disks() -> st.SearchStrategy[tuple[Disk, ...]]:
         queues=some,
         limits=limits,
     )
-    remote = st.builds(lambda disk, remote: replace(disk, path="", format="raw", remote=remote), disk, remotes)
+    remote = st.builds(lambda disk, source: replace(disk, path="", format="raw", source=source), disk, remotes)
     empty = disk.map(lambda disk: replace(disk, path="", format="raw", device="cdrom", read_only=True))
     disk = disk | remote | empty
     return st.lists(disk, max_size=4, unique_by=(lambda one: one.name, lambda one: one.target)).map(

@@ -12,8 +12,8 @@ TREE = Path(__file__).resolve().parents[3]
 LIBRARY = "ansible_collections.edge.cloud.plugins.module_utils"
 
 
-def python(code: str, *arguments: object) -> subprocess.Popen[str]:
+def python(code: str, *arguments: object, stdin: int | None = None) -> subprocess.Popen[str]:
     """Run ``code`` (``LIBRARY`` in it is the library's package) with ``sys.argv[1:]``, its output to be read."""
     argv = [sys.executable, "-c", code.replace("LIBRARY", LIBRARY), *map(str, arguments)]
     environment = {"PYTHONPATH": str(TREE / "collections"), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
-    return subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, env=environment)
+    return subprocess.Popen(argv, stdin=stdin, stdout=subprocess.PIPE, text=True, env=environment)

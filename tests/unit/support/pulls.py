@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 
 from ansible_collections.edge.cloud.plugins.module_utils._storage.manifest import Manifest
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store import Store
@@ -18,8 +19,16 @@ from LIBRARY._storage.http_client import Trust
 from LIBRARY._storage.puller import pull_image
 from LIBRARY._storage.store import Store
 
-root, digest, source, ca_file, call = sys.argv[1:]
+root, digest, source, ca_file, call, tally = sys.argv[1:]
 left = int(call)
+received = 0
+file = os.open(tally, os.O_RDWR | os.O_CREAT) if tally else None
+
+def count(length):
+    global received
+    received += length
+    if file is not None:
+        os.pwrite(file, received.to_bytes(8, "little"), 0)
 
 def watch(event, args):
     global left
@@ -32,14 +41,20 @@ def watch(event, args):
 if left:
     sys.addaudithook(watch)
 print("begin", flush=True)
-done = pull_image(Store(Path(root)), digest, [replica.source_of(source, Trust(Path(ca_file) if ca_file else None))], now=0)
+trust = Trust(Path(ca_file) if ca_file else None)
+done = pull_image(Store(Path(root)), digest, [replica.source_of(source, trust)], now=0, pace=count)
 print(done.bytes_fetched, flush=True)
 """
 
 
-def separate(store: Store, image: Manifest, source: object, ca_file: object = "", call: int = 0) -> subprocess.Popen[str]:
-    """Pull in a process of its own; with ``call`` it kills itself at that call that changes anything on the disk."""
-    process = python(PULL, store.root, image.digest, source, ca_file, call)
+def separate(
+    store: Store, image: Manifest, source: object, ca_file: object = "", *, call: int = 0, tally: Path | str = ""
+) -> subprocess.Popen[str]:
+    """Pull in a process of its own; with ``call`` it kills itself at that call that changes anything on the disk.
+
+    The file ``tally`` tells, whatever becomes of the process, how many bytes it took from its source.
+    """
+    process = python(PULL, store.root, image.digest, source, ca_file, call, tally)
     assert process.stdout
     assert process.stdout.readline() == "begin\n"
     return process
@@ -54,3 +69,8 @@ def fetched_by(process: subprocess.Popen[str]) -> int:
     text = process.stdout.read()
     assert process.wait(60) == 0
     return int(text)
+
+
+def received(tally: Path) -> int:
+    """Return what a pull noted in its tally."""
+    return int.from_bytes(tally.read_bytes(), "little") if tally.exists() else 0

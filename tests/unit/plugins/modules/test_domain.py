@@ -188,7 +188,7 @@ def test_no_libvirt_is_said_in_words(capsys: pytest.CaptureFixture[str]) -> None
     assert failed["msg"].startswith("Could not connect to libvirt at test:///no/such/file.xml")
 
 
-def test_info_reads_ours_and_others(run: Any, image: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_info_reads_ours_and_others(run: Any, image: str, folders: Folders, capsys: pytest.CaptureFixture[str]) -> None:
     run(disks=[{"name": "root", "image": image}], memory="64MiB", nics=[{"network": "default"}])
     found = run_module(capsys, "domain_info", uri=URI)
     assert [(one["name"], one["state"], one["managed"]) for one in found["domains"]] == [
@@ -198,6 +198,10 @@ def test_info_reads_ours_and_others(run: Any, image: str, capsys: pytest.Capture
     web = found["domains"][1]
     assert web["memory"] == 64 * MIB
     assert web["disks"][0]["image"] == image
+    assert [(layer["path"], layer["size"]) for layer in web["disks"][0]["chain"]] == [
+        (web["disks"][0]["path"], 64 * MIB),
+        (folders.image(image), 64 * MIB),
+    ]
     only = run_module(capsys, "domain_info", uri=URI, name="web")
     assert [one["name"] for one in only["domains"]] == ["web"]
     assert run_module(capsys, "domain_info", uri=URI, name="none")["domains"] == []
@@ -242,3 +246,43 @@ def test_a_running_guest_sees_its_disk_grow_by_libvirt(run: Any, monkeypatch: py
     monkeypatch.setattr(libvirt.virDomain, "blockResize", lambda _domain, *rest: asked.append(rest), raising=True)
     run(disks=[{"name": "root", "size": "2MiB"}])
     assert asked == [("vda", 2 * MIB, libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES)]
+
+
+def add_layer(driver: Any, folders: Folders, name: str) -> Path:
+    """Put a layer over the root disk of a stopped domain, as a snapshot does."""
+    own = Path(folders.vm(name), "root.qcow2")
+    layer = own.with_name("root.before.qcow2")
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", own, "-F", "qcow2", layer], check=True)
+    xml = driver.lookupByName(name).XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+    driver.defineXML(xml.replace(f"file='{own}'", f"file='{layer}'"))  # the mark keeps the own file
+    return layer
+
+
+def test_a_layer_stays_active_and_grows_and_goes_with_the_disks(run: Any, image: str, folders: Folders, driver: Any) -> None:
+    options = {"state": "stopped", "disks": [{"name": "root", "image": image, "size": "1GiB"}]}
+    run(**options)
+    run(name="other", **options)
+    layer = add_layer(driver, folders, "web")
+    Path(folders.vm("web"), "notes.txt").touch()
+
+    assert run(**options)["changed"] is False
+    assert run(state="stopped")["changed"] is False
+    assert run(state="stopped", memory="64MiB")["domain"]["disks"][0]["path"] == str(layer)
+    bigger = {"state": "stopped", "disks": [{"name": "root", "image": image, "size": "2GiB"}]}
+    assert run(**bigger)["actions"] == [f"Grow {layer} to 2GiB", "Redefine domain web"]
+    assert run(**bigger)["changed"] is False
+    assert str(layer) in driver.lookupByName("web").XMLDesc()
+
+    run(state="absent")
+    assert run(**bigger)["domain"]["disks"][0]["path"] == str(layer)
+    run(state="absent", delete_disks=True)
+    assert [path.name for path in Path(folders.vm("web")).iterdir()] == ["notes.txt"]
+    assert [path.name for path in Path(folders.vm("other")).iterdir()] == ["root.qcow2"]
+
+
+def test_a_lost_layer_never_brings_the_disk_below_it_back(run: Any, image: str, folders: Folders, driver: Any) -> None:
+    options = {"state": "stopped", "disks": [{"name": "root", "image": image}]}
+    run(**options)
+    add_layer(driver, folders, "web").unlink()
+    failed = run(**options)
+    assert failed["error"]["code"] == "not_found" and "root.before.qcow2 was made for this domain" in failed["msg"]

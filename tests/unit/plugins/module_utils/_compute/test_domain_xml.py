@@ -17,10 +17,10 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.spec import (
     DiskLimits,
     DomainSpec,
     Filesystem,
+    NetworkSource,
     Nic,
     NumaCell,
     Record,
-    Remote,
 )
 from ansible_collections.edge.cloud.plugins.module_utils._errors import InvalidInput
 from hypothesis import given
@@ -69,8 +69,8 @@ WIDE = spec(
     disks=(
         Disk("cd", "", "raw", "sda", "sata", device="cdrom", read_only=True),
         root_disk(iothread=1, queues=2, limits=DiskLimits(total_iops=500, read_bytes=50 * 2**20)),
-        Disk("ceph", "", "raw", "vdb", "virtio", remote=Remote("rbd", "pool/web", ("192.0.2.7:6789",), "edge", SECRET)),
-        Disk("far", "", "raw", "vdc", "virtio", remote=Remote("nbd", "web", ("store.example:10809",), tls=True)),
+        Disk("ceph", "", "raw", "vdb", "virtio", source=NetworkSource("rbd", "pool/web", ("192.0.2.7:6789",), "edge", SECRET)),
+        Disk("far", "", "raw", "vdc", "virtio", source=NetworkSource("nbd", "web", ("store.example:10809",), tls=True)),
     ),
     nics=(
         Nic("nic0", "52:54:00:00:00:01", network="edge", queues=2, link=False, inbound=10 * 2**20, outbound=2**20, boot=2),
@@ -157,7 +157,7 @@ def test_what_others_made_is_not_ours_but_stays() -> None:
 def test_adopting_takes_the_devices_over_in_place() -> None:
     found = parse(parse_xml(OTHERS), adopt=True)
     assert [(disk.name, disk.path) for disk in found.spec.disks] == [("vda", "/a.img"), ("vdb", "")]
-    assert found.spec.disks[1].remote == Remote("rbd", "pool/x")
+    assert found.spec.disks[1].source == NetworkSource("rbd", "pool/x")
     assert [(nic.name, nic.mac, nic.bridge) for nic in found.spec.nics] == [("nic0", "52:54:00:aa:bb:cc", "br0")]
     root = emit(found.spec, Record(found.spec), parse_xml(OTHERS))
     assert len(root.findall("devices/disk")) == 2

@@ -1,0 +1,167 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The inventory plugin edge.cloud.libvirt."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: libvirt
+short_description: VMs of many libvirt hypervisors as hosts
+version_added: 0.1.0
+author:
+  - The edge.cloud authors (@edge-cloud)
+description:
+  - Reads the domains of one or many hypervisors, side by side, and makes each VM a host.
+  - A VM that several hypervisors define, as after a move, is one host, the running one. Different VMs of the same name are
+    called C(NAME.HYPERVISOR).
+  - Each host has the variable C(ansible_host) where its address is known, and C(edge_name), C(edge_uuid), C(edge_state),
+    C(edge_hypervisor), C(edge_uri), C(edge_managed), C(edge_memory) in bytes, C(edge_vcpus), C(edge_arch), C(edge_virt_type),
+    C(edge_autostart), C(edge_address), C(edge_addresses), C(edge_nics), C(edge_disks), C(edge_images) (the digest of the image of
+    each disk), C(edge_spec_hash), C(edge_cloud_init) and C(edge_pending_restart).
+  - Each host is in the groups C(state_STATE) and C(hypervisor_NAME). A hypervisor is named by the host in its URI, a local one by
+    its host name.
+extends_documentation_fragment:
+  - constructed
+  - inventory_cache
+requirements:
+  - libvirt-python, or the package python3-libvirt, on the control node
+options:
+  plugin:
+    description: The name of this plugin.
+    type: str
+    required: true
+    choices: [edge.cloud.libvirt]
+  uris:
+    description:
+      - The libvirt connections to the hypervisors, such as V(qemu+ssh://root@hv1.example/system?no_tty=1),
+        V(qemu+tls://hv2.example/system) or V(qemu:///system).
+    type: list
+    elements: str
+    required: true
+  states:
+    description: Only VMs in one of these states.
+    type: list
+    elements: str
+    choices: [running, paused, saved, stopped]
+    default: [running, paused, saved, stopped]
+  managed:
+    description:
+      - V(true) takes only VMs that M(edge.cloud.domain) made or took over, V(false) only others. All without it.
+    type: bool
+  hostname:
+    description: What a host is called.
+    type: str
+    choices: [name, uuid]
+    default: name
+  unreachable:
+    description:
+      - What a hypervisor that does not answer is. With V(warn) its VMs are missing, and what was read is not cached.
+    type: str
+    choices: [warn, fail]
+    default: warn
+  timeout:
+    description: How long a hypervisor may take to answer, in seconds.
+    type: float
+    default: 30
+seealso:
+  - module: edge.cloud.domain_info
+"""
+
+EXAMPLES = r"""
+# vms.libvirt.yml: all VMs of a cluster
+plugin: edge.cloud.libvirt
+uris:
+  - qemu+ssh://root@hv1.example/system?no_tty=1
+  - qemu+ssh://root@hv2.example/system?no_tty=1
+
+---
+# Running VMs of ours only, reached through their hypervisor, in groups by image
+plugin: edge.cloud.libvirt
+uris:
+  - qemu+tls://hv1.example/system
+  - qemu+tls://hv2.example/system
+states: [running]
+managed: true
+unreachable: fail
+compose:
+  ansible_user: "'debian'"
+  ansible_ssh_common_args: "'-o ProxyJump=root@' ~ edge_hypervisor"
+groups:
+  large: edge_memory >= 8 * 1024 ** 3
+keyed_groups:
+  - key: edge_images.root | default('none') | regex_replace('^sha256:(.{12}).*', '\\1')
+    prefix: image
+cache: true
+cache_plugin: ansible.builtin.jsonfile
+cache_connection: ~/.cache/edge-inventory
+cache_timeout: 300
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.errors import AnsibleParserError
+from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
+from ansible_collections.edge.cloud.plugins.module_utils._compute.hypervisors import read_hypervisors
+from ansible_collections.edge.cloud.plugins.module_utils._compute.inventory_hosts import choose, name_hosts, variables
+
+PREFIX = "edge_"
+ENDINGS = ("libvirt.yml", "libvirt.yaml")
+
+
+class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
+    """VMs as hosts; see DOCUMENTATION."""
+
+    NAME = "edge.cloud.libvirt"
+
+    def verify_file(self, path: str) -> bool:
+        """Return whether the file is for this plugin, by its name."""
+        return bool(super().verify_file(path)) and path.endswith(ENDINGS)
+
+    def parse(self, inventory: Any, loader: Any, path: str, cache: bool = True) -> None:
+        """Read the hypervisors, or what the cache knows of them, and add hosts and groups."""
+        super().parse(inventory, loader, path, cache)
+        self._read_config_data(path)
+        self.load_cache_plugin()
+        key = self.get_cache_key(path)
+        use = bool(self.get_option("cache"))
+        domains = self._cache.get(key) if use and cache else None
+        if domains is None:
+            domains, complete = self._read()
+            if use and complete:
+                self._cache[key] = domains
+        self._add(domains)
+
+    def _read(self) -> tuple[list[dict[str, Any]], bool]:
+        """Return the domains of all hypervisors, and whether all have answered."""
+        found = read_hypervisors(self.get_option("uris"), self.get_option("timeout"))
+        for one in found:
+            if one.error is None:
+                continue
+            if self.get_option("unreachable") == "fail":
+                raise AnsibleParserError(one.error.message)
+            self.display.warning(f"{one.error.message} Its VMs are missing in the inventory.")
+        domains = [{**domain, "hypervisor": one.name, "uri": one.uri} for one in found for domain in one.domains]
+        return domains, all(one.error is None for one in found)
+
+    def _add(self, domains: list[dict[str, Any]]) -> None:
+        chosen, doubled = choose(domains)
+        hosts, renamed = name_hosts([domain for domain in chosen if self._wanted(domain)], self.get_option("hostname"))
+        for warning in doubled + renamed:
+            self.display.warning(warning)
+        for name, domain in hosts.items():
+            self.inventory.add_host(name)
+            values = variables(domain, PREFIX)
+            for key, value in values.items():
+                self.inventory.set_variable(name, key, value)
+            for group in (f"state_{domain['state']}", f"hypervisor_{domain['hypervisor']}"):
+                self.inventory.add_child(self.inventory.add_group(self._sanitize_group_name(group)), name)
+            strict = self.get_option("strict")
+            self._set_composite_vars(self.get_option("compose"), values, name, strict=strict)
+            self._add_host_to_composed_groups(self.get_option("groups"), values, name, strict=strict)
+            self._add_host_to_keyed_groups(self.get_option("keyed_groups"), values, name, strict=strict)
+
+    def _wanted(self, domain: Mapping[str, Any]) -> bool:
+        managed = self.get_option("managed")
+        return domain["state"] in self.get_option("states") and managed in (None, domain["managed"])

@@ -1,0 +1,211 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a host knows of its cluster: ``/etc/edge/cluster.json``, read by this parser alone and refused unless all of it is right."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from ._errors import EdgeError, InvalidInput, NotFound
+from ._sizes import parse_size
+
+FILE = Path("/etc/edge/cluster.json")
+LARGEST = 4 * 1024 * 1024
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
+Check = Callable[[Any, str], Any]
+
+
+@dataclass(frozen=True)
+class Member:
+    """A host of the cluster and the ``https://`` URL of the images that it serves, with a slash at the end."""
+
+    name: str
+    url: str
+
+
+@dataclass(frozen=True)
+class Images:
+    """This host's images: their folder, who may use them, what garbage collection keeps to; in bytes and seconds."""
+
+    root: Path = Path("/var/lib/edge/images")
+    disk_directories: tuple[Path, ...] = (Path("/var/lib/edge/vms"), Path("/var/lib/edge/recovery"))
+    quota_bytes: int | None = None
+    quota_percent: float | None = None
+    minimum_age: int = 3600
+    rate_limit: int | None = None
+    wanted: Path = Path("/var/lib/edge/wanted")
+
+
+@dataclass(frozen=True)
+class Tls:
+    """The host's certificate files."""
+
+    ca_file: Path = Path("/etc/edge/pki/ca.crt")
+    cert_file: Path = Path("/etc/edge/pki/host.crt")
+    key_file: Path = Path("/etc/edge/pki/host.key")
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster as one of its hosts sees it. ``replicas`` and ``peers`` name every such host, this one too if it is one."""
+
+    name: str
+    host: str
+    replicas: tuple[Member, ...] = ()
+    peers: tuple[Member, ...] = ()
+    frontends: tuple[str, ...] = ()
+    images: Images = Images()
+    tls: Tls = Tls()
+
+    @property
+    def is_replica(self) -> bool:
+        """Whether this host keeps the cluster's copy of images."""
+        return any(member.name == self.host for member in self.replicas)
+
+    @property
+    def url(self) -> str | None:
+        """Where this host serves its images, if it does."""
+        return next((member.url for member in (*self.replicas, *self.peers) if member.name == self.host), None)
+
+    def others(self, members: tuple[Member, ...]) -> tuple[Member, ...]:
+        """Return ``members`` without this host."""
+        return tuple(member for member in members if member.name != self.host)
+
+
+def _name(value: Any, where: str) -> str:
+    if isinstance(value, str) and NAME.fullmatch(value):
+        return value
+    raise InvalidInput(f"{where}: {value!r:.100} is not a name of letters, digits and ._- that begins with a letter or digit.")
+
+
+def _url(value: Any, where: str) -> str:
+    parts = urlsplit(value) if isinstance(value, str) and value.isprintable() and " " not in value else None
+    if parts is None or parts.scheme != "https" or not parts.hostname or parts.username or parts.query or parts.fragment:
+        raise InvalidInput(f"{where}: {value!r:.200} is not a URL of the form https://host[:port]/.")
+    try:
+        _port = parts.port
+    except ValueError:
+        raise InvalidInput(f"{where}: {value!r:.200} has no port from 0 to 65535.") from None
+    return value if value.endswith("/") else f"{value}/"
+
+
+def _path(value: Any, where: str) -> Path:
+    if isinstance(value, str) and value.startswith("/") and "\0" not in value and ".." not in Path(value).parts:
+        return Path(value)
+    raise InvalidInput(f"{where}: {value!r:.200} is not an absolute path without '..'.")
+
+
+def _size(value: Any, where: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise InvalidInput(f"{where}: {value!r:.100} is not a size; write an integer of bytes, or text such as 40GiB.")
+    return parse_size(str(value), where)
+
+
+def _whole(least: int) -> Check:
+    def check(value: Any, where: str) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise InvalidInput(f"{where}: {value!r:.100} is not an integer of at least {least}.")
+        return value
+
+    return check
+
+
+def _percent(value: Any, where: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 100:
+        raise InvalidInput(f"{where}: {value!r:.100} is not a percentage above 0 and up to 100.")
+    return float(value)
+
+
+def _list(check: Check) -> Check:
+    def each(value: Any, where: str) -> tuple[Any, ...]:
+        if not isinstance(value, list):
+            raise InvalidInput(f"{where}: {value!r:.100} is not a list.")
+        return tuple(check(item, f"{where}[{number}]") for number, item in enumerate(value))
+
+    return each
+
+
+def _object(checks: Mapping[str, Check], build: Callable[..., Any], required: tuple[str, ...] = ()) -> Check:
+    """Return a check of an object: known keys only, the required ones there; null means the default."""
+
+    def check(value: Any, where: str) -> Any:
+        if not isinstance(value, dict):
+            raise InvalidInput(f"{where}: {value!r:.100} is not an object.")
+        unknown = sorted(set(value) - set(checks))
+        if unknown:
+            raise InvalidInput(f"{where}: unknown key {unknown[0]!r:.100}; it may have {', '.join(checks)}.")
+        missing = [key for key in required if value.get(key) is None]
+        if missing:
+            raise InvalidInput(f"{where}: {missing[0]} is missing.")
+        given = {key: item for key, item in value.items() if item is not None}
+        return build(**{key: checks[key](item, f"{where}: {key}") for key, item in given.items()})
+
+    return check
+
+
+MEMBER = _object({"name": _name, "url": _url}, Member, ("name", "url"))
+IMAGES = _object(
+    {
+        "root": _path,
+        "disk_directories": _list(_path),
+        "quota_bytes": _size,
+        "quota_percent": _percent,
+        "minimum_age": _whole(0),
+        "rate_limit": _whole(1),
+        "wanted": _path,
+    },
+    Images,
+)
+TLS = _object({"ca_file": _path, "cert_file": _path, "key_file": _path}, Tls)
+CLUSTER = _object(
+    {
+        "name": _name,
+        "host": _name,
+        "replicas": _list(MEMBER),
+        "peers": _list(MEMBER),
+        "frontends": _list(_url),
+        "images": IMAGES,
+        "tls": TLS,
+    },
+    Cluster,
+    ("name", "host"),
+)
+
+
+def parse(data: bytes, where: str) -> Cluster:
+    """Return the cluster that ``data`` describes, or raise InvalidInput that names ``where`` and the value."""
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(f"{where} is not JSON: {error}.", path=where) from None
+    try:
+        cluster: Cluster = CLUSTER(value, where)
+        for members in (cluster.replicas, cluster.peers):
+            _demand_unique([member.name for member in members], where)
+    except EdgeError as error:
+        raise InvalidInput(error.message, path=where) from None
+    return cluster
+
+
+def _demand_unique(names: list[str], where: str) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InvalidInput(f"{where}: the host {twice[0]} is named twice.")
+
+
+def load(path: Path = FILE) -> Cluster:
+    """Return the cluster of this host; NotFound says which role writes the file."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(LARGEST + 1)
+    except FileNotFoundError:
+        raise NotFound(f"{path} does not exist; the role edge.cloud.host writes it.", path=str(path)) from None
+    if len(data) > LARGEST:
+        raise InvalidInput(f"{path} is larger than {LARGEST} bytes; it was not read.", path=str(path))
+    return parse(data, str(path))

@@ -1,0 +1,127 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Observe, plan, apply and report the snapshots of one VM: what the module ``domain_snapshot`` and every other caller runs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .._errors import Busy, EdgeError, InvalidInput, NotFound, TimedOut
+from .._libvirt import intent
+from .._plan import Plan, execute
+from .arrival import is_arriving
+from .facts import Folders
+from .layer_tool import LayerTool
+from .options import check_name
+from .snapshot_files import only_writer
+from .snapshot_guest import SnapshotGuest
+from .snapshot_host import agent_answers, read_snapshots
+from .snapshot_plan import Wanted, plan_snapshot
+from .snapshot_recovery import recover
+from .snapshot_state import SnapshotState, describe
+
+SNAPSHOT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,49}")
+
+
+def check_snapshot(name: str) -> str:
+    """Return a snapshot's name if it is one."""
+    if SNAPSHOT.fullmatch(name) is None or name == "arriving":
+        raise InvalidInput(
+            f"name: {name!r} is not valid; it must be letters, digits, dashes and underscores, at most 50, and not arriving.",
+            option="name",
+            value=name,
+        )
+    return name
+
+
+@dataclass(frozen=True)
+class Snapshots:
+    """The snapshots of one domain, on one connection."""
+
+    connection: Any
+    tool: LayerTool
+    folders: Folders
+    domain: str
+    timeout: float = 600
+
+    def _read(self) -> SnapshotState:
+        return read_snapshots(self.connection, check_name(self.domain), self.tool, self.folders)
+
+    def describe(self) -> dict[str, Any]:
+        """Return the tree of snapshots and the chains of the disks."""
+        return describe(self._read())
+
+    def run(self, options: Mapping[str, Any], now: str, check_mode: bool) -> tuple[Plan[SnapshotState], dict[str, Any]]:
+        """Return the plan and the snapshots after it: as predicted in check mode, as read back else."""
+        name, home = check_snapshot(options["name"]), self.folders.vm(check_name(self.domain))
+        if check_mode or not Path(home).is_dir():
+            plan = self._plan(self._read(), options, name, now)
+            return plan, describe(plan.after)
+        with only_writer(home):
+            plan = self._plan(self._read(), options, name, now)
+            self.execute(plan)
+            return plan, describe(self._read() if plan.changed else plan.before)
+
+    def execute(self, plan: Plan[SnapshotState]) -> None:
+        """Apply a plan; what fails midway is undone or finished at once, as the next run would, and the first error is raised."""
+        guest = SnapshotGuest(self.connection, plan.before, self.tool, self.timeout)
+        try:
+            execute(plan, guest.apply)
+        except EdgeError as error:
+            if not isinstance(error, TimedOut):
+                with suppress(EdgeError):
+                    self._recover()
+            raise
+
+    def _recover(self) -> None:
+        state = self._read()
+        steps = recover(state) if state.ledger.pending and state.ledger.pending.what == "take" else []
+        execute(Plan(state, tuple(steps)), SnapshotGuest(self.connection, state, self.tool, self.timeout).apply)
+
+    def _plan(self, state: SnapshotState, options: Mapping[str, Any], name: str, now: str) -> Plan[SnapshotState]:
+        waiting = [disk.name for disk in state.disks if is_arriving(disk.active)]
+        if waiting and options["state"] != "absent":
+            raise Busy(
+                f"domain: the image of disk {waiting[0]} of {state.name} is still on its way; run edge.cloud.domain again "
+                "once it is here, then take the snapshot.",
+                option="domain",
+                disk=waiting[0],
+            )
+        new = options["state"] == "present" and state.ledger.point(name) is None
+        wanted = Wanted(
+            name=name,
+            state=options["state"],
+            description=options.get("description") or "",
+            memory=bool(options.get("memory")),
+            quiesce=self._quiesce(state, options) if new else "never",
+            allow_restart=bool(options.get("allow_restart")),
+            discard=bool(options.get("discard")),
+            now=now,
+        )
+        return plan_snapshot(state, wanted)
+
+    def _quiesce(self, state: SnapshotState, options: Mapping[str, Any]) -> str:
+        """Return what was asked where the agent answers, ``never`` where none is needed; raise where one is required and mute."""
+        asked, memory = options.get("quiesce") or "auto", bool(options.get("memory"))
+        if memory and asked == "required":
+            raise InvalidInput(
+                "quiesce: a snapshot with memory is whole by itself; leave quiesce out.", option="quiesce", value=asked
+            )
+        if asked == "never" or memory or state.run == "stopped":
+            return "never"
+        with intent(f"look up domain {state.name}"):
+            domain = self.connection.lookupByName(state.name)
+        if state.run == "running" and agent_answers(domain):
+            return str(asked)
+        if asked == "required":
+            raise NotFound(
+                f"quiesce: the guest agent of domain {state.name} does not answer; start it in the guest, or give quiesce: auto.",
+                option="quiesce",
+                value=asked,
+            )
+        return "never"

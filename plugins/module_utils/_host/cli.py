@@ -1,0 +1,109 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``edge-host VERB``: options or JSON in, JSON out; an error is ``{"msg", "error": {"code", ...}}`` and exit code 1."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NoReturn
+
+from .. import _cluster
+from .._cluster import Cluster
+from .._errors import EdgeError, InvalidInput, from_os_error
+
+LARGEST_JSON = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Verb:
+    """Its function as ``file.name``, loaded when it is wanted; its help; its options: a string each, or a flag where it is bool."""
+
+    function: str
+    help: str
+    options: Mapping[str, type] = field(default_factory=dict)
+
+    def run(self, cluster: Cluster, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Do it; a verb costs no more than what it needs, and needs no more to be installed."""
+        file, _dot, name = self.function.partition(".")
+        function: Callable[[Cluster, Mapping[str, Any]], dict[str, Any]] = getattr(import_module(f".{file}", __package__), name)
+        return function(cluster, options)
+
+
+IMAGE = {"digest": str, "name": str, "version": str}
+VERBS = {
+    "config": Verb("images.config", "check the configuration and tell what this host is"),
+    "pull": Verb("images.pull", "make an image visible on this host", {**IMAGE, "pinned": bool, "progress_file": str}),
+    "fill": Verb("fill.fill", "on a replica: have what others want, and what other replicas have"),
+    "gc": Verb("images.collect", "keep the images within the quota"),
+    "scrub": Verb("images.scrub", "read every image whole and repair what is damaged"),
+    "arrive": Verb("arrive.arrive", "bring the images that running VMs wait for, and move the VMs onto them"),
+    "cache": Verb("images.cache", "tell what the images are and how they are used"),
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise InvalidInput(f"edge-host: {message}.")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="edge-host", description="What a host of an edge cluster does. Prints JSON.", allow_abbrev=False)
+    parser.add_argument("--config", type=Path, default=_cluster.FILE, help="the host's configuration (%(default)s)")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=_Parser)
+    for name, verb in VERBS.items():
+        below = verbs.add_parser(name, help=verb.help, description=verb.help, allow_abbrev=False)
+        below.add_argument("json", nargs="?", metavar="-", choices=["-"], help="read the options as a JSON object from stdin")
+        for option, kind in verb.options.items():
+            spelled = f"--{option.replace('_', '-')}"
+            if kind is bool:
+                below.add_argument(spelled, action="store_true", default=None)
+            else:
+                below.add_argument(spelled)
+    return parser
+
+
+def _given(verb: Verb, found: argparse.Namespace) -> dict[str, Any]:
+    """Return the options, those of the command line over those of stdin."""
+    read = _read_options(verb) if found.json else {}
+    spoken = {key: value for key in verb.options if (value := getattr(found, key)) is not None}
+    return {**read, **spoken}
+
+
+def _read_options(verb: Verb) -> dict[str, Any]:
+    try:
+        options = json.loads(sys.stdin.read(LARGEST_JSON))
+    except ValueError as error:
+        raise InvalidInput(f"The options on stdin are not JSON: {error}.") from None
+    if not isinstance(options, dict):
+        raise InvalidInput("The options on stdin are not a JSON object.")
+    for key, value in options.items():
+        if key not in verb.options:
+            raise InvalidInput(f"Unknown option {key!r:.100}; there are {', '.join(verb.options) or 'none'}.", option=key)
+        if value is not None and not isinstance(value, verb.options[key]):
+            raise InvalidInput(f"The option {key} is {value!r:.100}; it must be a {verb.options[key].__name__}.", option=key)
+    return options
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb and print its result; any failure that we know is one JSON object and exit code 1."""
+    try:
+        found = _parser().parse_args(arguments)
+        verb = VERBS[found.verb]
+        options = _given(verb, found)
+        result = verb.run(_cluster.load(found.config), options)
+    except EdgeError as error:
+        return _say(error.as_result(), 1)
+    except OSError as error:
+        return _say(from_os_error(error).as_result(), 1)
+    return _say(result, 0)
+
+
+def _say(result: Mapping[str, Any], code: int) -> int:
+    sys.stdout.write(json.dumps(result, sort_keys=True) + "\n")
+    return code

@@ -1,0 +1,82 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The verbs of edge-host for images: what the modules do, with the options of ``cluster.json``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from .._cluster import Cluster
+from .._plan import execute
+from .._storage import gc, names
+from .._storage.cluster_replica import ClusterReplica, trust_in
+from .._storage.gc import Collector
+from .._storage.https_source import HttpsSource
+from .._storage.image_plan import view
+from .._storage.replica import Choice, Work
+from .._storage.scrub import Scrub
+from .._storage.source import Source
+from .._storage.store import Store
+
+QUICK_SECONDS = 5.0
+Options = Mapping[str, Any]
+
+
+def _sources(cluster: Cluster) -> list[Source]:
+    urls = [*(member.url for member in cluster.others(cluster.replicas)), *cluster.frontends]
+    return [HttpsSource(url, trust_in(cluster)) for url in urls]
+
+
+def quick_sources(cluster: Cluster) -> list[Source]:
+    """Return the sources for who must not wait: one that does not answer within seconds is passed over."""
+    urls = [*(member.url for member in cluster.others(cluster.replicas)), *cluster.frontends]
+    return [HttpsSource(url, trust_in(cluster), QUICK_SECONDS) for url in urls]
+
+
+def config(cluster: Cluster, _options: Options) -> dict[str, Any]:
+    """Tell what this host is; its configuration was read, so it is right."""
+    found = {"name": cluster.name, "host": cluster.host, "url": cluster.url, "is_replica": cluster.is_replica}
+    return {**found, "replicas": len(cluster.replicas), "peers": len(cluster.peers), "frontends": len(cluster.frontends)}
+
+
+def pull(cluster: Cluster, options: Options) -> dict[str, Any]:
+    """Make an image visible here, as the module replica_image does."""
+    images = cluster.images
+    choice = Choice(options.get("digest"), options.get("name"), options.get("version"))
+    progress = options.get("progress_file")
+    work = Work(
+        ClusterReplica.of(cluster),
+        choice,
+        images.disk_directories,
+        names.absolute_path(progress, "The progress file") if progress else None,
+        rate_limit=images.rate_limit,
+    )
+    plan = work.plan("pinned" if options.get("pinned") else "present")
+    execute(plan, lambda step: work.apply(step, time.time()))
+    work.keep(plan, time.time())
+    told = {"bytes_fetched": work.bytes_fetched, "bytes_reused": work.bytes_reused, "sources": list(work.used)}
+    return {"changed": plan.changed, "actions": plan.actions, "image": dict(view(work.observe())), **told}
+
+
+def collect(cluster: Cluster, _options: Options) -> dict[str, Any]:
+    """Keep the images within the quota, as the module image_cache does."""
+    images = cluster.images
+    store = Store(images.root)
+    limits = gc.limits_of(store, images.quota_bytes, images.quota_percent, images.minimum_age)
+    collected = Collector(store, images.disk_directories, limits).collect()
+    done = collected.done
+    told = gc.told(done, collected.decision)
+    return {"changed": done.changed, "actions": done.actions, **told, "quota": limits.quota}
+
+
+def scrub(cluster: Cluster, _options: Options) -> dict[str, Any]:
+    """Verify and repair every image, as the module image_scrub does."""
+    done, told = Scrub(Store(cluster.images.root), _sources(cluster)).run(time.time)
+    return {"changed": done.changed, "actions": done.actions, **told}
+
+
+def cache(cluster: Cluster, _options: Options) -> dict[str, Any]:
+    """Tell what the images are and how they are used, as the module image_cache_info does."""
+    return gc.account(Store(cluster.images.root), cluster.images.disk_directories, time.time())

@@ -1,0 +1,191 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The library on a host: ``ROOT/DIGEST/edge_cloud/`` is one state of it, and the link ``ROOT/current`` says which is used.
+
+A new state is written and compiled under another name and renamed, then the link is replaced by a rename: whoever starts a program
+at any moment gets one state whole. The state before stays for programs that still run; older ones go.
+"""
+
+from __future__ import annotations
+
+import base64
+import compileall
+import contextlib
+import hashlib
+import json
+import os
+import py_compile
+import re
+import shutil
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from .._errors import InvalidInput, Refused
+from .._plan import Plan
+
+PACKAGE = "edge_cloud"
+LINK = "current"
+OURS = re.compile(r"\.?[0-9a-f]{16}(\.new|\.old)?|\.?current(\.new)?")
+LARGEST = 64 * 1024 * 1024
+BY_HASH = py_compile.PycInvalidationMode.UNCHECKED_HASH  # a state never changes, so a look at the source is wasted
+
+
+def pack(folder: Path) -> str:
+    """Return the Python files below ``folder`` as text that ``unpack`` reads; the same files give the same text."""
+    found = {str(path.relative_to(folder)): path.read_text() for path in sorted(folder.rglob("*.py"))}
+    return base64.b64encode(zlib.compress(json.dumps(found, sort_keys=True).encode(), 9)).decode()
+
+
+def unpack(text: str) -> dict[str, str]:
+    """Return the files of ``pack``, each below its folder; anything else raises InvalidInput."""
+    try:
+        opened = zlib.decompressobj()
+        data = opened.decompress(base64.b64decode(text, validate=True), LARGEST)
+        found = json.loads(data)
+    except (ValueError, zlib.error) as error:
+        raise InvalidInput(f"The archive of the library cannot be read: {error}.") from None
+    if not isinstance(found, dict) or not found or not all(_is_file(name) and isinstance(found[name], str) for name in found):
+        raise InvalidInput("The archive of the library has something else than Python files below a folder.")
+    return found
+
+
+def _is_file(name: str) -> bool:
+    path = PurePosixPath(name)
+    return path.suffix == ".py" and not path.is_absolute() and ".." not in path.parts and str(path) == name
+
+
+def digest_of(files: Mapping[str, str]) -> str:
+    """Return the name of a state of the library."""
+    return hashlib.sha256(json.dumps(dict(files), sort_keys=True).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Installed:
+    """What is used now: the name of the state, or None; ``whole`` if its files are what was installed."""
+
+    version: str | None = None
+    whole: bool = True
+
+
+@dataclass(frozen=True)
+class Install:
+    """Write a state of the library and use it."""
+
+    version: str
+
+    @property
+    def sentence(self) -> str:
+        """See Step."""
+        return f"Install the library {self.version}."
+
+    def predict(self, state: Installed) -> Installed:
+        """See Step."""
+        return replace(state, version=self.version, whole=True)
+
+
+@dataclass(frozen=True)
+class Remove:
+    """Remove every state of the library."""
+
+    @property
+    def sentence(self) -> str:
+        """See Step."""
+        return "Remove the library."
+
+    def predict(self, _state: Installed) -> Installed:
+        """See Step."""
+        return Installed()
+
+
+def view(state: Installed) -> Mapping[str, Any]:
+    """Return what a module shows and compares."""
+    return {"version": state.version, "whole": state.whole} if state.version else {}
+
+
+@dataclass(frozen=True)
+class Library:
+    """The library under ``root``."""
+
+    root: Path
+
+    def observe(self, files: Mapping[str, str]) -> Installed:
+        """Return what is used; with the version of ``files`` it is whole only if every file is the same."""
+        try:
+            version = str((self.root / LINK).readlink())
+        except OSError:
+            return Installed()
+        return Installed(version, version != digest_of(files) or self._same(version, files))
+
+    def _same(self, version: str, files: Mapping[str, str]) -> bool:
+        folder = self.root / version / PACKAGE
+        found = {str(path.relative_to(folder)) for path in folder.rglob("*.py")}
+        return found == set(files) and all((folder / name).read_text() == text for name, text in files.items())
+
+    def plan(self, files: Mapping[str, str]) -> Plan[Installed]:
+        """Return the steps to exactly ``files``."""
+        state, version = self.observe(files), digest_of(files)
+        return Plan(state, () if (state.version, state.whole) == (version, True) else (Install(version),))
+
+    def plan_absent(self) -> Plan[Installed]:
+        """Return the steps to no library; Refused if there is something else in the folder."""
+        foreign = sorted(path.name for path in self._entries() if not OURS.fullmatch(path.name))
+        if foreign:
+            raise Refused(f"{self.root} is not removed: it has {foreign[0]!r}, which is not of this library.", path=str(self.root))
+        return Plan(self.observe({}), (Remove(),) if self.root.exists() else ())
+
+    def apply(self, step: Install | Remove, files: Mapping[str, str]) -> None:
+        """Carry out one step; a kill at any moment leaves the state before or the new one in use, never a mixture."""
+        if isinstance(step, Remove):
+            with contextlib.suppress(FileNotFoundError):
+                (self.root / LINK).unlink()
+            shutil.rmtree(self.root)
+            return
+        before = self.observe(files).version
+        self.root.mkdir(mode=0o755, parents=True, exist_ok=True)
+        self._write(step.version, files)
+        self._use(step.version)
+        self._forget_but({step.version, before})
+
+    def _write(self, version: str, files: Mapping[str, str]) -> None:
+        work, target = self.root / f".{version}.new", self.root / version
+        shutil.rmtree(work, ignore_errors=True)
+        for name, text in files.items():
+            path = work / PACKAGE / name
+            path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+            path.write_text(text)
+        compileall.compile_dir(work / PACKAGE, quiet=2, stripdir=work, prependdir=target, invalidation_mode=BY_HASH)
+        for path in sorted(work.rglob("*")):
+            path.chmod(0o755 if path.is_dir() else 0o644)
+            _fsync(path)
+        if target.exists():  # this version with other files: out of the way first, the link names nothing for that moment
+            spoilt = self.root / f".{version}.old"
+            shutil.rmtree(spoilt, ignore_errors=True)
+            target.rename(spoilt)
+        work.rename(target)
+        _fsync(self.root)
+
+    def _use(self, version: str) -> None:
+        link = self.root / f".{LINK}.new"
+        link.unlink(missing_ok=True)
+        link.symlink_to(version)
+        link.rename(self.root / LINK)
+        _fsync(self.root)
+
+    def _forget_but(self, kept: set[str | None]) -> None:
+        for path in self._entries():
+            if OURS.fullmatch(path.name) and path.name != LINK and path.name not in kept:
+                shutil.rmtree(path)
+
+    def _entries(self) -> list[Path]:
+        return list(self.root.iterdir()) if self.root.is_dir() else []
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,191 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""VMs, as ratios against what a user would do otherwise, on a lab host with libvirtd and QEMU (TCG). Needs root.
+
+(a) and (b) are whole commands as a user waits for them: ansible-playbook over ssh with its start, against the same or less.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from edge_lab.api import Lab, LabHost
+from report import Goal, Row, by_turns, machine, row, seconds
+from support.playbook import play
+from support.report import publish
+from support.small_guest import CMDLINE, small_guest
+
+NAME = "bench-compute"
+BOOT = "/var/lib/edge/boot"
+MANY = Goal("ratio <= 1/20", lambda _ours, ratio: ratio <= 1 / 20)
+SOONER = Goal("ratio <= 1", lambda _ours, ratio: ratio <= 1)
+LIBRARIES = {"c": "compute_migration_bench", "d": "compute_snapshot_bench"}
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A lab host and an inventory to reach it by; ``tasks`` runs them there and returns their results."""
+
+    host: LabHost
+    inventory: str
+
+    def tasks(self, *tasks: dict[str, Any]) -> list[dict[str, Any]]:
+        return play(list(tasks), inventory=self.inventory, hosts=self.host.name)
+
+    def unchanged(self, *tasks: dict[str, Any]) -> None:
+        changed = [result for result in self.tasks(*tasks) if result["changed"]]
+        assert not changed, f"a run that should change nothing changed something: {changed}"
+
+
+@contextmanager
+def lab_host(release: str) -> Iterator[Bench]:
+    lab = Lab()
+    (host,) = lab.up(names=[NAME], release=release, variant="full")
+    try:
+        host.run(["mkdir", "-p", BOOT])
+        for path, target in zip(small_guest(), ("vmlinuz", "initrd.gz"), strict=True):
+            host.put(path, f"{BOOT}/{target}")
+        host.run(["virsh", "net-start", "default"])
+        yield Bench(host, str(lab.inventory))
+    finally:
+        lab.down(NAME)
+
+
+def unchanging(bench: Bench, count: int, runs: int) -> Iterator[Row]:
+    """(a) Domains that are as they shall be: one task of ours against a task each, which defines a domain from its XML."""
+    names = [f"idle{number:03d}" for number in range(count)]
+    ours = {
+        "edge.cloud.domains": {
+            "defaults": {
+                "state": "stopped",
+                "virt_type": "qemu",
+                "memory": "256MiB",
+                "vcpus": 2,
+                "disks": [{"name": "root", "size": "1GiB"}],
+                "nics": [{"network": "default"}],
+            },
+            "domains": [{"name": name} for name in names],
+        }
+    }
+    bench.tasks(ours)
+    xml = {name: bench.host.run(["virsh", "dumpxml", "--inactive", name]).stdout for name in names}
+    other = {
+        "community.libvirt.virt": {"command": "define", "name": "{{ item.key }}", "xml": "{{ item.value }}"},
+        "loop": "{{ xml | dict2items }}",
+        "loop_control": {"label": "{{ item.key }}"},
+        "vars": {"xml": xml},
+    }
+    found = by_turns(lambda: bench.unchanged(ours), lambda: bench.unchanged(other), runs)
+    case = f"(a) {count} domains, nothing to change"
+    yield row(case, "time", "s", *found, other_name="community.libvirt.virt, a task each", goal=MANY, runs=runs)
+    info = by_turns(
+        lambda: bench.unchanged({"edge.cloud.domain_info": {}}),
+        lambda: bench.unchanged({"community.libvirt.virt": {"command": "get_xml", "name": "{{ item }}"}, "loop": names}),
+        1,
+    )
+    case = f"(a) {count} domains read, with disks and statistics"
+    yield row(case, "time", "s", *info, other_name="community.libvirt.virt get_xml, a task each", goal=MANY, runs=1)
+    bench.tasks(removed(names))
+
+
+def removed(names: list[str]) -> dict[str, Any]:
+    gone = {"state": "absent", "delete_disks": True, "force_stop": True, "timeout": 0}
+    return {"edge.cloud.domains": {"defaults": gone, "domains": [{"name": name} for name in names]}}
+
+
+def created(bench: Bench, count: int, runs: int) -> Iterator[Row]:
+    """(b) Guests made and started: one task of ours, with ansible-playbook's own start, against virt-install in a loop."""
+    bench.host.run(["apt-get", "install", "-y", "-q", "--no-install-recommends", "virtinst"], timeout=600)
+    names = [f"new{number:02d}" for number in range(count)]
+    guest = {
+        "virt_type": "qemu",
+        "memory": "128MiB",
+        "vcpus": 1,
+        "kernel": f"{BOOT}/vmlinuz",
+        "initrd": f"{BOOT}/initrd.gz",
+        "cmdline": CMDLINE,
+        "disks": [{"name": "root", "size": "1GiB"}],
+        "nics": [{"network": "default"}],
+    }
+    one = (
+        "virt-install --quiet --name $n --memory 128 --vcpus 1 --virt-type qemu --osinfo detect=off,require=off "
+        "--disk path=/var/lib/libvirt/images/$n.qcow2,size=1,format=qcow2 --network network=default --graphics none "
+        f"--rng /dev/urandom --noautoconsole --import --boot kernel={BOOT}/vmlinuz,initrd={BOOT}/initrd.gz,kernel_args='{CMDLINE}'"
+    )
+    loop = f"set -e; for n in {' '.join(names)}; do {one}; done"
+    gone = "for n in $*; do virsh destroy $n; virsh undefine $n; rm /var/lib/libvirt/images/$n.qcow2; done"
+
+    def ours() -> float:
+        took = seconds(lambda: bench.tasks({"edge.cloud.domains": {"defaults": guest, "domains": [{"name": n} for n in names]}}))
+        demand_running(bench, names)
+        bench.tasks(removed(names))
+        return took
+
+    def theirs() -> float:
+        took = seconds(lambda: bench.host.run(["sh", "-c", loop], timeout=1200))
+        demand_running(bench, names)
+        bench.host.run(["sh", "-c", gone, "sh", *names])
+        return took
+
+    turns = [(ours(), theirs()) for _run in range(runs)]
+    mine, other = (sorted(column)[len(turns) // 2] for column in zip(*turns, strict=True))
+    case = f"(b) {count} guests made and started"
+    yield row(case, "time", "s", mine, other, other_name="virt-install in a loop", goal=SOONER, runs=runs)
+
+
+def demand_running(bench: Bench, names: list[str]) -> None:
+    running = set(bench.host.run(["virsh", "list", "--name"]).stdout.split())
+    assert set(names) <= running, f"not running: {sorted(set(names) - running)}"
+
+
+def library(name: str) -> Callable[[], list[Row]] | None:
+    """Return rows() of a bench in a file of its own, None where there is no such file."""
+    try:
+        rows: Callable[[], list[Row]] = import_module(name).rows
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise
+        return None
+    return rows
+
+
+def own_cases(options: argparse.Namespace) -> Iterator[Row]:
+    wanted = [case for case in "ab" if case in options.case]
+    if not wanted:
+        return
+    with lab_host(options.release) as bench:
+        if "a" in wanted:
+            yield from unchanging(bench, options.idle, options.runs)
+        if "b" in wanted:
+            yield from created(bench, options.guests, options.runs)
+
+
+def main() -> int:
+    """Run the cases, print the table, write build/bench/compute.json."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--case", nargs="*", default=["a", "b", *LIBRARIES], choices=["a", "b", *LIBRARIES], help="only these")
+    parser.add_argument("--runs", type=int, default=3, help="measured turns of (a) and (b)")
+    parser.add_argument("--idle", type=int, default=100, help="domains of (a)")
+    parser.add_argument("--guests", type=int, default=20, help="guests of (b)")
+    parser.add_argument("--release", default="trixie", help="Debian release of the host of (a) and (b)")
+    options = parser.parse_args()
+    os.environ.setdefault("EDGE_LAB", "bench")
+    begun = time.monotonic()
+    rows = list(own_cases(options))
+    for case, name in LIBRARIES.items():
+        found = library(name) if case in options.case else None
+        rows += found() if found else []
+    head = {"machine": machine(), "load": os.getloadavg()[0], "seconds": round(time.monotonic() - begun)}
+    return publish("bench/compute.json", head, rows)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,96 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Faults of VMs and their disks on lab hosts: killed, starved, unplugged. A guest streams to a disk all along, and loses nothing.
+
+``lost`` counts tries after which a block of the stream was missing or damaged, or the next run did not complete; ``doubled`` counts
+those that left something behind that nothing needs (a layer, a second VM). Cases are in files of their own, each with ``cases()``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from edge_lab.api import Lab
+from support.report import publish
+
+Outcome = tuple[bool, bool]
+FILES = ("snapshot_faults", "migration_faults")
+
+
+@dataclass
+class Stage:
+    """What a case has: the lab, a folder of this machine, dice, and the releases to try; ``hosts`` are removed at the end."""
+
+    lab: Lab
+    folder: Path
+    dice: random.Random
+    releases: tuple[str, ...]
+    hosts: list[str] = field(default_factory=list)
+
+    def up(self, name: str, release: str) -> Any:
+        """Have a lab host with libvirt and QEMU."""
+        self.hosts.append(name)
+        return self.lab.up(names=[name], variant="full", release=release)[0]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One kind of fault; ``run`` yields for each try whether something was lost and whether something was left behind."""
+
+    name: str
+    run: Callable[[], Iterator[Outcome]]
+
+
+def row(case: Case) -> dict[str, Any]:
+    """Return the counts of a case."""
+    begun = time.monotonic()
+    found = list(case.run())
+    lost, doubled = sum(one for one, _two in found), sum(two for _one, two in found)
+    print(f"{case.name}: {len(found)} tries in {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
+    return {
+        "case": case.name,
+        "tries": len(found),
+        "lost": lost,
+        "doubled": doubled,
+        "ok": bool(found) and not lost and not doubled,
+    }
+
+
+def collect(stage: Stage, only: str) -> list[Case]:
+    """Return the cases of every file that is there, those whose name has ``only`` in it."""
+    files = [import_module(name) for name in FILES if find_spec(name)]
+    return [case for file in files for case in file.cases(stage) if only in case.name]
+
+
+def main() -> int:
+    """Run all, print the table, write build/faults/compute.json."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
+    parser.add_argument("--release", action="append", choices=["trixie", "bookworm"])
+    parser.add_argument("--only", default="", help="run the cases with this text in their name")
+    options = parser.parse_args()
+    os.environ.setdefault("EDGE_LAB", "faults")
+    releases = tuple(options.release or ("trixie", "bookworm"))
+    with tempfile.TemporaryDirectory() as folder:
+        stage = Stage(Lab(), Path(folder), random.Random(options.seed), releases)
+        try:
+            rows = [row(case) for case in collect(stage, options.only)]
+        finally:
+            if stage.hosts:
+                stage.lab.down(*stage.hosts)
+    return publish("faults/compute.json", {"seed": options.seed}, rows)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,211 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Faults of a live migration: plugs pulled, libvirt restarted, the task killed, the disk full. The guest streams all along.
+
+After each fault the same task runs again. ``lost`` counts tries after which a block that the guest knew to be on its disk is
+missing or damaged, or the VM did not run on the destination in the end; ``doubled`` those in which it ran in two places.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from support import stream_guest
+from support.migration_hosts import Pair, pair
+from support.playbook import start_play
+from support.report import publish
+from support.stream_host import VMS, StreamHost
+
+Outcome = tuple[bool, bool]
+Case = Callable[[Pair, random.Random], Outcome]
+NAME = "moving"
+SLOW = {"bandwidth": "8MiB", "timeout": 120}
+LONGEST = 9.0
+
+
+class Try:
+    """One guest on the first host, its migration begun and slow, and what its console said so far."""
+
+    def __init__(self, hosts: Pair) -> None:
+        self.hosts = hosts
+        self.known = -1
+        self.doubled = False
+        _away(hosts)
+        hosts.guest(NAME, autostart=True)
+        self.known = hosts.one.wait_more(NAME, 10)
+        asked = {"name": NAME, "destination": hosts.two.host.name, **SLOW}
+        self.task = start_play([{"edge.cloud.domain_migration": asked}], inventory=hosts.inventory, hosts=hosts.one.host.name)
+        self.until(lambda: "migration.json" in hosts.one.run("ls", "-A", f"{VMS}/{NAME}", ok=False), "the journal")
+
+    def until(self, seen: Callable[[], bool], what: str, seconds: float = 90) -> None:
+        """Wait until ``seen``; raise when the time is up."""
+        stream_guest.wait_for(lambda: str(seen()), lambda said: said == "True", what, seconds)
+
+    def look(self) -> None:
+        """Note what the guest wrote, by the consoles of both hosts, and whether it runs on both."""
+        for host in (self.hosts.one, self.hosts.two):
+            self.known = max(self.known, stream_guest.acked(host.console(NAME)))
+        states = [self.hosts.domains(host).get(NAME) for host in (self.hosts.one, self.hosts.two)]
+        self.doubled |= states == ["running", "running"]
+
+    def end_task(self) -> None:
+        """Wait for the task, which may fail or hang at a connection that is gone."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.task.wait(60)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.task.pid, signal.SIGKILL)
+        self.task.wait()
+
+    def judge(self) -> Outcome:
+        """Run the task again until it says that all is done, and look for harm."""
+        self.look()
+        done: dict[str, Any] = {}
+        for _again in range(3):
+            done = self.hosts.module_or_failure(self.hosts.one, name=NAME, destination=self.hosts.two.host.name, timeout=120)
+            self.look()
+            if not done.get("failed"):
+                break
+            print(f"a second run failed: {done.get('msg')}", file=sys.stderr)
+        try:
+            self.hosts.only_on(self.hosts.two, NAME)
+            self.hosts.two.wait_more(NAME, 2)
+            lost = self.hosts.two.written(NAME) <= self.known or bool(done.get("failed"))
+        except AssertionError as error:
+            print(f"harm: {error}", file=sys.stderr)
+            lost = True
+        return lost, self.doubled
+
+
+def _away(hosts: Pair) -> None:
+    """Remove the guest of an earlier try from both hosts, whatever state it is in."""
+    for host in (hosts.one, hosts.two):
+        for verb in ("destroy", "undefine"):
+            host.run("virsh", verb, NAME, ok=False)
+        host.run("rm", "-rf", f"{VMS}/{NAME}")
+
+
+def _revive(host: StreamHost) -> None:
+    """Boot a host and have what a host in service has."""
+    host.host.start()
+    host.run("virsh", "net-start", "default", ok=False)
+
+
+def source_unplugged(hosts: Pair, dice: random.Random) -> Outcome:
+    """Pull the source's plug at a random instant."""
+    found = Try(hosts)
+    time.sleep(dice.uniform(0, LONGEST))
+    hosts.one.host.kill()
+    found.end_task()
+    _revive(hosts.one)
+    return found.judge()
+
+
+def destination_unplugged(hosts: Pair, dice: random.Random) -> Outcome:
+    """Pull the destination's plug at a random instant."""
+    found = Try(hosts)
+    time.sleep(dice.uniform(0, LONGEST))
+    hosts.two.host.kill()
+    found.end_task()
+    _revive(hosts.two)
+    return found.judge()
+
+
+def libvirt_restarted(hosts: Pair, dice: random.Random) -> Outcome:
+    """Restart libvirtd of one of the hosts at a random instant."""
+    found = Try(hosts)
+    time.sleep(dice.uniform(0, LONGEST))
+    dice.choice([hosts.one, hosts.two]).run("systemctl", "restart", "libvirtd")
+    found.end_task()
+    return found.judge()
+
+
+def task_killed(hosts: Pair, dice: random.Random) -> Outcome:
+    """Kill the module at a random instant; libvirt goes on by itself."""
+    found = Try(hosts)
+    time.sleep(dice.uniform(0, LONGEST))
+    for number in hosts.one.run("pgrep", "-f", "AnsiballZ_domain_migration", ok=False).split():
+        hosts.one.run("kill", "-9", number, ok=False)
+    found.end_task()
+    return found.judge()
+
+
+def cut_off(hosts: Pair, dice: random.Random) -> Outcome:
+    """Cut the cable between the two at a random instant, for longer than libvirt waits."""
+    found = Try(hosts)
+    time.sleep(dice.uniform(0, LONGEST))
+    hosts.one.host.cut(hosts.two.host)
+    found.end_task()
+    hosts.one.host.mend(hosts.two.host)
+    return found.judge()
+
+
+def disk_full(hosts: Pair, _dice: random.Random) -> Outcome:
+    """Let the destination's file system run full after the checks: the guest's disk needs more than it had when they were made."""
+    two = hosts.two
+    two.run("mount", "-t", "tmpfs", "-o", "size=80M", "tmpfs", VMS)
+    try:
+        found = Try(hosts)
+        two.run("sh", "-c", f"head -c 200M /dev/zero > {VMS}/filler; true")
+        found.end_task()
+        two.run("rm", "-f", f"{VMS}/filler")
+        two.run("mount", "-o", "remount,size=400M", VMS)
+        outcome = found.judge()
+    finally:
+        _away(hosts)
+        two.run("umount", "-l", VMS)
+    return outcome
+
+
+CASES: dict[str, Case] = {
+    "migration: source unplugged": source_unplugged,
+    "migration: destination unplugged": destination_unplugged,
+    "migration: libvirtd restarted": libvirt_restarted,
+    "migration: task killed": task_killed,
+    "migration: hosts cut off": cut_off,
+    "migration: destination's disk full": disk_full,
+}
+
+
+def row(hosts: Pair, name: str, case: Case, tries: int, dice: random.Random) -> dict[str, Any]:
+    """Return the counts of a case."""
+    begun = time.monotonic()
+    found = [case(hosts, dice) for _try in range(tries)]
+    lost, doubled = sum(one for one, _two in found), sum(two for _one, two in found)
+    print(f"{name}: {tries} tries in {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
+    return {"case": name, "tries": tries, "lost": lost, "doubled": doubled, "ok": bool(found) and not lost and not doubled}
+
+
+def rows(release: str, tries: int, seed: int, cases: dict[str, Case] | None = None) -> Iterator[dict[str, Any]]:
+    """Yield a row for each kind of fault, on two hosts of their own."""
+    dice = random.Random(seed)
+    with tempfile.TemporaryDirectory() as folder, pair("flt", release, Path(folder)) as hosts:
+        for name, case in (cases or CASES).items():
+            yield row(hosts, name, case, tries, dice)
+
+
+def main() -> int:
+    """Run all, print the table, write build/faults/migration.json."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tries", type=int, default=5)
+    parser.add_argument("--release", default="trixie")
+    parser.add_argument("--only", nargs="*", default=[], help="words of the cases to run")
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
+    options = parser.parse_args()
+    wanted = {name: case for name, case in CASES.items() if not options.only or any(word in name for word in options.only)}
+    found = list(rows(options.release, options.tries, options.seed, wanted))
+    return publish("faults/migration.json", {"seed": options.seed}, found)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,179 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Faults of snapshots: somebody dies at each step of taking, removing and going back to one, and the next run repairs it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+from compute_faults import Case, Outcome, Stage
+from support import stream_guest
+from support.stream_host import VMS, StreamHost
+
+TREE = Path(__file__).resolve().parents[2]
+LIBRARY = "/root/edge-faults"
+VM = "victim"
+STEPS = {"present": 4, "absent": 5, "reverted": 6}
+
+
+class Scene(StreamHost):
+    """A host with the library and one VM with two disks that streams."""
+
+    def __init__(self, stage: Stage, release: str) -> None:
+        host = stage.up(f"fault-{release[:4]}", release)
+        super().__init__(host, stage.lab.inventory, stage.folder)
+        self.dice = stage.dice
+        self.run("mkdir", "-p", LIBRARY)
+        self.run("rm", "-rf", f"{LIBRARY}/module_utils")
+        host.put(TREE / "plugins/module_utils", f"{LIBRARY}/module_utils")
+        host.put(Path(__file__).with_name("snapshot_driver.py"), f"{LIBRARY}/driver.py")
+        self.guest(VM, agent="")
+        self.wait_text(VM, "STREAM 3")
+
+    def change(self, state: str, name: str = "s", *, kill: dict[str, Any] | None = None, **options: Any) -> dict[str, Any]:
+        """Run a change of snapshots, with somebody who dies; ``{}`` where it was the run itself."""
+        order = {"domain": VM, "name": name, "state": state, "allow_restart": True, "kill": kill or {}, **options}
+        told = self.run("env", f"PYTHONPATH={LIBRARY}", "python3", f"{LIBRARY}/driver.py", json.dumps(order), ok=False)
+        return dict(json.loads(told)) if told.startswith("{") else {}
+
+    def ready(self, state: str) -> int:
+        """Bring the VM to where a change makes sense: one snapshot if it is to be removed or gone back to; return its blocks."""
+        self.repair("absent")
+        self.awake()
+        if state == "present":
+            return 0
+        done = self.change("present")
+        assert not done.get("failed"), done
+        self.wait_more(VM, 3)
+        return self.written(VM, done["snapshots"][0]["disks"]["data"])
+
+    def awake(self) -> None:
+        """Have the guest run, as whoever finds it stopped or held would."""
+        for verb in {"shut off": ("start",), "paused": ("resume",)}.get(self.state(VM), ()):
+            self.run("virsh", verb, VM)
+        self.wait_more(VM, 3)
+
+    def repair(self, state: str) -> dict[str, Any]:
+        """Run again without harm; raise where that fails."""
+        done = self.change(state)
+        assert done and not done.get("failed"), done
+        return done
+
+    def judge(self, state: str, point: int, known: int) -> Outcome:
+        """Look for harm after a fault, run the change again, and look once more; ``known`` was acknowledged before it."""
+        try:
+            self.run("virsh", "domstate", VM)  # waits for a libvirtd that begins again
+            before = self.written(VM)
+            done = self.repair(state)
+            self.awake()
+            found = self.written(VM)
+        except (AssertionError, RuntimeError) as error:
+            print(f"after a fault of {state}: {error}", file=sys.stderr)
+            return True, False
+        floor = known + 1 if state != "reverted" else point
+        shown = {"present": ["s"], "absent": [], "reverted": ["s"]}[state]
+        lost = found < floor or (state != "reverted" and before < known + 1) or [one["name"] for one in done["snapshots"]] != shown
+        if state == "reverted":  # what was written before the revert is left behind, whole
+            lost = lost or stream_guest.written(self.run, done["left"][0]["disks"]["data"]) < known + 1
+        if lost:
+            print(f"lost in {state}: {known=} {point=} {before=} {found=} {done}", file=sys.stderr)
+        return lost, done["interrupted"] is not None or len(self.files(VM)) != {"present": 2, "absent": 1, "reverted": 3}[state]
+
+
+def killed_at_each_step(scene: Scene, state: str, who: str) -> Iterator[Outcome]:
+    """Let ``who`` die before each step of a change, and after the last (a second revert would be one more, not a repair)."""
+    for step in range(STEPS[state] + (state != "reverted")):
+        point = scene.ready(state)
+        known = scene.acked(VM)
+        last = step == STEPS[state]
+        scene.change(state, kill={"who": who, "step": step - last, "when": "after" if last else "before"})
+        yield scene.judge(state, point, known)
+
+
+def killed_during(scene: Scene, who: str, tries: int = 4) -> Iterator[Outcome]:
+    """Let ``who`` die while the disks are switched or merged."""
+    for number in range(tries):
+        state, step = (("present", 2), ("absent", 2))[number % 2]
+        point = scene.ready(state)
+        known = scene.acked(VM)
+        scene.change(state, kill={"who": who, "step": step, "when": "during", "delay": scene.dice.uniform(0.0, 0.15)})
+        yield scene.judge(state, point, known)
+
+
+def memory_reverted(scene: Scene) -> Iterator[Outcome]:
+    """Kill the run before the guest goes on from its memory; it goes on from there at the next run, block by block."""
+    scene.ready("present")
+    done = scene.change("present", memory=True)
+    assert not done.get("failed"), done
+    known = scene.wait_more(VM, 3)
+    point = scene.written(VM, done["snapshots"][0]["disks"]["data"])
+    scene.change("reverted", kill={"who": "self", "step": 4, "when": "before"})
+    outcome = scene.judge("reverted", point, known)
+    yield outcome[0], len(scene.files(VM)) != 4
+
+
+def disk_full(scene: Scene) -> Iterator[Outcome]:
+    """There is no room for the layer or the merge: the guest runs on or waits, and with room again the next run completes."""
+    home = f"{VMS}/{VM}"
+    scene.repair("absent")
+    scene.module("domain", name=VM, state="absent", delete_disks=True, force_stop=True, timeout=1)
+    scene.run("mkdir", "-p", home)
+    scene.run("mount", "-t", "tmpfs", "-o", "size=12m,mode=0711", "small", home)
+    try:
+        scene.guest(VM, agent="", console_log=True)
+        scene.wait_more(VM, 3)
+        for state in ("present", "absent"):
+            point = scene.ready(state)
+            known = scene.acked(VM)
+            scene.run("sh", "-c", f"head -c 12M /dev/zero > {home}/filler 2> /dev/null", ok=False)
+            scene.change(state)
+            scene.run("rm", f"{home}/filler")
+            yield scene.judge(state, point, known)
+    finally:
+        scene.module("domain", name=VM, state="absent", delete_disks=True, force_stop=True, timeout=1)
+        scene.run("umount", home)
+    scene.guest(VM, agent="")
+    scene.wait_more(VM, 3)
+
+
+def silent_agent(scene: Scene) -> Iterator[Outcome]:
+    """The agent is there and says nothing: a snapshot is taken without it, or refused where it is required; nobody hangs."""
+    scene.repair("absent")
+    scene.guest(VM, agent="deaf", allow_restart=True, force_stop=True, timeout=1)
+    scene.wait_more(VM, 3)
+    for quiesce in ("required", "auto"):
+        known = scene.acked(VM)
+        done = scene.change("present", quiesce=quiesce)
+        refused = done.get("error", {}).get("code") == "not_found"
+        wrong = refused is not (quiesce == "required") or (not refused and done["snapshots"][0]["quiesced"])
+        lost, doubled = scene.judge("present" if quiesce == "auto" else "absent", 0, known)
+        yield lost or wrong, doubled
+    scene.repair("absent")
+    scene.guest(VM, agent="", allow_restart=True, force_stop=True, timeout=1)
+    scene.wait_more(VM, 3)
+
+
+def cases(stage: Stage) -> Iterator[Case]:
+    """Yield the cases; hosts are made when the first of their release runs."""
+    scene = cache(partial(Scene, stage))
+
+    def case(name: str, release: str, run: Any, *arguments: Any) -> Case:
+        return Case(f"{release}: {name}", lambda: run(scene(release), *arguments))
+
+    words = {"present": "take", "absent": "removal", "reverted": "revert"}
+    for release in stage.releases:
+        for state, word in words.items():
+            yield case(f"run killed at each step of a {word}", release, killed_at_each_step, state, "self")
+            yield case(f"QEMU killed at each step of a {word}", release, killed_at_each_step, state, "qemu")
+        yield case("run killed during a switch or merge", release, killed_during, "self")
+        yield case("QEMU killed during a switch or merge", release, killed_during, "qemu")
+        yield case("libvirtd killed during a switch or merge", release, killed_during, "libvirtd")
+        yield case("libvirtd restarted during a switch or merge", release, killed_during, "restart")
+        yield case("run killed before memory is restored", release, memory_reverted)
+        yield case("disk full", release, disk_full)
+        yield case("silent agent", release, silent_agent)

@@ -1,0 +1,160 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Two lab hosts that migrate VMs to each other, made by our roles, with an image in the cache of both and streaming guests."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ansible_collections.edge.cloud.plugins.module_utils._storage.digest import describe
+from ansible_collections.edge.cloud.plugins.module_utils._storage.manifest import Manifest
+from edge_lab.api import Lab, LabHost
+from support import stream_guest
+from support.playbook import TREE, run_book
+from support.stream_host import BOOT, VMS, StreamHost
+
+ROLE = TREE / "roles/hypervisor"
+IMAGES = "/var/lib/edge/images"
+MIB = 2**20
+
+
+def image(folder: Path, size: int = 64 * MIB, data: bytes = b"") -> tuple[Path, Path, str]:
+    """Return an image whose first bytes are ``data``, its manifest and its digest."""
+    folder.mkdir(parents=True, exist_ok=True)
+    plain, made = folder / "image.raw", folder / "image.qcow2"
+    with plain.open("wb") as file:
+        file.write(data)
+        file.truncate(size)
+    subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", plain, made], check=True)
+    plain.unlink()
+    found = describe(made)
+    about = Manifest(
+        digest=found.digest,
+        size=found.size,
+        virtual_size=size,
+        piece_size=found.piece_size,
+        pieces=found.pieces,
+        checkpoints=found.checkpoints,
+        name="small",
+        version="1",
+        created="2026-01-01T00:00:00Z",
+    )
+    path = folder / "image.json"
+    path.write_bytes(about.to_json())
+    return made, path, found.digest
+
+
+@dataclass
+class Pair:
+    """Two hosts and an image that both have; ``migrate`` runs the module on one of them."""
+
+    one: StreamHost
+    two: StreamHost
+    digest: str
+    inventory: Path
+
+    def other(self, host: StreamHost) -> StreamHost:
+        """Return the other one."""
+        return self.two if host is self.one else self.one
+
+    def guest(self, name: str, host: StreamHost | None = None, **options: Any) -> dict[str, Any]:
+        """Have a VM on ``host`` (the first) whose streamed disk is an overlay of the image, with a seed."""
+        asked = {
+            "name": name,
+            "virt_type": "qemu",
+            "memory": "128MiB",
+            "kernel": f"{BOOT}/vmlinuz",
+            "initrd": f"{BOOT}/initrd.gz",
+            "cmdline": stream_guest.cmdline("vda"),
+            "disks": [{"name": "data", "image": self.digest, "size": "128MiB"}],
+            "nics": [{"network": "default"}],
+            "cloud_init": {"user_data": {"packages": []}},
+            "guest_agent": False,
+            "timeout": 60,
+        }
+        return (host or self.one).module("domain", **{**asked, **options})
+
+    def migrate(
+        self, name: str, host: StreamHost | None = None, *, ok: bool = True, check: bool = False, **options: Any
+    ) -> dict[str, Any]:
+        """Run domain_migration on ``host`` (the first) towards the other one."""
+        host = host or self.one
+        asked = {"name": name, "destination": self.other(host).host.name, **options}
+        return host.module("domain_migration", ok=ok, check=check, **asked)
+
+    def module_or_failure(self, host: StreamHost, **options: Any) -> dict[str, Any]:
+        """Return the result of domain_migration, failed or not."""
+        return host.play([{"edge.cloud.domain_migration": options, "ignore_errors": True}])[-1]
+
+    def domains(self, host: StreamHost) -> dict[str, str]:
+        """Return libvirt's domains of a host with their states."""
+        names = host.run("virsh", "list", "--all", "--name").split()
+        return {name: host.state(name) for name in names}
+
+    def only_on(self, host: StreamHost, name: str, state: str = "running") -> None:
+        """Assert that the VM is on this host alone, and leaves no file and no journal on the other."""
+        assert self.domains(host).get(name) == state
+        assert name not in self.domains(self.other(host))
+        assert name not in self.other(host).run("ls", VMS).split()
+        assert "migration.json" not in host.run("ls", "-A", f"{VMS}/{name}")
+
+    def sent(self, host: StreamHost) -> int:
+        """Return the bytes that a host has sent so far."""
+        return int(host.run("cat", "/sys/class/net/host0/statistics/tx_bytes"))
+
+
+def open_doors(hosts: list[LabHost], inventory: Path, folder: Path) -> Path:
+    """Give the hosts certificates and libvirt over TLS by our roles, but for what else the roles do; return the inventory."""
+    names: dict[str, Any] = {host.name: {} for host in hosts}
+    groups = {"frontend": {"hosts": {hosts[0].name: {}}}, "hypervisor": {"hosts": names}}
+    made = folder / "inventory"
+    made.mkdir(exist_ok=True)
+    (made / "hosts.yml").write_text(inventory.read_text())
+    (made / "groups.yml").write_text(yaml.safe_dump(groups))
+    tasks = [
+        {"ansible.builtin.setup": {"gather_subset": ["!all", "network"]}},
+        {"ansible.builtin.include_role": {"name": "edge.cloud.pki"}},
+        {"ansible.builtin.include_vars": {"file": str(ROLE / "defaults/main.yml")}},
+        {"ansible.builtin.file": {"path": IMAGES, "state": "directory", "mode": "0755"}},
+        {"ansible.builtin.file": {"path": VMS, "state": "directory", "mode": "0711"}},
+        {"ansible.builtin.include_tasks": {"file": str(ROLE / "tasks/certificates.yml")}},
+        {"ansible.builtin.include_tasks": {"file": str(ROLE / "tasks/migration.yml")}},
+        {"ansible.builtin.command": {"argv": ["virsh", "net-start", "default"]}},
+    ]
+    handlers = yaml.safe_load((ROLE / "handlers/main.yml").read_text())
+    book = folder / "doors.yml"
+    loaded = [one for one in handlers if "include_tasks" not in str(one)]
+    book.write_text(yaml.safe_dump([{"hosts": "hypervisor", "gather_facts": False, "tasks": tasks, "handlers": loaded}]))
+    run_book(book, made)
+    return made
+
+
+@contextmanager
+def pair(prefix: str, release: str, folder: Path) -> Iterator[Pair]:
+    """Have two hosts named ``PREFIX-1`` and ``PREFIX-2``, and remove them at the end."""
+    lab = Lab()
+    names = [f"{prefix}-1", f"{prefix}-2"]
+    if left := [host.name for host in lab.hosts() if host.name in names]:  # no names would be all of the lab
+        lab.down(*left)
+    try:
+        yield make_pair(lab, names, release, folder)
+    finally:
+        lab.down(*names)
+
+
+def make_pair(lab: Lab, names: list[str], release: str, folder: Path) -> Pair:
+    """Make two hosts, each with libvirt over TLS and the same image in its cache."""
+    hosts = lab.up(names=names, release=release, variant="full")
+    inventory = open_doors(hosts, lab.inventory, folder)
+    one, two = (StreamHost(host, inventory, folder) for host in hosts)
+    made, about, digest = image(folder / "image")
+    for host in hosts:
+        for path in (made, about):
+            host.put(path, f"{IMAGES}/{digest.removeprefix('sha256:')}{path.suffix}")
+    return Pair(one, two, digest, inventory)

@@ -1,0 +1,155 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""domain_migration between two lab hosts, with a guest that streams checked blocks to its disk all along."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from edge_lab.api import unusable
+from support.migration_hosts import IMAGES, MIB, Pair, pair
+from support.stream_host import VMS
+
+pytestmark = [pytest.mark.integration, pytest.mark.lab]
+
+
+@pytest.fixture(scope="module", params=["trixie", "bookworm"])
+def hosts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    if reason := unusable():
+        pytest.skip(reason)
+    with pair(f"mig-{request.param}", request.param, tmp_path_factory.mktemp(request.param)) as found:
+        yield found
+
+
+def test_there_and_back_while_it_runs(hosts: Pair) -> None:
+    uuid = hosts.guest("web", autostart=True)["domain"]["uuid"]
+    known = hosts.one.wait_more("web", 20)
+    assert hosts.one.host.run(["virsh", "dominfo", "web"]).stdout.count("enable") == 1
+
+    planned = hosts.migrate("web", check=True)
+    assert planned["changed"] and planned["diff"]["before"] == {"host": hosts.one.host.name}
+    assert hosts.domains(hosts.two) == {} and hosts.two.run("ls", VMS) == ""
+
+    sent = hosts.sent(hosts.one)
+    moved = hosts.migrate("web", progress_file="/run/edge-migration.progress")
+    sent = hosts.sent(hosts.one) - sent
+    assert moved["actions"] == planned["actions"] and moved["diff"] == planned["diff"]
+    assert moved["domain"] == planned["domain"] == {
+        "name": "web", "state": "running", "host": hosts.two.host.name, "uuid": uuid, "autostart": True,
+    }  # fmt: skip
+    told = moved["migration"]
+    assert 0 < told["memory_bytes"] < 128 * MIB and 0 < told["downtime"] < 30 and told["warnings"] == []
+    assert sent < told["memory_bytes"] + 16 * MIB, "the disk of 128 MiB was sent too, and not only what it has beyond its image"
+    assert "web to " in hosts.one.run("cat", "/run/edge-migration.progress")
+    hosts.only_on(hosts.two, "web")
+    hosts.two.wait_more("web", 5)
+    assert hosts.two.verify("web") > known
+
+    again = hosts.migrate("web")
+    assert again["changed"] is False and again["domain"] == moved["domain"]
+    unchanged = hosts.guest("web", hosts.two, autostart=True)
+    assert unchanged["changed"] is False
+
+    back = hosts.migrate("web", hosts.two, bandwidth="200MiB", auto_converge=True, compressed=True)
+    assert back["domain"]["host"] == hosts.one.host.name
+    hosts.only_on(hosts.one, "web")
+    hosts.one.wait_more("web", 5)
+    hosts.one.verify("web")
+    hosts.one.module("domain", name="web", state="absent", force_stop=True, delete_disks=True, timeout=5)
+
+
+def test_stopped_with_all_its_files(hosts: Pair) -> None:
+    hosts.guest("cold", nics=[])
+    known = hosts.one.wait_more("cold", 20)
+    hosts.one.module("domain", name="cold", state="stopped", force_stop=True, timeout=5)
+    before = hosts.one.run("sha256sum", f"{VMS}/cold/data.qcow2", f"{VMS}/cold/seed.iso")
+    planned = hosts.migrate("cold", check=True)
+    moved = hosts.migrate("cold")
+    assert moved["actions"] == planned["actions"]
+    assert "Define domain cold on" in " ".join(moved["actions"]) and "Start domain" not in " ".join(moved["actions"])
+    hosts.only_on(hosts.two, "cold", "shut off")
+    assert hosts.two.run("sha256sum", f"{VMS}/cold/data.qcow2", f"{VMS}/cold/seed.iso") == before
+    assert hosts.two.written("cold", f"{VMS}/cold/data.qcow2") > known
+    assert hosts.guest("cold", hosts.two, nics=[])["actions"] == ["Start domain cold"]
+    hosts.two.wait_more("cold", 5)
+    hosts.two.module("domain", name="cold", state="absent", force_stop=True, delete_disks=True, timeout=5)
+
+
+def test_what_cannot_move_is_told_before_any_change(hosts: Pair) -> None:
+    hosts.guest("stays", memory="64MiB")
+    two, hexadecimal = hosts.two, hosts.digest.removeprefix("sha256:")
+
+    def refused(*words: str, name: str = "stays", **options: object) -> None:
+        for check in (True, False):
+            said = hosts.migrate(name, ok=False, check=check, **options)["msg"]
+            assert all(word in said for word in words), said
+
+    refused("destination: ", "nowhere.example", destination="nowhere.example")
+    refused("destination: ", "is this host itself", destination=hosts.one.host.name)
+    refused("destination: ", "no host name", destination="a b")
+    refused("bandwidth: ", bandwidth="10KiB")
+    refused("neither", "ghost", name="ghost")
+    two.run("mv", f"{IMAGES}/{hexadecimal}.json", "/root/kept.json")
+    refused("destination: ", hosts.digest, "replica_image")
+    two.run("mv", "/root/kept.json", f"{IMAGES}/{hexadecimal}.json")
+    two.run("virsh", "net-destroy", "default")
+    refused("destination: ", "network default is not active")
+    two.run("virsh", "net-start", "default")
+    two.run("mkdir", f"{VMS}/stays")
+    two.run("touch", f"{VMS}/stays/data.qcow2")
+    refused("destination: ", "data.qcow2 already")
+    assert two.run("ls", f"{VMS}/stays") == "data.qcow2"
+    two.run("rm", "-r", f"{VMS}/stays")
+    hosts.guest("other", two, nics=[{"network": "default", "mac": "52:54:00:00:00:77"}], state="stopped")
+    two.run(
+        "sh", "-c", "virsh dumpxml --inactive other | sed -e 's/>other</>stays</' -e '/<uuid>/d' -e '/mac address/d' > /root/x.xml"
+    )
+    two.run("virsh", "define", "/root/x.xml")
+    refused("destination: ", "has a domain stays already")
+    two.run("virsh", "undefine", "stays")
+    two.module("domain", name="other", state="absent", delete_disks=True)
+    assert hosts.domains(hosts.one)["stays"] == "running" and hosts.domains(two) == {}
+    assert "migration.json" not in hosts.one.run("ls", "-A", f"{VMS}/stays")
+    hosts.one.module("domain", name="stays", state="absent", force_stop=True, delete_disks=True, timeout=5)
+
+
+def test_a_migration_that_takes_too_long_leaves_the_guest_as_it_was(hosts: Pair) -> None:
+    hosts.guest("slow", autostart=True)
+    hosts.one.wait_more("slow", 5)
+    late = hosts.migrate("slow", ok=False, bandwidth="1MiB", timeout=6)
+    assert late["error"]["code"] == "timed_out" and any(late["error"]["progress"].values())
+    assert hosts.domains(hosts.one)["slow"] == "running" and hosts.domains(hosts.two) == {}
+    assert "slow" not in hosts.two.run("ls", VMS).split()
+    assert hosts.guest("slow", autostart=True)["changed"] is False
+    hosts.one.wait_more("slow", 5)
+    hosts.one.verify("slow")
+    hosts.one.module("domain", name="slow", state="absent", force_stop=True, delete_disks=True, timeout=5)
+
+
+def test_a_stranger_gets_nothing(hosts: Pair) -> None:
+    """Without a certificate, with one of another CA, or with one of ours that is no hypervisor's, libvirt says nothing."""
+    uri = f"qemu+tls://{hosts.two.host.name}/system"
+    assert hosts.one.run("virsh", "-c", uri, "uri")
+    hosts.one.run("sh", "-c", STRANGERS)
+    for who in ("nobody", "foreign", "guest"):
+        done = hosts.one.host.run(["virsh", "-c", f"{uri}?pkipath=/root/{who}", "list"], check=False)
+        assert done.returncode != 0, who
+        assert "error" in done.stderr and "Id " not in done.stdout
+
+
+STRANGERS = """
+set -e
+cd /root
+pki=/etc/edge/pki
+new() {  # folder, name, CA certificate, CA key
+  openssl req -newkey rsa:2048 -nodes -keyout $1/clientkey.pem -subj "/CN=$2" -out $1/request 2>/dev/null
+  openssl x509 -req -in $1/request -CA $3 -CAkey $4 -CAcreateserial -days 2 -out $1/clientcert.pem 2>/dev/null
+  cp $pki/ca.crt $1/cacert.pem
+}
+mkdir -p nobody foreign guest
+cp $pki/ca.crt nobody/cacert.pem
+openssl req -x509 -newkey rsa:2048 -nodes -keyout foreign.key -subj /CN=foreign -days 2 -out foreign.crt 2>/dev/null
+new foreign mig-1 foreign.crt foreign.key
+new guest guest.example $pki/ca/ca.crt $pki/ca/ca.key
+"""

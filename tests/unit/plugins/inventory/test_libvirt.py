@@ -1,0 +1,136 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The inventory plugin in this process, with its documented options, against libvirt's test driver."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import libvirt
+import pytest
+import yaml
+from ansible import constants as C
+from ansible.errors import AnsibleError
+from ansible.inventory.data import InventoryData
+from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import fragment_loader
+from ansible.utils.plugin_docs import add_fragments
+from ansible_collections.edge.cloud.plugins.inventory import libvirt as libvirt_inventory
+from ansible_collections.edge.cloud.plugins.module_utils._compute.domain_xml import emit, to_text
+from ansible_collections.edge.cloud.plugins.module_utils._compute.spec import Cpu, Record, stable_uuid
+from support.compute import DIGEST, root_disk, root_volume, spec
+
+NAME = "edge.cloud.libvirt"
+URI = "test:///default"
+DEAD = "test+tcp://127.0.0.1:1/default"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _options() -> None:
+    """What the plugin loader does when the collection is installed: the documentation says which options there are."""
+    documented = yaml.safe_load(libvirt_inventory.DOCUMENTATION)
+    add_fragments(documented, libvirt_inventory.__file__, fragment_loader=fragment_loader)
+    C.config.initialize_plugin_configuration_definitions("inventory", NAME, documented["options"])
+
+
+@pytest.fixture
+def driver() -> Iterator[Any]:
+    """A hypervisor with a stopped VM of ours, and the test driver's own running one."""
+    connection = libvirt.open(URI)
+    ours = spec(virt_type="test", arch="i686", machine="", cpu=Cpu("none"), uuid=stable_uuid("web"), disks=(root_disk(),))
+    found = connection.defineXML(to_text(emit(ours, Record(ours, (root_volume(),)))))
+    yield connection
+    if found.isActive():
+        found.destroy()
+    found.undefine()
+    connection.close()
+
+
+@pytest.fixture
+def read(driver: Any, tmp_path: Path) -> Any:
+    def read_inventory(fresh: bool = False, **options: Any) -> InventoryData:
+        source = tmp_path / "vms.libvirt.yml"
+        source.write_text(yaml.safe_dump({"plugin": NAME, "uris": [URI], **options}))
+        found, plugin = InventoryData(), libvirt_inventory.InventoryModule()
+        plugin._load_name = NAME
+        plugin.parse(found, DataLoader(), str(source), not fresh)
+        plugin.update_cache_if_changed()
+        return found
+
+    return read_inventory
+
+
+def of(found: InventoryData, name: str) -> dict[str, Any]:
+    return dict(found.get_host(name).get_vars())
+
+
+def groups(found: InventoryData, name: str) -> set[str]:
+    return {group for group, members in found.get_groups_dict().items() if name in members} - {"all", "ungrouped"}
+
+
+def test_vms_are_hosts_with_what_is_known_of_them(read: Any, driver: Any) -> None:
+    found = read()
+    web, test = of(found, "web"), of(found, "test")
+    assert (web["edge_state"], web["edge_managed"], web["edge_memory"], web["edge_vcpus"]) == ("stopped", True, 2**30, 1)
+    assert (web["edge_uuid"], web["edge_images"], web["edge_uri"]) == (stable_uuid("web"), {"root": DIGEST}, URI)
+    assert web["edge_spec_hash"].startswith("sha256:") and web["edge_disks"] == {"root": root_disk().path}
+    assert "ansible_host" not in web and web["edge_address"] is None
+    assert (test["edge_state"], test["edge_managed"], test["edge_images"]) == ("running", False, {})
+    assert test["ansible_host"] == test["edge_address"] == test["edge_addresses"][0]["address"]
+    place = "hypervisor_" + driver.getHostname().translate(str.maketrans(".-", "__"))
+    assert groups(found, "web") == {"state_stopped", place}
+    assert groups(found, "test") == {"state_running", place}
+
+
+def test_only_some(read: Any) -> None:
+    assert list(read(states=["running"]).hosts) == ["test"]
+    assert list(read(managed=True).hosts) == ["web"]
+    assert list(read(managed=False).hosts) == ["test"]
+    assert list(read(hostname="uuid", managed=True).hosts) == [stable_uuid("web")]
+
+
+def test_constructed(read: Any) -> None:
+    found = read(
+        strict=True,
+        compose={"size": "edge_memory // 2 ** 20"},
+        groups={"big": "edge_memory > 2 ** 32"},
+        keyed_groups=[{"key": "edge_arch", "prefix": "arch"}],
+    )
+    assert of(found, "web")["size"] == 1024
+    assert "big" in groups(found, "test") and "big" not in groups(found, "web")
+    assert "arch_i686" in groups(found, "web")
+    with pytest.raises(AnsibleError, match="nothing_of_this_name"):
+        read(strict=True, compose={"x": "nothing_of_this_name"})
+
+
+def test_a_hypervisor_that_does_not_answer(read: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    found = read(uris=[DEAD, URI])
+    assert sorted(found.hosts) == ["test", "web"]
+    assert f"Could not connect to libvirt at {DEAD}" in capsys.readouterr().err.replace("\n", " ")
+    with pytest.raises(AnsibleError, match="Could not connect to libvirt"):
+        read(uris=[DEAD, URI], unreachable="fail")
+
+
+def test_the_cache_is_used_refreshed_and_never_holds_a_part(read: Any, driver: Any, tmp_path: Path) -> None:
+    options = {"cache": True, "cache_plugin": "jsonfile", "cache_connection": str(tmp_path / "cache")}
+    read(uris=[DEAD, URI], **options)
+    assert not list((tmp_path / "cache").glob("*"))
+    first = read(**options)
+    driver.lookupByName("web").create()
+    again = read(**options)
+    assert of(again, "web") == of(first, "web")
+    assert groups(again, "web") == groups(first, "web")
+    assert of(read(fresh=True, **options), "web")["edge_state"] == "running"
+    assert of(read(**options), "web")["edge_state"] == "running"
+
+
+def test_other_files_and_bad_options_are_told(read: Any, tmp_path: Path) -> None:
+    with pytest.raises(AnsibleError, match="uris"):
+        read(uris=None)
+    with pytest.raises(AnsibleError, match="states"):
+        read(states=["asleep"])
+    for name, is_ours in (("vms.yml", False), ("vms.libvirt.yml", True), ("libvirt.yaml", True)):
+        (tmp_path / name).touch()
+        assert libvirt_inventory.InventoryModule().verify_file(str(tmp_path / name)) is is_ours

@@ -1,0 +1,101 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""edge-host: options or JSON in, JSON out, errors with their code."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.edge.cloud.plugins.module_utils._host.cli import main
+from ansible_collections.edge.cloud.plugins.module_utils._storage.store import Store
+from support.images import datastore, qcow2
+
+Capsys = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "cluster.json"
+    path.write_text(json.dumps({"name": "site1", "host": "edge1", "images": {"root": str(tmp_path / "here"), "minimum_age": 0}}))
+    return path
+
+
+def run(capsys: Capsys, config: Path, *argv: str) -> tuple[int, dict[str, Any]]:
+    code = main(["--config", str(config), *argv])
+    return code, json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        ([], "arguments are required: VERB"),
+        (["dance"], "invalid choice: 'dance'"),
+        (["pull", "--size=3"], "unrecognized arguments"),
+        (["pull"], "Say which image is meant"),
+        (["pull", "--digest", "sha256:12"], "is not valid"),
+    ],
+)
+def test_wrong_words(capsys: Capsys, config: Path, argv: list[str], said: str) -> None:
+    code, told = run(capsys, config, *argv)
+    assert (code, told["error"]["code"]) == (1, "invalid_input")
+    assert said in told["msg"]
+
+
+def test_without_a_configuration(capsys: Capsys, tmp_path: Path) -> None:
+    code, told = run(capsys, tmp_path / "none", "gc")
+    assert (code, told["error"]["code"]) == (1, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "not JSON"),
+        ("[]", "not a JSON object"),
+        ('{"size": 3}', "Unknown option 'size'; there are digest, name, version, pinned, progress_file"),
+        ('{"digest": 3}', "must be a str"),
+        ('{"name": "x", "pinned": "yes"}', "must be a bool"),
+    ],
+)
+def test_wrong_json(capsys: Capsys, config: Path, monkeypatch: pytest.MonkeyPatch, text: str, said: str) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+    code, told = run(capsys, config, "pull", "-")
+    assert (code, told["error"]["code"]) == (1, "invalid_input")
+    assert said in told["msg"]
+
+
+def test_options_and_json_mean_the_same(capsys: Capsys, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _store, image = datastore(tmp_path / "here", qcow2(tmp_path / "a.qcow2", 2))
+    code, spoken = run(capsys, config, "pull", "--digest", image.digest)
+    assert (code, spoken["changed"], spoken["image"]["digest"]) == (0, False, image.digest)
+    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps({"name": image.name, "version": image.version, "pinned": True})))
+    code, read = run(capsys, config, "pull", "-")
+    assert (code, read["actions"], read["image"]["pinned"]) == (0, ["Pin the image."], True)
+
+
+def test_the_images_of_a_host(capsys: Capsys, config: Path, tmp_path: Path) -> None:
+    _store, image = datastore(tmp_path / "here", qcow2(tmp_path / "a.qcow2", 2))
+    assert run(capsys, config, "cache")[1]["bytes"] == image.size
+    assert run(capsys, config, "scrub")[1]["checked"] == 1
+    given = json.loads(config.read_text())
+    given["images"]["quota_bytes"] = 0
+    config.write_text(json.dumps(given))
+    code, told = run(capsys, config, "gc")
+    assert (code, [one["digest"] for one in told["removed"]], told["quota"]) == (0, [image.digest], 0)
+    assert Store(tmp_path / "here").images() == []
+
+
+def test_damage_that_nobody_repairs_is_an_error(capsys: Capsys, config: Path, tmp_path: Path) -> None:
+    store, image = datastore(tmp_path / "here", qcow2(tmp_path / "a.qcow2", 2))
+    path = store.image_path(image.digest)
+    path.chmod(0o644)
+    with path.open("r+b") as file:
+        file.seek(70_000)
+        byte = file.read(1)
+        file.seek(70_000)
+        file.write(bytes([byte[0] ^ 1]))
+    code, told = run(capsys, config, "scrub")
+    assert (code, told["error"]["code"], told["error"]["damaged"][0]["digest"]) == (1, "corrupt", image.digest)

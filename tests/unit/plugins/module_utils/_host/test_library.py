@@ -1,0 +1,122 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The library as a plain package: whole at any moment, usable without Ansible, gone without a trace."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from ansible_collections.edge.cloud.plugins.module_utils._errors import InvalidInput, Refused
+from ansible_collections.edge.cloud.plugins.module_utils._host.library import Library, digest_of, pack, unpack
+from support.processes import python
+
+TREE = Path(__file__).parents[5]
+SOURCE = TREE / "plugins/module_utils"
+EDGE_HOST = """
+import sys
+sys.path[:] = [path for path in sys.path if "site-packages" not in path and "dist-packages" not in path]
+sys.path.insert(0, sys.argv.pop(1))
+from edge_cloud._host.cli import main
+sys.exit(main())
+"""
+KILLED = """
+import json, os, signal, sys
+from pathlib import Path
+from LIBRARY._host.library import Library
+
+root, files, call = Path(sys.argv[1]), json.loads(sys.argv[2]), int(sys.argv[3])
+
+def watch(event, args):
+    global call
+    if event in {"os.rename", "os.remove", "os.mkdir", "os.symlink", "os.chmod", "os.rmdir"}:
+        call -= 1
+        if call == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+sys.addaudithook(watch)
+library = Library(root)
+for step in library.plan(files).steps:
+    library.apply(step, files)
+"""
+
+
+def install(root: Path, files: dict[str, str]) -> Library:
+    library = Library(root)
+    for step in library.plan(files).steps:
+        library.apply(step, files)
+    return library
+
+
+def test_the_same_files_travel_as_the_same_text() -> None:
+    assert pack(SOURCE) == pack(SOURCE)
+    assert set(unpack(pack(SOURCE))) == {str(path.relative_to(SOURCE)) for path in SOURCE.rglob("*.py")}
+
+
+@pytest.mark.parametrize("text", ["", "no base64!", "aGVsbG8="])
+def test_what_is_no_archive_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInput, match="archive of the library"):
+        unpack(text)
+
+
+@pytest.mark.parametrize("name", ["../x.py", "/etc/x.py", "a/../../x.py", "x.sh", "a//x.py"])
+def test_an_archive_cannot_lead_out(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    import base64
+    import zlib
+
+    with pytest.raises(InvalidInput, match="something else"):
+        unpack(base64.b64encode(zlib.compress(json.dumps({name: "x"}).encode())).decode())
+
+
+def test_a_host_runs_it_without_ansible(tmp_path: Path) -> None:
+    root = tmp_path / "edge"
+    install(root, unpack(pack(SOURCE)))
+    config = tmp_path / "cluster.json"
+    config.write_text(json.dumps({"name": "site1", "host": "edge1", "images": {"root": str(tmp_path / "images")}}))
+    argv = ["/usr/bin/python3", "-IBc", EDGE_HOST, str(root / "current"), "--config", str(config)]
+    for verb in ("config", "gc", "scrub", "cache"):
+        done = subprocess.run([*argv, verb], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert isinstance(json.loads(done.stdout), dict)
+
+
+def test_install_again_change_repair_remove(tmp_path: Path) -> None:
+    root = tmp_path / "edge"
+    one, two, three = ({"a.py": f"x = {number}\n", "_b/c.py": ""} for number in range(3))
+    library = install(root, one)
+    assert not library.plan(one).changed
+    install(root, two)
+    install(root, three)
+    assert {path.name for path in root.iterdir()} == {"current", digest_of(two), digest_of(three)}, "the one before stays"
+    assert (root / "current/edge_cloud/a.py").read_text() == "x = 2\n"
+    (root / "current/edge_cloud/a.py").write_text("x = 9\n")
+    assert not library.observe(three).whole
+    install(root, three)
+    assert library.observe(three).whole
+    (root / "mine").touch()
+    with pytest.raises(Refused, match="'mine'"):
+        library.plan_absent()
+    (root / "mine").unlink()
+    for step in library.plan_absent().steps:
+        library.apply(step, three)
+    assert not root.exists()
+    assert not library.plan_absent().changed
+
+
+def test_killed_at_any_step_one_state_is_whole(tmp_path: Path) -> None:
+    one, two = ({"a.py": f"x = {number}\n", "b.py": f"x = {number}\n"} for number in (1, 2))
+    for call in range(1, 100):
+        root = tmp_path / str(call)
+        library = install(root, one)
+        process = python(KILLED, root, json.dumps(two), call)
+        ended = process.wait(30)
+        texts = {(root / "current/edge_cloud" / name).read_text() for name in ("a.py", "b.py")}
+        assert texts in ({"x = 1\n"}, {"x = 2\n"}), "a mixture"
+        install(root, two)
+        assert (library.observe(two).version, library.observe(two).whole) == (digest_of(two), True)
+        if ended == 0:
+            break
+    assert ended == 0
+    assert call > 5

@@ -1,0 +1,83 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Disk files as the compute room sees them, against real files of qemu-img."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from ansible_collections.edge.cloud.plugins.module_utils._compute.facts import Folders, Layer, VolumeFile
+from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
+from ansible_collections.edge.cloud.plugins.module_utils._errors import Corrupt
+from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
+from support.runners import ScriptedRunner
+
+MIB = 2**20
+
+
+def qemu_img(*argv: str | Path) -> str:
+    return subprocess.run(["qemu-img", *map(str, argv)], check=True, capture_output=True, text=True).stdout
+
+
+@pytest.fixture
+def tool() -> DiskFiles:
+    """No qemu-img is expected to run: the scripted runner fails on a command."""
+    return DiskFiles(ScriptedRunner(), Folders())
+
+
+@pytest.fixture
+def chain(tmp_path: Path) -> tuple[Path, Path, Path]:
+    base, middle, top = (tmp_path / name for name in ("base.raw", "middle.qcow2", "top.qcow2"))
+    qemu_img("create", "-q", "-f", "raw", base, "4M")
+    qemu_img("create", "-q", "-f", "qcow2", "-b", base.name, "-F", "raw", middle, "8M")
+    qemu_img("create", "-q", "-f", "qcow2", "-b", middle, "-F", "qcow2", top)
+    return base, middle, top
+
+
+def test_headers_are_read_as_qemu_img_reads_them(tool: DiskFiles, chain: tuple[Path, Path, Path]) -> None:
+    base, middle, top = chain
+    for path in chain:
+        said = json.loads(qemu_img("info", "--output=json", path))
+        assert (tool.info(str(path)).size, tool.info(str(path)).format) == (said["virtual-size"], said["format"])
+    assert tool.info(str(top)).backing == str(middle)
+    assert tool.info(str(middle), "qcow2").backing == str(base)
+
+
+def test_a_raw_file_has_whole_sectors_and_any_content(tool: DiskFiles, tmp_path: Path, chain: tuple[Path, Path, Path]) -> None:
+    odd = tmp_path / "odd"
+    odd.write_bytes(b"x" * 513)
+    assert tool.info(str(odd)) == VolumeFile(str(odd), "raw", 1024)
+    assert tool.info(str(chain[2]), "raw").backing is None
+
+
+def test_a_broken_disk_is_an_error_not_a_guess(tool: DiskFiles, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.qcow2"
+    broken.write_bytes(b"QFI\xfb")
+    with pytest.raises(Corrupt, match=str(broken)):
+        tool.info(str(broken))
+
+
+def test_another_format_is_asked_of_qemu_img(tmp_path: Path) -> None:
+    disk = tmp_path / "disk.vmdk"
+    qemu_img("create", "-q", "-f", "vmdk", disk, "2M")
+    assert DiskFiles(SubprocessRunner(), Folders()).info(str(disk), "vmdk").size == 2 * MIB
+
+
+def test_a_chain_has_every_layer(tool: DiskFiles, chain: tuple[Path, Path, Path]) -> None:
+    found = tool.chain(str(chain[2]), "qcow2")
+    assert [(layer.path, layer.format, layer.size) for layer in found] == [
+        (str(chain[2]), "qcow2", 8 * MIB),
+        (str(chain[1]), "qcow2", 8 * MIB),
+        (str(chain[0]), "raw", 4 * MIB),
+    ]
+    assert [layer.allocated for layer in found] == [path.stat().st_blocks * 512 for path in reversed(chain)]
+
+
+def test_a_chain_ends_where_a_file_is_lost_or_comes_again(tool: DiskFiles, chain: tuple[Path, Path, Path]) -> None:
+    chain[0].unlink()
+    assert tool.chain(str(chain[2]))[-1] == Layer(str(chain[0]), "raw", None, None)
+    qemu_img("rebase", "-q", "-u", "-b", chain[2], "-F", "qcow2", chain[1])
+    assert [layer.path for layer in tool.chain(str(chain[2]))] == [str(chain[2]), str(chain[1])]
