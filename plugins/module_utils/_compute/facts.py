@@ -68,7 +68,8 @@ class HostFacts:
 
     ``machines`` maps an alias such as q35 to the version it stands for. ``files`` has every existing disk file that was asked
     about, ``images`` the virtual size in bytes of every image of the host cache that was, ``remote_images`` those that a replica
-    gives meanwhile, ``missing`` paths that are not there. ``cpu_models`` is empty where libvirt does not tell.
+    gives meanwhile, ``missing`` paths that are not there, ``lacks`` options that were asked for and need what is not
+    installed. ``cpu_models`` is empty where libvirt does not tell.
     """
 
     virt_types: tuple[str, ...]
@@ -84,6 +85,7 @@ class HostFacts:
     images: Mapping[str, int] = field(default_factory=dict)
     remote_images: Mapping[str, RemoteImage] = field(default_factory=dict)
     missing: frozenset[str] = frozenset()
+    lacks: frozenset[str] = frozenset()
     direct_io: bool = False
     folders: Folders = field(default_factory=Folders)
 
