@@ -13,12 +13,15 @@ version_added: 0.1.0
 description:
   - Makes one libvirt domain what the options say, with the files of its disks and its cloud-init seed, and keeps it so.
   - An option that is left out keeps its value in a domain that exists, and has its default in a new one.
-  - What a running guest cannot take at once is written to the persistent configuration and reported in
-    RV(domain.pending_restart); with O(allow_restart) the domain is restarted for it.
+  - A running guest takes at once what it can, such as more vCPUs and other memory up to their ceilings, disks and network
+    interfaces, their limits, a link, another network, what is in a CD drive, a larger disk, pinning. The rest is written to the
+    persistent configuration and reported in RV(domain.pending_restart); with O(allow_restart) the domain is restarted for it.
+  - What would need another domain (architecture, machine family, firmware, UUID, another image of a disk) is refused.
   - UUID and MAC addresses are derived from names, so that they are the same on every host and after a rebuild.
   - XML that others added to the domain stays. A domain that this module did not make is never touched without O(adopt).
 extends_documentation_fragment:
   - edge.cloud.attributes
+  - edge.cloud.domain
   - edge.cloud.libvirt
 options:
   name:
@@ -29,214 +32,16 @@ options:
   state:
     description:
       - V(running) makes the domain and starts it. V(stopped) makes it and shuts it down.
-      - V(absent) shuts it down and undefines it; the files of its disks stay unless O(delete_disks).
+      - V(paused) halts a running guest where it is, in memory. V(saved) writes its memory to disk and stops it; the next start
+        goes on from there. Both are refused for a domain that does not run.
+      - V(absent) shuts it down and undefines it; the files of its disks stay unless O(delete_disks). A saved state goes with it.
     type: str
-    choices: [running, stopped, absent]
+    choices: [running, stopped, paused, saved, absent]
     default: running
-  uuid:
-    description:
-      - The UUID of a new domain. Without it, one is derived from O(name). It never changes.
-    type: str
-  memory:
-    description:
-      - The guest's memory, with a unit, such as V(512MiB) or V(4GiB). A number without a unit is bytes. At least 16 MiB.
-      - A new domain has 1 GiB without it.
-    type: str
-  vcpus:
-    description:
-      - The number of virtual CPUs. A new domain has 1 without it.
-    type: int
-  cpu:
-    description:
-      - The CPU that the guest sees. A new domain has mode V(host-model) with KVM and V(maximum) without it.
-    type: dict
-    suboptions:
-      mode:
-        description:
-          - V(host-model) is close to the host's CPU and can migrate, V(host-passthrough) is the host's CPU, V(maximum) is all
-            that the emulator has, V(custom) is the named O(cpu.model).
-        type: str
-        required: true
-        choices: [host-model, host-passthrough, maximum, custom]
-      model:
-        description:
-          - The name of a CPU model of QEMU, for the mode V(custom) only.
-        type: str
-  virt_type:
-    description:
-      - V(kvm) runs on the processor, V(qemu) emulates it. A new domain has V(kvm) where libvirt offers it, else V(qemu).
-    type: str
-    choices: [kvm, qemu]
-  arch:
-    description:
-      - The guest's architecture, such as V(x86_64). A new domain has the host's without it.
-    type: str
-  machine:
-    description:
-      - The machine type of QEMU. A new domain of x86_64 has V(q35) without it.
-      - An alias such as V(q35) becomes the newest version when the domain is made, and that version stays.
-    type: str
-  kernel:
-    description:
-      - The path of a kernel on the host to boot directly, without boot loader. The empty text removes it.
-    type: path
-  initrd:
-    description:
-      - The path of an initial RAM file system for O(kernel). The empty text removes it.
-    type: path
-  cmdline:
-    description:
-      - The command line of O(kernel). The empty text removes it.
-    type: str
-  disks:
-    description:
-      - All disks of the domain, except those that others attached. The first one is booted.
-      - A disk that is left out is detached; its file stays. A disk is never made again and never shrinks.
-    type: list
-    elements: dict
-    suboptions:
-      name:
-        description:
-          - The name of the disk in this domain. Lower-case letters, digits and dashes, at most 20.
-        type: str
-        required: true
-      image:
-        description:
-          - The digest of the image that the disk begins as, such as C(sha256:...). It must be in the host cache;
-            M(edge.cloud.replica_image) brings it there. The disk is an overlay on it and copies nothing.
-        type: str
-      size:
-        description:
-          - The size of the disk with a unit, such as V(20GiB). A larger size than the disk has grows it, while it runs too.
-          - Without it, a new disk has the size of its O(disks[].image). Without an image, a new disk is empty.
-        type: str
-      path:
-        description:
-          - The path of an existing file to use as it is. It takes neither O(disks[].image) nor O(disks[].size).
-        type: path
-      format:
-        description:
-          - The format of the file of O(disks[].path). Without it, the file's first bytes tell.
-        type: str
-        choices: [qcow2, raw]
-      target:
-        description:
-          - The device name that orders the disks, such as V(vda). Without it, the first that is free on its bus.
-        type: str
-      bus:
-        description:
-          - The bus of the disk. A new disk has V(virtio) without it.
-        type: str
-        choices: [virtio, scsi, sata]
-      cache:
-        description:
-          - How the host caches. A new disk has V(none) where the file system takes direct I/O, else V(writeback).
-        type: str
-        choices: [none, writeback, writethrough, directsync, unsafe]
-      io:
-        description:
-          - How QEMU does I/O. A new disk has V(native) with cache V(none) or V(directsync), else V(threads).
-        type: str
-        choices: [native, threads, io_uring]
-      discard:
-        description:
-          - Whether blocks that the guest discards are given back to the host. A new disk has V(unmap) without it.
-        type: str
-        choices: [unmap, ignore]
-      serial:
-        description:
-          - The serial number that the guest finds it by, in C(/dev/disk/by-id). The name of the disk without it.
-        type: str
-      read_only:
-        description:
-          - Whether the guest may not write. A new disk has V(false) without it.
-        type: bool
-  nics:
-    description:
-      - All network interfaces of the domain, except those that others attached. Each has either a network or a bridge.
-    type: list
-    elements: dict
-    suboptions:
-      name:
-        description:
-          - The name of the interface in this domain. C(nic) and its place in the list, from 0, without it.
-        type: str
-      network:
-        description:
-          - The name of an active libvirt network, such as one of M(edge.cloud.nat_network).
-        type: str
-      bridge:
-        description:
-          - The name of a bridge of the host, such as one of M(edge.cloud.bridge).
-        type: str
-      mac:
-        description:
-          - The MAC address. Without it, one is derived from the names of the domain and of the interface.
-        type: str
-      model:
-        description:
-          - The device that the guest sees. A new interface has V(virtio) without it.
-        type: str
-        choices: [virtio, e1000e]
-      mtu:
-        description:
-          - The MTU in bytes that the guest is told.
-        type: int
-  cloud_init:
-    description:
-      - What cloud-init does in the guest, as a NoCloud seed on a read-only disk labelled C(CIDATA).
-      - The instance-id is the domain's UUID, so that a changed seed does not make cloud-init run a second time.
-      - Secrets belong in here hashed; the seed is readable by root and the guest only.
-    type: dict
-    suboptions:
-      hostname:
-        description:
-          - The guest's host name. O(name) without it.
-        type: str
-      ssh_authorized_keys:
-        description:
-          - Public SSH keys that may log in as the image's default user.
-        type: list
-        elements: str
-      user_data:
-        description:
-          - User data, as a dictionary (cloud-config) or as a text that begins with its header, such as C(#cloud-config) or C(#!).
-        type: raw
-      vendor_data:
-        description:
-          - Vendor data, in the same forms as O(cloud_init.user_data).
-        type: raw
-      network_config:
-        description:
-          - Network configuration version 2 (or 1). Without it, cloud-init asks DHCP on the first interface.
-        type: dict
-      meta_data:
-        description:
-          - Further meta data, over our own.
-        type: dict
-  console_log:
-    description:
-      - Whether the serial console is written to C(console.log) in the folder of the VM. A new domain has V(true) without it.
-    type: bool
-  vnc:
-    description:
-      - Whether there is a display by VNC on the host's loopback address. A new domain has V(false) without it.
-    type: bool
-  guest_agent:
-    description:
-      - Whether there is a channel for the QEMU guest agent. A new domain has V(true) without it.
-    type: bool
-  rng:
-    description:
-      - Whether the guest has a random number generator fed by the host. A new domain has V(true) without it.
-    type: bool
-  autostart:
-    description:
-      - Whether the host starts the domain when it boots. A new domain has V(false) without it.
-    type: bool
   allow_restart:
     description:
       - Whether a running domain may be shut down and started again for a change that it cannot take while it runs.
+      - Where it may and must, all changes are made by that restart and none in the running guest.
     type: bool
     default: false
   force_stop:
@@ -246,7 +51,8 @@ options:
     default: false
   delete_disks:
     description:
-      - Whether O(state=absent) deletes the disks that were made for the domain, its seed and its console log.
+      - Whether O(state=absent) deletes the disks that were made for the domain, its seed, its console log, and what its firmware
+        and TPM keep.
       - Files of O(disks[].path) always stay.
     type: bool
     default: false
@@ -262,7 +68,7 @@ options:
     default: false
   timeout:
     description:
-      - How long each wait may take, in seconds.
+      - How long each wait may take, in seconds; for the guest, and for another task that works on the same domain.
     type: int
     default: 120
 seealso:
@@ -300,6 +106,49 @@ EXAMPLES = r"""
     memory: 4GiB
     allow_restart: true
 
+- name: Run a VM that can grow, then let it grow while it runs
+  edge.cloud.domain:
+    name: db
+    memory: "{{ item.memory }}"
+    max_memory: 8GiB
+    vcpus: "{{ item.vcpus }}"
+    max_vcpus: 8
+    disks:
+      - name: root
+        size: 20GiB
+      - name: data
+        size: "{{ item.data }}"
+        limits:
+          total_iops: 2000
+    nics:
+      - network: edge
+        inbound: 50MiB
+        outbound: 50MiB
+  loop:
+    - { memory: 2GiB, vcpus: 2, data: 50GiB }
+    - { memory: 6GiB, vcpus: 4, data: 80GiB }
+
+- name: Keep a VM on disk over a reboot of its host
+  edge.cloud.domain:
+    name: db
+    state: saved
+
+- name: Run a VM with UEFI, secure boot and a TPM, installed from a CD
+  edge.cloud.domain:
+    name: desk
+    memory: 4GiB
+    firmware: uefi
+    secure_boot: true
+    tpm: true
+    vnc: true
+    disks:
+      - name: root
+        size: 40GiB
+      - name: cd
+        device: cdrom
+        path: /srv/iso/installer.iso
+    boot_order: [root, cd]
+
 - name: Remove it with its disks
   edge.cloud.domain:
     name: web
@@ -325,7 +174,7 @@ domain:
       type: str
       sample: web
     state:
-      description: One of V(running), V(stopped), V(paused) and V(absent).
+      description: One of V(running), V(stopped), V(paused), V(saved) and V(absent).
       returned: always
       type: str
       sample: running
@@ -339,11 +188,21 @@ domain:
       returned: when the domain exists
       type: int
       sample: 2147483648
+    max_memory:
+      description: What O(memory) can become while the guest runs, in bytes.
+      returned: when the domain exists
+      type: int
+      sample: 8589934592
     vcpus:
       description: The number of virtual CPUs.
       returned: when the domain exists
       type: int
       sample: 2
+    max_vcpus:
+      description: What O(vcpus) can become while the guest runs.
+      returned: when the domain exists
+      type: int
+      sample: 8
     address:
       description: The address to reach the guest by, the first that is not link-local, IPv4 before IPv6; null where none is known.
       returned: always
@@ -403,7 +262,7 @@ domain:
       type: bool
       sample: false
     pending_restart:
-      description: What the next start will change, empty where the guest runs as configured.
+      description: What the next start will change, empty where the guest runs as configured; of a saved guest too.
       returned: when the domain exists
       type: list
       elements: str
@@ -418,6 +277,11 @@ domain:
       returned: when the domain exists
       type: str
       sample: sha256:4be1d2c36f7a8b9c0d1e2f30415263748596a7b8c9dadbecfd0e1f2031425364
+    context:
+      description: The digest of the content of OpenNebula's context disk, null without one.
+      returned: when the domain exists
+      type: str
+      sample: sha256:9c0d1e2f30415263748596a7b8c9dadbecfd0e1f20314253644be1d2c36f7a8b
 """
 
 from typing import Any

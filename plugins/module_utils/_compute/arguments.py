@@ -6,6 +6,22 @@ from __future__ import annotations
 
 from typing import Any
 
+SOURCE: dict[str, Any] = {
+    "protocol": {"type": "str", "required": True, "choices": ["rbd", "nbd"]},
+    "name": {"type": "str"},
+    "hosts": {"type": "list", "elements": "str"},
+    "user": {"type": "str"},
+    "secret": {"type": "str", "no_log": False},
+    "tls": {"type": "bool", "default": False},
+}
+LIMITS: dict[str, Any] = {
+    "total_bytes": {"type": "str"},
+    "read_bytes": {"type": "str"},
+    "write_bytes": {"type": "str"},
+    "total_iops": {"type": "int"},
+    "read_iops": {"type": "int"},
+    "write_iops": {"type": "int"},
+}
 DISK: dict[str, Any] = {
     "name": {"type": "str", "required": True},
     "image": {"type": "str"},
@@ -19,6 +35,11 @@ DISK: dict[str, Any] = {
     "discard": {"type": "str", "choices": ["unmap", "ignore"]},
     "serial": {"type": "str"},
     "read_only": {"type": "bool"},
+    "device": {"type": "str", "choices": ["disk", "cdrom"]},
+    "source": {"type": "dict", "options": SOURCE},
+    "iothread": {"type": "int"},
+    "queues": {"type": "int"},
+    "limits": {"type": "dict", "options": LIMITS},
 }
 NIC: dict[str, Any] = {
     "name": {"type": "str"},
@@ -27,6 +48,11 @@ NIC: dict[str, Any] = {
     "mac": {"type": "str"},
     "model": {"type": "str", "choices": ["virtio", "e1000e"]},
     "mtu": {"type": "int"},
+    "pci": {"type": "str"},
+    "queues": {"type": "int"},
+    "link": {"type": "bool"},
+    "inbound": {"type": "str"},
+    "outbound": {"type": "str"},
 }
 CLOUD_INIT: dict[str, Any] = {
     "hostname": {"type": "str"},
@@ -39,31 +65,54 @@ CLOUD_INIT: dict[str, Any] = {
 CPU: dict[str, Any] = {
     "mode": {"type": "str", "required": True, "choices": ["host-model", "host-passthrough", "maximum", "custom"]},
     "model": {"type": "str"},
+    "sockets": {"type": "int"},
+    "cores": {"type": "int"},
+    "threads": {"type": "int"},
 }
+NUMA: dict[str, Any] = {"cpus": {"type": "str", "required": True}, "memory": {"type": "str", "required": True}}
+FILESYSTEM: dict[str, Any] = {"tag": {"type": "str", "required": True}, "path": {"type": "path", "required": True}}
 DOMAIN: dict[str, Any] = {
     "name": {"type": "str", "required": True},
     "uuid": {"type": "str"},
     "memory": {"type": "str"},
+    "max_memory": {"type": "str"},
     "vcpus": {"type": "int"},
+    "max_vcpus": {"type": "int"},
     "cpu": {"type": "dict", "options": CPU},
+    "numa": {"type": "list", "elements": "dict", "options": NUMA},
+    "hugepages": {"type": "str"},
+    "vcpu_pinning": {"type": "list", "elements": "str"},
+    "emulator_pinning": {"type": "str"},
+    "iothreads": {"type": "int"},
     "virt_type": {"type": "str", "choices": ["kvm", "qemu"]},
     "arch": {"type": "str"},
     "machine": {"type": "str"},
+    "firmware": {"type": "str", "choices": ["bios", "uefi"]},
+    "secure_boot": {"type": "bool"},
+    "tpm": {"type": "bool"},
     "kernel": {"type": "path"},
     "initrd": {"type": "path"},
     "cmdline": {"type": "str"},
     "disks": {"type": "list", "elements": "dict", "options": DISK},
     "image_servers": {"type": "list", "elements": "str"},
     "nics": {"type": "list", "elements": "dict", "options": NIC},
+    "boot_order": {"type": "list", "elements": "str"},
+    "filesystems": {"type": "list", "elements": "dict", "options": FILESYSTEM},
+    "pci_devices": {"type": "list", "elements": "str"},
     "cloud_init": {"type": "dict", "options": CLOUD_INIT},
+    "context": {"type": "dict"},
     "console_log": {"type": "bool"},
+    "virtio_console": {"type": "bool"},
     "vnc": {"type": "bool"},
+    "spice": {"type": "str", "choices": ["none", "loopback", "tls"]},
+    "watchdog": {"type": "str", "choices": ["none", "reset", "poweroff", "pause"]},
     "guest_agent": {"type": "bool"},
     "rng": {"type": "bool"},
     "autostart": {"type": "bool"},
+    "xml_override": {"type": "str"},
 }
 CONTROL: dict[str, Any] = {
-    "state": {"type": "str", "choices": ["running", "stopped", "absent"], "default": "running"},
+    "state": {"type": "str", "choices": ["running", "stopped", "paused", "saved", "absent"], "default": "running"},
     "allow_restart": {"type": "bool", "default": False},
     "force_stop": {"type": "bool", "default": False},
     "delete_disks": {"type": "bool", "default": False},

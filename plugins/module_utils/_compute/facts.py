@@ -12,10 +12,11 @@ from .remote_image import RemoteImage
 
 @dataclass(frozen=True)
 class Folders:
-    """Where a host keeps the files of its VMs, a folder each, and its images (the host cache)."""
+    """Where a host keeps the files of its VMs, a folder each, its images (the host cache), and locks until it reboots."""
 
     vms: str = "/var/lib/edge/vms"
     images: str = "/var/lib/edge/images"
+    locks: str = "/run/edge/locks"
 
     def vm(self, name: str) -> str:
         """Return the folder of one VM; ``name`` was checked, so that it stays under ``vms``."""
@@ -24,6 +25,14 @@ class Folders:
     def seed(self, name: str) -> str:
         """Return where the cloud-init seed of one VM is."""
         return f"{self.vm(name)}/seed.iso"
+
+    def context(self, name: str) -> str:
+        """Return where OpenNebula's context disk of one VM is."""
+        return f"{self.vm(name)}/context.iso"
+
+    def lock(self, name: str) -> str:
+        """Return the file that who works on one VM holds a lock on."""
+        return f"{self.locks}/domain-{name}"
 
     def image(self, digest: str) -> str:
         """Return where the host cache keeps an image."""
@@ -59,7 +68,8 @@ class HostFacts:
 
     ``machines`` maps an alias such as q35 to the version it stands for. ``files`` has every existing disk file that was asked
     about, ``images`` the virtual size in bytes of every image of the host cache that was, ``remote_images`` those that a replica
-    gives meanwhile, ``missing`` paths that are not there. ``cpu_models`` is empty where libvirt does not tell.
+    gives meanwhile, ``missing`` paths that are not there, ``lacks`` options that were asked for and need what is not
+    installed. ``cpu_models`` is empty where libvirt does not tell.
     """
 
     virt_types: tuple[str, ...]
@@ -75,6 +85,7 @@ class HostFacts:
     images: Mapping[str, int] = field(default_factory=dict)
     remote_images: Mapping[str, RemoteImage] = field(default_factory=dict)
     missing: frozenset[str] = frozenset()
+    lacks: frozenset[str] = frozenset()
     direct_io: bool = False
     folders: Folders = field(default_factory=Folders)
 

@@ -18,6 +18,7 @@ from .arrival import MARKER, CreateRemoteVolume, MoveDisk, RemoveArrived
 from .domain_xml import emit, parse_xml, to_text
 from .events import lifecycle
 from .guest_arrival import Mover, remove_arrived, write_marker
+from .guest_live import LiveGuest
 from .image_tool import ImageTool
 from .remote_image import from_url
 from .seed import Seed, build_seed
@@ -29,7 +30,7 @@ LOOK_AGAIN = 1.0
 
 @dataclass(frozen=True)
 class Guest:
-    """One domain on one connection. ``timeout`` is in seconds; ``seed`` is what a BuildSeed step writes."""
+    """One domain on one connection. ``timeout`` is in seconds; ``seed`` and ``context`` are what a BuildSeed step writes."""
 
     connection: Any
     name: str
@@ -38,6 +39,8 @@ class Guest:
     folder: str
     timeout: float
     seed: Seed | None = None
+    context: Seed | None = None
+    delete_tpm: bool = False
 
     def apply(self, step: Any) -> None:
         """Do one step."""
@@ -55,6 +58,10 @@ class Guest:
             steps.Stop: self._stop,
             steps.Undefine: self._undefine,
             steps.DeleteFiles: self._delete_files,
+            steps.Restore: self._restore,
+            steps.Pause: self._pause,
+            steps.Save: self._save,
+            **LiveGuest(self.connection, self.name, self.timeout).actions(),
         }
         actions[type(step)](step)
 
@@ -92,10 +99,11 @@ class Guest:
             self._domain().blockResize(step.live, step.size, libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES)
 
     def _build_seed(self, step: steps.BuildSeed) -> None:
-        if self.seed is None or self.seed.digest != step.digest:
+        seed = self.context if step.context else self.seed
+        if seed is None or seed.digest != step.digest:
             raise InvalidInput(f"The content of the seed {step.path} is not at hand.", path=step.path)
         self._make_folder()
-        build_seed(self.seed, step.path, self.runner)
+        build_seed(seed, step.path, self.runner)
 
     def _define(self, step: steps.Define) -> None:
         self._make_folder()
@@ -115,6 +123,18 @@ class Guest:
     def _start(self, _step: steps.Start) -> None:
         with intent(f"start domain {self.name}"):
             self._domain().create()
+
+    def _restore(self, step: steps.Restore) -> None:
+        with intent(f"restore domain {self.name}"):
+            self._domain().createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED if step.paused else 0)
+
+    def _pause(self, _step: steps.Pause) -> None:
+        with intent(f"pause domain {self.name}"):
+            self._domain().suspend()
+
+    def _save(self, _step: steps.Save) -> None:
+        with intent(f"save domain {self.name}"):
+            self._domain().managedSave(libvirt.VIR_DOMAIN_SAVE_RUNNING)
 
     def _resume(self, _step: steps.Resume) -> None:
         with intent(f"resume domain {self.name}"):
@@ -159,8 +179,11 @@ class Guest:
         with intent(f"undefine domain {self.name}"):
             if self.connection.getType() == "QEMU":  # the only driver with checkpoints
                 flags |= libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
-            if parse_xml(domain.XMLDesc()).find("os/nvram") is not None:
+            tree = parse_xml(domain.XMLDesc())
+            if tree.find("os/nvram") is not None:
                 flags |= libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM
+            if tree.find("devices/tpm") is not None and not self.delete_tpm:
+                flags |= libvirt.VIR_DOMAIN_UNDEFINE_KEEP_TPM
             domain.undefineFlags(flags)
 
     def _delete_files(self, step: steps.DeleteFiles) -> None:

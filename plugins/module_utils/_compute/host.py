@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from xml.etree.ElementTree import Element
 
 from .._libvirt import intent
 from .domain_xml import parse_xml
@@ -24,6 +25,12 @@ from .state import VmState
 __all__ = ["HostView", "read_facts", "read_vm"]
 
 KIB = 1024
+
+NEEDS: dict[str, tuple[tuple[Any, ...], tuple[str, str]]] = {
+    "firmware": (("uefi",), ("os/enum[@name='firmware']", "efi")),
+    "tpm": ((True,), ("devices/tpm/enum[@name='backendModel']", "emulator")),
+    "spice": (("loopback", "tls"), ("devices/graphics/enum[@name='type']", "spice")),
+}
 
 
 @dataclass(frozen=True)
@@ -65,7 +72,7 @@ class HostView:
         return {}
 
     @cached_property
-    def _models(self) -> dict[tuple[Any, ...], tuple[str, ...]]:
+    def _capabilities(self) -> dict[tuple[Any, ...], Element]:
         return {}
 
     def facts(self, options: Mapping[str, Any], awaited: Iterable[str] = ()) -> HostFacts:
@@ -75,6 +82,7 @@ class HostView:
         return replace(
             self.basics,
             cpu_models=self._cpu_models(options),
+            lacks=self._lacks(options),
             files={path: self.tool.info(path) for path in files},
             images={digest: size for digest, size in images.items() if size is not None},
             remote_images=self._remote_images(options),
@@ -102,13 +110,23 @@ class HostView:
         """Return the named CPU models that the host can run; asked only where a name was given, since it takes a while."""
         if not (options.get("cpu") or {}).get("model"):
             return ()
+        rows = self._domain_capabilities(options).iterfind("cpu/mode[@name='custom']/model[@usable='yes']")
+        return tuple(row.text or "" for row in rows)
+
+    def _lacks(self, options: Mapping[str, Any]) -> frozenset[str]:
+        """Return which of the options that need a program or firmware of their own this host cannot give."""
+        asked = [option for option, (value, _path) in NEEDS.items() if options.get(option) in value]
+        if not asked:
+            return frozenset()
+        found = self._domain_capabilities(options)
+        return frozenset(option for option in asked if not _offers(found, NEEDS[option][1]))
+
+    def _domain_capabilities(self, options: Mapping[str, Any]) -> Element:
         key = (options.get("arch"), options.get("machine"), options.get("virt_type"))
-        if key not in self._models:
-            with intent("read the CPU models of this host"):
-                text = self.connection.getDomainCapabilities(None, *key, 0)
-            rows = parse_xml(text).iterfind("cpu/mode[@name='custom']/model[@usable='yes']")
-            self._models[key] = tuple(row.text or "" for row in rows)
-        return self._models[key]
+        if key not in self._capabilities:
+            with intent("read what domains can have on this host"):
+                self._capabilities[key] = parse_xml(self.connection.getDomainCapabilities(None, *key, 0))
+        return self._capabilities[key]
 
     def vm(self, name: str, *, adopt: bool = False) -> VmState:
         """Return the VM of this name without its files, which with_files() adds."""
@@ -123,6 +141,11 @@ class HostView:
 def read_facts(connection: Any, options: Mapping[str, Any], tool: ImageTool, folders: Folders) -> HostFacts:
     """Return the facts that a plan for these options needs."""
     return HostView(connection, tool, folders).facts(options)
+
+
+def _offers(capabilities: Element, needed: tuple[str, str]) -> bool:
+    path, value = needed
+    return value in {row.text for row in capabilities.iterfind(f"{path}/value")}
 
 
 def _guests(capabilities: Any) -> tuple[tuple[str, ...], dict[str, str]]:

@@ -21,7 +21,9 @@ from .state import VmState
 
 DISK_FILE = re.compile(r"(?P<disk>[a-z0-9][a-z0-9-]{0,19})(\.(?P<layer>[A-Za-z0-9][A-Za-z0-9_-]{0,62}))?\.qcow2")
 LEDGER = "snapshots.json"
-OTHER_FILES = re.compile(r"seed\.iso|console\.log|arriving\.json|snapshots\.json|[A-Za-z0-9][A-Za-z0-9_-]{0,62}\.memory")
+OTHER_FILES = re.compile(
+    r"seed\.iso|context\.iso|console\.log|nvram\.fd|arriving\.json|snapshots\.json|[A-Za-z0-9][A-Za-z0-9_-]{0,62}\.memory"
+)
 
 
 def is_ours(name: str) -> bool:
@@ -110,7 +112,8 @@ def kept_files(state: VmState, home: str, folders: Folders) -> frozenset[str]:
     """Return the files of the VM's folder that are not ours to delete: disks given by ``path``, and layers over such a one."""
     made = {volume.disk for volume in state.record.volumes} if state.record else set()
     own = own_spec(state.config, home, state.record).disks if state.config and state.record else ()
-    given = {disk.path for disk in own if disk.name not in made} - {folders.seed(state.name)}
+    given = {disk.path for disk in own if disk.path and disk.name not in made}
+    given -= {folders.seed(state.name), folders.context(state.name)}
 
     def foreign(end: VolumeFile) -> bool:
         return bool(given & {end.path, end.backing}) or _stands_elsewhere(end.backing, home, folders)

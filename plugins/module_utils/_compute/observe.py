@@ -11,13 +11,13 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 from .._errors import NotFound
-from .._libvirt import intent, libvirt, lookup
+from .._libvirt import error_name, intent, libvirt, lookup
 from .domain_xml import Parsed, parse, parse_xml
 from .facts import Folders
 from .image_tool import ImageTool
 from .layers import is_layer, is_ours
 from .seed import read_digest
-from .spec import SEED, DomainSpec
+from .spec import CONTEXT, SEED, DomainSpec
 from .state import VmState
 
 RUN_STATES = {1: "running", 2: "running", 3: "paused", 4: "running", 5: "stopped", 6: "stopped", 7: "paused"}
@@ -45,6 +45,8 @@ def see(domain: Any, autostart: bool | None = None) -> Seen | None:
     try:
         with intent(f"read domain {domain.name()}"):
             run = RUN_STATES[domain.state()[0]] if domain.ID() >= 0 else "stopped"  # the list has the ID, a state is a call each
+            if run == "stopped" and domain.hasManagedSaveImage():
+                run = "saved"
             config = parse_xml(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE))
             if autostart is None:
                 autostart = bool(domain.autostart()) if domain.isPersistent() else False
@@ -86,20 +88,46 @@ def vm_of(seen: Seen, *, adopt: bool = False) -> VmState:
         return state
     try:
         with intent(f"read domain {seen.name}"):
-            live = parse_xml(seen.handle.XMLDesc(libvirt.VIR_DOMAIN_XML_SECURE))
+            live = _live_tree(seen)
     except NotFound:  # it was transient and ended: to a plan it is not there
         return VmState(seen.name)
-    return replace(state, live=live_spec(parse(live, adopt=adopt and not ours.marked), parsed.spec))
+    if live is None:
+        return state
+    running = parse(live, adopt=adopt and not ours.marked)
+    return replace(state, live=live_spec(running, parsed.spec), free_ports=running.free_ports)
+
+
+def _live_tree(seen: Seen) -> Element | None:
+    """Return the XML that runs, or that a saved guest will run; None where the driver cannot say."""
+    if seen.run != "saved":
+        return parse_xml(seen.handle.XMLDesc(libvirt.VIR_DOMAIN_XML_SECURE))
+    try:
+        return parse_xml(seen.handle.managedSaveGetXMLDesc(libvirt.VIR_DOMAIN_SAVE_IMAGE_XML_SECURE))
+    except libvirt.libvirtError as error:
+        if error_name(error) != "VIR_ERR_NO_SUPPORT":
+            raise
+        return None
 
 
 def live_spec(live: Parsed, config: DomainSpec) -> DomainSpec:
-    """Return the live spec with the CPU that was asked for at the start: libvirt's live XML has the expanded one."""
-    return replace(live.spec, cpu=live.record.spec.cpu if live.record else config.cpu)
+    """Return the live spec with what libvirt's live XML says otherwise than it was asked for.
+
+    The CPU is there as expanded, the memory as the balloon has it at this instant, an MTU as the network gave it.
+    """
+    asked = live.record.spec if live.record else config
+    mtus = {nic.name: nic.mtu for nic in config.nics}
+    nics = tuple(replace(nic, mtu=None) if nic.name in mtus and mtus[nic.name] is None else nic for nic in live.spec.nics)
+    memory = asked.memory if live.record else live.spec.memory
+    return replace(live.spec, cpu=asked.cpu, memory=memory, nics=nics)
 
 
 def with_files(state: VmState, tool: ImageTool, folders: Folders, paths: Iterable[str] = ()) -> VmState:
     """Return the VM with the files of its disks, its seed and its folder; ``paths`` are further disk files to look at."""
-    formats = {disk.path: disk.format for disk in state.config.disks if disk.name != SEED} if state.config else {}
+    formats = (
+        {disk.path: disk.format for disk in state.config.disks if disk.path and disk.name not in (SEED, CONTEXT)}
+        if state.config
+        else {}
+    )
     folder = _files(folders.vm(state.name))
     here = sorted(path for path in {*formats, *paths, *filter(is_layer, folder)} if path and Path(path).exists())
     return replace(
@@ -107,6 +135,7 @@ def with_files(state: VmState, tool: ImageTool, folders: Folders, paths: Iterabl
         volumes=tuple(tool.info(path, formats.get(path, "qcow2" if is_layer(path) else None)) for path in here),
         folder=folder,
         seed=read_digest(folders.seed(state.name)),
+        context=read_digest(folders.context(state.name)),
     )
 
 

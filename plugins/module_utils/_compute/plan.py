@@ -14,6 +14,7 @@ from .._sizes import show_size
 from .arrival import CreateRemoteVolume, RemoveArrived, left_over, move_steps
 from .facts import VolumeFile
 from .layers import volume_chain
+from .live import live_steps
 from .spec import DomainSpec, Record, Volume
 from .state import VmState, pending
 
@@ -59,19 +60,21 @@ class GrowVolume:
 
 @dataclass(frozen=True)
 class BuildSeed:
-    """Write the cloud-init seed with this content."""
+    """Write the cloud-init seed, or OpenNebula's context disk, with this content."""
 
     path: str
     digest: str
+    context: bool = False
 
     @property
     def sentence(self) -> str:
         """See Step."""
-        return f"Build the cloud-init seed {self.path}"
+        return f"Build the {'context disk' if self.context else 'cloud-init seed'} {self.path}"
 
     def predict(self, state: VmState) -> VmState:
         """See Step."""
-        return replace(state, seed=self.digest, folder=tuple(sorted({*state.folder, self.path})))
+        state = replace(state, folder=tuple(sorted({*state.folder, self.path})))
+        return replace(state, context=self.digest) if self.context else replace(state, seed=self.digest)
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,55 @@ class Start:
 
 
 @dataclass(frozen=True)
+class Restore:
+    """Let a saved guest go on where it was; ``paused`` leaves it halted there."""
+
+    name: str
+    paused: bool = False
+
+    @property
+    def sentence(self) -> str:
+        """See Step."""
+        return f"Restore domain {self.name} from its saved state{' and leave it paused' if self.paused else ''}"
+
+    def predict(self, state: VmState) -> VmState:
+        """See Step."""
+        return replace(state, run="paused" if self.paused else "running")
+
+
+@dataclass(frozen=True)
+class Pause:
+    """Halt a running guest where it is; it stays in memory."""
+
+    name: str
+
+    @property
+    def sentence(self) -> str:
+        """See Step."""
+        return f"Pause domain {self.name}"
+
+    def predict(self, state: VmState) -> VmState:
+        """See Step."""
+        return replace(state, run="paused")
+
+
+@dataclass(frozen=True)
+class Save:
+    """Write the memory of a guest to disk and stop it; its next start goes on from there."""
+
+    name: str
+
+    @property
+    def sentence(self) -> str:
+        """See Step."""
+        return f"Save domain {self.name}"
+
+    def predict(self, state: VmState) -> VmState:
+        """See Step."""
+        return replace(state, run="saved")
+
+
+@dataclass(frozen=True)
 class Resume:
     """Let a paused domain run on."""
 
@@ -174,7 +226,7 @@ class Undefine:
 
     def predict(self, state: VmState) -> VmState:
         """See Step."""
-        return VmState(state.name, volumes=state.volumes, seed=state.seed, folder=state.folder)
+        return VmState(state.name, volumes=state.volumes, seed=state.seed, context=state.context, folder=state.folder)
 
 
 @dataclass(frozen=True)
@@ -191,12 +243,14 @@ class DeleteFiles:
     def predict(self, state: VmState) -> VmState:
         """See Step."""
         kept = tuple(volume for volume in state.volumes if volume.path not in self.paths)
-        return replace(state, volumes=kept, seed=None, folder=tuple(path for path in state.folder if path not in self.paths))
+        return replace(
+            state, volumes=kept, seed=None, context=None, folder=tuple(path for path in state.folder if path not in self.paths)
+        )
 
 
 @dataclass(frozen=True)
 class Goal:
-    """What a VM shall be: running or stopped, with which record, and what may be done to get there.
+    """What a VM shall be: running, stopped, paused or saved, with which record, and what may be done to get there.
 
     ``active`` is the record's spec with the active file of each disk, None where every disk's own file is active.
     ``autostart`` None leaves it alone. ``sizes`` are the virtual sizes in bytes of the images behind new volumes.
@@ -205,6 +259,7 @@ class Goal:
     run: str
     record: Record
     seed_path: str | None = None
+    context_path: str | None = None
     autostart: bool | None = None
     allow_restart: bool = False
     force_stop: bool = False
@@ -218,16 +273,17 @@ class Goal:
 
 
 def plan_goal(state: VmState, goal: Goal) -> Plan[VmState]:
-    """Return the steps to a running or stopped VM; files come before the definition that names them."""
+    """Return the steps to a VM that is as the goal says; files come before the definition that names them.
+
+    A running guest takes at once what it can (live.py); the rest waits for its next start.
+    """
     spec = goal.spec
-    steps: list[Step] = []
-    if goal.run == "stopped" and state.run != "stopped":
-        steps.append(Stop(spec.name, goal.force_stop))
-    running = state.run != "stopped" and not steps
-    steps += move_steps(state, spec, goal.record.volumes, running)
-    steps += _volume_steps(Plan(state, tuple(steps)).after, goal, running)
-    if goal.record.seed and goal.seed_path and goal.record.seed != state.seed:
-        steps.append(BuildSeed(goal.seed_path, goal.record.seed))
+    steps: list[Step] = [*_first_steps(state, goal)]
+    now = Plan(state, tuple(steps)).after
+    if now.run != "saved":
+        steps += move_steps(now, spec, goal.record.volumes, now.run != "stopped")
+    steps += _volume_steps(Plan(state, tuple(steps)).after, goal)
+    steps += _seed_steps(state, goal)
     now = Plan(state, tuple(steps)).after
     if now.config != spec or now.record != goal.record or not now.marked or now.config != state.config:
         steps.append(Define(goal.record, spec, new=state.config is None))
@@ -236,14 +292,29 @@ def plan_goal(state: VmState, goal: Goal) -> Plan[VmState]:
         steps.append(RemoveArrived(arrived))
     if goal.autostart is not None and goal.autostart != state.autostart:
         steps.append(SetAutostart(spec.name, goal.autostart))
-    if goal.run == "running":
-        steps += _run_steps(Plan(state, tuple(steps)).after, goal)
+    steps += _run_steps(Plan(state, tuple(steps)).after, goal)
     return Plan(state, tuple(steps))
 
 
-def _volume_steps(state: VmState, goal: Goal, running: bool) -> Iterator[Step]:
+def _first_steps(state: VmState, goal: Goal) -> Iterator[Step]:
+    """Yield what comes before any change: a stop, and the end of a saved state, whose guest knows its disks as they were."""
+    if state.run == "saved" and goal.run != "saved":
+        yield Restore(state.name, paused=goal.run == "paused")
+    if goal.run == "stopped" and state.run != "stopped":
+        yield Stop(state.name, goal.force_stop)
+
+
+def _seed_steps(state: VmState, goal: Goal) -> Iterator[Step]:
+    record = goal.record
+    if record.seed and goal.seed_path and record.seed != state.seed:
+        yield BuildSeed(goal.seed_path, record.seed)
+    if record.context and goal.context_path and record.context != state.context:
+        yield BuildSeed(goal.context_path, record.context, context=True)
+
+
+def _volume_steps(state: VmState, goal: Goal) -> Iterator[Step]:
     sizes = dict(goal.sizes)
-    targets = {disk.path: disk.target for disk in state.live.disks} if state.live and running else {}
+    targets = {disk.path: disk.target for disk in state.live.disks} if state.live else {}
     for volume in goal.record.volumes:
         files = volume_chain(volume, goal.spec, state.volumes)
         remote = next((disk for disk in goal.spec.disks if disk.name == volume.disk and disk.remote), None)
@@ -251,26 +322,41 @@ def _volume_steps(state: VmState, goal: Goal, running: bool) -> Iterator[Step]:
             yield CreateRemoteVolume(volume.image or "", remote.path, str(remote.remote), volume.size or sizes[volume.image or ""])
         elif not files:
             yield CreateVolume(volume, volume.size or sizes[volume.image or ""])
-        elif volume.size and files[0].size < volume.size:
+        elif volume.size and files[0].size < volume.size and state.run != "saved":
             yield GrowVolume(files[0].path, volume.size, targets.get(files[0].path))
 
 
 def _run_steps(state: VmState, goal: Goal) -> Iterator[Step]:
-    name = goal.record.spec.name
+    """Yield the way from a VM with its new configuration to one that runs by it, or is halted."""
+    name = state.name
+    if goal.run == "stopped" or state.run == "saved":
+        return
+    taken = live_steps(state)
+    restart = goal.allow_restart and goal.run != "saved" and state.run != "stopped" and bool(pending(Plan(state, taken).after))
     if state.run == "stopped":
         yield Start(name)
-    elif goal.allow_restart and pending(state):
+    elif restart:
         yield Stop(name, goal.force_stop)
         yield Start(name)
-    elif state.run == "paused":
-        yield Resume(name)
+    else:
+        if state.run == "paused" and goal.run == "running":
+            yield Resume(name)
+        if "running" in (state.run, goal.run):
+            yield from taken
+    if goal.run == "paused" and (restart or state.run != "paused"):
+        yield Pause(name)
+    elif goal.run == "saved":
+        yield Save(name)
 
 
 def plan_absent(state: VmState, force_stop: bool, delete_disks: bool, kept: Collection[str] = ()) -> Plan[VmState]:
-    """Return the steps to no domain; without ``delete_disks`` every disk's file stays, ``kept`` stay in any case."""
+    """Return the steps to no domain; without ``delete_disks`` every disk's file stays, ``kept`` stay in any case.
+
+    A saved state goes with the domain.
+    """
     steps: list[Step] = []
     if state.config is not None:
-        if state.run != "stopped":
+        if state.run not in ("stopped", "saved"):
             steps.append(Stop(state.name, force_stop))
         steps.append(Undefine(state.name))
     files = tuple(path for path in state.folder if path not in kept)

@@ -5,25 +5,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
+from .._errors import Busy
 from .._libvirt import intent, lookup
 from .._plan import Plan, execute
 from .._runner import Runner
 from .addresses import addresses_of
 from .arrival import arriving_images, with_arrivals
 from .check import check_ownership, check_wanted
+from .check_change import check_change
+from .check_hardware import check_hardware
 from .facts import Folders
 from .guest import Guest
 from .host import HostView
 from .image_tool import ImageTool
 from .layers import active_spec, kept_files, own_spec
+from .lock import vm_lock
 from .migration_journal import refuse_while_migrating
-from .observe import read_vm
+from .observe import read_vm, see_one, vm_of
 from .options import check_name, resolve
 from .plan import Goal, plan_absent, plan_goal
-from .seed import Seed, make_seed
+from .seed import Seed, make_context, make_seed
 from .spec import Record
 from .state import VmState, view
 
@@ -43,6 +48,12 @@ class Reconciler:
         """The domain's name, checked."""
         return check_name(self.options["name"])
 
+    @property
+    def context(self) -> Seed | None:
+        """The context disk that was asked for."""
+        asked = self.options.get("context")
+        return make_context(asked) if asked is not None else None
+
     def plan(self, host: HostView | None = None) -> tuple[Plan[VmState], Seed | None]:
         """Return the steps and the seed that one of them writes; raise before any change what cannot be done.
 
@@ -56,8 +67,8 @@ class Reconciler:
         refuse_while_migrating(self.name, home, state.run)
         if self.options["state"] == "absent":
             state = host.with_files(state)
-            kept = kept_files(state, home, self.folders)
-            return plan_absent(state, force, bool(self.options.get("delete_disks")), kept), None
+            files = kept_files(state, home, self.folders)
+            return plan_absent(state, force, bool(self.options.get("delete_disks")), files), None
         facts = host.facts(self.options, arriving_images(state))
         volumes = state.record.volumes if state.record else ()
         before = own_spec(state.config, home, state.record) if state.config else None
@@ -65,13 +76,18 @@ class Reconciler:
         state = host.with_files(state, tuple(volume.path for volume in wanted.volumes))
         active = active_spec(wanted.spec, state, home)
         check_wanted(replace(wanted, spec=active), state, facts, self.options.get("disks") or ())
+        check_change(wanted, state, self.options)
+        check_hardware(wanted.spec, state.config, facts)
         active = with_arrivals(active, wanted.volumes, state, facts)
         cloud_init = self.options.get("cloud_init")
         seed = make_seed(cloud_init, self.name, wanted.spec.uuid) if cloud_init is not None else None
-        digest = seed.digest if seed else state.record.seed if state.record else None
+        context = self.context
+        kept = state.record or Record(wanted.spec)
+        digests = (seed.digest if seed else kept.seed, context.digest if context else kept.context)
         goal = Goal(
             run=self.options["state"],
-            record=Record(wanted.spec, wanted.volumes, digest),
+            record=Record(wanted.spec, wanted.volumes, *digests),
+            context_path=self.folders.context(self.name) if context else None,
             seed_path=self.folders.seed(self.name) if seed else None,
             autostart=self.options.get("autostart"),
             allow_restart=bool(self.options.get("allow_restart")),
@@ -82,11 +98,26 @@ class Reconciler:
         return plan_goal(state, goal), seed
 
     def settle(self, plan: Plan[VmState], seed: Seed | None, check_mode: bool) -> dict[str, Any]:
-        """Carry the plan out and return the VM after it: as read back, in check mode as predicted."""
+        """Carry the plan out and return the VM after it: as read back, in check mode as predicted.
+
+        Raise Busy where another task works on the VM, or did since it was planned.
+        """
+        if check_mode or not plan.changed:
+            return self._settle(plan, seed, check_mode)
+        with self._lock():
+            seen = see_one(self.connection, self.name)
+            now = vm_of(seen, adopt=bool(self.options.get("adopt"))) if seen else VmState(self.name)
+            if any(getattr(now, field) != getattr(plan.before, field) for field in ("run", "config", "record")):
+                raise Busy(f"Domain {self.name} was changed by another task meanwhile; run again.", domain={"name": self.name})
+            return self._settle(plan, seed, check_mode)
+
+    def _settle(self, plan: Plan[VmState], seed: Seed | None, check_mode: bool) -> dict[str, Any]:
         if check_mode:
             now = plan.before if plan.after.run == "running" else plan.after
             return {**view(plan.after), **self._addresses(now)}
-        guest = Guest(self.connection, self.name, self.tool, self.runner, self.folders.vm(self.name), self.options["timeout"], seed)
+        folder, timeout = self.folders.vm(self.name), self.options["timeout"]
+        forget = bool(self.options.get("delete_disks"))
+        guest = Guest(self.connection, self.name, self.tool, self.runner, folder, timeout, seed, self.context, forget)
         execute(plan, guest.apply)
         state = read_vm(self.connection, self.name, self.tool, self.folders) if plan.changed else plan.before
         if state.live is not None and self.options.get("wait_address"):
@@ -94,9 +125,13 @@ class Reconciler:
         return {**view(state), **self._addresses(state)}
 
     def run(self, check_mode: bool) -> tuple[Plan[VmState], dict[str, Any]]:
-        """Return the plan and the VM after it."""
-        plan, seed = self.plan()
-        return plan, self.settle(plan, seed, check_mode)
+        """Return the plan and the VM after it; no other task works on the VM meanwhile."""
+        with nullcontext() if check_mode else self._lock():
+            plan, seed = self.plan()
+            return plan, self._settle(plan, seed, check_mode)
+
+    def _lock(self) -> AbstractContextManager[None]:
+        return vm_lock(self.folders.lock(self.name), self.name, self.options["timeout"])
 
     def _addresses(self, state: VmState) -> dict[str, Any]:
         if state.run != "running":

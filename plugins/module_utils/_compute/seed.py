@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ APPLICATION = "EDGE-"
 SECTOR = 2048
 DESCRIPTOR = 16 * SECTOR
 APPLICATION_FIELD = slice(574, 702)
+CONTEXT_VOLUME = "CONTEXT"
+CONTEXT_NAME = re.compile(r"[A-Z_][A-Z0-9_]*")
+QUOTE, QUOTED = "'", "'\\''"
 CLOUD_CONFIG = "#cloud-config\n"
 HEADERS = (
     "#cloud-config",
@@ -42,9 +46,10 @@ HEADERS = (
 
 @dataclass(frozen=True)
 class Seed:
-    """The files of a seed: name → text."""
+    """The files of a seed: name → text, and the label that the guest finds it by."""
 
     files: tuple[tuple[str, str], ...]
+    volume: str = VOLUME
 
     @property
     def digest(self) -> str:
@@ -67,6 +72,21 @@ def make_seed(options: Mapping[str, Any], name: str, uuid: str) -> Seed:
     if options.get("vendor_data"):
         files["vendor-data"] = _user_data(options["vendor_data"], "cloud_init.vendor_data")
     return Seed(tuple(sorted(files.items())))
+
+
+def make_context(options: Mapping[str, Any]) -> Seed:
+    """Return OpenNebula's context disk: ``context.sh`` with each option as a shell variable, for guests that read it."""
+    lines = ["# Context variables"]
+    for name in sorted(options):
+        value = options[name]
+        if CONTEXT_NAME.fullmatch(name) is None:
+            raise InvalidInput(
+                f"context.{name}: it is not the name of a variable (upper-case letters, digits and underscores).",
+                option=f"context.{name}",
+            )
+        text = "YES" if value is True else "NO" if value is False else str(value)
+        lines.append(f"{name}='{text.replace(QUOTE, QUOTED)}'")
+    return Seed((("context.sh", "\n".join(lines) + "\n"),), CONTEXT_VOLUME)
 
 
 def _yaml(data: Any) -> str:
@@ -121,7 +141,7 @@ def build_seed(seed: Seed, path: str, runner: Runner) -> None:
         application = APPLICATION + seed.digest.removeprefix("sha256:").upper()
         runner.run(
             [
-                "xorriso", "-as", "mkisofs", "-quiet", "-o", str(made), "-V", VOLUME, "-A", application, "-J", "-r",
+                "xorriso", "-as", "mkisofs", "-quiet", "-o", str(made), "-V", seed.volume, "-A", application, "-J", "-r",
                 f"--modification-date={DATE}", "--set_all_file_dates", DATE, str(files),
             ]
         )  # fmt: skip

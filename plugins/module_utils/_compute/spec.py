@@ -12,25 +12,64 @@ import hashlib
 import json
 import uuid
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from typing import Any
 
 RECORD_VERSION = 1
 UUID_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://edge.cloud/domain")
 SEED = "seed"
+CONTEXT = "context"
 
 
 @dataclass(frozen=True)
 class Cpu:
-    """The CPU that the guest sees; ``model`` goes with mode ``custom`` only."""
+    """The CPU that the guest sees; ``model`` goes with mode ``custom`` only. Without a topology each vCPU is a socket."""
 
     mode: str
     model: str | None = None
+    sockets: int | None = None
+    cores: int | None = None
+    threads: int | None = None
+
+
+@dataclass(frozen=True)
+class NumaCell:
+    """One NUMA node of the guest: its vCPUs as ranges, such as ``0-3``, and its memory in bytes."""
+
+    cpus: str
+    memory: int
+
+
+@dataclass(frozen=True)
+class NetworkSource:
+    """Where a disk is that no file of the host backs; ``secret`` is the UUID of a libvirt secret, ``hosts`` are HOST:PORT."""
+
+    protocol: str
+    name: str
+    hosts: tuple[str, ...] = ()
+    user: str | None = None
+    secret: str | None = None
+    tls: bool = False
+
+
+@dataclass(frozen=True)
+class DiskLimits:
+    """The most that a guest may read and write, in bytes or requests a second; 0 is no limit."""
+
+    total_bytes: int = 0
+    read_bytes: int = 0
+    write_bytes: int = 0
+    total_iops: int = 0
+    read_iops: int = 0
+    write_iops: int = 0
 
 
 @dataclass(frozen=True)
 class Disk:
-    """One block device of a guest, backed by a file; ``remote`` is the URL of an image that the file is laid over from afar."""
+    """One block device of a guest, backed by a file, by ``source``, or (a CD drive) by nothing: then ``path`` is empty.
+
+    ``remote`` is the URL of an image that the file is laid over from afar.
+    """
 
     name: str
     path: str
@@ -43,12 +82,20 @@ class Disk:
     serial: str | None = None
     read_only: bool = False
     boot: int | None = None
+    device: str = "disk"
     remote: str | None = None
+    source: NetworkSource | None = None
+    iothread: int | None = None
+    queues: int | None = None
+    limits: DiskLimits = DiskLimits()
 
 
 @dataclass(frozen=True)
 class Nic:
-    """One network interface of a guest, on a libvirt network or on a host's bridge."""
+    """One network interface of a guest, on a libvirt network, on a host's bridge, or a PCI function (SR-IOV) of the host.
+
+    ``inbound`` and ``outbound`` are the most that the guest receives and sends, in bytes a second.
+    """
 
     name: str
     mac: str
@@ -56,11 +103,30 @@ class Nic:
     bridge: str | None = None
     model: str = "virtio"
     mtu: int | None = None
+    pci: str | None = None
+    queues: int | None = None
+    link: bool = True
+    inbound: int | None = None
+    outbound: int | None = None
+    boot: int | None = None
+
+
+@dataclass(frozen=True, order=True)
+class Filesystem:
+    """A folder of the host that the guest mounts by its tag (virtiofs)."""
+
+    tag: str
+    path: str
 
 
 @dataclass(frozen=True)
 class DomainSpec:
-    """One domain; memory in bytes. Disks are in the order of their targets: libvirt does not keep another."""
+    """One domain; memory in bytes. Disks are in the order of their targets: libvirt does not keep another.
+
+    Shared folders are in the order of their tags, PCI devices in that of their addresses.
+
+    ``max_vcpus`` and ``max_memory`` are what a running guest can grow to, never less than what it has.
+    """
 
     name: str
     uuid: str
@@ -79,6 +145,27 @@ class DomainSpec:
     vnc: bool = False
     agent: bool = True
     rng: bool = True
+    max_memory: int = 0
+    max_vcpus: int = 0
+    hugepages: int | None = None
+    numa: tuple[NumaCell, ...] = ()
+    vcpu_pinning: tuple[str, ...] = ()
+    emulator_pinning: str | None = None
+    iothreads: int = 0
+    firmware: str = "bios"
+    secure_boot: bool = False
+    nvram: str | None = None
+    tpm: bool = False
+    spice: str | None = None
+    virtio_console: bool = False
+    watchdog: str | None = None
+    filesystems: tuple[Filesystem, ...] = ()
+    pci_devices: tuple[str, ...] = ()
+    xml_override: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "max_memory", max(self.max_memory, self.memory))
+        object.__setattr__(self, "max_vcpus", max(self.max_vcpus, self.vcpus))
 
 
 @dataclass(frozen=True)
@@ -102,10 +189,11 @@ class Record:
     spec: DomainSpec
     volumes: tuple[Volume, ...] = ()
     seed: str | None = None
+    context: str | None = None
 
     def to_json(self) -> str:
-        """Return the same text for the same record."""
-        return json.dumps({"version": RECORD_VERSION, **asdict(self)}, sort_keys=True, separators=(",", ":"))
+        """Return the same text for the same record; what has its default is left out."""
+        return json.dumps({"version": RECORD_VERSION, **_plain(self)}, sort_keys=True, separators=(",", ":"))
 
     @property
     def digest(self) -> str:
@@ -115,26 +203,52 @@ class Record:
 
 def spec_from_dict(data: Mapping[str, Any]) -> DomainSpec:
     """Return the spec of ``asdict(spec)``; keys that this version does not know are ignored."""
-    known: dict[str, Any] = _known(DomainSpec, data)
-    known["cpu"] = Cpu(**_known(Cpu, data["cpu"]))
-    known["disks"] = tuple(Disk(**_known(Disk, disk)) for disk in data.get("disks", ()))
-    known["nics"] = tuple(Nic(**_known(Nic, nic)) for nic in data.get("nics", ()))
-    return DomainSpec(**known)
+    spec: DomainSpec = _build(DomainSpec, data)
+    return spec
 
 
 def record_from_json(text: str) -> Record | None:
     """Return the record, or None where the text is not one (someone else's element, a damaged one)."""
     try:
-        data = json.loads(text)
-        volumes = tuple(Volume(**_known(Volume, volume)) for volume in data.get("volumes", ()))
-        return Record(spec_from_dict(data["spec"]), volumes, data.get("seed"))
+        record: Record = _build(Record, json.loads(text))
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
+    return record if isinstance(record.spec, DomainSpec) and isinstance(record.spec.cpu, Cpu) else None
 
 
-def _known(cls: type[Any], data: Mapping[str, Any]) -> dict[str, Any]:
+PARTS: dict[tuple[type[Any], str], type[Any]] = {
+    (Record, "spec"): DomainSpec,
+    (Record, "volumes"): Volume,
+    (DomainSpec, "cpu"): Cpu,
+    (DomainSpec, "numa"): NumaCell,
+    (DomainSpec, "disks"): Disk,
+    (DomainSpec, "nics"): Nic,
+    (DomainSpec, "filesystems"): Filesystem,
+    (Disk, "source"): NetworkSource,
+    (Disk, "limits"): DiskLimits,
+}
+
+
+def _build(cls: type[Any], data: Mapping[str, Any]) -> Any:
+    """Return an object of ``cls``, its parts too; lists become tuples."""
     names = {field.name for field in fields(cls)}
-    return {key: value for key, value in data.items() if key in names}
+    return cls(**{key: _part(PARTS.get((cls, key)), value) for key, value in data.items() if key in names})
+
+
+def _part(cls: type[Any] | None, value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return tuple(_part(cls, item) for item in value)
+    return value if cls is None or value is None else _build(cls, value)
+
+
+def _plain(value: Any) -> Any:
+    """Return a dataclass as a dictionary of what differs from its defaults."""
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if not is_dataclass(value):
+        return value
+    pairs = [(field, getattr(value, field.name)) for field in fields(value)]
+    return {field.name: _plain(found) for field, found in pairs if field.default is MISSING or found != field.default}
 
 
 def stable_uuid(name: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from .facts import VolumeFile
-from .spec import SEED, DomainSpec, Record
+from .spec import CONTEXT, SEED, DomainSpec, Record
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,7 @@ class VmState:
     """A domain and its files. ``config`` None means that libvirt has no such domain.
 
     ``config`` is what the next start takes, ``live`` what runs now (None when stopped); ``record`` is our mark in the metadata.
+    A saved guest continues as ``live``. ``free_ports`` is how many devices it can take while it runs, None for any number.
     ``foreign_targets`` are device names of disks that are not ours. ``folder`` are our files in the VM's folder.
     """
 
@@ -28,8 +29,10 @@ class VmState:
     autostart: bool = False
     volumes: tuple[VolumeFile, ...] = ()
     seed: str | None = None
+    context: str | None = None
     folder: tuple[str, ...] = ()
     foreign_targets: frozenset[str] = frozenset()
+    free_ports: int | None = None
 
     def volume(self, path: str) -> VolumeFile | None:
         """Return the file of a disk, None where it is not there."""
@@ -49,7 +52,7 @@ def pending(state: VmState) -> list[str]:
             by_name = {item.name: item for item in now}
             after = {item.name: item for item in then}
             names = sorted(name for name in {**by_name, **after} if by_name.get(name) != after.get(name))
-            found += [f"{field.name}.{name}" for name in names] or [field.name]
+            found += [f"{field.name}.{name}" for name in names]
         else:
             found.append(field.name)
     return found
@@ -64,12 +67,12 @@ def view(state: VmState) -> dict[str, Any]:
     spec["disks"] = [_disk_view(state, disk) for disk in spec["disks"]]
     spec["nics"] = list(spec["nics"])
     shown = {"name": state.name, "state": state.run, **spec, "autostart": state.autostart, "pending_restart": pending(state)}
-    return {**shown, "managed": state.marked, "cloud_init": state.seed}
+    return {**shown, "managed": state.marked, "cloud_init": state.seed, "context": state.context}
 
 
 def _disk_view(state: VmState, disk: dict[str, Any]) -> dict[str, Any]:
     found = state.volume(disk["path"])
     image = next((one.image for one in state.record.volumes if one.disk == disk["name"]), None) if state.record else None
-    if found is None or disk["name"] == SEED:
+    if found is None or disk["name"] in (SEED, CONTEXT):
         return {**disk, "size": None, "backing": None, "image": image}
     return {**disk, "size": found.size, "backing": found.backing, "image": image}

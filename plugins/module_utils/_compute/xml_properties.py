@@ -22,6 +22,25 @@ def _same(value: str) -> str:
     return value
 
 
+def _text(value: Any) -> str | None:
+    return None if value in (None, "") else str(value)
+
+
+def from_yes(text: str) -> bool:
+    """Return whether libvirt says yes."""
+    return text in ("yes", "on")
+
+
+def to_yes(value: bool) -> str | None:
+    """Return yes, or None for libvirt's default."""
+    return "yes" if value else None
+
+
+def or_nothing(number: int) -> str | None:
+    """Return the number, None for 0."""
+    return str(number) if number else None
+
+
 @dataclass(frozen=True)
 class Property:
     """One field of a model and the place that it has in the XML; ``absent`` is its value where there is no such place."""
@@ -30,6 +49,7 @@ class Property:
     path: str
     decode: Callable[[str], Any] = _same
     absent: Any = None
+    encode: Callable[[Any], str | None] = _text
 
     def read(self, element: Element) -> Any:
         """Return the field's value."""
@@ -43,7 +63,7 @@ class Property:
         if self.path.endswith("?"):
             write_path(element, self.path[:-1], "" if value else None)
         else:
-            write_path(element, self.path, None if value in (None, "") else str(value))
+            write_path(element, self.path, self.encode(value))
 
 
 def _split(path: str) -> tuple[list[str], str | None]:
@@ -102,9 +122,12 @@ def write_all(element: Element, table: Sequence[Property], values: Mapping[str, 
         row.write(element, values[row.field])
 
 
-def read_scaled(element: Element, path: str) -> int:
-    """Return the bytes of an element such as ``<memory unit='KiB'>262144</memory>``; libvirt's default unit is KiB."""
-    return int(read_path(element, path) or 0) * SCALES.get(read_path(element, path + "@unit") or "KiB", KIB)
+def read_scaled(element: Element, path: str, size: str = "") -> int:
+    """Return the bytes of an element such as ``<memory unit='KiB'>262144</memory>``; libvirt's default unit is KiB.
+
+    ``size`` names the attribute that has the number, such as ``@size``; 0 where there is none.
+    """
+    return int(read_path(element, path + size) or 0) * SCALES.get(read_path(element, path + "@unit") or "KiB", KIB)
 
 
 def write_kib(element: Element, path: str, size: int) -> None:

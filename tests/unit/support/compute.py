@@ -4,20 +4,51 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.edge.cloud.plugins.module_utils._compute.facts import HostFacts
-from ansible_collections.edge.cloud.plugins.module_utils._compute.spec import Cpu, Disk, DomainSpec, Nic, Record, Volume
+from ansible_collections.edge.cloud.plugins.module_utils._compute.spec import (
+    Cpu,
+    Disk,
+    DiskLimits,
+    DomainSpec,
+    Filesystem,
+    NetworkSource,
+    Nic,
+    NumaCell,
+    Record,
+    Volume,
+)
 from hypothesis import strategies as st
 
 DIGEST = "sha256:" + "ab" * 32
 GIB = 2**30
-names = st.from_regex(r"[a-z0-9][a-z0-9-]{0,19}", fullmatch=True).filter(lambda name: name != "seed")
+names = st.from_regex(r"[a-z0-9][a-z0-9-]{0,19}", fullmatch=True).filter(lambda name: name not in ("seed", "context"))
 words = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1, max_size=30)
 paths = words.map(lambda word: "/" + word)
 macs = st.lists(st.integers(0, 255), min_size=5, max_size=5).map(lambda rest: ":".join(f"{octet:02x}" for octet in (0x52, *rest)))
 modes = st.sampled_from(["host-model", "host-passthrough", "maximum", "none"])
-cpus = st.one_of(st.builds(Cpu, modes), st.builds(Cpu, st.just("custom"), words))
+some = st.none() | st.integers(1, 64)
+cpus = st.one_of(st.builds(Cpu, modes), st.builds(Cpu, st.just("custom"), words, some, some, some))
+kib = st.integers(1, 2**32).map(lambda number: number * 1024)
+pci = st.from_regex(r"0000:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]", fullmatch=True)
+cpusets = st.sampled_from(["0", "1-3", "0-1,4"])
+remotes = st.builds(
+    NetworkSource,
+    protocol=st.sampled_from(["rbd", "nbd"]),
+    name=words,
+    hosts=st.lists(st.sampled_from(["198.51.100.1:6789", "storage.example:10809", "[2001:db8::1]:10809"]), max_size=3).map(tuple),
+    user=st.none() | words,
+    secret=st.none() | st.uuids().map(str),
+    tls=st.booleans(),
+)
+rates = st.integers(0, 2**40)
+limits = st.builds(DiskLimits, rates, rates, rates, rates, rates, rates)
+
+
+def in_order(found: list[Any]) -> tuple[Any, ...]:
+    return tuple(sorted(found))
 
 
 def disks() -> st.SearchStrategy[tuple[Disk, ...]]:
@@ -34,7 +65,14 @@ def disks() -> st.SearchStrategy[tuple[Disk, ...]]:
         serial=st.none() | words,
         read_only=st.booleans(),
         boot=st.none() | st.integers(1, 9),
+        device=st.sampled_from(["disk", "cdrom"]),
+        iothread=some,
+        queues=some,
+        limits=limits,
     )
+    remote = st.builds(lambda disk, source: replace(disk, path="", format="raw", source=source), disk, remotes)
+    empty = disk.map(lambda disk: replace(disk, path="", format="raw", device="cdrom", read_only=True))
+    disk = disk | remote | empty
     return st.lists(disk, max_size=4, unique_by=(lambda one: one.name, lambda one: one.target)).map(
         lambda found: tuple(sorted(found, key=lambda one: one.target))
     )
@@ -49,8 +87,14 @@ def nics() -> st.SearchStrategy[tuple[Nic, ...]]:
         mac=macs,
         model=st.sampled_from(["virtio", "e1000e"]),
         mtu=st.none() | st.integers(68, 65535),
+        queues=some,
+        link=st.booleans(),
+        inbound=st.none() | kib,
+        outbound=st.none() | kib,
+        boot=some,
     )
-    return st.lists(nic, max_size=4, unique_by=(lambda one: one.name, lambda one: one.mac)).map(tuple)
+    function = st.builds(Nic, name=names, mac=macs, pci=pci)
+    return st.lists(nic | function, max_size=4, unique_by=(lambda one: one.name, lambda one: one.mac)).map(tuple)
 
 
 specs = st.builds(
@@ -60,7 +104,7 @@ specs = st.builds(
     virt_type=st.sampled_from(["kvm", "qemu"]),
     arch=st.sampled_from(["x86_64", "aarch64"]),
     machine=st.sampled_from(["q35", "pc-q35-7.2", "virt"]),
-    memory=st.integers(1, 2**32).map(lambda kib: kib * 1024),
+    memory=kib,
     vcpus=st.integers(1, 512),
     cpu=cpus,
     kernel=st.none() | paths,
@@ -72,7 +116,25 @@ specs = st.builds(
     vnc=st.booleans(),
     agent=st.booleans(),
     rng=st.booleans(),
-)
+    max_memory=kib,
+    max_vcpus=st.integers(1, 512),
+    hugepages=st.sampled_from([None, 2**21, 2**30]),
+    numa=st.lists(st.builds(NumaCell, cpusets, kib), max_size=3).map(tuple),
+    vcpu_pinning=st.sampled_from([(), ("0",), ("", "1-3"), ("4", "", "0-1,5")]),
+    emulator_pinning=st.none() | cpusets,
+    iothreads=st.integers(0, 8),
+    firmware=st.sampled_from(["bios", "uefi"]),
+    tpm=st.booleans(),
+    spice=st.sampled_from([None, "loopback", "tls"]),
+    virtio_console=st.booleans(),
+    watchdog=st.sampled_from([None, "reset", "poweroff", "pause"]),
+    filesystems=st.lists(st.builds(Filesystem, names, paths), max_size=2, unique_by=lambda one: one.tag).map(in_order),
+    pci_devices=st.lists(pci, max_size=2, unique=True).map(in_order),
+).flatmap(lambda spec: st.just(spec) if spec.firmware == "bios" else st.builds(_uefi, st.just(spec), st.booleans(), paths))
+
+
+def _uefi(spec: DomainSpec, secure: bool, nvram: str) -> DomainSpec:
+    return replace(spec, secure_boot=secure, nvram=nvram)
 
 
 def spec(**changes: Any) -> DomainSpec:

@@ -5,111 +5,21 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.edge.cloud.plugins.module_utils._storage.digest import describe
-from ansible_collections.edge.cloud.plugins.module_utils._storage.manifest import Manifest
-from support.playbook import play
-from support.small_guest import CMDLINE, READY, small_guest
+from support.small_guest import READY
+from support.vm_host import MIB, Host, vm_host
 
 pytestmark = [pytest.mark.integration, pytest.mark.lab]
-LAB = Path(__file__).parents[3] / "lab" / "lab.py"
-MIB = 2**20
-GUEST = {
-    "virt_type": "qemu",
-    "memory": "128MiB",
-    "vcpus": 1,
-    "kernel": "/var/lib/edge/boot/vmlinuz",
-    "initrd": "/var/lib/edge/boot/initrd.gz",
-    "cmdline": CMDLINE,
-    "nics": [{"network": "default"}],
-    "cloud_init": {"user_data": {"packages": []}, "hostname": "small"},
-    "timeout": 90,
-}
-
-
-def lab(*words: str, ok: bool = True) -> str:
-    done = subprocess.run([sys.executable, str(LAB), *words], capture_output=True, text=True, check=False)
-    assert not ok or done.returncode == 0, done.stderr
-    return done.stdout.strip()
-
-
-class Host:
-    """A lab host with libvirtd; ``domain`` runs the module there and returns its result."""
-
-    def __init__(self, name: str, inventory: str, digest: str) -> None:
-        self.name = name
-        self.digest = digest
-        self.play = partial(play, inventory=inventory, hosts=name)
-
-    def run(self, *argv: str, ok: bool = True) -> str:
-        return lab("exec", self.name, "--", *argv, ok=ok)
-
-    def domain(self, name: str, *, check: bool = False, ok: bool = True, **options: Any) -> dict[str, Any]:
-        return self.play([{"edge.cloud.domain": {"name": name, **options}}], check=check, ok=ok)[-1]
-
-    def guest(self, name: str, **options: Any) -> dict[str, Any]:
-        return self.domain(name, **{**GUEST, "disks": [{"name": "root", "image": self.digest, "size": "1GiB"}], **options})
-
-    def console(self, name: str, text: str, seconds: float = 90) -> str:
-        """Return the console once it has ``text`` after the last start."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            said = self.run("cat", f"/var/lib/edge/vms/{name}/console.log", ok=False)
-            if text in said:
-                return said
-            time.sleep(1)  # between looks at a file of another host
-        raise AssertionError(f"{text!r} is not on the console of {name}:\n{said}")
-
-    def forget_console(self, name: str) -> None:
-        self.run("truncate", "-s", "0", f"/var/lib/edge/vms/{name}/console.log")
-
-
-def image(folder: Path) -> tuple[Path, Path, str]:
-    """Return an image of 64 MiB, its manifest and its digest."""
-    made = folder / "image.qcow2"
-    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", made, "64M"], check=True)
-    found = describe(made)
-    about = Manifest(
-        digest=found.digest,
-        size=found.size,
-        virtual_size=64 * MIB,
-        piece_size=found.piece_size,
-        pieces=found.pieces,
-        checkpoints=found.checkpoints,
-        name="small",
-        version="1",
-        created="2026-01-01T00:00:00Z",
-    )
-    path = folder / "image.json"
-    path.write_bytes(about.to_json())
-    return made, path, found.digest
 
 
 @pytest.fixture(scope="module", params=["trixie", "bookworm"])
 def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     name = f"dom-{request.param}"
-    folder = tmp_path_factory.mktemp(name)
-    lab("down", name, ok=False)
-    lab("up", "--name", name, "--variant", "full", "--release", request.param)
-    inventory = folder / "hosts.yml"
-    inventory.write_text(lab("inventory"))
-    made, about, digest = image(folder)
-    lab("exec", name, "--", "mkdir", "-p", "/var/lib/edge/boot", "/var/lib/edge/images")
-    for path, target in zip(small_guest(), ("vmlinuz", "initrd.gz"), strict=True):
-        lab("push", name, str(path), f"/var/lib/edge/boot/{target}")
-    for path in (made, about):
-        lab("push", name, str(path), f"/var/lib/edge/images/{digest.removeprefix('sha256:')}{path.suffix}")
-    lab("exec", name, "--", "virsh", "net-start", "default")
-    yield Host(name, str(inventory), digest)
-    lab("down", name)
+    with vm_host(name, request.param, tmp_path_factory.mktemp(name)) as found:
+        yield found
 
 
 def test_life_of_a_domain(host: Host) -> None:
@@ -153,8 +63,20 @@ def test_life_of_a_domain(host: Host) -> None:
 def _change_and_restart(host: Host) -> None:
     pending = host.domain("life", memory="192MiB", vcpus=2)
     assert pending["actions"] == ["Redefine domain life"]
-    assert pending["diff"]["before"] == {"memory": 128 * MIB, "vcpus": 1, "pending_restart": []}
-    assert pending["diff"]["after"] == {"memory": 192 * MIB, "vcpus": 2, "pending_restart": ["memory", "vcpus"]}
+    assert pending["diff"]["before"] == {
+        "memory": 128 * MIB,
+        "max_memory": 128 * MIB,
+        "vcpus": 1,
+        "max_vcpus": 1,
+        "pending_restart": [],
+    }
+    assert pending["diff"]["after"] == {
+        "memory": 192 * MIB,
+        "max_memory": 192 * MIB,
+        "vcpus": 2,
+        "max_vcpus": 2,
+        "pending_restart": ["memory", "vcpus", "max_memory", "max_vcpus"],
+    }
     assert host.domain("life", memory="192MiB", vcpus=2)["changed"] is False
 
     host.forget_console("life")

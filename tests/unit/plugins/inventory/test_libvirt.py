@@ -95,7 +95,7 @@ def test_constructed(read: Any) -> None:
     found = read(
         strict=True,
         compose={"size": "edge_memory // 2 ** 20"},
-        groups={"big": "edge_memory > 2 ** 32"},
+        groups={"big": "edge_memory > 2 ** 30"},
         keyed_groups=[{"key": "edge_arch", "prefix": "arch"}],
     )
     assert of(found, "web")["size"] == 1024

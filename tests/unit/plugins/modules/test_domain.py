@@ -36,7 +36,7 @@ def driver() -> Iterator[Any]:
 
 @pytest.fixture
 def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folders:
-    found = Folders(str(tmp_path / "vms"), str(tmp_path / "images"))
+    found = Folders(str(tmp_path / "vms"), str(tmp_path / "images"), str(tmp_path / "locks"))
     for path in (found.vms, found.images):
         Path(path).mkdir()
     monkeypatch.setattr(domain, "FOLDERS", found)
@@ -100,7 +100,7 @@ def test_life_of_a_domain(run: Any, image: str, folders: Folders, driver: Any) -
     assert run()["changed"] is False
 
     changed = run(memory="128MiB")
-    assert changed["diff"]["after"] == {"memory": 128 * MIB, "pending_restart": ["memory"]}
+    assert changed["diff"]["after"] == {"memory": 128 * MIB, "max_memory": 128 * MIB, "pending_restart": ["memory", "max_memory"]}
     assert run(memory="128MiB")["changed"] is False
     assert run(allow_restart=True)["actions"] == ["Shut down domain web", "Start domain web"]
     assert run(state="stopped")["domain"]["state"] == "stopped"

@@ -38,7 +38,7 @@ def driver() -> Iterator[Any]:
 
 @pytest.fixture
 def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folders:
-    found = Folders(str(tmp_path / "vms"), str(tmp_path / "images"))
+    found = Folders(str(tmp_path / "vms"), str(tmp_path / "images"), str(tmp_path / "locks"))
     for path in (found.vms, found.images):
         Path(path).mkdir()
     monkeypatch.setattr(domains, "FOLDERS", found)
@@ -86,7 +86,8 @@ def test_life_of_many(run: Any, driver: Any, folders: Folders) -> None:
 
     one = run("a", {"name": "b", "memory": "128MiB", "allow_restart": True}, defaults=SMALL)
     assert one["actions"] == ["Redefine domain b", "Shut down domain b", "Start domain b"]
-    assert one["diff"] == {"before": {"b": {"memory": 64 * MIB}}, "after": {"b": {"memory": 128 * MIB}}}
+    sizes = [{"b": {"memory": size * MIB, "max_memory": size * MIB}} for size in (64, 128)]
+    assert one["diff"] == {"before": sizes[0], "after": sizes[1]}
 
     stopped = run("b", "c", "a", defaults={"state": "stopped"})
     assert states(stopped) == dict.fromkeys(NAMES, "stopped") and [one["name"] for one in stopped["domains"]] == ["b", "c", "a"]

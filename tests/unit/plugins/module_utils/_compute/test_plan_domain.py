@@ -7,19 +7,40 @@ from typing import Any
 
 from ansible_collections.edge.cloud.plugins.module_utils._compute.facts import VolumeFile
 from ansible_collections.edge.cloud.plugins.module_utils._compute.plan import Goal, plan_absent, plan_goal
-from ansible_collections.edge.cloud.plugins.module_utils._compute.spec import DomainSpec, Record, Volume
+from ansible_collections.edge.cloud.plugins.module_utils._compute.spec import DiskLimits, DomainSpec, Nic, Record, Volume
 from ansible_collections.edge.cloud.plugins.module_utils._compute.state import VmState, pending, view
 from hypothesis import given
 from hypothesis import strategies as st
 from support.compute import DIGEST, GIB, record, root_disk, root_volume, spec
 
 SEED = "/var/lib/edge/vms/web/seed.iso"
+DATA = root_disk(name="data", path="/data.qcow2", target="vdb", boot=None)
+OTHER = root_disk(name="other", path="/other.qcow2", target="vdb", boot=None, bus="scsi")
+DRIVE = root_disk(name="cd", path="", format="raw", target="sda", bus="sata", boot=None, device="cdrom", read_only=True)
+NIC = Nic("nic0", "52:54:00:00:00:01", "edge")
+disk_sets = st.tuples(
+    st.none() | st.sampled_from([root_disk(), root_disk(boot=None)]),
+    st.none() | st.sampled_from([DATA, replace(DATA, limits=DiskLimits(total_iops=9)), OTHER, replace(DATA, cache="writeback")]),
+    st.none() | st.sampled_from([DRIVE, replace(DRIVE, path="/a.iso"), replace(DRIVE, path="/b.iso")]),
+).map(lambda found: tuple(sorted((disk for disk in found if disk), key=lambda disk: disk.target)))
+nic_sets = st.lists(
+    st.sampled_from([
+        NIC, replace(NIC, bridge="br-lan", network=None), replace(NIC, link=False, inbound=2**20), replace(NIC, mtu=1400),
+        Nic("nic1", "52:54:00:00:00:02", bridge="br-lan"), Nic("nic1", NIC.mac, "edge"),
+        Nic("vf", "52:54:00:00:00:03", pci="0000:03:10.1"),
+    ]),
+    max_size=3, unique_by=(lambda nic: nic.name, lambda nic: nic.mac),
+).map(tuple)  # fmt: skip
 variants = st.builds(
     spec,
     memory=st.sampled_from([GIB, 2 * GIB]),
+    max_memory=st.sampled_from([GIB, 2 * GIB]),
     vcpus=st.integers(1, 3),
+    max_vcpus=st.integers(1, 4),
+    vcpu_pinning=st.sampled_from([(), ("0",), ("0", "1")]),
     cmdline=st.none() | st.just("quiet"),
-    disks=st.sampled_from([(), (root_disk(),), (root_disk(), root_disk(name="data", path="/data.qcow2", target="vdb", boot=None))]),
+    disks=disk_sets,
+    nics=nic_sets,
     rng=st.booleans(),
 )
 seeds = st.sampled_from([None, "sha256:01", "sha256:02"])
@@ -42,7 +63,7 @@ def goals(draw: st.DrawFn) -> Goal:
     wanted = draw(variants)
     seed = draw(seeds)
     return Goal(
-        run=draw(st.sampled_from(["running", "stopped"])),
+        run=draw(st.sampled_from(["running", "stopped", "paused", "saved"])),
         record=Record(wanted, draw(files_of(wanted)), seed),
         seed_path=SEED if seed else None,
         autostart=draw(st.sampled_from([None, True, False])),
@@ -57,13 +78,15 @@ def states(draw: st.DrawFn, goal: Goal) -> VmState:
     """A VM as it may be before: absent, stopped, running or paused; near the goal or far from it; some files there."""
     volumes = tuple(VolumeFile(v.path, "qcow2", draw(sizes), v.backing) for v in goal.record.volumes if draw(st.booleans()))
     bare = VmState(goal.record.spec.name, volumes=volumes, seed=draw(seeds), folder=tuple(v.path for v in volumes))
-    run = draw(st.sampled_from(["absent", "stopped", "running", "paused"]))
+    alive = ["running", "paused", "saved"]
+    run = draw(st.sampled_from(alive if goal.run in ("paused", "saved") else ["absent", "stopped", *alive]))
     if run == "absent":
         return bare
-    config = draw(st.sampled_from([goal.record.spec, spec(), replace(goal.record.spec, vcpus=3, cmdline="x")]))
-    live = None if run == "stopped" else draw(st.sampled_from([config, goal.record.spec, spec()]))
+    config = draw(st.sampled_from([goal.record.spec, spec(), replace(goal.record.spec, vcpus=3, cmdline="x")]) | variants)
+    live = None if run == "stopped" else draw(st.sampled_from([config, goal.record.spec, spec()]) | variants)
     kept = draw(st.sampled_from([None, goal.record, record()]))
-    return replace(bare, run=run, config=config, live=live, record=kept, marked=kept is not None, autostart=draw(st.booleans()))
+    return replace(bare, run=run, config=config, live=live, record=kept, marked=kept is not None, autostart=draw(st.booleans()),
+                   free_ports=draw(st.none() | st.integers(0, 3)))  # fmt: skip
 
 
 @given(st.data())
@@ -75,8 +98,10 @@ def test_a_plan_done_leaves_nothing_to_do(data: Any) -> None:
     assert after.run == goal.run
     assert after.config == goal.record.spec
     assert after.seed == (goal.record.seed or state.seed)
-    if goal.allow_restart or goal.run == "stopped" or state.run == "stopped":
+    if (goal.allow_restart and goal.run != "saved") or goal.run == "stopped" or state.run == "stopped":
         assert pending(after) == []
+    for device in after.live.disks if after.live else ():
+        assert device.target in {disk.target for disk in (*goal.record.spec.disks, *(state.live.disks if state.live else ()))}
 
 
 @given(st.data())
@@ -147,7 +172,7 @@ def test_a_running_guest_keeps_running_and_says_what_waits() -> None:
     more = Record(replace(record().spec, memory=2 * GIB, disks=()), (root_volume(),))
     plan = plan_goal(there(), goal(record=more))
     assert plan.actions == ["Redefine domain web"]
-    assert pending(plan.after) == ["memory", "disks.root"]
+    assert pending(plan.after) == ["memory", "disks.root", "max_memory"]
     assert plan.diff(view)["before"]["memory"] == GIB
     assert plan_goal(plan.after, goal(record=more, allow_restart=True)).actions == ["Shut down domain web", "Start domain web"]
 

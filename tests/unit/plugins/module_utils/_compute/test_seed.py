@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.edge.cloud.plugins.module_utils._compute.seed import Seed, build_seed, make_seed, read_digest
+from ansible_collections.edge.cloud.plugins.module_utils._compute.seed import (
+    Seed,
+    build_seed,
+    make_context,
+    make_seed,
+    read_digest,
+)
 from ansible_collections.edge.cloud.plugins.module_utils._errors import CommandFailed, InvalidInput
 from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
 from support.runners import ScriptedRunner
@@ -111,3 +117,14 @@ def test_what_we_did_not_build_has_no_digest(tmp_path: Path, content: bytes) -> 
     path.write_bytes(content)
     assert read_digest(str(path)) is None
     assert read_digest(str(tmp_path / "none.iso")) is None
+
+
+def test_a_context_disk_is_a_shell_file_of_variables() -> None:
+    context = make_context({"NETWORK": True, "SSH_PUBLIC_KEY": "ssh-ed25519 A", "ETH0_IP": "192.0.2.9", "NOTE": "it's; $(here)"})
+    (file,) = context.files
+    assert file[0] == "context.sh" and context.volume == "CONTEXT"
+    code = file[1] + 'printf "%s|%s|%s" "$NETWORK" "$ETH0_IP" "$NOTE"'
+    said = subprocess.run(["sh", "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said == "YES|192.0.2.9|it's; $(here)"
+    with pytest.raises(InvalidInput, match=r"^context\.a-b: it is not the name of a variable"):
+        make_context({"a-b": 1})

@@ -24,8 +24,8 @@ def test_a_record_survives_its_text(wanted: object) -> None:
 
 def test_a_newer_record_is_read_by_what_is_known_of_it() -> None:
     data = json.loads(record().to_json())
-    data["spec"]["tpm"] = "2.0"
-    data["spec"]["disks"][0]["queues"] = 4
+    data["spec"]["telepathy"] = "2.0"
+    data["spec"]["disks"][0]["colour"] = 4
     assert record_from_json(json.dumps(data)) == record()
     assert spec_from_dict(data["spec"]) == record().spec
 

@@ -1,0 +1,447 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of the options that say what a domain is."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """The fragment edge.cloud.domain."""
+
+    DOCUMENTATION = r"""
+options:
+  uuid:
+    description:
+      - The UUID of a new domain. Without it, one is derived from O(name). It never changes.
+    type: str
+  memory:
+    description:
+      - The guest's memory, with a unit, such as V(512MiB) or V(4GiB). A number without a unit is bytes. At least 16 MiB.
+      - A new domain has 1 GiB without it. A running guest follows by its balloon, up to O(max_memory).
+    type: str
+  max_memory:
+    description:
+      - What O(memory) can become while the guest runs, with a unit. The guest is given it at its start, and its balloon keeps the
+        difference. Without it, a new domain has no more than O(memory), and it rises where O(memory) does.
+      - It takes effect at the next start.
+    type: str
+  vcpus:
+    description:
+      - The number of virtual CPUs. A new domain has 1 without it. More are given to a running guest up to O(max_vcpus); fewer wait
+        for its next start.
+    type: int
+  max_vcpus:
+    description:
+      - What O(vcpus) can become while the guest runs. Without it, a new domain has no more than O(vcpus), and it rises where
+        O(vcpus) does. It takes effect at the next start.
+    type: int
+  cpu:
+    description:
+      - The CPU that the guest sees. A new domain has mode V(host-model) with KVM and V(maximum) without it.
+    type: dict
+    suboptions:
+      mode:
+        description:
+          - V(host-model) is close to the host's CPU and can migrate, V(host-passthrough) is the host's CPU, V(maximum) is all
+            that the emulator has, V(custom) is the named O(cpu.model).
+        type: str
+        required: true
+        choices: [host-model, host-passthrough, maximum, custom]
+      model:
+        description:
+          - The name of a CPU model of QEMU, for the mode V(custom) only.
+        type: str
+      sockets:
+        description:
+          - The number of CPU sockets that the guest sees. Without any of the three numbers each virtual CPU is a socket; where
+            one is given, the others are 1, and their product must be O(max_vcpus).
+        type: int
+      cores:
+        description:
+          - The number of cores of a socket.
+        type: int
+      threads:
+        description:
+          - The number of threads of a core.
+        type: int
+  numa:
+    description:
+      - The NUMA nodes of the guest. Together they must have all of O(max_memory) and each CPU up to O(max_vcpus) once.
+        An empty list removes them.
+    type: list
+    elements: dict
+    suboptions:
+      cpus:
+        description:
+          - The virtual CPUs of the node, from 0, such as V(0-3).
+        type: str
+        required: true
+      memory:
+        description:
+          - The memory of the node, with a unit.
+        type: str
+        required: true
+  hugepages:
+    description:
+      - The size of the huge pages of the host that back the guest's memory, such as V(2MiB) or V(1GiB). The host must have
+        reserved them. The empty text goes back to ordinary pages.
+    type: str
+  vcpu_pinning:
+    description:
+      - The CPUs of the host that each virtual CPU may use, in the order of the virtual CPUs, such as V(2-3). An empty text leaves
+        one free. An empty list frees all of them at the next start.
+    type: list
+    elements: str
+  emulator_pinning:
+    description:
+      - The CPUs of the host that QEMU's own threads may use. The empty text frees them at the next start.
+    type: str
+  iothreads:
+    description:
+      - The number of threads that serve disks named in O(disks[].iothread). A new domain has none; QEMU's main thread serves all.
+    type: int
+  virt_type:
+    description:
+      - V(kvm) runs on the processor, V(qemu) emulates it. A new domain has V(kvm) where libvirt offers it, else V(qemu).
+    type: str
+    choices: [kvm, qemu]
+  arch:
+    description:
+      - The guest's architecture, such as V(x86_64). A new domain has the host's without it.
+    type: str
+  machine:
+    description:
+      - The machine type of QEMU. A new domain of x86_64 has V(q35) without it.
+      - An alias such as V(q35) becomes the newest version when the domain is made, and that version stays.
+    type: str
+  firmware:
+    description:
+      - What boots the guest. V(uefi) needs the package C(ovmf) (or that of the architecture) on the host, and keeps its variables
+        in C(nvram.fd) in the folder of the VM. A new domain has V(bios) without it. It never changes.
+    type: str
+    choices: [bios, uefi]
+  secure_boot:
+    description:
+      - Whether the firmware starts only what is signed with Microsoft's keys. It needs O(firmware=uefi) and machine V(q35).
+    type: bool
+  tpm:
+    description:
+      - Whether the guest has a TPM 2.0, emulated by C(swtpm) of the host. A new domain has V(false) without it.
+    type: bool
+  kernel:
+    description:
+      - The path of a kernel on the host to boot directly, without boot loader. The empty text removes it.
+    type: path
+  initrd:
+    description:
+      - The path of an initial RAM file system for O(kernel). The empty text removes it.
+    type: path
+  cmdline:
+    description:
+      - The command line of O(kernel). The empty text removes it.
+    type: str
+  disks:
+    description:
+      - All disks of the domain, except those that others attached. The first one is booted.
+      - A disk that is left out is detached, from a running guest too unless it was booted from it; its file stays.
+        A disk is never made again and never shrinks.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description:
+          - The name of the disk in this domain. Lower-case letters, digits and dashes, at most 20.
+        type: str
+        required: true
+      image:
+        description:
+          - The digest of the image that the disk begins as, such as C(sha256:...). It must be in the host cache;
+            M(edge.cloud.replica_image) brings it there. The disk is an overlay on it and copies nothing.
+        type: str
+      size:
+        description:
+          - The size of the disk with a unit, such as V(20GiB). A larger size than the disk has grows it, while it runs too.
+          - Without it, a new disk has the size of its O(disks[].image). Without an image, a new disk is empty.
+        type: str
+      path:
+        description:
+          - The path of an existing file to use as it is. It takes neither O(disks[].image) nor O(disks[].size).
+          - Of a CD drive it is the ISO file that is in it, and the empty text takes it out.
+        type: path
+      device:
+        description:
+          - V(cdrom) is a read-only CD drive, on SATA unless O(disks[].bus) says another. It never changes.
+        type: str
+        choices: [disk, cdrom]
+      source:
+        description:
+          - Where the disk is if no file of this host is it. It takes none of O(disks[].image), O(disks[].size) and O(disks[].path).
+        type: dict
+        suboptions:
+          protocol:
+            description:
+              - V(rbd) is a Ceph block device, V(nbd) a network block device.
+            type: str
+            required: true
+            choices: [rbd, nbd]
+          name:
+            description:
+              - The pool and image of V(rbd), such as V(vms/web), or the export of V(nbd).
+            type: str
+          hosts:
+            description:
+              - The servers as HOST:PORT, Ceph's monitors or the one NBD server. Without them Ceph's own configuration is used.
+            type: list
+            elements: str
+          user:
+            description:
+              - The Ceph user.
+            type: str
+          secret:
+            description:
+              - The UUID of libvirt's secret that has the key of O(disks[].source.user). It is a name, not the key.
+            type: str
+          tls:
+            description:
+              - Whether the connection of V(nbd) is encrypted, with the certificates of QEMU's configuration on the host.
+            type: bool
+            default: false
+      iothread:
+        description:
+          - The number, from 1 to O(iothreads), of the thread that serves the disk. It needs bus V(virtio).
+        type: int
+      queues:
+        description:
+          - The number of queues of a V(virtio) disk. Without it, QEMU makes one for each virtual CPU.
+        type: int
+      limits:
+        description:
+          - The most that the guest may read and write each second. A limit that is left out of the dictionary is none.
+        type: dict
+        suboptions:
+          total_bytes:
+            description:
+              - Bytes read and written together, with a unit. It goes without the two others.
+            type: str
+          read_bytes:
+            description:
+              - Bytes read, with a unit.
+            type: str
+          write_bytes:
+            description:
+              - Bytes written, with a unit.
+            type: str
+          total_iops:
+            description:
+              - Requests of both kinds together. It goes without the two others.
+            type: int
+          read_iops:
+            description:
+              - Requests that read.
+            type: int
+          write_iops:
+            description:
+              - Requests that write.
+            type: int
+      format:
+        description:
+          - The format of the file of O(disks[].path). Without it, the file's first bytes tell.
+        type: str
+        choices: [qcow2, raw]
+      target:
+        description:
+          - The device name that orders the disks, such as V(vda). Without it, the first that is free on its bus.
+        type: str
+      bus:
+        description:
+          - The bus of the disk. A new disk has V(virtio) without it.
+        type: str
+        choices: [virtio, scsi, sata]
+      cache:
+        description:
+          - How the host caches. A new disk has V(none) where the file system takes direct I/O, else V(writeback).
+        type: str
+        choices: [none, writeback, writethrough, directsync, unsafe]
+      io:
+        description:
+          - How QEMU does I/O. A new disk has V(native) with cache V(none) or V(directsync), else V(threads).
+        type: str
+        choices: [native, threads, io_uring]
+      discard:
+        description:
+          - Whether blocks that the guest discards are given back to the host. A new disk has V(unmap) without it.
+        type: str
+        choices: [unmap, ignore]
+      serial:
+        description:
+          - The serial number that the guest finds it by, in C(/dev/disk/by-id). The name of the disk without it.
+        type: str
+      read_only:
+        description:
+          - Whether the guest may not write. A new disk has V(false) without it.
+        type: bool
+  image_servers:
+    description:
+      - Replica hosts, such as V(nbds://replica1.example:10809), that serve images which are not in the host cache yet. A new disk
+        of such an image is read from the first that has it, so that the guest need not wait for the image.
+    type: list
+    elements: str
+  nics:
+    description:
+      - All network interfaces of the domain, except those that others attached. Each has one of network, bridge and pci.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description:
+          - The name of the interface in this domain. C(nic) and its place in the list, from 0, without it.
+        type: str
+      network:
+        description:
+          - The name of an active libvirt network, such as one of M(edge.cloud.nat_network).
+        type: str
+      bridge:
+        description:
+          - The name of a bridge of the host, such as one of M(edge.cloud.bridge).
+        type: str
+      mac:
+        description:
+          - The MAC address. Without it, one is derived from the names of the domain and of the interface.
+        type: str
+      model:
+        description:
+          - The device that the guest sees. A new interface has V(virtio) without it.
+        type: str
+        choices: [virtio, e1000e]
+      mtu:
+        description:
+          - The MTU in bytes that the guest is told.
+        type: int
+      pci:
+        description:
+          - The PCI address of a network function of the host (SR-IOV) that becomes the guest's, such as V(0000:03:10.1).
+        type: str
+      queues:
+        description:
+          - The number of queues of a V(virtio) interface. Without it, one.
+        type: int
+      link:
+        description:
+          - Whether the cable is plugged in. A new interface has V(true) without it.
+        type: bool
+      inbound:
+        description:
+          - The most that the guest receives each second, in bytes with a unit, such as V(10MiB). V(0) removes the limit.
+        type: str
+      outbound:
+        description:
+          - The most that the guest sends each second, in bytes with a unit. V(0) removes the limit.
+        type: str
+  boot_order:
+    description:
+      - The names of the disks and interfaces to boot from, in this order. Without it, the first disk is booted, or what an earlier
+        order said. It takes effect at the next start.
+    type: list
+    elements: str
+  filesystems:
+    description:
+      - All folders of the host that the guest can mount by virtiofs, as in C(mount -t virtiofs TAG /mnt).
+    type: list
+    elements: dict
+    suboptions:
+      tag:
+        description:
+          - The name that the guest mounts it by. Lower-case letters, digits and dashes, at most 20.
+        type: str
+        required: true
+      path:
+        description:
+          - The folder on the host. The guest's root can do in it what the host's root can.
+        type: path
+        required: true
+  pci_devices:
+    description:
+      - The PCI addresses of all devices of the host that become the guest's, such as V(0000:65:00.0).
+    type: list
+    elements: str
+  cloud_init:
+    description:
+      - What cloud-init does in the guest, as a NoCloud seed on a read-only disk labelled C(CIDATA).
+      - The instance-id is the domain's UUID, so that a changed seed does not make cloud-init run a second time.
+      - Secrets belong in here hashed; the seed is readable by root and the guest only.
+    type: dict
+    suboptions:
+      hostname:
+        description:
+          - The guest's host name. O(name) without it.
+        type: str
+      ssh_authorized_keys:
+        description:
+          - Public SSH keys that may log in as the image's default user.
+        type: list
+        elements: str
+      user_data:
+        description:
+          - User data, as a dictionary (cloud-config) or as a text that begins with its header, such as C(#cloud-config) or C(#!).
+        type: raw
+      vendor_data:
+        description:
+          - Vendor data, in the same forms as O(cloud_init.user_data).
+        type: raw
+      network_config:
+        description:
+          - Network configuration version 2 (or 1). Without it, cloud-init asks DHCP on the first interface.
+        type: dict
+      meta_data:
+        description:
+          - Further meta data, over our own.
+        type: dict
+  context:
+    description:
+      - Variables for guests that are contextualized as in OpenNebula, as an ISO file labelled C(CONTEXT) with C(context.sh), on a
+        read-only disk. Names are upper-case, such as C(SSH_PUBLIC_KEY) or C(ETH0_IP). V(true) is written as C(YES), V(false) as
+        C(NO).
+    type: dict
+  console_log:
+    description:
+      - Whether the serial console is written to C(console.log) in the folder of the VM. A new domain has V(true) without it.
+    type: bool
+  virtio_console:
+    description:
+      - Whether there is a paravirtual console (C(hvc0)) beside the serial port. A new domain has V(false) without it.
+    type: bool
+  vnc:
+    description:
+      - Whether there is a display by VNC on the host's loopback address. A new domain has V(false) without it.
+    type: bool
+  spice:
+    description:
+      - Whether there is a display by SPICE. V(loopback) listens on the host's loopback address. V(tls) listens on all addresses and
+        takes encrypted channels only, with the certificates of QEMU's configuration. A new domain has V(none) without it.
+    type: str
+    choices: [none, loopback, tls]
+  watchdog:
+    description:
+      - What happens to a guest that has opened its watchdog device (i6300esb) and stops feeding it. A new domain has V(none).
+    type: str
+    choices: [none, reset, poweroff, pause]
+  guest_agent:
+    description:
+      - Whether there is a channel for the QEMU guest agent. A new domain has V(true) without it.
+    type: bool
+  rng:
+    description:
+      - Whether the guest has a random number generator fed by the host. A new domain has V(true) without it.
+    type: bool
+  autostart:
+    description:
+      - Whether the host starts the domain when it boots. A new domain has V(false) without it.
+    type: bool
+  xml_override:
+    description:
+      - A libvirt C(<domain>) element that is merged over the domain's XML at the end, the last resort for what no option says.
+      - Its attributes and texts win. A device is meant by its alias, target or MAC address, other elements by their tag; a device
+        that is not there is added. What an earlier override said is taken out first. The empty text removes it.
+      - It takes effect at the next start, and nothing of it is checked before.
+    type: str
+"""

@@ -1,0 +1,43 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Finds, before anything is changed, hardware that a domain asks for and this host does not have."""
+
+from __future__ import annotations
+
+from .._errors import InvalidInput, NotFound, Unsupported
+from .._sizes import show_size
+from .facts import HostFacts
+from .options import pci_path
+from .spec import DomainSpec
+
+PACKAGES = {
+    "firmware": ("UEFI firmware", "ovmf"),
+    "tpm": ("TPM emulator", "swtpm-tools"),
+    "spice": ("SPICE server in QEMU", "qemu-system-modules-spice"),
+}
+
+
+def check_hardware(spec: DomainSpec, before: DomainSpec | None, host: HostFacts) -> None:
+    """Raise where the host lacks memory to grow to, a program, a folder or a PCI device."""
+    if spec.max_memory > host.memory and (before is None or before.max_memory != spec.max_memory):
+        raise InvalidInput(
+            f"max_memory: {show_size(spec.max_memory)} is more than this host has ({show_size(host.memory)}).",
+            option="max_memory",
+            value=spec.max_memory,
+        )
+    for option in sorted(host.lacks):
+        what, package = PACKAGES[option]
+        raise Unsupported(
+            f"{option}: libvirt on this host finds no {what}; install it (Debian: {package}).",
+            option=option,
+            value=getattr(spec, option),
+        )
+    for place, one in enumerate(spec.filesystems):
+        if one.path in host.missing:
+            where = f"filesystems[{place}].path"
+            raise NotFound(f"{where}: there is no folder {one.path} on this host.", option=where, value=one.path)
+    functions = {f"nics[{place}].pci": nic.pci for place, nic in enumerate(spec.nics) if nic.pci}
+    functions |= {f"pci_devices[{place}]": address for place, address in enumerate(spec.pci_devices)}
+    for where, address in functions.items():
+        if address and pci_path(address) in host.missing:
+            raise NotFound(f"{where}: this host has no PCI device {address}.", option=where, value=address)
