@@ -61,6 +61,7 @@ FULL = (
     "qemu-system-x86",
     "qemu-utils",
     "xorriso",
+    "zstd",
 )
 """What the roles install, so that tests of roles need not wait for it."""
 
