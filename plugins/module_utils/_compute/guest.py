@@ -14,10 +14,10 @@ from .._libvirt import intent, libvirt, lookup
 from .._runner import Runner
 from . import plan as steps
 from .addresses import main_address, read_addresses
-from .arrival import MARKER, CreateRemoteVolume, MoveDisk, RemoveArrived
+from .arrival import CreateRemoteVolume, MoveDisk, RemoveArrived
 from .domain_xml import emit, parse_xml, to_text
 from .events import lifecycle
-from .guest_arrival import Mover, remove_arrived, write_marker
+from .guest_arrival import Mover, call_for_image, remove_arrived
 from .guest_live import LiveGuest
 from .image_tool import ImageTool
 from .remote_image import from_url
@@ -107,9 +107,8 @@ class Guest:
 
     def _define(self, step: steps.Define) -> None:
         self._make_folder()
-        marker = Path(self.folder, MARKER)
-        if any(disk.remote for disk in step.spec.disks) and not marker.exists():
-            write_marker(marker, paused=False)
+        if any(disk.remote for disk in step.spec.disks):
+            call_for_image(self.folder)
         with intent(f"define domain {self.name}"):
             found = lookup(self.connection.lookupByName, self.name)
             flags = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE

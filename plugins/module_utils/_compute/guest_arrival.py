@@ -181,6 +181,21 @@ def write_marker(path: Path, *, paused: bool) -> None:
     _sync_folder(path.parent)
 
 
+def call_for_image(folder: str) -> None:
+    """Mark a VM's folder as waiting, and wake ``edge-arrive.path``, which cannot watch the folder of each VM."""
+    marker = Path(folder, MARKER)
+    if not marker.exists():
+        write_marker(marker, paused=False)
+    calls = calls_below(Path(folder).parent)
+    calls.mkdir(mode=0o755, exist_ok=True)
+    (calls / Path(folder).name).touch()
+
+
+def calls_below(vms: Path) -> Path:
+    """Return the folder that is not empty while VMs below ``vms`` wait for images: a file for each, by name."""
+    return vms.with_name("arriving")
+
+
 def read_marker(path: Path) -> dict[str, Any]:
     """Return what a marker says; nothing where there is none."""
     try:

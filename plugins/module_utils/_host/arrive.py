@@ -18,7 +18,7 @@ from .._cluster import Cluster
 from .._compute.arrival import MARKER, arriving_images
 from .._compute.events import EventLoop
 from .._compute.facts import Folders
-from .._compute.guest_arrival import resume_after_errors, resume_if_we_paused
+from .._compute.guest_arrival import calls_below, resume_after_errors, resume_if_we_paused
 from .._compute.observe import read_vm
 from .._compute.reconcile import Reconciler
 from .._compute.state import VmState
@@ -49,12 +49,18 @@ class Arrivals:
     def waiting(self) -> list[str]:
         """Return the names of the VMs that have a marker; the marker of one that is gone is removed."""
         found = []
+        self._forget_answered()
         for marker in sorted(Path(self.folders.vms).glob(f"*/{MARKER}")):
             if lookup(self.connection.lookupByName, marker.parent.name) is None:
                 marker.unlink(missing_ok=True)
             else:
                 found.append(marker.parent.name)
         return found
+
+    def _forget_answered(self) -> None:
+        for call in calls_below(Path(self.folders.vms)).glob("*"):
+            if not Path(self.folders.vm(call.name), MARKER).exists():
+                call.unlink(missing_ok=True)
 
     def settle(self, name: str) -> list[str]:
         """Bring the images of one VM and move it onto them; return what was done."""
@@ -79,6 +85,7 @@ class Arrivals:
             resume_after_errors(domain)
         if not arriving_images(plan.after):
             Path(self.folders.vm(state.name), MARKER).unlink(missing_ok=True)
+            self._forget_answered()
         return plan.actions
 
 
@@ -112,6 +119,8 @@ def arrive(cluster: Cluster, _options: Options) -> dict[str, Any]:
                 actions += arrivals.settle(name)
             except EdgeError as error:
                 failed[name] = error.message
+        for name in arrivals.waiting():
+            failed.setdefault(name, "it cannot be moved now (saved, or in the middle of something else).")
     if failed:
         said = " ".join(f"{name}: {message}" for name, message in failed.items())
         raise EdgeError(f"These VMs still read a remote image. {said}", failed=failed, actions=actions)

@@ -74,8 +74,9 @@ def test_missing_is_none_and_only_missing() -> None:
         found = lookup(opened.lookupByName, "test")
         assert found is not None
         assert found.name() == "test"
+        assert lookup(opened.storagePoolLookupByName, "nobody") is None
         with pytest.raises(libvirt.libvirtError):
-            lookup(opened.storagePoolLookupByName, "nobody")
+            lookup(opened.interfaceLookupByName, "nobody")
     with pytest.raises(libvirt.libvirtError):
         lookup(opened.lookupByName, "nobody")
 
