@@ -4,13 +4,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from .._errors import Busy
 from .layers import LEDGER
 from .snapshot_ledger import Ledger, ledger_from_json
 
@@ -48,17 +44,3 @@ def remove(path: str) -> None:
     """Delete a file, durably; that it is gone already is no error."""
     Path(path).unlink(missing_ok=True)
     sync(Path(path).parent)
-
-
-@contextmanager
-def only_writer(home: str) -> Iterator[None]:
-    """Hold the VM's folder for changes of its snapshots; raise Busy where another run does. A dead process holds nothing."""
-    descriptor = os.open(home, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Busy(f"Another run changes the snapshots in {home} now; try again when it has ended.", path=home) from None
-        yield
-    finally:
-        os.close(descriptor)

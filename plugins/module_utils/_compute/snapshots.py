@@ -17,8 +17,8 @@ from .._plan import Plan, execute
 from .arrival import is_arriving
 from .facts import Folders
 from .layer_tool import LayerTool
+from .lock import vm_lock
 from .options import check_name
-from .snapshot_files import only_writer
 from .snapshot_guest import SnapshotGuest
 from .snapshot_host import agent_answers, read_snapshots
 from .snapshot_plan import Wanted, plan_snapshot
@@ -62,7 +62,7 @@ class Snapshots:
         if check_mode or not Path(home).is_dir():
             plan = self._plan(self._read(), options, name, now)
             return plan, describe(plan.after)
-        with only_writer(home):
+        with vm_lock(self.folders.lock(self.domain), self.domain, 0):
             plan = self._plan(self._read(), options, name, now)
             self.execute(plan)
             return plan, describe(self._read() if plan.changed else plan.before)

@@ -13,7 +13,7 @@ from typing import Any
 import libvirt
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._compute.facts import Folders
-from ansible_collections.edge.cloud.plugins.module_utils._compute.snapshot_files import only_writer
+from ansible_collections.edge.cloud.plugins.module_utils._compute.lock import vm_lock
 from ansible_collections.edge.cloud.plugins.modules import domain, domain_snapshot, domain_snapshot_info
 from support.modules import run_module
 
@@ -33,7 +33,7 @@ def driver() -> Iterator[Any]:
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, driver: Any, capsys: pytest.CaptureFixture[str]) -> Path:
     """Return the folder of a stopped VM ``web`` with the disks root and data."""
-    folders = Folders(str(tmp_path / "vms"), str(tmp_path / "images"))
+    folders = Folders(str(tmp_path / "vms"), str(tmp_path / "images"), str(tmp_path / "locks"))
     for module in (domain, domain_snapshot, domain_snapshot_info):
         monkeypatch.setattr(module, "FOLDERS", folders)
     for path in (folders.vms, folders.images):
@@ -168,7 +168,7 @@ def test_bad_input_is_found_before_any_change(snapshot: Any, home: Path, options
 
 
 def test_one_change_at_a_time_and_a_damaged_ledger_stops_all(snapshot: Any, home: Path) -> None:
-    with only_writer(str(home)):
+    with vm_lock(str(home.parent.parent / "locks/domain-web"), "web", 0):
         assert snapshot("a")["error"]["code"] == "busy"
     (home / "snapshots.json").write_text(json.dumps({"version": 99}))
     assert snapshot("a")["error"]["code"] == "corrupt"
