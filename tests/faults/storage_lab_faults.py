@@ -146,27 +146,29 @@ def last(process: subprocess.Popen[str], seconds: float = 90) -> dict[str, Any]:
     return json.loads(lines[-1]) if lines else {}
 
 
-def module(name: str, /, **options: Any) -> dict[str, Any]:
+def module(name: str, options: dict[str, Any]) -> dict[str, Any]:
     return {"name": name, "options": {"_ansible_remote_tmp": "/tmp", "_ansible_keep_remote_files": False, **options}}
 
 
 def replica_image(site: Site) -> dict[str, Any]:
     ca_file, cert_file, key_file = TLS
     tls = {"ca_file": ca_file, "cert_file": cert_file, "key_file": key_file}
-    return module("replica_image", digest=site.image.digest, sources=site.urls(), **tls)
+    return module("replica_image", {"digest": site.image.digest, "sources": site.urls(), **tls})
 
 
 def datastore_image(_site: Site) -> dict[str, Any]:
-    return module("datastore_image", name="debian", version="2", source=INCOMING)
+    return module("datastore_image", {"name": "debian", "version": "2", "source": INCOMING})
 
 
 def qcow2_image(site: Site) -> dict[str, Any]:
-    return module("qcow2_image", path=f"{DISKS}/second.qcow2", backing_image=f"{HERE}/{site.old.hex}.qcow2", size="1G")
+    options = {"path": f"{DISKS}/second.qcow2", "backing_image": f"{HERE}/{site.old.hex}.qcow2", "size": "1G"}
+    return module("qcow2_image", options)
 
 
 def domain(site: Site) -> dict[str, Any]:
     disk = {"name": "root", "image": site.old.digest, "size": "1GiB"}
-    return module("domain", name="second", state="stopped", virt_type="qemu", memory="64MiB", vcpus=1, disks=[disk])
+    small = {"virt_type": "qemu", "memory": "64MiB", "vcpus": 1}
+    return module("domain", {"name": "second", "state": "stopped", "disks": [disk], **small})
 
 
 @dataclass(frozen=True)
