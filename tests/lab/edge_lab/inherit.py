@@ -82,14 +82,19 @@ def resolv_conf() -> str:
 
 
 def pip_settings() -> dict[str, str]:
-    """Return the global section of pip's configuration, as pip merges it: site, then user, then PIP_CONFIG_FILE."""
+    """Return the global section of pip's configuration, as pip merges it: site, then user, then PIP_CONFIG_FILE.
+
+    Without constraints, whose file hosts do not have.
+    """
     home = Path.home()
     paths = [Path("/etc/xdg/pip/pip.conf"), Path("/etc/pip.conf"), home / ".pip/pip.conf", home / ".config/pip/pip.conf"]
     if os.environ.get("PIP_CONFIG_FILE"):
         paths.append(Path(os.environ["PIP_CONFIG_FILE"]))
     parser = configparser.RawConfigParser()
     parser.read([str(path) for path in paths])
-    return dict(parser.items("global")) if parser.has_section("global") else {}
+    found = dict(parser.items("global")) if parser.has_section("global") else {}
+    found.pop("constraint", None)  # it names a file of the machine, and caps what the machine's own tools may install
+    return found
 
 
 def pip_folders() -> list[str]:
