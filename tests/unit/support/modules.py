@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from importlib import import_module
 from typing import Any
+from unittest.mock import patch
 
 import pytest
+from ansible.module_utils import _internal
 from ansible.module_utils.testing import patch_module_args
 
 PREFIX = "ansible_collections.edge.cloud.plugins.modules."
@@ -17,8 +20,11 @@ PREFIX = "ansible_collections.edge.cloud.plugins.modules."
 def run_module(capsys: pytest.CaptureFixture[str], module: str, *, check: bool = False, **options: Any) -> dict[str, Any]:
     """Return what the module printed, whether it ended well or not; ``failed`` tells."""
     capsys.readouterr()
+    if module.startswith(("domain", "nat_network")):
+        gc.collect()  # the test driver forgets its domains with the last connection, and a traceback of before may hold one
     arguments = {**options, "_ansible_check_mode": check, "_ansible_diff": True}
-    with patch_module_args(arguments), pytest.raises(SystemExit):
+    # Tests of inventory plugins make this process a controller, whose warnings go to the screen instead of the result.
+    with patch.object(_internal, "is_controller", False), patch_module_args(arguments), pytest.raises(SystemExit):
         import_module(PREFIX + module).main()
     printed = capsys.readouterr().out
     result: dict[str, Any] = json.loads(printed)

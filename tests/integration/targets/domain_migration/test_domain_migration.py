@@ -14,7 +14,7 @@ from support.stream_host import VMS
 pytestmark = [pytest.mark.integration, pytest.mark.lab]
 
 
-@pytest.fixture(scope="module", params=["trixie", "bookworm"])
+@pytest.fixture(scope="module", params=["trixie"])
 def hosts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     if reason := unusable():
         pytest.skip(reason)
