@@ -100,6 +100,8 @@ def _obstacles(domain: Any, live: Element, run: str) -> Iterator[str]:
             yield "it is paused by an I/O error; make room for its disks and resume it before"
     if live.find("devices/hostdev") is not None:
         yield "a device of this host is passed through to it; take the device out before"
+    if live.find("devices/disk/backingStore[@type='network']") is not None:
+        yield "the image of one of its disks has not arrived on this host yet; wait for edge-arrive.service"
     if run == "stopped" and live.find("devices/tpm/backend[@type='emulator']") is not None:
         yield "the state of its emulated TPM can move only while it runs; start it before"
 

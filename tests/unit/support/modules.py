@@ -24,7 +24,7 @@ def run_module(capsys: pytest.CaptureFixture[str], module: str, *, check: bool =
         gc.collect()  # the test driver forgets its domains with the last connection, and a traceback of before may hold one
     arguments = {**options, "_ansible_check_mode": check, "_ansible_diff": True}
     # Tests of inventory plugins make this process a controller, whose warnings go to the screen instead of the result.
-    with patch.object(_internal, "is_controller", False), patch_module_args(arguments), pytest.raises(SystemExit):
+    with patch.object(_internal, "is_controller", False, create=True), patch_module_args(arguments), pytest.raises(SystemExit):
         import_module(PREFIX + module).main()
     printed = capsys.readouterr().out
     result: dict[str, Any] = json.loads(printed)
