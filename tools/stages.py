@@ -54,7 +54,7 @@ CHECK = (
     Stage("import-linter", tool("lint-imports", "--no-cache")),
     Stage("reuse", ("sh", "-c", "test -e .git || { echo 'skipped: not a git checkout'; exit 0; }; exec reuse lint --quiet")),
     Stage("unit", tool("python", *COVERAGE)),
-    Stage("coverage", tool("coverage", "report", "--fail-under=85")),
+    Stage("coverage", tool("coverage", "report", "--fail-under=75")),
 )
 
 # Three lanes that run side by side after CHECK: one computes, the others mostly wait for hosts.
