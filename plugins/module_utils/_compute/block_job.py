@@ -51,20 +51,6 @@ def merge_live(connection: Any, domain: Any, target: str, files: tuple[str, str]
     _demand_gone(domain, target, top, base)
 
 
-def pull_live(connection: Any, domain: Any, target: str, base: str | None, timeout: float) -> None:
-    """Bring all data above ``base`` (all there is with None) into the file that a running guest writes."""
-    with _job_events(connection, domain) as waiter:
-        if not _running(domain, target, libvirt.VIR_DOMAIN_BLOCK_JOB_TYPE_PULL):
-            with intent(f"flatten disk {target} of domain {domain.name()}"):
-                domain.blockRebase(target, base, 0, 0) if base else domain.blockPull(target, 0, 0)
-        _wait(domain, target, waiter, timeout, lambda: False)
-    chain = live_chain(domain, target)
-    if chain[1:2] != ([base] if base else []):
-        raise EdgeError(
-            f"Flattening disk {target} of domain {domain.name()} ended early; its chain is {chain}. Run again.", chain=chain
-        )
-
-
 def _demand_gone(domain: Any, target: str, top: str, base: str) -> None:
     chain = live_chain(domain, target)
     if top in chain or base not in chain:

@@ -25,6 +25,7 @@ from .arrival import MARKER, MoveDisk
 from .domain_xml import parse_xml
 from .events import Waiter
 from .image_tool import ImageTool
+from .snapshot_files import sync
 
 LOOK_AGAIN = 1.0
 DEFINITIONS = Path("/etc/libvirt/qemu")
@@ -55,7 +56,7 @@ class Mover:
         if not (path.exists() and path.samefile(source)):
             path.unlink(missing_ok=True)  # a copy that was never switched to
             path.hardlink_to(source)
-        _sync_folder(path.parent)
+        sync(path.parent)
 
     def _move_running(self, step: MoveDisk, size: int) -> None:
         with block_jobs(self.connection, self.domain) as waiter:
@@ -178,7 +179,7 @@ def write_marker(path: Path, *, paused: bool) -> None:
         file.flush()
         os.fsync(file.fileno())
     work.rename(path)
-    _sync_folder(path.parent)
+    sync(path.parent)
 
 
 def call_for_image(folder: str) -> None:
@@ -210,23 +211,11 @@ def remove_arrived(paths: tuple[str, ...]) -> None:
         path.unlink(missing_ok=True)
         if not any(path.parent.glob("*.arriving.qcow2")):
             path.with_name(MARKER).unlink(missing_ok=True)
-        _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync(path.parent)
 
 
 def _sync_definition(name: str) -> None:
     """Make libvirt's saved definition durable, while the guest is still paused."""
     with contextlib.suppress(FileNotFoundError):
-        descriptor = os.open(DEFINITIONS / f"{name}.xml", os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        _sync_folder(DEFINITIONS)
+        sync(DEFINITIONS / f"{name}.xml")
+        sync(DEFINITIONS)

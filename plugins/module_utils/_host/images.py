@@ -13,6 +13,7 @@ from .._plan import execute
 from .._storage import gc, names
 from .._storage.cluster_replica import ClusterReplica, trust_in
 from .._storage.gc import Collector
+from .._storage.http_client import SECONDS
 from .._storage.https_source import HttpsSource
 from .._storage.image_plan import view
 from .._storage.replica import Choice, Work
@@ -24,15 +25,14 @@ QUICK_SECONDS = 5.0
 Options = Mapping[str, Any]
 
 
-def _sources(cluster: Cluster) -> list[Source]:
+def _sources(cluster: Cluster, seconds: float = SECONDS) -> list[Source]:
     urls = [*(member.url for member in cluster.others(cluster.replicas)), *cluster.frontends]
-    return [HttpsSource(url, trust_in(cluster)) for url in urls]
+    return [HttpsSource(url, trust_in(cluster), seconds) for url in urls]
 
 
 def quick_sources(cluster: Cluster) -> list[Source]:
     """Return the sources for who must not wait: one that does not answer within seconds is passed over."""
-    urls = [*(member.url for member in cluster.others(cluster.replicas)), *cluster.frontends]
-    return [HttpsSource(url, trust_in(cluster), QUICK_SECONDS) for url in urls]
+    return _sources(cluster, QUICK_SECONDS)
 
 
 def config(cluster: Cluster, _options: Options) -> dict[str, Any]:
