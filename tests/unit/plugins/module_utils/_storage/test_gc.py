@@ -29,12 +29,13 @@ COLLECT = """
 import sys, time
 from pathlib import Path
 from LIBRARY._storage.gc import Collector
-from LIBRARY._storage.gc_plan import Limits
+from LIBRARY._storage.gc_plan import Limits, RemoveCached
 from LIBRARY._storage.store import Store
 root, disks, age, until = sys.argv[1:]
 removed = 0
 while not Path(until).exists():
-    removed += len(Collector(Store(Path(root)), [Path(disks)], Limits(0, float(age))).collect().done.steps)
+    done = Collector(Store(Path(root)), [Path(disks)], Limits(0, float(age))).collect().done
+    removed += sum(isinstance(step, RemoveCached) for step in done.steps)  # a lock's file between its making and locking goes too
 print(removed)
 """
 LAY = """
