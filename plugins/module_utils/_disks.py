@@ -15,6 +15,7 @@ from ._errors import EdgeError, NotFound, Unreachable
 from ._runner import Runner
 from ._storage import files, qcow2, usage
 from ._storage.disk_files import appearing
+from ._storage.import_ import refuse_other_files
 from ._storage.qemu_img import QemuImg
 from ._storage.references import DISK_DIRECTORIES, backing_name, users_of
 from ._storage.store import Store
@@ -80,6 +81,7 @@ class DiskFiles:
             image = on_server(server, digest, "image_servers")
             try:
                 found = QemuImg(self.runner).remote_info(image.host.strip("[]"), image.port, image.export)
+                refuse_other_files(found, Path(image.export))
                 return replace(image, size=int(found["virtual-size"]))
             except EdgeError as error:
                 said.append(f"{server}: {error.message}")

@@ -112,6 +112,6 @@ def required(mapping: Mapping[str, Any], key: str, where: str) -> Any:
 def from_os_error(error: OSError) -> EdgeError:
     """Return the library's error for one of the operating system."""
     where = f" ({error.filename})" if error.filename else ""
-    if error.errno == errno.ENOSPC:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return NoSpace(f"No space left on the file system{where}; free some or choose another place.", path=error.filename)
     return EdgeError(f"{error.strerror or error}{where}", errno=error.errno, path=error.filename)

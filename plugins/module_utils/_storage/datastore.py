@@ -117,7 +117,7 @@ class Datastore:
         if not self._remote:
             self._import_file(names.absolute_path(wanted.source, "The source"), wanted, now)
             return
-        with downloaded(self.store, wanted.source, self.rules.checksum, self.trust) as path:
+        with downloaded(self.store, wanted.source, self.rules.checksum, self.trust) as path, import_.named(path, wanted.source):
             self._import_file(path, wanted, now)
 
     def _import_file(self, path: Path, wanted: Wanted, now: float) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +58,11 @@ class DiskFiles:
         """Return an image that a disk can be laid over."""
         if not path.is_file():
             raise NotFound(f"The backing image {path} does not exist on this host; pull or create it first.", path=str(path))
-        size = qcow2.read_header(path).virtual_size if image_format == "qcow2" else path.stat().st_size
-        return Base(str(path.resolve()), image_format, size)
+        if image_format != "qcow2":
+            return Base(str(path.resolve()), image_format, path.stat().st_size)
+        header = qcow2.read_header(path)
+        qcow2.refuse_unless_standalone(replace(header, backing_file=None), f"The backing image {path}")
+        return Base(str(path.resolve()), image_format, header.virtual_size)
 
     def source(self, path: Path, image_format: str | None) -> Base:
         """Return an image that a disk can be converted from; raise Refused if it points outside of itself."""

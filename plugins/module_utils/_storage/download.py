@@ -13,13 +13,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urljoin
 
-from .._errors import Corrupt, InvalidInput, NoSpace, Refused, Unreachable
+from .._errors import Conflict, Corrupt, InvalidInput, NoSpace, Refused, Unreachable, Unsupported
 from . import digest as digests
 from . import files, names
-from .http_client import Connection, Trust, demand, demand_whole
+from .http_client import Connection, Trust, announced_length, demand, demand_whole
 from .store import Store
 
 BLOCK = 1024 * 1024
+LOOK_EVERY = 64 * BLOCK
 REDIRECTS = (301, 302, 303, 307, 308)
 MOST_REDIRECTS = 5
 TRIES = 3
@@ -43,14 +44,18 @@ def downloaded(store: Store, url: str, checksum: str | None, trust: Trust) -> It
             _anew(path, url, trust)
         try:
             yield path
-        except (Corrupt, InvalidInput, Refused):  # the same bytes will not please a second time
-            path.unlink()
-            raise
-        except BaseException:
-            if not demanded:
+        except BaseException as error:
+            if not demanded or _final(error):
                 path.unlink()
             raise
         path.unlink()
+
+
+def _final(error: BaseException) -> bool:
+    """Tell whether the same bytes will not please a second time; they will where only a program is missing here."""
+    return isinstance(error, Conflict | Corrupt | InvalidInput | Refused | Unsupported) and "program" not in getattr(
+        error, "details", {}
+    )
 
 
 def _anew(path: Path, url: str, trust: Trust) -> None:
@@ -83,7 +88,12 @@ def _complete(path: Path, url: str, trust: Trust, tries: int = TRIES) -> None:
         except Unreachable as error:
             grown = path.exists() and path.stat().st_size > before
             if "status" in error.details or not (left and grown):
+                if path.exists() and not path.stat().st_size:
+                    path.unlink()
                 raise
+        except NoSpace:
+            path.unlink(missing_ok=True)
+            raise
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
@@ -101,14 +111,22 @@ def _append(path: Path, url: str, trust: Trust, have: int) -> None:
         start = RANGE.fullmatch(response.headers.get("Content-Range", "")) if response.status == 206 else None
         if response.status == 206 and (start is None or int(start[1]) != have):
             raise Corrupt(f"{url} was asked for bytes from {have} and gave others.", url=url)
-        announced = int(response.headers.get("Content-Length") or 0)
-        files.demand_space(path.parent, announced, f"The download of {url}")
+        files.demand_space(path.parent, announced_length(response, url) or 0, f"The download of {url}")
         with path.open("ab" if response.status == 206 else "wb") as file:
             received = 0
             while block := response.read(BLOCK):
+                if received % LOOK_EVERY + len(block) >= LOOK_EVERY:  # a stream may have no end
+                    files.demand_space(path.parent, LOOK_EVERY, f"The download of {url}")
                 received += len(block)
                 file.write(block)
         demand_whole(response, received, url)
+
+
+def _target(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        raise Unreachable(f"{url} leads to {location!a:.200}, which is no URL.", status=302) from None
 
 
 @contextmanager
@@ -122,7 +140,7 @@ def follow(url: str, trust: Trust, headers: dict[str, str]) -> Iterator[http.cli
                 if response.status not in REDIRECTS or not location:
                     yield response
                     return
-            target = urljoin(url, location)
+            target = _target(url, location)
             if url.startswith("https:") and not target.startswith("https:"):
                 raise Unreachable(f"{url} leads to {target}, which is not authenticated; not followed.", status=response.status)
             url = target

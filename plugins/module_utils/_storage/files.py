@@ -43,11 +43,15 @@ def write_atomically(path: Path, data: bytes, work: Path, mode: int = 0o444) -> 
     """
     work.unlink(missing_ok=True)
     descriptor = os.open(work, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        os.fchmod(file.fileno(), mode)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            os.fchmod(file.fileno(), mode)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:  # a full disk
+        work.unlink(missing_ok=True)
+        raise
     work.rename(path)
     fsync_directory(path.parent)
 

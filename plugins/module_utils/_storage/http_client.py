@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import http.client
+import re
 import ssl
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -16,7 +17,8 @@ from .._errors import Corrupt, InvalidInput, NotFound, Unreachable
 from .proxy import proxy_for
 
 SECONDS = 30.0
-LARGEST_DRAIN = 65536
+URL = re.compile(r"https?://[!-~]+")
+LENGTH = re.compile(r"[0-9]{1,18}")
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,7 @@ class Connection:
     """One reused connection to the server of ``base``, an http or https URL without user, query and fragment."""
 
     def __init__(self, base: str, trust: Trust, seconds: float = SECONDS) -> None:
-        parts = urlsplit(base)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.fragment:
-            raise InvalidInput(f"{base!r} is not a URL of the form https://host[:port]/path.")
+        parts = _parts_of(base)
         self.name = base
         self._path = parts.path
         self._query = f"?{parts.query}" if parts.query else ""
@@ -133,10 +133,31 @@ class Connection:
             yield response
 
 
+def _parts_of(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        sound = parts.port != 0 and URL.fullmatch(url) and parts.hostname and not (parts.username or parts.fragment)
+    except ValueError:  # of a port or an address that is none
+        sound = False
+    if not sound:
+        raise InvalidInput(f"{url!a:.300} is not a URL of the form https://host[:port]/path, in ASCII without spaces.")
+    return parts
+
+
+def announced_length(response: http.client.HTTPResponse, what: str) -> int | None:
+    """Return the length that the answer's header announces, or None without one; raise Unreachable if it is no length."""
+    announced = response.headers.get("Content-Length")
+    if announced is None:
+        return None
+    if not LENGTH.fullmatch(announced.strip()):
+        raise Unreachable(f"{what}: the answer announces the length {announced!a:.80}, which is none.", source=what)
+    return int(announced)
+
+
 def demand_whole(response: http.client.HTTPResponse, received: int, what: str) -> None:
     """Raise Unreachable if fewer bytes came than were announced: http.client ends such a body without a word."""
-    announced = response.headers.get("Content-Length")
-    if announced is not None and received != int(announced):
+    announced = announced_length(response, what)
+    if announced is not None and received != announced:
         raise Unreachable(f"{what}: the connection ended after {received} of {announced} bytes.", source=what)
 
 

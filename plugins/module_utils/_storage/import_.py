@@ -4,14 +4,17 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
-from collections.abc import Mapping
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from .._errors import Conflict, Corrupt, InvalidInput, NotFound, Refused
+from .._errors import CommandFailed, Conflict, Corrupt, EdgeError, InvalidInput, NoSpace, NotFound, Refused
 from . import catalogue, files, names, probe, qcow2, unpack
 from . import digest as digests
 from .manifest import Manifest
@@ -20,6 +23,7 @@ from .store import Store
 
 LARGEST_VIRTUAL_SIZE = 2 * 1024**4
 METADATA = 64 * 1024 * 1024
+TOO_LARGE = (-signal.SIGXFSZ, 128 + signal.SIGXFSZ)
 
 
 @dataclass(frozen=True)
@@ -68,10 +72,22 @@ def import_file(store: Store, qemu: QemuImg, path: Path, *, wanted: Wanted, rule
         work.unlink(missing_ok=True)
         plain.unlink(missing_ok=True)
         try:
-            return _import(store, qemu, path, work, wanted=wanted, rules=rules)
+            with named(plain, str(path)), named(work, str(path)):
+                return _import(store, qemu, path, work, wanted=wanted, rules=rules)
         finally:
             work.unlink(missing_ok=True)
             plain.unlink(missing_ok=True)
+
+
+@contextmanager
+def named(path: Path, source: str) -> Iterator[None]:
+    """Let errors about a file of ours name where it came from, which is what the user knows."""
+    try:
+        yield
+    except EdgeError as error:
+        error.message = error.message.replace(str(path), source)
+        error.details.update({key: source for key, value in error.details.items() if value == str(path)})
+        raise
 
 
 def _import(store: Store, qemu: QemuImg, path: Path, work: Path, *, wanted: Wanted, rules: Rules) -> Manifest:
@@ -119,14 +135,21 @@ def _make(qemu: QemuImg, path: Path, work: Path, rules: Rules, source_digest: st
 def _convert(qemu: QemuImg, path: Path, work: Path, rules: Rules) -> None:
     room = files.free_bytes(work.parent) - files.RESERVE
     files.demand_space(work.parent, METADATA, f"The conversion of {path}")
-    qemu.convert(path, probe.format_of(path, rules.format), work, compress=rules.compress, limits=Limits(file_size=room))
+    largest = min(room, rules.largest_unpacked)
+    try:
+        qemu.convert(path, probe.format_of(path, rules.format), work, compress=rules.compress, limits=Limits(file_size=largest))
+    except CommandFailed as error:
+        if error.rc not in TOO_LARGE and os.strerror(errno.EFBIG) not in error.stderr:
+            raise
+        if room < rules.largest_unpacked:
+            raise NoSpace(f"The conversion of {path} needs more than the {room} bytes that {work.parent} has; free some.") from None
+        raise Refused(
+            f"The conversion of {path} makes more than {largest} bytes (max_unpacked_size); it was not imported.", path=str(path)
+        ) from None
 
 
 def _finish(store: Store, qemu: QemuImg, work: Path, wanted: Wanted, source_digest: str) -> Manifest:
-    found = qemu.check(work)
-    if found.corruptions or found.check_errors:
-        damage = f"The image from {wanted.source} is damaged: qemu-img check found {found.corruptions} corruptions."
-        raise Corrupt(damage, **asdict(found))
+    _demand_sound(qemu, work, "qcow2")
     description = digests.describe(work)
     header = qcow2.read_header(work)
     manifest = Manifest(**asdict(description), **asdict(wanted), virtual_size=header.virtual_size, source_digest=source_digest)
@@ -188,10 +211,35 @@ def judge(qemu: QemuImg, path: Path, rules: Rules) -> str:
         virtual_size = header.virtual_size
     _demand_size(path, virtual_size, rules)
     if source_format != "raw":
-        info = qemu.info(path, source_format)
-        _refuse_other_files(info, path)
+        info = _info(qemu, path, source_format)
+        refuse_other_files(info, path)
         _demand_size(path, int(info["virtual-size"]), rules)
+        _demand_sound(qemu, path, source_format)
     return source_format
+
+
+def _demand_sound(qemu: QemuImg, path: Path, source_format: str) -> None:
+    """Raise Corrupt if the image's tables are damaged: a conversion would take what is missing for zeros, without a word."""
+    found = qemu.check_foreign(path, source_format)
+    if found.corruptions or found.check_errors:
+        raise Corrupt(
+            f"{path} is damaged: qemu-img check found {found.corruptions} corruptions and {found.check_errors} errors; it was not "
+            "used. Get it anew from where it is published.",
+            path=str(path),
+            **asdict(found),
+        )
+
+
+def _info(qemu: QemuImg, path: Path, source_format: str) -> dict[str, Any]:
+    try:
+        return qemu.info(path, source_format)
+    except CommandFailed as error:
+        raise Corrupt(
+            f"{path} is no sound {source_format} image: qemu-img cannot open it ({error.stderr.strip()[:500] or error.rc}). "
+            "Get it anew from where it is published.",
+            path=str(path),
+            rc=error.rc,
+        ) from None
 
 
 def _demand_size(path: Path, virtual_size: int, rules: Rules) -> None:
@@ -202,7 +250,8 @@ def _demand_size(path: Path, virtual_size: int, rules: Rules) -> None:
         )
 
 
-def _refuse_other_files(info: Mapping[str, Any], path: Path) -> None:
+def refuse_other_files(info: Mapping[str, Any], path: Path) -> None:
+    """Raise Refused if what qemu-img tells of the image at ``path`` names any other file."""
     specific = info.get("format-specific", {}).get("data", {})
     extents = [extent.get("filename") for extent in specific.get("extents", [])]
     named = [info.get("backing-filename"), info.get("full-backing-filename"), specific.get("data-file"), *extents]

@@ -21,7 +21,7 @@ LARGEST_SIZE = 2**50
 LARGEST_TEXT = 2048
 HEX = re.compile(r"[0-9a-f]{64}")
 CREATED = re.compile(r"\d{4}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-6]\dZ")
-PRINTABLE = re.compile(r"[^\x00-\x1f\x7f]*")
+PRINTABLE = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]*")
 SOURCE_DIGEST = re.compile(r"|sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 
 

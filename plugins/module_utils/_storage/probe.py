@@ -7,11 +7,12 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
-from .._errors import InvalidInput, Refused, Unsupported
+from .._errors import Corrupt, InvalidInput, Refused, Unsupported
 from . import qcow2
 
 FORMATS = ("qcow2", "raw", "vmdk", "vdi", "vhdx", "vpc")
 HEAD, FOOTER, ISO_AT = 65536, 512, 32769
+VDI_HEADER = 0x188
 PACKED = {b"\x1f\x8b": "gzip", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2", b"PK\x03\x04": "zip"}
 
 
@@ -46,9 +47,23 @@ def format_of(path: Path, named: str | None) -> str:
     found = detect(head, footer, str(path))
     if named is not None and found != named:
         raise InvalidInput(f"{path} was said to be {named}, but its first bytes say {found}.", path=str(path))
+    if found == "vdi":
+        _demand_whole_vdi(head, path)
     if found == "vmdk":
         _refuse_vmdk_with_extents(head, str(path))
     return found
+
+
+def _demand_whole_vdi(head: bytes, path: Path) -> None:
+    """QEMU reads zeros, without a word, for blocks of a VDI that are beyond the end of the file."""
+    size = path.stat().st_size
+    if len(head) < VDI_HEADER:
+        raise Corrupt(f"{path} is no sound vdi image: its header is cut short.", path=str(path))
+    data_at, block_size, allocated = (struct.unpack_from("<I", head, at)[0] for at in (0x158, 0x178, 0x184))
+    if size < data_at + block_size * allocated:
+        raise Corrupt(
+            f"{path} is cut short: of its {allocated} blocks not all are in its {size} bytes. Get it anew.", path=str(path)
+        )
 
 
 def _refuse_vmdk_with_extents(head: bytes, where: str) -> None:

@@ -168,7 +168,12 @@ class _Pull:
             except (NoSpace, OSError):  # a full or failing disk: nothing of it is believed later
                 work.unlink(missing_ok=True)
                 raise
-            _judge(work, manifest)
+            try:
+                _judge(work, manifest)
+            except EdgeError:  # whoever gives these bytes, they are not wanted
+                work.unlink(missing_ok=True)
+                raise
+            _demand_size(work, manifest)
             self._publish(work, manifest)
         path = self._store.image_path(self._digest)
         return Pulled(manifest, path, self._tally.fetched, tuple(self._tally.used), self._reused)
@@ -181,6 +186,7 @@ class _Pull:
         if digests.describe(path, manifest.piece_size).digest != self._digest:
             return False
         _judge(path, manifest)
+        _demand_size(path, manifest)
         self._store.adopt(manifest)
         work.unlink(missing_ok=True)
         return True
@@ -269,9 +275,17 @@ class _Pull:
 
 
 def _judge(path: Path, manifest: Manifest) -> None:
-    """Refuse an image that is not what its manifest calls it, although its bytes have the digest."""
-    header = qcow2.read_header(path)
+    """Refuse a hostile image, although its bytes have the digest."""
+    try:
+        header = qcow2.read_header(path)
+    except EdgeError as error:
+        raise type(error)(error.message.replace(str(path), f"The image {manifest.digest}"), digest=manifest.digest) from None
     qcow2.refuse_unless_standalone(header, f"The image {manifest.digest}")
+
+
+def _demand_size(path: Path, manifest: Manifest) -> None:
+    """Raise Corrupt if the manifest calls the image what it is not: another source's manifest may be right about these bytes."""
+    header = qcow2.read_header(path)
     if header.virtual_size != manifest.virtual_size:
         sizes = f"{manifest.virtual_size} bytes virtual size, the image {header.virtual_size}"
         raise Corrupt(f"The manifest of {manifest.digest} says {sizes}.")

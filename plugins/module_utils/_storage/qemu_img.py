@@ -10,14 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from .._errors import Busy, CommandFailed, Corrupt
+from .._errors import Busy, CommandFailed, Corrupt, NoSpace
 from .._runner import Completed, Runner
 from . import names
+from .bounded import run_bounded
 
 GIB = 1024**3
 LOCKED = "Is another process using the image"
+FULL = ("No space left on device", "Disk quota exceeded")
 QEMU_PKI = "/etc/pki/qemu"
 REMOTE_SECONDS = 15.0
+CHECK_SECONDS, CHECK_BYTES_A_SECOND = 2, 64 * 1024**2  # a check takes a hundredth of that
 CHECK_ERRORS, CHECK_LEAKS, CHECK_UNSUPPORTED = 2, 3, 63
 
 
@@ -72,6 +75,8 @@ class QemuImg:
         done = self.runner.run([*limits.prefix(), *argv], check=False)
         if LOCKED in done.stderr:
             raise Busy(f"The image is in use: {done.stderr.strip()}", argv=argv)
+        if done.rc and any(words in done.stderr for words in FULL):
+            raise NoSpace(f"No space left for qemu-img {arguments[0]}; free some: {done.stderr.strip()}", argv=argv)
         if check and done.rc:
             raise CommandFailed(argv, done.rc, done.stderr)
         return done
@@ -138,6 +143,27 @@ class QemuImg:
         """Tell whether a qcow2 has any block of its own, zeroes included."""
         done = self._run(["map", "--output=json", "-f", "qcow2", "-U", _path(path)], READING)
         return any(extent["depth"] == 0 and extent.get("present", True) for extent in json.loads(done.stdout))
+
+    def check_foreign(self, path: Path, image_format: str) -> Checked:
+        """Return what a check finds in an image of anybody; raise Corrupt if it takes more than such a file deserves.
+
+        A format that cannot be checked counts as sound.
+        """
+        seconds = CHECK_SECONDS + path.stat().st_size // CHECK_BYTES_A_SECOND
+        arguments = ["check", "--output=json", "-f", image_format, _path(path)]
+        done = run_bounded(["prlimit", f"--as={WORKING.memory}", "--", "qemu-img", *arguments], seconds)
+        try:
+            found: Mapping[str, Any] = json.loads(done.stdout)
+        except ValueError:
+            found = {}
+        if done.rc == CHECK_UNSUPPORTED:
+            return Checked(0, 0, 0)
+        if "check-errors" not in found:
+            why = f"it ended with {done.rc} after at most {seconds} s of CPU time, saying: {done.stderr.strip()[:500] or 'nothing'}"
+            raise Corrupt(
+                f"{path} is damaged, or made to do harm: qemu-img check came to no end with it ({why}).", path=str(path), rc=done.rc
+            )
+        return Checked(found.get("corruptions", 0), found.get("leaks", 0), found.get("check-errors", 0))
 
     def check(self, path: Path, *, repair: str | None = None) -> Checked:
         """Return what a check of a qcow2 finds (after the repair of ``leaks`` or ``all``)."""

@@ -12,10 +12,10 @@ from dataclasses import asdict, dataclass, field
 from http.client import HTTPResponse
 from pathlib import Path
 
-from ..._errors import InvalidInput, NotFound, Unreachable
+from ..._errors import InvalidInput, NotFound
 from .. import files
 from ..download import follow
-from ..http_client import Trust, demand, demand_whole
+from ..http_client import Trust, announced_length, demand, demand_whole
 from .appliance import LARGEST_CATALOGUE
 
 BLOCK = 256 * 1024
@@ -101,11 +101,8 @@ def _ask(url: str, access: Access, kept: Kept | None) -> Kept:
 
 
 def _read(response: HTTPResponse, url: str) -> bytes:
-    announced = response.headers.get("Content-Length", "0")
-    if not announced.isdigit():
-        raise Unreachable(f"{url}: the answer has no valid length.", source=url)
     data = bytearray()
-    if int(announced) > LARGEST_CATALOGUE:
+    if (announced_length(response, url) or 0) > LARGEST_CATALOGUE:
         raise _too_large(url)
     while block := response.read(BLOCK):
         data += block
