@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ class Host:
     wanted: bool = False
     rate: str = ""
     stack: ExitStack = field(default_factory=ExitStack)
-    pids: list[int] = field(default_factory=list)
+    processes: list[subprocess.Popen[Any]] = field(default_factory=list)
     stopped: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -66,7 +66,7 @@ class Host:
         """Start edge-host in a process group of its own."""
         command = [sys.executable, "-c", EDGE_HOST, "--config", str(self.config), *argv]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
-        self.pids.append(process.pid)
+        self.processes.append(process)
         return process
 
     def start(self) -> None:
@@ -77,7 +77,7 @@ class Host:
         (self.folder / "nginx.conf").write_text(self._nginx())
         argv = ["/usr/sbin/nginx", "-e", str(self.folder / "error.log"), "-c", str(self.folder / "nginx.conf")]
         process = subprocess.Popen([*argv, "-g", f"pid {self.folder}/nginx.pid; daemon off;"], start_new_session=True)
-        self.pids.append(process.pid)
+        self.processes.append(process)
         _wait_for(self.port, process)
         if self.wanted:
             threading.Thread(target=self._path_unit, daemon=True).start()
@@ -91,13 +91,12 @@ class Host:
     def kill(self) -> None:
         """Pull the plug."""
         self.stopped.set()
-        for pid in self.pids:
-            try:
-                os.killpg(pid, signal.SIGKILL)
-                os.waitpid(pid, 0)
-            except (ProcessLookupError, ChildProcessError):
-                pass
-        self.pids.clear()
+        for process in list(self.processes):
+            if process.poll() is None:  # the number of one that ended may be another's by now
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        self.processes.clear()
 
     def _nginx(self) -> str:
         rendered = (

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 import signal
 import socket
 import ssl
@@ -20,6 +22,7 @@ from typing import Any
 
 from support.certificates import Authority, Pair
 
+DICE = random.SystemRandom()  # runs side by side must not draw the same ports
 CONFIGURATION = """
 daemon off;
 {user}
@@ -44,9 +47,16 @@ http {{
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port that nobody listens on, from below those that the kernel gives to outgoing connections.
+
+    One of those could be taken between this look and the server's bind, and who connects to it could meet itself.
+    """
+    below = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        port = DICE.randrange(10240, below)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,262 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Faults of an arrival: a VM runs on a remote image, and whatever brings the image or gives it meanwhile is killed.
+
+The guest streams to its disk all along. ``lost`` counts tries after which a block that the guest knew to be on its disk was missing
+or damaged, or the VM did not come to stand on its local image by itself; ``doubled`` those that left something behind.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import yaml
+from edge_lab.api import Lab, LabHost, unusable
+from support.outcomes import Outcome, Row, table_row
+from support.playbook import PLAYBOOK, TREE, environment
+from support.report import publish
+from support.stream_guest import wait_for
+from support.stream_host import VMS, StreamHost
+
+MIB = 2**20
+IMAGE_MIB = 48
+NAME = "coming"
+FOLDER = f"{VMS}/{NAME}"
+IMAGES = "/var/lib/edge/images"
+OWN_MIB = 192  # of the disk's own blocks, so that the block copy takes a while
+WATCH = """
+import pathlib, subprocess, sys, time
+path, delay, *command = sys.argv[1:]
+until = time.monotonic() + 120
+while not pathlib.Path(path).exists():
+    if time.monotonic() > until:
+        sys.exit("the copy did not begin")
+    time.sleep(0.005)
+time.sleep(float(delay))
+subprocess.run(command, check=True)
+"""
+
+
+@dataclass
+class Site:
+    """A Front-end, two replicas that have the image, and a hypervisor whose VM starts without it."""
+
+    replicas: list[LabHost]
+    host: StreamHost
+    digest: str
+    dice: random.Random
+
+    @property
+    def hex(self) -> str:
+        return self.digest.removeprefix("sha256:")
+
+    def begin(self, *replicas: LabHost, own_mib: int = 0) -> None:
+        """Have a VM stream over the remote image, which takes its time to come; its overlay may have some blocks already."""
+        for one in self.replicas:
+            one.mend()
+            one.start()
+        self._forget()
+        for one in self.replicas:
+            one.slow(rate="24mbit")
+        servers = [one.address for one in replicas or self.replicas]
+        disks = [{"name": "data", "image": self.digest, "size": "512MiB"}]
+        self.host.guest(NAME, disks=disks, image_servers=servers, state="stopped" if own_mib else "running")
+        if own_mib:
+            image = (
+                f"driver=qcow2,file.driver=file,file.filename={FOLDER}/data.arriving.qcow2,backing.driver=null-co,backing.size=64M"
+            )
+            self.host.run("qemu-io", "--image-opts", image, "-c", f"write -q -P 7 256M {own_mib}M")
+            self.host.module("domain", name=NAME, state="running", timeout=30)
+        self.host.wait_text(NAME, "STREAM 0")
+
+    def _forget(self) -> None:
+        self.host.run("systemctl", "stop", "edge-arrive.path", "edge-arrive.service")
+        for verb in ("destroy", "undefine"):
+            self.host.run("virsh", verb, NAME, ok=False)
+        self.host.run("sh", "-c", f"rm -rf {FOLDER} /var/lib/edge/arriving/* {IMAGES}/*.* {IMAGES}/partial/*")
+        self.host.run("systemctl", "reset-failed", "edge-arrive.service", ok=False)
+        self.host.run("systemctl", "start", "edge-arrive.path")
+
+    def partial(self) -> int:
+        """Return the bytes of the image that came so far."""
+        said = self.host.run("stat", "-c", "%b", f"{IMAGES}/partial/{self.hex}.qcow2", ok=False)
+        return int(said or 0) * 512
+
+    def wait_partial(self) -> None:
+        """Wait until a random share of the image came."""
+        wanted = self.dice.uniform(0.05, 0.8) * IMAGE_MIB * MIB
+        wait_for(lambda: str(self.partial()), lambda said: int(said) >= wanted, f"{wanted:.0f} bytes of the image", 90)
+
+    def in_the_copy(self, *command: str) -> None:
+        """Run a command on the hypervisor a random moment after the block copy has begun."""
+        self.host.run("python3", "-c", WATCH, f"{FOLDER}/data.qcow2", f"{self.dice.uniform(0, 1.5):.3f}", *command)
+
+    def judge(self) -> Outcome:
+        """Nothing else is done: the VM comes to stand on its local image, all that it wrote is there, and nothing is left over."""
+        try:
+            wait_for(self._disk, lambda path: path == f"{FOLDER}/data.qcow2", "the disk on its own file", 150)
+            wait_for(lambda: self.host.run("ls", "-A", FOLDER), lambda said: "arriving" not in said, "the end of the move", 60)
+            self.host.wait_more(NAME, 3)
+            self.host.verify(NAME)
+            assert self.host.chain(f"{FOLDER}/data.qcow2") == ["data.qcow2", f"{self.hex}.qcow2"]
+            found = self.host.run("sha256sum", f"{IMAGES}/{self.hex}.qcow2").split()[0]
+            assert found == self.hex, f"the image has the digest {found}"
+        except (AssertionError, subprocess.CalledProcessError, StopIteration) as error:
+            print(f"harm: {error}\n{self._told()}", file=sys.stderr, flush=True)
+            return True, False
+        return False, self._left() != []
+
+    def _disk(self) -> str:
+        try:
+            return self.host.active(NAME)
+        except (subprocess.CalledProcessError, StopIteration):  # libvirt is just restarting
+            return ""
+
+    def _left(self) -> list[str]:
+        below = self.host.run("sh", "-c", f"ls -A {IMAGES}/partial /var/lib/edge/arriving; ls -A {FOLDER}")
+        odd = [
+            line
+            for line in below.split()
+            if line.startswith((self.hex, NAME)) or "arriv" in line.rpartition("/")[2].rstrip(":")[:5]
+        ]
+        return [line for line in odd if not line.endswith(":")]
+
+    def _told(self) -> str:
+        told = self.host.run("journalctl", "-u", "edge-arrive", "-n", "15", "--no-pager", "-o", "cat", ok=False)
+        return f"{told}\n{self.host.run('virsh', 'domstate', '--reason', NAME, ok=False)}"
+
+
+def killed_in_the_pull(site: Site) -> Outcome:
+    """Kill edge-arrive when a random share of the image is here."""
+    site.begin()
+    site.wait_partial()
+    site.host.run("systemctl", "kill", "--signal=KILL", "edge-arrive.service")
+    return site.judge()
+
+
+def killed_in_the_copy(site: Site) -> Outcome:
+    """Kill edge-arrive at a random moment of the block copy."""
+    site.begin(own_mib=OWN_MIB)
+    site.in_the_copy("systemctl", "kill", "--signal=KILL", "edge-arrive.service")
+    return site.judge()
+
+
+def libvirt_killed_in_the_copy(site: Site) -> Outcome:
+    """Restart or kill libvirtd at a random moment of the block copy."""
+    site.begin(own_mib=OWN_MIB)
+    how = site.dice.choice((("restart",), ("kill", "--signal=KILL")))
+    site.in_the_copy("systemctl", *how, "libvirtd.service")
+    return site.judge()
+
+
+def server_killed(site: Site) -> Outcome:
+    """Kill the NBD server that the VM reads from, while the image comes."""
+    site.begin()
+    site.wait_partial()
+    site.replicas[0].run(["systemctl", "kill", "--signal=KILL", "edge-nbd.service"])
+    return site.judge()
+
+
+def replica_unplugged(site: Site) -> Outcome:
+    """Pull the plug of the replica that the VM reads from; the other one has the image too."""
+    site.begin()
+    site.wait_partial()
+    site.replicas[0].kill()
+    return site.judge()
+
+
+def every_replica_unplugged(site: Site) -> Outcome:
+    """Pull the plugs of all replicas; after a while the one that the VM reads from comes back."""
+    site.begin()
+    site.wait_partial()
+    for one in site.replicas:
+        one.kill()
+    time.sleep(site.dice.uniform(1, 20))  # the fault: nobody is there for so long
+    site.replicas[0].start()
+    return site.judge()
+
+
+CASES: tuple[tuple[str, Callable[[Site], Outcome]], ...] = (
+    ("arrival killed in the pull", killed_in_the_pull),
+    ("arrival killed in the block copy", killed_in_the_copy),
+    ("libvirtd killed in the block copy", libvirt_killed_in_the_copy),
+    ("NBD server killed under a VM", server_killed),
+    ("replica unplugged under a VM, one left", replica_unplugged),
+    ("replicas unplugged under a VM, one back", every_replica_unplugged),
+)
+
+
+@contextlib.contextmanager
+def site(folder: Path, lab: Lab, seed: int, prefix: str, release: str = "trixie") -> Iterator[Site]:
+    """Have the hosts, made by the real roles, and remove them at the end."""
+    groups = {"frontend": [f"{prefix}-front"], "replica": [f"{prefix}-rep1", f"{prefix}-rep2"], "hypervisor": [f"{prefix}-host"]}
+    names = [name for group in groups.values() for name in group]
+    try:
+        front, *replicas, host = lab.up(names=names, release=release, variant="full")
+        inventory = folder / "hosts.yml"
+        known = yaml.safe_load(lab.inventory.read_text())
+        inventory.write_text(yaml.safe_dump({**known, **{key: {"hosts": dict.fromkeys(of)} for key, of in groups.items()}}))
+        _put_image(folder, front)
+        _deploy(folder, inventory)
+        stream = StreamHost(host, inventory, folder)
+        digest = f"sha256:{_digest(front)}"
+        stream.play([{"edge.cloud.replica_image": {"digest": digest, "cluster_file": "/etc/edge/cluster.json"}}], hosts="replica")
+        yield Site(replicas, stream, digest, random.Random(seed))
+    finally:
+        lab.down(*names)
+
+
+def _put_image(folder: Path, front: LabHost) -> None:
+    plain, made = folder / "small.raw", folder / "small.qcow2"
+    plain.write_bytes(random.Random(3).randbytes(IMAGE_MIB * MIB))
+    subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", plain, made], check=True)
+    plain.unlink()
+    front.put(made, "/var/tmp/small.qcow2")
+
+
+def _deploy(folder: Path, inventory: Path) -> None:
+    book = TREE / "tests/integration/arrival/site.yml"
+    argv = [str(PLAYBOOK), "-i", str(inventory), "--forks", "4", str(book)]
+    done = subprocess.run(argv, env=environment(str(folder)), cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise AssertionError(done.stdout[-6000:] + done.stderr[-2000:])
+
+
+def _digest(front: LabHost) -> str:
+    shown: dict[str, Any] = yaml.safe_load(front.run(["cat", "/var/lib/edge/datastore/index.json"]).stdout)
+    return str(shown["images"][0]["digest"]).removeprefix("sha256:")
+
+
+def rows(place: Site, tries: int, only: str = "") -> list[Row]:
+    """Return a row for each kind of fault whose name has ``only`` in it."""
+    return [table_row(name, (case(place) for _try in range(tries))) for name, case in CASES if only in name]
+
+
+def main() -> int:
+    """Run all, print the table, write build/faults/arrival.json."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tries", type=int, default=4)
+    parser.add_argument("--only", default="", help="cases whose name has this text")
+    parser.add_argument("--release", choices=["trixie", "bookworm"], default="trixie")
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
+    options = parser.parse_args()
+    if reason := unusable():
+        print(f"no lab hosts: {reason}", file=sys.stderr)
+        return 1
+    with TemporaryDirectory() as folder, site(Path(folder), Lab(), options.seed, "afault", options.release) as place:
+        found = rows(place, options.tries, options.only)
+    return publish("faults/arrival.json", {"seed": options.seed}, found)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
