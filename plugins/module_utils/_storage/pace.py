@@ -7,6 +7,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 BURST_SECONDS = 0.25
+LOOK_SECONDS = 0.02
+LINGER_SECONDS = 0.1  # who reads now reads again soon
+LONGEST_SECONDS = 2.0
+GRANTED = 256 * 1024  # bytes
 
 
 class Pace:
@@ -28,6 +32,33 @@ class Pace:
         self._due = max(self._due, now - max(BURST_SECONDS, takes)) + takes
         if self._due > now:
             self._sleep(self._due - now)
+
+
+class Courtesy:
+    """Called with the bytes that came, it waits while ``busy`` tells that somebody waits for bytes from the same line.
+
+    A VM that never stops reading does not stop a pull: after two seconds of waiting 256 KiB may come.
+    """
+
+    def __init__(self, busy: Callable[[], bool], clock: Callable[[], float], sleep: Callable[[float], None]) -> None:
+        self._busy = busy
+        self._clock = clock
+        self._sleep = sleep
+        self._granted = 0
+
+    def __call__(self, count: int) -> None:
+        """Account for ``count`` bytes."""
+        self._granted = max(0, self._granted - count)
+        if self._granted or not self._busy():
+            return
+        began = seen = self._clock()
+        while self._clock() - began < LONGEST_SECONDS:
+            self._sleep(LOOK_SECONDS)
+            if self._busy():
+                seen = self._clock()
+            elif self._clock() - seen >= LINGER_SECONDS:
+                return
+        self._granted = GRANTED
 
 
 def no_pace(_count: int) -> None:

@@ -17,7 +17,7 @@ from . import files, pull, qcow2, reuse, usage
 from .ahead import PieceFile
 from .assembly import Assembly
 from .manifest import Manifest
-from .pace import no_pace
+from .pace import Courtesy, no_pace
 from .source import Reader, Source
 from .speed import Speeds
 from .store import Store
@@ -133,6 +133,7 @@ class _Pull:
         self._sources = sources
         self._progress = progress
         self._pace = pace
+        self._courtesy = Courtesy(store.in_demand, time.monotonic, time.sleep)
         self._tally = _Tally()
         self._reused = 0
 
@@ -260,6 +261,7 @@ class _Pull:
             self._tally.fetched += count
             self._judge_speed(count, waited, last=filled == len(view))
             self._pace(count)
+            self._courtesy(count)
 
     def _judge_speed(self, count: int, waited: float, *, last: bool) -> None:
         """Go on with another source if this one only trickles; not when what is being received is complete anyway."""

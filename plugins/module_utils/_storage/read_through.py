@@ -92,7 +92,7 @@ class ReadThrough:
         found = self._here(index)
         if found is None:
             with self._fetching:  # who waited may find it fetched
-                found = self._here(index) or self._fetch(index)
+                found = self._here(index) or self._fetched(index)
         return found
 
     def _here(self, index: int) -> bytes | None:
@@ -111,6 +111,10 @@ class ReadThrough:
             self._pieces[index] = data
             while len(self._pieces) * self._manifest.piece_size > KEPT and len(self._pieces) > 1:
                 self._pieces.popitem(last=False)
+
+    def _fetched(self, index: int) -> bytes:
+        with files.told(self._store.demand_path):
+            return self._fetch(index)
 
     def _fetch(self, index: int) -> bytes:
         """Fetch a piece, and those after it where the last fetch ended here: twice as many each time."""

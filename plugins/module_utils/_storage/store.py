@@ -53,6 +53,15 @@ class Store:
         """Return the file of the image's lock."""
         return self.partial / f"{names.hex_of(digest)}.lock"
 
+    @property
+    def demand_path(self) -> Path:
+        """Return the lock that is held while somebody waits for bytes that are fetched now; a pull gives way to that."""
+        return self.partial / "demand.lock"
+
+    def in_demand(self) -> bool:
+        """Tell whether somebody waits for bytes that are fetched now."""
+        return self.demand_path.exists() and files.held(self.demand_path)
+
     def _pin_path(self, digest: str) -> Path:
         return self.root / f"{names.hex_of(digest)}.pin"
 
