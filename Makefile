@@ -53,7 +53,7 @@ faults: faults-storage faults-compute ## Every fault run: kills, lies, full disk
 bench: bench-storage bench-compute ## Measure, as ratios against what a user would do otherwise
 
 faults-storage: setup ## Kill, cheat and starve the pull (ARGS="--kills 200 --seed N")
-	@PYTHONPATH=collections:tests/unit:tests/lab $(BIN)/python tests/faults/storage_faults.py $(ARGS)
+	@PYTHONPATH=collections:tests/unit:tests/integration:tests/lab $(BIN)/python tests/faults/storage_faults.py $(ARGS)
 
 faults-compute: setup ## Kill and starve VMs, snapshots and migrations on lab hosts (ARGS="--release trixie --only TEXT")
 	@PYTHONPATH=collections:tests/unit:tests/integration:tests/lab:tests/faults $(BIN)/python tests/faults/compute_faults.py $(ARGS)

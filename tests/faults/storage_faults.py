@@ -23,6 +23,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import arrival_faults
 import storage_gc_faults
 import storage_lab_faults
 import storage_module_faults
@@ -287,18 +288,32 @@ def run_on_hosts(folder: Path, seed: int, tries: int) -> list[dict[str, Any]]:
         return storage_lab_faults.rows(place, tries)
 
 
+def run_arrivals(seed: int, tries: int) -> list[dict[str, Any]]:
+    """Return the rows of faults under VMs that run on a remote image; none, and why, where there can be none."""
+    if tries == 0 or (reason := unusable()):
+        print(f"no arrivals: {reason if tries else 'none wanted'}", file=sys.stderr)
+        return []
+    with TemporaryDirectory() as folder, arrival_faults.site(Path(folder), Lab(), seed, "afault") as place:
+        return arrival_faults.rows(place, tries)
+
+
 def main() -> int:
     """Run all, print the table, write build/faults/storage.json."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=200, help="random kills of a pull; a tenth of them of imports and disks each")
     parser.add_argument("--tries", type=int, default=10)
     parser.add_argument("--lab-tries", type=int, default=4, help="tries of each fault of real hosts, 0 for none")
+    parser.add_argument("--arrival-tries", type=int, default=2, help="tries of each fault under a VM whose image comes, 0 for none")
+    parser.add_argument("--arrival-only", action="store_true", help="do nothing but those")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
     options = parser.parse_args()
-    with TemporaryDirectory() as here, TemporaryDirectory() as others, TemporaryDirectory() as lab:
-        rows = run(Path(here), options.seed, options.kills, options.tries)
-        rows += run_others(Path(others), options.seed, options.kills // 10, 2 * options.tries)
-        rows += run_on_hosts(Path(lab), options.seed, options.lab_tries)
+    rows: list[dict[str, Any]] = []
+    if not options.arrival_only:
+        with TemporaryDirectory() as here, TemporaryDirectory() as others, TemporaryDirectory() as lab:
+            rows += run(Path(here), options.seed, options.kills, options.tries)
+            rows += run_others(Path(others), options.seed, options.kills // 10, 2 * options.tries)
+            rows += run_on_hosts(Path(lab), options.seed, options.lab_tries)
+    rows += run_arrivals(options.seed, options.arrival_tries)
     return publish("faults/storage.json", {"seed": options.seed}, rows)
 
 
