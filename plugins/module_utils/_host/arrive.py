@@ -24,7 +24,7 @@ from .._compute.reconcile import Reconciler
 from .._compute.state import VmState
 from .._disks import DiskFiles
 from .._errors import EdgeError
-from .._libvirt import connection, lookup
+from .._libvirt import connection, intent, lookup
 from .._runner import Runner, SubprocessRunner
 from . import images
 
@@ -51,7 +51,9 @@ class Arrivals:
         found = []
         self._forget_answered()
         for marker in sorted(Path(self.folders.vms).glob(f"*/{MARKER}")):
-            if lookup(self.connection.lookupByName, marker.parent.name) is None:
+            with intent(f"look for domain {marker.parent.name}"):
+                known = lookup(self.connection.lookupByName, marker.parent.name)
+            if known is None:
                 marker.unlink(missing_ok=True)
             else:
                 found.append(marker.parent.name)
@@ -116,7 +118,8 @@ def arrive(cluster: Cluster, _options: Options) -> dict[str, Any]:
         arrivals = Arrivals(opened, cluster, folders)
         for name in arrivals.waiting():
             try:
-                actions += arrivals.settle(name)
+                with intent(f"move domain {name} onto its image"):
+                    actions += arrivals.settle(name)
             except EdgeError as error:
                 failed[name] = error.message
         for name in arrivals.waiting():

@@ -13,9 +13,11 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import arrival_faults
 import pytest
 import yaml
 from edge_lab.api import Lab, LabHost, unusable
+from support.outcomes import table_row
 from support.playbook import PLAYBOOK, environment
 from support.stream_guest import wait_for
 from support.stream_host import StreamHost
@@ -119,6 +121,16 @@ def test_a_vm_runs_before_its_image_is_here_and_is_moved_by_itself(site: Site, h
     assert not site.start(host, "early")["changed"]
     host.module("domain", name="early", state="absent", force_stop=True, timeout=1, delete_disks=True)
     host.module("replica_image", digest=site.digest, state="absent")
+
+
+def test_the_arrival_is_killed_in_the_middle_and_goes_on(site: Site) -> None:
+    """A sample of tests/faults/arrival_faults.py."""
+    place = arrival_faults.Site([site.replica], site.hypervisors["trixie"], site.digest, random.Random(1))
+    row = table_row("arrival killed in the pull", iter([arrival_faults.killed_in_the_pull(place)]))
+    site.hypervisors["trixie"].module(
+        "domain", name=arrival_faults.NAME, state="absent", force_stop=True, timeout=1, delete_disks=True
+    )
+    assert row["ok"], row
 
 
 def test_a_stranger_is_given_nothing(site: Site) -> None:
