@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 BURST_SECONDS = 0.25
 LOOK_SECONDS = 0.02
-LINGER_SECONDS = 0.3  # who reads now reads again soon
+LINGER_SECONDS = 0.1  # who reads now reads again soon
 LONGEST_SECONDS = 2.0
 GRANTED = 256 * 1024  # bytes
 
