@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from typing import Any
 
 import yaml
 from edge_lab.api import Lab, LabHost
-from support.playbook import PLAYBOOK, TREE
+from support.playbook import PLAYBOOK, environment
 
 HEADERS = 14 + 20 + 32  # of a frame: Ethernet, IPv4, TCP with time stamps
 IMAGES = "/var/lib/edge/images"
@@ -62,19 +61,19 @@ class Site:
 
     def play(self, *limit: str) -> None:
         """Run the roles on the hosts that ``limit`` names, or all."""
+        self.run(book(self.nbd), *limit)
+
+    def run(self, plays: list[dict[str, Any]], *limit: str) -> None:
+        """Run plays on the hosts that ``limit`` names, or all."""
         members = {"frontend": [self.front.name], "replica": self.named("r"), "hypervisor": self.named("h")}
         groups = {group: {"hosts": {name: {} for name in names}} for group, names in members.items()}
         self.groups.write_text(yaml.safe_dump({"all": {"children": groups, "vars": {"images": self.images}}}))
-        (self.folder / "book.yml").write_text(yaml.safe_dump(book(self.nbd)))
+        (self.folder / "book.yml").write_text(yaml.safe_dump(plays))
         argv = [PLAYBOOK, "-i", self.lab.inventory, "-i", self.groups, self.folder / "book.yml"]
+        settings = {**environment(str(self.folder)), "ANSIBLE_PIPELINING": "true", "ANSIBLE_STDOUT_CALLBACK": "default"}
         done = subprocess.run(
             [*argv, *(["--limit", ":".join(limit)] if limit else [])],
-            env={
-                **os.environ,
-                "ANSIBLE_COLLECTIONS_PATH": str(TREE / "collections"),
-                "ANSIBLE_LOCAL_TEMP": str(self.folder),
-                "ANSIBLE_PIPELINING": "true",
-            },
+            env=settings,
             cwd=self.folder,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -82,6 +81,15 @@ class Site:
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
+
+    def forget(self, digest: str) -> None:
+        """Take an image, and what has arrived of it, from every host but the Front-end; nobody uses it any more."""
+        hex_ = digest.removeprefix("sha256:")
+        clean = f"rm -f {IMAGES}/{hex_}.* {IMAGES}/partial/{hex_}.* /var/lib/edge/wanted/asked/{hex_}"
+        for name in [*self.named("h"), *self.named("r")]:
+            stop = "systemctl stop edge-arrive.service edge-fill.service 2>/dev/null || true"
+            again = "systemctl try-restart edge-nbd.service 2>/dev/null || true"
+            self.hosts[name].run(["sh", "-ec", f"{stop}; {clean}; {again}"])
 
     def front_sent(self) -> int:
         """Return the bytes that the Front-end has sent, all that goes over TCP; how a card cuts them into frames is not counted."""
@@ -131,9 +139,9 @@ def site(prefix: str, folder: Path, *, replicas: int, hypervisors: Sequence[str]
         down()
 
 
-def ended(process: subprocess.Popen[str]) -> dict[str, Any]:
-    """Return what a pull printed; it has to end well."""
-    printed = process.communicate(timeout=120)[0]
+def ended(process: subprocess.Popen[str], timeout: float = 120) -> dict[str, Any]:
+    """Return what a pull printed; it has to end well within the seconds."""
+    printed = process.communicate(timeout=timeout)[0]
     assert process.returncode == 0, printed
     result: dict[str, Any] = json.loads(printed)
     return result
