@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Any
 
 from .._errors import Busy, Conflict, NotFound, Refused
@@ -81,10 +80,10 @@ def plan_flatten(
     files = own_files(after, disk)
     if len(files) > 1:
         _demand_unneeded(after, name, files)
-        _demand_unused(name, files, users or {})
-    for top, base in reversed(list(pairwise(files))):
-        steps += _merge(predict(state, steps), disk, top.path, base.path)
-    bottom = files[-1]
+        _demand_unused(name, files, users or {}, _merged_by(state, name))
+    *layers, bottom = files
+    for layer in reversed(layers):
+        steps += _merge(predict(state, steps), disk, layer.path, bottom.path)
     if alone and bottom.backing:
         steps.append(Flatten(state.name, name, bottom.path, bottom.backing))
     return Plan(state, tuple(steps))
@@ -116,8 +115,13 @@ def _needing(ledger: Ledger, paths: set[str]) -> list[str]:
     return list(dict.fromkeys(name for name, files in rows if paths & {path for _disk, path in files}))
 
 
-def _demand_unused(disk: str, files: Sequence[VolumeFile], users: Mapping[str, Sequence[str]]) -> None:
-    ours = {one.path for one in files}
+def _merged_by(state: SnapshotState, disk: str) -> set[str]:
+    """Return the files of a disk that its flattening, or what was begun before, merges."""
+    begun = {state.ledger.pending.top} if state.ledger.pending else set()
+    return {one.path for one in chain(state.active[disk], state.files)} | begun
+
+
+def _demand_unused(disk: str, files: Sequence[VolumeFile], users: Mapping[str, Sequence[str]], ours: set[str]) -> None:
     for one in files:
         others = sorted(set(users.get(one.path, ())) - ours)
         if others:
