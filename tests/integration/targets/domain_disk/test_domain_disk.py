@@ -120,9 +120,9 @@ def _alone(host: DiskHost) -> None:
 
 
 def test_exported_while_it_runs(host: DiskHost) -> None:
-    disks = [{"name": "data", "image": host.digest, "size": "64MiB"}, {"name": "bulk", "size": "256MiB"}]
+    disks = [{"name": "data", "image": host.digest, "size": "64MiB"}, {"name": "bulk", "size": "1GiB"}]
     host.guest("copied", disks=disks, agent="", state="stopped")
-    host.run("qemu-io", "-f", "qcow2", "-c", "write -q -P 0x5a 0 192M", f"{VMS}/copied/bulk.qcow2")
+    host.run("qemu-io", "-f", "qcow2", "-c", "write -q -P 0x5a 0 768M", f"{VMS}/copied/bulk.qcow2")
     host.guest("copied", agent="", disks=disks)
     host.wait_more("copied")
     ping = ("virsh", "qemu-agent-command", "copied", '{"execute": "guest-ping"}')
