@@ -67,6 +67,7 @@ def test_a_disk_becomes_an_image_that_vms_start_from(hosts: Pair, tmp_path: Path
     assert "changed=0" in save(hosts, tmp_path)
     assert hosts.two.run("ls", "-A", "/var/lib/edge/exports") == ""
     hosts.two.verify("gold")
+    assert "index.json" not in hosts.two.run("ls", IMAGES).split(), "a host cache has no catalogue that could grow old"
 
     (image,) = hosts.one.module("datastore_image_info", name="gold", verify=True)["images"]
     assert hosts.one.chain(image["path"]) == [Path(image["path"]).name]
