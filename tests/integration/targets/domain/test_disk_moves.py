@@ -51,14 +51,15 @@ def test_a_disk_goes_from_one_running_guest_to_another(host: StreamHost) -> None
     refused = host.guest("taker", disks=taken, ok=False, **stream)
     assert refused["error"]["code"] == "conflict" and refused["error"]["used_by"] == "giver"
     assert refused["msg"].startswith("disks[1].path: ") and "domain taker" in refused["msg"]
+    known = host.acked("giver")
     detached = host.guest("giver", disks=[ROOT], **stream)
     assert detached["actions"][-1] == "Detach disk data (vdb) from running domain giver"
-    known = host.acked("giver")
-    assert stream_guest.written(host.run, path) > known
+    blocks = stream_guest.written(host.run, path)
+    assert blocks > known
     attached = host.guest("taker", disks=taken, **stream)
     assert attached["actions"][-1] == "Attach disk data to running domain taker as vdb"
-    host.wait_text("taker", "STREAM-FROM")
-    assert host.wait_more("taker") > known
+    host.wait_text("taker", f"STREAM-FROM {blocks - 1}")
+    assert host.wait_more("taker") > blocks
 
     gone = host.module("domain", name="giver", state="absent", delete_disks=True, force_stop=True, timeout=1)
     assert path not in " ".join(gone["actions"]) and "root.qcow2" in gone["actions"][-1]
@@ -74,7 +75,7 @@ def test_a_disk_goes_from_one_running_guest_to_another(host: StreamHost) -> None
 def test_nobody_works_on_a_vm_whose_disks_are_being_deleted(host: StreamHost, inventory: Path) -> None:
     """The guest does not hear that it shall shut down, so that the removal takes a while; it holds the VM's lock all along."""
     host.module("domain", name="deaf", virt_type="qemu", memory="64MiB", disks=[ROOT])
-    remove = {"name": "deaf", "state": "absent", "delete_disks": True, "force_stop": True, "timeout": 15}
+    remove = {"name": "deaf", "state": "absent", "delete_disks": True, "timeout": 600}
     running = start_play([{"edge.cloud.domain": remove}], inventory=inventory, hosts=host.host.name)
     lock = ("flock", "--nonblock", "/run/edge/locks/domain-deaf", "echo", "free")
     stream_guest.wait_for(lambda: host.run(*lock, ok=False) or "held", lambda said: said == "held", "the lock")
@@ -88,4 +89,5 @@ def test_nobody_works_on_a_vm_whose_disks_are_being_deleted(host: StreamHost, in
     )
     assert [one["error"]["code"] for one in found] == ["busy", "busy"]
     assert "another task" in found[0]["msg"] and running.poll() is None
+    host.run("virsh", "destroy", "deaf")
     assert running.wait() == 0 and host.run("ls", VMS) == ""
