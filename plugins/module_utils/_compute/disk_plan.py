@@ -19,7 +19,7 @@ from .layers import chain, layer_of
 from .snapshot_ledger import Ledger, Pending
 from .snapshot_recovery import begin, merge_steps, predict, recover
 from .snapshot_state import DiskNow, SnapshotState
-from .snapshot_steps import Note, Step
+from .snapshot_steps import Drop, Note, Step
 
 
 @dataclass(frozen=True)
@@ -75,12 +75,14 @@ def plan_flatten(
     else, needs a file that would be merged.
     """
     steps = recover(state)
+    disk = demand_disk(predict(state, steps), name)
+    steps += _drops(predict(state, steps), disk)
     after = predict(state, steps)
-    disk = demand_disk(after, name)
     files = own_files(after, disk)
     if len(files) > 1:
         _demand_unneeded(after, name, files)
-        _demand_unused(name, files, users or {}, _merged_by(state, name))
+        ours = {one.path for one in chain(state.active[name], state.files)} | {one.path for one in state.files} - _paths(after)
+        _demand_unused(name, files, users or {}, ours)
     *layers, bottom = files
     for layer in reversed(layers):
         steps += _merge(predict(state, steps), disk, layer.path, bottom.path)
@@ -115,10 +117,15 @@ def _needing(ledger: Ledger, paths: set[str]) -> list[str]:
     return list(dict.fromkeys(name for name, files in rows if paths & {path for _disk, path in files}))
 
 
-def _merged_by(state: SnapshotState, disk: str) -> set[str]:
-    """Return the files of a disk that its flattening, or what was begun before, merges."""
-    begun = {state.ledger.pending.top} if state.ledger.pending else set()
-    return {one.path for one in chain(state.active[disk], state.files)} | begun
+def _drops(state: SnapshotState, disk: DiskNow) -> list[Step]:
+    """Return the steps that delete what earlier merges of this disk left, where nothing stands on it."""
+    needed = state.ledger.referenced | set(state.active.values())
+    mine = {path for path in state.ledger.made if layer_of(path, disk.name, state.home)} & _paths(state)
+    return [Drop(path) for path in sorted(mine - needed) if not state.children(path)]
+
+
+def _paths(state: SnapshotState) -> set[str]:
+    return {one.path for one in state.files}
 
 
 def _demand_unused(disk: str, files: Sequence[VolumeFile], users: Mapping[str, Sequence[str]], ours: set[str]) -> None:
