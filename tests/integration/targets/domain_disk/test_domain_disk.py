@@ -154,7 +154,7 @@ def _interrupted(host: DiskHost) -> None:
     two = {"disk": "bulk", "state": "exported", "dest": f"{EXPORTS}/two.qcow2", "quiesce": "never"}
     running = start_play([host.task("copied", bandwidth="2MiB", **two)], inventory=host.inventory, hosts=host.host.name)
     stream_guest.wait_for(lambda: host.run("virsh", "domjobinfo", "copied"), lambda said: "Backup" in said, "the job")
-    host.run("pkill", "-KILL", "-f", "AnsiballZ_domain_disk")
+    host.run("sh", "-c", "kill -KILL $(lslocks -n -o PID,PATH | awk '/domain-copied$/ {print $1}')")
     running.wait()
     assert "Backup" in host.run("virsh", "domjobinfo", "copied") and "two.qcow2" not in host.run("ls", EXPORTS).split()
     (done,) = host.play([host.task("copied", **two)])
