@@ -5,16 +5,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ._compute.facts import Folders, Layer, VolumeFile
 from ._compute.remote_image import RemoteImage, on_server
-from ._errors import EdgeError, NotFound, Unreachable
+from ._errors import Corrupt, EdgeError, NotFound, Unreachable
 from ._runner import Runner
 from ._storage import files, qcow2, usage
-from ._storage.disk_files import appearing
+from ._storage.disk_files import appearing, replacing
 from ._storage.import_ import refuse_other_files
 from ._storage.qemu_img import QemuImg
 from ._storage.references import DISK_DIRECTORIES, backing_name, users_of
@@ -127,6 +128,37 @@ class DiskFiles:
         """See LayerTool."""
         QemuImg(self.runner).rebase(Path(path), (Path(below), below_format), unsafe=True)
         files.fsync_file(Path(path))
+
+    def flatten(self, path: str) -> None:
+        """See LayerTool."""
+        with replacing(Path(path)) as work:
+            self.convert(path, "qcow2", str(work))
+            self._demand_sound(work)
+
+    @contextmanager
+    def exporting(self, path: str, compress: bool) -> Iterator[str]:
+        """See DiskTool."""
+        with appearing(Path(path)) as work:
+            yield str(work)
+            if compress:
+                with replacing(work) as smaller:
+                    QemuImg(self.runner).convert(work, "qcow2", smaller, compress=True)
+            self._demand_sound(work)
+
+    def convert(self, source: str, source_format: str, target: str) -> None:
+        """See DiskTool."""
+        QemuImg(self.runner).convert(Path(source), source_format, Path(target))
+
+    def _demand_sound(self, path: Path) -> None:
+        found = QemuImg(self.runner).check(path)
+        if found.corruptions or found.check_errors or qcow2.read_header(path).backing_file:
+            raise Corrupt(f"The new file {path} is damaged or does not stand alone; it was removed.", path=str(path))
+
+    def demand_room(self, folder: str, needed: int, what: str) -> None:
+        """See DiskTool."""
+        if not Path(folder).is_dir():
+            raise NotFound(f"The folder {folder} does not exist; create it first.", path=folder)
+        files.demand_space(Path(folder), needed, what)
 
     def has_data(self, path: str) -> bool:
         """See LayerTool."""

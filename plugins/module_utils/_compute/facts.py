@@ -34,6 +34,10 @@ class Folders:
         """Return the file that who works on one VM holds a lock on."""
         return f"{self.locks}/domain-{name}"
 
+    def frozen(self, name: str) -> str:
+        """Return the file that says that we froze the file systems of one VM's guest."""
+        return f"{self.locks}/frozen-{name}"
+
     def image(self, digest: str) -> str:
         """Return where the host cache keeps an image."""
         return f"{self.images}/{digest.removeprefix('sha256:')}.qcow2"

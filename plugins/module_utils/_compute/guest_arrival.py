@@ -19,15 +19,13 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
-from .._errors import Busy, EdgeError, TimedOut
+from .._errors import Busy, EdgeError
 from .._libvirt import intent, libvirt
 from .arrival import MARKER, MoveDisk
-from .domain_xml import parse_xml
-from .events import Waiter
+from .block_job import Pace, block_jobs, demand_mirror, job_of, live_disk, mirror_ready, wait_job
 from .image_tool import ImageTool
 from .snapshot_files import sync
 
-LOOK_AGAIN = 1.0
 DEFINITIONS = Path("/etc/libvirt/qemu")
 COPY = """<disk type='file'><driver type='qcow2' cache={cache} discard='unmap'/><source file={path}/>
 <backingStore type='file'><format type='qcow2'/><source file={backing}/><backingStore/></backingStore></disk>"""
@@ -60,11 +58,11 @@ class Mover:
 
     def _move_running(self, step: MoveDisk, size: int) -> None:
         with block_jobs(self.connection, self.domain) as waiter:
-            job = self._job(step)
-            if job is None:
+            if not self._copies(step):
                 self._begin(step, size)
             try:
-                self._wait_ready(step, waiter)
+                wait_job(self.domain, step.target, waiter, Pace(self.timeout), lambda: mirror_ready(self.domain, step.target))
+                demand_mirror(self.domain, step.target)
                 self._switch(step)
             except EdgeError:
                 self._give_up(step)
@@ -72,35 +70,24 @@ class Mover:
         if self._file_of(step.target) != step.path:
             raise EdgeError(f"Disk {step.disk} of domain {step.domain} was switched, but libvirt does not name {step.path}.")
 
-    def _job(self, step: MoveDisk) -> str | None:
-        """Return the file that a running copy of this disk goes to; raise Busy if another job works on the disk."""
-        with intent(f"ask for block jobs of disk {step.target} of domain {step.domain}"):
-            running = self.domain.blockJobInfo(step.target)
-        mirror = self._disk(step.target).find("mirror/source")
+    def _copies(self, step: MoveDisk) -> bool:
+        """Tell whether a copy of this disk runs already; raise Busy if another job works on the disk."""
+        running = job_of(self.domain, step.target)
+        mirror = live_disk(self.domain, step.target).find("mirror/source")
         if running and (mirror is None or mirror.get("file") != step.path):
             raise Busy(f"Another job works on disk {step.disk} of domain {step.domain} now; try again when it has ended.")
-        return step.path if running else None
+        return bool(running)
 
     def _begin(self, step: MoveDisk, size: int) -> None:
         Path(step.path).unlink(missing_ok=True)  # the definition names another file: a copy that was never switched to
         self.tool.create_overlay(step.path, step.image, size)
-        driver = self._disk(step.target).find("driver")
+        driver = live_disk(self.domain, step.target).find("driver")
         cache = driver.get("cache", "none") if driver is not None else "none"
         xml = COPY.format(cache=quoteattr(cache), path=quoteattr(step.path), backing=quoteattr(step.backing))
         flags = libvirt.VIR_DOMAIN_BLOCK_COPY_SHALLOW | libvirt.VIR_DOMAIN_BLOCK_COPY_REUSE_EXT
         flags |= libvirt.VIR_DOMAIN_BLOCK_COPY_TRANSIENT_JOB | libvirt.VIR_DOMAIN_BLOCK_COPY_SYNCHRONOUS_WRITES
         with intent(f"copy disk {step.target} of domain {step.domain} to {step.path}"):
             self.domain.blockCopy(step.target, xml, {}, flags)
-
-    def _wait_ready(self, step: MoveDisk, waiter: Waiter) -> None:
-        def ready() -> bool:
-            mirror = self._disk(step.target).find("mirror")
-            if mirror is None:
-                raise EdgeError(f"The copy of disk {step.disk} of domain {step.domain} ended early; libvirt's log tells why.")
-            return mirror.get("ready") == "yes"
-
-        if not waiter.until(ready, self.timeout, LOOK_AGAIN):
-            raise TimedOut(f"The copy of disk {step.disk} of domain {step.domain} was not ready within {self.timeout:g} s.")
 
     def _switch(self, step: MoveDisk) -> None:
         with self._paused(Path(step.path).with_name(MARKER)):
@@ -131,27 +118,9 @@ class Mover:
         if self._file_of(step.target) == step.source:
             Path(step.path).unlink(missing_ok=True)
 
-    def _disk(self, target: str) -> Any:
-        with intent(f"read domain {self.domain.name()}"):
-            root = parse_xml(self.domain.XMLDesc())
-        return root.find(f"devices/disk/target[@dev='{target}']/..")
-
     def _file_of(self, target: str) -> str | None:
-        source = self._disk(target).find("source")
+        source = live_disk(self.domain, target).find("source")
         return None if source is None else source.get("file")
-
-
-@contextmanager
-def block_jobs(connection: Any, domain: Any) -> Iterator[Waiter]:
-    """Give a Waiter that hears the events of the domain's block jobs."""
-    waiter = Waiter()
-    with intent(f"listen to the block jobs of domain {domain.name()}"):
-        number = connection.domainEventRegisterAny(domain, libvirt.VIR_DOMAIN_EVENT_ID_BLOCK_JOB_2, waiter.wake, None)
-    try:
-        yield waiter
-    finally:
-        with intent(f"stop listening to the block jobs of domain {domain.name()}"):
-            connection.domainEventDeregisterAny(number)
 
 
 def resume_if_we_paused(domain: Any, folder: str) -> None:

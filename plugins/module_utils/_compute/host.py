@@ -14,6 +14,7 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 from .._libvirt import intent
+from .claims import Claim, claims_of
 from .domain_xml import parse_xml
 from .facts import Folders, HostFacts
 from .image_tool import ImageTool
@@ -132,6 +133,18 @@ class HostView:
         """Return the VM of this name without its files, which with_files() adds."""
         seen = self.domains.get(name)
         return vm_of(seen, adopt=adopt) if seen else VmState(name)
+
+    def claims(self, name: str) -> dict[str, Claim]:
+        """Return the files that domains other than this one use."""
+        found: dict[str, Claim] = {}
+        for claim_path, claim in (pair for other, claims in self._claims.items() if other != name for pair in claims.items()):
+            if claim.written or claim_path not in found:
+                found[claim_path] = claim
+        return found
+
+    @cached_property
+    def _claims(self) -> dict[str, dict[str, Claim]]:
+        return {seen.name: claims_of(seen, self.tool) for seen in self.domains.values()}
 
     def with_files(self, state: VmState, paths: tuple[str, ...] = ()) -> VmState:
         """Return the VM with its files; ``paths`` are further disk files to look at."""

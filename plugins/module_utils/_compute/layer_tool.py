@@ -22,6 +22,9 @@ class LayerTool(ImageTool, Protocol):
     def restack(self, path: str, below: str, below_format: str) -> None:
         """Let a qcow2 that nobody uses stand on another file of the same content."""
 
+    def flatten(self, path: str) -> None:
+        """Replace a qcow2 that nobody uses by one that stands alone; at any moment the name is that of a whole file."""
+
     def has_data(self, path: str) -> bool:
         """Tell whether something was written to a layer, or a QEMU that may write has it open."""
 

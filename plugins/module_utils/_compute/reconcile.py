@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from .._errors import Busy
@@ -18,6 +19,7 @@ from .arrival import arriving_images, with_arrivals
 from .check import check_ownership, check_wanted
 from .check_change import check_change
 from .check_hardware import check_hardware
+from .claims import check_claims, new_disks
 from .facts import Folders
 from .guest import Guest
 from .host import HostView
@@ -29,7 +31,7 @@ from .observe import read_vm, see_one, vm_of
 from .options import check_name, resolve
 from .plan import Goal, plan_absent, plan_goal
 from .seed import Seed, make_context, make_seed
-from .spec import Record
+from .spec import DomainSpec, Record
 from .state import VmState, view
 
 
@@ -67,14 +69,16 @@ class Reconciler:
         refuse_while_migrating(self.name, home, state.run)
         if self.options["state"] == "absent":
             state = host.with_files(state)
-            files = kept_files(state, home, self.folders)
-            return plan_absent(state, force, bool(self.options.get("delete_disks")), files), None
+            delete = bool(self.options.get("delete_disks"))
+            files = kept_files(state, home, self.folders) | (host.claims(self.name).keys() if delete else set())
+            return plan_absent(state, force, delete, files), None
         facts = host.facts(self.options, arriving_images(state))
         volumes = state.record.volumes if state.record else ()
         before = own_spec(state.config, home, state.record) if state.config else None
         wanted = resolve(self.options, before, volumes, facts, state.foreign_targets)
         state = host.with_files(state, tuple(volume.path for volume in wanted.volumes))
         active = active_spec(wanted.spec, state, home)
+        self._check_claims(active, state, host)
         check_wanted(replace(wanted, spec=active), state, facts, self.options.get("disks") or ())
         check_change(wanted, state, self.options)
         check_hardware(wanted.spec, state.config, facts)
@@ -96,6 +100,11 @@ class Reconciler:
             active=active,
         )
         return plan_goal(state, goal), seed
+
+    def _check_claims(self, active: DomainSpec, state: VmState, host: HostView) -> None:
+        found = [disk for disk in new_disks(active, state.config) if Path(disk.path).exists()]
+        if found:
+            check_claims(self.name, found, host.claims(self.name), self.options.get("disks") or ())
 
     def settle(self, plan: Plan[VmState], seed: Seed | None, check_mode: bool) -> dict[str, Any]:
         """Carry the plan out and return the VM after it: as read back, in check mode as predicted.

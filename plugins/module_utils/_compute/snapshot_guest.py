@@ -13,7 +13,7 @@ from xml.etree.ElementTree import Element, SubElement
 from .._errors import Busy, EdgeError
 from .._libvirt import intent, libvirt
 from . import snapshot_steps as steps
-from .block_job import merge_live
+from .block_job import Pace, merge_live
 from .domain_xml import parse_xml, to_text
 from .layer_tool import LayerTool
 from .snapshot_files import remove, sync, write_ledger
@@ -46,6 +46,11 @@ class SnapshotGuest:
         }
         actions[type(step)](step)
         self.state = step.predict(self.state)
+
+    @property
+    def pace(self) -> Pace:
+        """How the jobs that this starts may go."""
+        return Pace(self.timeout)
 
     def _domain(self) -> Any:
         with intent(f"look up domain {self.state.name}"):
@@ -152,7 +157,7 @@ class SnapshotGuest:
         with intent(f"read domain {self.state.name}"):
             live = _sources(parse_xml(domain.XMLDesc())) if domain.isActive() else {}
         if step.top in live:
-            merge_live(self.connection, domain, self._target(step.disk), (step.top, step.base), self.timeout)
+            merge_live(self.connection, domain, self._target(step.disk), (step.top, step.base), self.pace)
             sync(Path(step.base))
         elif step.base not in live:  # a running guest that has the base and not the top has it merged already
             self.tool.merge(step.top, step.base)

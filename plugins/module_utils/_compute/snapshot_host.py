@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .._errors import Conflict, NotFound
+from .._errors import Conflict, InvalidInput, NotFound
 from .._libvirt import intent, libvirt
 from .check import check_ownership
 from .domain_xml import parse_xml
@@ -97,3 +97,22 @@ def agent_answers(domain: Any, seconds: int = AGENT_SECONDS) -> bool:
     except libvirt.libvirtError:
         return False
     return True
+
+
+def quiesce_of(connection: Any, state: SnapshotState, asked: str, *, memory: bool = False) -> str:
+    """Return what was asked where the agent answers, ``never`` where none is needed; raise where one is required and mute."""
+    if memory and asked == "required":
+        raise InvalidInput("quiesce: a snapshot with memory is whole by itself; leave quiesce out.", option="quiesce", value=asked)
+    if asked == "never" or memory or state.run == "stopped":
+        return "never"
+    with intent(f"look up domain {state.name}"):
+        domain = connection.lookupByName(state.name)
+    if state.run == "running" and agent_answers(domain):
+        return asked
+    if asked == "required":
+        raise NotFound(
+            f"quiesce: the guest agent of domain {state.name} does not answer; start it in the guest, or give quiesce: auto.",
+            option="quiesce",
+            value=asked,
+        )
+    return "never"

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .._errors import Busy, EdgeError, InvalidInput, NotFound, TimedOut
-from .._libvirt import intent
+from .._errors import Busy, EdgeError, InvalidInput, TimedOut
 from .._plan import Plan, execute
 from .arrival import is_arriving
 from .facts import Folders
@@ -20,7 +19,7 @@ from .layer_tool import LayerTool
 from .lock import vm_lock
 from .options import check_name
 from .snapshot_guest import SnapshotGuest
-from .snapshot_host import agent_answers, read_snapshots
+from .snapshot_host import quiesce_of, read_snapshots
 from .snapshot_plan import Wanted, plan_snapshot
 from .snapshot_recovery import recover
 from .snapshot_state import SnapshotState, describe
@@ -92,36 +91,16 @@ class Snapshots:
                 option="domain",
                 disk=waiting[0],
             )
+        asked, memory = options.get("quiesce") or "auto", bool(options.get("memory"))
         new = options["state"] == "present" and state.ledger.point(name) is None
         wanted = Wanted(
             name=name,
             state=options["state"],
             description=options.get("description") or "",
-            memory=bool(options.get("memory")),
-            quiesce=self._quiesce(state, options) if new else "never",
+            memory=memory,
+            quiesce=quiesce_of(self.connection, state, asked, memory=memory) if new else "never",
             allow_restart=bool(options.get("allow_restart")),
             discard=bool(options.get("discard")),
             now=now,
         )
         return plan_snapshot(state, wanted)
-
-    def _quiesce(self, state: SnapshotState, options: Mapping[str, Any]) -> str:
-        """Return what was asked where the agent answers, ``never`` where none is needed; raise where one is required and mute."""
-        asked, memory = options.get("quiesce") or "auto", bool(options.get("memory"))
-        if memory and asked == "required":
-            raise InvalidInput(
-                "quiesce: a snapshot with memory is whole by itself; leave quiesce out.", option="quiesce", value=asked
-            )
-        if asked == "never" or memory or state.run == "stopped":
-            return "never"
-        with intent(f"look up domain {state.name}"):
-            domain = self.connection.lookupByName(state.name)
-        if state.run == "running" and agent_answers(domain):
-            return str(asked)
-        if asked == "required":
-            raise NotFound(
-                f"quiesce: the guest agent of domain {state.name} does not answer; start it in the guest, or give quiesce: auto.",
-                option="quiesce",
-                value=asked,
-            )
-        return "never"

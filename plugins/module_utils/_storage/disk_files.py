@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -141,6 +142,24 @@ def appearing(path: Path) -> Iterator[Path]:
         try:
             yield work
             work.chmod(0o600)
+            files.fsync_file(work)
+            work.rename(path)
+        finally:
+            work.unlink(missing_ok=True)
+        files.fsync_directory(path.parent)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a scratch name beside a file; what was made there takes its place, durable, with its owner and mode, or not at all."""
+    work = path.with_name(f".{path.name}.flat")
+    with files.file_lock(path, shared=False):
+        work.unlink(missing_ok=True)
+        old = path.stat()
+        try:
+            yield work
+            os.chown(work, old.st_uid, old.st_gid)
+            work.chmod(stat.S_IMODE(old.st_mode))
             files.fsync_file(work)
             work.rename(path)
         finally:

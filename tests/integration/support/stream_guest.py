@@ -56,7 +56,7 @@ done
 echo STREAM-END
 """
 AGENT = r"""#!/bin/sh
-port=$(grep -lx org.qemu.guest_agent.0 /sys/class/virtio-ports/*/name | head -n 1)
+until port=$(grep -lx org.qemu.guest_agent.0 /sys/class/virtio-ports/*/name 2>/dev/null); do sleep 0.2; done
 port=/dev/$(basename "$(dirname "$port")")
 exec 3<> "$port"
 if [ "$1" = deaf ]; then while :; do sleep 1000; done; fi

@@ -12,6 +12,7 @@ from typing import Any
 import libvirt
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._compute.facts import Folders
+from ansible_collections.edge.cloud.plugins.module_utils._compute.lock import vm_lock
 from ansible_collections.edge.cloud.plugins.module_utils._storage.digest import describe
 from ansible_collections.edge.cloud.plugins.module_utils._storage.manifest import Manifest
 from ansible_collections.edge.cloud.plugins.modules import domain, domain_info
@@ -286,3 +287,52 @@ def test_a_lost_layer_never_brings_the_disk_below_it_back(run: Any, image: str, 
     add_layer(driver, folders, "web").unlink()
     failed = run(**options)
     assert failed["error"]["code"] == "not_found" and "root.before.qcow2 was made for this domain" in failed["msg"]
+
+
+def test_a_disk_goes_from_one_domain_to_another(run: Any, folders: Folders) -> None:
+    """It is never a disk of two, and stays when the domain that it was made for goes with its disks."""
+    kept = {"name": "root", "size": "1MiB"}
+    moved = {"name": "data", "path": f"{folders.vms}/one/data.qcow2"}
+    run(name="one", state="stopped", memory="64MiB", disks=[kept, {"name": "data", "size": "1MiB"}])
+    other: dict[str, Any] = {"name": "two", "state": "stopped", "memory": "64MiB", "disks": [kept, moved]}
+    for check in (True, False):
+        refused = run(check=check, **other)
+        assert refused["error"]["code"] == "conflict" and refused["msg"].startswith("disks[1].path: ")
+        assert "domain one" in refused["msg"] and "domain two" in refused["msg"] and refused["error"]["used_by"] == "one"
+    assert run(name="one", state="stopped", disks=[kept])["changed"]
+    assert run(**other)["changed"]
+    back = run(name="one", state="stopped", disks=[kept, {"name": "data", "size": "1MiB"}])
+    assert back["error"]["code"] == "conflict" and back["error"]["used_by"] == "two"
+    assert run(**other)["changed"] is False
+
+    gone = run(name="one", state="absent", delete_disks=True)
+    assert gone["actions"] == ["Undefine domain one", f"Delete {folders.vms}/one/root.qcow2"]
+    assert Path(moved["path"]).exists() and run(name="one", state="absent", delete_disks=True)["changed"] is False
+    run(name="two", state="absent", delete_disks=True)
+    assert Path(moved["path"]).exists(), "it was given, not made, for this domain"
+    assert run(name="one", state="absent", delete_disks=True)["actions"] == [f"Delete {moved['path']}"]
+
+
+def test_what_is_below_a_disk_of_another_domain_is_not_written(run: Any, folders: Folders) -> None:
+    run(name="one", state="stopped", memory="64MiB", disks=[{"name": "root", "size": "1MiB"}])
+    base, top = f"{folders.vms}/one/root.qcow2", f"{folders.vms}/one/root.x.qcow2"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", base, top], check=True)
+    connection = libvirt.open(URI)
+    found = connection.lookupByName("one")
+    connection.defineXML(found.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE).replace(f"{base}'", f"{top}'"))
+    two: dict[str, Any] = {"name": "two", "state": "stopped", "memory": "64MiB"}
+    for path in (base, top):
+        refused = run(disks=[{"name": "data", "path": path}], **two)
+        assert refused["error"]["code"] == "conflict" and "domain one" in refused["msg"]
+    refused = run(disks=[{"name": "data", "path": top, "read_only": True}], **two)
+    assert refused["error"]["code"] == "conflict", "its owner writes it"
+    assert run(disks=[{"name": "data", "path": base, "read_only": True}], **two)["changed"]
+    connection.close()
+
+
+def test_no_disk_is_deleted_while_another_task_works_on_the_vm(run: Any, folders: Folders) -> None:
+    run(state="stopped", memory="64MiB", disks=[{"name": "root", "size": "1MiB"}])
+    with vm_lock(folders.lock("web"), "web", 0):
+        busy = run(state="absent", delete_disks=True, timeout=0)
+    assert busy["error"]["code"] == "busy" and Path(folders.vm("web"), "root.qcow2").exists()
+    assert run(state="absent", delete_disks=True, timeout=0)["changed"]

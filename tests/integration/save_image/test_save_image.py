@@ -1,0 +1,105 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The playbook save_image: a disk of a VM that runs on one host becomes an image, and a VM of another host starts from that."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from edge_lab.api import unusable
+from support import stream_guest
+from support.migration_hosts import IMAGES, Pair, pair
+from support.playbook import PLAYBOOK, TREE, environment, run_book
+from support.stream_host import VMS
+
+pytestmark = [pytest.mark.integration, pytest.mark.lab]
+DATASTORE = "/var/lib/edge/datastore"
+
+
+@pytest.fixture(scope="module")
+def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    """Have a Front-end, and a hypervisor that serves its host cache as its role says."""
+    if reason := unusable():
+        pytest.skip(reason)
+    folder = tmp_path_factory.mktemp("save")
+    with pair("save", "trixie", folder) as found:
+        server = {
+            "name": "edge.cloud.image_server",
+            "vars": {
+                "image_server_name": "images",
+                "image_server_root": IMAGES,
+                "image_server_port": 8444,
+                "image_server_listen": "0.0.0.0",
+            },
+        }
+        tasks = [{"ansible.builtin.setup": {"gather_subset": ["!all", "network"]}}]
+        tasks.append({"ansible.builtin.include_role": {"name": server["name"]}, "vars": server["vars"]})
+        book = folder / "server.yml"
+        book.write_text(yaml.safe_dump([{"hosts": found.two.host.name, "gather_facts": False, "tasks": tasks}]))
+        run_book(book, found.inventory)
+        yield found
+
+
+def save(hosts: Pair, folder: Path, *words: str) -> str:
+    """Run the playbook on the second host's VM and return what it said."""
+    asked = {"host": hosts.two.host.name, "domain": "gold", "disk": "data", "name": "gold", "version": "1"}
+    extra = json.dumps({f"save_image_{key}": value for key, value in asked.items()})
+    settings = {**environment(str(folder)), "ANSIBLE_STDOUT_CALLBACK": "default", "ANSIBLE_NOCOLOR": "1"}
+    argv = [str(PLAYBOOK), "-i", str(hosts.inventory), "-e", extra, *words, str(TREE / "playbooks/save_image.yml")]
+    done = subprocess.run(argv, env=settings, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_a_disk_becomes_an_image_that_vms_start_from(hosts: Pair, tmp_path: Path) -> None:
+    hosts.guest("gold", hosts.two, nics=[], cloud_init=None)
+    known = hosts.two.wait_more("gold", 10)
+
+    assert "changed=0" not in save(hosts, tmp_path, "--check")
+    assert hosts.one.run("ls", DATASTORE, ok=False) == ""
+    assert "failed=0" in save(hosts, tmp_path)
+    assert "changed=0" in save(hosts, tmp_path)
+    assert hosts.two.run("ls", "-A", "/var/lib/edge/exports") == ""
+    hosts.two.verify("gold")
+    assert "index.json" not in hosts.two.run("ls", IMAGES).split(), "a host cache has no catalogue that could grow old"
+
+    (image,) = hosts.one.module("datastore_image_info", name="gold", verify=True)["images"]
+    assert hosts.one.chain(image["path"]) == [Path(image["path"]).name]
+    blocks = stream_guest.written(hosts.one.run, image["path"])
+    assert blocks > known
+    assert json.loads(hosts.two.run("cat", f"{IMAGES}/{Path(image['path']).stem}.json"))["digest"] == image["digest"]
+
+    found = hosts.one.play(
+        [
+            {"edge.cloud.replica_image": {"digest": image["digest"], "sources": [DATASTORE]}},
+            {"edge.cloud.domain": _copy(hosts, image["digest"])},
+        ]
+    )[-1]
+    assert found["domain"]["disks"][0]["backing"] == f"{IMAGES}/{Path(image['path']).name}"
+    hosts.one.wait_text("copy", f"STREAM-FROM {blocks - 1}")
+    hosts.one.wait_more("copy", 3)
+    assert hosts.one.verify("copy") > blocks
+    for host, name in ((hosts.one, "copy"), (hosts.two, "gold")):
+        host.module("domain", name=name, state="absent", force_stop=True, delete_disks=True, timeout=1)
+        assert name not in host.run("ls", VMS).split()
+
+
+def _copy(hosts: Pair, digest: str) -> dict[str, Any]:
+    boot = "/var/lib/edge/boot"
+    return {
+        "name": "copy",
+        "virt_type": "qemu",
+        "memory": "128MiB",
+        "kernel": f"{boot}/vmlinuz",
+        "initrd": f"{boot}/initrd.gz",
+        "cmdline": stream_guest.cmdline("vda"),
+        "disks": [{"name": "data", "image": digest, "size": "128MiB"}],
+        "guest_agent": False,
+        "timeout": 60,
+    }

@@ -1,0 +1,163 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""domain_disk under a running guest that streams checked blocks, on libvirt 9 and 11; stopped VMs are in the unit tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from edge_lab.api import Lab, unusable
+from support import stream_guest
+from support.migration_hosts import IMAGES, MIB, image
+from support.playbook import start_play
+from support.stream_host import VMS, StreamHost
+
+pytestmark = [pytest.mark.integration, pytest.mark.lab]
+EXPORTS = "/srv/exports"
+MARK = ("0xa5", "32M", "16M")
+
+
+class DiskHost(StreamHost):
+    """A host with an image whose third quarter is marked."""
+
+    inventory: Path
+    digest: str
+
+    def task(self, name: str, **options: Any) -> dict[str, Any]:
+        keywords = {key: options.pop(key) for key in ("check_mode", "ignore_errors") if key in options}
+        return {"edge.cloud.domain_disk": {"domain": name, "disk": "data", **options}, **keywords}
+
+    def imaged(self, name: str, **options: Any) -> dict[str, Any]:
+        return self.guest(name, disks=[{"name": "data", "image": self.digest, "size": "64MiB"}], **options)
+
+    def marked(self, path: str) -> bool:
+        pattern, start, length = MARK
+        said = self.run("qemu-io", "-r", "-U", "-f", "qcow2", "-c", f"read -P {pattern} {start} {length}", path)
+        return "verification failed" not in said
+
+
+@pytest.fixture(scope="module", params=["trixie", "bookworm"])
+def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DiskHost]:
+    if reason := unusable():
+        pytest.skip(reason)
+    lab, name = Lab(), f"disk-{request.param[:4]}"
+    folder = tmp_path_factory.mktemp(name)
+    if any(one.name == name for one in lab.hosts()):
+        lab.down(name)
+    try:
+        (made,) = lab.up(names=[name], release=request.param, variant="full")
+        found = DiskHost(made, lab.inventory, folder)
+        found.inventory = lab.inventory
+        file, about, found.digest = image(folder, 64 * MIB, bytes(32 * MIB) + b"\xa5" * (16 * MIB))
+        found.run("mkdir", "-p", IMAGES, EXPORTS)
+        for path in (file, about):
+            made.put(path, f"{IMAGES}/{found.digest.removeprefix('sha256:')}{path.suffix}")
+        yield found
+    finally:
+        lab.down(name)
+
+
+def gone(host: DiskHost, name: str) -> None:
+    host.module("domain", name=name, state="absent", force_stop=True, delete_disks=True, timeout=1)
+
+
+def test_flattened_while_it_runs(host: DiskHost) -> None:
+    host.imaged("flat")
+    host.wait_more("flat")
+    below = f"{IMAGES}/{host.digest.removeprefix('sha256:')}.qcow2"
+    for layer in ("alien", "stranger"):
+        spec = f"vda,file={VMS}/flat/data.{layer}.qcow2"
+        host.run("virsh", "snapshot-create-as", "flat", layer, "--disk-only", "--no-metadata", "--diskspec", spec)
+        host.wait_more("flat", 2)
+    known = host.acked("flat")
+    planned, done, again = host.play(
+        [host.task("flat", state="flattened", check_mode=True), *[host.task("flat", state="flattened")] * 2]
+    )
+    assert (done["actions"], done["diff"]) == (planned["actions"], planned["diff"]) and not again["changed"]
+    assert [Path(one).name for one in done["diff"]["before"]["chain"]] == [
+        "data.stranger.qcow2", "data.alien.qcow2", "data.qcow2", Path(below).name,
+    ]  # fmt: skip
+    assert done["disk"]["chain"] == planned["disk"]["chain"] == [f"{VMS}/flat/data.qcow2", below]
+    assert host.files("flat") == {"data.qcow2"} and host.active("flat") == f"{VMS}/flat/data.qcow2"
+    assert host.verify("flat") > known
+
+    _refused_for_a_snapshot(host)
+    _alone(host)
+    gone(host, "flat")
+
+
+def _refused_for_a_snapshot(host: DiskHost) -> None:
+    _taken, refused, _removed = host.play(
+        [
+            {"edge.cloud.domain_snapshot": {"domain": "flat", "name": "precious"}},
+            host.task("flat", state="flattened", depth="all", ignore_errors=True),
+            {"edge.cloud.domain_snapshot": {"domain": "flat", "name": "precious", "state": "absent"}},
+        ]
+    )
+    assert refused["error"]["code"] == "refused" and refused["error"]["snapshots"] == ["precious"]
+    assert refused["msg"].startswith("state: ") and "precious" in refused["msg"]
+
+
+def _alone(host: DiskHost) -> None:
+    """A copy that takes too long is ended and goes on in the next run; the guest and the domain's options do not notice."""
+    late, _kept, done, again = host.play(
+        [
+            host.task("flat", state="flattened", depth="all", bandwidth="2MiB", timeout=2, ignore_errors=True),
+            {"ansible.builtin.command": {"argv": ["virsh", "blockjob", "flat", "vda"]}},
+            host.task("flat", state="flattened", depth="all", progress_file="/run/edge-disk.progress"),
+            host.task("flat", state="flattened", depth="all"),
+        ]
+    )
+    assert late["error"]["code"] == "timed_out" and "nothing is lost" in late["msg"]
+    assert done["disk"]["chain"] == [f"{VMS}/flat/data.qcow2"] and not again["changed"]
+    assert "disk data of domain flat: " in host.run("cat", "/run/edge-disk.progress")
+    assert host.chain(f"{VMS}/flat/data.qcow2") == ["data.qcow2"] and host.marked(f"{VMS}/flat/data.qcow2")
+    known = host.acked("flat")
+    assert host.verify("flat") > known and host.imaged("flat")["changed"] is False
+
+
+def test_exported_while_it_runs(host: DiskHost) -> None:
+    disks = [{"name": "data", "image": host.digest, "size": "64MiB"}, {"name": "bulk", "size": "1GiB"}]
+    host.guest("copied", disks=disks, agent="", state="stopped")
+    host.run("qemu-io", "-f", "qcow2", "-c", "write -q -P 0x5a 0 768M", f"{VMS}/copied/bulk.qcow2")
+    host.guest("copied", agent="", disks=disks)
+    host.wait_more("copied")
+    ping = ("virsh", "qemu-agent-command", "copied", '{"execute": "guest-ping"}')
+    stream_guest.wait_for(lambda: host.run(*ping, ok=False), lambda said: "return" in said, "the guest's agent")
+    one = {"state": "exported", "dest": f"{EXPORTS}/one.qcow2", "quiesce": "required"}
+    known = host.acked("copied")
+    planned, done, again, other = host.play(
+        [
+            host.task("copied", check_mode=True, **one),
+            *[host.task("copied", **one)] * 2,
+            host.task("copied", state="exported", dest=f"{VMS}/copied/data.x.qcow2", ignore_errors=True),
+        ]
+    )
+    assert (done["actions"], done["diff"]) == (planned["actions"], planned["diff"]) and not again["changed"]
+    assert done["disk"]["exported"] == {"path": one["dest"], "format": "qcow2", "virtual_size": 64 * MIB, "quiesced": True}
+    assert other["msg"].startswith("dest: ")
+    assert host.chain(one["dest"]) == ["one.qcow2"] and host.marked(one["dest"])
+    assert stream_guest.written(host.run, one["dest"]) > known
+    host.wait_text("copied", "AGENT-THAWED")
+    assert host.run("ls", "-A", EXPORTS) == "one.qcow2"
+    _interrupted(host)
+    host.wait_more("copied")
+    host.verify("copied")
+    gone(host, "copied")
+
+
+def _interrupted(host: DiskHost) -> None:
+    """A run is killed while QEMU copies: the next one ends that copy and makes a whole one."""
+    two = {"disk": "bulk", "state": "exported", "dest": f"{EXPORTS}/two.qcow2", "quiesce": "never"}
+    running = start_play([host.task("copied", bandwidth="2MiB", **two)], inventory=host.inventory, hosts=host.host.name)
+    stream_guest.wait_for(lambda: host.run("virsh", "domjobinfo", "copied"), lambda said: "Backup" in said, "the job")
+    host.run("sh", "-c", "kill -KILL $(lslocks -n -o PID,PATH | awk '/domain-copied$/ {print $1}')")
+    running.wait()
+    assert "Backup" in host.run("virsh", "domjobinfo", "copied") and "two.qcow2" not in host.run("ls", EXPORTS).split()
+    (done,) = host.play([host.task("copied", **two)])
+    assert done["changed"] and host.run("ls", "-A", EXPORTS).split() == ["one.qcow2", "two.qcow2"]
+    compared = host.run("qemu-img", "compare", "-U", two["dest"], f"{VMS}/copied/bulk.qcow2")
+    assert "identical" in compared
