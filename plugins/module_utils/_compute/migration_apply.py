@@ -15,11 +15,12 @@ from . import migration_plan as steps
 from .domain_xml import MARK, parse_xml
 from .migration_destination import Address
 from .migration_job import How, Job
-from .migration_journal import Journal, remove_journal, write_journal
+from .migration_journal import NOTE, Journal, note, remove_journal, write_journal
 from .migration_model import SourceVm
 from .migration_volumes import Volumes
 
 CONSOLE = "console.log"
+MAKING = (steps.CopyFile, steps.CreateDisk, steps.Migrate, steps.DefineThere)
 
 
 @dataclass
@@ -37,6 +38,7 @@ class Mover:
     journal: Journal
     source: SourceVm | None = None
     moved: dict[str, Any] = field(default_factory=lambda: {"copied_bytes": 0, "warnings": []})
+    noted: bool = False
 
     def apply(self, step: Any) -> None:
         """Do one step."""
@@ -53,6 +55,8 @@ class Mover:
             steps.UndefineHere: self._undefine,
             steps.DeleteHere: self._delete,
         }
+        if isinstance(step, MAKING) and not self.noted:
+            self._note()
         actions[type(step)](step)
 
     def write(self, journal: Journal) -> None:
@@ -63,6 +67,15 @@ class Mover:
     def _domain(self, connection: Any) -> Any:
         with intent(f"look up domain {self.name}"):
             return connection.lookupByName(self.name)
+
+    def _note(self) -> None:
+        """Tell who else works on VMs of the destination that this one is on its way."""
+        path = f"{self.folder}/{NOTE}"
+        self.write(self.journal.with_made([path]))
+        with intent("read the name of this host"):
+            here = self.here.getHostname()
+        self.volumes.write(path, note(here))
+        self.noted = True
 
     def _clear(self, _step: steps.ClearDestination) -> None:
         self.clear()
@@ -78,7 +91,7 @@ class Mover:
                 if lookup(self.there.lookupByName, self.name) is not None and domain.isPersistent():
                     domain.undefineFlags(_undefine_flags(self.there))
         self.volumes.close(self.folder)  # what libvirt made there since we looked is seen only by a new look
-        for path in self.journal.made:
+        for path in reversed(self.journal.made):  # the note, the first, goes last
             self.volumes.remove(path)
         self.volumes.close(self.folder, delete=True)
 
@@ -186,7 +199,8 @@ class Mover:
             Path(path).unlink(missing_ok=True)
 
     def end(self) -> None:
-        """Close the books after the last step."""
+        """Close the books after the last step, first there."""
+        self.volumes.remove(f"{self.folder}/{NOTE}")
         remove_journal(self.folder)
         folder = Path(self.folder)
         if folder.is_dir() and not any(folder.iterdir()):

@@ -126,6 +126,18 @@ class Volumes:
         with intent(f"create {path} on {self.host}"):
             return pool.createXML(volume_xml(name, size, form, backing), 0)
 
+    def write(self, path: str, data: bytes) -> None:
+        """Make a small file with ``data``; one that is there stays as it is."""
+        folder, name = os.path.split(path)
+        pool = self._pool(folder, build=True)
+        with intent(f"look up {path} on {self.host}"):
+            found = lookup(pool.storageVolLookupByName, name)
+        volume = found or self.create(path, len(data), "raw")
+        if found is None:
+            with _stream(self.connection, f"write {path} on {self.host}") as stream:
+                volume.upload(stream, 0, len(data), 0)
+                stream.send(data)
+
     def copy(self, path: str, length: int, told: Progress, rate: int | None = None) -> str:
         """Write the file ``path`` of this host as ``path`` of the other; return the SHA-256 of what was sent."""
         volume = self.create(path, length, "raw")

@@ -9,12 +9,13 @@ from collections.abc import Iterator
 import pytest
 from edge_lab.api import unusable
 from support.migration_hosts import IMAGES, MIB, Pair, pair
-from support.stream_host import VMS
+from support.playbook import start_play
+from support.stream_host import VMS, StreamHost
 
 pytestmark = [pytest.mark.integration, pytest.mark.lab]
 
 
-@pytest.fixture(scope="module", params=["trixie"])
+@pytest.fixture(scope="module", params=["trixie", "bookworm"])
 def hosts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     if reason := unusable():
         pytest.skip(reason)
@@ -74,6 +75,103 @@ def test_stopped_with_all_its_files(hosts: Pair) -> None:
     assert hosts.guest("cold", hosts.two, nics=[])["actions"] == ["Start domain cold"]
     hosts.two.wait_more("cold", 5)
     hosts.two.module("domain", name="cold", state="absent", force_stop=True, delete_disks=True, timeout=5)
+
+
+def test_snapshots_and_recovery_points_go_along(hosts: Pair) -> None:
+    one, two = hosts.one, hosts.two
+    hosts.guest("deep")
+    chain = deepen(one, "deep")
+    one.run("virsh", "checkpoint-create-as", "deep", "point", "--diskspec", "vda,checkpoint=bitmap")
+    known = one.wait_more("deep", 10)
+    before = one.module("domain_snapshot_info", domain="deep")
+
+    moved = hosts.migrate("deep")
+    assert moved["migration"]["warnings"] == []
+    hosts.only_on(two, "deep")
+    assert two.chain(two.active("deep")) == chain
+    after = two.module("domain_snapshot_info", domain="deep")
+    assert after["snapshots"] == before["snapshots"]
+    two.wait_more("deep", 3)
+    assert two.verify("deep") > known
+    changed = backup(two, "deep", "point")
+    assert 0 < changed < 16 * MIB, "the bitmap did not come along: the backup since the checkpoint is a full one"
+
+    assert two.snapshot("deep", "second", state="reverted", allow_restart=True)["changed"]
+    two.wait_more("deep", 3)
+    for name in ("first", "second"):
+        two.snapshot("deep", name, state="absent")
+    assert len(two.chain(two.active("deep"))) == 2
+    two.wait_more("deep", 3)
+    two.verify("deep")
+    two.module("domain", name="deep", state="absent", force_stop=True, delete_disks=True, timeout=5)
+
+
+def deepen(host: StreamHost, name: str) -> list[str]:
+    """Give a guest two snapshots, the first gone back to, and return the chain: three layers, and the image."""
+    host.wait_more(name, 3)
+    host.snapshot(name, "first")
+    host.wait_more(name, 3)
+    host.snapshot(name, "first", state="reverted", allow_restart=True)
+    host.wait_more(name, 3)
+    host.snapshot(name, "second")
+    chain = host.chain(host.active(name))
+    assert len(chain) == 4 and len(host.files(name)) == 4, (chain, host.files(name))
+    return chain
+
+
+def backup(host: StreamHost, name: str, since: str) -> int:
+    """Return the bytes of a file with what vda has that the checkpoint ``since`` has not."""
+    path = f"{VMS}/{name}.backup"
+    host.run("sh", "-c", BACKUP.format(name=name, since=since, path=path))
+    try:
+        return int(host.run("stat", "-c", "%b", path)) * 512
+    finally:
+        host.run("rm", "-f", path)
+
+
+BACKUP = """
+set -e
+cat > /root/backup.xml <<EOF
+<domainbackup><incremental>{since}</incremental><disks>
+<disk name="vda" type="file" backupmode="incremental"><driver type="qcow2"/><target file="{path}"/></disk>
+<disk name="vdb" backup="no"/></disks></domainbackup>
+EOF
+virsh backup-begin {name} /root/backup.xml >&2
+until virsh domjobinfo {name} | grep -q None; do sleep 0.2; done
+virsh domjobinfo {name} --completed | grep -q Completed
+"""
+
+
+def test_one_task_at_a_time_on_both_ends(hosts: Pair) -> None:
+    one, two = hosts.one, hosts.two
+    hosts.guest("held", nics=[])
+    lock = "/run/edge/locks/domain-held"
+    one.run("systemd-run", "--quiet", "--unit=holder", "flock", lock, "sleep", "600")
+    one.run("sh", "-c", f"until ! flock -n {lock} true; do sleep 0.1; done")
+    said = hosts.migrate("held", ok=False, timeout=1)
+    assert said["error"]["code"] == "busy" and lock in said["msg"] and "held" not in two.run("ls", VMS).split()
+    one.run("systemctl", "stop", "holder")
+
+    two.run("mkdir", "-p", f"{VMS}/held")
+    two.run("sh", "-c", f"""echo '{{"source": "{one.host.name}"}}' > {VMS}/held/incoming.json""")
+    said = hosts.guest("held", two, nics=[], ok=False)
+    assert said["error"]["code"] == "busy" and f"on {one.host.name} again" in said["msg"]
+    assert "incoming.json" in hosts.migrate("held", ok=False)["msg"], "a note that another migration left there was overlooked"
+    two.run("rm", "-r", f"{VMS}/held")
+
+    task = start_play(
+        [{"edge.cloud.domain_migration": {"name": "held", "destination": two.host.name, "bandwidth": "8MiB"}}],
+        inventory=hosts.inventory,
+        hosts=one.host.name,
+    )
+    two.run("sh", "-c", f"until [ -s {VMS}/held/incoming.json ]; do sleep 0.1; done")
+    assert one.snapshot("held", "no", ok=False)["error"]["code"] == "busy"
+    assert hosts.guest("held", nics=[], ok=False, timeout=1)["error"]["code"] == "busy"
+    assert hosts.guest("held", two, nics=[], ok=False)["error"]["code"] == "busy"
+    assert task.wait(120) == 0
+    hosts.only_on(two, "held")
+    assert two.run("ls", "-A", f"{VMS}/held").split() == ["console.log", "data.qcow2", "seed.iso"]
+    two.module("domain", name="held", state="absent", force_stop=True, delete_disks=True, timeout=5)
 
 
 def test_what_cannot_move_is_told_before_any_change(hosts: Pair) -> None:

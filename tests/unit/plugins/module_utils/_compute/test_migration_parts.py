@@ -15,8 +15,11 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.migration_dest
 from ansible_collections.edge.cloud.plugins.module_utils._compute.migration_job import How
 from ansible_collections.edge.cloud.plugins.module_utils._compute.migration_journal import (
     FILE,
+    NOTE,
     Journal,
+    note,
     read_journal,
+    refuse_incoming,
     refuse_while_migrating,
     remove_journal,
     write_journal,
@@ -59,6 +62,18 @@ def test_a_vm_that_may_be_elsewhere_is_not_started_here(tmp_path: Path) -> None:
     refuse_while_migrating("web", folder, "running")
     write_journal(folder, replace(BEGUN, phase="failed"))
     refuse_while_migrating("web", folder, "stopped")
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [(note("host1").decode(), "on host1 again"), ("", "on the host that it comes from again"), ("[]", "that it comes from")],
+)
+def test_a_vm_that_arrives_here_is_left_alone(tmp_path: Path, text: str, where: str) -> None:
+    refuse_incoming("web", str(tmp_path))
+    (tmp_path / NOTE).write_text(text)
+    for run in ("stopped", "running"):
+        with pytest.raises(Busy, match=where):
+            refuse_while_migrating("web", str(tmp_path), run)
 
 
 @pytest.mark.parametrize("text", ["host2", "host2.example", "192.0.2.1", "2001:db8::1"])
