@@ -136,24 +136,24 @@ def open_doors(hosts: list[LabHost], inventory: Path, folder: Path) -> Path:
 
 
 @contextmanager
-def pair(prefix: str, release: str, folder: Path) -> Iterator[Pair]:
-    """Have two hosts named ``PREFIX-1`` and ``PREFIX-2``, and remove them at the end."""
+def pair(prefix: str, release: str, folder: Path, data: bytes = b"") -> Iterator[Pair]:
+    """Have two hosts named ``PREFIX-1`` and ``PREFIX-2``, and remove them at the end; their image begins with ``data``."""
     lab = Lab()
     names = [f"{prefix}-1", f"{prefix}-2"]
     if left := [host.name for host in lab.hosts() if host.name in names]:  # no names would be all of the lab
         lab.down(*left)
     try:
-        yield make_pair(lab, names, release, folder)
+        yield make_pair(lab, names, release, folder, data)
     finally:
         lab.down(*names)
 
 
-def make_pair(lab: Lab, names: list[str], release: str, folder: Path) -> Pair:
+def make_pair(lab: Lab, names: list[str], release: str, folder: Path, data: bytes = b"") -> Pair:
     """Make two hosts, each with libvirt over TLS and the same image in its cache."""
     hosts = lab.up(names=names, release=release, variant="full")
     inventory = open_doors(hosts, lab.inventory, folder)
     one, two = (StreamHost(host, inventory, folder) for host in hosts)
-    made, about, digest = image(folder / "image")
+    made, about, digest = image(folder / "image", data=data)
     for host in hosts:
         for path in (made, about):
             host.put(path, f"{IMAGES}/{digest.removeprefix('sha256:')}{path.suffix}")
