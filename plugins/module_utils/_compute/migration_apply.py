@@ -12,11 +12,12 @@ from typing import Any
 from .._errors import Conflict, EdgeError
 from .._libvirt import intent, libvirt, lookup
 from . import migration_plan as steps
-from .domain_xml import MARK, parse_xml
+from .domain_xml import parse_xml
 from .migration_destination import Address
 from .migration_job import How, Job
 from .migration_journal import NOTE, Journal, note, remove_journal, write_journal
 from .migration_model import SourceVm
+from .migration_source import mark_text
 from .migration_volumes import Volumes
 
 CONSOLE = "console.log"
@@ -142,14 +143,14 @@ class Mover:
 
     def _problems(self, domain: Any) -> list[str]:
         xml = parse_xml(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)) if domain.isPersistent() else None
-        mark = xml.find(f"metadata/{MARK}") if xml is not None else None
-        ours = parse_xml(self.source.xml).find(f"metadata/{MARK}") if self.source else mark
+        mark = mark_text(xml) if xml is not None else None
+        ours = self.source.mark if self.source else mark
         return [
             text
             for wrong, text in (
                 (domain.UUIDString() != self.journal.uuid, f"its UUID is {domain.UUIDString()}, not {self.journal.uuid}"),
                 (xml is None, "it has no persistent configuration"),
-                (mark is None or ours is None or mark.text != ours.text, "its metadata differ"),
+                (mark is None or mark != ours, "its metadata differ"),
                 (self.journal.run != "stopped" and not domain.isActive(), "it does not run"),
             )
             if wrong

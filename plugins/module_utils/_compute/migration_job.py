@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .._errors import EdgeError, InvalidInput, TimedOut
+from .._errors import EdgeError, InvalidInput, TimedOut, Unsupported
 from .._libvirt import intent, libvirt
 from .migration_destination import Address
 from .migration_source import job_operation
@@ -79,8 +79,20 @@ class Job:
         if late:
             raise self._timed_out(address.host)
         if self._error is not None:
+            self._check_post_copy(address.host)
             with intent(f"migrate domain {self.domain.name()} to {address.host}"):
                 raise self._error
+
+    def _check_post_copy(self, host: str) -> None:
+        """Raise Unsupported where the kernel of an end does not let QEMU have what post-copy needs."""
+        said = str(self._error.get_error_message())
+        if self.how.post_copy and "ostcopy" in said:
+            raise Unsupported(
+                f"post_copy: QEMU refuses it here or on {host}: {said}. Let QEMU's user have userfaultfd on both hosts (sysctl "
+                "vm.unprivileged_userfaultfd=1), or leave post_copy out.",
+                option="post_copy",
+                value=True,
+            )
 
     def _migrate(self, uri: str, parameters: Mapping[str, Any], flags: int) -> None:
         try:
