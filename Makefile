@@ -59,7 +59,7 @@ faults-compute: setup ## Kill and starve VMs, snapshots and migrations on lab ho
 	@PYTHONPATH=collections:tests/unit:tests/integration:tests/lab:tests/faults $(BIN)/python tests/faults/compute_faults.py $(ARGS)
 
 bench-storage: setup ## Measure overlays, new versions and pulls
-	@PYTHONPATH=collections:tests/unit:tests/lab $(BIN)/python tests/bench/storage_bench.py $(ARGS)
+	@PYTHONPATH=collections:tests/unit:tests/integration:tests/lab $(BIN)/python tests/bench/storage_bench.py $(ARGS)
 
 bench-compute: setup ## Measure many domains, new guests, migration, snapshots (ARGS="--case a")
 	@PYTHONPATH=collections:tests/unit:tests/integration:tests/lab $(BIN)/python tests/bench/compute_bench.py $(ARGS)

@@ -14,14 +14,17 @@ from report import Row, machine
 from storage_disks import disks
 from storage_guest_io import guest_io
 from storage_pace import pace
+from storage_start import start
 from storage_versions import versions
+from storage_wan import wan
 from support.report import publish, table
 
 DISK, MEMORY = "/var/tmp", "/dev/shm"
 Case = Callable[[Path, argparse.Namespace], Iterable[Row]]
-# Missing, and to be put here: (b) several hosts and VMs over a WAN, (c) a VM that starts while its image is still remote.
 CASES: tuple[tuple[str, str, Case], ...] = (
     ("a", DISK, lambda folder, options: disks(folder, options.gib)),
+    ("b", DISK, lambda folder, options: wan(folder, options.wan_mib)),
+    ("c", DISK, lambda folder, options: start(folder, options.start_gib)),
     ("d", DISK, lambda folder, options: versions(folder, options.mib)),
     ("e", DISK, lambda folder, options: pace(folder, "disk", options.mib)),
     ("e", MEMORY, lambda folder, options: pace(folder, "tmpfs", options.mib)),
@@ -34,6 +37,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--case", nargs="*", default=[name for name, *_any in CASES], help="letters of the cases to run")
     parser.add_argument("--gib", type=int, nargs="*", default=[1, 4, 16], help="sizes of the disks of (a)")
+    parser.add_argument("--wan-mib", type=int, default=256, help="size of the image of (b)")
+    parser.add_argument("--start-gib", type=float, nargs="*", default=[0.5, 4], help="sizes of the images of (c)")
     parser.add_argument("--mib", type=int, default=512, help="size of the images of (d) and (e)")
     parser.add_argument("--io-mib", type=int, default=1024, help="size of the disk of (f)")
     options = parser.parse_args()

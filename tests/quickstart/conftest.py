@@ -33,8 +33,8 @@ def checkout(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         turn = Path(f"/run/edge-lab-{NAME}.turn")
         with locked(turn, "tests of the quick start"):
             lab = Lab(Settings.from_environment())
-            lab.down()
+            lab.clear()
             lab.up(names=["quickstart"], release=request.param, variant="minimal")
             yield Checkout(copy, request.param, lab)
-            lab.down()
+            lab.clear()
             turn.unlink()

@@ -12,6 +12,8 @@ from .._errors import Busy, InvalidInput, Refused
 from .._plan import Plan, Step
 
 CLUSTER_SIZE = 65536
+OVERLAY_CLUSTER = 131072
+CLUSTER_SIZES = tuple(1 << bits for bits in range(9, 22))
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,15 @@ class Creation:
     preallocation: str | None = None
 
 
+def cluster_size(value: int) -> int:
+    """Return the cluster size if qcow2 has it, or raise InvalidInput."""
+    if value not in CLUSTER_SIZES:
+        raise InvalidInput(
+            f"cluster_size: {value} is not a power of two from 512 to 2M (2097152).", option="cluster_size", value=value
+        )
+    return value
+
+
 @dataclass(frozen=True)
 class WantedDisk:
     """What is asked of a disk; None leaves a field alone, ``standalone`` asks for no backing image at all."""
@@ -79,7 +90,7 @@ class CreateDisk:
     def predict(self, _state: Disk | None) -> Disk | None:
         """See Step."""
         base = self.backing
-        cluster = self.creation.cluster_size or CLUSTER_SIZE
+        cluster = self.creation.cluster_size or (OVERLAY_CLUSTER if base else CLUSTER_SIZE)
         return Disk(self.path, self.size, base.path if base else None, base.format if base else None, cluster)
 
 

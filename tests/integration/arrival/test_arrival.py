@@ -79,7 +79,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         pytest.skip(reason)
     lab = Lab()
     names = ["arv-front", "arv-rep", *NAMES.values()]
-    lab.down(*[host.name for host in lab.hosts() if host.name in names])
+    lab.down(*names)
     yield Site(lab, tmp_path_factory.mktemp("arrival"))
     lab.down(*names)
 

@@ -26,9 +26,9 @@ def settings() -> Iterator[Settings]:
         turn = Path(f"/run/edge-lab-{NAME}.turn")
         with locked(turn, "tests of the lab"):
             found = Settings.from_environment()
-            Lab(found).down()
+            Lab(found).clear()
             yield found
-            Lab(found).down()
+            Lab(found).clear()
             turn.unlink()
 
 

@@ -226,11 +226,11 @@ def test_down_leaves_nothing(lab: Lab, settings: Settings, pair: Pair, before: T
     pair[0].cut()
     during = traces(settings)
     assert all(vars(during).values()), f"the test does not see what it looks for: {during}"
-    lab.down()
+    lab.clear()
     assert traces(settings) == before
     assert not any(vars(before).values())
     assert every(settings) == []
-    lab.down()
+    lab.clear()
 
 
 def _within(seconds: float, condition: Callable[[], bool]) -> bool:

@@ -134,8 +134,13 @@ class Lab:
         return [LabHost(self.settings, host.name) for host in every(self.settings)]
 
     def down(self, *names: str) -> None:
-        """Remove the named hosts, or all; with the last one, everything of the lab."""
-        verbs.down(self.settings, names)
+        """Remove the named hosts, those that are there; with the last one, everything of the lab."""
+        if names:  # to the verb no names are all of the lab, and a list that came out empty is not meant so
+            verbs.down(self.settings, names)
+
+    def clear(self) -> None:
+        """Remove all hosts and everything else of the lab."""
+        verbs.down(self.settings, ())
 
     def status(self) -> dict[str, Any]:
         """Return what there is, as lab status --json prints it."""
