@@ -39,6 +39,7 @@ def check_wanted(wanted: Wanted, state: VmState, host: HostFacts, asked_disks: S
             raise NotFound(f"{option}: there is no file {path} on this host.", option=option, value=path)
     places = {item["name"]: f"disks[{place}]" for place, item in enumerate(asked_disks)}
     _check_paths(asked_disks, host)
+    _check_users(asked_disks, state, host)
     for volume in wanted.volumes:
         _check_volume(volume, places.get(volume.disk, f"disk {volume.disk}"), state, host, spec)
 
@@ -120,6 +121,18 @@ def _check_paths(asked_disks: Sequence[Mapping[str, Any]], host: HostFacts) -> N
             raise InvalidInput(
                 f"{where}.format: {path} is {found.format}, not {item['format']}.", option=f"{where}.format", value=item["format"]
             )
+
+
+def _check_users(asked_disks: Sequence[Mapping[str, Any]], state: VmState, host: HostFacts) -> None:
+    """Raise Conflict for a file that another domain has, unless both only read it; what is here already is not asked again."""
+    had = {disk.path for disk in state.config.disks} if state.config else set()
+    for place, item in enumerate(asked_disks):
+        owner, reads = host.users.get(item.get("path") or "", (state.name, True))
+        if owner == state.name or item["path"] in had:
+            continue
+        if not reads or not (item.get("read_only") or item.get("device") == "cdrom"):
+            where = f"disks[{place}].path"
+            raise Conflict(f"{where}: {item['path']} is a disk of domain {owner}.", option=where, value=item["path"])
 
 
 def _check_volume(volume: Volume, where: str, state: VmState, host: HostFacts, spec: DomainSpec) -> None:

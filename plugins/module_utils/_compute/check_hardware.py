@@ -8,6 +8,7 @@ from .._errors import InvalidInput, NoSpace, NotFound, Unsupported
 from .._sizes import show_size
 from .facts import HostFacts
 from .options import pci_path
+from .options_values import unique
 from .spec import DomainSpec
 from .state import VmState
 
@@ -39,6 +40,7 @@ def check_hardware(spec: DomainSpec, before: DomainSpec | None, host: HostFacts)
             raise NotFound(f"{where}: there is no folder {one.path} on this host.", option=where, value=one.path)
     functions = {f"nics[{place}].pci": nic.pci for place, nic in enumerate(spec.nics) if nic.pci}
     functions |= {f"pci_devices[{place}]": address for place, address in enumerate(spec.pci_devices)}
+    unique((where, address) for where, address in functions.items() if address)
     for where, address in functions.items():
         if address and pci_path(address) in host.missing:
             raise NotFound(f"{where}: this host has no PCI device {address}.", option=where, value=address)

@@ -67,10 +67,10 @@ class HostFacts:
     """One hypervisor: what libvirt offers, what is there, and the files that were asked about.
 
     ``machines`` maps an alias such as q35 to the version it stands for. ``files`` has every existing disk file that was asked
-    about, ``images`` the virtual size in bytes of every image of the host cache that was, ``remote_images`` those that a replica
-    gives meanwhile, ``missing`` paths that are not there, ``lacks`` options that were asked for and need what is not
-    installed. ``cpu_models`` is empty, and ``free`` (bytes of memory that nobody uses, or that can be had back) None, where libvirt
-    does not tell.
+    about, ``users`` the domain that has a file as its disk and whether it only reads it. ``images`` has the virtual size in bytes
+    of every image of the host cache that was asked about, ``remote_images`` those that a replica gives meanwhile, ``missing`` paths
+    that are not there, ``lacks`` options that were asked for and need what is not installed. ``cpu_models`` is empty, and ``free``
+    (bytes of memory that nobody uses, or that can be had back) None, where libvirt does not tell.
     """
 
     virt_types: tuple[str, ...]
@@ -83,6 +83,7 @@ class HostFacts:
     bridges: tuple[str, ...] = ()
     domains: Mapping[str, str] = field(default_factory=dict)
     macs: Mapping[str, str] = field(default_factory=dict)
+    users: Mapping[str, tuple[str, bool]] = field(default_factory=dict)
     files: Mapping[str, VolumeFile] = field(default_factory=dict)
     images: Mapping[str, int] = field(default_factory=dict)
     remote_images: Mapping[str, RemoteImage] = field(default_factory=dict)

@@ -64,6 +64,7 @@ class HostView:
             bridges=_bridges(),
             domains={name: seen.uuid for name, seen in self.domains.items()},
             macs={mac: name for name, seen in self.domains.items() for mac in seen.macs},
+            users={path: user for seen in self.domains.values() for path, user in seen.disks.items() if path},
             direct_io=_direct_io(self.folders.vms),
             folders=self.folders,
         )

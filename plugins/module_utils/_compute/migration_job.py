@@ -169,5 +169,6 @@ class Job:
             "memory_bytes": int(done.get("memory_processed", self.seen.get("memory_processed", 0))),
             "disk_bytes": max(int(done.get("disk_processed", 0)), self.seen.get("disk_processed", 0)),
             "downtime": done["downtime"] / 1000 if "downtime" in done else None,
+            "post_copy": self._post_copy,
             "iterations": int(done.get("memory_iteration", self.seen.get("memory_iteration", 0))),
         }

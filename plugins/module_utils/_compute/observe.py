@@ -39,6 +39,12 @@ class Seen:
         """The MAC addresses of its interfaces, in lower case."""
         return [(mac.get("address") or "").lower() for mac in self.config.iterfind("devices/interface/mac")]
 
+    @property
+    def disks(self) -> dict[str, tuple[str, bool]]:
+        """The files of its disks, with its name and whether it only reads them."""
+        found = ((disk.find("source"), disk.find("readonly") is not None) for disk in self.config.iterfind("devices/disk"))
+        return {source.get("file") or "": (self.name, read_only) for source, read_only in found if source is not None}
+
 
 def see(domain: Any, autostart: bool | None = None) -> Seen | None:
     """Return one domain, or None where it went away meanwhile; ``autostart`` is asked for where it is not given."""

@@ -222,7 +222,7 @@ def test_post_copy_where_the_kernel_lets_it(hosts: Pair) -> None:
             host.run("sh", "-c", "mknod -m 666 /dev/userfaultfd c 10 $(sed -n 's/ userfaultfd//p' /proc/misc)")
     if "bookworm" not in two.run("cat", "/etc/os-release"):  # its QEMU does not know the device's file
         moved = hosts.migrate("late", post_copy=True, bandwidth="4MiB")
-        assert moved["migration"]["iterations"] == 2, "it ended before the switch to post-copy"
+        assert moved["migration"]["post_copy"] is True
         hosts.only_on(two, "late")
         two.wait_more("late", 5)
         assert two.verify("late") > known

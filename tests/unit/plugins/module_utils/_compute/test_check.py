@@ -80,6 +80,24 @@ def test_files_of_others_are_looked_at() -> None:
         check(Wanted(spec()), asked=asked, files={"/d": VolumeFile("/d", "qcow2", 1)})
 
 
+@pytest.mark.parametrize(
+    ("item", "other_reads", "clash"),
+    [({}, False, True), ({"read_only": True}, False, True), ({}, True, True), ({"read_only": True}, True, False),
+     ({"device": "cdrom"}, True, False)],
+)  # fmt: skip
+def test_a_file_that_another_domain_has_is_shared_by_readers_only(item: dict[str, Any], other_reads: bool, clash: bool) -> None:
+    asked = [{"name": "data", "path": "/d", **item}]
+    mine = VmState("web", config=spec(disks=(root_disk(path="/d"),)))
+    check(Wanted(spec()), mine, asked, users={"/d": ("old", other_reads)})
+    check(Wanted(spec()), asked=asked, users={"/d": ("web", other_reads)})
+    if not clash:
+        check(Wanted(spec()), asked=asked, users={"/d": ("old", other_reads)})
+        return
+    with pytest.raises(Conflict, match=r"^disks\[0\]\.path: /d is a disk of domain old") as found:
+        check(Wanted(spec()), asked=asked, users={"/d": ("old", other_reads)})
+    assert (found.value.details["option"], found.value.details["value"]) == ("disks[0].path", "/d")
+
+
 def test_what_the_domain_already_has_is_not_asked_again() -> None:
     """An upgrade of the host must not make every run fail."""
     before = spec(memory=65 * GIB, machine="pc-q35-5.2", nics=(Nic("n", MAC, "edge"),))
