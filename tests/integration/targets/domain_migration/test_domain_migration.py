@@ -227,6 +227,7 @@ def test_post_copy_where_the_kernel_lets_it(hosts: Pair) -> None:
         two.wait_more("late", 5)
         assert two.verify("late") > known
     for host in (one, two):
+        host.run("rm", "-f", "/dev/userfaultfd")
         host.module("domain", name="late", state="absent", force_stop=True, delete_disks=True, timeout=5)
 
 
