@@ -162,7 +162,7 @@ class Guest:
                     seconds=self.timeout,
                 )
             with intent(f"power off domain {self.name}"):
-                domain.destroyFlags(libvirt.VIR_DOMAIN_DESTROY_GRACEFUL)
+                _unless_stopped(domain, lambda: domain.destroyFlags(libvirt.VIR_DOMAIN_DESTROY_GRACEFUL))
 
     def _ask_to_stop(self, domain: Any) -> None:
         with intent(f"shut down domain {self.name}"):

@@ -70,7 +70,7 @@ class Site:
         self.groups.write_text(yaml.safe_dump({"all": {"children": groups, "vars": {"images": self.images}}}))
         (self.folder / "book.yml").write_text(yaml.safe_dump(plays))
         argv = [PLAYBOOK, "-i", self.lab.inventory, "-i", self.groups, self.folder / "book.yml"]
-        settings = {**environment(str(self.folder)), "ANSIBLE_PIPELINING": "true", "ANSIBLE_STDOUT_CALLBACK": "default"}
+        settings = {**environment(str(self.folder)), "ANSIBLE_STDOUT_CALLBACK": "default"}
         done = subprocess.run(
             [*argv, *(["--limit", ":".join(limit)] if limit else [])],
             env=settings,

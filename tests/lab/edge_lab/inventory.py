@@ -27,6 +27,7 @@ def data(settings: Settings, hosts: Iterable[Host]) -> dict[str, object]:
                 "ansible_ssh_private_key_file": str(settings.key),
                 "ansible_ssh_common_args": common,
                 "ansible_python_interpreter": "/usr/bin/python3",
+                "ansible_pipelining": "true",
             },
         }
     }
