@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Snapshot × migrate × resize × backup × restart: each after each, on one VM that streams checked blocks to its disk all along.
 
-One walk has every ordered pair once, an operation after itself too. After each operation all blocks that the guest knew to be on
+One walk has every ordered pair once, and the quick operations after themselves too. After each operation all blocks that the guest knew to be on
 its disk are there, and in the end every snapshot and every backup has what the guest had written when it was taken.
 """
 
@@ -25,6 +25,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.lab]
 
 VM = "wanderer"
 OPERATIONS = ("snapshot", "migrate", "resize", "backup", "restart")
+QUICK = ("snapshot", "resize", "backup")
+PAIRS = [(one, two) for one in OPERATIONS for two in OPERATIONS if one != two or one in QUICK]
 KEPT = 2
 OLD = 48 * MIB
 DATA = bytes(OLD) + random.Random(4).randbytes(8 * MIB)  # data of the image, where the stream does not come to
@@ -36,10 +38,10 @@ with open(sys.argv[1], "rb") as file:
 """
 
 
-def walk(names: tuple[str, ...]) -> list[str]:
-    """Return the shortest walk that has every ordered pair of names once (Hierholzer's circuit)."""
-    left = {name: [*names] for name in names}
-    path, found = [names[0]], []
+def walk(pairs: list[tuple[str, str]]) -> list[str]:
+    """Return the walk that has each of the pairs once (Hierholzer's circuit: as many come to a name as leave it)."""
+    left = {name: [two for one, two in pairs if one == name] for name, _two in pairs}
+    path, found = [pairs[0][0]], []
     while path:
         if left[path[-1]]:
             path.append(left[path[-1]].pop())
@@ -127,16 +129,14 @@ def vm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wanderer]:
 
 
 def test_the_walk_has_every_ordered_pair() -> None:
-    found = walk(OPERATIONS)
-    assert len(found) == len(OPERATIONS) ** 2 + 1
-    assert {(one, two) for one in OPERATIONS for two in OPERATIONS} == set(pairwise(found))
+    assert sorted(pairwise(walk(PAIRS))) == sorted(PAIRS)
 
 
 def test_every_pair_in_both_orders_loses_nothing(vm: Wanderer) -> None:
     vm.have()
     vm.verify()
     done: list[str] = []
-    for operation in walk(OPERATIONS):
+    for operation in walk(PAIRS):
         done.append(operation)
         try:
             getattr(vm, operation)()
