@@ -48,9 +48,14 @@ def pool_xml(folder: str) -> str:
 
 
 def volume_xml(name: str, size: int, form: str, backing: tuple[str, str] | None = None) -> str:
-    """Return a volume that only root reads, until QEMU's user is given it; ``backing`` is a path and its format."""
+    """Return a volume that only root reads, until QEMU's user is given it; ``backing`` is a path and its format.
+
+    A qcow2 is of version 3 in every libvirt, since one of version 2, libvirt 9's default, keeps no dirty bitmaps.
+    """
     permissions = {"target/permissions/mode": "0600", "target/permissions/owner": "0", "target/permissions/group": "0"}
     values = {"name": name, "capacity": str(size), "allocation": "0", "target/format@type": form, **permissions}
+    if form == "qcow2":
+        values["target/compat"] = "1.1"
     if backing:
         values |= {"backingStore/path": backing[0], "backingStore/format@type": backing[1]}
     return _xml("volume", values)

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Snapshot × migrate × resize × backup × restart: each after each, on one VM that streams checked blocks to its disk all along.
 
-One walk has every ordered pair once, and the quick operations after themselves too. After each operation all blocks that the guest knew to be on
-its disk are there, and in the end every snapshot and every backup has what the guest had written when it was taken.
+One walk has every ordered pair once, and the quick operations after themselves too. After each operation all blocks that the guest
+knew to be on its disk are there, and in the end every snapshot and every backup has what the guest had written when it was taken.
 """
 
 from __future__ import annotations
