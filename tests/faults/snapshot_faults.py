@@ -156,11 +156,13 @@ def silent_agent(scene: Scene) -> Iterator[Outcome]:
         for quiesce in ("required", "auto"):
             known, begun = scene.acked(VM), time.monotonic()
             done = scene.change("present", quiesce=quiesce)
-            late = time.monotonic() - begun > PATIENCE
+            took = time.monotonic() - begun
             refused = done.get("error", {}).get("code") == "not_found"
             wrong = refused is not (quiesce == "required") or (not refused and done["snapshots"][0]["quiesced"])
+            if wrong or took > PATIENCE:
+                print(f"a {agent} agent, quiesce {quiesce}: {took:.0f} s, {done}", file=sys.stderr, flush=True)
             lost, doubled = scene.judge("present" if quiesce == "auto" else "absent", 0, known)
-            yield lost or wrong or late, doubled
+            yield lost or wrong or took > PATIENCE, doubled
         yield slow_without_agent(scene), False
     scene.repair("absent")
     scene.guest(VM, agent="", allow_restart=True, force_stop=True, timeout=1)
