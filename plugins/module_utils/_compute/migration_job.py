@@ -84,11 +84,11 @@ class Job:
                 raise self._error
 
     def _check_post_copy(self, host: str) -> None:
-        """Raise Unsupported where the kernel of an end does not let QEMU have what post-copy needs."""
+        """Raise Unsupported where the kernel of the destination does not let QEMU have what post-copy needs."""
         said = str(self._error.get_error_message())
         if self.how.post_copy and "ostcopy" in said:
             raise Unsupported(
-                f"post_copy: QEMU refuses it here or on {host}: {said}. Let QEMU's user have userfaultfd on both hosts (sysctl "
+                f"post_copy: {host} refuses it: {said}. Let QEMU's user have userfaultfd there (sysctl "
                 "vm.unprivileged_userfaultfd=1), or leave post_copy out.",
                 option="post_copy",
                 value=True,
