@@ -91,7 +91,6 @@ def agent_answers(domain: Any, seconds: int = AGENT_SECONDS) -> bool:
         return False
     limit_agent(domain, seconds)
     try:
-        domain.guestInfo(libvirt.VIR_DOMAIN_GUEST_INFO_HOSTNAME, 0)
+        return bool(domain.guestInfo(libvirt.VIR_DOMAIN_GUEST_INFO_HOSTNAME, 0))  # empty where it greets and then says nothing
     except libvirt.libvirtError:
         return False
-    return True
