@@ -176,6 +176,11 @@ migration:
       returned: when the VM was moved while it ran
       type: int
       sample: 3
+    post_copy:
+      description: Whether the guest went on at the destination before all of its memory was there, as O(post_copy) allows.
+      returned: when the VM was moved while it ran
+      type: bool
+      sample: false
     warnings:
       description: What did not go along, such as checkpoints without their bitmaps.
       returned: when the VM was moved

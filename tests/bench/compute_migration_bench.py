@@ -11,7 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from report import Goal, Row, row, seconds
-from support.migration_hosts import IMAGES, MIB, Pair, image, pair
+from support.images import small
+from support.migration_hosts import IMAGES, MIB, Pair, pair
 from support.report import publish
 from support.stream_host import VMS, StreamHost
 
@@ -37,7 +38,7 @@ def rows(size_mib: int = 1024, runs: int = 3, release: str = "trixie") -> list[R
 
 def _warm(hosts: Pair, folder: Path, size_mib: int) -> str:
     """Put an image full of data into both host caches and return its digest."""
-    made, about, digest = image(folder, size_mib * MIB, os.urandom(size_mib * MIB))
+    made, about, digest = small(folder, size_mib * MIB, os.urandom(size_mib * MIB))
     for host in (hosts.one, hosts.two):
         for path in (made, about):
             host.host.put(path, f"{IMAGES}/{digest.removeprefix('sha256:')}{path.suffix}")

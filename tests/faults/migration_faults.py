@@ -8,27 +8,25 @@ missing or damaged, or the VM did not run on the destination in the end; ``doubl
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
 import random
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from functools import cache, partial
 from typing import Any
 
+from compute_faults import Case, Outcome, Stage
 from support import stream_guest
-from support.migration_hosts import Pair, pair
+from support.migration_hosts import Pair, make_pair
 from support.playbook import start_play
-from support.report import publish
 from support.stream_host import VMS, StreamHost
 
-Outcome = tuple[bool, bool]
-Case = Callable[[Pair, random.Random], Outcome]
+Fault = Callable[[Pair, random.Random], Outcome]
+TRIES = 3
 NAME = "moving"
 SLOW = {"bandwidth": "8MiB", "timeout": 120}
 LONGEST = 9.0
@@ -167,7 +165,7 @@ def disk_full(hosts: Pair, _dice: random.Random) -> Outcome:
     return outcome
 
 
-CASES: dict[str, Case] = {
+FAULTS: dict[str, Fault] = {
     "migration: source unplugged": source_unplugged,
     "migration: destination unplugged": destination_unplugged,
     "migration: libvirtd restarted": libvirt_restarted,
@@ -177,35 +175,21 @@ CASES: dict[str, Case] = {
 }
 
 
-def row(hosts: Pair, name: str, case: Case, tries: int, dice: random.Random) -> dict[str, Any]:
-    """Return the counts of a case."""
-    begun = time.monotonic()
-    found = [case(hosts, dice) for _try in range(tries)]
-    lost, doubled = sum(one for one, _two in found), sum(two for _one, two in found)
-    print(f"{name}: {tries} tries in {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
-    return {"case": name, "tries": tries, "lost": lost, "doubled": doubled, "ok": bool(found) and not lost and not doubled}
+def cases(stage: Stage) -> Iterator[Case]:
+    """Yield the cases; the two hosts of a release are made when the first of them runs."""
 
+    @cache
+    def hosts(release: str) -> Pair:
+        names = [f"flt-{release[:4]}-{number}" for number in (1, 2)]
+        stage.hosts += names
+        folder = stage.folder / f"migration-{release}"
+        folder.mkdir()
+        return make_pair(stage.lab, names, release, folder)
 
-def rows(release: str, tries: int, seed: int, cases: dict[str, Case] | None = None) -> Iterator[dict[str, Any]]:
-    """Yield a row for each kind of fault, on two hosts of their own."""
-    dice = random.Random(seed)
-    with tempfile.TemporaryDirectory() as folder, pair("flt", release, Path(folder)) as hosts:
-        for name, case in (cases or CASES).items():
-            yield row(hosts, name, case, tries, dice)
+    def tries(release: str, fault: Fault) -> Iterator[Outcome]:
+        for _try in range(TRIES):
+            yield fault(hosts(release), stage.dice)
 
-
-def main() -> int:
-    """Run all, print the table, write build/faults/migration.json."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tries", type=int, default=5)
-    parser.add_argument("--release", default="trixie")
-    parser.add_argument("--only", nargs="*", default=[], help="words of the cases to run")
-    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
-    options = parser.parse_args()
-    wanted = {name: case for name, case in CASES.items() if not options.only or any(word in name for word in options.only)}
-    found = list(rows(options.release, options.tries, options.seed, wanted))
-    return publish("faults/migration.json", {"seed": options.seed}, found)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    for release in stage.releases:
+        for name, fault in FAULTS.items():
+            yield Case(f"{release}: {name}", partial(tries, release, fault))

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .._libvirt import libvirt
+from .agent import limit_agent
 from .spec import Nic
 from .state import VmState
 
@@ -38,7 +39,9 @@ def first_addresses(domain: Any, nics: Sequence[Nic]) -> list[dict[str, Any]]:
 
 
 def _ask(domain: Any, source: int) -> Mapping[str, Any]:
-    """Return libvirt's answer; a source that cannot answer (no agent, no lease server) has nothing to say."""
+    """Return libvirt's answer; a source that cannot answer (no agent or a silent one, no lease server) has nothing to say."""
+    if source == libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT:
+        limit_agent(domain)
     try:
         found: Mapping[str, Any] = domain.interfaceAddresses(source, 0) or {}
     except libvirt.libvirtError:

@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
-from .._errors import InvalidInput, NotFound, Unsupported
+from .._errors import InvalidInput, NoSpace, NotFound, Unsupported
 from .._sizes import show_size
 from .facts import HostFacts
 from .options import pci_path
+from .options_values import unique
 from .spec import DomainSpec
+from .state import VmState
 
 PACKAGES = {
     "firmware": ("UEFI firmware", "ovmf"),
@@ -38,6 +40,19 @@ def check_hardware(spec: DomainSpec, before: DomainSpec | None, host: HostFacts)
             raise NotFound(f"{where}: there is no folder {one.path} on this host.", option=where, value=one.path)
     functions = {f"nics[{place}].pci": nic.pci for place, nic in enumerate(spec.nics) if nic.pci}
     functions |= {f"pci_devices[{place}]": address for place, address in enumerate(spec.pci_devices)}
+    unique((where, address) for where, address in functions.items() if address)
     for where, address in functions.items():
         if address and pci_path(address) in host.missing:
             raise NotFound(f"{where}: this host has no PCI device {address}.", option=where, value=address)
+
+
+def check_memory(spec: DomainSpec, state: VmState, asked: str, host: HostFacts) -> None:
+    """Raise NoSpace where a guest that is to start wants more memory than the host has left; huge pages are kept apart for it."""
+    starts = asked in ("running", "paused") and state.run in ("stopped", "saved")
+    if starts and host.free is not None and not spec.hugepages and spec.memory > host.free:
+        raise NoSpace(
+            f"memory: {show_size(spec.memory)} is more than this host has left ({show_size(host.free)}); stop another VM, give "
+            "this one less, or keep it stopped (state).",
+            option="memory",
+            value=spec.memory,
+        )

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from .._libvirt import intent
+from .._libvirt import error_name, intent, libvirt
 from .claims import Claim, claims_of
 from .domain_xml import parse_xml
 from .facts import Folders, HostFacts
@@ -59,6 +59,7 @@ class HostView:
             virt_types=virt_types,
             arch=os.uname().machine,
             memory=memory,
+            free=free_memory(self.connection),
             machines=machines,
             networks=networks,
             bridges=_bridges(),
@@ -154,6 +155,17 @@ class HostView:
 def read_facts(connection: Any, options: Mapping[str, Any], tool: ImageTool, folders: Folders) -> HostFacts:
     """Return the facts that a plan for these options needs."""
     return HostView(connection, tool, folders).facts(options)
+
+
+def free_memory(connection: Any) -> int | None:
+    """Return the bytes of memory that a new guest can have without another giving any, None where libvirt cannot tell."""
+    try:
+        found = connection.getMemoryStats(libvirt.VIR_NODE_MEMORY_STATS_ALL_CELLS, 0)
+    except libvirt.libvirtError as error:
+        if error_name(error) != "VIR_ERR_NO_SUPPORT":
+            raise
+        return None
+    return sum(found.get(key, 0) for key in ("free", "buffers", "cached")) * KIB
 
 
 def _offers(capabilities: Element, needed: tuple[str, str]) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,17 +16,19 @@ from .._libvirt import connection, intent, lookup
 from .._plan import Plan, execute
 from .facts import Folders
 from .image_tool import ImageTool
+from .lock import vm_lock
 from .migration_apply import Mover
 from .migration_check import check_same
 from .migration_destination import Address, knock, read_destination
 from .migration_job import How, Job
-from .migration_journal import Journal, read_journal
+from .migration_journal import Journal, read_journal, refuse_incoming
 from .migration_model import MigrationState, SourceVm, view
 from .migration_plan import MOVING, THERE, began, plan_migration, where
 from .migration_source import read_source
 from .migration_volumes import Volumes
 
 KEEP_ALIVE, MISSED = 5, 6
+LONGEST_WAIT = 60.0
 
 
 def _silent(_done: int, _total: int) -> None:
@@ -86,8 +88,17 @@ class Migrator:
         return tuple(sorted(path for path in set(known) if os.path.exists(path)))  # noqa: PTH110 - kept as the texts that they are
 
     def run(self, check_mode: bool) -> tuple[Plan[MigrationState], dict[str, Any], dict[str, Any]]:
-        """Return the plan, the VM after it (as predicted in check mode, as read back else), and what moved."""
+        """Return the plan, the VM after it (as predicted in check mode, as read back else), and what moved.
+
+        No other task works on the VM of this host meanwhile; one that does is waited for, a minute at most, then Busy is raised.
+        """
+        lock = vm_lock(self.folders.lock(self.name), self.name, min(self.how.timeout, LONGEST_WAIT))
+        with nullcontext() if check_mode else lock:
+            return self._run(check_mode)
+
+    def _run(self, check_mode: bool) -> tuple[Plan[MigrationState], dict[str, Any], dict[str, Any]]:
         began_at = time.monotonic()
+        refuse_incoming(self.name, self._folder)
         with self.destination() as there:
             state = self.observe(there)
             if where(state) == MOVING:

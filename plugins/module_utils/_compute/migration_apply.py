@@ -12,14 +12,16 @@ from typing import Any
 from .._errors import Conflict, EdgeError
 from .._libvirt import intent, libvirt, lookup
 from . import migration_plan as steps
-from .domain_xml import MARK, parse_xml
+from .domain_xml import parse_xml
 from .migration_destination import Address
 from .migration_job import How, Job
-from .migration_journal import Journal, remove_journal, write_journal
+from .migration_journal import NOTE, Journal, note, remove_journal, write_journal
 from .migration_model import SourceVm
+from .migration_source import mark_text
 from .migration_volumes import Volumes
 
 CONSOLE = "console.log"
+MAKING = (steps.CopyFile, steps.CreateDisk, steps.Migrate, steps.DefineThere)
 
 
 @dataclass
@@ -37,6 +39,7 @@ class Mover:
     journal: Journal
     source: SourceVm | None = None
     moved: dict[str, Any] = field(default_factory=lambda: {"copied_bytes": 0, "warnings": []})
+    noted: bool = False
 
     def apply(self, step: Any) -> None:
         """Do one step."""
@@ -53,6 +56,8 @@ class Mover:
             steps.UndefineHere: self._undefine,
             steps.DeleteHere: self._delete,
         }
+        if isinstance(step, MAKING) and not self.noted:
+            self._note()
         actions[type(step)](step)
 
     def write(self, journal: Journal) -> None:
@@ -63,6 +68,15 @@ class Mover:
     def _domain(self, connection: Any) -> Any:
         with intent(f"look up domain {self.name}"):
             return connection.lookupByName(self.name)
+
+    def _note(self) -> None:
+        """Tell who else works on VMs of the destination that this one is on its way."""
+        path = f"{self.folder}/{NOTE}"
+        self.write(self.journal.with_made([path]))
+        with intent("read the name of this host"):
+            here = self.here.getHostname()
+        self.volumes.write(path, note(here))
+        self.noted = True
 
     def _clear(self, _step: steps.ClearDestination) -> None:
         self.clear()
@@ -78,7 +92,7 @@ class Mover:
                 if lookup(self.there.lookupByName, self.name) is not None and domain.isPersistent():
                     domain.undefineFlags(_undefine_flags(self.there))
         self.volumes.close(self.folder)  # what libvirt made there since we looked is seen only by a new look
-        for path in self.journal.made:
+        for path in reversed(self.journal.made):  # the note, the first, goes last
             self.volumes.remove(path)
         self.volumes.close(self.folder, delete=True)
 
@@ -129,14 +143,14 @@ class Mover:
 
     def _problems(self, domain: Any) -> list[str]:
         xml = parse_xml(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)) if domain.isPersistent() else None
-        mark = xml.find(f"metadata/{MARK}") if xml is not None else None
-        ours = parse_xml(self.source.xml).find(f"metadata/{MARK}") if self.source else mark
+        mark = mark_text(xml) if xml is not None else None
+        ours = self.source.mark if self.source else mark
         return [
             text
             for wrong, text in (
                 (domain.UUIDString() != self.journal.uuid, f"its UUID is {domain.UUIDString()}, not {self.journal.uuid}"),
                 (xml is None, "it has no persistent configuration"),
-                (mark is None or ours is None or mark.text != ours.text, "its metadata differ"),
+                (mark is None or mark != ours, "its metadata differ"),
                 (self.journal.run != "stopped" and not domain.isActive(), "it does not run"),
             )
             if wrong
@@ -186,7 +200,8 @@ class Mover:
             Path(path).unlink(missing_ok=True)
 
     def end(self) -> None:
-        """Close the books after the last step."""
+        """Close the books after the last step, first there."""
+        self.volumes.remove(f"{self.folder}/{NOTE}")
         remove_journal(self.folder)
         folder = Path(self.folder)
         if folder.is_dir() and not any(folder.iterdir()):

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
-from .._errors import Conflict, EdgeError, InvalidInput, NoSpace, NotFound, Refused, Unsupported
+from .._errors import Busy, Conflict, EdgeError, InvalidInput, NoSpace, NotFound, Refused, Unsupported
 from .._sizes import show_size
+from .migration_journal import NOTE
 from .migration_model import Destination, MigrationState, SourceVm
 
 RESERVE = 64 * 2**20
@@ -89,6 +90,13 @@ def _check_files(state: MigrationState, source: SourceVm) -> None:
             NotFound, there, f"{there.host} lacks {', '.join(there.missing)}, which domain {state.name} uses; put it there before."
         )
     ours = state.journal.made if state.journal else ()
+    if any(PurePosixPath(path).name == NOTE and path not in ours for path in there.files):
+        raise _fail(
+            Busy,
+            there,
+            f"another migration of domain {state.name} to {there.host} began and has no end; run it again before, on the host that "
+            f"it began on (see {NOTE} in the VM's folder on {there.host}).",
+        )
     strange = sorted(path for path in source.paths if path in there.files and path not in ours)
     if strange:
         raise _fail(

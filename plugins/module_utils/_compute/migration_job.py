@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .._errors import EdgeError, InvalidInput, TimedOut
+from .._errors import EdgeError, InvalidInput, TimedOut, Unsupported
 from .._libvirt import intent, libvirt
 from .migration_destination import Address
 from .migration_source import job_operation
@@ -79,8 +79,20 @@ class Job:
         if late:
             raise self._timed_out(address.host)
         if self._error is not None:
+            self._check_post_copy(address.host)
             with intent(f"migrate domain {self.domain.name()} to {address.host}"):
                 raise self._error
+
+    def _check_post_copy(self, host: str) -> None:
+        """Raise Unsupported where the kernel of the destination does not let QEMU have what post-copy needs."""
+        said = str(self._error.get_error_message())
+        if self.how.post_copy and "ostcopy" in said:
+            raise Unsupported(
+                f"post_copy: {host} refuses it: {said}. Let QEMU's user have userfaultfd there (sysctl "
+                "vm.unprivileged_userfaultfd=1), or leave post_copy out.",
+                option="post_copy",
+                value=True,
+            )
 
     def _migrate(self, uri: str, parameters: Mapping[str, Any], flags: int) -> None:
         try:
@@ -157,5 +169,6 @@ class Job:
             "memory_bytes": int(done.get("memory_processed", self.seen.get("memory_processed", 0))),
             "disk_bytes": max(int(done.get("disk_processed", 0)), self.seen.get("disk_processed", 0)),
             "downtime": done["downtime"] / 1000 if "downtime" in done else None,
+            "post_copy": self._post_copy,
             "iterations": int(done.get("memory_iteration", self.seen.get("memory_iteration", 0))),
         }

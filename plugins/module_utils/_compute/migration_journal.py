@@ -4,6 +4,9 @@
 
 Where the VM is follows from the phase: ``prepared`` – here, unless libvirt defined the domain on the destination, which it does at
 the switch-over and not before; ``failed`` – here, with leftovers there; ``moved`` – there, verified.
+
+Its twin on the destination is a note (``incoming.json``) in the VM's folder there: nobody but this migration works on the VM there
+while it stands.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from typing import Any
 
 from .._errors import Busy, Corrupt
 
-FILE = "migration.json"
+FILE, NOTE = "migration.json", "incoming.json"
 PHASES = ("prepared", "failed", "moved")
 
 
@@ -84,7 +87,11 @@ def remove_journal(folder: str) -> None:
 
 
 def refuse_while_migrating(name: str, folder: str, run: str) -> None:
-    """Raise Busy where a migration of a VM that does not run here has no end yet: starting it could start it a second time."""
+    """Raise Busy where a migration to this host has no end, or one from it while the VM does not run here.
+
+    Working on a VM that arrives would spoil it, and starting one that left could start it a second time.
+    """
+    refuse_incoming(name, folder)
     journal = read_journal(folder)
     if journal is not None and journal.phase != "failed" and run == "stopped":
         raise Busy(
@@ -94,6 +101,32 @@ def refuse_while_migrating(name: str, folder: str, run: str) -> None:
             value=name,
             destination=journal.destination,
         )
+
+
+def refuse_incoming(name: str, folder: str) -> None:
+    """Raise Busy where a migration of this VM to this host began and has no end."""
+    path = Path(folder, NOTE)
+    if path.exists():
+        raise Busy(
+            f"name: a migration of domain {name} to this host began and has no end; run edge.cloud.domain_migration "
+            f"{_origin(path)} again, which finishes it or cleans up. If that host is lost for good and the VM is whole here, "
+            f"delete {path}.",
+            option="name",
+            value=name,
+            path=str(path),
+        )
+
+
+def note(here: str) -> bytes:
+    """Return what the note on the destination says: where the VM comes from."""
+    return (json.dumps({"source": here}) + "\n").encode()
+
+
+def _origin(path: Path) -> str:
+    try:
+        return f"on {json.loads(path.read_text(encoding='utf-8'))['source']}"
+    except (OSError, ValueError, KeyError, TypeError):  # the note broke off before its text
+        return "on the host that it comes from"
 
 
 def _sync(folder: Path) -> None:

@@ -38,6 +38,7 @@ class SourceVm:
     """The domain on this host. ``files`` move beside the disks (such as snapshots); ``needed`` must be on the destination already.
 
     ``obstacles`` are sentences that say why it cannot move. ``checkpoints`` are the XMLs of libvirt's, parents first.
+    ``mark`` is our record in the persistent configuration; that of a running guest is as old as its start.
     """
 
     uuid: str
@@ -56,6 +57,7 @@ class SourceVm:
     obstacles: tuple[str, ...] = ()
     cpu: str | None = None
     migrating: bool = False
+    mark: str | None = None
 
     @property
     def live(self) -> bool:

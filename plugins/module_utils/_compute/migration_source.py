@@ -11,7 +11,7 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 from .._libvirt import intent, libvirt, lookup
-from .domain_xml import parse, parse_xml
+from .domain_xml import MARK, parse, parse_xml
 from .facts import Folders
 from .image_tool import ImageTool
 from .migration_journal import FILE
@@ -56,7 +56,14 @@ def read_source(connection: Any, name: str, tool: ImageTool, folders: Folders) -
         checkpoints=_checkpoints(domain),
         obstacles=(*disks.obstacles, *disks.ledger(), *_obstacles(domain, live, run)),
         migrating=_is_migrating(domain, run),
+        mark=mark_text(config),
     )
+
+
+def mark_text(root: Element) -> str | None:
+    """Return our record in a domain's metadata, None where there is none."""
+    mark = root.find(f"metadata/{MARK}")
+    return mark.text if mark is not None else None
 
 
 def _text(domain: Any, run: str) -> str:

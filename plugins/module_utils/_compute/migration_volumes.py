@@ -48,9 +48,14 @@ def pool_xml(folder: str) -> str:
 
 
 def volume_xml(name: str, size: int, form: str, backing: tuple[str, str] | None = None) -> str:
-    """Return a volume that only root reads, until QEMU's user is given it; ``backing`` is a path and its format."""
+    """Return a volume that only root reads, until QEMU's user is given it; ``backing`` is a path and its format.
+
+    A qcow2 is of version 3 in every libvirt, since one of version 2, libvirt 9's default, keeps no dirty bitmaps.
+    """
     permissions = {"target/permissions/mode": "0600", "target/permissions/owner": "0", "target/permissions/group": "0"}
     values = {"name": name, "capacity": str(size), "allocation": "0", "target/format@type": form, **permissions}
+    if form == "qcow2":
+        values["target/compat"] = "1.1"
     if backing:
         values |= {"backingStore/path": backing[0], "backingStore/format@type": backing[1]}
     return _xml("volume", values)
@@ -125,6 +130,18 @@ class Volumes:
         pool = self._pool(folder, build=True)
         with intent(f"create {path} on {self.host}"):
             return pool.createXML(volume_xml(name, size, form, backing), 0)
+
+    def write(self, path: str, data: bytes) -> None:
+        """Make a small file with ``data``; one that is there stays as it is."""
+        folder, name = os.path.split(path)
+        pool = self._pool(folder, build=True)
+        with intent(f"look up {path} on {self.host}"):
+            found = lookup(pool.storageVolLookupByName, name)
+        volume = found or self.create(path, len(data), "raw")
+        if found is None:
+            with _stream(self.connection, f"write {path} on {self.host}") as stream:
+                volume.upload(stream, 0, len(data), 0)
+                stream.send(data)
 
     def copy(self, path: str, length: int, told: Progress, rate: int | None = None) -> str:
         """Write the file ``path`` of this host as ``path`` of the other; return the SHA-256 of what was sent."""

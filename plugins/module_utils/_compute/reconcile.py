@@ -18,7 +18,7 @@ from .addresses import addresses_of
 from .arrival import arriving_images, with_arrivals
 from .check import check_ownership, check_wanted
 from .check_change import check_change
-from .check_hardware import check_hardware
+from .check_hardware import check_hardware, check_memory
 from .claims import check_claims, new_disks
 from .facts import Folders
 from .guest import Guest
@@ -82,6 +82,7 @@ class Reconciler:
         check_wanted(replace(wanted, spec=active), state, facts, self.options.get("disks") or ())
         check_change(wanted, state, self.options)
         check_hardware(wanted.spec, state.config, facts)
+        check_memory(wanted.spec, state, self.options["state"], facts)
         active = with_arrivals(active, wanted.volumes, state, facts)
         cloud_init = self.options.get("cloud_init")
         seed = make_seed(cloud_init, self.name, wanted.spec.uuid) if cloud_init is not None else None

@@ -11,6 +11,7 @@ from typing import Any
 
 from .._errors import Conflict, InvalidInput, NotFound
 from .._libvirt import intent, libvirt
+from .agent import AGENT_SECONDS, limit_agent
 from .check import check_ownership
 from .domain_xml import parse_xml
 from .facts import Folders, VolumeFile
@@ -24,8 +25,6 @@ from .snapshot_steps import MEMORY
 from .spec import SEED, Disk
 from .state import VmState
 from .xml_properties import read_path
-
-AGENT_SECONDS = 5
 
 
 def read_snapshots(connection: Any, name: str, tool: LayerTool, folders: Folders) -> SnapshotState:
@@ -90,13 +89,11 @@ def agent_answers(domain: Any, seconds: int = AGENT_SECONDS) -> bool:
         for one in parse_xml(domain.XMLDesc()).iterfind("devices/channel")
     ):
         return False
-    with intent(f"set how long the agent of domain {domain.name()} may take"):
-        domain.agentSetResponseTimeout(seconds, 0)
+    limit_agent(domain, seconds)
     try:
-        domain.guestInfo(libvirt.VIR_DOMAIN_GUEST_INFO_HOSTNAME, 0)
+        return bool(domain.guestInfo(libvirt.VIR_DOMAIN_GUEST_INFO_HOSTNAME, 0))  # empty where it greets and then says nothing
     except libvirt.libvirtError:
         return False
-    return True
 
 
 def quiesce_of(connection: Any, state: SnapshotState, asked: str, *, memory: bool = False) -> str:

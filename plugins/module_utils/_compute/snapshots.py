@@ -17,6 +17,7 @@ from .arrival import is_arriving
 from .facts import Folders
 from .layer_tool import LayerTool
 from .lock import vm_lock
+from .migration_journal import refuse_while_migrating
 from .options import check_name
 from .snapshot_guest import SnapshotGuest
 from .snapshot_host import quiesce_of, read_snapshots
@@ -83,6 +84,7 @@ class Snapshots:
         execute(Plan(state, tuple(steps)), SnapshotGuest(self.connection, state, self.tool, self.timeout).apply)
 
     def _plan(self, state: SnapshotState, options: Mapping[str, Any], name: str, now: str) -> Plan[SnapshotState]:
+        refuse_while_migrating(state.name, state.home, state.run)
         waiting = [disk.name for disk in state.disks if is_arriving(disk.active)]
         if waiting and options["state"] != "absent":
             raise Busy(

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,42 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from ansible_collections.edge.cloud.plugins.module_utils._storage.digest import describe
-from ansible_collections.edge.cloud.plugins.module_utils._storage.manifest import Manifest
 from edge_lab.api import Lab, LabHost
 from support import stream_guest
+from support.images import small
 from support.playbook import TREE, run_book
 from support.stream_host import BOOT, VMS, StreamHost
 
 ROLE = TREE / "roles/hypervisor"
 IMAGES = "/var/lib/edge/images"
 MIB = 2**20
-
-
-def image(folder: Path, size: int = 64 * MIB, data: bytes = b"") -> tuple[Path, Path, str]:
-    """Return an image whose first bytes are ``data``, its manifest and its digest."""
-    folder.mkdir(parents=True, exist_ok=True)
-    plain, made = folder / "image.raw", folder / "image.qcow2"
-    with plain.open("wb") as file:
-        file.write(data)
-        file.truncate(size)
-    subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", plain, made], check=True)
-    plain.unlink()
-    found = describe(made)
-    about = Manifest(
-        digest=found.digest,
-        size=found.size,
-        virtual_size=size,
-        piece_size=found.piece_size,
-        pieces=found.pieces,
-        checkpoints=found.checkpoints,
-        name="small",
-        version="1",
-        created="2026-01-01T00:00:00Z",
-    )
-    path = folder / "image.json"
-    path.write_bytes(about.to_json())
-    return made, path, found.digest
 
 
 @dataclass
@@ -136,23 +108,23 @@ def open_doors(hosts: list[LabHost], inventory: Path, folder: Path) -> Path:
 
 
 @contextmanager
-def pair(prefix: str, release: str, folder: Path) -> Iterator[Pair]:
-    """Have two hosts named ``PREFIX-1`` and ``PREFIX-2``, and remove them at the end."""
+def pair(prefix: str, release: str, folder: Path, data: bytes = b"") -> Iterator[Pair]:
+    """Have two hosts named ``PREFIX-1`` and ``PREFIX-2``, and remove them at the end; their image begins with ``data``."""
     lab = Lab()
     names = [f"{prefix}-1", f"{prefix}-2"]
     lab.down(*names)
     try:
-        yield make_pair(lab, names, release, folder)
+        yield make_pair(lab, names, release, folder, data)
     finally:
         lab.down(*names)
 
 
-def make_pair(lab: Lab, names: list[str], release: str, folder: Path) -> Pair:
+def make_pair(lab: Lab, names: list[str], release: str, folder: Path, data: bytes = b"") -> Pair:
     """Make two hosts, each with libvirt over TLS and the same image in its cache."""
     hosts = lab.up(names=names, release=release, variant="full")
     inventory = open_doors(hosts, lab.inventory, folder)
     one, two = (StreamHost(host, inventory, folder) for host in hosts)
-    made, about, digest = image(folder / "image")
+    made, about, digest = small(folder / "image", data=data)
     for host in hosts:
         for path in (made, about):
             host.put(path, f"{IMAGES}/{digest.removeprefix('sha256:')}{path.suffix}")

@@ -6,7 +6,7 @@ With ``edge.stream=vdb`` on its command line the guest writes block 0, 1, 2, …
 before the next. A block's bytes follow from its number, so that a torn, stale or misplaced one is found. After each flush the
 console says ``STREAM N``: from then on block N may not be lost. A guest that boots goes on after the last block that the disk has;
 a disk that is not there yet is waited for. On ``edge.agent`` a small guest agent answers, whose freeze stops the writer between
-two blocks; ``edge.agent=deaf`` opens the channel and never answers.
+two blocks; ``edge.agent=deaf`` opens the channel and never answers, ``edge.agent=mute`` only says that it is there.
 """
 
 from __future__ import annotations
@@ -62,9 +62,10 @@ exec 3<> "$port"
 if [ "$1" = deaf ]; then while :; do sleep 1000; done; fi
 while read -r line <&3; do
   id=$(echo "$line" | sed -n 's/.*"id": *\([0-9]*\).*/\1/p')
-  case "$line" in
+  case "$1 $line" in
     *guest-sync-delimited*) printf '\377{"return": %s}\n' "$id" >&3 ;;
     *guest-sync*) printf '{"return": %s}\n' "$id" >&3 ;;
+    mute*) ;;
     *fsfreeze-freeze*)
       : > /tmp/frozen
       while [ ! -e /tmp/quiet ]; do sleep 0.1; done
@@ -116,7 +117,7 @@ def stream_guest(folder: Path) -> tuple[Path, Path]:
 
 
 def cmdline(disk: str = "vdb", agent: str | None = None) -> str:
-    """Return a command line that streams to ``disk``; ``agent`` is ``""`` for one that answers, ``deaf`` for one that does not."""
+    """Return a command line that streams to ``disk``; ``agent`` is ``""`` for one that answers, else ``deaf`` or ``mute``."""
     return f"{small.CMDLINE} edge.stream={disk}" + ("" if agent is None else f" edge.agent={agent}".rstrip("="))
 
 

@@ -13,8 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.edge.cloud.plugins.module_utils._storage.digest import describe
-from ansible_collections.edge.cloud.plugins.module_utils._storage.manifest import Manifest
+from support.images import small
 from support.playbook import play
 from support.small_guest import CMDLINE, small_guest
 
@@ -74,27 +73,6 @@ class Host:
         self.run("truncate", "-s", "0", f"/var/lib/edge/vms/{name}/console.log")
 
 
-def image(folder: Path) -> tuple[Path, Path, str]:
-    """Return an image of 64 MiB, its manifest and its digest."""
-    made = folder / "image.qcow2"
-    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", made, "64M"], check=True)
-    found = describe(made)
-    about = Manifest(
-        digest=found.digest,
-        size=found.size,
-        virtual_size=64 * MIB,
-        piece_size=found.piece_size,
-        pieces=found.pieces,
-        checkpoints=found.checkpoints,
-        name="small",
-        version="1",
-        created="2026-01-01T00:00:00Z",
-    )
-    path = folder / "image.json"
-    path.write_bytes(about.to_json())
-    return made, path, found.digest
-
-
 @contextmanager
 def vm_host(name: str, release: str, folder: Path) -> Iterator[Host]:
     """Make the lab host, and take it down at the end."""
@@ -102,7 +80,7 @@ def vm_host(name: str, release: str, folder: Path) -> Iterator[Host]:
     lab("up", "--name", name, "--variant", "full", "--release", release)
     inventory = folder / "hosts.yml"
     inventory.write_text(lab("inventory"))
-    made, about, digest = image(folder)
+    made, about, digest = small(folder)
     lab("exec", name, "--", "mkdir", "-p", "/var/lib/edge/boot", "/var/lib/edge/images")
     for path, target in zip(small_guest(), ("vmlinuz", "initrd.gz"), strict=True):
         lab("push", name, str(path), f"/var/lib/edge/boot/{target}")

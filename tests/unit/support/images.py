@@ -11,6 +11,7 @@ import subprocess
 from pathlib import Path
 
 from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
+from ansible_collections.edge.cloud.plugins.module_utils._storage.digest import describe
 from ansible_collections.edge.cloud.plugins.module_utils._storage.import_ import Rules, Wanted, import_file
 from ansible_collections.edge.cloud.plugins.module_utils._storage.manifest import Manifest
 from ansible_collections.edge.cloud.plugins.module_utils._storage.qemu_img import QemuImg
@@ -38,6 +39,31 @@ def qcow2(path: Path, mib: int, seed: int = 1) -> Path:
     qemu_img("convert", "-f", "raw", "-O", "qcow2", plain, path)
     plain.unlink()
     return path
+
+
+def small(folder: Path, size: int = 64 * MIB, data: bytes = b"") -> tuple[Path, Path, str]:
+    """Return a qcow2 whose first bytes are ``data``, its manifest and its digest: what a host cache has of an image."""
+    folder.mkdir(parents=True, exist_ok=True)
+    plain, made, about = (folder / f"image.{kind}" for kind in ("raw", "qcow2", "json"))
+    with plain.open("wb") as file:
+        file.write(data)
+        file.truncate(size)
+    qemu_img("convert", "-f", "raw", "-O", "qcow2", plain, made)
+    plain.unlink()
+    found = describe(made)
+    manifest = Manifest(
+        digest=found.digest,
+        size=found.size,
+        virtual_size=size,
+        piece_size=found.piece_size,
+        pieces=found.pieces,
+        checkpoints=found.checkpoints,
+        name="small",
+        version="1",
+        created="2026-01-01T00:00:00Z",
+    )
+    about.write_bytes(manifest.to_json())
+    return made, about, found.digest
 
 
 def datastore(root: Path, source: Path, name: str = "debian", version: str = "1") -> tuple[Store, Manifest]:

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,26 +12,12 @@ import libvirt
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._compute.facts import Folders
 from ansible_collections.edge.cloud.plugins.module_utils._compute.lock import vm_lock
-from ansible_collections.edge.cloud.plugins.module_utils._storage.digest import describe
-from ansible_collections.edge.cloud.plugins.module_utils._storage.manifest import Manifest
 from ansible_collections.edge.cloud.plugins.modules import domain, domain_info
+from support.images import small
 from support.modules import run_module
 
 URI = "test:///default"
 MIB = 2**20
-
-
-@pytest.fixture
-def driver() -> Iterator[Any]:
-    """libvirt's test driver keeps its domains while a connection is open."""
-    connection = libvirt.open(URI)
-    yield connection
-    for found in connection.listAllDomains():
-        if found.name() != "test":
-            if found.isActive():
-                found.destroy()
-            found.undefine()
-    connection.close()
 
 
 @pytest.fixture
@@ -47,23 +32,10 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folders:
 
 @pytest.fixture
 def image(folders: Folders) -> str:
-    work = Path(folders.images, "new")
-    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", work, "64M"], check=True)
-    found = describe(work)
-    about = Manifest(
-        digest=found.digest,
-        size=found.size,
-        virtual_size=64 * MIB,
-        piece_size=found.piece_size,
-        pieces=found.pieces,
-        checkpoints=found.checkpoints,
-        name="small",
-        version="1",
-        created="2026-01-01T00:00:00Z",
-    )
-    work.rename(folders.image(found.digest))
-    Path(folders.image(found.digest)).with_suffix(".json").write_bytes(about.to_json())
-    return found.digest
+    made, about, digest = small(Path(folders.images, "new"))
+    for path in (made, about):
+        path.rename(Path(folders.image(digest)).with_suffix(path.suffix))
+    return digest
 
 
 @pytest.fixture

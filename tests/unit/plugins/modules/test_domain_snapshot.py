@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +17,6 @@ from ansible_collections.edge.cloud.plugins.modules import domain, domain_snapsh
 from support.modules import run_module
 
 URI = "test:///default"
-
-
-@pytest.fixture
-def driver() -> Iterator[Any]:
-    connection = libvirt.open(URI)
-    yield connection
-    for found in connection.listAllDomains():
-        if found.name() != "test":
-            found.undefine()
-    connection.close()
 
 
 @pytest.fixture

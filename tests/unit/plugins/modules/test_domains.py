@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +20,6 @@ URI = "test:///default"
 MIB = 2**20
 SMALL = {"memory": "64MiB", "disks": [{"name": "root", "size": "1MiB"}], "nics": [{"network": "default"}]}
 NAMES = ("a", "b", "c")
-
-
-@pytest.fixture
-def driver() -> Iterator[Any]:
-    """libvirt's test driver keeps its domains while a connection is open."""
-    connection = libvirt.open(URI)
-    yield connection
-    for found in connection.listAllDomains():
-        if found.name() != "test":
-            if found.isActive():
-                found.destroy()
-            found.undefine()
-    connection.close()
 
 
 @pytest.fixture

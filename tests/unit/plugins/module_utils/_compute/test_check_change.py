@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._compute.check_change import check_change
-from ansible_collections.edge.cloud.plugins.module_utils._compute.check_hardware import check_hardware
+from ansible_collections.edge.cloud.plugins.module_utils._compute.check_hardware import check_hardware, check_memory
 from ansible_collections.edge.cloud.plugins.module_utils._compute.facts import VolumeFile
 from ansible_collections.edge.cloud.plugins.module_utils._compute.options import Wanted
 from ansible_collections.edge.cloud.plugins.module_utils._compute.spec import Filesystem, Nic
 from ansible_collections.edge.cloud.plugins.module_utils._compute.state import VmState
-from ansible_collections.edge.cloud.plugins.module_utils._errors import EdgeError, Refused
+from ansible_collections.edge.cloud.plugins.module_utils._errors import EdgeError, NoSpace, Refused
 from support.compute import GIB, host, root_volume, spec
 
 STOPPED = VmState("web", config=spec())
@@ -63,6 +63,7 @@ LACKS: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
     ({"filesystems": (Filesystem("a", "/no"),)}, {"missing": frozenset({"/no"})}, "not_found", "filesystems[0].path: there is no"),
     ({"pci_devices": (PCI,)}, NO_PCI, "not_found", "pci_devices[0]: this host has no"),
     ({"nics": (Nic("n", "52:54:00:00:00:01", pci=PCI),)}, NO_PCI, "not_found", "nics[0].pci: "),
+    ({"nics": (Nic("n", "52:54:00:00:00:01", pci=PCI),), "pci_devices": (PCI,)}, {}, "invalid_input", "pci_devices[0]: 0000:03:1"),
 ]  # fmt: skip
 
 
@@ -74,3 +75,29 @@ def test_hardware_that_the_host_lacks_is_named(changes: dict[str, Any], facts: d
     assert found.value.message.startswith(says)
     assert says.startswith(found.value.details["option"])
     check_hardware(spec(), None, host())
+
+
+@pytest.mark.parametrize(
+    ("run", "asked", "facts", "changes", "refused"),
+    [
+        ("stopped", "running", {"free": GIB - 1}, {}, True),
+        ("saved", "paused", {"free": 0}, {}, True),
+        ("stopped", "running", {"free": GIB}, {}, False),
+        ("stopped", "running", {"free": None}, {}, False),
+        ("stopped", "stopped", {"free": 0}, {}, False),
+        ("running", "running", {"free": 0}, {}, False),
+        ("stopped", "running", {"free": 0}, {"hugepages": 2**21}, False),
+    ],
+)
+def test_no_guest_starts_where_no_memory_is_left(
+    run: str, asked: str, facts: dict[str, Any], changes: dict[str, Any], refused: bool
+) -> None:
+    def check() -> None:
+        check_memory(spec(**changes), VmState("web", run=run), asked, host(**facts))
+
+    if not refused:
+        check()
+        return
+    with pytest.raises(NoSpace, match=r"^memory: 1GiB is more than this host has left") as found:
+        check()
+    assert found.value.details["option"] == "memory" and found.value.details["value"] == GIB

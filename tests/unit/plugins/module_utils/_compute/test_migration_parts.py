@@ -15,8 +15,11 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.migration_dest
 from ansible_collections.edge.cloud.plugins.module_utils._compute.migration_job import How
 from ansible_collections.edge.cloud.plugins.module_utils._compute.migration_journal import (
     FILE,
+    NOTE,
     Journal,
+    note,
     read_journal,
+    refuse_incoming,
     refuse_while_migrating,
     remove_journal,
     write_journal,
@@ -61,6 +64,18 @@ def test_a_vm_that_may_be_elsewhere_is_not_started_here(tmp_path: Path) -> None:
     refuse_while_migrating("web", folder, "stopped")
 
 
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [(note("host1").decode(), "on host1 again"), ("", "on the host that it comes from again"), ("[]", "that it comes from")],
+)
+def test_a_vm_that_arrives_here_is_left_alone(tmp_path: Path, text: str, where: str) -> None:
+    refuse_incoming("web", str(tmp_path))
+    (tmp_path / NOTE).write_text(text)
+    for run in ("stopped", "running"):
+        with pytest.raises(Busy, match=where):
+            refuse_while_migrating("web", str(tmp_path), run)
+
+
 @pytest.mark.parametrize("text", ["host2", "host2.example", "192.0.2.1", "2001:db8::1"])
 def test_a_destination_is_a_name_or_an_address(text: str) -> None:
     address = check_destination(text)
@@ -99,6 +114,7 @@ def test_names_of_files_are_texts_in_xml_and_nothing_else() -> None:
     assert pool_xml("/a") != pool_xml("/b")
     text = volume_xml("a<b", 5, "qcow2", ("/im&age", "qcow2"))
     assert "<name>a&lt;b</name>" in text and '<backingStore><path>/im&amp;age</path><format type="qcow2" /></backingStore>' in text
+    assert "<compat>1.1</compat>" in text and "compat" not in volume_xml("a", 5, "raw")
 
 
 @pytest.mark.parametrize("extents", [[], [(0, 10)], [(0, MIB), (5 * MIB, MIB)], [(3 * MIB, 70_000)], [(8 * MIB - 5, 5)]])

@@ -194,6 +194,7 @@ BROKEN: list[tuple[str, MigrationState]] = [
     ("replica_image", replace(BEGIN, there=replace(THERE, images={}))),
     ("lacks /boot/vmlinuz", replace(BEGIN, there=replace(THERE, missing=("/boot/vmlinuz",)))),
     ("which this migration did not make", replace(BEGIN, there=replace(THERE, files=frozenset({ROOT.path})))),
+    ("another migration", replace(BEGIN, there=replace(THERE, files=frozenset({f"{HOME}/incoming.json"})))),
     ("free for VMs", replace(BEGIN, there=replace(THERE, free=MIB))),
     ("of memory", replace(BEGIN, there=replace(THERE, memory=MIB))),
     ("does not run on host2", replace(BEGIN, there=replace(THERE, cpu="custom EPYC"))),

@@ -1,0 +1,64 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What domain_migration refuses on its own host, on libvirt's test driver; moving is for lab hosts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.edge.cloud.plugins.module_utils._compute.facts import Folders
+from ansible_collections.edge.cloud.plugins.module_utils._compute.lock import vm_lock
+from ansible_collections.edge.cloud.plugins.module_utils._compute.migration_journal import NOTE, note
+from ansible_collections.edge.cloud.plugins.modules import domain_migration
+from support.modules import run_module
+
+NOBODY = "127.0.0.9"
+
+
+@pytest.fixture
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folders:
+    made = Folders(str(tmp_path / "vms"), str(tmp_path / "images"), str(tmp_path / "locks"))
+    monkeypatch.setattr(domain_migration, "FOLDERS", made)
+    return made
+
+
+@pytest.fixture
+def migrate(capsys: pytest.CaptureFixture[str], folders: Folders) -> Any:
+    def run(*, check: bool = False, **options: Any) -> dict[str, Any]:
+        asked = {"uri": "test:///default", "name": "web", "destination": NOBODY, "timeout": 0, **options}
+        return run_module(capsys, "domain_migration", check=check, **asked)
+
+    return run
+
+
+def test_who_works_on_the_vm_is_waited_for_and_then_named(folders: Folders, migrate: Any) -> None:
+    with vm_lock(folders.lock("web"), "web", 0):
+        said = migrate()
+        assert said["error"]["code"] == "busy" and folders.lock("web") in said["msg"] and "web" in said["msg"]
+        assert migrate(check=True)["error"]["code"] == "unreachable", "check mode waits for nobody"
+    assert migrate()["error"]["code"] == "unreachable"
+
+
+def test_a_vm_that_has_not_wholly_arrived_does_not_leave(folders: Folders, migrate: Any) -> None:
+    Path(folders.vm("web")).mkdir(parents=True)
+    Path(folders.vm("web"), NOTE).write_bytes(note("host7"))
+    assert "on host7 again" in migrate()["msg"]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("name", "../x", "name: "),
+        ("destination", "a b", "destination: 'a b'"),
+        ("destination", "user@host", "destination: 'user@host'"),
+        ("destination", NOBODY, f"destination: libvirt of {NOBODY} does not answer"),
+        ("bandwidth", "10KiB", "bandwidth: "),
+        ("bandwidth", "fast", "bandwidth"),
+        ("progress_file", "relative", "progress file"),
+    ],
+)
+def test_bad_input_names_the_option_and_the_value(migrate: Any, option: str, value: str, words: str) -> None:
+    said = migrate(**{option: value})
+    assert words in said["msg"], said
