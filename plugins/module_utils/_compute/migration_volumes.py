@@ -18,6 +18,7 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 
 from .._errors import Corrupt, EdgeError
 from .._libvirt import error_name, intent, libvirt, lookup
+from .._sizes import OVERLAY_CLUSTER
 
 POOL = "edge-"
 CHUNK = 256 * 1024
@@ -58,6 +59,8 @@ def volume_xml(name: str, size: int, form: str, backing: tuple[str, str] | None 
         values["target/compat"] = "1.1"
     if backing:
         values |= {"backingStore/path": backing[0], "backingStore/format@type": backing[1]}
+    if backing and form == "qcow2":  # as every overlay of ours is: a small write copies nothing from below
+        values |= {"target/clusterSize": str(OVERLAY_CLUSTER), "target/features/extended_l2": ""}
     return _xml("volume", values)
 
 

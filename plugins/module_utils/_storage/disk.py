@@ -10,9 +10,9 @@ from typing import Any, TypeAlias
 
 from .._errors import Busy, InvalidInput, Refused
 from .._plan import Plan, Step
+from .._sizes import OVERLAY_CLUSTER
 
 CLUSTER_SIZE = 65536
-OVERLAY_CLUSTER = 131072
 CLUSTER_SIZES = tuple(1 << bits for bits in range(9, 22))
 
 

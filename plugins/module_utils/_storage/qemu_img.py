@@ -12,9 +12,9 @@ from typing import Any, TypeAlias
 
 from .._errors import Busy, CommandFailed, Corrupt, NoSpace
 from .._runner import Completed, Runner
+from .._sizes import OVERLAY_CLUSTER
 from . import names
 from .bounded import run_bounded
-from .disk import OVERLAY_CLUSTER
 
 GIB = 1024**3
 LOCKED = "Is another process using the image"

@@ -114,6 +114,7 @@ def test_names_of_files_are_texts_in_xml_and_nothing_else() -> None:
     assert pool_xml("/a") != pool_xml("/b")
     text = volume_xml("a<b", 5, "qcow2", ("/im&age", "qcow2"))
     assert "<name>a&lt;b</name>" in text and '<backingStore><path>/im&amp;age</path><format type="qcow2" /></backingStore>' in text
+    assert "<clusterSize>131072</clusterSize><features><extended_l2 /></features>" in text
     assert "<compat>1.1</compat>" in text and "compat" not in volume_xml("a", 5, "raw")
 
 
