@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from edge_lab.api import Lab, unusable
 from support import stream_guest
-from support.migration_hosts import IMAGES, MIB, image
+from support.images import small
+from support.migration_hosts import IMAGES, MIB
 from support.playbook import start_play
 from support.stream_host import VMS, StreamHost
 
@@ -51,7 +52,7 @@ def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         (made,) = lab.up(names=[name], release=request.param, variant="full")
         found = DiskHost(made, lab.inventory, folder)
         found.inventory = lab.inventory
-        file, about, found.digest = image(folder, 64 * MIB, bytes(32 * MIB) + b"\xa5" * (16 * MIB))
+        file, about, found.digest = small(folder, 64 * MIB, bytes(32 * MIB) + b"\xa5" * (16 * MIB))
         found.run("mkdir", "-p", IMAGES, EXPORTS)
         for path in (file, about):
             made.put(path, f"{IMAGES}/{found.digest.removeprefix('sha256:')}{path.suffix}")
