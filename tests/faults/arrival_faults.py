@@ -25,7 +25,7 @@ import yaml
 from edge_lab.api import Lab, LabHost, unusable
 from edge_lab.command import LabError
 from support.outcomes import Outcome, Row, table_row
-from support.playbook import PLAYBOOK, TREE, environment
+from support.playbook import PLAYBOOK, TREE, environment, play
 from support.report import publish
 from support.stream_guest import wait_for
 from support.stream_host import VMS, StreamHost
@@ -220,7 +220,8 @@ def site(folder: Path, lab: Lab, seed: int, prefix: str, release: str = "trixie"
         _deploy(folder, inventory)
         stream = StreamHost(host, inventory, folder)
         digest = f"sha256:{_digest(front)}"
-        stream.play([{"edge.cloud.replica_image": {"digest": digest, "cluster_file": "/etc/edge/cluster.json"}}], hosts="replica")
+        image = {"digest": digest, "cluster_file": "/etc/edge/cluster.json"}
+        play([{"edge.cloud.replica_image": image}], inventory=str(inventory), hosts="replica")
         yield Site(replicas, stream, digest, random.Random(seed))
     finally:
         lab.down(*names)

@@ -28,7 +28,7 @@ from .snapshot_host import quiesce_of, read_snapshots
 from .snapshot_state import SnapshotState
 
 Options: TypeAlias = Mapping[str, Any]
-Report: TypeAlias = "tuple[Plan[Any], Callable[[Any], Mapping[str, Any]], dict[str, Any]]"
+Report: TypeAlias = tuple[Plan[Any], Callable[[Any], Mapping[str, Any]], dict[str, Any]]
 
 
 class DiskGuest(SnapshotGuest):
