@@ -27,7 +27,7 @@ quickstart-ssh: ## Enter the quick start's VM (ARGS="command" runs one)
 	@python3 tools/quickstart.py ssh $(ARGS)
 
 ##@ Develop it
-.PHONY: setup check test requirements
+.PHONY: setup check test integration requirements
 setup: ## Packages and virtual environment for development
 	@python3 tools/setup.py dev
 
@@ -36,6 +36,9 @@ check: setup ## Lint, types, import contracts, unit tests
 
 test: setup ## Everything: check, sanity, integration, molecule, docs, build, README
 	@python3 tools/stages.py test
+
+integration: setup ## Every integration test, those too that make test leaves out (ARGS="tests/integration/matrix")
+	@PATH="$(CURDIR)/$(BIN):$$PATH" ANSIBLE_HOME=$(CURDIR)/.ansible PYTHONPATH=collections $(BIN)/python -m pytest --timeout=900 $(or $(ARGS),tests/integration)
 
 requirements: ## Pin and hash requirements/*.in anew (needs uv)
 	@tools/lock-requirements

@@ -66,7 +66,7 @@ STATIC = (
     Stage("sanity", ("tools/sanity",)),
 )
 
-INTEGRATION = (Stage("integration", pytest("tests/integration", "--timeout=900", "--durations=40"), root=True),)
+INTEGRATION = (Stage("integration", pytest("tests/integration", "-m", "not slow", "--timeout=900", "--durations=40"), root=True),)
 
 HOSTS = (
     Stage("molecule", ("tools/molecule-all",), root=True),

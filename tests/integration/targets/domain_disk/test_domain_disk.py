@@ -65,6 +65,7 @@ def gone(host: DiskHost, name: str) -> None:
     host.module("domain", name=name, state="absent", force_stop=True, delete_disks=True, timeout=1)
 
 
+@pytest.mark.slow_on("bookworm")
 def test_flattened_while_it_runs(host: DiskHost) -> None:
     host.imaged("flat")
     host.wait_more("flat")
@@ -120,6 +121,7 @@ def _alone(host: DiskHost) -> None:
     assert host.verify("flat") > known and host.imaged("flat")["changed"] is False
 
 
+@pytest.mark.slow_on("trixie")
 def test_exported_while_it_runs(host: DiskHost) -> None:
     disks = [{"name": "data", "image": host.digest, "size": "64MiB"}, {"name": "bulk", "size": "1GiB"}]
     host.guest("copied", disks=disks, agent="", state="stopped")

@@ -65,6 +65,7 @@ def test_there_and_back_while_it_runs(hosts: Pair) -> None:
     hosts.one.module("domain", name="web", state="absent", force_stop=True, delete_disks=True, timeout=5)
 
 
+@pytest.mark.slow_on("bookworm")
 def test_stopped_with_all_its_files(hosts: Pair) -> None:
     hosts.guest("cold", nics=[])
     known = hosts.one.wait_more("cold", 20)
@@ -133,6 +134,7 @@ def deepen(host: StreamHost, name: str) -> list[str]:
     return chain
 
 
+@pytest.mark.slow_on("bookworm")
 def test_one_task_at_a_time_on_both_ends(hosts: Pair) -> None:
     one, two = hosts.one, hosts.two
     hosts.guest("held", nics=[])
@@ -167,6 +169,7 @@ def test_one_task_at_a_time_on_both_ends(hosts: Pair) -> None:
     two.module("domain", name="held", state="absent", force_stop=True, delete_disks=True, timeout=5)
 
 
+@pytest.mark.slow_on("bookworm")
 def test_what_cannot_move_is_told_before_any_change(hosts: Pair) -> None:
     hosts.guest("stays", memory="64MiB")
     two, hexadecimal = hosts.two, hosts.digest.removeprefix("sha256:")
@@ -204,6 +207,7 @@ def test_what_cannot_move_is_told_before_any_change(hosts: Pair) -> None:
     hosts.one.module("domain", name="stays", state="absent", force_stop=True, delete_disks=True, timeout=5)
 
 
+@pytest.mark.slow_on("bookworm")
 def test_a_migration_that_takes_too_long_leaves_the_guest_as_it_was(hosts: Pair) -> None:
     hosts.guest("slow", autostart=True)
     hosts.one.wait_more("slow", 5)
@@ -217,6 +221,7 @@ def test_a_migration_that_takes_too_long_leaves_the_guest_as_it_was(hosts: Pair)
     hosts.one.module("domain", name="slow", state="absent", force_stop=True, delete_disks=True, timeout=5)
 
 
+@pytest.mark.slow_on("bookworm")
 def test_post_copy_where_the_kernel_lets_it(hosts: Pair) -> None:
     """Refused in words where QEMU's user may not have userfaultfd; done where it may, which lab hosts get by the device's file."""
     one, two = hosts.one, hosts.two
@@ -239,6 +244,7 @@ def test_post_copy_where_the_kernel_lets_it(hosts: Pair) -> None:
         host.module("domain", name="late", state="absent", force_stop=True, delete_disks=True, timeout=5)
 
 
+@pytest.mark.slow_on("bookworm")
 def test_a_stranger_gets_nothing(hosts: Pair) -> None:
     """Without a certificate, with one of another CA, or with one of ours that is no hypervisor's, libvirt says nothing."""
     uri = f"qemu+tls://{hosts.two.host.name}/system"

@@ -118,6 +118,7 @@ def _remove_all(host: StreamHost) -> None:
     gone(host, "web")
 
 
+@pytest.mark.slow_on("bookworm")
 def test_memory_goes_on_where_it_was(host: StreamHost) -> None:
     host.guest("deep")
     host.wait_more("deep")
