@@ -13,10 +13,10 @@ from typing import Any
 from xml.etree import ElementTree as ET
 from xml.etree.ElementTree import Element, SubElement
 
+from .._namespaces import remember
 from .devices_xml import ALIAS, free_ports
 from .disk_xml import emit_disks, parse_disks
 from .machine_xml import emit_machine, emit_shared_memory, parse_machine
-from .namespaces import remember
 from .nic_xml import emit_nics, parse_nics
 from .override_xml import merge, parse_override, unmerge
 from .single_xml import emit_singles, parse_singles

@@ -9,19 +9,18 @@ from ipaddress import IPv4Network, ip_address, ip_network
 from typing import Any
 from xml.etree import ElementTree as ET
 
+from .._namespaces import remember
 from .nat import Config, Lease
 
 NAMESPACE = "urn:edge-cloud:network:1"
 MARK = f"{{{NAMESPACE}}}network"
 
-ET.register_namespace("edge", NAMESPACE)
-
 
 def parse(text: str) -> ET.Element:
     """Return the root element of libvirt's XML; the prefixes of others' name spaces stay as they are."""
     for _event, (prefix, uri) in ET.iterparse(io.StringIO(text), events=("start-ns",)):  # noqa: S314 libvirt wrote it
-        if not (prefix.startswith("ns") and prefix[2:].isdigit()):
-            ET.register_namespace(prefix, uri)
+        if prefix:
+            remember(prefix, uri)
     return ET.fromstring(text)  # noqa: S314 libvirt wrote it
 
 
@@ -107,6 +106,7 @@ def write(root: ET.Element, config: Config) -> str:
         _child(root, "domain").set("localOnly", _child(root, "domain").get("localOnly", "yes"))
     _write_names(root, before.hosts if before else (), config.hosts)
     _write_subnet(root, config)
+    remember("edge", NAMESPACE)
     return ET.tostring(root, encoding="unicode")
 
 

@@ -8,7 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._compute.domain_xml import emit, parse_xml, to_text
-from ansible_collections.edge.cloud.plugins.module_utils._compute.namespaces import remember
+from ansible_collections.edge.cloud.plugins.module_utils._namespaces import remember
+from ansible_collections.edge.cloud.plugins.module_utils._network import nat_xml
+from ansible_collections.edge.cloud.plugins.module_utils._network.nat import Config
 from support.compute import record
 
 
@@ -31,6 +33,20 @@ def test_many_threads_remember_prefixes() -> None:
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(work, range(8)))
+
+
+def test_a_prefix_of_elementtrees_own_kind_is_no_error() -> None:
+    ours = record()
+    text = to_text(emit(ours.spec, ours)).replace("<devices>", '<ns0:note xmlns:ns0="urn:zero">kept</ns0:note><devices>')
+    again = parse_xml(to_text(parse_xml(text)))
+    assert again.findtext("{urn:zero}note") == "kept"
+
+
+def test_a_network_and_a_domain_in_one_process_keep_our_prefix() -> None:
+    network, ours = nat_xml.new("edge0"), record()
+    for _turn in range(2):
+        assert "<edge:spec" in to_text(emit(ours.spec, ours))
+        assert "<edge:network" in nat_xml.write(network, Config("edgebr0", "203.0.113.0/24", "203.0.113.1"))
 
 
 def test_prefixes_of_others_are_kept() -> None:

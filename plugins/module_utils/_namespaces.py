@@ -4,16 +4,21 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from xml.etree import ElementTree as ET
 
 _lock = threading.Lock()
+RESERVED = re.compile(r"ns\d+")  # ElementTree's own, which it gives to what has no prefix
 _known: dict[str, str] = {}
 
 
 def remember(prefix: str, uri: str) -> None:
-    """Have ``uri`` written with ``prefix`` from now on; the table is not touched where it says so already."""
+    """Have ``uri`` written with ``prefix`` from now on; the table is not touched where it says so already.
+
+    A prefix like ns0 is not remembered; what had it gets one of that kind again.
+    """
     with _lock:
-        if _known.get(prefix) != uri:
+        if not RESERVED.fullmatch(prefix) and _known.get(prefix) != uri:
             ET.register_namespace(prefix, uri)
             _known[prefix] = uri
