@@ -4,7 +4,8 @@
 
 It asks DHCP, shows its disks and the cloud-init seed's meta-data on the serial console, says GUEST-READY, and powers off when
 the host presses the power button. Each second it looks what it has (CPUs, disks, interfaces, memory in MiB) and says when that
-is something else: SEES cpus=1 disks=vda nics=eth0 memory=96.
+is something else: SEES cpus=1 disks=vda nics=eth0 memory=96. With ``edge.share=TAG`` on its command line it reads ``hello`` of that
+virtiofs folder and writes ``answer`` there.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ import tempfile
 from pathlib import Path
 
 CACHE = Path("/var/cache/edge-tests/small-guest")
-MODULES = ("virtio_pci", "virtio_blk", "virtio_net", "virtio_rng", "virtio_console", "virtio_balloon", "button", "evdev", "isofs")
+MODULES = ("virtio_pci", "virtio_blk", "virtio_net", "virtio_rng", "virtio_console", "virtio_balloon", "button", "evdev", "isofs",
+           "virtiofs")  # fmt: skip
 READY = "GUEST-READY"
 CMDLINE = "console=ttyS0 quiet no_timer_check"  # a busy machine keeps the emulated timer too late for the check
 INIT = r"""#!/bin/busybox sh
@@ -39,6 +41,13 @@ echo "MEMORY $(grep MemTotal /proc/meminfo)"
 if [ -e /sys/class/net/eth0 ]; then
   ip link set eth0 up
   udhcpc -q -i eth0 -s /etc/lease -t 10 -A 1
+fi
+if [ -e /sys/firmware/efi ]; then echo "FIRMWARE uefi"; fi
+if [ -e /sys/firmware/acpi/tables/TPM2 ]; then echo "TPM yes"; fi
+share=$(tr ' ' '\n' < /proc/cmdline | sed -n 's/^edge.share=//p')
+if [ -n "$share" ] && mount -t virtiofs "$share" /share; then
+  echo "SHARE $(cat /share/hello)"
+  echo "from the guest" > /share/answer
 fi
 /etc/watch &
 echo GUEST-READY
@@ -63,7 +72,7 @@ FILES = {
     "etc/acpid.actions": "PWRF power\n",
     "etc/acpi/power": "#!/bin/sh\nexec poweroff -f\n",
 }
-FOLDERS = ("bin", "dev", "etc", "etc/acpi", "mnt", "proc", "sys", "tmp")
+FOLDERS = ("bin", "dev", "etc", "etc/acpi", "mnt", "proc", "share", "sys", "tmp")
 
 
 def small_guest() -> tuple[Path, Path]:

@@ -1,0 +1,59 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A guest boots with the hardware that needs more than QEMU: UEFI firmware, an emulated TPM, a shared folder, SPICE."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from support.playbook import TREE
+from support.small_guest import CMDLINE, READY
+from support.vm_host import Host, vm_host
+
+pytestmark = [pytest.mark.integration, pytest.mark.lab]
+SHARE = "/srv/share"
+ROLE = TREE / "roles/hypervisor"
+ALL = ["firmware", "tpm", "filesystems", "spice"]
+HARDWARE: dict[str, Any] = {
+    "firmware": "uefi",
+    "tpm": True,
+    "spice": "loopback",
+    "filesystems": [{"tag": "share", "path": SHARE}],
+    "cmdline": f"{CMDLINE} edge.share=share",
+    "memory": "256MiB",
+}
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    with vm_host("dom-hard", "trixie", tmp_path_factory.mktemp("dom-hard")) as found:
+        yield found
+
+
+def test_what_is_missing_is_named_and_then_it_boots(host: Host) -> None:
+    host.run("mkdir", "-p", SHARE)
+    refused = host.guest("hard", ok=False, **HARDWARE)
+    assert refused["error"]["code"] == "unsupported" and "install it (Debian: ovmf)" in refused["msg"], refused
+    assert "hard" not in host.run("ls", "/var/lib/edge/vms", ok=False)
+
+    host.run("sh", "-c", f"echo from the host > {SHARE}/hello")
+    host.play(
+        [
+            {"ansible.builtin.setup": {"gather_subset": ["!all", "distribution"]}},
+            {"ansible.builtin.include_vars": {"file": str(ROLE / "vars/main.yml")}},
+            {"ansible.builtin.include_tasks": {"file": str(ROLE / "tasks/hardware.yml")}, "vars": {"hypervisor_hardware": ALL}},
+        ]
+    )
+    host.guest("hard", **HARDWARE)
+    said = host.console("hard", READY, 240)
+    assert all(word in said for word in ("FIRMWARE uefi", "TPM yes", "SHARE from the host"))
+    assert host.run("cat", f"{SHARE}/answer") == "from the guest"
+    assert host.run("virsh", "domdisplay", "hard").startswith("spice://127.0.0.1")
+    again = host.guest("hard", **HARDWARE)
+    assert (again["changed"], again["domain"]["pending_restart"]) == (False, [])
+
+    host.domain("hard", state="absent", delete_disks=True, force_stop=True, timeout=1)
+    assert "hard" not in host.run("virsh", "list", "--all", "--name")
+    assert host.run("ls", SHARE).split() == ["answer", "hello"]
