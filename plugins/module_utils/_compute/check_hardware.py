@@ -30,8 +30,8 @@ def check_hardware(spec: DomainSpec, before: DomainSpec | None, host: HostFacts)
     for option in sorted(host.lacks):
         what, package = PACKAGES[option]
         raise Unsupported(
-            f"{option}: libvirt on this host finds no {what}; install it (Debian: {package}), or have the role edge.cloud.hypervisor "
-            f"do it (hypervisor_hardware: [{option}]).",
+            f"{option}: libvirt on this host finds no {what}; install it (Debian: {package}), or have the role hypervisor do it "
+            f"(hypervisor_hardware: [{option}]).",
             option=option,
             value=getattr(spec, option),
         )
