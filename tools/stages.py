@@ -57,16 +57,19 @@ CHECK = (
     Stage("coverage", ("sh", "-c", "coverage combine --quiet && exec coverage report --fail-under=88")),
 )
 
-# Three lanes that run side by side after CHECK: one computes, the others mostly wait for hosts.
+SAMPLE = ("-m", "not slow", "--timeout=900", "--durations=40")
+
+# Three lanes that run side by side after CHECK, each of about the same length; hosts of the second one are a lab of their own.
 STATIC = (
     Stage("unit-newest", ("tools/unit-newest",)),
     Stage("ansible-lint", tool("ansible-lint", "--offline", "--strict")),
     Stage("docs", tool("antsibull-docs", "lint-collection-docs", "--plugin-docs", "--validate-collection-refs=self", ".")),
     Stage("build-and-import", ("tools/build-and-import",)),
     Stage("sanity", ("tools/sanity",)),
+    Stage("modules", ("env", "EDGE_LAB=modules", *pytest(*SAMPLE, "tests/integration/targets")), root=True),
 )
 
-INTEGRATION = (Stage("integration", pytest("tests/integration", "-m", "not slow", "--timeout=900", "--durations=40"), root=True),)
+INTEGRATION = (Stage("integration", pytest(*SAMPLE, "--ignore=tests/integration/targets", "tests/integration"), root=True),)
 
 HOSTS = (
     Stage("molecule", ("tools/molecule-all",), root=True),

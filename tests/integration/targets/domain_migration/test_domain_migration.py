@@ -83,6 +83,7 @@ def test_stopped_with_all_its_files(hosts: Pair) -> None:
     hosts.two.module("domain", name="cold", state="absent", force_stop=True, delete_disks=True, timeout=5)
 
 
+@pytest.mark.slow_on("bookworm")
 def test_snapshots_and_recovery_points_go_along(hosts: Pair, tmp_path: Path) -> None:
     one, two = hosts.one, hosts.two
     hosts.guest("deep")
