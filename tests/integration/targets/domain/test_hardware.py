@@ -12,7 +12,7 @@ from support.playbook import TREE
 from support.small_guest import CMDLINE, READY
 from support.vm_host import Host, vm_host
 
-pytestmark = [pytest.mark.integration, pytest.mark.lab]
+pytestmark = [pytest.mark.integration, pytest.mark.lab, pytest.mark.slow]
 SHARE = "/srv/share"
 ROLE = TREE / "roles/hypervisor"
 ALL = ["firmware", "tpm", "filesystems", "spice"]

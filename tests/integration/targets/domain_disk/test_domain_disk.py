@@ -121,7 +121,7 @@ def _alone(host: DiskHost) -> None:
     assert host.verify("flat") > known and host.imaged("flat")["changed"] is False
 
 
-@pytest.mark.slow_on("trixie")
+@pytest.mark.slow  # test_save_image exports one, too
 def test_exported_while_it_runs(host: DiskHost) -> None:
     disks = [{"name": "data", "image": host.digest, "size": "64MiB"}, {"name": "bulk", "size": "1GiB"}]
     host.guest("copied", disks=disks, agent="", state="stopped")
