@@ -58,9 +58,11 @@ echo STREAM-END
 AGENT = r"""#!/bin/sh
 until port=$(grep -lx org.qemu.guest_agent.0 /sys/class/virtio-ports/*/name 2>/dev/null); do sleep 0.2; done
 port=/dev/$(basename "$(dirname "$port")")
+while [ ! -c "$port" ]; do sleep 0.1; done
 exec 3<> "$port"
 if [ "$1" = deaf ]; then while :; do sleep 1000; done; fi
-while read -r line <&3; do
+while :; do
+  read -r line <&3 || { sleep 0.2; continue; }  # nobody at the other end yet
   id=$(echo "$line" | sed -n 's/.*"id": *\([0-9]*\).*/\1/p')
   case "$1 $line" in
     *guest-sync-delimited*) printf '\377{"return": %s}\n' "$id" >&3 ;;
