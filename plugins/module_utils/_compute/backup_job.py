@@ -15,7 +15,7 @@ from .._errors import Busy, EdgeError, TimedOut
 from .._libvirt import intent, libvirt
 from .block_job import LOOK_AGAIN, Pace
 from .domain_xml import parse_xml, to_text
-from .events import Waiter
+from .events import Waiter, hearing
 from .xml_properties import read_path
 
 
@@ -126,13 +126,8 @@ class PushBackup:
             self._ended = dict(statistics)
             waiter.wake()
 
-        with intent(f"listen to the jobs of domain {self._name}"):
-            number = self.connection.domainEventRegisterAny(self.domain, libvirt.VIR_DOMAIN_EVENT_ID_JOB_COMPLETED, over, None)
-        try:
+        with hearing(self.connection, self.domain, libvirt.VIR_DOMAIN_EVENT_ID_JOB_COMPLETED, over):
             yield waiter
-        finally:
-            with suppress(libvirt.libvirtError):
-                self.connection.domainEventDeregisterAny(number)
 
     @contextmanager
     def _frozen(self, quiesce: str) -> Iterator[bool]:

@@ -13,7 +13,7 @@ from xml.etree.ElementTree import Element
 from .._errors import Busy, EdgeError, NotFound, TimedOut
 from .._libvirt import intent, libvirt
 from .domain_xml import parse_xml
-from .events import Waiter
+from .events import Waiter, hearing
 from .xml_properties import read_path
 
 LOOK_AGAIN = 1.0
@@ -60,13 +60,8 @@ def live_chain(domain: Any, target: str) -> list[str]:
 def block_jobs(connection: Any, domain: Any) -> Iterator[Waiter]:
     """Give a Waiter that hears the events of the domain's block jobs."""
     waiter = Waiter()
-    with intent(f"listen to the block jobs of domain {domain.name()}"):
-        number = connection.domainEventRegisterAny(domain, libvirt.VIR_DOMAIN_EVENT_ID_BLOCK_JOB_2, waiter.wake, None)
-    try:
+    with hearing(connection, domain, libvirt.VIR_DOMAIN_EVENT_ID_BLOCK_JOB_2, waiter.wake):
         yield waiter
-    finally:
-        with suppress(libvirt.libvirtError):
-            connection.domainEventDeregisterAny(number)
 
 
 def job_of(domain: Any, target: str) -> dict[str, Any]:

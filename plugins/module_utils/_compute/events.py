@@ -7,7 +7,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any
 
@@ -44,7 +44,7 @@ class EventLoop:
 
 
 class Waiter:
-    """Wakes on the lifecycle events of one domain."""
+    """Wakes on events of one domain."""
 
     def __init__(self) -> None:
         self._changed = threading.Event()
@@ -70,13 +70,23 @@ class Waiter:
 
 
 @contextmanager
+def hearing(connection: Any, domain: Any, event: int, callback: Callable[..., None]) -> Iterator[None]:
+    """Have ``callback`` called for each event of one kind of the domain meanwhile.
+
+    That a connection is lost by the end is no error of its own, which would hide what is raised because of it.
+    """
+    with intent(f"listen to the events of domain {domain.name()}"):
+        number = connection.domainEventRegisterAny(domain, event, callback, None)
+    try:
+        yield
+    finally:
+        with suppress(libvirt.libvirtError):
+            connection.domainEventDeregisterAny(number)
+
+
+@contextmanager
 def lifecycle(connection: Any, domain: Any) -> Iterator[Waiter]:
     """Give a Waiter that hears the domain's lifecycle events from before the change that is waited for."""
     waiter = Waiter()
-    with intent(f"listen to the events of domain {domain.name()}"):
-        number = connection.domainEventRegisterAny(domain, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, waiter.wake, None)
-    try:
+    with hearing(connection, domain, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, waiter.wake):
         yield waiter
-    finally:
-        with intent(f"stop listening to the events of domain {domain.name()}"):
-            connection.domainEventDeregisterAny(number)
