@@ -8,7 +8,7 @@ A device gets the place (PCI address) that the configuration gives it, where it 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -20,7 +20,7 @@ from . import live as steps
 from .devices_xml import ALIAS, alias_of, pci_addresses, read_pci, root_ports
 from .disk_xml import emit_disk
 from .domain_xml import MARK, NAMESPACE, mark_element, mark_of, parse_xml
-from .events import Waiter
+from .events import Waiter, hearing, lifecycle
 from .nic_xml import emit_nic
 from .options_values import cpu_numbers
 
@@ -162,12 +162,7 @@ class LiveGuest:
     @contextmanager
     def _listening(self, domain: Any, event: int) -> Iterator[Waiter]:
         """Give a Waiter that wakes on one kind of event of the domain, and when it stops."""
-        waiter = Waiter()
-        with ExitStack() as stack:
-            for kind in (event, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE):
-                with intent(f"listen to the events of domain {self.name}"):
-                    number = self.connection.domainEventRegisterAny(domain, kind, waiter.wake, None)
-                stack.callback(self.connection.domainEventDeregisterAny, number)
+        with lifecycle(self.connection, domain) as waiter, hearing(self.connection, domain, event, waiter.wake):
             yield waiter
 
 
