@@ -34,13 +34,6 @@ Report: TypeAlias = tuple[Plan[Any], Callable[[Any], Mapping[str, Any]], dict[st
 class DiskGuest(SnapshotGuest):
     """Applies the steps of snapshots, and those that flatten a disk."""
 
-    job = Pace()
-
-    @property
-    def pace(self) -> Pace:
-        """See SnapshotGuest."""
-        return self.job
-
     def apply(self, step: Any) -> None:
         """Do one step."""
         if not isinstance(step, Flatten):
@@ -115,9 +108,7 @@ class Disks:
         if any(isinstance(step, Flatten) for step in plan.steps):
             self._demand_room(files[-1], str(PurePosixPath(files[-1].path).parent))
         if not check_mode and plan.changed:
-            guest = DiskGuest(self.connection, state, self.tool, self.pace.timeout)
-            guest.job = self.pace
-            execute(plan, guest.apply)
+            execute(plan, DiskGuest(self.connection, state, self.tool, self.pace).apply)
         after = self._read() if plan.changed and not check_mode else plan.after
         return plan, lambda one: chain_view(one, self.disk), self._described(after)
 

@@ -24,12 +24,12 @@ from .xml_properties import read_path, write_path
 
 @dataclass
 class SnapshotGuest:
-    """One domain on one connection; ``state`` is what was observed, ``timeout`` in seconds bounds each wait."""
+    """One domain on one connection; ``state`` is what was observed, ``pace`` bounds each job."""
 
     connection: Any
     state: SnapshotState
     tool: LayerTool
-    timeout: float
+    pace: Pace
     frozen: bool = field(default=False, init=False)
 
     def apply(self, step: Any) -> None:
@@ -46,11 +46,6 @@ class SnapshotGuest:
         }
         actions[type(step)](step)
         self.state = step.predict(self.state)
-
-    @property
-    def pace(self) -> Pace:
-        """How the jobs that this starts may go."""
-        return Pace(self.timeout)
 
     def _domain(self) -> Any:
         with intent(f"look up domain {self.state.name}"):

@@ -14,6 +14,7 @@ from typing import Any
 from .._errors import Busy, EdgeError, InvalidInput, TimedOut
 from .._plan import Plan, execute
 from .arrival import is_arriving
+from .block_job import Pace
 from .facts import Folders
 from .layer_tool import LayerTool
 from .lock import vm_lock
@@ -69,7 +70,7 @@ class Snapshots:
 
     def execute(self, plan: Plan[SnapshotState]) -> None:
         """Apply a plan; what fails midway is undone or finished at once, as the next run would, and the first error is raised."""
-        guest = SnapshotGuest(self.connection, plan.before, self.tool, self.timeout)
+        guest = SnapshotGuest(self.connection, plan.before, self.tool, Pace(self.timeout))
         try:
             execute(plan, guest.apply)
         except EdgeError as error:
@@ -81,7 +82,7 @@ class Snapshots:
     def _recover(self) -> None:
         state = self._read()
         steps = recover(state) if state.ledger.pending and state.ledger.pending.what == "take" else []
-        execute(Plan(state, tuple(steps)), SnapshotGuest(self.connection, state, self.tool, self.timeout).apply)
+        execute(Plan(state, tuple(steps)), SnapshotGuest(self.connection, state, self.tool, Pace(self.timeout)).apply)
 
     def _plan(self, state: SnapshotState, options: Mapping[str, Any], name: str, now: str) -> Plan[SnapshotState]:
         refuse_while_migrating(state.name, state.home, state.run)
