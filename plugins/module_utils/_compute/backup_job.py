@@ -35,6 +35,7 @@ class PushBackup:
         Raises TimedOut after the pace's ``timeout`` and EdgeError where it failed; the guest runs on in any case.
         """
         self._end_earlier(path)
+        self._ended = {}  # what was heard so far is how the earlier one ended
         with self._events() as waiter:
             with self._frozen(quiesce) as frozen, intent(f"begin to copy disk {target} of domain {self._name}"):
                 self.domain.backupBegin(self._xml(target, path), None, 0)
