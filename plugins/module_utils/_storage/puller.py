@@ -170,11 +170,11 @@ class _Pull:
                 work.unlink(missing_ok=True)
                 raise
             try:
-                _judge(work, manifest)
+                header = _judge(work, manifest)
             except EdgeError:  # whoever gives these bytes, they are not wanted
                 work.unlink(missing_ok=True)
                 raise
-            _demand_size(work, manifest)
+            _demand_size(header, manifest)
             self._publish(work, manifest)
         path = self._store.image_path(self._digest)
         return Pulled(manifest, path, self._tally.fetched, tuple(self._tally.used), self._reused)
@@ -186,8 +186,7 @@ class _Pull:
             return False
         if digests.describe(path, manifest.piece_size).digest != self._digest:
             return False
-        _judge(path, manifest)
-        _demand_size(path, manifest)
+        _demand_size(_judge(path, manifest), manifest)
         self._store.adopt(manifest)
         work.unlink(missing_ok=True)
         return True
@@ -276,18 +275,18 @@ class _Pull:
         self._progress(assembly.verified_bytes, assembly.manifest.size)
 
 
-def _judge(path: Path, manifest: Manifest) -> None:
-    """Refuse a hostile image, although its bytes have the digest."""
+def _judge(path: Path, manifest: Manifest) -> qcow2.Header:
+    """Return the header; refuse a hostile image, although its bytes have the digest."""
     try:
         header = qcow2.read_header(path)
     except EdgeError as error:
         raise type(error)(error.message.replace(str(path), f"The image {manifest.digest}"), digest=manifest.digest) from None
     qcow2.refuse_unless_standalone(header, f"The image {manifest.digest}")
+    return header
 
 
-def _demand_size(path: Path, manifest: Manifest) -> None:
+def _demand_size(header: qcow2.Header, manifest: Manifest) -> None:
     """Raise Corrupt if the manifest calls the image what it is not: another source's manifest may be right about these bytes."""
-    header = qcow2.read_header(path)
     if header.virtual_size != manifest.virtual_size:
         sizes = f"{manifest.virtual_size} bytes virtual size, the image {header.virtual_size}"
         raise Corrupt(f"The manifest of {manifest.digest} says {sizes}.")
