@@ -139,14 +139,9 @@ def appearing(path: Path) -> Iterator[Path]:
         work.unlink(missing_ok=True)
         if os.path.lexists(path):
             raise Conflict(f"{path} appeared meanwhile; run again.", path=str(path))
-        try:
+        with _taking_its_place(work, path):
             yield work
             work.chmod(0o600)
-            files.fsync_file(work)
-            work.rename(path)
-        finally:
-            work.unlink(missing_ok=True)
-        files.fsync_directory(path.parent)
 
 
 @contextmanager
@@ -156,15 +151,22 @@ def replacing(path: Path) -> Iterator[Path]:
     with files.file_lock(path, shared=False):
         work.unlink(missing_ok=True)
         old = path.stat()
-        try:
+        with _taking_its_place(work, path):
             yield work
             os.chown(work, old.st_uid, old.st_gid)
             work.chmod(stat.S_IMODE(old.st_mode))
-            files.fsync_file(work)
-            work.rename(path)
-        finally:
-            work.unlink(missing_ok=True)
-        files.fsync_directory(path.parent)
+
+
+@contextmanager
+def _taking_its_place(work: Path, path: Path) -> Iterator[None]:
+    """Have ``work`` take the name ``path`` at the end, durable; it goes if anything fails before."""
+    try:
+        yield
+        files.fsync_file(work)
+        work.rename(path)
+    finally:
+        work.unlink(missing_ok=True)
+    files.fsync_directory(path.parent)
 
 
 def chain_of(qemu: QemuImg, path: Path) -> list[dict[str, Any]]:
