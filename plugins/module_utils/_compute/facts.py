@@ -71,10 +71,10 @@ class HostFacts:
     """One hypervisor: what libvirt offers, what is there, and the files that were asked about.
 
     ``machines`` maps an alias such as q35 to the version it stands for. ``files`` has every existing disk file that was asked
-    about. ``images`` has the virtual size in bytes
-    of every image of the host cache that was asked about, ``remote_images`` those that a replica gives meanwhile, ``missing`` paths
-    that are not there, ``lacks`` options that were asked for and need what is not installed. ``cpu_models`` is empty, and ``free``
-    (bytes of memory that nobody uses, or that can be had back) None, where libvirt does not tell.
+    about, ``images`` the virtual size in bytes of every image of the host cache that was, ``remote_images`` those that a replica
+    gives meanwhile, ``missing`` paths that are not there, ``lacks`` options that were asked for and need what is not installed.
+    ``cpu_models`` is empty, and ``free`` (bytes of memory that nobody uses, or that can be had back) None, where libvirt does not
+    tell.
     """
 
     virt_types: tuple[str, ...]

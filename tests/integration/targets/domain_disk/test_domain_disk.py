@@ -46,8 +46,7 @@ def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         pytest.skip(reason)
     lab, name = Lab(), f"disk-{request.param[:4]}"
     folder = tmp_path_factory.mktemp(name)
-    if any(one.name == name for one in lab.hosts()):
-        lab.down(name)
+    lab.down(name)
     try:
         (made,) = lab.up(names=[name], release=request.param, variant="full")
         found = DiskHost(made, lab.inventory, folder)

@@ -24,8 +24,7 @@ def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     if reason := unusable():
         pytest.skip(reason)
     lab, name = Lab(), f"snap-{request.param[:4]}"
-    if any(one.name == name for one in lab.hosts()):
-        lab.down(name)
+    lab.down(name)
     try:
         (made,) = lab.up(names=[name], release=request.param, variant="full")
         yield StreamHost(made, lab.inventory, tmp_path_factory.mktemp(name))
