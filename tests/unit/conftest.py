@@ -8,10 +8,17 @@ import os
 
 import pytest
 from hypothesis import settings
+from support.certificates import Authority
 
 # A busy machine is no failure of ours; pytest-timeout ends what hangs.
 settings.register_profile("edge", deadline=None)
 settings.load_profile("edge")
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """A certificate authority of the test file's own."""
+    return Authority(tmp_path_factory.mktemp("ca") / "ca")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -21,11 +21,6 @@ MIB = 1024 * 1024
 SHA = "a" * 64
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("ca") / "ca")
-
-
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     (tmp_path / "web").mkdir()

@@ -9,7 +9,6 @@ import gzip
 import hashlib
 import json
 import lzma
-import os
 import shutil
 import subprocess
 import threading
@@ -32,14 +31,10 @@ from support.certificates import Authority
 from support.image_server import Faults, faulty
 from support.images import MIB, datastore, qcow2, raw
 from support.modules import run_module
+from support.small_disk import small_disk
 
 Capsys = pytest.CaptureFixture[str]
 ZEROS = "sha256:" + "0" * 64
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("ca") / "ca")
 
 
 @pytest.fixture(scope="module")
@@ -57,13 +52,8 @@ def web(tmp_path: Path) -> Path:
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Path]:
     """A file system with less room than the reserve."""
-    if os.geteuid() != 0:
-        pytest.skip("a small file system can be mounted by root only")
-    path = tmp_path / "small"
-    path.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "small", path], check=True)
-    yield path
-    subprocess.run(["umount", path], check=True)
+    with small_disk(tmp_path / "small", 4) as path:
+        yield path
 
 
 def imported(capsys: Capsys, folder: Path, **options: Any) -> dict[str, Any]:

@@ -21,11 +21,6 @@ from support.images import datastore, qcow2
 
 
 @pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("ca") / "ca")
-
-
-@pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Manifest]:
     folder = tmp_path_factory.mktemp("images")
     return datastore(folder / "store", qcow2(folder / "a.qcow2", 10))

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import random
 import shutil
 import signal
@@ -27,6 +26,7 @@ from support.certificates import Authority
 from support.image_server import Faults, faulty
 from support.images import MIB, datastore, qcow2
 from support.pulls import fetched_by, separate
+from support.small_disk import small_disk
 
 IMAGE_MIB = 30
 
@@ -35,11 +35,6 @@ IMAGE_MIB = 30
 def origin(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Manifest]:
     folder = tmp_path_factory.mktemp("origin")
     return datastore(folder / "store", qcow2(folder / "a.qcow2", IMAGE_MIB))
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("ca") / "ca")
 
 
 @pytest.fixture
@@ -279,29 +274,24 @@ def test_random_kills_lose_nothing(tmp_path: Path, origin: tuple[Store, Manifest
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    if os.geteuid() != 0:
-        pytest.skip("a small file system can be mounted by root only")
-    path = tmp_path / "small"
-    path.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=20m", "small", path], check=True)
-    yield path
-    subprocess.run(["umount", path], check=True)
+def small(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "small", 20) as path:
+        yield path
 
 
-def test_no_space_is_seen_before_anything_is_written(small_disk: Path, origin: tuple[Store, Manifest]) -> None:
+def test_no_space_is_seen_before_anything_is_written(small: Path, origin: tuple[Store, Manifest]) -> None:
     store, image = origin
-    here = Store(small_disk / "store")
+    here = Store(small / "store")
     with pytest.raises(NoSpace, match="needs"):
         pull(here, image, DirectorySource(store.root))
     assert list(here.partial.iterdir()) == []
 
 
 def test_a_disk_that_fills_up_meanwhile_leaves_nothing(
-    small_disk: Path, origin: tuple[Store, Manifest], monkeypatch: pytest.MonkeyPatch
+    small: Path, origin: tuple[Store, Manifest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, image = origin
-    here = Store(small_disk / "store")
+    here = Store(small / "store")
     monkeypatch.setattr(puller.files, "free_bytes", lambda _folder: 2**40)  # as if the space had been there a moment ago
     with pytest.raises(NoSpace, match="No space left"):
         pull(here, image, DirectorySource(store.root))
