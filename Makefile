@@ -38,7 +38,7 @@ test: setup ## Everything: check, sanity, integration, molecule, docs, build, RE
 	@python3 tools/stages.py test
 
 integration: setup ## Every integration test, those too that make test leaves out (ARGS="tests/integration/matrix")
-	@PATH="$(CURDIR)/$(BIN):$$PATH" ANSIBLE_HOME=$(CURDIR)/.ansible PYTHONPATH=collections $(BIN)/python -m pytest --timeout=900 $(or $(ARGS),tests/integration)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" ANSIBLE_HOME=$(CURDIR)/.ansible PYTHONPATH=collections $(BIN)/python -m pytest --timeout=900 $(or $(ARGS),tests/integration tests/quickstart)
 
 requirements: ## Pin and hash requirements/*.in anew (needs uv)
 	@tools/lock-requirements

@@ -57,23 +57,23 @@ CHECK = (
     Stage("coverage", ("sh", "-c", "coverage combine --quiet && exec coverage report --fail-under=88")),
 )
 
-SAMPLE = ("-m", "not slow", "--timeout=900", "--durations=40")
+SAMPLE = ("-m", "not slow", "--timeout=900", "--durations=60")
 
-# Three lanes that run side by side after CHECK, each of about the same length; hosts of the second one are a lab of their own.
-STATIC = (
+# Two lanes that run side by side after CHECK, as two cores carry: guests are emulated, and more of them at once only time out.
+# The hosts of each stage are a lab of their own.
+ROLES = (
     Stage("unit-newest", ("tools/unit-newest",)),
     Stage("ansible-lint", tool("ansible-lint", "--offline", "--strict")),
     Stage("docs", tool("antsibull-docs", "lint-collection-docs", "--plugin-docs", "--validate-collection-refs=self", ".")),
     Stage("build-and-import", ("tools/build-and-import",)),
     Stage("sanity", ("tools/sanity",)),
-    Stage("modules", ("env", "EDGE_LAB=modules", *pytest(*SAMPLE, "tests/integration/targets")), root=True),
+    Stage("molecule", ("tools/molecule-all",), root=True),
+    Stage("quickstart", pytest(*SAMPLE, "--timeout=1500", "tests/quickstart"), root=True),
 )
 
-INTEGRATION = (Stage("integration", pytest(*SAMPLE, "--ignore=tests/integration/targets", "tests/integration"), root=True),)
-
-HOSTS = (
-    Stage("molecule", ("tools/molecule-all",), root=True),
-    Stage("quickstart", pytest("tests/quickstart", "--timeout=1500"), root=True),
+MODULES = (
+    Stage("integration", pytest(*SAMPLE, "--ignore=tests/integration/targets", "tests/integration"), root=True),
+    Stage("modules", ("env", "EDGE_LAB=modules", *pytest(*SAMPLE, "tests/integration/targets")), root=True),
 )
 
 
@@ -154,7 +154,7 @@ def main() -> int:
     outcomes = lane(CHECK, names)
     if kind == "test":
         with ThreadPoolExecutor() as pool:
-            for done in [pool.submit(lane, stages, names) for stages in (STATIC, INTEGRATION, HOSTS)]:
+            for done in [pool.submit(lane, stages, names) for stages in (ROLES, MODULES)]:
                 outcomes += done.result()
     total = {name: sum(outcome.counts.get(name, 0) for outcome in outcomes) for name in ("passed", "failed", "skipped")}
     failed = [outcome.name for outcome in outcomes if not outcome.good]

@@ -12,7 +12,6 @@ import argparse
 import contextlib
 import json
 import random
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -24,8 +23,9 @@ from typing import Any
 import yaml
 from edge_lab.api import Lab, LabHost, unusable
 from edge_lab.command import LabError
+from support.images import qcow2
 from support.outcomes import Outcome, Row, table_row
-from support.playbook import PLAYBOOK, TREE, environment, play
+from support.playbook import TREE, play, run_book
 from support.report import publish
 from support.stream_guest import wait_for
 from support.stream_host import VMS, StreamHost
@@ -216,8 +216,8 @@ def site(folder: Path, lab: Lab, seed: int, prefix: str, release: str = "trixie"
         inventory = folder / "hosts.yml"
         known = yaml.safe_load(lab.inventory.read_text())
         inventory.write_text(yaml.safe_dump({**known, **{key: {"hosts": dict.fromkeys(of)} for key, of in groups.items()}}))
-        _put_image(folder, front)
-        _deploy(folder, inventory)
+        front.put(qcow2(folder / "small.qcow2", IMAGE_MIB, seed=3), "/var/tmp/small.qcow2")
+        run_book(TREE / "tests/integration/arrival/site.yml", inventory)
         stream = StreamHost(host, inventory, folder)
         digest = f"sha256:{_digest(front)}"
         image = {"digest": digest, "cluster_file": "/etc/edge/cluster.json"}
@@ -225,22 +225,6 @@ def site(folder: Path, lab: Lab, seed: int, prefix: str, release: str = "trixie"
         yield Site(replicas, stream, digest, random.Random(seed))
     finally:
         lab.down(*names)
-
-
-def _put_image(folder: Path, front: LabHost) -> None:
-    plain, made = folder / "small.raw", folder / "small.qcow2"
-    plain.write_bytes(random.Random(3).randbytes(IMAGE_MIB * MIB))
-    subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", plain, made], check=True)
-    plain.unlink()
-    front.put(made, "/var/tmp/small.qcow2")
-
-
-def _deploy(folder: Path, inventory: Path) -> None:
-    book = TREE / "tests/integration/arrival/site.yml"
-    argv = [str(PLAYBOOK), "-i", str(inventory), "--forks", "4", str(book)]
-    done = subprocess.run(argv, env=environment(str(folder)), cwd=folder, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise AssertionError(done.stdout[-6000:] + done.stderr[-2000:])
 
 
 def _digest(front: LabHost) -> str:

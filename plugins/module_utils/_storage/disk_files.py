@@ -139,9 +139,8 @@ def appearing(path: Path) -> Iterator[Path]:
         work.unlink(missing_ok=True)
         if os.path.lexists(path):
             raise Conflict(f"{path} appeared meanwhile; run again.", path=str(path))
-        with _taking_its_place(work, path):
+        with _taking_its_place(work, path, mode=0o600):
             yield work
-            work.chmod(0o600)
 
 
 @contextmanager
@@ -151,17 +150,18 @@ def replacing(path: Path) -> Iterator[Path]:
     with files.file_lock(path, shared=False):
         work.unlink(missing_ok=True)
         old = path.stat()
-        with _taking_its_place(work, path):
+        with _taking_its_place(work, path, mode=stat.S_IMODE(old.st_mode), owner=(old.st_uid, old.st_gid)):
             yield work
-            os.chown(work, old.st_uid, old.st_gid)
-            work.chmod(stat.S_IMODE(old.st_mode))
 
 
 @contextmanager
-def _taking_its_place(work: Path, path: Path) -> Iterator[None]:
-    """Have ``work`` take the name ``path`` at the end, durable; it goes if anything fails before."""
+def _taking_its_place(work: Path, path: Path, mode: int, owner: tuple[int, int] | None = None) -> Iterator[None]:
+    """Have ``work`` take the name ``path`` at the end, durable, with that mode and owner; it goes if anything fails before."""
     try:
         yield
+        if owner:
+            os.chown(work, *owner)
+        work.chmod(mode)
         files.fsync_file(work)
         work.rename(path)
     finally:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import random
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,8 +16,9 @@ import arrival_faults
 import pytest
 import yaml
 from edge_lab.api import Lab, LabHost, unusable
+from support.images import qcow2
 from support.outcomes import table_row
-from support.playbook import PLAYBOOK, environment
+from support.playbook import run_book
 from support.stream_guest import wait_for
 from support.stream_host import StreamHost
 
@@ -36,28 +36,16 @@ class Site:
         hypervisors = {release: lab.up(names=[name], release=release, variant="full")[0] for release, name in NAMES.items()}
         self.inventory = folder / "hosts.yml"
         self.inventory.write_text(yaml.safe_dump(self._groups(yaml.safe_load(lab.inventory.read_text()))))
-        self._make_image(folder)
-        self._deploy(folder)
+        self.front.put(qcow2(folder / "small.qcow2", IMAGE_MIB, seed=3), "/var/tmp/small.qcow2")
+        run_book(Path(__file__).with_name("site.yml"), self.inventory)
+        shown = self.front.run(["cat", "/var/lib/edge/datastore/index.json"]).stdout
+        self.digest = json.loads(shown)["images"][0]["digest"]
         self.hypervisors = {release: StreamHost(host, self.inventory, folder) for release, host in hypervisors.items()}
 
     @staticmethod
     def _groups(inventory: dict[str, object]) -> dict[str, object]:
         groups = {"frontend": ["arv-front"], "replica": ["arv-rep"], "hypervisor": list(NAMES.values())}
         return {**inventory, **{group: {"hosts": dict.fromkeys(names)} for group, names in groups.items()}}
-
-    def _make_image(self, folder: Path) -> None:
-        raw, made = folder / "small.raw", folder / "small.qcow2"
-        raw.write_bytes(random.Random(3).randbytes(IMAGE_MIB * MIB))
-        subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", raw, made], check=True)
-        raw.unlink()
-        self.front.put(made, "/var/tmp/small.qcow2")
-
-    def _deploy(self, folder: Path) -> None:
-        argv = [str(PLAYBOOK), "-i", str(self.inventory), "--forks", "4", str(Path(__file__).with_name("site.yml"))]
-        done = subprocess.run(argv, env=environment(str(folder)), cwd=folder, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
-        shown = self.front.run(["cat", "/var/lib/edge/datastore/index.json"]).stdout
-        self.digest = json.loads(shown)["images"][0]["digest"]
 
     def has_image(self, host: LabHost) -> bool:
         return host.run(["test", "-e", f"/var/lib/edge/images/{self.hex}.json"], check=False).returncode == 0

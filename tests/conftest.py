@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which integration tests are for ``make integration`` alone, because ``make test`` has a sample that stands for them.
+"""Which tests are for ``make integration`` alone, because ``make test`` has a sample that stands for them.
 
-A failure is told when it happens: the whole run takes long.
+A failure of one on lab hosts is told when it happens: the whole run takes long.
 """
 
 from __future__ import annotations
