@@ -61,8 +61,8 @@ options:
     description:
       - Whether the guest agent freezes the guest's file systems for the instant that the copy is of, some tenths of a second.
       - V(auto) does if the agent answers, V(required) fails if it does not, V(never) does not ask it.
-      - A run that is killed in that instant leaves them frozen until the next run of this module for the VM, which thaws them
-        first.
+      - They are thawed too where the run is killed in that instant; where libvirtd dies with it, by the next run of this module
+        for the VM.
     type: str
     choices: [auto, required, never]
     default: auto

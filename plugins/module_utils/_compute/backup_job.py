@@ -16,6 +16,7 @@ from .._libvirt import intent, libvirt
 from .block_job import LOOK_AGAIN, Pace
 from .domain_xml import parse_xml, to_text
 from .events import Waiter, hearing
+from .freeze import frozen
 from .xml_properties import read_path
 
 
@@ -37,7 +38,10 @@ class PushBackup:
         self._end_earlier(path)
         self._ended = {}  # what was heard so far is how the earlier one ended
         with self._events() as waiter:
-            with self._frozen(quiesce) as frozen, intent(f"begin to copy disk {target} of domain {self._name}"):
+            with (
+                frozen(self.connection, self.domain, self.marker, quiesce) as quiesced,
+                intent(f"begin to copy disk {target} of domain {self._name}"),
+            ):
                 self.domain.backupBegin(self._xml(target, path), None, 0)
             self._slow_down(target)
             if not waiter.until(self._is_over, self.pace.timeout, LOOK_AGAIN):
@@ -49,7 +53,7 @@ class PushBackup:
                     seconds=self.pace.timeout,
                 )
         self._demand_success(target)
-        return frozen
+        return quiesced
 
     @property
     def _name(self) -> str:
@@ -129,34 +133,3 @@ class PushBackup:
 
         with hearing(self.connection, self.domain, libvirt.VIR_DOMAIN_EVENT_ID_JOB_COMPLETED, over):
             yield waiter
-
-    @contextmanager
-    def _frozen(self, quiesce: str) -> Iterator[bool]:
-        """Keep the guest's file systems frozen meanwhile where it can be done; the next run thaws them if this one is killed."""
-        if quiesce == "never":
-            yield False
-            return
-        self.marker.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.marker.touch(mode=0o600)
-        try:
-            yield self._freeze(required=quiesce == "required")
-        finally:
-            thaw(self.domain, self.marker)
-
-    def _freeze(self, *, required: bool) -> bool:
-        try:
-            with intent(f"freeze the file systems of domain {self._name}"):
-                self.domain.fsFreeze()
-        except EdgeError:
-            if required:
-                raise
-            return False
-        return True
-
-
-def thaw(domain: Any, marker: Path) -> None:
-    """Thaw the guest's file systems where the marker says that we froze them; one that was not frozen is left as it is."""
-    if marker.exists():
-        with suppress(libvirt.libvirtError):  # it was not frozen, or it ended and took the freeze with it
-            domain.fsThaw()
-        marker.unlink(missing_ok=True)

@@ -13,12 +13,13 @@ from .._errors import Busy, InvalidInput, Refused
 from .._libvirt import intent
 from .._plan import Plan, execute
 from .arrival import is_arriving
-from .backup_job import PushBackup, thaw
+from .backup_job import PushBackup
 from .block_job import Pace, pull_live
 from .disk_export import Export, ExportState, export_view, plan_export
 from .disk_plan import Flatten, chain_view, demand_disk, own_files, plan_flatten
 from .disk_tool import DiskTool
 from .facts import Folders, VolumeFile
+from .freeze import thaw
 from .lock import vm_lock
 from .migration_journal import refuse_while_migrating
 from .options import check_name
