@@ -16,7 +16,8 @@ from pathlib import Path
 from edge_lab.api import unusable
 from report import RUNS, Goal, Row, row, seconds
 from storage_parts import MIB, TOLD, filled
-from support.lab_cluster import IMAGES, Site, site
+from support.lab_cluster import Site, site
+from support.vm_host import IMAGES
 
 HOSTS, VMS = 3, 4
 RATE, DELAY = "100mbit", "10ms"  # the delay is each way
@@ -77,5 +78,7 @@ def by_copies(made: Site, digest: str) -> None:
     url = f"https://{made.front.name}:8443/{digest.removeprefix('sha256:')}.qcow2"
     numbers = " ".join(map(str, range(1, VMS + 1)))
     command = f"for n in {numbers}; do {curl} -o {FOLDER}/$n.qcow2 {url}; sync {FOLDER}/$n.qcow2; done"
-    running = [subprocess.Popen(made.hosts[name].ssh_command(["sh", "-ec", command])) for name in made.named("h")]
+    running = [
+        subprocess.Popen(made.hosts[name].ssh_command(["sh", "-ec", command]), stdin=subprocess.DEVNULL) for name in made.named("h")
+    ]
     assert [process.wait() for process in running] == [0] * HOSTS

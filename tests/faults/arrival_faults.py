@@ -18,23 +18,21 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
-import yaml
-from edge_lab.api import Lab, LabHost, unusable
+from edge_lab.api import LabHost, unusable
 from edge_lab.command import LabError
 from support.images import qcow2
+from support.lab_cluster import ended, site
 from support.outcomes import Outcome, Row, table_row
-from support.playbook import TREE, play, run_book
 from support.report import publish
 from support.stream_guest import wait_for
-from support.stream_host import VMS, StreamHost
+from support.stream_host import StreamHost
+from support.vm_host import IMAGES, VMS
 
 MIB = 2**20
 IMAGE_MIB = 48
 NAME = "coming"
 FOLDER = f"{VMS}/{NAME}"
-IMAGES = "/var/lib/edge/images"
 LINE = "6mbit"  # the image takes longer than the guest's boot on a busy machine
 OWN_MIB = 192  # of the disk's own blocks, so that the block copy takes a while
 WATCH = """
@@ -51,7 +49,7 @@ subprocess.run(command, check=True)
 
 
 @dataclass
-class Site:
+class Place:
     """A Front-end, two replicas that have the image, and a hypervisor whose VM starts without it."""
 
     replicas: list[LabHost]
@@ -144,7 +142,7 @@ class Site:
         return f"{told}\n{self.host.run('virsh', 'domstate', '--reason', NAME, ok=False)}"
 
 
-def killed_in_the_pull(site: Site) -> Outcome:
+def killed_in_the_pull(site: Place) -> Outcome:
     """Kill edge-arrive when a random share of the image is here."""
     site.begin()
     site.wait_partial()
@@ -152,7 +150,7 @@ def killed_in_the_pull(site: Site) -> Outcome:
     return site.judge()
 
 
-def killed_in_the_copy(site: Site) -> Outcome:
+def killed_in_the_copy(site: Place) -> Outcome:
     """Kill edge-arrive at a random moment of the block copy."""
     site.begin(own_mib=OWN_MIB)
     site.mend()
@@ -160,7 +158,7 @@ def killed_in_the_copy(site: Site) -> Outcome:
     return site.judge()
 
 
-def libvirt_killed_in_the_copy(site: Site) -> Outcome:
+def libvirt_killed_in_the_copy(site: Place) -> Outcome:
     """Restart or kill libvirtd at a random moment of the block copy."""
     site.begin(own_mib=OWN_MIB)
     site.mend()
@@ -169,7 +167,7 @@ def libvirt_killed_in_the_copy(site: Site) -> Outcome:
     return site.judge()
 
 
-def server_killed(site: Site) -> Outcome:
+def server_killed(site: Place) -> Outcome:
     """Kill the NBD server that the VM reads from, while the image comes."""
     site.begin()
     site.wait_partial()
@@ -177,7 +175,7 @@ def server_killed(site: Site) -> Outcome:
     return site.judge()
 
 
-def replica_unplugged(site: Site) -> Outcome:
+def replica_unplugged(site: Place) -> Outcome:
     """Pull the plug of the replica that the VM reads from; the other one has the image too."""
     site.begin()
     site.wait_partial()
@@ -185,7 +183,7 @@ def replica_unplugged(site: Site) -> Outcome:
     return site.judge()
 
 
-def every_replica_unplugged(site: Site) -> Outcome:
+def every_replica_unplugged(site: Place) -> Outcome:
     """Pull the plugs of all replicas; after a while the one that the VM reads from comes back."""
     site.begin()
     site.wait_partial()
@@ -196,7 +194,7 @@ def every_replica_unplugged(site: Site) -> Outcome:
     return site.judge()
 
 
-CASES: tuple[tuple[str, Callable[[Site], Outcome]], ...] = (
+CASES: tuple[tuple[str, Callable[[Place], Outcome]], ...] = (
     ("arrival killed in the pull", killed_in_the_pull),
     ("arrival killed in the block copy", killed_in_the_copy),
     ("libvirtd killed in the block copy", libvirt_killed_in_the_copy),
@@ -207,34 +205,20 @@ CASES: tuple[tuple[str, Callable[[Site], Outcome]], ...] = (
 
 
 @contextlib.contextmanager
-def site(folder: Path, lab: Lab, seed: int, prefix: str, release: str = "trixie") -> Iterator[Site]:
+def place(folder: Path, seed: int, prefix: str, release: str = "trixie") -> Iterator[Place]:
     """Have the hosts, made by the real roles, and remove them at the end."""
-    groups = {"frontend": [f"{prefix}-front"], "replica": [f"{prefix}-rep1", f"{prefix}-rep2"], "hypervisor": [f"{prefix}-host"]}
-    names = [name for group in groups.values() for name in group]
-    try:
-        front, *replicas, host = lab.up(names=names, release=release, variant="full")
-        inventory = folder / "hosts.yml"
-        known = yaml.safe_load(lab.inventory.read_text())
-        inventory.write_text(yaml.safe_dump({**known, **{key: {"hosts": dict.fromkeys(of)} for key, of in groups.items()}}))
-        front.put(qcow2(folder / "small.qcow2", IMAGE_MIB, seed=3), "/var/tmp/small.qcow2")
-        run_book(TREE / "tests/integration/arrival/site.yml", inventory)
-        stream = StreamHost(host, inventory, folder)
-        digest = f"sha256:{_digest(front)}"
-        image = {"digest": digest, "cluster_file": "/etc/edge/cluster.json"}
-        play([{"edge.cloud.replica_image": image}], inventory=str(inventory), hosts="replica")
-        yield Site(replicas, stream, digest, random.Random(seed))
-    finally:
-        lab.down(*names)
+    with site(prefix, folder, replicas=2, hypervisors=[release], nbd=True) as made:
+        made.offer(qcow2(folder / "small.qcow2", IMAGE_MIB, seed=3), "1")
+        made.play()
+        for name in made.named("r"):
+            ended(made.pull(name, "1"))
+        host = StreamHost(made.hosts[made.named("h")[0]], made.lab.inventory, folder)
+        yield Place([made.hosts[name] for name in made.named("r")], host, made.digest("1"), random.Random(seed))
 
 
-def _digest(front: LabHost) -> str:
-    shown: dict[str, Any] = yaml.safe_load(front.run(["cat", "/var/lib/edge/datastore/index.json"]).stdout)
-    return str(shown["images"][0]["digest"]).removeprefix("sha256:")
-
-
-def rows(place: Site, tries: int, only: str = "") -> list[Row]:
+def rows(found: Place, tries: int, only: str = "") -> list[Row]:
     """Return a row for each kind of fault whose name has ``only`` in it."""
-    return [table_row(name, (case(place) for _try in range(tries))) for name, case in CASES if only in name]
+    return [table_row(name, (case(found) for _try in range(tries))) for name, case in CASES if only in name]
 
 
 def main() -> int:
@@ -248,9 +232,9 @@ def main() -> int:
     if reason := unusable():
         print(f"no lab hosts: {reason}", file=sys.stderr)
         return 1
-    with TemporaryDirectory() as folder, site(Path(folder), Lab(), options.seed, "afault", options.release) as place:
-        found = rows(place, options.tries, options.only)
-    return publish("faults/arrival.json", {"seed": options.seed}, found)
+    with TemporaryDirectory() as folder, place(Path(folder), options.seed, "afault", options.release) as found:
+        table = rows(found, options.tries, options.only)
+    return publish("faults/arrival.json", {"seed": options.seed}, table)
 
 
 if __name__ == "__main__":

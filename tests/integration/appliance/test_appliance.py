@@ -116,7 +116,7 @@ class Guest:
         flags = [flag for option in options for flag in ("-o", option)]
         line = ["ssh", *flags, "-i", str(self.key), "-p", str(self.ssh_port), "edge@127.0.0.1", "--", *argv]
         try:
-            done = subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
+            done = subprocess.run(line, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
         except subprocess.TimeoutExpired:
             return None
         return done.stdout if done.returncode == 0 else None
@@ -211,6 +211,7 @@ def test_nobody_enters_by_password_and_names_resolve(guest: Guest) -> None:
     assert guest.ssh("getent hosts web-under-test")
 
 
+@pytest.mark.slow  # the quick start's VM comes back from a power cut
 def test_it_comes_back_after_a_restart_with_its_first_boot(guest: Guest) -> None:
     before = guest.until("page", guest.page)
     boot = guest.until("boot id", lambda: guest.ssh("cat /proc/sys/kernel/random/boot_id"))

@@ -5,15 +5,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._cluster import Member
 from ansible_collections.edge.cloud.plugins.module_utils._storage.distribution import ranked
-from edge_lab.api import unusable
-from support import lab_cluster
-from support.images import qcow2
-from support.lab_cluster import IMAGES, Site, ended
+from support.lab_cluster import Site, ended
+from support.vm_host import IMAGES
 
 pytestmark = [pytest.mark.integration, pytest.mark.lab]
 REPLICAS, HYPERVISORS = ("cd-r1", "cd-r2"), ("cd-h1", "cd-h2")
@@ -25,18 +23,6 @@ def until(happened: Callable[[], bool], seconds: float = 90) -> None:
     while not happened():
         assert time.monotonic() < deadline, "what was waited for did not happen"
         time.sleep(0.2)
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    if reason := unusable():
-        pytest.skip(reason)
-    folder = tmp_path_factory.mktemp("site")
-    with lab_cluster.site("cd", folder, replicas=len(REPLICAS), hypervisors=["trixie", "bookworm"]) as made:
-        for version in (1, 2):
-            made.offer(qcow2(folder / f"{version}.qcow2", 40, seed=version), str(version))
-        made.play()
-        yield made
 
 
 def test_every_host_at_the_same_moment_costs_the_wan_one_image(site: Site) -> None:

@@ -138,7 +138,7 @@ while time.monotonic() < until:
 def throughput(source: LabHost, sink: LabHost, seconds: float = 3) -> float:
     """Return what arrives over one TCP connection from one host to another, in Mbit/s."""
     with subprocess.Popen(
-        sink.ssh_command(["timeout", "60", "python3", "-c", _SINK]), stdout=subprocess.PIPE, text=True
+        sink.ssh_command(["timeout", "60", "python3", "-c", _SINK]), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "listening\n"

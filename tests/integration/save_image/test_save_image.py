@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,9 @@ import pytest
 import yaml
 from edge_lab.api import unusable
 from support import stream_guest
-from support.migration_hosts import IMAGES, Pair, pair
-from support.playbook import PLAYBOOK, TREE, environment, run_book
-from support.stream_host import VMS
+from support.migration_hosts import Pair, pair
+from support.playbook import TREE, run_book
+from support.vm_host import IMAGES, VMS
 
 pytestmark = [pytest.mark.integration, pytest.mark.lab]
 DATASTORE = "/var/lib/edge/datastore"
@@ -46,25 +45,21 @@ def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
         yield found
 
 
-def save(hosts: Pair, folder: Path, *words: str) -> str:
+def save(hosts: Pair, *words: str) -> str:
     """Run the playbook on the second host's VM and return what it said."""
     asked = {"host": hosts.two.host.name, "domain": "gold", "disk": "data", "name": "gold", "version": "1"}
     extra = json.dumps({f"save_image_{key}": value for key, value in asked.items()})
-    settings = {**environment(str(folder)), "ANSIBLE_STDOUT_CALLBACK": "default", "ANSIBLE_NOCOLOR": "1"}
-    argv = [str(PLAYBOOK), "-i", str(hosts.inventory), "-e", extra, *words, str(TREE / "playbooks/save_image.yml")]
-    done = subprocess.run(argv, env=settings, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return run_book(TREE / "playbooks/save_image.yml", hosts.inventory, words=["-e", extra, *words])
 
 
-def test_a_disk_becomes_an_image_that_vms_start_from(hosts: Pair, tmp_path: Path) -> None:
+def test_a_disk_becomes_an_image_that_vms_start_from(hosts: Pair) -> None:
     hosts.guest("gold", hosts.two, nics=[], cloud_init=None)
     known = hosts.two.wait_more("gold", 10)
 
-    assert "changed=0" not in save(hosts, tmp_path, "--check")
+    assert "changed=0" not in save(hosts, "--check")
     assert hosts.one.run("ls", DATASTORE, ok=False) == ""
-    assert "failed=0" in save(hosts, tmp_path)
-    assert "changed=0" in save(hosts, tmp_path)
+    assert "failed=0" in save(hosts)
+    assert "changed=0" in save(hosts)
     assert hosts.two.run("ls", "-A", "/var/lib/edge/exports") == ""
     hosts.two.verify("gold")
     assert "index.json" not in hosts.two.run("ls", IMAGES).split(), "a host cache has no catalogue that could grow old"

@@ -14,10 +14,10 @@ from typing import Any
 
 import yaml
 from edge_lab.api import Lab, LabHost
-from support.playbook import PLAYBOOK, environment
+from support.playbook import run_book
+from support.vm_host import IMAGES
 
 HEADERS = 14 + 20 + 32  # of a frame: Ethernet, IPv4, TCP with time stamps
-IMAGES = "/var/lib/edge/images"
 
 
 def book(nbd: bool) -> list[dict[str, Any]]:
@@ -68,19 +68,9 @@ class Site:
         members = {"frontend": [self.front.name], "replica": self.named("r"), "hypervisor": self.named("h")}
         groups = {group: {"hosts": {name: {} for name in names}} for group, names in members.items()}
         self.groups.write_text(yaml.safe_dump({"all": {"children": groups, "vars": {"images": self.images}}}))
-        (self.folder / "book.yml").write_text(yaml.safe_dump(plays))
-        argv = [PLAYBOOK, "-i", self.lab.inventory, "-i", self.groups, self.folder / "book.yml"]
-        settings = {**environment(str(self.folder)), "ANSIBLE_STDOUT_CALLBACK": "default"}
-        done = subprocess.run(
-            [*argv, *(["--limit", ":".join(limit)] if limit else [])],
-            env=settings,
-            cwd=self.folder,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+        file = self.folder / "book.yml"
+        file.write_text(yaml.safe_dump(plays))
+        run_book(file, self.lab.inventory, self.groups, words=["--limit", ":".join(limit)] if limit else [])
 
     def forget(self, digest: str) -> None:
         """Take an image, and what has arrived of it, from every host but the Front-end; nobody uses it any more."""
@@ -111,7 +101,7 @@ class Site:
     def pull(self, name: str, version: str) -> subprocess.Popen[str]:
         """Start a pull on a host."""
         argv = self.hosts[name].ssh_command(["edge-host", "pull", "--name", "web", "--version", version])
-        return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        return subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def has(self, name: str, digest: str) -> bool:
         """Tell whether a host has the image, every byte of it."""

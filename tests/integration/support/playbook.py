@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,14 +68,15 @@ def start_play(tasks: list[dict[str, Any]], *, inventory: str | Path, hosts: str
         )
 
 
-def run_book(book: Path, inventory: Path) -> None:
-    """Run a playbook of a test's own; raise with its whole output unless all goes well."""
+def run_book(book: Path, *inventories: Path, words: Sequence[str] = ()) -> str:
+    """Run a playbook, with ``words`` as options, and return what it said; raise with that unless all goes well."""
     with tempfile.TemporaryDirectory(prefix="edge-play-") as folder:
-        settings = {**environment(folder), "ANSIBLE_STDOUT_CALLBACK": "default"}
-        argv = [str(PLAYBOOK), "-i", str(inventory), str(book)]
+        settings = {**environment(folder), "ANSIBLE_STDOUT_CALLBACK": "default", "ANSIBLE_NOCOLOR": "1"}
+        argv = [str(PLAYBOOK), *(word for path in inventories for word in ("-i", str(path))), *words, str(book)]
         done = subprocess.run(argv, env=settings, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode:
         raise PlaybookFailed(f"exit {done.returncode}\n{done.stdout}\n{done.stderr}")
+    return done.stdout
 
 
 def environment(folder: str) -> dict[str, str]:

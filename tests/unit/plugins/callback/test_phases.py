@@ -23,6 +23,7 @@ def run(folder: Path, plays: list[dict[str, object]], **environment: str) -> tup
     done = subprocess.run(
         [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", "-c", "local", "-e", PYTHON, str(book)],
         cwd=folder,
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         check=False,

@@ -1,0 +1,27 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One cluster for all tests of this folder, which take long to make: two replicas, a hypervisor of each release."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from edge_lab.api import unusable
+from support import lab_cluster
+from support.images import qcow2
+
+SIZES = {"1": 40, "2": 40, "late": 48}  # MiB of each version of the image
+
+
+@pytest.fixture(scope="package")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[lab_cluster.Site]:
+    """Have the hosts as the roles make them; no replica has an image yet."""
+    if reason := unusable():
+        pytest.skip(reason)
+    folder = tmp_path_factory.mktemp("site")
+    with lab_cluster.site("cd", folder, replicas=2, hypervisors=["trixie", "bookworm"], nbd=True) as made:
+        for seed, (version, mib) in enumerate(SIZES.items(), 1):
+            made.offer(qcow2(folder / f"{version}.qcow2", mib, seed=seed), version)
+        made.play()
+        yield made

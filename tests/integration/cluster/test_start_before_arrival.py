@@ -1,0 +1,105 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""VMs start before their image has arrived, and go on writing while it arrives and whoever brings it dies."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import arrival_faults
+import pytest
+from support.lab_cluster import Site
+from support.outcomes import table_row
+from support.stream_guest import wait_for
+from support.stream_host import StreamHost
+from support.vm_host import IMAGES, VMS
+
+pytestmark = [pytest.mark.integration, pytest.mark.lab]
+NAMES = {"trixie": "cd-h1", "bookworm": "cd-h2"}
+REPLICA = "cd-r1"
+
+
+@pytest.fixture(scope="module")
+def digest(site: Site) -> str:
+    for host in site.hosts.values():
+        host.mend()
+    return site.digest("late")
+
+
+@pytest.fixture(scope="module")
+def hypervisors(site: Site, tmp_path_factory: pytest.TempPathFactory) -> dict[str, StreamHost]:
+    folder = tmp_path_factory.mktemp("arrival")
+    return {release: StreamHost(site.hosts[name], site.lab.inventory, folder) for release, name in NAMES.items()}
+
+
+@pytest.fixture(params=NAMES)
+def host(hypervisors: dict[str, StreamHost], request: pytest.FixtureRequest) -> StreamHost:
+    return hypervisors[request.param]
+
+
+def moved(host: StreamHost, name: str) -> None:
+    """Wait until the disk stands on the local image and nothing is left of its time before."""
+    wait_for(lambda: host.active(name), lambda path: path.endswith("/data.qcow2"), "the disk on its own file", 120)
+    wait_for(
+        lambda: host.run("ls", "-A", f"/var/lib/edge/vms/{name}"), lambda said: "arriving" not in said, "the end of the move", 60
+    )
+    assert "nbd" not in host.run("virsh", "dumpxml", name)
+
+
+def test_a_vm_runs_before_its_image_is_here_and_is_moved_by_itself(site: Site, digest: str, host: StreamHost) -> None:
+    front, replica, hexadecimal = site.front, site.hosts[REPLICA], digest.removeprefix("sha256:")
+
+    def start() -> dict[str, Any]:
+        disks = [{"name": "data", "image": digest, "size": "64MiB"}]
+        return host.guest("early", disks=disks, image_servers=[replica.address])
+
+    site.forget(digest)
+    front.slow(rate="40mbit", delay="10ms")
+    replica.slow(rate="100mbit")
+    try:
+        made = start()
+        assert made["domain"]["disks"][0]["remote"] == f"nbds://{replica.address}:10809/{hexadecimal}"
+        host.wait_text("early", "STREAM 0")
+        assert host.run("ls", f"{IMAGES}/{hexadecimal}.json", ok=False) == ""
+        assert host.active("early").endswith("/data.arriving.qcow2")
+        host.wait_more("early", 3)
+    finally:
+        front.mend()
+        replica.mend()
+    moved(host, "early")
+    host.wait_more("early", 3)
+    host.verify("early")
+    assert host.chain(host.active("early")) == ["data.qcow2", f"{hexadecimal}.qcow2"]
+    assert not start()["changed"]
+    host.module("domain", name="early", state="absent", force_stop=True, timeout=1, delete_disks=True)
+    host.module("replica_image", digest=digest, state="absent")
+
+
+def test_the_arrival_is_killed_in_the_middle_and_goes_on(site: Site, digest: str, hypervisors: dict[str, StreamHost]) -> None:
+    """A sample of tests/faults/arrival_faults.py."""
+    host = hypervisors["trixie"]
+    place = arrival_faults.Place([site.hosts[REPLICA]], host, digest, random.Random(1))
+    row = table_row("arrival killed in the pull", iter([arrival_faults.killed_in_the_pull(place)]))
+    host.module("domain", name=arrival_faults.NAME, state="absent", force_stop=True, timeout=1, delete_disks=True)
+    assert row["ok"], row
+
+
+@pytest.mark.parametrize("scheme", ["nbds", "nbd"])
+def test_a_stranger_is_given_nothing(site: Site, digest: str, scheme: str) -> None:
+    url = f"{scheme}://{site.hosts[REPLICA].address}:10809/{digest.removeprefix('sha256:')}"
+    assert site.front.run(["nbdinfo", "--size", url], check=False).returncode != 0
+
+
+def test_unknown_images_and_silent_replicas_are_told_before_anything_is_made(
+    site: Site, hypervisors: dict[str, StreamHost]
+) -> None:
+    host, other = hypervisors["trixie"], "sha256:" + "ab" * 32
+    disks = [{"name": "data", "image": other}]
+    said = host.guest("never", disks=disks, image_servers=[site.hosts[REPLICA].address], ok=False)
+    assert said["msg"].startswith(
+        f"disks[0].image: the image {other} is not in the host cache, and no server of image_servers gives it"
+    )
+    wrong = host.guest("never", disks=disks, image_servers=["replica 1"], ok=False)
+    assert wrong["msg"].startswith("image_servers[0]: 'replica 1' is not valid")
+    assert "never" not in host.run("ls", VMS, ok=False)
