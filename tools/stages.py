@@ -59,6 +59,8 @@ CHECK = (
 
 SAMPLE = ("-m", "not slow", "--timeout=900", "--durations=60")
 
+ELSEWHERE = tuple(f"--ignore=tests/integration/{name}" for name in ("targets", "appliance", "kvm_check"))
+
 # Two lanes that run side by side after CHECK, as two cores carry: guests are emulated, and more of them at once only time out.
 # The hosts of each stage are a lab of their own.
 ROLES = (
@@ -68,11 +70,12 @@ ROLES = (
     Stage("build-and-import", ("tools/build-and-import",)),
     Stage("sanity", ("tools/sanity",)),
     Stage("molecule", ("tools/molecule-all",), root=True),
+    Stage("appliance", pytest(*SAMPLE, "tests/integration/appliance", "tests/integration/kvm_check")),
     Stage("quickstart", pytest(*SAMPLE, "--timeout=1500", "tests/quickstart"), root=True),
 )
 
 MODULES = (
-    Stage("integration", pytest(*SAMPLE, "--ignore=tests/integration/targets", "tests/integration"), root=True),
+    Stage("integration", pytest(*SAMPLE, *ELSEWHERE, "tests/integration"), root=True),
     Stage("modules", ("env", "EDGE_LAB=modules", *pytest(*SAMPLE, "tests/integration/targets")), root=True),
 )
 

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from edge_lab.api import unusable
 from support.backups import Backups
-from support.migration_hosts import IMAGES, MIB, Pair, pair
+from support.migration_hosts import Pair, pair
 from support.playbook import start_play
-from support.stream_host import VMS, StreamHost
+from support.stream_host import StreamHost
+from support.vm_host import IMAGES, MIB, VMS
 
 pytestmark = [pytest.mark.integration, pytest.mark.lab]
 
@@ -222,7 +223,7 @@ def test_a_migration_that_takes_too_long_leaves_the_guest_as_it_was(hosts: Pair)
     hosts.one.module("domain", name="slow", state="absent", force_stop=True, delete_disks=True, timeout=5)
 
 
-@pytest.mark.slow_on("bookworm")
+@pytest.mark.slow  # the other way to the same end is what most use
 def test_post_copy_where_the_kernel_lets_it(hosts: Pair) -> None:
     """Refused in words where QEMU's user may not have userfaultfd; done where it may, which lab hosts get by the device's file."""
     one, two = hosts.one, hosts.two

@@ -54,7 +54,7 @@ class Host:
         return self.run("python3", "/root/vm.py", "resolve", "203.0.113.1", name)
 
 
-@pytest.fixture(scope="module", params=["trixie", "bookworm"])
+@pytest.fixture(scope="module", params=["trixie", pytest.param("bookworm", marks=pytest.mark.slow)])
 def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     name = f"nat-{request.param}"
     lab("down", name, ok=False)
