@@ -12,9 +12,10 @@ from pathlib import Path
 
 from report import Goal, Row, row, seconds
 from support.images import small
-from support.migration_hosts import IMAGES, MIB, Pair, pair
+from support.migration_hosts import Pair, pair
 from support.report import publish
-from support.stream_host import VMS, StreamHost
+from support.stream_host import StreamHost
+from support.vm_host import IMAGES, MIB, VMS
 
 FEW = Goal("ratio <= 0.2", lambda _ours, ratio: ratio <= 0.2)
 TOLD = Goal("none", lambda _ours, _ratio: True)

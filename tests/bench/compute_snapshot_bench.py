@@ -19,7 +19,8 @@ from pathlib import Path
 from edge_lab.api import Lab
 from report import Goal, Row, row, seconds
 from support.report import publish
-from support.stream_host import VMS, StreamHost
+from support.stream_host import StreamHost
+from support.vm_host import VMS
 
 NAME, HOST = "bench", "bench-snapshot"
 SIZES = (1, 16)

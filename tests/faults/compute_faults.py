@@ -9,6 +9,7 @@ those that left something behind that nothing needs (a layer, a second VM). Case
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import random
 import sys
@@ -16,16 +17,20 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache, partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from edge_lab.api import Lab
+from edge_lab.api import Lab, LabHost
 from support.report import publish
+from support.stream_host import StreamHost
 
 Outcome = tuple[bool, bool]
-FILES = ("snapshot_faults", "migration_faults")
+FILES = ("snapshot_faults", "disk_faults", "migration_faults")
+TREE = Path(__file__).resolve().parents[2]
+DRIVER = "/root/edge-faults"
 
 
 @dataclass
@@ -50,6 +55,30 @@ class Case:
 
     name: str
     run: Callable[[], Iterator[Outcome]]
+
+
+def on_host(stage: Stage, scene: Callable[[Stage, str], Any]) -> Callable[..., Case]:
+    """Return a maker of cases that get the ``scene`` of their release; each is made when the first case of it runs."""
+    made = cache(partial(scene, stage))
+
+    def case(name: str, release: str, run: Any, *arguments: Any) -> Case:
+        return Case(f"{release}: {name}", lambda: run(made(release), *arguments))
+
+    return case
+
+
+def bring_driver(host: LabHost) -> None:
+    """Put the library, and the program that dies in it, on a lab host."""
+    host.run(["mkdir", "-p", DRIVER])
+    host.run(["rm", "-rf", f"{DRIVER}/module_utils"])
+    host.put(TREE / "plugins/module_utils", f"{DRIVER}/module_utils")
+    host.put(Path(__file__).with_name("vm_driver.py"), f"{DRIVER}/driver.py")
+
+
+def drive(host: StreamHost, order: dict[str, Any]) -> dict[str, Any]:
+    """Run vm_driver there and return what it printed; ``{}`` where it was the victim."""
+    told = host.run("env", f"PYTHONPATH={DRIVER}", "python3", f"{DRIVER}/driver.py", json.dumps(order), ok=False)
+    return dict(json.loads(told)) if told.startswith("{") else {}
 
 
 def row(case: Case) -> dict[str, Any]:

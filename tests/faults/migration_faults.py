@@ -23,7 +23,8 @@ from compute_faults import Case, Outcome, Stage
 from support import stream_guest
 from support.migration_hosts import Pair, make_pair
 from support.playbook import start_play
-from support.stream_host import VMS, StreamHost
+from support.stream_host import StreamHost
+from support.vm_host import VMS
 
 Fault = Callable[[Pair, random.Random], Outcome]
 TRIES = 3

@@ -4,20 +4,16 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Iterator
-from functools import cache, partial
-from pathlib import Path
 from typing import Any
 
-from compute_faults import Case, Outcome, Stage
+from compute_faults import Case, Outcome, Stage, bring_driver, drive, on_host
 from support import stream_guest
-from support.stream_host import VMS, StreamHost
+from support.stream_host import StreamHost
+from support.vm_host import VMS
 
-TREE = Path(__file__).resolve().parents[2]
-LIBRARY = "/root/edge-faults"
 VM = "victim"
 PATIENCE = 40  # seconds; libvirt waits 5 for a greeting and we 5 for an answer, the rest is a busy machine
 STEPS = {"present": 4, "absent": 5, "reverted": 6}
@@ -30,18 +26,14 @@ class Scene(StreamHost):
         host = stage.up(f"fault-{release[:4]}", release)
         super().__init__(host, stage.lab.inventory, stage.folder)
         self.dice = stage.dice
-        self.run("mkdir", "-p", LIBRARY)
-        self.run("rm", "-rf", f"{LIBRARY}/module_utils")
-        host.put(TREE / "plugins/module_utils", f"{LIBRARY}/module_utils")
-        host.put(Path(__file__).with_name("snapshot_driver.py"), f"{LIBRARY}/driver.py")
+        bring_driver(host)
         self.guest(VM, agent="")
         self.wait_text(VM, "STREAM 3")
 
     def change(self, state: str, name: str = "s", *, kill: dict[str, Any] | None = None, **options: Any) -> dict[str, Any]:
         """Run a change of snapshots, with somebody who dies; ``{}`` where it was the run itself."""
         order = {"domain": VM, "name": name, "state": state, "allow_restart": True, "kill": kill or {}, **options}
-        told = self.run("env", f"PYTHONPATH={LIBRARY}", "python3", f"{LIBRARY}/driver.py", json.dumps(order), ok=False)
-        return dict(json.loads(told)) if told.startswith("{") else {}
+        return drive(self, order)
 
     def ready(self, state: str) -> int:
         """Bring the VM to where a change makes sense: one snapshot if it is to be removed or gone back to; return its blocks."""
@@ -185,12 +177,8 @@ def slow_without_agent(scene: Scene) -> bool:
 
 
 def cases(stage: Stage) -> Iterator[Case]:
-    """Yield the cases; hosts are made when the first of their release runs."""
-    scene = cache(partial(Scene, stage))
-
-    def case(name: str, release: str, run: Any, *arguments: Any) -> Case:
-        return Case(f"{release}: {name}", lambda: run(scene(release), *arguments))
-
+    """Yield the cases."""
+    case = on_host(stage, Scene)
     words = {"present": "take", "absent": "removal", "reverted": "revert"}
     for release in stage.releases:
         for state, word in words.items():

@@ -18,8 +18,9 @@ from pathlib import Path
 import pytest
 from edge_lab.api import unusable
 from support.backups import Backups
-from support.migration_hosts import MIB, Pair, pair
-from support.stream_host import VMS, StreamHost
+from support.migration_hosts import Pair, pair
+from support.stream_host import StreamHost
+from support.vm_host import MIB, VMS
 
 pytestmark = [pytest.mark.integration, pytest.mark.lab]
 

@@ -11,7 +11,8 @@ import subprocess
 from pathlib import Path
 
 from support import stream_guest
-from support.stream_host import VMS, StreamHost
+from support.stream_host import StreamHost
+from support.vm_host import VMS
 
 TAKE = """
 set -e

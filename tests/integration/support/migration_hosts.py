@@ -13,13 +13,11 @@ from typing import Any
 import yaml
 from edge_lab.api import Lab, LabHost
 from support import stream_guest
-from support.images import small
 from support.playbook import TREE, run_book
-from support.stream_host import BOOT, VMS, StreamHost
+from support.stream_host import StreamHost
+from support.vm_host import BOOT, IMAGES, VMS
 
 ROLE = TREE / "roles/hypervisor"
-IMAGES = "/var/lib/edge/images"
-MIB = 2**20
 
 
 @dataclass
@@ -124,8 +122,5 @@ def make_pair(lab: Lab, names: list[str], release: str, folder: Path, data: byte
     hosts = lab.up(names=names, release=release, variant="full")
     inventory = open_doors(hosts, lab.inventory, folder)
     one, two = (StreamHost(host, inventory, folder) for host in hosts)
-    made, about, digest = small(folder / "image", data=data)
-    for host in hosts:
-        for path in (made, about):
-            host.put(path, f"{IMAGES}/{digest.removeprefix('sha256:')}{path.suffix}")
+    (digest,) = {host.have_image(folder / "image", data) for host in (one, two)}
     return Pair(one, two, digest, inventory)

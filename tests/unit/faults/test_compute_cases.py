@@ -16,5 +16,5 @@ def test_every_file_gives_its_cases_for_each_release(tmp_path: Path) -> None:
     stage = compute_faults.Stage(no_lab, tmp_path, random.Random(1), ("trixie", "bookworm"))
     names = [case.name for case in compute_faults.collect(stage, "")]
     assert len(names) == len(set(names)) and not stage.hosts
-    for word in ("silent agent", "disk full", "killed at each step", "migration: source unplugged"):
+    for word in ("silent agent", "disk full", "killed at each step", "room ends while a disk", "migration: source unplugged"):
         assert len({name.split(":")[0] for name in names if word in name}) == 2, word

@@ -12,7 +12,8 @@ import pytest
 from edge_lab.api import Lab, unusable
 from support import stream_guest
 from support.playbook import start_play
-from support.stream_host import VMS, StreamHost
+from support.stream_host import StreamHost
+from support.vm_host import VMS
 
 pytestmark = [pytest.mark.integration, pytest.mark.lab]
 NAME = "dom-moves"

@@ -10,19 +10,20 @@ from typing import Any
 
 import pytest
 from support.small_guest import READY
-from support.vm_host import MIB, Host, vm_host
+from support.small_host import SmallHost, small_host
+from support.vm_host import MIB
 
 pytestmark = [pytest.mark.integration, pytest.mark.lab]
 
 
 @pytest.fixture(scope="module", params=["trixie", "bookworm"])
-def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallHost]:
     name = f"dom-{request.param}"
-    with vm_host(name, request.param, tmp_path_factory.mktemp(name)) as found:
+    with small_host(name, request.param, tmp_path_factory.mktemp(name)) as found:
         yield found
 
 
-def test_life_of_a_domain(host: Host) -> None:
+def test_life_of_a_domain(host: SmallHost) -> None:
     missing = host.play([{"edge.cloud.domain": {"memory": "1GiB"}}], ok=False)[-1]
     assert "missing required arguments: name" in missing["msg"]
 
@@ -37,7 +38,7 @@ def test_life_of_a_domain(host: Host) -> None:
     assert domain["addresses"][0]["mac"] == domain["nics"][0]["mac"]
     assert domain["address"].startswith("192.168.122.")
     assert domain["disks"][0]["backing"] == f"/var/lib/edge/images/{host.digest.removeprefix('sha256:')}.qcow2"
-    console = host.console("life", READY)
+    console = host.wait_text("life", READY)
     assert f"ADDRESS {domain['address']}" in console
     assert domain["uuid"] in console and '"local-hostname": "small"' in console
     assert f"DISK vda root {2**30 // 512}" in console
@@ -60,7 +61,7 @@ def test_life_of_a_domain(host: Host) -> None:
     assert "life" not in host.run("ls", "/var/lib/edge/vms").split()
 
 
-def _change_and_restart(host: Host) -> None:
+def _change_and_restart(host: SmallHost) -> None:
     pending = host.domain("life", memory="192MiB", vcpus=2)
     assert pending["actions"] == ["Redefine domain life"]
     assert pending["diff"]["before"] == {
@@ -83,16 +84,17 @@ def _change_and_restart(host: Host) -> None:
     restarted = host.domain("life", allow_restart=True, timeout=60)
     assert restarted["actions"] == ["Shut down domain life", "Start domain life"]
     assert restarted["domain"]["pending_restart"] == []
-    assert "CPUS 2" in host.console("life", READY)
+    assert "CPUS 2" in host.wait_text("life", READY)
     assert host.domain("life", allow_restart=True)["changed"] is False
     (found,) = host.play([{"edge.cloud.domain_info": {"name": "life"}}])[-1]["domains"]
     assert found["managed"] is True and found["address"].startswith("192.168.122.")
     assert found["statistics"]["memory"] <= 192 * MIB and found["statistics"]["disks"]["vda"]["reads"] >= 0
 
 
-def test_a_disk_grows_under_a_running_guest_and_a_restart_of_libvirtd_changes_nothing(host: Host) -> None:
+@pytest.mark.slow_on("bookworm")
+def test_a_disk_grows_under_a_running_guest_and_a_restart_of_libvirtd_changes_nothing(host: SmallHost) -> None:
     host.guest("grow")
-    host.console("grow", READY)
+    host.wait_text("grow", READY)
     host.run("systemctl", "restart", "libvirtd")
     grown = host.domain("grow", disks=[{"name": "root", "size": "2GiB"}])
     assert grown["actions"] == ["Grow /var/lib/edge/vms/grow/root.qcow2 to 2GiB while it is in use", "Redefine domain grow"]
@@ -104,7 +106,8 @@ def test_a_disk_grows_under_a_running_guest_and_a_restart_of_libvirtd_changes_no
     host.domain("grow", state="absent", delete_disks=True, timeout=60)
 
 
-def test_a_guest_that_does_not_listen_is_only_powered_off_by_option(host: Host) -> None:
+@pytest.mark.slow_on("bookworm")
+def test_a_guest_that_does_not_listen_is_only_powered_off_by_option(host: SmallHost) -> None:
     host.domain("deaf", virt_type="qemu", memory="64MiB", disks=[{"name": "root", "size": "64MiB"}])
     refused = host.domain("deaf", state="stopped", timeout=3, ok=False)
     assert refused["error"]["code"] == "timed_out" and "force_stop" in refused["msg"]
@@ -113,7 +116,8 @@ def test_a_guest_that_does_not_listen_is_only_powered_off_by_option(host: Host) 
     host.domain("deaf", state="absent", delete_disks=True)
 
 
-def test_what_others_added_stays_and_what_others_made_is_not_touched(host: Host) -> None:
+@pytest.mark.slow_on("bookworm")
+def test_what_others_added_stays_and_what_others_made_is_not_touched(host: SmallHost) -> None:
     host.guest("shared", state="stopped")
     host.run("virsh", "attach-disk", "shared", "/var/lib/edge/boot/initrd.gz", "vdb", "--config", "--mode", "readonly")
     host.run("virsh", "desc", "shared", "--config", "a note of somebody")
@@ -137,7 +141,8 @@ def test_what_others_added_stays_and_what_others_made_is_not_touched(host: Host)
         host.domain(name, state="absent")
 
 
-def test_bad_input_is_found_before_any_change(host: Host) -> None:
+@pytest.mark.slow_on("bookworm")
+def test_bad_input_is_found_before_any_change(host: SmallHost) -> None:
     unknown = "sha256:" + "0" * 64
     cases: list[tuple[dict[str, Any], str, str]] = [
         ({"disks": [{"name": "root", "image": unknown}]}, "disks[0].image: ", "replica_image"),

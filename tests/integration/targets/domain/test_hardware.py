@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from support.playbook import TREE
 from support.small_guest import CMDLINE, READY
-from support.vm_host import Host, vm_host
+from support.small_host import SmallHost, small_host
 
 pytestmark = [pytest.mark.integration, pytest.mark.lab, pytest.mark.slow]
 SHARE = "/srv/share"
@@ -27,12 +27,12 @@ HARDWARE: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
-    with vm_host("dom-hard", "trixie", tmp_path_factory.mktemp("dom-hard")) as found:
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallHost]:
+    with small_host("dom-hard", "trixie", tmp_path_factory.mktemp("dom-hard")) as found:
         yield found
 
 
-def test_what_is_missing_is_named_and_then_it_boots(host: Host) -> None:
+def test_what_is_missing_is_named_and_then_it_boots(host: SmallHost) -> None:
     host.run("mkdir", "-p", SHARE)
     refused = host.guest("hard", ok=False, **HARDWARE)
     assert refused["error"]["code"] == "unsupported" and "install it (Debian: ovmf)" in refused["msg"], refused
@@ -47,7 +47,7 @@ def test_what_is_missing_is_named_and_then_it_boots(host: Host) -> None:
         ]
     )
     host.guest("hard", **HARDWARE)
-    said = host.console("hard", READY, 240)
+    said = host.wait_text("hard", READY, 240)
     assert all(word in said for word in ("FIRMWARE uefi", "TPM yes", "SHARE from the host"))
     assert host.run("cat", f"{SHARE}/answer") == "from the guest"
     assert host.run("virsh", "domdisplay", "hard").startswith("spice://127.0.0.1")

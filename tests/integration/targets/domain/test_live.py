@@ -14,18 +14,20 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from support.small_guest import READY
-from support.vm_host import MIB, Host, vm_host
+from support.small_host import SmallHost, small_host
+from support.stream_guest import wait_for
+from support.vm_host import MIB
 
 pytestmark = [pytest.mark.integration, pytest.mark.lab]
 
 
 @pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
-    with vm_host("dom-live", "trixie", tmp_path_factory.mktemp("dom-live")) as found:
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallHost]:
+    with small_host("dom-live", "trixie", tmp_path_factory.mktemp("dom-live")) as found:
         yield found
 
 
-def live_xml(host: Host, name: str, inactive: bool = False) -> ET.Element:
+def live_xml(host: SmallHost, name: str, inactive: bool = False) -> ET.Element:
     return ET.fromstring(host.run("virsh", "dumpxml", name, *(["--inactive"] if inactive else [])))
 
 
@@ -33,14 +35,14 @@ def device(root: ET.Element, alias: str) -> ET.Element | None:
     return next((one for one in root.iterfind("devices/*") if one.find(f"alias[@name='ua-edge-{alias}']") is not None), None)
 
 
-def sees(host: Host, name: str, pattern: str) -> None:
+def sees(host: SmallHost, name: str, pattern: str) -> None:
     """Wait until the last that the guest says it sees is ``pattern``."""
 
     def last(said: str) -> bool:
         found = re.findall(r"SEES (.*)", said)
         return bool(found) and re.search(pattern, found[-1]) is not None
 
-    host.console_until(name, last, pattern)
+    wait_for(lambda: host.console(name), last, pattern)
 
 
 ROOT = {"name": "root"}
@@ -54,9 +56,9 @@ MORE: dict[str, Any] = {
 }
 
 
-def test_a_running_guest_grows_and_shrinks(host: Host) -> None:
+def test_a_running_guest_grows_and_shrinks(host: SmallHost) -> None:
     host.guest("grows", max_vcpus=3, max_memory="256MiB")
-    host.console("grows", READY)
+    host.wait_text("grows", READY)
     sees(host, "grows", "cpus=1 disks=vda vdb nics=eth0 ")
 
     planned = host.domain("grows", check=True, timeout=60, **MORE)
@@ -103,7 +105,7 @@ def test_a_running_guest_grows_and_shrinks(host: Host) -> None:
     assert "data.qcow2" in host.run("ls", "/var/lib/edge/vms/grows")
 
 
-def _change_in_place(host: Host) -> None:
+def _change_in_place(host: SmallHost) -> None:
     """Limits, link and network of what is attached; a disk that grows; what waits for a restart."""
     options: dict[str, Any] = {
         "disks": [ROOT, {**DATA, "size": "128MiB", "limits": {"read_iops": 100}}],
@@ -128,12 +130,12 @@ def _change_in_place(host: Host) -> None:
     assert waits["domain"]["pending_restart"] == ["cmdline"]
 
 
-def test_paused_saved_and_back(host: Host) -> None:
+def test_paused_saved_and_back(host: SmallHost) -> None:
     for state in ("paused", "saved"):
         refused = host.guest("halts", state=state, ok=False)
         assert refused["error"]["code"] == "refused" and refused["msg"].startswith("state: domain halts is absent")
     host.guest("halts", max_memory="160MiB")
-    host.console("halts", READY)
+    host.wait_text("halts", READY)
     begun = host.run("virsh", "qemu-monitor-command", "halts", "--hmp", "info uuid")
     for state, action in (("paused", "Pause domain halts"), ("saved", "Save domain halts")):
         assert host.domain("halts", state=state)["actions"] == [action]

@@ -11,33 +11,16 @@ from typing import Any
 import pytest
 from edge_lab.api import Lab, unusable
 from support import stream_guest
-from support.images import small
-from support.migration_hosts import IMAGES, MIB
+from support.disk_host import EXPORTS, DiskHost
 from support.playbook import start_play
-from support.stream_host import VMS, StreamHost
+from support.vm_host import IMAGES, MIB, VMS
 
 pytestmark = [pytest.mark.integration, pytest.mark.lab]
-EXPORTS = "/srv/exports"
-MARK = ("0xa5", "32M", "16M")
 
 
-class DiskHost(StreamHost):
-    """A host with an image whose third quarter is marked."""
-
-    inventory: Path
-    digest: str
-
-    def task(self, name: str, **options: Any) -> dict[str, Any]:
-        keywords = {key: options.pop(key) for key in ("check_mode", "ignore_errors") if key in options}
-        return {"edge.cloud.domain_disk": {"domain": name, "disk": "data", **options}, **keywords}
-
-    def imaged(self, name: str, **options: Any) -> dict[str, Any]:
-        return self.guest(name, disks=[{"name": "data", "image": self.digest, "size": "64MiB"}], **options)
-
-    def marked(self, path: str) -> bool:
-        pattern, start, length = MARK
-        said = self.run("qemu-io", "-r", "-U", "-f", "qcow2", "-c", f"read -P {pattern} {start} {length}", path)
-        return "verification failed" not in said
+def task(name: str, **options: Any) -> dict[str, Any]:
+    keywords = {key: options.pop(key) for key in ("check_mode", "ignore_errors") if key in options}
+    return {"edge.cloud.domain_disk": {"domain": name, "disk": "data", **options}, **keywords}
 
 
 @pytest.fixture(scope="module", params=["trixie", "bookworm"])
@@ -49,34 +32,20 @@ def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     lab.down(name)
     try:
         (made,) = lab.up(names=[name], release=request.param, variant="full")
-        found = DiskHost(made, lab.inventory, folder)
-        found.inventory = lab.inventory
-        file, about, found.digest = small(folder, 64 * MIB, bytes(32 * MIB) + b"\xa5" * (16 * MIB))
-        found.run("mkdir", "-p", IMAGES, EXPORTS)
-        for path in (file, about):
-            made.put(path, f"{IMAGES}/{found.digest.removeprefix('sha256:')}{path.suffix}")
-        yield found
+        yield DiskHost(made, lab.inventory, folder)
     finally:
         lab.down(name)
 
 
-def gone(host: DiskHost, name: str) -> None:
-    host.module("domain", name=name, state="absent", force_stop=True, delete_disks=True, timeout=1)
-
-
 @pytest.mark.slow_on("bookworm")
 def test_flattened_while_it_runs(host: DiskHost) -> None:
-    host.imaged("flat")
+    host.guest("flat", disks=[host.data()])
     host.wait_more("flat")
     below = f"{IMAGES}/{host.digest.removeprefix('sha256:')}.qcow2"
     for layer in ("alien", "stranger"):
-        spec = f"vda,file={VMS}/flat/data.{layer}.qcow2"
-        host.run("virsh", "snapshot-create-as", "flat", layer, "--disk-only", "--no-metadata", "--diskspec", spec)
-        host.wait_more("flat", 2)
+        host.layered("flat", layer)
     known = host.acked("flat")
-    planned, done, again = host.play(
-        [host.task("flat", state="flattened", check_mode=True), *[host.task("flat", state="flattened")] * 2]
-    )
+    planned, done, again = host.play([task("flat", state="flattened", check_mode=True), *[task("flat", state="flattened")] * 2])
     assert (done["actions"], done["diff"]) == (planned["actions"], planned["diff"]) and not again["changed"]
     assert [Path(one).name for one in done["diff"]["before"]["chain"]] == [
         "data.stranger.qcow2", "data.alien.qcow2", "data.qcow2", Path(below).name,
@@ -87,14 +56,14 @@ def test_flattened_while_it_runs(host: DiskHost) -> None:
 
     _refused_for_a_snapshot(host)
     _alone(host)
-    gone(host, "flat")
+    host.gone("flat")
 
 
 def _refused_for_a_snapshot(host: DiskHost) -> None:
     _taken, refused, _removed = host.play(
         [
             {"edge.cloud.domain_snapshot": {"domain": "flat", "name": "precious"}},
-            host.task("flat", state="flattened", depth="all", ignore_errors=True),
+            task("flat", state="flattened", depth="all", ignore_errors=True),
             {"edge.cloud.domain_snapshot": {"domain": "flat", "name": "precious", "state": "absent"}},
         ]
     )
@@ -106,10 +75,10 @@ def _alone(host: DiskHost) -> None:
     """A copy that takes too long is ended and goes on in the next run; the guest and the domain's options do not notice."""
     late, _kept, done, again = host.play(
         [
-            host.task("flat", state="flattened", depth="all", bandwidth="2MiB", timeout=2, ignore_errors=True),
+            task("flat", state="flattened", depth="all", bandwidth="2MiB", timeout=2, ignore_errors=True),
             {"ansible.builtin.command": {"argv": ["virsh", "blockjob", "flat", "vda"]}},
-            host.task("flat", state="flattened", depth="all", progress_file="/run/edge-disk.progress"),
-            host.task("flat", state="flattened", depth="all"),
+            task("flat", state="flattened", depth="all", progress_file="/run/edge-disk.progress"),
+            task("flat", state="flattened", depth="all"),
         ]
     )
     assert late["error"]["code"] == "timed_out" and "nothing is lost" in late["msg"]
@@ -117,12 +86,12 @@ def _alone(host: DiskHost) -> None:
     assert "disk data of domain flat: " in host.run("cat", "/run/edge-disk.progress")
     assert host.chain(f"{VMS}/flat/data.qcow2") == ["data.qcow2"] and host.marked(f"{VMS}/flat/data.qcow2")
     known = host.acked("flat")
-    assert host.verify("flat") > known and host.imaged("flat")["changed"] is False
+    assert host.verify("flat") > known and host.guest("flat", disks=[host.data()])["changed"] is False
 
 
 @pytest.mark.slow  # test_save_image exports one, too
 def test_exported_while_it_runs(host: DiskHost) -> None:
-    disks = [{"name": "data", "image": host.digest, "size": "64MiB"}, {"name": "bulk", "size": "1GiB"}]
+    disks = [host.data(), {"name": "bulk", "size": "1GiB"}]
     host.guest("copied", disks=disks, agent="", state="stopped")
     host.run("qemu-io", "-f", "qcow2", "-c", "write -q -P 0x5a 0 768M", f"{VMS}/copied/bulk.qcow2")
     host.guest("copied", agent="", disks=disks)
@@ -133,9 +102,9 @@ def test_exported_while_it_runs(host: DiskHost) -> None:
     known = host.acked("copied")
     planned, done, again, other = host.play(
         [
-            host.task("copied", check_mode=True, **one),
-            *[host.task("copied", **one)] * 2,
-            host.task("copied", state="exported", dest=f"{VMS}/copied/data.x.qcow2", ignore_errors=True),
+            task("copied", check_mode=True, **one),
+            *[task("copied", **one)] * 2,
+            task("copied", state="exported", dest=f"{VMS}/copied/data.x.qcow2", ignore_errors=True),
         ]
     )
     assert (done["actions"], done["diff"]) == (planned["actions"], planned["diff"]) and not again["changed"]
@@ -148,18 +117,18 @@ def test_exported_while_it_runs(host: DiskHost) -> None:
     _interrupted(host)
     host.wait_more("copied")
     host.verify("copied")
-    gone(host, "copied")
+    host.gone("copied")
 
 
 def _interrupted(host: DiskHost) -> None:
     """A run is killed while QEMU copies: the next one ends that copy and makes a whole one."""
     two = {"disk": "bulk", "state": "exported", "dest": f"{EXPORTS}/two.qcow2", "quiesce": "never"}
-    running = start_play([host.task("copied", bandwidth="2MiB", **two)], inventory=host.inventory, hosts=host.host.name)
+    running = start_play([task("copied", bandwidth="2MiB", **two)], inventory=host.inventory, hosts=host.host.name)
     stream_guest.wait_for(lambda: host.run("virsh", "domjobinfo", "copied"), lambda said: "Backup" in said, "the job")
     host.run("sh", "-c", "kill -KILL $(lslocks -n -o PID,PATH | awk '/domain-copied$/ {print $1}')")
     running.wait()
     assert "Backup" in host.run("virsh", "domjobinfo", "copied") and "two.qcow2" not in host.run("ls", EXPORTS).split()
-    (done,) = host.play([host.task("copied", **two)])
+    (done,) = host.play([task("copied", **two)])
     assert done["changed"] and host.run("ls", "-A", EXPORTS).split() == ["one.qcow2", "two.qcow2"]
     compared = host.run("qemu-img", "compare", "-U", two["dest"], f"{VMS}/copied/bulk.qcow2")
     assert "identical" in compared

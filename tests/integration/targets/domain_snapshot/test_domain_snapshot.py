@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from edge_lab.api import Lab, unusable
 from support.stream_guest import wait_for
-from support.stream_host import VMS, StreamHost
+from support.stream_host import StreamHost
+from support.vm_host import VMS
 
 pytestmark = [pytest.mark.integration, pytest.mark.lab]
 

@@ -1,0 +1,59 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A lab host for tests of the module ``domain``: its guests have an address, a seed and a disk over an image, and write nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from edge_lab.api import Lab, LabHost
+from support.small_guest import CMDLINE
+from support.vm_host import BOOT, VMS, VmHost
+
+GUEST = {
+    "virt_type": "qemu",
+    "memory": "128MiB",
+    "vcpus": 1,
+    "kernel": f"{BOOT}/vmlinuz",
+    "initrd": f"{BOOT}/initrd.gz",
+    "cmdline": CMDLINE,
+    "nics": [{"network": "default"}],
+    "cloud_init": {"user_data": {"packages": []}, "hostname": "small"},
+    "timeout": 90,
+}
+
+
+class SmallHost(VmHost):
+    """One lab host with an image, ``digest``, and libvirt's default network."""
+
+    def __init__(self, host: LabHost, inventory: Path, folder: Path) -> None:
+        super().__init__(host, inventory, folder)
+        self.digest = self.have_image(folder)
+        self.run("virsh", "net-start", "default")
+
+    def domain(self, name: str, *, check: bool = False, ok: bool = True, **options: Any) -> dict[str, Any]:
+        """Run the module."""
+        return self.module("domain", check=check, ok=ok, name=name, **options)
+
+    def guest(self, name: str, **options: Any) -> dict[str, Any]:
+        """Have a VM."""
+        return self.domain(name, **{**GUEST, "disks": [{"name": "root", "image": self.digest, "size": "1GiB"}], **options})
+
+    def forget_console(self, name: str) -> None:
+        """Empty the console's log, so that what is there next was said since."""
+        self.run("truncate", "-s", "0", f"{VMS}/{name}/console.log")
+
+
+@contextmanager
+def small_host(name: str, release: str, folder: Path) -> Iterator[SmallHost]:
+    """Make the lab host, and take it down at the end."""
+    lab = Lab()
+    lab.down(name)
+    try:
+        (made,) = lab.up(names=[name], release=release, variant="full")
+        yield SmallHost(made, lab.inventory, folder)
+    finally:
+        lab.down(name)
