@@ -123,6 +123,8 @@ options:
   secure_boot:
     description:
       - Whether the firmware starts only what is signed with Microsoft's keys. It needs O(firmware=uefi) and machine V(q35).
+      - It does not hold for a O(kernel) given from the host. Debian's firmware says on the console that nobody signed that one, and
+        starts it all the same.
     type: bool
   tpm:
     description:

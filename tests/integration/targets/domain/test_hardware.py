@@ -57,3 +57,18 @@ def test_what_is_missing_is_named_and_then_it_boots(host: SmallHost) -> None:
     host.domain("hard", state="absent", delete_disks=True, force_stop=True, timeout=1)
     assert "hard" not in host.run("virsh", "list", "--all", "--name")
     assert host.run("ls", SHARE).split() == ["answer", "hello"]
+
+
+def test_secure_boot_verifies_what_it_starts(host: SmallHost) -> None:
+    """The firmware finds that nobody signed the guest's kernel. That one came from the host, so it starts all the same.
+
+    Runs after the test before, with the firmware that was installed there.
+    """
+    strict = {"firmware": "uefi", "secure_boot": True, "memory": "256MiB"}
+    host.guest("strict", **strict)
+    assert "secure='yes'" in host.run("virsh", "dumpxml", "strict")
+    host.wait_text("strict", "Secure boot image verification failed", 240)
+    again = host.guest("strict", **strict)
+    assert (again["changed"], again["domain"]["pending_restart"]) == (False, [])
+    host.domain("strict", state="absent", delete_disks=True, force_stop=True, timeout=1)
+    assert "strict" not in host.run("ls", "/var/lib/edge/vms").split()
