@@ -39,7 +39,7 @@ class PushBackup:
         self._ended = {}  # what was heard so far is how the earlier one ended
         with self._events() as waiter:
             with (
-                frozen(self.connection, self.domain, self.marker, quiesce) as quiesced,
+                frozen(self.domain, self.marker, quiesce) as quiesced,
                 intent(f"begin to copy disk {target} of domain {self._name}"),
             ):
                 self.domain.backupBegin(self._xml(target, path), None, 0)

@@ -16,16 +16,17 @@ from .._libvirt import intent, libvirt
 
 # Reads the end of its input without a byte when whoever started it died. Where libvirtd died with it, the marker is left.
 GUARD = """
-import os, sys, libvirt
+import os, sys
 uri, domain, marker = sys.argv[1:]
 if not sys.stdin.buffer.read(1) and os.path.exists(marker):
+    import libvirt
     libvirt.open(uri).lookupByUUIDString(domain).fsThaw()
     os.unlink(marker)
 """
 
 
 @contextmanager
-def frozen(connection: Any, domain: Any, marker: Path, quiesce: str) -> Iterator[bool]:
+def frozen(domain: Any, marker: Path, quiesce: str) -> Iterator[bool]:
     """Keep the file systems frozen meanwhile and say whether they are; ``quiesce`` is never, auto or required.
 
     ``marker`` is a file that says that we froze them. A process of its own thaws them where this one is killed; where libvirtd died
@@ -36,7 +37,7 @@ def frozen(connection: Any, domain: Any, marker: Path, quiesce: str) -> Iterator
         return
     marker.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     marker.touch(mode=0o600)
-    with _guarded(connection, domain, marker):
+    with _guarded(domain, marker):
         try:
             yield _freeze(domain, required=quiesce == "required")
         finally:
@@ -63,10 +64,10 @@ def _freeze(domain: Any, *, required: bool) -> bool:
 
 
 @contextmanager
-def _guarded(connection: Any, domain: Any, marker: Path) -> Iterator[None]:
+def _guarded(domain: Any, marker: Path) -> Iterator[None]:
     """Have a process that thaws the guest if this one ends within."""
     with intent(f"read domain {domain.name()}"):
-        arguments = [connection.getURI(), domain.UUIDString(), str(marker)]
+        arguments = [domain.connect().getURI(), domain.UUIDString(), str(marker)]
     with subprocess.Popen(
         [sys.executable, "-c", GUARD, *arguments],
         stdin=subprocess.PIPE,
@@ -77,5 +78,4 @@ def _guarded(connection: Any, domain: Any, marker: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            with suppress(BrokenPipeError):
-                guard.communicate(b"x")
+            guard.communicate(b"x")
