@@ -4,38 +4,30 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from edge_lab.api import Lab, LabHost
 from support.playbook import play
 
 pytestmark = [pytest.mark.integration, pytest.mark.lab]
-LAB = Path(__file__).parents[3] / "lab" / "lab.py"
 VM = Path(__file__).parent / "files" / "vm.py"
 WEB = {"name": "web", "mac": "52:54:00:00:00:01", "address": "203.0.113.10"}
 MAIL = {"name": "mail", "mac": "52:54:00:00:00:02", "address": "203.0.113.11"}
 
 
-def lab(*words: str, ok: bool = True) -> str:
-    done = subprocess.run([sys.executable, str(LAB), *words], capture_output=True, text=True, check=False)
-    assert not ok or done.returncode == 0, done.stderr
-    return done.stdout.strip()
-
-
 class Host:
     """A lab host with libvirtd; ``nat`` runs the module there and returns its result."""
 
-    def __init__(self, name: str, inventory: str) -> None:
-        self.name = name
-        self.play = partial(play, inventory=inventory, hosts=name)
+    def __init__(self, host: LabHost, inventory: Path) -> None:
+        self.host = host
+        self.play = partial(play, inventory=str(inventory), hosts=host.name)
 
     def run(self, *argv: str, ok: bool = True) -> str:
-        return lab("exec", self.name, "--", *argv, ok=ok)
+        return self.host.run(argv, check=ok).stdout.strip()
 
     def nat(self, *, check: bool = False, ok: bool = True, **options: Any) -> dict[str, Any]:
         return self.play([{"edge.cloud.nat_network": {"name": "edge", **options}}], check=check, ok=ok)[-1]
@@ -55,15 +47,14 @@ class Host:
 
 
 @pytest.fixture(scope="module", params=["trixie", pytest.param("bookworm", marks=pytest.mark.slow)])
-def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+def host(request: pytest.FixtureRequest) -> Iterator[Host]:
     name = f"nat-{request.param}"
-    lab("down", name, ok=False)
-    lab("up", "--release", request.param, "--variant", "full", "--name", name)
-    inventory = tmp_path_factory.mktemp("lab") / "hosts.yml"
-    inventory.write_text(lab("inventory") + "\n")
-    lab("push", name, str(VM), "/root/vm.py")
-    yield Host(name, str(inventory))
-    lab("down", name)
+    lab = Lab()
+    lab.down(name)
+    (made,) = lab.up(names=[name], release=request.param, variant="full")
+    made.put(VM, "/root/vm.py")
+    yield Host(made, lab.inventory)
+    lab.down(name)
 
 
 NEW = {"bridge": "edgenat0", "subnet": "203.0.113.0/24", "domain": "vms.example", "hosts": [WEB]}
@@ -143,7 +134,7 @@ def test_an_interrupted_restart_goes_on(host: Host) -> None:
 
 
 def test_conflicts_are_found_before_any_change(host: Host) -> None:
-    for subnet, by in (("203.0.113.128/25", "libvirt network edge"), ("198.18.0.0/16", "address 198.18.")):
+    for subnet, by in (("203.0.113.128/25", "libvirt network edge"), ("198.18.0.0/16", f"(address {host.host.address} of host0)")):
         result = host.nat(name="other", bridge="edgenat1", subnet=subnet, ok=False)
         assert result["error"]["code"] == "conflict"
         assert by in result["msg"]
