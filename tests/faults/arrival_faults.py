@@ -142,56 +142,56 @@ class Place:
         return f"{told}\n{self.host.run('virsh', 'domstate', '--reason', NAME, ok=False)}"
 
 
-def killed_in_the_pull(site: Place) -> Outcome:
+def killed_in_the_pull(place: Place) -> Outcome:
     """Kill edge-arrive when a random share of the image is here."""
-    site.begin()
-    site.wait_partial()
-    site.host.run("systemctl", "kill", "--signal=KILL", "edge-arrive.service")
-    return site.judge()
+    place.begin()
+    place.wait_partial()
+    place.host.run("systemctl", "kill", "--signal=KILL", "edge-arrive.service")
+    return place.judge()
 
 
-def killed_in_the_copy(site: Place) -> Outcome:
+def killed_in_the_copy(place: Place) -> Outcome:
     """Kill edge-arrive at a random moment of the block copy."""
-    site.begin(own_mib=OWN_MIB)
-    site.mend()
-    site.in_the_copy("systemctl", "kill", "--signal=KILL", "edge-arrive.service")
-    return site.judge()
+    place.begin(own_mib=OWN_MIB)
+    place.mend()
+    place.in_the_copy("systemctl", "kill", "--signal=KILL", "edge-arrive.service")
+    return place.judge()
 
 
-def libvirt_killed_in_the_copy(site: Place) -> Outcome:
+def libvirt_killed_in_the_copy(place: Place) -> Outcome:
     """Restart or kill libvirtd at a random moment of the block copy."""
-    site.begin(own_mib=OWN_MIB)
-    site.mend()
-    how = site.dice.choice((("restart",), ("kill", "--signal=KILL")))
-    site.in_the_copy("systemctl", *how, "libvirtd.service")
-    return site.judge()
+    place.begin(own_mib=OWN_MIB)
+    place.mend()
+    how = place.dice.choice((("restart",), ("kill", "--signal=KILL")))
+    place.in_the_copy("systemctl", *how, "libvirtd.service")
+    return place.judge()
 
 
-def server_killed(site: Place) -> Outcome:
+def server_killed(place: Place) -> Outcome:
     """Kill the NBD server that the VM reads from, while the image comes."""
-    site.begin()
-    site.wait_partial()
-    site.replicas[0].run(["systemctl", "kill", "--signal=KILL", "edge-nbd.service"])
-    return site.judge()
+    place.begin()
+    place.wait_partial()
+    place.replicas[0].run(["systemctl", "kill", "--signal=KILL", "edge-nbd.service"])
+    return place.judge()
 
 
-def replica_unplugged(site: Place) -> Outcome:
+def replica_unplugged(place: Place) -> Outcome:
     """Pull the plug of the replica that the VM reads from; the other one has the image too."""
-    site.begin()
-    site.wait_partial()
-    site.replicas[0].kill()
-    return site.judge()
+    place.begin()
+    place.wait_partial()
+    place.replicas[0].kill()
+    return place.judge()
 
 
-def every_replica_unplugged(site: Place) -> Outcome:
+def every_replica_unplugged(place: Place) -> Outcome:
     """Pull the plugs of all replicas; after a while the one that the VM reads from comes back."""
-    site.begin()
-    site.wait_partial()
-    for one in site.replicas:
+    place.begin()
+    place.wait_partial()
+    for one in place.replicas:
         one.kill()
-    time.sleep(site.dice.uniform(1, 20))  # the fault: nobody is there for so long
-    site.replicas[0].start()
-    return site.judge()
+    time.sleep(place.dice.uniform(1, 20))  # the fault: nobody is there for so long
+    place.replicas[0].start()
+    return place.judge()
 
 
 CASES: tuple[tuple[str, Callable[[Place], Outcome]], ...] = (
@@ -205,7 +205,7 @@ CASES: tuple[tuple[str, Callable[[Place], Outcome]], ...] = (
 
 
 @contextlib.contextmanager
-def place(folder: Path, seed: int, prefix: str, release: str = "trixie") -> Iterator[Place]:
+def made_place(folder: Path, seed: int, prefix: str, release: str = "trixie") -> Iterator[Place]:
     """Have the hosts, made by the real roles, and remove them at the end."""
     with site(prefix, folder, replicas=2, hypervisors=[release], nbd=True) as made:
         made.offer(qcow2(folder / "small.qcow2", IMAGE_MIB, seed=3), "1")
@@ -232,7 +232,7 @@ def main() -> int:
     if reason := unusable():
         print(f"no lab hosts: {reason}", file=sys.stderr)
         return 1
-    with TemporaryDirectory() as folder, place(Path(folder), options.seed, "afault", options.release) as found:
+    with TemporaryDirectory() as folder, made_place(Path(folder), options.seed, "afault", options.release) as found:
         table = rows(found, options.tries, options.only)
     return publish("faults/arrival.json", {"seed": options.seed}, table)
 

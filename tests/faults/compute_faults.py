@@ -23,7 +23,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from edge_lab.api import Lab, LabHost
+from edge_lab.api import Lab
 from support.report import publish
 from support.stream_host import StreamHost
 
@@ -67,18 +67,31 @@ def on_host(stage: Stage, scene: Callable[[Stage, str], Any]) -> Callable[..., C
     return case
 
 
-def bring_driver(host: LabHost) -> None:
-    """Put the library, and the program that dies in it, on a lab host."""
-    host.run(["mkdir", "-p", DRIVER])
-    host.run(["rm", "-rf", f"{DRIVER}/module_utils"])
-    host.put(TREE / "plugins/module_utils", f"{DRIVER}/module_utils")
-    host.put(Path(__file__).with_name("vm_driver.py"), f"{DRIVER}/driver.py")
+class Driven(StreamHost):
+    """A lab host with the library and ``vm_driver``, the program that dies in it, for changes of the VM ``vm``."""
 
+    vm = "victim"
 
-def drive(host: StreamHost, order: dict[str, Any]) -> dict[str, Any]:
-    """Run vm_driver there and return what it printed; ``{}`` where it was the victim."""
-    told = host.run("env", f"PYTHONPATH={DRIVER}", "python3", f"{DRIVER}/driver.py", json.dumps(order), ok=False)
-    return dict(json.loads(told)) if told.startswith("{") else {}
+    def __init__(self, stage: Stage, release: str) -> None:
+        host = stage.up(f"fault-{release[:4]}", release)
+        super().__init__(host, stage.lab.inventory, stage.folder)
+        self.dice = stage.dice
+        self.run("mkdir", "-p", DRIVER)
+        self.run("rm", "-rf", f"{DRIVER}/module_utils")
+        host.put(TREE / "plugins/module_utils", f"{DRIVER}/module_utils")
+        host.put(Path(__file__).with_name("vm_driver.py"), f"{DRIVER}/driver.py")
+
+    def drive(self, state: str, kill: dict[str, Any] | None, **options: Any) -> dict[str, Any]:
+        """Change the VM, with somebody who dies, and return what vm_driver printed; ``{}`` where it was the victim."""
+        order = json.dumps({"domain": self.vm, "state": state, "kill": kill or {}, **options})
+        told = self.run("env", f"PYTHONPATH={DRIVER}", "python3", f"{DRIVER}/driver.py", order, ok=False)
+        return dict(json.loads(told)) if told.startswith("{") else {}
+
+    def awake(self) -> None:
+        """Have the guest run and write, as whoever finds it stopped or held would."""
+        for verb in {"shut off": ("start",), "paused": ("resume",)}.get(self.state(self.vm), ()):
+            self.run("virsh", verb, self.vm)
+        self.wait_more(self.vm, 3)
 
 
 def row(case: Case) -> dict[str, Any]:

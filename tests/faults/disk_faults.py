@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from compute_faults import Case, Outcome, Stage, bring_driver, drive, on_host
+from compute_faults import Case, Driven, Outcome, Stage, on_host
 from support.disk_host import EXPORTS, DiskHost
 from support.vm_host import VMS
 
@@ -19,14 +19,13 @@ BULK = 160 * MIB
 COPY = f"{EXPORTS}/copy.qcow2"
 
 
-class Scene(DiskHost):
+class Scene(Driven, DiskHost):
     """A host with one VM that streams to a disk over an image, and has a second disk that it leaves alone."""
 
+    vm = VM
+
     def __init__(self, stage: Stage, release: str) -> None:
-        host = stage.up(f"fault-{release[:4]}", release)
-        super().__init__(host, stage.lab.inventory, stage.folder)
-        self.dice = stage.dice
-        bring_driver(host)
+        super().__init__(stage, release)
         self.renew()
 
     def renew(self) -> None:
@@ -41,19 +40,13 @@ class Scene(DiskHost):
     def change(self, state: str, *, kill: dict[str, Any] | None = None, **options: Any) -> dict[str, Any]:
         """Run a change of a disk, with somebody who dies; ``{}`` where it was the run itself."""
         asked = {"depth": "image", "compress": False, "quiesce": "auto", "disk": "data", **options}
-        return drive(self, {"domain": VM, "state": state, "kill": kill or {}, **asked})
+        return self.drive(state, kill, **asked)
 
     def again(self, state: str, **options: Any) -> dict[str, Any]:
         """Run it without harm; raise where that fails."""
         done = self.change(state, **options)
         assert done and not done.get("failed"), done
         return done
-
-    def awake(self) -> None:
-        """Have the guest run and write."""
-        if self.state(VM) == "shut off":
-            self.run("virsh", "start", VM)
-        self.wait_more(VM, 3)
 
     def whole(self, path: str) -> bool:
         """Tell whether a copy of the second disk is sound and as the disk is."""

@@ -9,31 +9,26 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from compute_faults import Case, Outcome, Stage, bring_driver, drive, on_host
+from compute_faults import Case, Driven, Outcome, Stage, on_host
 from support import stream_guest
-from support.stream_host import StreamHost
 from support.vm_host import VMS
 
-VM = "victim"
+VM = Driven.vm
 PATIENCE = 40  # seconds; libvirt waits 5 for a greeting and we 5 for an answer, the rest is a busy machine
 STEPS = {"present": 4, "absent": 5, "reverted": 6}
 
 
-class Scene(StreamHost):
-    """A host with the library and one VM with two disks that streams."""
+class Scene(Driven):
+    """A host with one VM that streams."""
 
     def __init__(self, stage: Stage, release: str) -> None:
-        host = stage.up(f"fault-{release[:4]}", release)
-        super().__init__(host, stage.lab.inventory, stage.folder)
-        self.dice = stage.dice
-        bring_driver(host)
+        super().__init__(stage, release)
         self.guest(VM, agent="")
         self.wait_text(VM, "STREAM 3")
 
     def change(self, state: str, name: str = "s", *, kill: dict[str, Any] | None = None, **options: Any) -> dict[str, Any]:
         """Run a change of snapshots, with somebody who dies; ``{}`` where it was the run itself."""
-        order = {"domain": VM, "name": name, "state": state, "allow_restart": True, "kill": kill or {}, **options}
-        return drive(self, order)
+        return self.drive(state, kill, **{"name": name, "allow_restart": True, **options})
 
     def ready(self, state: str) -> int:
         """Bring the VM to where a change makes sense: one snapshot if it is to be removed or gone back to; return its blocks."""
@@ -45,12 +40,6 @@ class Scene(StreamHost):
         assert not done.get("failed"), done
         self.wait_more(VM, 3)
         return self.written(VM, done["snapshots"][0]["disks"]["data"])
-
-    def awake(self) -> None:
-        """Have the guest run, as whoever finds it stopped or held would."""
-        for verb in {"shut off": ("start",), "paused": ("resume",)}.get(self.state(VM), ()):
-            self.run("virsh", verb, VM)
-        self.wait_more(VM, 3)
 
     def repair(self, state: str) -> dict[str, Any]:
         """Run again without harm; raise where that fails."""

@@ -293,7 +293,7 @@ def run_arrivals(seed: int, tries: int) -> list[dict[str, Any]]:
     if tries == 0 or (reason := unusable()):
         print(f"no arrivals: {reason if tries else 'none wanted'}", file=sys.stderr)
         return []
-    with TemporaryDirectory() as folder, arrival_faults.place(Path(folder), seed, "afault") as place:
+    with TemporaryDirectory() as folder, arrival_faults.made_place(Path(folder), seed, "afault") as place:
         return arrival_faults.rows(place, tries)
 
 
