@@ -22,9 +22,9 @@ from report import Goal, Row, by_turns, machine, row, seconds
 from support.playbook import play
 from support.report import publish
 from support.small_guest import CMDLINE, small_guest
+from support.vm_host import BOOT, MACHINE
 
 NAME = "bench-compute"
-BOOT = "/var/lib/edge/boot"
 MANY = Goal("ratio <= 1/20", lambda _ours, ratio: ratio <= 1 / 20)
 TOLD = Goal("none", lambda _ours, _ratio: True)
 SOONER = Goal("ratio <= 1", lambda _ours, ratio: ratio <= 1)
@@ -110,11 +110,8 @@ def created(bench: Bench, count: int, runs: int) -> Iterator[Row]:
     bench.host.run(["apt-get", "install", "-y", "-q", "--no-install-recommends", "virtinst"], timeout=600)
     names = [f"new{number:02d}" for number in range(count)]
     guest = {
-        "virt_type": "qemu",
-        "memory": "128MiB",
+        **MACHINE,
         "vcpus": 1,
-        "kernel": f"{BOOT}/vmlinuz",
-        "initrd": f"{BOOT}/initrd.gz",
         "cmdline": CMDLINE,
         "disks": [{"name": "root", "size": "1GiB"}],
         "nics": [{"network": "default"}],

@@ -15,7 +15,7 @@ from edge_lab.api import unusable
 from support import stream_guest
 from support.migration_hosts import Pair, pair
 from support.playbook import TREE, run_book
-from support.vm_host import IMAGES, VMS
+from support.vm_host import IMAGES, MACHINE, VMS
 
 pytestmark = [pytest.mark.integration, pytest.mark.lab]
 DATASTORE = "/var/lib/edge/datastore"
@@ -86,13 +86,9 @@ def test_a_disk_becomes_an_image_that_vms_start_from(hosts: Pair) -> None:
 
 
 def _copy(hosts: Pair, digest: str) -> dict[str, Any]:
-    boot = "/var/lib/edge/boot"
     return {
         "name": "copy",
-        "virt_type": "qemu",
-        "memory": "128MiB",
-        "kernel": f"{boot}/vmlinuz",
-        "initrd": f"{boot}/initrd.gz",
+        **MACHINE,
         "cmdline": stream_guest.cmdline("vda"),
         "disks": [{"name": "data", "image": digest, "size": "128MiB"}],
         "guest_agent": False,

@@ -15,7 +15,7 @@ from edge_lab.api import Lab, LabHost
 from support import stream_guest
 from support.playbook import TREE, run_book
 from support.stream_host import StreamHost
-from support.vm_host import BOOT, IMAGES, VMS
+from support.vm_host import IMAGES, MACHINE, VMS
 
 ROLE = TREE / "roles/hypervisor"
 
@@ -37,10 +37,7 @@ class Pair:
         """Have a VM on ``host`` (the first) whose streamed disk is an overlay of the image, with a seed."""
         asked = {
             "name": name,
-            "virt_type": "qemu",
-            "memory": "128MiB",
-            "kernel": f"{BOOT}/vmlinuz",
-            "initrd": f"{BOOT}/initrd.gz",
+            **MACHINE,
             "cmdline": stream_guest.cmdline("vda"),
             "disks": [{"name": "data", "image": self.digest, "size": "128MiB"}],
             "nics": [{"network": "default"}],

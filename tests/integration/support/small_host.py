@@ -11,14 +11,11 @@ from typing import Any
 
 from edge_lab.api import Lab, LabHost
 from support.small_guest import CMDLINE
-from support.vm_host import BOOT, VMS, VmHost
+from support.vm_host import MACHINE, VMS, VmHost
 
 GUEST = {
-    "virt_type": "qemu",
-    "memory": "128MiB",
+    **MACHINE,
     "vcpus": 1,
-    "kernel": f"{BOOT}/vmlinuz",
-    "initrd": f"{BOOT}/initrd.gz",
     "cmdline": CMDLINE,
     "nics": [{"network": "default"}],
     "cloud_init": {"user_data": {"packages": []}, "hostname": "small"},

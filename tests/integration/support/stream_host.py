@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from support import stream_guest
-from support.vm_host import BOOT, VmHost
+from support.vm_host import MACHINE, VmHost
 
 
 class StreamHost(VmHost):
@@ -24,10 +24,7 @@ class StreamHost(VmHost):
             ok=ok,
             **{
                 "name": name,
-                "virt_type": "qemu",
-                "memory": "128MiB",
-                "kernel": f"{BOOT}/vmlinuz",
-                "initrd": f"{BOOT}/initrd.gz",
+                **MACHINE,
                 "cmdline": stream_guest.cmdline("vda", agent),
                 "disks": disks,
                 "guest_agent": agent is not None,

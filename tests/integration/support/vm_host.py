@@ -18,6 +18,7 @@ VMS = "/var/lib/edge/vms"
 BOOT = "/var/lib/edge/boot"
 IMAGES = "/var/lib/edge/images"
 MIB = 2**20
+MACHINE = {"virt_type": "qemu", "memory": "128MiB", "kernel": f"{BOOT}/vmlinuz", "initrd": f"{BOOT}/initrd.gz"}
 
 
 class VmHost:

@@ -20,10 +20,10 @@ from edge_lab.api import Lab, LabHost, unusable
 from support.images import datastore, qemu_img
 from support.playbook import TREE, play
 from support.small_guest import CMDLINE, small_guest
+from support.vm_host import BOOT, MACHINE
 
 pytestmark = [pytest.mark.integration, pytest.mark.lab]
 MIB = 2**20
-BOOT = "/var/lib/edge/boot"
 NAMES = ["many1", "many2", "many3", "many4"]
 
 
@@ -44,10 +44,7 @@ class Hypervisor:
     @property
     def guest(self) -> dict[str, Any]:
         return {
-            "virt_type": "qemu",
-            "memory": "128MiB",
-            "kernel": f"{BOOT}/vmlinuz",
-            "initrd": f"{BOOT}/initrd.gz",
+            **MACHINE,
             "cmdline": CMDLINE,
             "disks": [{"name": "root", "image": self.digest, "size": "1GiB"}],
             "nics": [{"network": "default"}],
