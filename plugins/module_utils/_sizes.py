@@ -11,6 +11,7 @@ from ._errors import InvalidInput
 UNITS = {"": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40, "PiB": 2**50}
 SIZE = re.compile(r"(?P<number>[0-9]{1,15})(?:(?P<unit>[KMGTP])(?:i?B)?|B)?", re.IGNORECASE)
 OVERLAY_CLUSTER = 131072  # bytes; with extended L2 entries it has 32 subclusters of a page each
+OVERLAY_SUBCLUSTER = OVERLAY_CLUSTER // 32  # bytes: an overlay has all of one by itself, or none
 
 
 def parse_size(text: str, where: str) -> int:

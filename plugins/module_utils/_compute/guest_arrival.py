@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Moves a disk from its remote image onto the local one, through libvirt's block copy, and survives a kill at any moment.
 
-Only the overlay's own blocks are copied, into an overlay over the local image, while each write of the guest goes to both. Then
+Only the overlay's own blocks are copied, into an overlay over the local image, while each write of the guest goes to both. In units
+of a subcluster: a larger one of which the overlay has a part would be read from the remote image, whose server may be gone. Then
 the guest is paused for some milliseconds, so that no write is acknowledged between QEMU's switch and libvirt's saved definition:
 whichever file the definition names after a power cut has all that the guest wrote.
 """
@@ -21,6 +22,7 @@ from xml.sax.saxutils import quoteattr
 
 from .._errors import Busy, EdgeError
 from .._libvirt import intent, libvirt
+from .._sizes import OVERLAY_SUBCLUSTER
 from .arrival import MARKER, MoveDisk
 from .block_job import Pace, block_jobs, demand_mirror, job_of, live_disk, mirror_ready, wait_job
 from .image_tool import ImageTool
@@ -87,7 +89,7 @@ class Mover:
         flags = libvirt.VIR_DOMAIN_BLOCK_COPY_SHALLOW | libvirt.VIR_DOMAIN_BLOCK_COPY_REUSE_EXT
         flags |= libvirt.VIR_DOMAIN_BLOCK_COPY_TRANSIENT_JOB | libvirt.VIR_DOMAIN_BLOCK_COPY_SYNCHRONOUS_WRITES
         with intent(f"copy disk {step.target} of domain {step.domain} to {step.path}"):
-            self.domain.blockCopy(step.target, xml, {}, flags)
+            self.domain.blockCopy(step.target, xml, {libvirt.VIR_DOMAIN_BLOCK_COPY_GRANULARITY: OVERLAY_SUBCLUSTER}, flags)
 
     def _switch(self, step: MoveDisk) -> None:
         with self._paused(Path(step.path).with_name(MARKER)):

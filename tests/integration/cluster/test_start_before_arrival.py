@@ -9,7 +9,7 @@ from typing import Any
 
 import arrival_faults
 import pytest
-from support.lab_cluster import Site
+from support.lab_cluster import Site, ended
 from support.outcomes import table_row
 from support.stream_guest import wait_for
 from support.stream_host import StreamHost
@@ -79,6 +79,18 @@ def test_the_arrival_is_killed_in_the_middle_and_goes_on(site: Site, digest: str
     host = hypervisors["trixie"]
     place = arrival_faults.Place([site.hosts[REPLICA]], host, digest, random.Random(1))
     row = table_row("arrival killed in the pull", iter([arrival_faults.killed_in_the_pull(place)]))
+    host.module("domain", name=arrival_faults.NAME, state="absent", force_stop=True, timeout=1, delete_disks=True)
+    assert row["ok"], row
+
+
+def test_a_replica_lost_under_a_vm_changes_nothing_for_it(site: Site, digest: str, hypervisors: dict[str, StreamHost]) -> None:
+    """Another sample: the VM comes to stand on its local image although nobody answers what it read from."""
+    replicas, host = ["cd-r1", "cd-r2"], hypervisors["trixie"]
+    for process in [site.pull(name, "late") for name in replicas]:
+        ended(process)
+    place = arrival_faults.Place([site.hosts[name] for name in replicas], host, digest, random.Random(1))
+    row = table_row("replica unplugged", iter([arrival_faults.replica_unplugged(place)]))
+    site.hosts[replicas[0]].start()
     host.module("domain", name=arrival_faults.NAME, state="absent", force_stop=True, timeout=1, delete_disks=True)
     assert row["ok"], row
 
