@@ -159,10 +159,10 @@ def killed_in_the_copy(place: Place) -> Outcome:
 
 
 def libvirt_killed_in_the_copy(place: Place) -> Outcome:
-    """Restart or kill libvirtd at a random moment of the block copy."""
+    """Restart or kill libvirtd, and it alone, at a random moment of the block copy."""
     place.begin(own_mib=OWN_MIB)
     place.mend()
-    how = place.dice.choice((("restart",), ("kill", "--signal=KILL")))
+    how = place.dice.choice((("restart",), ("kill", "--signal=KILL", "--kill-whom=main")))
     place.in_the_copy("systemctl", *how, "libvirtd.service")
     return place.judge()
 

@@ -43,7 +43,7 @@ def kill(domain: str, who: str, folder: str = "", **_when: Any) -> None:
     elif who == "qemu":
         os.kill(int(Path(f"/run/libvirt/qemu/{domain}.pid").read_text()), signal.SIGKILL)
     elif who == "libvirtd":
-        subprocess.run(["systemctl", "kill", "--signal=KILL", "libvirtd.service"], check=True)
+        subprocess.run(["systemctl", "kill", "--signal=KILL", "--kill-whom=main", "libvirtd.service"], check=True)
     elif who == "restart":
         subprocess.run(["systemctl", "restart", "libvirtd.service"], check=True)
     elif who == "room":
