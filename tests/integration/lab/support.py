@@ -137,10 +137,44 @@ while time.monotonic() < until:
 
 def throughput(source: LabHost, sink: LabHost, seconds: float = 3) -> float:
     """Return what arrives over one TCP connection from one host to another, in Mbit/s."""
+    return float(_from_to(source, sink, _SOURCE, _SINK, str(seconds)))
+
+
+_CATCH = """
+import socket
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.setsockopt(socket.SOL_SOCKET, 33, 8 << 20)  # SO_RCVBUFFORCE
+server.bind(("0.0.0.0", 5202))
+print("listening", flush=True)
+server.recv(2048)
+server.settimeout(2)
+count = 1
+try:
+    while server.recv(2048):
+        count += 1
+except TimeoutError:
+    print(count)
+"""
+
+_BURST = """
+import socket, sys
+sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for _any in range(int(sys.argv[2])):
+    sender.sendto(bytes(1400), (sys.argv[1], 5202))
+"""
+
+
+def burst(source: LabHost, sink: LabHost, count: int) -> int:
+    """Send so many datagrams of 1400 bytes at once, and return how many arrive."""
+    return int(_from_to(source, sink, _BURST, _CATCH, str(count)))
+
+
+def _from_to(source: LabHost, sink: LabHost, sending: str, receiving: str, order: str) -> str:
+    """Run a program on one host once another listens on the other; return what the latter says at its end."""
     with subprocess.Popen(
-        sink.ssh_command(["timeout", "60", "python3", "-c", _SINK]), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+        sink.ssh_command(["timeout", "60", "python3", "-c", receiving]), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "listening\n"
-        source.run(["python3", "-c", _SOURCE, sink.name, str(seconds)], timeout=60)
-        return float(process.stdout.read())
+        source.run(["python3", "-c", sending, sink.name, order], timeout=60)
+        return process.stdout.read()

@@ -17,7 +17,7 @@ from edge_lab.cgroup import Group
 from edge_lab.hosts import every, find, mounted
 from edge_lab.settings import Settings
 
-from .support import Traces, boot_id, killed_when, lab_command, pings, rtt, ssh_open, throughput, traces
+from .support import Traces, boot_id, burst, killed_when, lab_command, pings, rtt, ssh_open, throughput, traces
 
 pytestmark = pytest.mark.lab
 Pair = tuple[LabHost, LabHost]
@@ -120,6 +120,15 @@ def test_a_slow_rate_is_the_rate_both_ways(pair: Pair) -> None:
     one.mend()
     assert throughput(one, two, 1) > 80
     assert fast > 80
+
+
+def test_a_slow_line_queues_for_100_ms_and_loses_the_rest(pair: Pair) -> None:
+    one, _two = pair
+    one.slow(rate="100mbit", delay="10ms")
+    for source, sink in (pair, pair[::-1]):
+        assert burst(source, sink, 700) == 700  # 1 MB, 80 ms of the line
+        assert 800 < burst(source, sink, 2400) < 2000
+    one.mend()
 
 
 def test_a_delay_is_the_delay_and_outlives_a_reboot(pair: Pair) -> None:

@@ -22,9 +22,13 @@ SOL_PACKET = 263
 PACKET_VNET_HDR = 15
 PACKET_IGNORE_OUTGOING = 23
 ETH_P_ALL = 3
+SO_SNDBUFFORCE = 32
 SO_RCVBUFFORCE = 33
 BUFFER = 32 << 20
-"""Bytes that the kernel may hold for us while we are not scheduled."""
+"""Bytes that the kernel may hold for us, of what arrives while we are not scheduled and of what waits in the queue after us.
+
+More than that queue has room for, so that it decides what is lost, and counts it.
+"""
 
 FRAME = 10 + 18 + (1 << 16)
 HELD = 64 << 20
@@ -78,7 +82,8 @@ def _open(link: str) -> socket.socket:
     packets = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     packets.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
     packets.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
-    packets.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER)
+    for buffer in (SO_SNDBUFFORCE, SO_RCVBUFFORCE):
+        packets.setsockopt(socket.SOL_SOCKET, buffer, BUFFER)
     packets.setblocking(False)
     packets.bind((link, ETH_P_ALL))
     return packets
