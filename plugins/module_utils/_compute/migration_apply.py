@@ -107,7 +107,7 @@ class Mover:
 
         def told(size: int) -> None:
             self.moved["copied_bytes"] += size
-            self.told(self.moved["copied_bytes"] - done, max(1, layer.length))
+            self.told(self.moved["copied_bytes"] - done, max(1, layer.allocated))
 
         digest = self.volumes.copy(layer.path, layer.length, told, self.how.bandwidth)
         self.volumes.verify(layer.path, digest)

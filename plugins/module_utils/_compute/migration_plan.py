@@ -67,7 +67,7 @@ class CopyFile:
     @property
     def sentence(self) -> str:
         """See Step."""
-        return f"Copy {self.layer.path} to {self.host} and compare ({show_size(self.layer.length)})"
+        return f"Copy {self.layer.path} to {self.host} and compare ({show_size(self.layer.allocated)})"
 
     def predict(self, state: MigrationState) -> MigrationState:
         """See Step."""

@@ -19,6 +19,7 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 from .._errors import Corrupt, EdgeError
 from .._libvirt import error_name, intent, libvirt, lookup
 from .._sizes import OVERLAY_CLUSTER
+from .sparse_digest import SparseDigest
 
 POOL = "edge-"
 CHUNK = 256 * 1024
@@ -147,7 +148,7 @@ class Volumes:
                 stream.send(data)
 
     def copy(self, path: str, length: int, told: Progress, rate: int | None = None) -> str:
-        """Write the file ``path`` of this host as ``path`` of the other; return the SHA-256 of what was sent."""
+        """Write the file ``path`` of this host as ``path`` of the other; return the SparseDigest of what was sent."""
         volume = self.create(path, length, "raw")
         with open(path, "rb", buffering=0) as file, _stream(self.connection, f"copy {path} to {self.host}") as stream:  # noqa: PTH123 - libvirt's text
             sender = _Sender(file, length, told, rate)
@@ -156,18 +157,16 @@ class Volumes:
         return sender.digest.hexdigest()
 
     def verify(self, path: str, digest: str) -> None:
-        """Read the file back, raise Corrupt unless its SHA-256 is ``digest``, and make it durable."""
-        found = hashlib.sha256()
+        """Read the file back, raise Corrupt unless its SparseDigest is ``digest``, and make it durable."""
+        found = SparseDigest()
         folder, name = os.path.split(path)
         with intent(f"look up {path} on {self.host}"):
             volume = self._pool(folder).storageVolLookupByName(name)
         with _stream(self.connection, f"read {path} back from {self.host}") as stream:
             volume.download(stream, 0, 0, libvirt.VIR_STORAGE_VOL_DOWNLOAD_SPARSE_STREAM)
-            stream.sparseRecvAll(lambda _s, data, _o: found.update(data), lambda _s, size, _o: _zeros(found, size), None)
-        if found.hexdigest() != digest:
-            raise Corrupt(
-                f"The copy {path} on {self.host} is not what was sent (SHA-256 {found.hexdigest()}, not {digest}).", path=path
-            )
+            stream.sparseRecvAll(lambda _s, data, _o: found.update(data), lambda _s, size, _o: found.zeros(size), None)
+        if (read := found.hexdigest()) != digest:
+            raise Corrupt(f"The copy {path} on {self.host} is not what was sent (digest {read}, not {digest}).", path=path)
 
     def settle(self, path: str) -> None:
         """Make a copied qcow2 durable: a resize to the size that it has writes nothing new, and flushes the file."""
@@ -219,7 +218,7 @@ class Volumes:
 
 
 class _Sender:
-    """Feeds libvirt's sparse stream from a file, and digests it as it is read, holes as zeros."""
+    """Feeds libvirt's sparse stream from a file, and digests it as it is read."""
 
     def __init__(self, file: Any, length: int, told: Progress, rate: int | None) -> None:
         self._file = file
@@ -228,7 +227,7 @@ class _Sender:
         self._rate = rate
         self._began = time.monotonic()
         self._sent = 0
-        self.digest = hashlib.sha256()
+        self.digest = SparseDigest()
 
     def read(self, _stream: Any, size: int, _opaque: Any) -> bytes:
         """Return the next bytes; libvirt asks for no more than up to the next hole."""
@@ -256,15 +255,8 @@ class _Sender:
     def skip(self, _stream: Any, size: int, _opaque: Any) -> int:
         """Pass over a hole."""
         self._file.seek(size, os.SEEK_CUR)
-        _zeros(self.digest, size)
+        self.digest.zeros(size)
         return 0
-
-
-def _zeros(digest: Any, size: int) -> int:
-    block = bytes(min(size, CHUNK))
-    for at in range(0, size, CHUNK):
-        digest.update(block[: min(CHUNK, size - at)])
-    return 0
 
 
 @contextmanager
