@@ -14,6 +14,7 @@ description:
   - Creates a disk file in qcow2 format, empty, as an overlay of a backing image, or converted from another image.
   - Reconciles its virtual size and its backing image, repairs it, and removes it when no other disk is laid over it.
   - A new file appears under its name only when it is whole. A file that a VM uses is never changed.
+  - An empty disk's file is at once as long as a full one, by a hole that takes no space; it speeds up first writes.
 author:
   - The edge.cloud authors (@edge-cloud)
 extends_documentation_fragment:

@@ -18,7 +18,7 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 
 from .._errors import Corrupt, EdgeError
 from .._libvirt import error_name, intent, libvirt, lookup
-from .._sizes import OVERLAY_CLUSTER
+from .._sizes import OVERLAY_CLUSTER, length_when_full
 from .sparse_digest import SparseDigest
 
 POOL = "edge-"
@@ -133,7 +133,12 @@ class Volumes:
         folder, name = os.path.split(path)
         pool = self._pool(folder, build=True)
         with intent(f"create {path} on {self.host}"):
-            return pool.createXML(volume_xml(name, size, form, backing), 0)
+            volume = pool.createXML(volume_xml(name, size, form, backing), 0)
+        if form == "qcow2":
+            with _stream(self.connection, f"make room for {path} on {self.host}") as stream:
+                volume.upload(stream, 0, 0, libvirt.VIR_STORAGE_VOL_UPLOAD_SPARSE_STREAM)
+                stream.sendHole(length_when_full(size))  # libvirt passes over what is there and makes the file longer
+        return volume
 
     def write(self, path: str, data: bytes) -> None:
         """Make a small file with ``data``; one that is there stays as it is."""

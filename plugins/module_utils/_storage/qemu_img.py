@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any, TypeAlias
 
 from .._errors import Busy, CommandFailed, Corrupt, NoSpace
 from .._runner import Completed, Runner
-from .._sizes import OVERLAY_CLUSTER
+from .._sizes import OVERLAY_CLUSTER, length_when_full
 from . import names
 from .bounded import run_bounded
 
@@ -75,6 +76,12 @@ def options(values: Creation) -> list[str]:
     return [part for key, text in texts.items() if text != "None" for part in ("-o", f"{key}={text.replace(',', ',,')}")]
 
 
+def leave_room(path: Path, size: int) -> None:
+    """Make a new disk's file as long as ``length_when_full`` says, by a hole, which takes no space."""
+    if path.stat().st_size < (length := length_when_full(size)):
+        os.truncate(path, length)
+
+
 @dataclass(frozen=True)
 class QemuImg:
     """The program qemu-img over a runner."""
@@ -106,10 +113,11 @@ class QemuImg:
         self._run(["info", "--output=json", "-f", "qcow2", _path(path)], READING)
 
     def create(self, path: Path, size: int, backing: tuple[Path, str] | None = None, creation: Creation | None = None) -> None:
-        """Create an empty qcow2 of ``size`` bytes, or an overlay of ``backing`` (path, format)."""
+        """Create an empty qcow2 of ``size`` bytes, or an overlay of ``backing`` (path, format); see ``leave_room``."""
         base = ["-b", _path(backing[0]), "-F", backing[1]] if backing else []
         how = for_overlay(creation or {}) if backing else creation or {}
         self._run(["create", "-q", "-f", "qcow2", *base, *options(how), _path(path), str(size)], WORKING)
+        leave_room(path, size)
 
     def remote_info(self, host: str, port: int, export: str) -> dict[str, Any]:
         """Return qemu-img's JSON about a qcow2 that an NBD server exports over TLS, asked with QEMU's client certificate."""
@@ -123,6 +131,7 @@ class QemuImg:
         """Create an overlay of a qcow2 on an NBD server, which is not asked."""
         how = options(for_overlay({}))
         self._run(["create", "-q", "-u", "-f", "qcow2", "-F", "qcow2", "-b", url, *how, _path(path), str(size)], WORKING)
+        leave_room(path, size)
 
     def convert(
         self,

@@ -50,16 +50,16 @@ def test_there_and_back_while_it_runs(hosts: Pair) -> None:
     assert sent < told["memory_bytes"] + 16 * MIB, "the disk of 136 MiB was sent too, and not only what it has beyond its image"
     assert "web to " in hosts.one.run("cat", "/run/edge-migration.progress")
     hosts.only_on(hosts.two, "web")
+    length, blocks = map(int, hosts.two.run("stat", "-c", "%s %b", f"{VMS}/web/data.qcow2").split())
+    assert length >= 128 * MIB and blocks * 512 < 32 * MIB, "it has room ahead, which takes no space"
     hosts.two.wait_more("web", 5)
     assert hosts.two.verify("web") > known
 
     again = hosts.migrate("web")
     assert again["changed"] is False and again["domain"] == moved["domain"]
-    unchanged = hosts.guest("web", hosts.two, autostart=True, disks=grown)
-    assert unchanged["changed"] is False
+    assert hosts.guest("web", hosts.two, autostart=True, disks=grown)["changed"] is False
 
-    back = hosts.migrate("web", hosts.two, bandwidth="200MiB", auto_converge=True, compressed=True)
-    assert back["domain"]["host"] == hosts.one.host.name
+    hosts.migrate("web", hosts.two, bandwidth="200MiB", auto_converge=True, compressed=True)
     hosts.only_on(hosts.one, "web")
     hosts.one.wait_more("web", 5)
     hosts.one.verify("web")

@@ -124,10 +124,22 @@ def test_leaks_are_repaired(capsys: Capsys, tmp_path: Path) -> None:
     table = int.from_bytes(data[48:56], "big")
     block = int.from_bytes(data[table : table + 8], "big")
     data[block + 100 : block + 102] = b"\0\1"
-    path.write_bytes(data + bytes(65536 * 60 - len(data)))
+    path.write_bytes(data)
     done = agreed(capsys, path, repair="leaks")
     assert done["diff"]["before"] == {"leaks": 1}
     assert done["image"]["leaks"] == 0
+
+
+@pytest.mark.parametrize("over", [True, False])
+def test_a_new_disk_has_room_for_all_its_writes_and_takes_no_space(capsys: Capsys, tmp_path: Path, base: Path, over: bool) -> None:
+    path = tmp_path / "d"
+    over_it = {"backing_image": str(base)} if over else {}
+    agreed(capsys, path, size="64M", **over_it)
+    made = path.stat()
+    assert made.st_blocks * 512 <= 1024**2
+    subprocess.run(["qemu-io", "-f", "qcow2", "-c", "write -q -P 7 0 64M", str(path)], check=True)
+    assert path.stat().st_size == made.st_size
+    assert not run(capsys, path, size="64M", repair="leaks", **over_it)["changed"]
 
 
 def test_absent_refuses_what_is_below_another_disk(capsys: Capsys, tmp_path: Path, base: Path) -> None:
