@@ -14,7 +14,6 @@ import os
 import random
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -24,10 +23,10 @@ from pathlib import Path
 from typing import Any
 
 from edge_lab.api import Lab
+from support.outcomes import Outcome, table_row
 from support.report import publish
 from support.stream_host import StreamHost
 
-Outcome = tuple[bool, bool]
 FILES = ("snapshot_faults", "disk_faults", "migration_faults")
 TREE = Path(__file__).resolve().parents[2]
 DRIVER = "/root/edge-faults"
@@ -94,21 +93,6 @@ class Driven(StreamHost):
         self.wait_more(self.vm, 3)
 
 
-def row(case: Case) -> dict[str, Any]:
-    """Return the counts of a case."""
-    begun = time.monotonic()
-    found = list(case.run())
-    lost, doubled = sum(one for one, _two in found), sum(two for _one, two in found)
-    print(f"{case.name}: {len(found)} tries in {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
-    return {
-        "case": case.name,
-        "tries": len(found),
-        "lost": lost,
-        "doubled": doubled,
-        "ok": bool(found) and not lost and not doubled,
-    }
-
-
 def collect(stage: Stage, only: str) -> list[Case]:
     """Return the cases of every file that is there, those whose name has ``only`` in it."""
     files = [import_module(name) for name in FILES if find_spec(name)]
@@ -127,7 +111,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         stage = Stage(Lab(), Path(folder), random.Random(options.seed), releases)
         try:
-            rows = [row(case) for case in collect(stage, options.only)]
+            rows = [table_row(case.name, case.run()) for case in collect(stage, options.only)]
         finally:
             if stage.hosts:
                 stage.lab.down(*stage.hosts)

@@ -8,8 +8,9 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from compute_faults import Case, Driven, Outcome, Stage, on_host
+from compute_faults import Case, Driven, Stage, on_host
 from support.disk_host import EXPORTS, DiskHost
+from support.outcomes import Outcome
 from support.vm_host import VMS
 
 VM = "worked-on"

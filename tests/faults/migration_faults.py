@@ -19,9 +19,10 @@ from collections.abc import Callable, Iterator
 from functools import cache, partial
 from typing import Any
 
-from compute_faults import Case, Outcome, Stage
+from compute_faults import Case, Stage
 from support import stream_guest
 from support.migration_hosts import Pair, make_pair
+from support.outcomes import Outcome
 from support.playbook import start_play
 from support.stream_host import StreamHost
 from support.vm_host import VMS

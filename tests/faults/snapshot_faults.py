@@ -9,8 +9,9 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from compute_faults import Case, Driven, Outcome, Stage, on_host
+from compute_faults import Case, Driven, Stage, on_host
 from support import stream_guest
+from support.outcomes import Outcome
 from support.vm_host import VMS
 
 VM = Driven.vm
