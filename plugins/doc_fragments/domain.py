@@ -418,8 +418,9 @@ options:
     type: bool
   spice:
     description:
-      - Whether there is a display by SPICE. V(loopback) listens on the host's loopback address. V(tls) listens on all addresses and
-        takes encrypted channels only, with the certificates of QEMU's configuration. A new domain has V(none) without it.
+      - Whether there is a display by SPICE. V(loopback) listens on the host's loopback address. V(tls) listens on all addresses,
+        takes encrypted channels only, and asks for the password of the host, C(hypervisor_spice_password) of the role
+        P(edge.cloud.hypervisor#role); a host without one is refused. A new domain has V(none) without it.
     type: str
     choices: [none, loopback, tls]
   watchdog:

@@ -20,7 +20,7 @@ PACKAGES = {
 
 
 def check_hardware(spec: DomainSpec, before: DomainSpec | None, host: HostFacts) -> None:
-    """Raise where the host lacks memory to grow to, a program, a folder or a PCI device."""
+    """Raise where the host lacks memory to grow to, a program, a setting, a folder or a PCI device."""
     if spec.max_memory > host.memory and (before is None or before.max_memory != spec.max_memory):
         raise InvalidInput(
             f"max_memory: {show_size(spec.max_memory)} is more than this host has ({show_size(host.memory)}).",
@@ -34,6 +34,14 @@ def check_hardware(spec: DomainSpec, before: DomainSpec | None, host: HostFacts)
             f"(hypervisor_hardware: [{option}]).",
             option=option,
             value=getattr(spec, option),
+        )
+    if host.unset:
+        raise Unsupported(
+            f"spice: tls opens the display to the network, and /etc/libvirt/qemu.conf of this host does not set "
+            f"{' and '.join(host.unset)}. Have the role hypervisor do it (hypervisor_hardware: [spice], hypervisor_spice_password) "
+            "or use spice: loopback.",
+            option="spice",
+            value="tls",
         )
     for place, one in enumerate(spec.filesystems):
         if one.path in host.missing:

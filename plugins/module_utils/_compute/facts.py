@@ -73,6 +73,7 @@ class HostFacts:
     ``machines`` maps an alias such as q35 to the version it stands for. ``files`` has every existing disk file that was asked
     about, ``images`` the virtual size in bytes of every image of the host cache that was, ``remote_images`` those that a replica
     gives meanwhile, ``missing`` paths that are not there, ``lacks`` options that were asked for and need what is not installed.
+    ``unset`` has settings of libvirt's ``qemu.conf`` that were needed and are not there.
     ``cpu_models`` is empty, and ``free`` (bytes of memory that nobody uses, or that can be had back) None, where libvirt does not
     tell.
     """
@@ -92,6 +93,7 @@ class HostFacts:
     remote_images: Mapping[str, RemoteImage] = field(default_factory=dict)
     missing: frozenset[str] = frozenset()
     lacks: frozenset[str] = frozenset()
+    unset: tuple[str, ...] = ()
     direct_io: bool = False
     folders: Folders = field(default_factory=Folders)
 

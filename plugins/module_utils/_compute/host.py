@@ -20,6 +20,7 @@ from .facts import Folders, HostFacts
 from .image_tool import ImageTool
 from .observe import Seen, read_vm, see_all, vm_of, with_files
 from .options import asked_images, asked_paths, asked_servers
+from .qemu_settings import unset
 from .remote_image import RemoteImage
 from .state import VmState
 
@@ -85,6 +86,7 @@ class HostView:
             self.basics,
             cpu_models=self._cpu_models(options),
             lacks=self._lacks(options),
+            unset=unset(options),
             files={path: self.tool.info(path) for path in files},
             images={digest: size for digest, size in images.items() if size is not None},
             remote_images=self._remote_images(options),

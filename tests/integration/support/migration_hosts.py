@@ -92,7 +92,6 @@ def open_doors(hosts: list[LabHost], inventory: Path, folder: Path) -> Path:
         {"ansible.builtin.file": {"path": VMS, "state": "directory", "mode": "0711"}},
         {"ansible.builtin.include_tasks": {"file": str(ROLE / "tasks/certificates.yml")}},
         {"ansible.builtin.include_tasks": {"file": str(ROLE / "tasks/migration.yml")}},
-        {"ansible.builtin.command": {"argv": ["virsh", "net-start", "default"]}},
     ]
     handlers = yaml.safe_load((ROLE / "handlers/main.yml").read_text())
     book = folder / "doors.yml"
@@ -119,5 +118,7 @@ def make_pair(lab: Lab, names: list[str], release: str, folder: Path, data: byte
     hosts = lab.up(names=names, release=release, variant="full")
     inventory = open_doors(hosts, lab.inventory, folder)
     one, two = (StreamHost(host, inventory, folder) for host in hosts)
+    for host in (one, two):
+        host.run("virsh", "net-start", "default")
     (digest,) = {host.have_image(folder / "image", data) for host in (one, two)}
     return Pair(one, two, digest, inventory)

@@ -5,15 +5,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
+from edge_lab.api import Lab
+from support.migration_hosts import open_doors
 from support.playbook import TREE
 from support.small_guest import CMDLINE, READY
 from support.small_host import SmallHost, small_host
+from support.spice import takes
 
 pytestmark = [pytest.mark.integration, pytest.mark.lab, pytest.mark.slow]
 SHARE = "/srv/share"
+PASSWORD = "a-word_of.16+chars"
 ROLE = TREE / "roles/hypervisor"
 ALL = ["firmware", "tpm", "filesystems", "spice"]
 HARDWARE: dict[str, Any] = {
@@ -57,6 +63,30 @@ def test_what_is_missing_is_named_and_then_it_boots(host: SmallHost) -> None:
     host.domain("hard", state="absent", delete_disks=True, force_stop=True, timeout=1)
     assert "hard" not in host.run("virsh", "list", "--all", "--name")
     assert host.run("ls", SHARE).split() == ["answer", "hello"]
+
+
+def test_a_display_over_tls_asks_for_the_password_of_the_host(host: SmallHost, tmp_path: Path) -> None:
+    """Runs after the first test, with the SPICE server that was installed there."""
+    refused = host.guest("shown", ok=False, spice="tls")
+    assert refused["error"]["code"] == "unsupported" and "does not set spice_tls and spice_password" in refused["msg"], refused
+    open_doors([host.host], Lab().inventory, tmp_path)
+    displays = {"ansible.builtin.include_tasks": {"file": str(ROLE / "tasks/displays.yml")}}
+    host.play([{**displays, "vars": {"hypervisor_spice_password": PASSWORD}}])
+    host.guest("shown", spice="tls")
+    display = ElementTree.fromstring(host.run("virsh", "dumpxml", "shown")).find("devices/graphics[@type='spice']")
+    assert display is not None and display.get("port") is None, "it takes what is not encrypted, too"
+
+    authority = tmp_path / "ca.crt"
+    host.host.get("/etc/edge/pki/ca.crt", authority)
+    address = (host.host.address, int(display.get("tlsPort", "")))
+    assert takes(address, host.host.name, authority, PASSWORD)
+    assert not takes(address, host.host.name, authority, "guessed-wrong")
+    assert not takes(address, host.host.name, authority, "")
+    assert host.guest("shown", spice="tls")["changed"] is False
+    host.domain("shown", state="absent", delete_disks=True, force_stop=True, timeout=1)
+
+    host.play([{**displays, "vars": {"hypervisor_spice_password": ""}}])
+    assert "spice_password" not in host.run("grep", "-v", "^#", "/etc/libvirt/qemu.conf")
 
 
 def test_secure_boot_verifies_what_it_starts(host: SmallHost) -> None:

@@ -60,6 +60,7 @@ LACKS: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
     ({"max_memory": 65 * GIB}, {}, "invalid_input", "max_memory: 65GiB is more than this host has (64GiB)"),
     ({"firmware": "uefi"}, {"lacks": frozenset({"firmware"})}, "unsupported", "firmware: libvirt on this host finds no UEFI"),
     ({"tpm": True}, {"lacks": frozenset({"tpm"})}, "unsupported", "tpm: libvirt on this host finds no TPM emulator"),
+    ({"spice": "tls"}, {"unset": ("spice_password",)}, "unsupported", "spice: tls opens the display to the network"),
     ({"filesystems": (Filesystem("a", "/no"),)}, {"missing": frozenset({"/no"})}, "not_found", "filesystems[0].path: there is no"),
     ({"pci_devices": (PCI,)}, NO_PCI, "not_found", "pci_devices[0]: this host has no"),
     ({"nics": (Nic("n", "52:54:00:00:00:01", pci=PCI),)}, NO_PCI, "not_found", "nics[0].pci: "),
