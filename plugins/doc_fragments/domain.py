@@ -84,7 +84,7 @@ options:
   hugepages:
     description:
       - The size of the huge pages of the host that back the guest's memory, such as V(2MiB) or V(1GiB). The host must have
-        reserved them. The empty text goes back to ordinary pages.
+        reserved enough of them, and a VM that would not get its own is refused. The empty text goes back to ordinary pages.
     type: str
   vcpu_pinning:
     description:

@@ -56,12 +56,30 @@ def check_hardware(spec: DomainSpec, before: DomainSpec | None, host: HostFacts)
 
 
 def check_memory(spec: DomainSpec, state: VmState, asked: str, host: HostFacts) -> None:
-    """Raise NoSpace where a guest that is to start wants more memory than the host has left; huge pages are kept apart for it."""
-    starts = asked in ("running", "paused") and state.run in ("stopped", "saved")
-    if starts and host.free is not None and not spec.hugepages and spec.memory > host.free:
+    """Raise NoSpace where a guest that is to start wants more memory, or more huge pages, than the host has left."""
+    if asked not in ("running", "paused") or state.run not in ("stopped", "saved"):
+        return
+    if spec.hugepages:
+        _check_pages(spec, spec.hugepages, host)
+    elif host.free is not None and spec.memory > host.free:
         raise NoSpace(
             f"memory: {show_size(spec.memory)} is more than this host has left ({show_size(host.free)}); stop another VM, give "
             "this one less, or keep it stopped (state).",
             option="memory",
             value=spec.memory,
+        )
+
+
+def _check_pages(spec: DomainSpec, size: int, host: HostFacts) -> None:
+    if not host.free_pages:
+        return
+    if size not in host.free_pages:
+        known = ", ".join(show_size(one) for one in sorted(host.free_pages))
+        raise InvalidInput(f"hugepages: this host has pages of {known}, none of {show_size(size)}.", option="hugepages", value=size)
+    if (wanted := -(-spec.memory // size)) > (free := host.free_pages[size]):
+        raise NoSpace(
+            f"hugepages: {show_size(spec.memory)} of memory takes {wanted} pages of {show_size(size)}, and this host has {free} "
+            "free; reserve more (sysctl vm.nr_hugepages, or hugepages= at boot), stop another VM, or give this one less.",
+            option="hugepages",
+            value=size,
         )

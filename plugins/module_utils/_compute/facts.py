@@ -74,14 +74,16 @@ class HostFacts:
     about, ``images`` the virtual size in bytes of every image of the host cache that was, ``remote_images`` those that a replica
     gives meanwhile, ``missing`` paths that are not there, ``lacks`` options that were asked for and need what is not installed.
     ``unset`` has settings of libvirt's ``qemu.conf`` that were needed and are not there.
-    ``cpu_models`` is empty, and ``free`` (bytes of memory that nobody uses, or that can be had back) None, where libvirt does not
-    tell.
+    ``free`` is bytes of memory that nobody uses, or that can be had back; ``free_pages``, looked at where huge pages were asked
+    for, how many pages of each size (bytes) are free. Where libvirt does not tell, ``free`` is None, and ``free_pages`` and
+    ``cpu_models`` are empty.
     """
 
     virt_types: tuple[str, ...]
     arch: str
     memory: int
     free: int | None = None
+    free_pages: Mapping[int, int] = field(default_factory=dict)
     machines: Mapping[str, str] = field(default_factory=dict)
     cpu_models: tuple[str, ...] = ()
     networks: Mapping[str, bool] = field(default_factory=dict)

@@ -71,6 +71,11 @@ class HostView:
         )
 
     @cached_property
+    def _free_pages(self) -> dict[int, int]:
+        with intent("read the free huge pages of this host"):
+            return free_pages(self.connection)
+
+    @cached_property
     def _image_sizes(self) -> dict[str, int | None]:
         return {}
 
@@ -87,6 +92,7 @@ class HostView:
             cpu_models=self._cpu_models(options),
             lacks=self._lacks(options),
             unset=unset(options),
+            free_pages=self._free_pages if options.get("hugepages") else {},
             files={path: self.tool.info(path) for path in files},
             images={digest: size for digest, size in images.items() if size is not None},
             remote_images=self._remote_images(options),
@@ -168,6 +174,18 @@ def free_memory(connection: Any) -> int | None:
             raise
         return None
     return sum(found.get(key, 0) for key in ("free", "buffers", "cached")) * KIB
+
+
+def free_pages(connection: Any) -> dict[int, int]:
+    """Return how many pages of each size, in bytes, are free on all NUMA nodes together; nothing where libvirt cannot tell."""
+    cells = parse_xml(connection.getCapabilities()).findall("host/topology/cells/cell")
+    sizes = sorted({int(page.get("size", 0)) for cell in cells for page in cell.iterfind("pages[@unit='KiB']")})
+    free: dict[int, int] = {}
+    for cell in cells if sizes else ():
+        for found in connection.getFreePages(sizes, int(cell.get("id", 0)), 1).values():
+            for size, count in found.items():
+                free[size * KIB] = free.get(size * KIB, 0) + count
+    return free
 
 
 def _offers(capabilities: Element, needed: tuple[str, str]) -> bool:

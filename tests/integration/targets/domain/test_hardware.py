@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -19,6 +20,7 @@ from support.spice import takes
 
 pytestmark = [pytest.mark.integration, pytest.mark.lab, pytest.mark.slow]
 SHARE = "/srv/share"
+PAGES = Path("/proc/sys/vm/nr_hugepages")
 PASSWORD = "a-word_of.16+chars"
 ROLE = TREE / "roles/hypervisor"
 ALL = ["firmware", "tpm", "filesystems", "spice"]
@@ -87,6 +89,32 @@ def test_a_display_over_tls_asks_for_the_password_of_the_host(host: SmallHost, t
 
     host.play([{**displays, "vars": {"hypervisor_spice_password": ""}}])
     assert "spice_password" not in host.run("grep", "-v", "^#", "/etc/libvirt/qemu.conf")
+
+
+@contextmanager
+def huge_pages(count: int) -> Iterator[None]:
+    """Have the machine reserve so many pages of 2 MiB more meanwhile; a lab host sees the machine's."""
+    had = int(PAGES.read_text())
+    PAGES.write_text(str(had + count))
+    try:
+        assert int(PAGES.read_text()) == had + count, "the machine's memory is in too small pieces"
+        yield
+    finally:
+        PAGES.write_text(str(had))
+
+
+def test_huge_pages_back_a_guest_and_are_counted_before(host: SmallHost) -> None:
+    refused = host.guest("big", ok=False, hugepages="2MiB")
+    assert refused["error"]["code"] == "no_space" and "takes 64 pages of 2MiB" in refused["msg"], refused
+    assert "big" not in host.run("virsh", "list", "--all", "--name")
+    with huge_pages(64):
+        host.guest("big", hugepages="2MiB")
+        host.wait_text("big", READY)
+        assert "2048KiB: 0" in host.run("virsh", "freepages", "--all")
+        again = host.guest("big", hugepages="2MiB")
+        assert (again["changed"], again["domain"]["pending_restart"]) == (False, [])
+        host.domain("big", state="absent", delete_disks=True, force_stop=True, timeout=1)
+        assert "2048KiB: 64" in host.run("virsh", "freepages", "--all")
 
 
 def test_secure_boot_verifies_what_it_starts(host: SmallHost) -> None:

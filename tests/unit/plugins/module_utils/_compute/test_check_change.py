@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import pytest
@@ -102,3 +103,16 @@ def test_no_guest_starts_where_no_memory_is_left(
     with pytest.raises(NoSpace, match=r"^memory: 1GiB is more than this host has left") as found:
         check()
     assert found.value.details["option"] == "memory" and found.value.details["value"] == GIB
+
+
+@pytest.mark.parametrize(
+    ("size", "run", "code"),
+    [(2**21, "stopped", "no_space"), (2**30, "stopped", None), (2**21, "running", None), (2**22, "stopped", "invalid_input")],
+)
+def test_no_guest_starts_where_its_huge_pages_are_not_free(size: int, run: str, code: str | None) -> None:
+    pages = {4096: 999, 2**21: 511, 2**30: 1}
+    raises = pytest.raises(EdgeError, match=r"^hugepages: ") if code else contextlib.nullcontext()
+    with raises as found:
+        check_memory(spec(hugepages=size), VmState("web", run=run), "running", host(free_pages=pages))
+    assert found is None or (found.value.code, found.value.details["option"]) == (code, "hugepages")
+    check_memory(spec(hugepages=size), VmState("web", run=run), "running", host())
