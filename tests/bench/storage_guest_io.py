@@ -171,7 +171,7 @@ def first_writes(mine: Disk, raw: Disk, lays: dict[str, Callable[[], None]], mib
             return load.operations(uri)
 
     pairs = [(name, lay, new, sparse, "new raw file") for name, lay in lays.items()]
-    pairs.append((*next(iter(lays.items())), raw, lambda: None, "raw file, written before"))
+    pairs.append((OURS, lays[OURS], raw, lambda: None, "raw file, written before"))
     for name, lay, other, lay_other, other_name in pairs:
         case = f"(f) random write 4k, {mib} MiB, the first, {name}"
         goal = NEARLY if name == OURS and other is new else TOLD

@@ -144,6 +144,15 @@ def test_a_delay_is_the_delay_and_outlives_a_reboot(pair: Pair) -> None:
     assert rtt(two, one) < 10
 
 
+def test_a_slow_rate_outlives_a_kill(pair: Pair) -> None:
+    one, two = pair
+    one.slow(rate="40mbit")
+    one.kill()
+    one.start()
+    assert 28 < throughput(one, two) < 44
+    one.mend()
+
+
 def test_loss_loses(pair: Pair) -> None:
     one, two = pair
     one.slow(loss="30%")

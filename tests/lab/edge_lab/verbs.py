@@ -82,6 +82,7 @@ def _boot(host: Host) -> Host:
         inventory.write(settings)
     lifecycle.boot(host)
     if shaping.wanted(host) is not None:
+        shaping.wait_new_cable(host)
         shaping.plug(host)
     if not _cut_off(host):
         ssh.wait(host)
