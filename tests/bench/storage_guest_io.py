@@ -22,6 +22,7 @@ from pathlib import Path
 from ansible_collections.edge.cloud.plugins.module_utils._compute.facts import Folders
 from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
 from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
+from ansible_collections.edge.cloud.plugins.module_utils._storage.qemu_img import leave_room
 from report import RUNS, Row, row
 from storage_parts import NEARLY, TOLD, noise
 from support.images import MIB, datastore, qemu_img
@@ -127,8 +128,11 @@ def guest_io(folder: Path, mib: int) -> Iterator[Row]:
         mine.path.unlink(missing_ok=True)
         qemu_img("create", "-f", "qcow2", *options, "-F", "qcow2", "-b", mine.image, mine.path)
 
-    ahead = "cluster_size=128k,extended_l2=on,preallocation=metadata"
-    lays = {OURS: lay, "preallocation=metadata": lambda: by_qemu("-o", ahead), QEMU_DEFAULT: by_qemu}
+    def none_ahead() -> None:
+        by_qemu("-o", "cluster_size=128k,extended_l2=on")
+        leave_room(mine.path, mib * MIB)
+
+    lays = {OURS: lay, "as ours beyond 4 GiB": none_ahead, QEMU_DEFAULT: by_qemu}
     lay()
     yield from untouched(mine, raw, mib)
     yield from first_writes(mine, raw, lays, mib)

@@ -42,6 +42,8 @@ class Limits:
 
 
 LEAST_EXTENDED = 16 * 1024  # the smallest cluster that may have subclusters
+EXTENDED_ENTRY = 16  # bytes that one cluster has in a table, with subclusters
+TABLES_AHEAD = 512 * 1024  # bytes of tables that an overlay has from the beginning: for its first 4 GiB
 READING = Limits(memory=GIB, cpu=30)
 WORKING = Limits()
 Creation: TypeAlias = "Mapping[str, str | int | bool | None]"
@@ -114,10 +116,26 @@ class QemuImg:
 
     def create(self, path: Path, size: int, backing: tuple[Path, str] | None = None, creation: Creation | None = None) -> None:
         """Create an empty qcow2 of ``size`` bytes, or an overlay of ``backing`` (path, format); see ``leave_room``."""
-        base = ["-b", _path(backing[0]), "-F", backing[1]] if backing else []
-        how = for_overlay(creation or {}) if backing else creation or {}
-        self._run(["create", "-q", "-f", "qcow2", *base, *options(how), _path(path), str(size)], WORKING)
+        if backing:
+            self._create_overlay(path, size, ["-b", _path(backing[0]), "-F", backing[1]], for_overlay(creation or {}))
+        else:
+            self._run(["create", "-q", "-f", "qcow2", *options(creation or {}), _path(path), str(size)], WORKING)
         leave_room(path, size)
+
+    def _create_overlay(self, path: Path, size: int, base: Sequence[str], how: Creation) -> None:
+        """Create an overlay whose first ``TABLES_AHEAD`` of tables are written at once, unless ``how`` says what shall be.
+
+        A guest's first write there has only to mark a subcluster. Nobody may have the file: it has its size only at the end.
+        """
+        ahead = size
+        if how.get("extended_l2") and how.get("preallocation") is None:
+            ahead = min(size, TABLES_AHEAD // EXTENDED_ENTRY * int(how["cluster_size"] or 0))
+            how = {**how, "preallocation": "metadata"}
+        self._run(["create", "-q", "-f", "qcow2", *base, *options(how), _path(path), str(ahead)], WORKING)
+        if ahead < size:
+            # Without what is below: where that is longer, QEMU would hide the rest of it behind zeroes.
+            alone = {"driver": "qcow2", "backing": None, "file": {"driver": "file", "filename": _path(path)}}
+            self._run(["resize", "-q", f"json:{json.dumps(alone)}", str(size)], WORKING)
 
     def remote_info(self, host: str, port: int, export: str) -> dict[str, Any]:
         """Return qemu-img's JSON about a qcow2 that an NBD server exports over TLS, asked with QEMU's client certificate."""
@@ -129,8 +147,7 @@ class QemuImg:
 
     def create_remote(self, path: Path, size: int, url: str) -> None:
         """Create an overlay of a qcow2 on an NBD server, which is not asked."""
-        how = options(for_overlay({}))
-        self._run(["create", "-q", "-u", "-f", "qcow2", "-F", "qcow2", "-b", url, *how, _path(path), str(size)], WORKING)
+        self._create_overlay(path, size, ["-u", "-F", "qcow2", "-b", url], for_overlay({}))
         leave_room(path, size)
 
     def convert(

@@ -23,6 +23,16 @@ def base(tmp_path: Path) -> Path:
     return qcow2(tmp_path / "base.qcow2", 2)
 
 
+def told(verb: str, path: Path) -> str:
+    return subprocess.run(["qemu-img", verb, "-f", "qcow2", str(path)], check=True, capture_output=True, text=True).stdout
+
+
+def qemu_io(path: Path, *commands: str) -> None:
+    argv = ["qemu-io", "-f", "qcow2", str(path), *[word for command in commands for word in ("-c", command)]]
+    said = subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+    assert "failed" not in said, said
+
+
 def run(capsys: Capsys, path: Path, *, check: bool = False, **options: Any) -> dict[str, Any]:
     return run_module(capsys, "qcow2_image", check=check, path=str(path), disk_directories=[str(path.parent)], **options)
 
@@ -159,6 +169,31 @@ def test_an_overlay_has_subclusters(capsys: Capsys, tmp_path: Path, base: Path, 
     done = agreed(capsys, tmp_path / "d", backing_image=str(base), **options)
     header = read_header(tmp_path / "d")
     assert (done["image"]["cluster_size"], header.cluster_size, header.extended_l2) == (cluster, cluster, extended)
+
+
+@pytest.mark.parametrize("size", ["3G", "8G"])
+@pytest.mark.parametrize("cluster", ["64K", None, "256K", "2M"])
+def test_an_overlay_has_its_first_tables_ahead_and_all_of_its_image(
+    capsys: Capsys, tmp_path: Path, size: str, cluster: str | None
+) -> None:
+    """The image is longer than what is ahead, and has data on both sides of each end that there may be."""
+    image, disk = tmp_path / "image", tmp_path / "d"
+    data = [f"write -q -P {number} {gib * 1024 - 1}M 2M" for number, gib in enumerate((1, 2, 4, 6), 1)]
+    qemu_img("create", "-q", "-f", "qcow2", image, size)
+    qemu_io(image, *data[: 2 if size == "3G" else None])
+    agreed(capsys, disk, backing_image=str(image), size=size, **({"cluster_size": cluster} if cluster else {}))
+    assert disk.stat().st_blocks * 512 < MIB or cluster in ("256K", "2M")
+    assert str(disk) not in told("map", disk)
+    assert ("100.00% allocated" in told("check", disk)) == ((size == "3G" and cluster != "64K") or cluster in ("256K", "2M"))
+    qemu_img("compare", "-F", "qcow2", "-f", "qcow2", disk, image)
+    qemu_io(disk, "write -q -P 7 1M 4k", "write -q -P 7 7M 4k")
+    assert "No errors" in told("check", disk)
+    qemu_io(disk, "read -q -P 1 1023M 2M", "read -q -P 7 7M 4k")
+
+
+def test_nothing_is_ahead_where_that_is_wanted(capsys: Capsys, tmp_path: Path, base: Path) -> None:
+    agreed(capsys, tmp_path / "d", backing_image=str(base), size="1G", preallocation="off")
+    assert "allocated" not in told("check", tmp_path / "d")
 
 
 def test_metadata_of_an_overlay_ahead(capsys: Capsys, tmp_path: Path, base: Path) -> None:
