@@ -124,10 +124,8 @@ def describe(settings: Settings, wanted: Spec, taken: Iterable[int]) -> Host:
 
     The caller holds the lab's lock. Raises LabError if a host of that name is there and is something else.
     """
-    for host in every(settings):
-        if host.name == wanted.name:
-            _refuse_difference(host.spec, wanted)
-            return host
+    if host := refuse_difference(settings, wanted):
+        return host
     used = set(taken)
     last = min(settings.subnet.num_addresses - 2, 999)
     free = next((index for index in range(settings.first_index, last + 1) if index not in used), None)
@@ -136,7 +134,15 @@ def describe(settings: Settings, wanted: Spec, taken: Iterable[int]) -> Host:
     return Host(settings, wanted).save(index=free, machine_id=uuid.uuid4().hex)
 
 
-def _refuse_difference(found: Spec, wanted: Spec) -> None:
+def refuse_difference(settings: Settings, wanted: Spec) -> Host | None:
+    """Return the host of that name if there is one; raise LabError if it is something else than wanted."""
+    host = next((host for host in every(settings) if host.name == wanted.name), None)
+    if host is not None:
+        _demand_same(host.spec, wanted)
+    return host
+
+
+def _demand_same(found: Spec, wanted: Spec) -> None:
     for field in ("release", "variant", "kvm", "binds"):
         have, want = getattr(found, field), getattr(wanted, field)
         if have != want:

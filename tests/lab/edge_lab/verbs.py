@@ -13,7 +13,7 @@ from typing import Any
 
 from . import base, cgroup, inventory, lifecycle, network, seed, shaping, ssh
 from .command import LabError, run, say
-from .hosts import Host, Spec, check_name, describe, every, find, links, mounted, mounts_under
+from .hosts import Host, Spec, check_name, describe, every, find, links, mounted, mounts_under, refuse_difference
 from .locking import locked
 from .packages import ensure_machine
 from .settings import Settings
@@ -40,6 +40,7 @@ def up(settings: Settings, wanted: Sequence[Spec]) -> list[Host]:
         check_name(spec.name)
         for bind in spec.binds:
             lifecycle.check_bind(bind)
+        refuse_difference(settings, spec)  # before a base is built for nothing
     bases = {(spec.release, spec.variant): base.ensure(settings, spec.release, spec.variant).name for spec in wanted}
     with lab_lock(settings):
         ssh.ensure_key(settings.key, "edge-lab")
