@@ -37,7 +37,7 @@ check: setup ## Lint, types, import contracts, unit tests
 test: setup ## Everything: check, sanity, integration, molecule, docs, build, README
 	@python3 tools/stages.py test
 
-integration: setup ## Every integration test, those too that make test leaves out (ARGS="tests/integration/matrix")
+integration: setup ## Every integration test, those too that make test leaves out (ARGS="tests/integration/two_hosts")
 	@PATH="$(CURDIR)/$(BIN):$$PATH" ANSIBLE_HOME=$(CURDIR)/.ansible PYTHONPATH=collections $(BIN)/python -m pytest --timeout=900 $(or $(ARGS),tests/integration tests/quickstart)
 
 requirements: ## Pin and hash requirements/*.in anew (needs uv)

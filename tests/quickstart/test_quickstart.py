@@ -69,7 +69,7 @@ def test_make_shows_the_page_and_enters_the_vm(checkout: Checkout) -> None:
     assert "web1" in entered.stdout.splitlines(), entered.stdout
 
 
-@pytest.mark.slow_on("trixie")  # which is said after the power cut
+@pytest.mark.slow  # trixie says so after the power cut
 def test_again_changes_nothing(checkout: Checkout) -> None:
     done = checkout.make("quickstart")
     assert done.returncode == 0, done.stdout

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,9 +16,11 @@ from edge_lab.api import Lab, LabHost
 from support import stream_guest
 from support.playbook import TREE, run_book
 from support.stream_host import StreamHost
-from support.vm_host import IMAGES, MACHINE, VMS
+from support.vm_host import IMAGES, MACHINE, MIB, VMS
 
 ROLE = TREE / "roles/hypervisor"
+DISTANT = 48 * MIB  # the stream does not come so far
+DATA = random.Random(4).randbytes(8 * MIB)
 
 
 @dataclass
@@ -102,13 +105,13 @@ def open_doors(hosts: list[LabHost], inventory: Path, folder: Path) -> Path:
 
 
 @contextmanager
-def pair(prefix: str, release: str, folder: Path, data: bytes = b"") -> Iterator[Pair]:
-    """Have two hosts named ``PREFIX-1`` and ``PREFIX-2``, and remove them at the end; their image begins with ``data``."""
+def pair(prefix: str, release: str, folder: Path, *, distant_data: bool = False) -> Iterator[Pair]:
+    """Have two hosts named ``PREFIX-1`` and ``PREFIX-2``, removed at the end; their image has DATA at DISTANT, or nothing."""
     lab = Lab()
     names = [f"{prefix}-1", f"{prefix}-2"]
     lab.down(*names)
     try:
-        yield make_pair(lab, names, release, folder, data)
+        yield make_pair(lab, names, release, folder, bytes(DISTANT) + DATA if distant_data else b"")
     finally:
         lab.down(*names)
 

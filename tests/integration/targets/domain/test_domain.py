@@ -23,6 +23,7 @@ def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         yield found
 
 
+@pytest.mark.slow_on("bookworm")
 def test_life_of_a_domain(host: SmallHost) -> None:
     missing = host.play([{"edge.cloud.domain": {"memory": "1GiB"}}], ok=False)[-1]
     assert "missing required arguments: name" in missing["msg"]

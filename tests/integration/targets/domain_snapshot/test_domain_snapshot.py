@@ -49,6 +49,7 @@ def gone(host: StreamHost, name: str) -> None:
     assert name not in host.run("ls", VMS).split()
 
 
+@pytest.mark.slow_on("bookworm")
 def test_disks_taken_gone_back_to_and_removed(host: StreamHost) -> None:
     host.guest("web", disks=2, agent="")
     host.wait_more("web")

@@ -5,15 +5,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from edge_lab.api import unusable
 from support import stream_guest
-from support.migration_hosts import Pair, pair
+from support.migration_hosts import Pair
 from support.playbook import TREE, run_book
 from support.vm_host import IMAGES, MACHINE, VMS
 
@@ -21,28 +19,22 @@ pytestmark = [pytest.mark.integration, pytest.mark.lab]
 DATASTORE = "/var/lib/edge/datastore"
 
 
-@pytest.fixture(scope="module")
-def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
-    """Have a Front-end, and a hypervisor that serves its host cache as its role says."""
-    if reason := unusable():
-        pytest.skip(reason)
-    folder = tmp_path_factory.mktemp("save")
-    with pair("save", "trixie", folder) as found:
-        server = {
-            "name": "edge.cloud.image_server",
-            "vars": {
-                "image_server_name": "images",
-                "image_server_root": IMAGES,
-                "image_server_port": 8444,
-                "image_server_listen": "0.0.0.0",
-            },
-        }
-        tasks = [{"ansible.builtin.setup": {"gather_subset": ["!all", "network"]}}]
-        tasks.append({"ansible.builtin.include_role": {"name": server["name"]}, "vars": server["vars"]})
-        book = folder / "server.yml"
-        book.write_text(yaml.safe_dump([{"hosts": found.two.host.name, "gather_facts": False, "tasks": tasks}]))
-        run_book(book, found.inventory)
-        yield found
+@pytest.fixture(scope="module", autouse=True)
+def served(hosts: Pair, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Have the second host serve its host cache as a hypervisor's role says; the first one is the Front-end."""
+    server = {
+        "image_server_name": "images",
+        "image_server_root": IMAGES,
+        "image_server_port": 8444,
+        "image_server_listen": "0.0.0.0",
+    }
+    tasks = [
+        {"ansible.builtin.setup": {"gather_subset": ["!all", "network"]}},
+        {"ansible.builtin.include_role": {"name": "edge.cloud.image_server"}, "vars": server},
+    ]
+    book = tmp_path_factory.mktemp("save") / "server.yml"
+    book.write_text(yaml.safe_dump([{"hosts": hosts.two.host.name, "gather_facts": False, "tasks": tasks}]))
+    run_book(book, hosts.inventory)
 
 
 def save(hosts: Pair, *words: str) -> str:
