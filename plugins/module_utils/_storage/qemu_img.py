@@ -117,20 +117,20 @@ class QemuImg:
     def create(self, path: Path, size: int, backing: tuple[Path, str] | None = None, creation: Creation | None = None) -> None:
         """Create an empty qcow2 of ``size`` bytes, or an overlay of ``backing`` (path, format); see ``leave_room``."""
         if backing:
-            self._create_overlay(path, size, ["-b", _path(backing[0]), "-F", backing[1]], for_overlay(creation or {}))
+            self._create_overlay(path, size, ["-b", _path(backing[0]), "-F", backing[1]], creation or {})
         else:
             self._run(["create", "-q", "-f", "qcow2", *options(creation or {}), _path(path), str(size)], WORKING)
         leave_room(path, size)
 
-    def _create_overlay(self, path: Path, size: int, base: Sequence[str], how: Creation) -> None:
-        """Create an overlay whose first ``TABLES_AHEAD`` of tables are written at once, unless ``how`` says what shall be.
+    def _create_overlay(self, path: Path, size: int, base: Sequence[str], creation: Creation) -> None:
+        """Create an overlay whose first ``TABLES_AHEAD`` of tables are written at once, unless ``creation`` says what shall be.
 
         A guest's first write there has only to mark a subcluster. Nobody may have the file: it has its size only at the end.
         """
-        ahead = size
+        how, ahead = for_overlay(creation), size
         if how.get("extended_l2") and how.get("preallocation") is None:
             ahead = min(size, TABLES_AHEAD // EXTENDED_ENTRY * int(how["cluster_size"] or 0))
-            how = {**how, "preallocation": "metadata"}
+            how["preallocation"] = "metadata"
         self._run(["create", "-q", "-f", "qcow2", *base, *options(how), _path(path), str(ahead)], WORKING)
         if ahead < size:
             # Without what is below: where that is longer, QEMU would hide the rest of it behind zeroes.
@@ -147,7 +147,7 @@ class QemuImg:
 
     def create_remote(self, path: Path, size: int, url: str) -> None:
         """Create an overlay of a qcow2 on an NBD server, which is not asked."""
-        self._create_overlay(path, size, ["-u", "-F", "qcow2", "-b", url], for_overlay({}))
+        self._create_overlay(path, size, ["-u", "-F", "qcow2", "-b", url], {})
         leave_room(path, size)
 
     def convert(

@@ -16,14 +16,13 @@ from support.vm_host import MIB
 pytestmark = [pytest.mark.integration, pytest.mark.lab]
 
 
-@pytest.fixture(scope="module", params=["trixie", "bookworm"])
+@pytest.fixture(scope="module", params=["trixie", pytest.param("bookworm", marks=pytest.mark.slow)])
 def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallHost]:
     name = f"dom-{request.param}"
     with small_host(name, request.param, tmp_path_factory.mktemp(name)) as found:
         yield found
 
 
-@pytest.mark.slow_on("bookworm")
 def test_life_of_a_domain(host: SmallHost) -> None:
     missing = host.play([{"edge.cloud.domain": {"memory": "1GiB"}}], ok=False)[-1]
     assert "missing required arguments: name" in missing["msg"]
@@ -92,7 +91,6 @@ def _change_and_restart(host: SmallHost) -> None:
     assert found["statistics"]["memory"] <= 192 * MIB and found["statistics"]["disks"]["vda"]["reads"] >= 0
 
 
-@pytest.mark.slow_on("bookworm")
 def test_a_disk_grows_under_a_running_guest_and_a_restart_of_libvirtd_changes_nothing(host: SmallHost) -> None:
     host.guest("grow")
     host.wait_text("grow", READY)
@@ -107,7 +105,6 @@ def test_a_disk_grows_under_a_running_guest_and_a_restart_of_libvirtd_changes_no
     host.domain("grow", state="absent", delete_disks=True, timeout=60)
 
 
-@pytest.mark.slow_on("bookworm")
 def test_a_guest_that_does_not_listen_is_only_powered_off_by_option(host: SmallHost) -> None:
     host.domain("deaf", virt_type="qemu", memory="64MiB", disks=[{"name": "root", "size": "64MiB"}])
     refused = host.domain("deaf", state="stopped", timeout=3, ok=False)
@@ -117,7 +114,6 @@ def test_a_guest_that_does_not_listen_is_only_powered_off_by_option(host: SmallH
     host.domain("deaf", state="absent", delete_disks=True)
 
 
-@pytest.mark.slow_on("bookworm")
 def test_what_others_added_stays_and_what_others_made_is_not_touched(host: SmallHost) -> None:
     host.guest("shared", state="stopped")
     host.run("virsh", "attach-disk", "shared", "/var/lib/edge/boot/initrd.gz", "vdb", "--config", "--mode", "readonly")
@@ -142,7 +138,6 @@ def test_what_others_added_stays_and_what_others_made_is_not_touched(host: Small
         host.domain(name, state="absent")
 
 
-@pytest.mark.slow_on("bookworm")
 def test_bad_input_is_found_before_any_change(host: SmallHost) -> None:
     unknown = "sha256:" + "0" * 64
     cases: list[tuple[dict[str, Any], str, str]] = [

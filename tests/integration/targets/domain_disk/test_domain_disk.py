@@ -23,7 +23,7 @@ def task(name: str, **options: Any) -> dict[str, Any]:
     return {"edge.cloud.domain_disk": {"domain": name, "disk": "data", **options}, **keywords}
 
 
-@pytest.fixture(scope="module", params=["trixie", "bookworm"])
+@pytest.fixture(scope="module", params=["trixie", pytest.param("bookworm", marks=pytest.mark.slow)])
 def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DiskHost]:
     if reason := unusable():
         pytest.skip(reason)
@@ -37,7 +37,6 @@ def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         lab.down(name)
 
 
-@pytest.mark.slow_on("bookworm")
 def test_flattened_while_it_runs(host: DiskHost) -> None:
     host.guest("flat", disks=[host.data()])
     host.wait_more("flat")

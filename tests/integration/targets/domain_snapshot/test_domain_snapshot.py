@@ -20,7 +20,7 @@ from support.vm_host import VMS
 pytestmark = [pytest.mark.integration, pytest.mark.lab]
 
 
-@pytest.fixture(scope="module", params=["trixie", "bookworm"])
+@pytest.fixture(scope="module", params=["trixie", pytest.param("bookworm", marks=pytest.mark.slow)])
 def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StreamHost]:
     if reason := unusable():
         pytest.skip(reason)
@@ -49,7 +49,6 @@ def gone(host: StreamHost, name: str) -> None:
     assert name not in host.run("ls", VMS).split()
 
 
-@pytest.mark.slow_on("bookworm")
 def test_disks_taken_gone_back_to_and_removed(host: StreamHost) -> None:
     host.guest("web", disks=2, agent="")
     host.wait_more("web")
@@ -119,7 +118,6 @@ def _remove_all(host: StreamHost) -> None:
     gone(host, "web")
 
 
-@pytest.mark.slow_on("bookworm")
 def test_memory_goes_on_where_it_was(host: StreamHost) -> None:
     host.guest("deep")
     host.wait_more("deep")
