@@ -103,8 +103,8 @@ from typing import Any
 
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
-from ansible_collections.edge.cloud.plugins.module_utils._compute.hypervisors import read_hypervisors
-from ansible_collections.edge.cloud.plugins.module_utils._compute.inventory_hosts import choose, name_hosts, variables
+from ansible_collections.edge.cloud.plugins.module_utils._compute.inventory.read import read_hypervisors
+from ansible_collections.edge.cloud.plugins.module_utils._compute.inventory.select import choose, name_hosts, variables
 
 PREFIX = "edge_"
 ENDINGS = ("libvirt.yml", "libvirt.yaml")

@@ -10,16 +10,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ._compute.facts import Folders, Layer, VolumeFile
-from ._compute.remote_image import RemoteImage, on_server
+from . import _files
+from ._compute.model.host_facts import Folders, Layer, VolumeFile
+from ._compute.model.remote_image import RemoteImage, on_server
 from ._errors import Corrupt, EdgeError, NotFound, Unreachable
 from ._runner import Runner
-from ._storage import files, qcow2, usage
-from ._storage.disk_files import appearing, replacing
-from ._storage.import_ import refuse_other_files
-from ._storage.qemu_img import QemuImg
-from ._storage.references import DISK_DIRECTORIES, backing_name, users_of
-from ._storage.store import Store
+from ._storage.disk.disk_files import appearing, replacing
+from ._storage.format import qcow2
+from ._storage.format.foreign_image import refuse_other_files
+from ._storage.format.qemu_img import QemuImg
+from ._storage.store import usage
+from ._storage.store.references import DISK_DIRECTORIES, backing_name, users_of
+from ._storage.store.store import Store
 
 LONGEST_CHAIN = 200
 SECTOR = 512
@@ -67,7 +69,7 @@ class DiskFiles:
     def create_overlay(self, path: str, digest: str, size: int) -> None:
         """See ImageTool; while the overlay is made the image cannot be removed, and after it the overlay is a user of it."""
         image = self._store.image_path(digest)
-        with files.file_lock(image, shared=True), appearing(Path(path)) as work:
+        with _files.file_lock(image, shared=True), appearing(Path(path)) as work:
             if self._store.find(digest) is None:
                 raise NotFound(
                     f"The image {digest} is not in the host cache any more; run edge.cloud.replica_image again.", digest=digest
@@ -100,9 +102,9 @@ class DiskFiles:
     def rebase(self, path: str, digest: str) -> None:
         """See ImageTool."""
         image = self._store.image_path(digest)
-        with files.file_lock(image, shared=True):
+        with _files.file_lock(image, shared=True):
             QemuImg(self.runner).rebase(Path(path), (image, "qcow2"), unsafe=True)
-            files.fsync_file(Path(path))
+            _files.fsync(Path(path))
             usage.note_disk(image)
 
     def create_empty(self, path: str, size: int) -> None:
@@ -122,12 +124,12 @@ class DiskFiles:
     def merge(self, top: str, base: str) -> None:
         """See LayerTool."""
         QemuImg(self.runner).commit(Path(top), Path(base))
-        files.fsync_file(Path(base))
+        _files.fsync(Path(base))
 
     def restack(self, path: str, below: str, below_format: str) -> None:
         """See LayerTool."""
         QemuImg(self.runner).rebase(Path(path), (Path(below), below_format), unsafe=True)
-        files.fsync_file(Path(path))
+        _files.fsync(Path(path))
 
     def flatten(self, path: str) -> None:
         """See LayerTool."""
@@ -158,15 +160,15 @@ class DiskFiles:
         """See DiskTool."""
         if not Path(folder).is_dir():
             raise NotFound(f"The folder {folder} does not exist; create it first.", path=folder)
-        files.demand_space(Path(folder), needed, what)
+        _files.demand_space(Path(folder), needed, what)
 
     def has_data(self, path: str) -> bool:
         """See LayerTool."""
-        return files.open_in_qemu(Path(path)) or QemuImg(self.runner).has_data(Path(path))
+        return _files.open_in_qemu(Path(path)) or QemuImg(self.runner).has_data(Path(path))
 
     def is_open(self, path: str) -> bool:
         """See LayerTool."""
-        return files.open_in_qemu(Path(path))
+        return _files.open_in_qemu(Path(path))
 
     def users(self, path: str) -> Collection[str]:
         """See LayerTool."""

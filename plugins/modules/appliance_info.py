@@ -159,14 +159,14 @@ from typing import Any
 from ansible_collections.edge.cloud.plugins.module_utils._errors import InvalidInput
 from ansible_collections.edge.cloud.plugins.module_utils._module import run_module
 from ansible_collections.edge.cloud.plugins.module_utils._runner import ModuleRunner
-from ansible_collections.edge.cloud.plugins.module_utils._storage.marketplace.choice import Query, select
-from ansible_collections.edge.cloud.plugins.module_utils._storage.marketplace.options import (
+from ansible_collections.edge.cloud.plugins.module_utils._storage.cluster.replica import trust_of
+from ansible_collections.edge.cloud.plugins.module_utils._storage.importing.marketplace.choice import Query, select
+from ansible_collections.edge.cloud.plugins.module_utils._storage.importing.marketplace.options import (
     ACCESS_SPEC,
     marketplace_of,
     marketplace_spec,
     proxy_of,
 )
-from ansible_collections.edge.cloud.plugins.module_utils._storage.replica import trust_of
 
 
 def run(module: Any) -> dict[str, Any]:

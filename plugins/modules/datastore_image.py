@@ -272,10 +272,12 @@ from typing import Any
 from ansible_collections.edge.cloud.plugins.module_utils._module import plan_result, run_module
 from ansible_collections.edge.cloud.plugins.module_utils._plan import execute
 from ansible_collections.edge.cloud.plugins.module_utils._runner import ModuleRunner
-from ansible_collections.edge.cloud.plugins.module_utils._storage.datastore import Datastore
-from ansible_collections.edge.cloud.plugins.module_utils._storage.image_plan import diff_view, plan_absent, plan_import, view
-from ansible_collections.edge.cloud.plugins.module_utils._storage.import_ import Rules, Wanted
-from ansible_collections.edge.cloud.plugins.module_utils._storage.marketplace.options import (
+from ansible_collections.edge.cloud.plugins.module_utils._storage.cluster.replica import trust_of
+from ansible_collections.edge.cloud.plugins.module_utils._storage.format.foreign_image import Rules
+from ansible_collections.edge.cloud.plugins.module_utils._storage.format.qemu_img import QemuImg
+from ansible_collections.edge.cloud.plugins.module_utils._storage.importing.datastore import Datastore
+from ansible_collections.edge.cloud.plugins.module_utils._storage.importing.import_ import Wanted
+from ansible_collections.edge.cloud.plugins.module_utils._storage.importing.marketplace.options import (
     ACCESS_SPEC,
     appliance_spec,
     marketplace_spec,
@@ -284,9 +286,8 @@ from ansible_collections.edge.cloud.plugins.module_utils._storage.marketplace.op
     signed_by,
 )
 from ansible_collections.edge.cloud.plugins.module_utils._storage.names import absolute_path, checksum, size_in_bytes
-from ansible_collections.edge.cloud.plugins.module_utils._storage.qemu_img import QemuImg
-from ansible_collections.edge.cloud.plugins.module_utils._storage.replica import trust_of
-from ansible_collections.edge.cloud.plugins.module_utils._storage.store import Store
+from ansible_collections.edge.cloud.plugins.module_utils._storage.store.image_plan import diff_view, plan_absent, plan_import, view
+from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
 
 
 def datastore(module: Any, options: dict[str, Any]) -> Datastore:

@@ -98,9 +98,9 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.edge.cloud.plugins.module_utils._module import run_module
-from ansible_collections.edge.cloud.plugins.module_utils._storage.inventory import Filter, images_of
 from ansible_collections.edge.cloud.plugins.module_utils._storage.names import absolute_path
-from ansible_collections.edge.cloud.plugins.module_utils._storage.store import Store
+from ansible_collections.edge.cloud.plugins.module_utils._storage.store.inventory import Filter, images_of
+from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
 
 
 def run(module: Any) -> dict[str, Any]:

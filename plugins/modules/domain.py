@@ -287,11 +287,11 @@ domain:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.edge.cloud.plugins.module_utils._compute.arguments import CONTROL, DOMAIN
-from ansible_collections.edge.cloud.plugins.module_utils._compute.events import EventLoop
-from ansible_collections.edge.cloud.plugins.module_utils._compute.facts import Folders
-from ansible_collections.edge.cloud.plugins.module_utils._compute.reconcile import Reconciler
-from ansible_collections.edge.cloud.plugins.module_utils._compute.state import view
+from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.reconcile import Reconciler
+from ansible_collections.edge.cloud.plugins.module_utils._compute.host.events import EventLoop
+from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
+from ansible_collections.edge.cloud.plugins.module_utils._compute.model.state import view
+from ansible_collections.edge.cloud.plugins.module_utils._compute.options.argument_spec import CONTROL, DOMAIN
 from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
 from ansible_collections.edge.cloud.plugins.module_utils._libvirt import connection
 from ansible_collections.edge.cloud.plugins.module_utils._module import run_module

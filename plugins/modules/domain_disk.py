@@ -168,17 +168,17 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.edge.cloud.plugins.module_utils._compute.block_job import Pace
-from ansible_collections.edge.cloud.plugins.module_utils._compute.disks import Disks
-from ansible_collections.edge.cloud.plugins.module_utils._compute.events import EventLoop
-from ansible_collections.edge.cloud.plugins.module_utils._compute.facts import Folders
+from ansible_collections.edge.cloud.plugins.module_utils._compute.disk.reconcile import Disks
+from ansible_collections.edge.cloud.plugins.module_utils._compute.host.events import EventLoop
+from ansible_collections.edge.cloud.plugins.module_utils._compute.job.block_job import Pace
+from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
 from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
 from ansible_collections.edge.cloud.plugins.module_utils._libvirt import connection
 from ansible_collections.edge.cloud.plugins.module_utils._module import run_module
 from ansible_collections.edge.cloud.plugins.module_utils._runner import ModuleRunner
 from ansible_collections.edge.cloud.plugins.module_utils._sizes import parse_size
 from ansible_collections.edge.cloud.plugins.module_utils._storage.names import absolute_path
-from ansible_collections.edge.cloud.plugins.module_utils._storage.progress import ProgressFile
+from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.progress import ProgressFile
 
 FOLDERS = Folders()
 

@@ -194,20 +194,20 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.edge.cloud.plugins.module_utils._compute.events import EventLoop
-from ansible_collections.edge.cloud.plugins.module_utils._compute.facts import Folders
-from ansible_collections.edge.cloud.plugins.module_utils._compute.migrate import Migrator
-from ansible_collections.edge.cloud.plugins.module_utils._compute.migration_destination import check_destination
-from ansible_collections.edge.cloud.plugins.module_utils._compute.migration_job import How
-from ansible_collections.edge.cloud.plugins.module_utils._compute.migration_model import view
-from ansible_collections.edge.cloud.plugins.module_utils._compute.options import check_name
+from ansible_collections.edge.cloud.plugins.module_utils._compute.host.events import EventLoop
+from ansible_collections.edge.cloud.plugins.module_utils._compute.migration.destination import check_destination
+from ansible_collections.edge.cloud.plugins.module_utils._compute.migration.job import How
+from ansible_collections.edge.cloud.plugins.module_utils._compute.migration.model import view
+from ansible_collections.edge.cloud.plugins.module_utils._compute.migration.reconcile import Migrator
+from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
+from ansible_collections.edge.cloud.plugins.module_utils._compute.options.resolve import check_name
 from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
 from ansible_collections.edge.cloud.plugins.module_utils._libvirt import connection
 from ansible_collections.edge.cloud.plugins.module_utils._module import run_module
 from ansible_collections.edge.cloud.plugins.module_utils._runner import ModuleRunner
 from ansible_collections.edge.cloud.plugins.module_utils._sizes import parse_size
 from ansible_collections.edge.cloud.plugins.module_utils._storage.names import absolute_path
-from ansible_collections.edge.cloud.plugins.module_utils._storage.progress import ProgressFile
+from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.progress import ProgressFile
 
 FOLDERS = Folders()
 

@@ -132,10 +132,10 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.edge.cloud.plugins.module_utils._compute.arguments import CONTROL, DOMAIN
-from ansible_collections.edge.cloud.plugins.module_utils._compute.events import EventLoop
-from ansible_collections.edge.cloud.plugins.module_utils._compute.facts import Folders
-from ansible_collections.edge.cloud.plugins.module_utils._compute.fleet import Fleet, place_of
+from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.batch import Fleet, place_of
+from ansible_collections.edge.cloud.plugins.module_utils._compute.host.events import EventLoop
+from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
+from ansible_collections.edge.cloud.plugins.module_utils._compute.options.argument_spec import CONTROL, DOMAIN
 from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
 from ansible_collections.edge.cloud.plugins.module_utils._errors import InvalidInput
 from ansible_collections.edge.cloud.plugins.module_utils._libvirt import connection

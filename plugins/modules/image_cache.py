@@ -129,9 +129,9 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.edge.cloud.plugins.module_utils._module import plan_result, run_module
-from ansible_collections.edge.cloud.plugins.module_utils._storage.gc import Collected, Collector, limits_of, told, view
+from ansible_collections.edge.cloud.plugins.module_utils._storage.maintenance.gc import Collected, Collector, limits_of, told, view
 from ansible_collections.edge.cloud.plugins.module_utils._storage.names import absolute_path, size_in_bytes
-from ansible_collections.edge.cloud.plugins.module_utils._storage.store import Store
+from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
 
 
 def quota_bytes(text: str | None) -> int | None:

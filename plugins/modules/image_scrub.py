@@ -102,10 +102,10 @@ import time
 from typing import Any
 
 from ansible_collections.edge.cloud.plugins.module_utils._module import plan_result, run_module
+from ansible_collections.edge.cloud.plugins.module_utils._storage.cluster.replica import source_of, trust_of
+from ansible_collections.edge.cloud.plugins.module_utils._storage.maintenance.scrub import Scrub, view
 from ansible_collections.edge.cloud.plugins.module_utils._storage.names import absolute_path
-from ansible_collections.edge.cloud.plugins.module_utils._storage.replica import source_of, trust_of
-from ansible_collections.edge.cloud.plugins.module_utils._storage.scrub import Scrub, view
-from ansible_collections.edge.cloud.plugins.module_utils._storage.store import Store
+from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
 
 
 def run(module: Any) -> dict[str, Any]:

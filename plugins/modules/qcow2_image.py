@@ -155,7 +155,7 @@ from typing import Any
 from ansible_collections.edge.cloud.plugins.module_utils._module import plan_result, run_module
 from ansible_collections.edge.cloud.plugins.module_utils._plan import execute
 from ansible_collections.edge.cloud.plugins.module_utils._runner import ModuleRunner
-from ansible_collections.edge.cloud.plugins.module_utils._storage.disk import (
+from ansible_collections.edge.cloud.plugins.module_utils._storage.disk.disk import (
     Creation,
     WantedDisk,
     cluster_size,
@@ -163,9 +163,9 @@ from ansible_collections.edge.cloud.plugins.module_utils._storage.disk import (
     plan_present,
     view,
 )
-from ansible_collections.edge.cloud.plugins.module_utils._storage.disk_files import DiskFiles
+from ansible_collections.edge.cloud.plugins.module_utils._storage.disk.disk_files import DiskFiles
+from ansible_collections.edge.cloud.plugins.module_utils._storage.format.qemu_img import QemuImg
 from ansible_collections.edge.cloud.plugins.module_utils._storage.names import absolute_path, size_in_bytes
-from ansible_collections.edge.cloud.plugins.module_utils._storage.qemu_img import QemuImg
 
 
 def wanted(options: dict[str, Any], disks: DiskFiles, exists: bool) -> WantedDisk:

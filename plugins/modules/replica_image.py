@@ -163,11 +163,11 @@ from typing import Any
 from ansible_collections.edge.cloud.plugins.module_utils._cluster import load
 from ansible_collections.edge.cloud.plugins.module_utils._module import plan_result, run_module
 from ansible_collections.edge.cloud.plugins.module_utils._plan import execute
-from ansible_collections.edge.cloud.plugins.module_utils._storage.cluster_replica import ClusterReplica
-from ansible_collections.edge.cloud.plugins.module_utils._storage.image_plan import diff_view, view
+from ansible_collections.edge.cloud.plugins.module_utils._storage.cluster.cluster_replica import ClusterReplica
+from ansible_collections.edge.cloud.plugins.module_utils._storage.cluster.replica import Choice, Replica, Work, source_of, trust_of
 from ansible_collections.edge.cloud.plugins.module_utils._storage.names import absolute_path
-from ansible_collections.edge.cloud.plugins.module_utils._storage.replica import Choice, Replica, Work, source_of, trust_of
-from ansible_collections.edge.cloud.plugins.module_utils._storage.store import Store
+from ansible_collections.edge.cloud.plugins.module_utils._storage.store.image_plan import diff_view, view
+from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
 
 
 def replica_of(options: dict[str, Any]) -> Replica:

@@ -19,10 +19,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from ansible_collections.edge.cloud.plugins.module_utils._compute.facts import Folders
+from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
 from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
 from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
-from ansible_collections.edge.cloud.plugins.module_utils._storage.qemu_img import leave_room
+from ansible_collections.edge.cloud.plugins.module_utils._storage.format.qemu_img import leave_room
 from report import RUNS, Row, row
 from storage_parts import NEARLY, TOLD, noise
 from support.images import MIB, datastore, qemu_img

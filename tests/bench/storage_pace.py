@@ -8,8 +8,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from ansible_collections.edge.cloud.plugins.module_utils._storage.puller import pull_image
-from ansible_collections.edge.cloud.plugins.module_utils._storage.store import Store
+from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
+from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.pull import pull_image
 from report import Row, by_turns, row
 from storage_parts import PACE, filled
 from storage_served import Cluster, served

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible_collections.edge.cloud.plugins.module_utils._storage.http_client import Trust
-from ansible_collections.edge.cloud.plugins.module_utils._storage.https_source import HttpsSource
+from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.http_client import Trust
+from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.sources.https import HttpsSource
 from report import Row
 from support.certificates import Authority, Pair
 from support.image_server import Served, nginx

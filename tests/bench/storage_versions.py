@@ -9,9 +9,9 @@ import subprocess
 import time
 from pathlib import Path
 
-from ansible_collections.edge.cloud.plugins.module_utils._storage.manifest import Manifest
-from ansible_collections.edge.cloud.plugins.module_utils._storage.puller import pull_image
-from ansible_collections.edge.cloud.plugins.module_utils._storage.store import Store
+from ansible_collections.edge.cloud.plugins.module_utils._storage.store.manifest import Manifest
+from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
+from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.pull import pull_image
 from report import Row, row
 from storage_parts import TENTH, TOLD, filled
 from storage_served import Cluster, served

@@ -21,12 +21,12 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.edge.cloud.plugins.module_utils._errors import EdgeError
-from ansible_collections.edge.cloud.plugins.module_utils._storage import qcow2
-from ansible_collections.edge.cloud.plugins.module_utils._storage.http_client import Trust
-from ansible_collections.edge.cloud.plugins.module_utils._storage.https_source import HttpsSource
-from ansible_collections.edge.cloud.plugins.module_utils._storage.manifest import Manifest, parse
-from ansible_collections.edge.cloud.plugins.module_utils._storage.puller import pull_image
-from ansible_collections.edge.cloud.plugins.module_utils._storage.store import Store
+from ansible_collections.edge.cloud.plugins.module_utils._storage.format import qcow2
+from ansible_collections.edge.cloud.plugins.module_utils._storage.store.manifest import Manifest, parse
+from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
+from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.http_client import Trust
+from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.pull import pull_image
+from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.sources.https import HttpsSource
 
 STEPS = {"os.rename", "os.remove", "os.rmdir", "os.chmod", "os.mkdir", "os.truncate"}
 

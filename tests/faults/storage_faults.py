@@ -28,12 +28,12 @@ import storage_gc_faults
 import storage_lab_faults
 import storage_module_faults
 from ansible_collections.edge.cloud.plugins.module_utils._errors import EdgeError, NoSpace
-from ansible_collections.edge.cloud.plugins.module_utils._storage.directory_source import DirectorySource
-from ansible_collections.edge.cloud.plugins.module_utils._storage.http_client import Trust
-from ansible_collections.edge.cloud.plugins.module_utils._storage.https_source import HttpsSource
-from ansible_collections.edge.cloud.plugins.module_utils._storage.manifest import Manifest
-from ansible_collections.edge.cloud.plugins.module_utils._storage.puller import pull_image
-from ansible_collections.edge.cloud.plugins.module_utils._storage.store import Store
+from ansible_collections.edge.cloud.plugins.module_utils._storage.store.manifest import Manifest
+from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
+from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.http_client import Trust
+from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.pull import pull_image
+from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.sources.directory import DirectorySource
+from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.sources.https import HttpsSource
 from edge_lab.api import Lab, unusable
 from support.certificates import Authority
 from support.image_server import Faults, faulty, nginx

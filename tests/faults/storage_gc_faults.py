@@ -18,13 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
-from ansible_collections.edge.cloud.plugins.module_utils._storage.directory_source import DirectorySource
-from ansible_collections.edge.cloud.plugins.module_utils._storage.gc import Collector
-from ansible_collections.edge.cloud.plugins.module_utils._storage.gc_plan import Limits
-from ansible_collections.edge.cloud.plugins.module_utils._storage.manifest import Manifest
-from ansible_collections.edge.cloud.plugins.module_utils._storage.puller import pull_image
-from ansible_collections.edge.cloud.plugins.module_utils._storage.qemu_img import QemuImg
-from ansible_collections.edge.cloud.plugins.module_utils._storage.store import Store
+from ansible_collections.edge.cloud.plugins.module_utils._storage.format.qemu_img import QemuImg
+from ansible_collections.edge.cloud.plugins.module_utils._storage.maintenance.gc import Collector
+from ansible_collections.edge.cloud.plugins.module_utils._storage.maintenance.gc_plan import Limits
+from ansible_collections.edge.cloud.plugins.module_utils._storage.store.manifest import Manifest
+from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
+from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.pull import pull_image
+from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.sources.directory import DirectorySource
 from support.outcomes import Outcome, Row, table_row
 from support.processes import python
 
@@ -37,25 +37,25 @@ def begin(delay):
     time.sleep(float(delay))
 """
 COLLECT = f"""{START}
-from LIBRARY._storage.gc import Collector
-from LIBRARY._storage.gc_plan import Limits
-from LIBRARY._storage.store import Store
+from LIBRARY._storage.maintenance.gc import Collector
+from LIBRARY._storage.maintenance.gc_plan import Limits
+from LIBRARY._storage.store.store import Store
 delay, root, disks, age, rounds = sys.argv[1:]
 begin(delay)
 for _round in range(int(rounds)):
     Collector(Store(Path(root)), [Path(disks)], Limits(0, float(age))).collect()
 """
 PULL = f"""{START}
-from LIBRARY._storage.directory_source import DirectorySource
-from LIBRARY._storage.puller import pull_image
-from LIBRARY._storage.store import Store
+from LIBRARY._storage.transfer.sources.directory import DirectorySource
+from LIBRARY._storage.transfer.pull import pull_image
+from LIBRARY._storage.store.store import Store
 delay, root, digest, origin = sys.argv[1:]
 begin(delay)
 print(pull_image(Store(Path(root)), digest, [DirectorySource(Path(origin))], now=time.time()).bytes_fetched, flush=True)
 """
 LAY = f"""{START}
 from LIBRARY._disks import DiskFiles
-from LIBRARY._compute.facts import Folders
+from LIBRARY._compute.model.host_facts import Folders
 from LIBRARY._errors import NotFound
 from LIBRARY._runner import SubprocessRunner
 delay, root, digest, disk, size = sys.argv[1:]

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import ansible
-from ansible_collections.edge.cloud.plugins.module_utils._storage.manifest import Manifest
+from ansible_collections.edge.cloud.plugins.module_utils._storage.store.manifest import Manifest
 from edge_lab.api import Lab, LabHost
 from support.certificates import Authority
 from support.images import changed, datastore, qcow2

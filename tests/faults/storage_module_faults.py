@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.edge.cloud.plugins.module_utils._storage import qcow2
-from ansible_collections.edge.cloud.plugins.module_utils._storage.manifest import Manifest
-from ansible_collections.edge.cloud.plugins.module_utils._storage.store import Store
+from ansible_collections.edge.cloud.plugins.module_utils._storage.format import qcow2
+from ansible_collections.edge.cloud.plugins.module_utils._storage.store.manifest import Manifest
+from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
 from support.outcomes import Outcome, Row, table_row
 from support.processes import TREE
 

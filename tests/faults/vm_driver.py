@@ -22,11 +22,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from module_utils._compute import backup_job, disks, freeze, snapshots
-from module_utils._compute.block_job import Pace
-from module_utils._compute.events import EventLoop
-from module_utils._compute.facts import Folders
-from module_utils._compute.snapshot_guest import SnapshotGuest
+from module_utils._compute.disk import reconcile as disks
+from module_utils._compute.host.events import EventLoop
+from module_utils._compute.job import backup_job, quiesce
+from module_utils._compute.job.block_job import Pace
+from module_utils._compute.model.host_facts import Folders
+from module_utils._compute.snapshot import reconcile as snapshots
+from module_utils._compute.snapshot.apply import SnapshotGuest
 from module_utils._disks import DiskFiles
 from module_utils._errors import EdgeError
 from module_utils._libvirt import connection
@@ -76,7 +78,7 @@ def ended_when_frozen(domain: str, order: dict[str, Any]) -> Callable[..., Any]:
 
     @contextmanager
     def doomed_frozen(*arguments: Any) -> Iterator[bool]:
-        with freeze.frozen(*arguments) as quiesced:
+        with quiesce.frozen(*arguments) as quiesced:
             kill(domain, **order)
             yield quiesced
 

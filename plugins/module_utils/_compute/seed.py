@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import tempfile
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from .._errors import InvalidInput
+from .._files import fsync
 from .._runner import Runner
 
 VOLUME = "CIDATA"
@@ -146,14 +146,6 @@ def build_seed(seed: Seed, path: str, runner: Runner) -> None:
             ]
         )  # fmt: skip
         made.chmod(0o600)
-        _sync(made)
+        fsync(made)
         made.replace(target)
-        _sync(target.parent)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        fsync(target.parent)

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from .._cluster import Cluster
-from .._compute.arrival import MARKER, arriving_images
-from .._compute.events import EventLoop
-from .._compute.facts import Folders
-from .._compute.guest_arrival import calls_below, resume_after_errors, resume_if_we_paused
-from .._compute.observe import read_vm
-from .._compute.reconcile import Reconciler
-from .._compute.state import VmState
+from .._compute.domain.reconcile import Reconciler
+from .._compute.host.events import EventLoop
+from .._compute.host.observe import read_vm
+from .._compute.lazy.apply import calls_below, resume_after_errors, resume_if_we_paused
+from .._compute.lazy.plan import MARKER, arriving_images
+from .._compute.model.host_facts import Folders
+from .._compute.model.state import VmState
 from .._disks import DiskFiles
 from .._errors import EdgeError
 from .._libvirt import connection, intent, lookup

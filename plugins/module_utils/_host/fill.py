@@ -11,15 +11,16 @@ from typing import Any
 
 from .._cluster import Cluster
 from .._errors import EdgeError, Unsupported
-from .._storage import catalogue, gc
-from .._storage.cluster_replica import MEMBER_SECONDS, ClusterReplica, trust_in
-from .._storage.fill import Filler
-from .._storage.https_source import HttpsSource
-from .._storage.pace import Pace, no_pace
-from .._storage.puller import Pacing, Progress, Pulled, pull_image
-from .._storage.source import Source
-from .._storage.store import Store
-from .._storage.wishes import Wishes
+from .._storage.cluster.cluster_replica import MEMBER_SECONDS, ClusterReplica, trust_in
+from .._storage.cluster.fill import Filler
+from .._storage.cluster.requests import Wishes
+from .._storage.maintenance import gc
+from .._storage.store import catalogue
+from .._storage.store.store import Store
+from .._storage.transfer.pull import Pacing, Progress, Pulled, pull_image
+from .._storage.transfer.rate_limit import Pace, no_pace
+from .._storage.transfer.sources.https import HttpsSource
+from .._storage.transfer.sources.protocol import Source
 
 
 @dataclass(frozen=True)

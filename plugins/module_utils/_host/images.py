@@ -10,16 +10,17 @@ from typing import Any
 
 from .._cluster import Cluster
 from .._plan import execute
-from .._storage import gc, names
-from .._storage.cluster_replica import ClusterReplica, trust_in
-from .._storage.gc import Collector
-from .._storage.http_client import SECONDS
-from .._storage.https_source import HttpsSource
-from .._storage.image_plan import view
-from .._storage.replica import Choice, Work
-from .._storage.scrub import Scrub
-from .._storage.source import Source
-from .._storage.store import Store
+from .._storage import names
+from .._storage.cluster.cluster_replica import ClusterReplica, trust_in
+from .._storage.cluster.replica import Choice, Work
+from .._storage.maintenance import gc
+from .._storage.maintenance.gc import Collector
+from .._storage.maintenance.scrub import Scrub
+from .._storage.store.image_plan import view
+from .._storage.store.store import Store
+from .._storage.transfer.http_client import SECONDS
+from .._storage.transfer.sources.https import HttpsSource
+from .._storage.transfer.sources.protocol import Source
 
 QUICK_SECONDS = 5.0
 Options = Mapping[str, Any]

@@ -13,7 +13,6 @@ import compileall
 import contextlib
 import hashlib
 import json
-import os
 import py_compile
 import re
 import shutil
@@ -24,6 +23,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from .._errors import InvalidInput, Refused
+from .._files import fsync
 from .._plan import Plan
 
 PACKAGE = "edge_cloud"
@@ -159,20 +159,20 @@ class Library:
         compileall.compile_dir(work / PACKAGE, quiet=2, stripdir=work, prependdir=target, invalidation_mode=BY_HASH)
         for path in sorted(work.rglob("*")):
             path.chmod(0o755 if path.is_dir() else 0o644)
-            _fsync(path)
+            fsync(path)
         if target.exists():  # this version with other files: out of the way first, the link names nothing for that moment
             spoilt = self.root / f".{version}.old"
             shutil.rmtree(spoilt, ignore_errors=True)
             target.rename(spoilt)
         work.rename(target)
-        _fsync(self.root)
+        fsync(self.root)
 
     def _use(self, version: str) -> None:
         link = self.root / f".{LINK}.new"
         link.unlink(missing_ok=True)
         link.symlink_to(version)
         link.rename(self.root / LINK)
-        _fsync(self.root)
+        fsync(self.root)
 
     def _forget_but(self, kept: set[str | None]) -> None:
         for path in self._entries():
@@ -181,11 +181,3 @@ class Library:
 
     def _entries(self) -> list[Path]:
         return list(self.root.iterdir()) if self.root.is_dir() else []
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from threading import Lock
 
 from .._errors import NotFound
-from .._storage import manifest
-from .._storage.read_through import ReadThrough
-from .._storage.source import Source
-from .._storage.store import Store
+from .._storage.store import manifest
+from .._storage.store.store import Store
+from .._storage.transfer.read_through import ReadThrough
+from .._storage.transfer.sources.protocol import Source
 
 
 @dataclass

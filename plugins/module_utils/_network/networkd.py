@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from .._errors import Conflict, InvalidInput, Unsupported
+from .._files import fsync
 from .boot_files import MARK, file_names, matches
 from .links import RemoveBootFile, WriteBootFile
 
@@ -61,7 +62,7 @@ class Networkd:
         else:
             path.parent.mkdir(parents=True, exist_ok=True)
             _replace(path, step.text)
-        _sync(path.parent)
+        fsync(path.parent)
 
 
 def _replace(path: Path, text: str) -> None:
@@ -76,11 +77,3 @@ def _replace(path: Path, text: str) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-
-
-def _sync(directory: Path) -> None:
-    folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

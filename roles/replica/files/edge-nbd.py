@@ -16,7 +16,7 @@ from edge_cloud import _cluster
 from edge_cloud._errors import EdgeError, NotFound
 from edge_cloud._host.images import quick_sources
 from edge_cloud._host.nbd_export import Exports
-from edge_cloud._storage.store import Store
+from edge_cloud._storage.store.store import Store
 
 API_VERSION = 2
 LARGEST_REQUEST = 32 * 1024 * 1024

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._cluster import Member
-from ansible_collections.edge.cloud.plugins.module_utils._storage.distribution import ranked
+from ansible_collections.edge.cloud.plugins.module_utils._storage.cluster.pull_policy import ranked
 from support.lab_cluster import Site, ended
 from support.vm_host import IMAGES
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import jinja2
 from ansible_collections.edge.cloud.plugins.module_utils._cluster import Cluster, Member, parse
-from ansible_collections.edge.cloud.plugins.module_utils._storage.store import Store
+from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
 from support.certificates import Authority
 from support.image_server import _wait_for, free_port
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ansible_collections.edge.cloud.plugins.module_utils._compute.facts import HostFacts
-from ansible_collections.edge.cloud.plugins.module_utils._compute.spec import (
+from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import HostFacts
+from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec import (
     Cpu,
     Disk,
     DiskLimits,

@@ -11,11 +11,12 @@ import subprocess
 from pathlib import Path
 
 from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
-from ansible_collections.edge.cloud.plugins.module_utils._storage.digest import describe
-from ansible_collections.edge.cloud.plugins.module_utils._storage.import_ import Rules, Wanted, import_file
-from ansible_collections.edge.cloud.plugins.module_utils._storage.manifest import Manifest
-from ansible_collections.edge.cloud.plugins.module_utils._storage.qemu_img import QemuImg
-from ansible_collections.edge.cloud.plugins.module_utils._storage.store import Store
+from ansible_collections.edge.cloud.plugins.module_utils._storage.format.foreign_image import Rules
+from ansible_collections.edge.cloud.plugins.module_utils._storage.format.qemu_img import QemuImg
+from ansible_collections.edge.cloud.plugins.module_utils._storage.importing.import_ import Wanted, import_file
+from ansible_collections.edge.cloud.plugins.module_utils._storage.store.digest import describe
+from ansible_collections.edge.cloud.plugins.module_utils._storage.store.manifest import Manifest
+from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
 
 MIB = 1024 * 1024
 QEMU = QemuImg(SubprocessRunner())

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from ansible_collections.edge.cloud.plugins.module_utils._storage.puller import BATCH
+from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.pull import BATCH
 
 Outcome = tuple[bool, bool]
 Row = dict[str, Any]

@@ -7,17 +7,17 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from ansible_collections.edge.cloud.plugins.module_utils._storage.manifest import Manifest
-from ansible_collections.edge.cloud.plugins.module_utils._storage.store import Store
+from ansible_collections.edge.cloud.plugins.module_utils._storage.store.manifest import Manifest
+from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
 from support.processes import python
 
 PULL = """
 import os, signal, sys
 from pathlib import Path
-from LIBRARY._storage import replica
-from LIBRARY._storage.http_client import Trust
-from LIBRARY._storage.puller import pull_image
-from LIBRARY._storage.store import Store
+from LIBRARY._storage.cluster import replica
+from LIBRARY._storage.transfer.http_client import Trust
+from LIBRARY._storage.transfer.pull import pull_image
+from LIBRARY._storage.store.store import Store
 
 root, digest, source, ca_file, call, tally = sys.argv[1:]
 left = int(call)

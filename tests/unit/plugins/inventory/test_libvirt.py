@@ -18,8 +18,8 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import fragment_loader
 from ansible.utils.plugin_docs import add_fragments
 from ansible_collections.edge.cloud.plugins.inventory import libvirt as libvirt_inventory
-from ansible_collections.edge.cloud.plugins.module_utils._compute.domain_xml import emit, to_text
-from ansible_collections.edge.cloud.plugins.module_utils._compute.spec import Cpu, Record, stable_uuid
+from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec import Cpu, Record, stable_uuid
+from ansible_collections.edge.cloud.plugins.module_utils._compute.xml.domain import emit, to_text
 from support.compute import DIGEST, root_disk, root_volume, spec
 
 NAME = "edge.cloud.libvirt"

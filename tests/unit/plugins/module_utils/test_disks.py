@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from ansible_collections.edge.cloud.plugins.module_utils._compute.facts import Folders, Layer, VolumeFile
+from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders, Layer, VolumeFile
 from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
 from ansible_collections.edge.cloud.plugins.module_utils._errors import Corrupt
 from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from ansible_collections.edge.cloud.plugins.module_utils._compute.domain_xml import emit, parse_xml, to_text
+from ansible_collections.edge.cloud.plugins.module_utils._compute.xml.domain import emit, parse_xml, to_text
 from ansible_collections.edge.cloud.plugins.module_utils._namespaces import remember
 from ansible_collections.edge.cloud.plugins.module_utils._network import nat_xml
 from ansible_collections.edge.cloud.plugins.module_utils._network.nat import Config

@@ -13,8 +13,8 @@ from typing import Any
 
 import libvirt
 import pytest
-from ansible_collections.edge.cloud.plugins.module_utils._compute.facts import Folders
-from ansible_collections.edge.cloud.plugins.module_utils._compute.lock import vm_lock
+from ansible_collections.edge.cloud.plugins.module_utils._compute.host.lock import vm_lock
+from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
 from ansible_collections.edge.cloud.plugins.modules import domain, domain_disk, domain_snapshot
 from support.modules import run_module
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.edge.cloud.plugins.module_utils._compute.facts import Folders
-from ansible_collections.edge.cloud.plugins.module_utils._compute.lock import vm_lock
-from ansible_collections.edge.cloud.plugins.module_utils._compute.migration_journal import NOTE, note
+from ansible_collections.edge.cloud.plugins.module_utils._compute.host.lock import vm_lock
+from ansible_collections.edge.cloud.plugins.module_utils._compute.host.migration_mark import NOTE, note
+from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
 from ansible_collections.edge.cloud.plugins.modules import domain_migration
 from support.modules import run_module
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import libvirt
 import pytest
-from ansible_collections.edge.cloud.plugins.module_utils._compute.facts import Folders
-from ansible_collections.edge.cloud.plugins.module_utils._compute.fleet import Fleet
+from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.batch import Fleet
+from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
 from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
 from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
 from ansible_collections.edge.cloud.plugins.modules import domain, domains

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.edge.cloud.plugins.module_utils._storage.qcow2 import read_header
+from ansible_collections.edge.cloud.plugins.module_utils._storage.format.qcow2 import read_header
 from support.images import MIB, qcow2, qemu_img, raw
 from support.modules import run_module
 

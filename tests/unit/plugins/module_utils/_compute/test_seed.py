@@ -8,13 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.edge.cloud.plugins.module_utils._compute.seed import (
-    Seed,
-    build_seed,
-    make_context,
-    make_seed,
-    read_digest,
-)
+from ansible_collections.edge.cloud.plugins.module_utils._compute.seed import Seed, build_seed, make_context, make_seed, read_digest
 from ansible_collections.edge.cloud.plugins.module_utils._errors import CommandFailed, InvalidInput
 from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
 from support.runners import ScriptedRunner

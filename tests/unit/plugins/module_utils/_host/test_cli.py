@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._host.cli import main
-from ansible_collections.edge.cloud.plugins.module_utils._storage.store import Store
+from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
 from support.images import datastore, qcow2
 
 Capsys = pytest.CaptureFixture[str]

@@ -20,12 +20,12 @@ from typing import Any
 
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._errors import EdgeError
-from ansible_collections.edge.cloud.plugins.module_utils._storage import digest as digests
-from ansible_collections.edge.cloud.plugins.module_utils._storage import download
-from ansible_collections.edge.cloud.plugins.module_utils._storage.directory_source import DirectorySource
-from ansible_collections.edge.cloud.plugins.module_utils._storage.manifest import Manifest
-from ansible_collections.edge.cloud.plugins.module_utils._storage.read_through import ReadThrough
-from ansible_collections.edge.cloud.plugins.module_utils._storage.store import Store
+from ansible_collections.edge.cloud.plugins.module_utils._storage.importing import download
+from ansible_collections.edge.cloud.plugins.module_utils._storage.store import digest as digests
+from ansible_collections.edge.cloud.plugins.module_utils._storage.store.manifest import Manifest
+from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
+from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.read_through import ReadThrough
+from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.sources.directory import DirectorySource
 from support import hostile
 from support.certificates import Authority
 from support.image_server import Faults, faulty
@@ -312,7 +312,7 @@ def test_a_download_without_end_leaves_the_reserve(
     capsys: Capsys, tmp_path: Path, small: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
 ) -> None:
     monkeypatch.setattr(download, "LOOK_EVERY", MIB)
-    monkeypatch.setattr(download.files.demand_space, "__defaults__", (MIB,))
+    monkeypatch.setattr(download._files.demand_space, "__defaults__", (MIB,))
     with answering(200, {}, endless()) as url:
         demand(imported(capsys, small, source=f"{url}a", **options), "no_space", f"{url}a", "free some")
     assert left(small) == []

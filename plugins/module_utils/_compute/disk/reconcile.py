@@ -1,0 +1,162 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Observe, plan, apply and report what is done to one disk of a VM as a whole: what the module ``domain_disk`` runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeAlias
+
+from ..._errors import Busy, InvalidInput, Refused
+from ..._files import fsync
+from ..._libvirt import intent
+from ..._plan import Plan, execute
+from ..host.lock import vm_lock
+from ..host.migration_mark import refuse_while_migrating
+from ..job.backup_job import PushBackup
+from ..job.block_job import Pace, pull_live
+from ..job.quiesce import thaw
+from ..lazy.plan import is_arriving
+from ..model.host_facts import Folders, VolumeFile
+from ..model.image_tools import DiskTool
+from ..options.resolve import check_name
+from ..snapshot.apply import SnapshotGuest
+from ..snapshot.observe import quiesce_of, read_snapshots
+from ..snapshot.state import SnapshotState
+from .export import Export, ExportState, export_view, plan_export
+from .flatten import Flatten, chain_view, demand_disk, own_files, plan_flatten
+
+Options: TypeAlias = Mapping[str, Any]
+Report: TypeAlias = tuple[Plan[Any], Callable[[Any], Mapping[str, Any]], dict[str, Any]]
+
+
+class DiskGuest(SnapshotGuest):
+    """Applies the steps of snapshots, and those that flatten a disk."""
+
+    def apply(self, step: Any) -> None:
+        """Do one step."""
+        if not isinstance(step, Flatten):
+            super().apply(step)
+            return
+        domain = self._domain()
+        with intent(f"read domain {self.state.name}"):
+            running = bool(domain.isActive())
+        if running:
+            pull_live(self.connection, domain, self._target(step.disk), self.pace)
+            fsync(Path(step.path))
+        else:
+            self.tool.flatten(step.path)
+        self.state = step.predict(self.state)
+
+
+@dataclass(frozen=True)
+class Disks:
+    """One disk of one domain, on one connection; ``pace`` bounds every job."""
+
+    connection: Any
+    tool: DiskTool
+    folders: Folders
+    domain: str
+    disk: str
+    pace: Pace
+
+    def run(self, options: Options, check_mode: bool) -> Report:
+        """Return the plan, what its diff is made of, and the result: as predicted in check mode, as read back else."""
+        do = {"flattened": self._flatten, "exported": self._export}[options["state"]]
+        name = check_name(self.domain)
+        if check_mode or not Path(self.folders.vm(name)).is_dir():
+            return do(options, True)
+        with vm_lock(self.folders.lock(name), name, self.pace.timeout):
+            self._thaw()
+            return do(options, False)
+
+    @property
+    def _marker(self) -> Path:
+        return Path(self.folders.frozen(self.domain))
+
+    def _thaw(self) -> None:
+        if self._marker.exists():
+            with intent(f"look up domain {self.domain}"):
+                thaw(self.connection.lookupByName(self.domain), self._marker)
+
+    def _read(self) -> SnapshotState:
+        state = read_snapshots(self.connection, self.domain, self.tool, self.folders)
+        refuse_while_migrating(self.domain, state.home, state.run)
+        if state.run == "saved":
+            raise Refused(
+                f"domain: domain {self.domain} is saved, and its guest knows its disks as they were; start it with "
+                "edge.cloud.domain first.",
+                option="domain",
+                value=self.domain,
+            )
+        disk = demand_disk(state, self.disk)
+        if is_arriving(disk.active):
+            raise Busy(
+                f"disk: the image of disk {disk.name} of {state.name} is still on its way; run edge.cloud.domain again once it "
+                "is here.",
+                option="disk",
+                value=disk.name,
+            )
+        return state
+
+    def _flatten(self, options: Options, check_mode: bool) -> Report:
+        state, alone = self._read(), options["depth"] == "all"
+        files = own_files(state, demand_disk(state, self.disk))
+        users = {one.path: sorted(self.tool.users(one.path)) for one in files} if len(files) > 1 else {}
+        plan = plan_flatten(state, self.disk, alone=alone, users=users)
+        if any(isinstance(step, Flatten) for step in plan.steps):
+            self._demand_room(files[-1], str(PurePosixPath(files[-1].path).parent))
+        if not check_mode and plan.changed:
+            execute(plan, DiskGuest(self.connection, state, self.tool, self.pace).apply)
+        after = self._read() if plan.changed and not check_mode else plan.after
+        return plan, lambda one: chain_view(one, self.disk), self._described(after)
+
+    def _export(self, options: Options, check_mode: bool) -> Report:
+        dest = self._dest(options["dest"])
+        state = self._read()
+        disk = demand_disk(state, self.disk)
+        source = next(one for one in state.files if one.path == disk.active)
+        wanted = Export(state.name, disk.name, disk.target, source, dest, state.run != "stopped", compress=options["compress"])
+        before = ExportState(dest, self.tool.info(dest) if Path(dest).exists() else None)
+        plan = plan_export(before, wanted)
+        told = {}
+        if plan.changed:
+            self._demand_room(source, str(PurePosixPath(dest).parent))
+            wanted = replace(wanted, quiesce=quiesce_of(self.connection, state, options["quiesce"]))
+            plan = plan_export(before, wanted)
+            told = {"quiesced": wanted.quiesce != "never" if check_mode else self._copy(wanted)}
+        return plan, export_view, {**self._described(state), "exported": {**export_view(plan.after), **told}}
+
+    def _dest(self, path: str) -> str:
+        """Return where the copy shall be; raise InvalidInput where it could be taken for a disk or an image of ours."""
+        place = PurePosixPath(path)
+        homes = (self.folders.vms, self.folders.images)
+        if not place.is_absolute() or ".." in place.parts or place.suffix != ".qcow2":
+            raise InvalidInput(f"dest: {path!r} must be an absolute path that ends in .qcow2.", option="dest", value=path)
+        if any(place.is_relative_to(home) for home in homes):
+            raise InvalidInput(
+                f"dest: {path} is in a folder of VMs or images ({', '.join(homes)}); name another.", option="dest", value=path
+            )
+        return path
+
+    def _copy(self, step: Export) -> bool:
+        """Do the step; return whether the guest's file systems were frozen for it."""
+        with self.tool.exporting(step.dest, step.compress) as work:
+            if not step.live:
+                self.tool.convert(step.source.path, step.source.format, work)
+                return False
+            with intent(f"look up domain {step.domain}"):
+                domain = self.connection.lookupByName(step.domain)
+            return PushBackup(self.connection, domain, self._marker, self.pace).copy(step.target, work, step.quiesce)
+
+    def _demand_room(self, top: VolumeFile, folder: str) -> None:
+        """Raise NoSpace where what the disk has may not fit into a folder."""
+        allocated = sum(layer.allocated or 0 for layer in self.tool.chain(top.path, top.format))
+        self.tool.demand_room(folder, min(allocated, top.size), f"A whole copy of disk {self.disk}")
+
+    def _described(self, state: SnapshotState) -> dict[str, Any]:
+        disk = demand_disk(state, self.disk)
+        found = {"domain": state.name, "name": disk.name, "target": disk.target, "active": disk.active}
+        return {**found, **chain_view(state, disk.name)}

@@ -1,0 +1,220 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Applies the steps of a plan to one domain, through libvirt and the tool for its disk files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..._errors import InvalidInput, TimedOut
+from ..._libvirt import intent, libvirt, lookup
+from ..._runner import Runner
+from ..host.addresses import main_address, read_addresses
+from ..host.events import lifecycle
+from ..lazy.apply import Mover, call_for_image, remove_arrived
+from ..lazy.plan import CreateRemoteVolume, MoveDisk, RemoveArrived
+from ..model.image_tools import ImageTool
+from ..model.remote_image import from_url
+from ..model.spec import Nic
+from ..seed import Seed, build_seed
+from ..xml.domain import emit, parse_xml, to_text
+from . import plan as steps
+from .apply_live import LiveGuest
+
+ASK_AGAIN = 10.0
+LOOK_AGAIN = 1.0
+
+
+@dataclass(frozen=True)
+class Guest:
+    """One domain on one connection. ``timeout`` is in seconds; ``seed`` and ``context`` are what a BuildSeed step writes."""
+
+    connection: Any
+    name: str
+    tool: ImageTool
+    runner: Runner
+    folder: str
+    timeout: float
+    seed: Seed | None = None
+    context: Seed | None = None
+    delete_tpm: bool = False
+
+    def apply(self, step: Any) -> None:
+        """Do one step."""
+        actions: dict[type[Any], Callable[[Any], None]] = {
+            steps.CreateVolume: self._create_volume,
+            steps.GrowVolume: self._grow_volume,
+            CreateRemoteVolume: self._create_remote_volume,
+            MoveDisk: self._move_disk,
+            RemoveArrived: lambda step: remove_arrived(step.paths),
+            steps.BuildSeed: self._build_seed,
+            steps.Define: self._define,
+            steps.SetAutostart: self._set_autostart,
+            steps.Start: self._start,
+            steps.Resume: self._resume,
+            steps.Stop: self._stop,
+            steps.Undefine: self._undefine,
+            steps.DeleteFiles: self._delete_files,
+            steps.Restore: self._restore,
+            steps.Pause: self._pause,
+            steps.Save: self._save,
+            **LiveGuest(self.connection, self.name, self.timeout).actions(),
+        }
+        actions[type(step)](step)
+
+    def _domain(self) -> Any:
+        with intent(f"look up domain {self.name}"):
+            return self.connection.lookupByName(self.name)
+
+    def _make_folder(self) -> None:
+        """Make the VM's folder; QEMU's user passes through it and lists nothing."""
+        Path(self.folder).mkdir(mode=0o711, parents=True, exist_ok=True)
+
+    def _create_volume(self, step: steps.CreateVolume) -> None:
+        self._make_folder()
+        if step.volume.image:
+            self.tool.create_overlay(step.volume.path, step.volume.image, step.size)
+        else:
+            self.tool.create_empty(step.volume.path, step.size)
+
+    def _create_remote_volume(self, step: CreateRemoteVolume) -> None:
+        image = from_url(step.url)
+        if image is None:
+            raise InvalidInput(f"{step.url} is not the URL of a remote image.", url=step.url)
+        self._make_folder()
+        self.tool.create_remote_overlay(step.path, image, step.size)
+
+    def _move_disk(self, step: MoveDisk) -> None:
+        size = self.tool.info(step.source, "qcow2").size
+        Mover(self.connection, self._domain(), self.tool, self.timeout).move(step, size)
+
+    def _grow_volume(self, step: steps.GrowVolume) -> None:
+        if step.live is None:
+            self.tool.grow(step.path, step.size)
+            return
+        with intent(f"grow disk {step.live} of domain {self.name} to {step.size} bytes"):
+            self._domain().blockResize(step.live, step.size, libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES)
+
+    def _build_seed(self, step: steps.BuildSeed) -> None:
+        seed = self.context if step.context else self.seed
+        if seed is None or seed.digest != step.digest:
+            raise InvalidInput(f"The content of the seed {step.path} is not at hand.", path=step.path)
+        self._make_folder()
+        build_seed(seed, step.path, self.runner)
+
+    def _define(self, step: steps.Define) -> None:
+        self._make_folder()
+        if any(disk.remote for disk in step.spec.disks):
+            call_for_image(self.folder)
+        with intent(f"define domain {self.name}"):
+            found = lookup(self.connection.lookupByName, self.name)
+            flags = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE
+            base = parse_xml(found.XMLDesc(flags)) if found is not None else None
+            self.connection.defineXML(to_text(emit(step.spec, step.record, base)))
+
+    def _set_autostart(self, step: steps.SetAutostart) -> None:
+        with intent(f"set autostart of domain {self.name}"):
+            self._domain().setAutostart(int(step.on))
+
+    def _start(self, _step: steps.Start) -> None:
+        with intent(f"start domain {self.name}"):
+            self._domain().create()
+
+    def _restore(self, step: steps.Restore) -> None:
+        with intent(f"restore domain {self.name}"):
+            self._domain().createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED if step.paused else 0)
+
+    def _pause(self, _step: steps.Pause) -> None:
+        with intent(f"pause domain {self.name}"):
+            self._domain().suspend()
+
+    def _save(self, _step: steps.Save) -> None:
+        with intent(f"save domain {self.name}"):
+            self._domain().managedSave(libvirt.VIR_DOMAIN_SAVE_RUNNING)
+
+    def _resume(self, _step: steps.Resume) -> None:
+        with intent(f"resume domain {self.name}"):
+            self._domain().resume()
+
+    def _stop(self, step: steps.Stop) -> None:
+        """Shut down within the time limit; a guest that does not listen yet (it boots) is asked again."""
+        domain = self._domain()
+
+        def stopped() -> bool:
+            with intent(f"read the state of domain {self.name}"):
+                return not domain.isActive()
+
+        def ask() -> None:
+            self._ask_to_stop(domain)
+
+        with lifecycle(self.connection, domain) as waiter:
+            ask()
+            if waiter.until(stopped, self.timeout, ASK_AGAIN, ask):
+                return
+            if not step.force:
+                raise TimedOut(
+                    f"Domain {self.name} did not shut down within {self.timeout:g} s; give it more with timeout, "
+                    "or let it be powered off with force_stop.",
+                    domain={"name": self.name, "state": "running"},
+                    seconds=self.timeout,
+                )
+            with intent(f"power off domain {self.name}"):
+                _unless_stopped(domain, lambda: domain.destroyFlags(libvirt.VIR_DOMAIN_DESTROY_GRACEFUL))
+
+    def _ask_to_stop(self, domain: Any) -> None:
+        with intent(f"shut down domain {self.name}"):
+            state = domain.state()[0]
+            if state in (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PMSUSPENDED):
+                domain.resume()  # a paused guest hears nothing
+            if state not in (libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTDOWN):
+                _unless_stopped(domain, domain.shutdown)
+
+    def _undefine(self, _step: steps.Undefine) -> None:
+        flags = libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+        domain = self._domain()
+        with intent(f"undefine domain {self.name}"):
+            if self.connection.getType() == "QEMU":  # the only driver with checkpoints
+                flags |= libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
+            tree = parse_xml(domain.XMLDesc())
+            if tree.find("os/nvram") is not None:
+                flags |= libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM
+            if tree.find("devices/tpm") is not None and not self.delete_tpm:
+                flags |= libvirt.VIR_DOMAIN_UNDEFINE_KEEP_TPM
+            domain.undefineFlags(flags)
+
+    def _delete_files(self, step: steps.DeleteFiles) -> None:
+        for path in step.paths:
+            Path(path).unlink(missing_ok=True)
+        folder = Path(self.folder)
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+
+    def wait_address(self, nics: Sequence[Nic]) -> None:
+        """Return once there is an address that is not link-local. There is no event for a lease: each second it is asked."""
+        domain = self._domain()
+        found: list[dict[str, Any]] = []
+
+        def known() -> bool:
+            found[:] = read_addresses(domain, nics)
+            return main_address(found) is not None
+
+        with lifecycle(self.connection, domain) as waiter:
+            if waiter.until(known, self.timeout, LOOK_AGAIN):
+                return
+        raise TimedOut(
+            f"Domain {self.name} runs, but no address of it was seen within {self.timeout:g} s "
+            "(asked: guest agent, DHCP leases, ARP); look at its console log.",
+            domain={"name": self.name, "state": "running", "addresses": found}, seconds=self.timeout,
+        )  # fmt: skip
+
+
+def _unless_stopped(domain: Any, action: Callable[[], Any]) -> None:
+    """Do ``action``; that the guest stopped in the meantime is no error."""
+    try:
+        action()
+    except libvirt.libvirtError:
+        if domain.isActive():
+            raise

@@ -1,0 +1,198 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Many VMs of one host: observed together, planned together before any change, carried out several at a time.
+
+Each VM is planned and settled by its Reconciler, as when it is alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from ..._errors import EdgeError, InvalidInput, Refused, from_os_error
+from ..._plan import Plan, changes
+from ..._runner import Runner
+from ..host.observe import read_vm
+from ..host.view import HostView
+from ..model.host_facts import Folders
+from ..model.image_tools import ImageTool
+from ..model.state import VmState, view
+from ..seed import Seed
+from ..xml.properties import read_scaled
+from .batch_check import clashes, memory_warning
+from .reconcile import Reconciler
+
+Errors = Mapping[str, tuple[str, EdgeError]]
+
+
+class DomainsFailed(EdgeError):
+    """Some VMs could not become what was asked; ``partial`` is what a module returns of all of them."""
+
+    code: ClassVar[str] = "domains_failed"
+
+    def __init__(self, head: str, errors: Errors, partial: Mapping[str, Any]) -> None:
+        said = [f"{where}: {error.message}" for where, (_name, error) in errors.items()]
+        rows = [{"domain": name, **error.as_result()["error"], "msg": error.message} for name, error in errors.values()]
+        super().__init__("\n".join([head, *said]), errors=rows)
+        self.partial = dict(partial)
+
+    def as_result(self) -> dict[str, Any]:
+        """Return the failure with what was done all the same."""
+        return {**super().as_result(), **self.partial}
+
+
+@dataclass(frozen=True)
+class Draft:
+    """One VM's plan; ``where`` is its place in the task, such as ``domains[3] (web)``."""
+
+    where: str
+    reconciler: Reconciler
+    plan: Plan[VmState]
+    seed: Seed | None
+
+    @property
+    def name(self) -> str:
+        """The domain's name."""
+        return self.plan.before.name
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a draft: the VM after it, what was done, and the error that stopped it."""
+
+    draft: Draft
+    domain: dict[str, Any]
+    actions: list[str]
+    diff: dict[str, dict[str, Any]]
+    error: EdgeError | None = None
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """VMs named by complete options of the module ``domain``, on one connection, ``parallel`` of them worked on at a time.
+
+    ``purge`` are the options for domains of ours that are not named: None keeps them. ``runner`` and ``tool`` are used by threads.
+    """
+
+    connection: Any
+    tool: ImageTool
+    runner: Runner
+    folders: Folders
+    wanted: Sequence[Mapping[str, Any]]
+    parallel: int = 8
+    purge: Mapping[str, Any] | None = None
+
+    def run(self, check_mode: bool) -> dict[str, Any]:
+        """Return what a module reports: changed, actions, diff by domain, the domains in the order asked, warnings.
+
+        Raises DomainsFailed: before any change where a plan cannot be, after all others are done where one failed on the way.
+        """
+        host = HostView(self.connection, self.tool, self.folders)
+        drafts = self.plan(host)
+        with ThreadPoolExecutor(max(1, min(self.parallel, len(drafts)))) as pool:
+            outcomes = list(pool.map(lambda draft: _settle(draft, check_mode), drafts))
+        result = {**_report(outcomes), "warnings": _warnings(host, drafts)}
+        errors = {one.draft.where: (one.draft.name, one.error) for one in outcomes if one.error is not None}
+        if errors:
+            head = f"{len(errors)} of {len(drafts)} domains failed; the others are done. A second run goes on from here."
+            raise DomainsFailed(head, errors, result)
+        return result
+
+    def plan(self, host: HostView) -> list[Draft]:
+        """Return the plan of every VM, or raise DomainsFailed with all that is wrong in any of them."""
+        drafts, errors = [], dict(self._repeated())
+        for where, options in self._asked(host):
+            if where in errors:
+                continue
+            reconciler = Reconciler(self.connection, self.tool, self.runner, self.folders, options)
+            try:
+                drafts.append(Draft(where, reconciler, *reconciler.plan(host)))
+            except (EdgeError, OSError) as caught:
+                errors[where] = (str(options["name"]), _ours(caught))
+        names = {draft.where: draft.name for draft in drafts}
+        errors |= {where: (names[where], error) for where, error in clashes({one.where: one.plan.after for one in drafts}).items()}
+        if errors:
+            head = f"{len(errors)} of {len(self.wanted)} domains cannot be what was asked; nothing was changed."
+            raise DomainsFailed(head, errors, {"changed": False})
+        return drafts
+
+    def _repeated(self) -> Iterator[tuple[str, tuple[str, EdgeError]]]:
+        first: dict[str, int] = {}
+        for place, options in enumerate(self.wanted):
+            name = str(options["name"])
+            if first.setdefault(name, place) != place:
+                said = f"name: {name} is already domains[{first[name]}]; name each domain once."
+                yield place_of(place, name), (name, InvalidInput(said, option="name", value=name))
+
+    def _asked(self, host: HostView) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Yield every VM to plan: those that are named, then with ``purge`` every other domain that bears our mark."""
+        for place, options in enumerate(self.wanted):
+            yield place_of(place, str(options["name"])), options
+        if self.purge is None:
+            return
+        if not self.wanted:
+            raise Refused(
+                "unlisted: absent with an empty list of domains would remove every domain that edge.cloud made on this host; "
+                "name them with state: absent instead.",
+                option="unlisted",
+            )
+        named = {options["name"] for options in self.wanted}
+        for name in host.domains:
+            if name not in named and host.vm(name).marked:
+                yield f"unlisted ({name})", {**self.purge, "name": name, "state": "absent", "adopt": False}
+
+
+def place_of(place: int, name: str) -> str:
+    """Return how an item of the task is called in errors."""
+    return f"domains[{place}] ({name})"
+
+
+def _settle(draft: Draft, check_mode: bool) -> Outcome:
+    plan = draft.plan
+    try:
+        domain = draft.reconciler.settle(plan, draft.seed, check_mode)
+    except (EdgeError, OSError) as caught:
+        error, now = _ours(caught), _now(draft)
+        actions = error.details.get("done", plan.actions)
+        return Outcome(draft, {**now, "failed": True}, actions, changes(view(plan.before), now), error)
+    return Outcome(draft, domain, plan.actions, plan.diff(view))
+
+
+def _ours(error: EdgeError | OSError) -> EdgeError:
+    return from_os_error(error) if isinstance(error, OSError) else error
+
+
+def _now(draft: Draft) -> dict[str, Any]:
+    """Return what is left of a VM whose plan failed on the way."""
+    one = draft.reconciler
+    try:
+        return view(read_vm(one.connection, draft.name, one.tool, one.folders))
+    except (EdgeError, OSError):
+        return view(draft.plan.before)
+
+
+def _report(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    changed = {one.draft.name: one.diff for one in outcomes if one.diff["before"] or one.diff["after"]}
+    return {
+        "changed": any(one.actions for one in outcomes),
+        "actions": [action for one in outcomes for action in one.actions],
+        "diff": {side: {name: diff[side] for name, diff in changed.items()} for side in ("before", "after")},
+        "domains": [one.domain for one in outcomes],
+    }
+
+
+def _warnings(host: HostView, drafts: Sequence[Draft]) -> list[str]:
+    """Say that memory is short, where this task makes it so."""
+    started = [one for one in drafts if one.plan.changed and one.plan.after.run == "running"]
+    if not started:
+        return []
+    ours = {one.name: one.plan.after for one in drafts}
+    running = [state.config.memory for state in ours.values() if state.run == "running" and state.config]
+    others = [
+        read_scaled(seen.config, "memory") for seen in host.domains.values() if seen.name not in ours and seen.run != "stopped"
+    ]
+    said = memory_warning([*running, *others], host.basics.memory)
+    return [said] if said else []

@@ -1,0 +1,58 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Finds, before anything is changed, what a domain that exists cannot become: what needs another one, and states out of reach."""
+
+from __future__ import annotations
+
+from ..._errors import Refused
+from ..model.spec import DomainSpec
+from ..model.state import VmState
+from ..options.machine import machine_family
+from ..options.resolve import Wanted
+from ..options.values import Options
+
+ANEW = "it needs a domain made anew: remove this one (state absent keeps its disks), then make it with the new value."
+
+
+def check_change(wanted: Wanted, state: VmState, options: Options) -> None:
+    """Raise Refused where the change is none that a domain can take, ever."""
+    check_state(state, options["state"])
+    if state.config is not None:
+        _check_recreation(wanted.spec, state.config)
+    if state.run == "saved" and options["state"] == "saved":
+        _check_saved(wanted, state)
+
+
+def check_state(state: VmState, asked: str) -> None:
+    """Raise Refused where only a domain that runs can be brought into the state."""
+    found = "absent" if state.config is None else state.run
+    if asked in ("paused", "saved") and found in ("absent", "stopped"):
+        raise Refused(
+            f"state: domain {state.name} is {found} and cannot become {asked}, which keeps what runs; start it first with "
+            "state running.",
+            option="state", value=asked, found=found,
+        )  # fmt: skip
+
+
+def _check_recreation(spec: DomainSpec, before: DomainSpec) -> None:
+    pairs = (
+        ("arch", before.arch, spec.arch),
+        ("machine", machine_family(before.machine), machine_family(spec.machine)),
+        ("firmware", before.firmware, spec.firmware),
+    )
+    for option, found, asked in pairs:
+        if found != asked:
+            raise Refused(
+                f"{option}: domain {spec.name} has {found}, asked was {asked}; {ANEW}", option=option, value=asked, found=found
+            )
+
+
+def _check_saved(wanted: Wanted, state: VmState) -> None:
+    for volume in wanted.volumes:
+        found = state.volume(volume.path)
+        if found is not None and volume.size is not None and volume.size > found.size:
+            raise Refused(
+                f"disks: disk {volume.disk} of saved domain {state.name} cannot grow; its guest knows the disk as it was. "
+                "Start it with state running.",
+                option="disks", value=volume.size,
+            )  # fmt: skip

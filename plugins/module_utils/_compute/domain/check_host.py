@@ -1,0 +1,171 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Finds, before anything is changed, what this host cannot give; each error names the option and the value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..._errors import Conflict, InvalidInput, NotFound, Unsupported
+from ..._sizes import show_size
+from ..model.host_facts import HostFacts, VolumeFile
+from ..model.overlays import volume_chain
+from ..model.remote_image import from_url
+from ..model.spec import Cpu, DomainSpec, Volume
+from ..model.state import VmState
+from ..options.resolve import Wanted
+
+
+def check_wanted(wanted: Wanted, state: VmState, host: HostFacts, asked_disks: Sequence[Mapping[str, Any]]) -> None:
+    """Raise where the host lacks what the spec needs."""
+    spec = wanted.spec
+    _check_identity(spec, state, host)
+    _check_machine(spec, state.config, host)
+    _check_nics(spec, host)
+    for path, option in ((spec.kernel, "kernel"), (spec.initrd, "initrd")):
+        if path in host.missing:
+            raise NotFound(f"{option}: there is no file {path} on this host.", option=option, value=path)
+    places = {item["name"]: f"disks[{place}]" for place, item in enumerate(asked_disks)}
+    _check_paths(asked_disks, host)
+    for volume in wanted.volumes:
+        _check_volume(volume, places.get(volume.disk, f"disk {volume.disk}"), state, host, spec)
+
+
+def _check_identity(spec: DomainSpec, state: VmState, host: HostFacts) -> None:
+    for name, uuid in host.domains.items():
+        if uuid == spec.uuid and name != spec.name:
+            raise Conflict(f"uuid: {spec.uuid} belongs to domain {name}.", option="uuid", value=spec.uuid)
+    kept = {nic.mac for nic in state.config.nics} if state.config else set()
+    for place, nic in enumerate(spec.nics):
+        owner = host.macs.get(nic.mac)
+        if owner and owner != spec.name and nic.mac not in kept:
+            where = f"nics[{place}].mac"
+            raise Conflict(f"{where}: {nic.mac} is used by domain {owner}.", option=where, value=nic.mac)
+
+
+def _check_machine(spec: DomainSpec, before: DomainSpec | None, host: HostFacts) -> None:
+    if host.virt_types and spec.virt_type not in host.virt_types:
+        offered = ", ".join(host.virt_types)
+        raise Unsupported(
+            f"virt_type: libvirt on this host does not offer {spec.virt_type} (offered: {offered}).",
+            option="virt_type",
+            value=spec.virt_type,
+        )
+    if spec.memory > host.memory and (before is None or before.memory != spec.memory):
+        raise InvalidInput(
+            f"memory: {show_size(spec.memory)} is more than this host has ({show_size(host.memory)}).",
+            option="memory",
+            value=spec.memory,
+        )
+    known = {*host.machines, *host.machines.values()}
+    if known and spec.machine not in known and (before is None or before.machine != spec.machine):
+        raise Unsupported(f"machine: QEMU on this host does not have {spec.machine}.", option="machine", value=spec.machine)
+    _check_cpu(spec.cpu, host)
+
+
+def _check_cpu(cpu: Cpu, host: HostFacts) -> None:
+    if cpu.model and host.cpu_models and cpu.model not in host.cpu_models:
+        raise Unsupported(
+            f"cpu.model: this host cannot run {cpu.model} (it can: {', '.join(host.cpu_models)}).",
+            option="cpu.model",
+            value=cpu.model,
+        )
+
+
+def _check_nics(spec: DomainSpec, host: HostFacts) -> None:
+    for place, nic in enumerate(spec.nics):
+        if nic.network and nic.network not in host.networks:
+            there = ", ".join(host.networks) or "none"
+            raise NotFound(
+                f"nics[{place}].network: libvirt has no network {nic.network} (there: {there}).",
+                option=f"nics[{place}].network",
+                value=nic.network,
+            )
+        if nic.network and not host.networks[nic.network]:
+            raise InvalidInput(
+                f"nics[{place}].network: network {nic.network} is not active; start it first.",
+                option=f"nics[{place}].network",
+                value=nic.network,
+            )
+        if nic.bridge and nic.bridge not in host.bridges:
+            there = ", ".join(host.bridges) or "none"
+            raise NotFound(
+                f"nics[{place}].bridge: this host has no bridge {nic.bridge} (there: {there}).",
+                option=f"nics[{place}].bridge",
+                value=nic.bridge,
+            )
+
+
+def _check_paths(asked_disks: Sequence[Mapping[str, Any]], host: HostFacts) -> None:
+    for place, item in enumerate(asked_disks):
+        where, path = f"disks[{place}]", item.get("path")
+        if not path:
+            continue
+        if path in host.missing:
+            raise NotFound(f"{where}.path: there is no file {path} on this host.", option=f"{where}.path", value=path)
+        found = host.files.get(path)
+        if found and item.get("format") and item["format"] != found.format:
+            raise InvalidInput(
+                f"{where}.format: {path} is {found.format}, not {item['format']}.", option=f"{where}.format", value=item["format"]
+            )
+
+
+def _check_volume(volume: Volume, where: str, state: VmState, host: HostFacts, spec: DomainSpec) -> None:
+    files = volume_chain(volume, spec, state.volumes)
+    if files:
+        _check_files(volume, where, state, files)
+        return
+    path = next((disk.path for disk in spec.disks if disk.name == volume.disk), volume.path)
+    if path != volume.path or (state.record and volume.path in {known.path for known in state.record.volumes}):
+        raise NotFound(
+            f"{where}: {path} was made for this domain and is gone; a disk is never recreated. "
+            "Put the file back, or take the disk out of disks.",
+            option=where,
+            value=path,
+        )
+    if volume.image and volume.image not in {*host.images, *host.remote_images}:
+        raise NotFound(
+            f"{where}.image: image {volume.image} is not in the host cache (looked for {volume.backing}); "
+            "run edge.cloud.replica_image on this host first, or name replicas to read it from with image_servers.",
+            option=f"{where}.image",
+            value=volume.image,
+        )
+    smallest = host.image_sizes().get(volume.image or "", 0)
+    if volume.size is not None and volume.size < smallest:
+        raise InvalidInput(
+            f"{where}.size: {show_size(volume.size)} is smaller than the image ({show_size(smallest)}).",
+            option=f"{where}.size",
+            value=volume.size,
+        )
+
+
+def _check_files(volume: Volume, where: str, state: VmState, files: Sequence[VolumeFile]) -> None:
+    """Compare what is asked of a disk that is there: its size with the active file, its image with the bottom of its chain."""
+    active, bottom = files[0], files[-1]
+    if volume.image and bottom.backing != volume.backing and not _began_as(volume, state, bottom):
+        raise Conflict(
+            f"{where}.image: {bottom.path} exists with backing file {bottom.backing or 'none'}, asked was {volume.image}; "
+            "a disk is never recreated. Name another disk, or delete this one with the domain.",
+            option=f"{where}.image",
+            value=volume.image,
+        )
+    if volume.size is not None and volume.size < active.size:
+        raise InvalidInput(
+            f"{where}.size: {active.path} has {show_size(active.size)}, asked was {show_size(volume.size)}; a disk never shrinks.",
+            option=f"{where}.size",
+            value=volume.size,
+        )
+
+
+def _began_as(volume: Volume, state: VmState, bottom: VolumeFile) -> bool:
+    """Tell whether the record says that the disk began as this image and its file rightly does not name it.
+
+    It was flattened (no backing file), or its image is still on its way and read from afar.
+    """
+    afar = from_url(bottom.backing)
+    if afar is not None and afar.digest == volume.image:
+        return True
+    known = state.record.volumes if state.record else ()
+    same = any(one.disk == volume.disk and one.image == volume.image for one in known)
+    return same and (bottom.backing is None or not bottom.backing.startswith("/"))

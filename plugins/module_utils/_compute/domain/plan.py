@@ -1,0 +1,365 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Decides the steps from a VM as it is to one as it shall be. Pure: the world was read before and is changed after."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from ..._plan import Plan
+from ..._plan import Step as AnyStep
+from ..._sizes import show_size
+from ..lazy.plan import CreateRemoteVolume, RemoveArrived, left_over, move_steps
+from ..model.host_facts import VolumeFile
+from ..model.overlays import volume_chain
+from ..model.spec import DomainSpec, Record, Volume
+from ..model.state import VmState, pending
+from .hotplug import live_steps
+
+Step: TypeAlias = AnyStep[VmState]
+
+
+@dataclass(frozen=True)
+class CreateVolume:
+    """Make a disk's file; one that is there is never made again."""
+
+    volume: Volume
+    size: int
+
+    @property
+    def sentence(self) -> str:
+        """See Step."""
+        kind = f"an overlay of {self.volume.image}" if self.volume.image else "an empty disk"
+        return f"Create {self.volume.path} ({show_size(self.size)}) as {kind}"
+
+    def predict(self, state: VmState) -> VmState:
+        """See Step."""
+        made = VolumeFile(self.volume.path, "qcow2", self.size, self.volume.backing)
+        return replace(state, volumes=(*state.volumes, made), folder=tuple(sorted({*state.folder, made.path})))
+
+
+@dataclass(frozen=True)
+class GrowVolume:
+    """Make a disk larger; ``live`` is its device name where the guest runs and shall see it at once."""
+
+    path: str
+    size: int
+    live: str | None
+
+    @property
+    def sentence(self) -> str:
+        """See Step."""
+        return f"Grow {self.path} to {show_size(self.size)}{' while it is in use' if self.live else ''}"
+
+    def predict(self, state: VmState) -> VmState:
+        """See Step."""
+        return replace(state, volumes=tuple(replace(v, size=self.size) if v.path == self.path else v for v in state.volumes))
+
+
+@dataclass(frozen=True)
+class BuildSeed:
+    """Write the cloud-init seed, or OpenNebula's context disk, with this content."""
+
+    path: str
+    digest: str
+    context: bool = False
+
+    @property
+    def sentence(self) -> str:
+        """See Step."""
+        return f"Build the {'context disk' if self.context else 'cloud-init seed'} {self.path}"
+
+    def predict(self, state: VmState) -> VmState:
+        """See Step."""
+        state = replace(state, folder=tuple(sorted({*state.folder, self.path})))
+        return replace(state, context=self.digest) if self.context else replace(state, seed=self.digest)
+
+
+@dataclass(frozen=True)
+class Define:
+    """Write the persistent configuration, with ``record`` as our mark; a running guest sees it at its next start.
+
+    ``spec`` is the record's with the active file of each disk (see layers.py).
+    """
+
+    record: Record
+    spec: DomainSpec
+    new: bool
+
+    @property
+    def sentence(self) -> str:
+        """See Step."""
+        return f"{'Define' if self.new else 'Redefine'} domain {self.record.spec.name}"
+
+    def predict(self, state: VmState) -> VmState:
+        """See Step."""
+        return replace(state, config=self.spec, record=self.record, marked=True)
+
+
+@dataclass(frozen=True)
+class SetAutostart:
+    """Say whether the host starts the domain when it boots."""
+
+    name: str
+    on: bool
+
+    @property
+    def sentence(self) -> str:
+        """See Step."""
+        return f"Turn autostart of domain {self.name} {'on' if self.on else 'off'}"
+
+    def predict(self, state: VmState) -> VmState:
+        """See Step."""
+        return replace(state, autostart=self.on)
+
+
+@dataclass(frozen=True)
+class Start:
+    """Start a stopped domain."""
+
+    name: str
+
+    @property
+    def sentence(self) -> str:
+        """See Step."""
+        return f"Start domain {self.name}"
+
+    def predict(self, state: VmState) -> VmState:
+        """See Step."""
+        return replace(state, run="running", live=state.config)
+
+
+@dataclass(frozen=True)
+class Restore:
+    """Let a saved guest go on where it was; ``paused`` leaves it halted there."""
+
+    name: str
+    paused: bool = False
+
+    @property
+    def sentence(self) -> str:
+        """See Step."""
+        return f"Restore domain {self.name} from its saved state{' and leave it paused' if self.paused else ''}"
+
+    def predict(self, state: VmState) -> VmState:
+        """See Step."""
+        return replace(state, run="paused" if self.paused else "running")
+
+
+@dataclass(frozen=True)
+class Pause:
+    """Halt a running guest where it is; it stays in memory."""
+
+    name: str
+
+    @property
+    def sentence(self) -> str:
+        """See Step."""
+        return f"Pause domain {self.name}"
+
+    def predict(self, state: VmState) -> VmState:
+        """See Step."""
+        return replace(state, run="paused")
+
+
+@dataclass(frozen=True)
+class Save:
+    """Write the memory of a guest to disk and stop it; its next start goes on from there."""
+
+    name: str
+
+    @property
+    def sentence(self) -> str:
+        """See Step."""
+        return f"Save domain {self.name}"
+
+    def predict(self, state: VmState) -> VmState:
+        """See Step."""
+        return replace(state, run="saved")
+
+
+@dataclass(frozen=True)
+class Resume:
+    """Let a paused domain run on."""
+
+    name: str
+
+    @property
+    def sentence(self) -> str:
+        """See Step."""
+        return f"Resume domain {self.name}"
+
+    def predict(self, state: VmState) -> VmState:
+        """See Step."""
+        return replace(state, run="running")
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Ask the guest to shut down and wait; ``force`` powers it off when the time is up."""
+
+    name: str
+    force: bool
+
+    @property
+    def sentence(self) -> str:
+        """See Step."""
+        return f"Shut down domain {self.name}{' (power it off if it does not)' if self.force else ''}"
+
+    def predict(self, state: VmState) -> VmState:
+        """See Step."""
+        return replace(state, run="stopped", live=None)
+
+
+@dataclass(frozen=True)
+class Undefine:
+    """Make libvirt forget the domain; the files of its disks stay."""
+
+    name: str
+
+    @property
+    def sentence(self) -> str:
+        """See Step."""
+        return f"Undefine domain {self.name}"
+
+    def predict(self, state: VmState) -> VmState:
+        """See Step."""
+        return VmState(state.name, volumes=state.volumes, seed=state.seed, context=state.context, folder=state.folder)
+
+
+@dataclass(frozen=True)
+class DeleteFiles:
+    """Delete files of the VM's own folder."""
+
+    paths: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        """See Step."""
+        return f"Delete {', '.join(self.paths)}"
+
+    def predict(self, state: VmState) -> VmState:
+        """See Step."""
+        kept = tuple(volume for volume in state.volumes if volume.path not in self.paths)
+        return replace(
+            state, volumes=kept, seed=None, context=None, folder=tuple(path for path in state.folder if path not in self.paths)
+        )
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What a VM shall be: running, stopped, paused or saved, with which record, and what may be done to get there.
+
+    ``active`` is the record's spec with the active file of each disk, None where every disk's own file is active.
+    ``autostart`` None leaves it alone. ``sizes`` are the virtual sizes in bytes of the images behind new volumes.
+    """
+
+    run: str
+    record: Record
+    seed_path: str | None = None
+    context_path: str | None = None
+    autostart: bool | None = None
+    allow_restart: bool = False
+    force_stop: bool = False
+    sizes: tuple[tuple[str, int], ...] = ()
+    active: DomainSpec | None = None
+
+    @property
+    def spec(self) -> DomainSpec:
+        """What libvirt shall have."""
+        return self.active or self.record.spec
+
+
+def plan_goal(state: VmState, goal: Goal) -> Plan[VmState]:
+    """Return the steps to a VM that is as the goal says; files come before the definition that names them.
+
+    A running guest takes at once what it can (live.py); the rest waits for its next start.
+    """
+    spec = goal.spec
+    steps: list[Step] = [*_first_steps(state, goal)]
+    now = Plan(state, tuple(steps)).after
+    if now.run != "saved":
+        steps += move_steps(now, spec, goal.record.volumes, now.run != "stopped")
+    steps += _volume_steps(Plan(state, tuple(steps)).after, goal)
+    steps += _seed_steps(state, goal)
+    now = Plan(state, tuple(steps)).after
+    if now.config != spec or now.record != goal.record or not now.marked or now.config != state.config:
+        steps.append(Define(goal.record, spec, new=state.config is None))
+    arrived = left_over(Plan(state, tuple(steps)).after)
+    if arrived:
+        steps.append(RemoveArrived(arrived))
+    if goal.autostart is not None and goal.autostart != state.autostart:
+        steps.append(SetAutostart(spec.name, goal.autostart))
+    steps += _run_steps(Plan(state, tuple(steps)).after, goal)
+    return Plan(state, tuple(steps))
+
+
+def _first_steps(state: VmState, goal: Goal) -> Iterator[Step]:
+    """Yield what comes before any change: a stop, and the end of a saved state, whose guest knows its disks as they were."""
+    if state.run == "saved" and goal.run != "saved":
+        yield Restore(state.name, paused=goal.run == "paused")
+    if goal.run == "stopped" and state.run != "stopped":
+        yield Stop(state.name, goal.force_stop)
+
+
+def _seed_steps(state: VmState, goal: Goal) -> Iterator[Step]:
+    record = goal.record
+    if record.seed and goal.seed_path and record.seed != state.seed:
+        yield BuildSeed(goal.seed_path, record.seed)
+    if record.context and goal.context_path and record.context != state.context:
+        yield BuildSeed(goal.context_path, record.context, context=True)
+
+
+def _volume_steps(state: VmState, goal: Goal) -> Iterator[Step]:
+    sizes = dict(goal.sizes)
+    targets = {disk.path: disk.target for disk in state.live.disks} if state.live else {}
+    for volume in goal.record.volumes:
+        files = volume_chain(volume, goal.spec, state.volumes)
+        remote = next((disk for disk in goal.spec.disks if disk.name == volume.disk and disk.remote), None)
+        if not files and remote:
+            yield CreateRemoteVolume(volume.image or "", remote.path, str(remote.remote), volume.size or sizes[volume.image or ""])
+        elif not files:
+            yield CreateVolume(volume, volume.size or sizes[volume.image or ""])
+        elif volume.size and files[0].size < volume.size and state.run != "saved":
+            yield GrowVolume(files[0].path, volume.size, targets.get(files[0].path))
+
+
+def _run_steps(state: VmState, goal: Goal) -> Iterator[Step]:
+    """Yield the way from a VM with its new configuration to one that runs by it, or is halted."""
+    name = state.name
+    if goal.run == "stopped" or state.run == "saved":
+        return
+    taken = live_steps(state)
+    restart = goal.allow_restart and goal.run != "saved" and state.run != "stopped" and bool(pending(Plan(state, taken).after))
+    if state.run == "stopped":
+        yield Start(name)
+    elif restart:
+        yield Stop(name, goal.force_stop)
+        yield Start(name)
+    else:
+        if state.run == "paused" and goal.run == "running":
+            yield Resume(name)
+        if "running" in (state.run, goal.run):
+            yield from taken
+    if goal.run == "paused" and (restart or state.run != "paused"):
+        yield Pause(name)
+    elif goal.run == "saved":
+        yield Save(name)
+
+
+def plan_absent(state: VmState, force_stop: bool, delete_disks: bool, kept: Collection[str] = ()) -> Plan[VmState]:
+    """Return the steps to no domain; without ``delete_disks`` every disk's file stays, ``kept`` stay in any case.
+
+    A saved state goes with the domain.
+    """
+    steps: list[Step] = []
+    if state.config is not None:
+        if state.run not in ("stopped", "saved"):
+            steps.append(Stop(state.name, force_stop))
+        steps.append(Undefine(state.name))
+    files = tuple(path for path in state.folder if path not in kept)
+    if delete_disks and files:
+        steps.append(DeleteFiles(files))
+    return Plan(state, tuple(steps))

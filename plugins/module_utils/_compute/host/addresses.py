@@ -1,0 +1,83 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The addresses of a running domain: by the guest agent, by DHCP leases, by the host's ARP table; in this order of trust."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..._libvirt import libvirt
+from ..model.spec import Nic
+from ..model.state import VmState
+from .agent import limit_agent
+
+FAMILIES = {0: "ipv4", 1: "ipv6"}
+
+
+def _sources() -> tuple[tuple[str, int], ...]:
+    return (
+        ("agent", libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT),
+        ("lease", libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_LEASE),
+        ("arp", libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_ARP),
+    )
+
+
+def read_addresses(domain: Any, nics: Sequence[Nic]) -> list[dict[str, Any]]:
+    """Return every address once, with the NIC that has it and who said so; empty where nobody knows."""
+    return merge([(name, _ask(domain, number)) for name, number in _sources()], nics)
+
+
+def first_addresses(domain: Any, nics: Sequence[Nic]) -> list[dict[str, Any]]:
+    """Return the addresses that the most trusted source knows which knows one to reach the guest by; for many, from afar."""
+    for name, number in _sources():
+        found = merge([(name, _ask(domain, number))], nics)
+        if main_address(found):
+            return found
+    return []
+
+
+def _ask(domain: Any, source: int) -> Mapping[str, Any]:
+    """Return libvirt's answer; a source that cannot answer (no agent or a silent one, no lease server) has nothing to say."""
+    if source == libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT:
+        limit_agent(domain)
+    try:
+        found: Mapping[str, Any] = domain.interfaceAddresses(source, 0) or {}
+    except libvirt.libvirtError:
+        return {}
+    return found
+
+
+def merge(answers: Sequence[tuple[str, Mapping[str, Any]]], nics: Sequence[Nic]) -> list[dict[str, Any]]:
+    """Return the addresses of NICs that are the domain's (by MAC), the first source's word first."""
+    names = {nic.mac: nic.name for nic in nics}
+    found: dict[str, dict[str, Any]] = {}
+    for source, interfaces in answers:
+        for interface in interfaces.values():
+            mac = (interface.get("hwaddr") or "").lower()
+            for address in interface.get("addrs") or ():
+                if mac in names and not ipaddress.ip_address(address["addr"]).is_loopback:
+                    entry = {
+                        "nic": names[mac],
+                        "mac": mac,
+                        "address": address["addr"],
+                        "prefix": address["prefix"] or None,
+                        "family": FAMILIES.get(address["type"], "unknown"),
+                        "source": source,
+                    }
+                    found.setdefault(address["addr"], entry)
+    return sorted(found.values(), key=lambda entry: (entry["nic"], entry["family"], entry["address"]))
+
+
+def main_address(addresses: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return the address to reach the guest by: the first that is not link-local, IPv4 before IPv6."""
+    usable = [entry for entry in addresses if not ipaddress.ip_address(entry["address"]).is_link_local]
+    return next((entry["address"] for entry in usable), None)
+
+
+def addresses_of(domain: Any | None, state: VmState) -> dict[str, Any]:
+    """Return the addresses of a running VM and the one to reach it by; ``domain`` None is one that went away."""
+    running = domain is not None and state.run == "running" and state.live is not None
+    found = read_addresses(domain, state.live.nics) if running and state.live else []
+    return {"addresses": found, "address": main_address(found)}

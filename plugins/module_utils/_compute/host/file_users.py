@@ -1,0 +1,76 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which files other domains of this host use, so that none of them becomes a disk of two, and none is deleted under its user."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from xml.etree.ElementTree import Element
+
+from ..._errors import Conflict, NotFound
+from ..._libvirt import intent, libvirt
+from ..model.image_tools import ImageTool
+from ..model.spec import Disk, DomainSpec
+from ..xml.domain import parse_xml
+from ..xml.properties import read_path
+from .observe import Seen
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A file that a domain uses as disk ``target``; ``written`` says that it may write it, and has not only something over it."""
+
+    domain: str
+    target: str
+    written: bool
+
+
+def claims_of(seen: Seen, tool: ImageTool) -> dict[str, Claim]:
+    """Return which files a domain uses: as disks of its next start or of what runs now, and what is below those."""
+    found: dict[str, Claim] = {}
+    for disk in _disks(seen):
+        path, target = read_path(disk, "source@file"), read_path(disk, "target@dev") or ""
+        if not path:
+            continue
+        written = disk.find("readonly") is None and disk.find("shareable") is None
+        for layer in tool.chain(path, read_path(disk, "driver@type")):
+            claim = Claim(seen.name, target, written and layer.path == path)
+            if claim.written or layer.path not in found:
+                found[layer.path] = claim
+    return found
+
+
+def _disks(seen: Seen) -> Iterator[Element]:
+    yield from seen.config.iterfind("devices/disk")
+    if seen.run in ("running", "paused"):
+        try:
+            with intent(f"read domain {seen.name}"):
+                live = parse_xml(seen.handle.XMLDesc(libvirt.VIR_DOMAIN_XML_SECURE))
+        except NotFound:  # it ended meanwhile
+            return
+        yield from live.iterfind("devices/disk")
+
+
+def new_disks(spec: DomainSpec, before: DomainSpec | None) -> list[Disk]:
+    """Return the disks with a file that the domain does not have yet."""
+    had = {disk.path for disk in before.disks} if before else set()
+    return [disk for disk in spec.disks if disk.path and disk.path not in had]
+
+
+def check_claims(name: str, disks: Sequence[Disk], claims: Mapping[str, Claim], asked: Sequence[Mapping[str, Any]]) -> None:
+    """Raise Conflict where one of the domain's new disks is a file that another domain writes, or that it would write under it."""
+    places = {item["name"]: f"disks[{place}].path" for place, item in enumerate(asked)}
+    for disk in disks:
+        claim = claims.get(disk.path)
+        if claim is None or (disk.read_only and not claim.written):
+            continue
+        where = places.get(disk.name, f"disk {disk.name}")
+        raise Conflict(
+            f"{where}: {disk.path} is used by disk {claim.target} of domain {claim.domain}, and domain {name} would have it too; "
+            f"take it out of the disks of {claim.domain} first, which keeps the file.",
+            option=where,
+            value=disk.path,
+            used_by=claim.domain,
+        )

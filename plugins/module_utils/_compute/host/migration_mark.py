@@ -1,0 +1,84 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The mark that a migration of a VM is under way: its journal's head on the source, a note on the destination.
+
+While one stands, only that migration changes the VM. The whole journal is ``migration/journal``.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ..._errors import Busy, Corrupt
+
+FILE, NOTE = "migration.json", "incoming.json"
+PHASES = ("prepared", "failed", "moved")
+
+
+def read_mark(folder: str) -> dict[str, Any] | None:
+    """Return what the journal of the VM with this folder holds, None where no migration began.
+
+    ``destination`` and ``phase`` are in it. Raises Corrupt where it cannot be read, or was written by a newer version.
+    """
+    path = Path(folder, FILE)
+    try:
+        found = dict(json.loads(path.read_text(encoding="utf-8")))
+        phase, _destination = found["phase"], str(found["destination"])
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError, KeyError) as error:
+        raise unreadable(path, error) from None
+    if phase not in PHASES:
+        raise Corrupt(f"The journal {path} has the phase {phase!r}, which this version does not know.", path=str(path))
+    return found
+
+
+def unreadable(path: Path, error: Exception) -> Corrupt:
+    """Return the error of a journal that cannot be read."""
+    return Corrupt(f"The journal {path} of a migration cannot be read ({error!r}); see the guide to migration.", path=str(path))
+
+
+def refuse_while_migrating(name: str, folder: str, run: str) -> None:
+    """Raise Busy where a migration to this host has no end, or one from it while the VM does not run here.
+
+    Working on a VM that arrives would spoil it, and starting one that left could start it a second time.
+    """
+    refuse_incoming(name, folder)
+    mark = read_mark(folder)
+    if mark is not None and mark["phase"] != "failed" and run == "stopped":
+        destination = mark["destination"]
+        raise Busy(
+            f"name: a migration of domain {name} to {destination} began and has no end; run edge.cloud.domain_migration "
+            f"with destination {destination} again, which finishes it or cleans up.",
+            option="name",
+            value=name,
+            destination=destination,
+        )
+
+
+def refuse_incoming(name: str, folder: str) -> None:
+    """Raise Busy where a migration of this VM to this host began and has no end."""
+    path = Path(folder, NOTE)
+    if path.exists():
+        raise Busy(
+            f"name: a migration of domain {name} to this host began and has no end; run edge.cloud.domain_migration "
+            f"{_origin(path)} again, which finishes it or cleans up. If that host is lost for good and the VM is whole here, "
+            f"delete {path}.",
+            option="name",
+            value=name,
+            path=str(path),
+        )
+
+
+def note(here: str) -> bytes:
+    """Return what the note on the destination says: where the VM comes from."""
+    return (json.dumps({"source": here}) + "\n").encode()
+
+
+def _origin(path: Path) -> str:
+    try:
+        return f"on {json.loads(path.read_text(encoding='utf-8'))['source']}"
+    except (OSError, ValueError, KeyError, TypeError):  # the note broke off before its text
+        return "on the host that it comes from"

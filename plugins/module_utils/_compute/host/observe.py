@@ -1,0 +1,154 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads the domains of one libvirt connection, each once: what a plan for one VM and a plan for a hundred begin with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import Element
+
+from ..._errors import NotFound
+from ..._libvirt import error_name, intent, libvirt, lookup
+from ..model.host_facts import Folders
+from ..model.image_tools import ImageTool
+from ..model.overlays import is_layer, is_ours
+from ..model.spec import CONTEXT, SEED, DomainSpec
+from ..model.state import VmState
+from ..seed import read_digest
+from ..xml.domain import Parsed, parse, parse_xml
+
+RUN_STATES = {1: "running", 2: "running", 3: "paused", 4: "running", 5: "stopped", 6: "stopped", 7: "paused"}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A domain as libvirt showed it: ``config`` is the XML of its next start; ``handle`` stays good while it is defined."""
+
+    name: str
+    uuid: str
+    handle: Any
+    run: str
+    config: Element
+    autostart: bool
+
+    @property
+    def macs(self) -> list[str]:
+        """The MAC addresses of its interfaces, in lower case."""
+        return [(mac.get("address") or "").lower() for mac in self.config.iterfind("devices/interface/mac")]
+
+
+def see(domain: Any, autostart: bool | None = None) -> Seen | None:
+    """Return one domain, or None where it went away meanwhile; ``autostart`` is asked for where it is not given."""
+    try:
+        with intent(f"read domain {domain.name()}"):
+            run = RUN_STATES[domain.state()[0]] if domain.ID() >= 0 else "stopped"  # the list has the ID, a state is a call each
+            if run == "stopped" and domain.hasManagedSaveImage():
+                run = "saved"
+            config = parse_xml(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE))
+            if autostart is None:
+                autostart = bool(domain.autostart()) if domain.isPersistent() else False
+    except NotFound:
+        return None
+    return Seen(domain.name(), domain.UUIDString(), domain, run, config, autostart)
+
+
+def see_one(connection: Any, name: str) -> Seen | None:
+    """Return the domain of this name, None where there is none."""
+    with intent(f"look up domain {name}"):
+        domain = lookup(connection.lookupByName, name)
+    return see(domain) if domain is not None else None
+
+
+def see_all(connection: Any) -> dict[str, Seen]:
+    """Return every domain by name: two calls for all of them, and two for each."""
+    with intent("list the domains of this host"):
+        domains = connection.listAllDomains()
+        autostarted = {domain.name() for domain in connection.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_AUTOSTART)}
+    found = (see(domain, domain.name() in autostarted) for domain in domains)
+    return {one.name: one for one in sorted((one for one in found if one), key=lambda one: one.name)}
+
+
+def vm_of(seen: Seen, *, adopt: bool = False) -> VmState:
+    """Return the VM without its files; ``adopt`` reads devices of others as ours where the domain is not marked."""
+    ours = parse(seen.config)
+    parsed = parse(seen.config, adopt=True) if adopt and not ours.marked else ours
+    state = VmState(
+        seen.name,
+        run=seen.run,
+        config=parsed.spec,
+        record=parsed.record,
+        marked=parsed.marked,
+        autostart=seen.autostart,
+        foreign_targets=parsed.foreign_targets,
+    )
+    if seen.run == "stopped":
+        return state
+    try:
+        with intent(f"read domain {seen.name}"):
+            live = _live_tree(seen)
+    except NotFound:  # it was transient and ended: to a plan it is not there
+        return VmState(seen.name)
+    if live is None:
+        return state
+    running = parse(live, adopt=adopt and not ours.marked)
+    return replace(state, live=live_spec(running, parsed.spec), free_ports=running.free_ports)
+
+
+def _live_tree(seen: Seen) -> Element | None:
+    """Return the XML that runs, or that a saved guest will run; None where the driver cannot say."""
+    if seen.run != "saved":
+        return parse_xml(seen.handle.XMLDesc(libvirt.VIR_DOMAIN_XML_SECURE))
+    try:
+        return parse_xml(seen.handle.managedSaveGetXMLDesc(libvirt.VIR_DOMAIN_SAVE_IMAGE_XML_SECURE))
+    except libvirt.libvirtError as error:
+        if error_name(error) != "VIR_ERR_NO_SUPPORT":
+            raise
+        return None
+
+
+def live_spec(live: Parsed, config: DomainSpec) -> DomainSpec:
+    """Return the live spec with what libvirt's live XML says otherwise than it was asked for.
+
+    The CPU is there as expanded, the memory as the balloon has it at this instant, an MTU as the network gave it.
+    """
+    asked = live.record.spec if live.record else config
+    mtus = {nic.name: nic.mtu for nic in config.nics}
+    nics = tuple(replace(nic, mtu=None) if nic.name in mtus and mtus[nic.name] is None else nic for nic in live.spec.nics)
+    memory = asked.memory if live.record else live.spec.memory
+    return replace(live.spec, cpu=asked.cpu, memory=memory, nics=nics)
+
+
+def with_files(state: VmState, tool: ImageTool, folders: Folders, paths: Iterable[str] = ()) -> VmState:
+    """Return the VM with the files of its disks, its seed and its folder; ``paths`` are further disk files to look at."""
+    formats = (
+        {disk.path: disk.format for disk in state.config.disks if disk.path and disk.name not in (SEED, CONTEXT)}
+        if state.config
+        else {}
+    )
+    folder = _files(folders.vm(state.name))
+    here = sorted(path for path in {*formats, *paths, *filter(is_layer, folder)} if path and Path(path).exists())
+    return replace(
+        state,
+        volumes=tuple(tool.info(path, formats.get(path, "qcow2" if is_layer(path) else None)) for path in here),
+        folder=folder,
+        seed=read_digest(folders.seed(state.name)),
+        context=read_digest(folders.context(state.name)),
+    )
+
+
+def _files(where: str) -> tuple[str, ...]:
+    folder = Path(where)
+    if not folder.is_dir():
+        return ()
+    return tuple(sorted(str(path) for path in folder.iterdir() if path.is_file() and is_ours(path.name)))
+
+
+def read_vm(
+    connection: Any, name: str, tool: ImageTool, folders: Folders, *, adopt: bool = False, paths: Iterable[str] = ()
+) -> VmState:
+    """Return the VM of this name as it is; ``paths`` are further disk files to look at."""
+    seen = see_one(connection, name)
+    return with_files(vm_of(seen, adopt=adopt) if seen else VmState(name), tool, folders, paths)

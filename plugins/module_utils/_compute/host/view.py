@@ -1,0 +1,231 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads a hypervisor through one libvirt connection, each thing once, whatever the number of plans that ask."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import Element
+
+from ..._errors import Conflict
+from ..._libvirt import error_name, intent, libvirt
+from ..model.host_facts import Folders, HostFacts
+from ..model.image_tools import ImageTool
+from ..model.remote_image import RemoteImage
+from ..model.state import VmState
+from ..options.resolve import asked_images, asked_paths, asked_servers
+from ..xml.domain import parse_xml
+from .file_users import Claim, claims_of
+from .observe import Seen, read_vm, see_all, vm_of, with_files
+from .qemu_conf import unset
+
+__all__ = ["HostView", "read_facts", "read_vm"]
+
+KIB = 1024
+
+NEEDS: dict[str, tuple[tuple[Any, ...], tuple[str, str]]] = {
+    "firmware": (("uefi",), ("os/enum[@name='firmware']", "efi")),
+    "tpm": ((True,), ("devices/tpm/enum[@name='backendModel']", "emulator")),
+    "spice": (("loopback", "tls"), ("devices/graphics/enum[@name='type']", "spice")),
+}
+
+
+@dataclass(frozen=True)
+class HostView:
+    """A hypervisor as it was when it was looked at first; make a new one to look again."""
+
+    connection: Any
+    tool: ImageTool
+    folders: Folders
+
+    @cached_property
+    def domains(self) -> dict[str, Seen]:
+        """Every domain by name."""
+        return see_all(self.connection)
+
+    @cached_property
+    def basics(self) -> HostFacts:
+        """The facts that do not depend on what is asked."""
+        with intent("read the capabilities of this host"):
+            capabilities = parse_xml(self.connection.getCapabilities())
+            networks = {network.name(): bool(network.isActive()) for network in self.connection.listAllNetworks()}
+            memory = self.connection.getInfo()[1] * KIB * KIB
+        virt_types, machines = _guests(capabilities)
+        return HostFacts(
+            virt_types=virt_types,
+            arch=os.uname().machine,
+            memory=memory,
+            free=free_memory(self.connection),
+            machines=machines,
+            networks=networks,
+            bridges=_bridges(),
+            domains={name: seen.uuid for name, seen in self.domains.items()},
+            macs={mac: name for name, seen in self.domains.items() for mac in seen.macs},
+            direct_io=_direct_io(self.folders.vms),
+            folders=self.folders,
+        )
+
+    @cached_property
+    def _free_pages(self) -> dict[int, int]:
+        with intent("read the free huge pages of this host"):
+            return free_pages(self.connection)
+
+    @cached_property
+    def _image_sizes(self) -> dict[str, int | None]:
+        return {}
+
+    @cached_property
+    def _capabilities(self) -> dict[tuple[Any, ...], Element]:
+        return {}
+
+    def facts(self, options: Mapping[str, Any], awaited: Iterable[str] = ()) -> HostFacts:
+        """Return the facts that a plan for these options needs; ``awaited`` are images that disks wait for."""
+        images = {digest: self._image_size(digest) for digest in (*asked_images(options), *awaited)}
+        files = [path for path in (disk.get("path") for disk in options.get("disks") or ()) if path and Path(path).exists()]
+        return replace(
+            self.basics,
+            cpu_models=self._cpu_models(options),
+            lacks=self._lacks(options),
+            unset=unset(options),
+            free_pages=self._free_pages if options.get("hugepages") else {},
+            files={path: self.tool.info(path) for path in files},
+            images={digest: size for digest, size in images.items() if size is not None},
+            remote_images=self._remote_images(options),
+            missing=frozenset(path for path in asked_paths(options) if not Path(path).exists()),
+        )
+
+    def _remote_images(self, options: Mapping[str, Any]) -> dict[str, RemoteImage]:
+        """Return where images that a new disk needs and that are not here can be read meanwhile."""
+        servers = asked_servers(options)
+        home = self.folders.vm(str(options["name"]))
+        found = {}
+        for place, disk in enumerate(options.get("disks") or ()):
+            digest = disk.get("image")
+            made = any(Path(home).glob(f"{disk['name']}.*qcow2"))
+            if servers and digest and not made and self._image_size(digest) is None:
+                found[digest] = self.tool.remote_image(digest, servers, f"disks[{place}].image")
+        return found
+
+    def _image_size(self, digest: str) -> int | None:
+        if digest not in self._image_sizes:
+            self._image_sizes[digest] = self.tool.image_size(digest)
+        return self._image_sizes[digest]
+
+    def _cpu_models(self, options: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the named CPU models that the host can run; asked only where a name was given, since it takes a while."""
+        if not (options.get("cpu") or {}).get("model"):
+            return ()
+        rows = self._domain_capabilities(options).iterfind("cpu/mode[@name='custom']/model[@usable='yes']")
+        return tuple(row.text or "" for row in rows)
+
+    def _lacks(self, options: Mapping[str, Any]) -> frozenset[str]:
+        """Return which of the options that need a program or firmware of their own this host cannot give."""
+        asked = [option for option, (value, _path) in NEEDS.items() if options.get(option) in value]
+        if not asked:
+            return frozenset()
+        found = self._domain_capabilities(options)
+        return frozenset(option for option in asked if not _offers(found, NEEDS[option][1]))
+
+    def _domain_capabilities(self, options: Mapping[str, Any]) -> Element:
+        key = (options.get("arch"), options.get("machine"), options.get("virt_type"))
+        if key not in self._capabilities:
+            with intent("read what domains can have on this host"):
+                self._capabilities[key] = parse_xml(self.connection.getDomainCapabilities(None, *key, 0))
+        return self._capabilities[key]
+
+    def vm(self, name: str, *, adopt: bool = False) -> VmState:
+        """Return the VM of this name without its files, which with_files() adds."""
+        seen = self.domains.get(name)
+        return vm_of(seen, adopt=adopt) if seen else VmState(name)
+
+    def claims(self, name: str) -> dict[str, Claim]:
+        """Return the files that domains other than this one use."""
+        found: dict[str, Claim] = {}
+        for claim_path, claim in (pair for other, claims in self._claims.items() if other != name for pair in claims.items()):
+            if claim.written or claim_path not in found:
+                found[claim_path] = claim
+        return found
+
+    @cached_property
+    def _claims(self) -> dict[str, dict[str, Claim]]:
+        return {seen.name: claims_of(seen, self.tool) for seen in self.domains.values()}
+
+    def with_files(self, state: VmState, paths: tuple[str, ...] = ()) -> VmState:
+        """Return the VM with its files; ``paths`` are further disk files to look at."""
+        return with_files(state, self.tool, self.folders, paths)
+
+
+def read_facts(connection: Any, options: Mapping[str, Any], tool: ImageTool, folders: Folders) -> HostFacts:
+    """Return the facts that a plan for these options needs."""
+    return HostView(connection, tool, folders).facts(options)
+
+
+def free_memory(connection: Any) -> int | None:
+    """Return the bytes of memory that a new guest can have without another giving any, None where libvirt cannot tell."""
+    try:
+        found = connection.getMemoryStats(libvirt.VIR_NODE_MEMORY_STATS_ALL_CELLS, 0)
+    except libvirt.libvirtError as error:
+        if error_name(error) != "VIR_ERR_NO_SUPPORT":
+            raise
+        return None
+    return sum(found.get(key, 0) for key in ("free", "buffers", "cached")) * KIB
+
+
+def free_pages(connection: Any) -> dict[int, int]:
+    """Return how many pages of each size, in bytes, are free on all NUMA nodes together; nothing where libvirt cannot tell."""
+    cells = parse_xml(connection.getCapabilities()).findall("host/topology/cells/cell")
+    sizes = sorted({int(page.get("size", 0)) for cell in cells for page in cell.iterfind("pages[@unit='KiB']")})
+    free: dict[int, int] = {}
+    for cell in cells if sizes else ():
+        for found in connection.getFreePages(sizes, int(cell.get("id", 0)), 1).values():
+            for size, count in found.items():
+                free[size * KIB] = free.get(size * KIB, 0) + count
+    return free
+
+
+def _offers(capabilities: Element, needed: tuple[str, str]) -> bool:
+    path, value = needed
+    return value in {row.text for row in capabilities.iterfind(f"{path}/value")}
+
+
+def _guests(capabilities: Any) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Return the offered virt types of this host's architecture, the best first, and its machine aliases."""
+    arches = [arch for arch in capabilities.iterfind("guest/arch") if arch.get("name") == os.uname().machine]
+    arches = arches or capabilities.findall("guest/arch")
+    types = {found.get("type") for arch in arches for found in arch.iterfind("domain")}
+    rows = [row for arch in arches for row in arch.iter("machine")]
+    machines = {row.text: row.get("canonical") or row.text for row in rows}
+    known = tuple(kind for kind in ("kvm", "qemu") if kind in types)
+    return known or tuple(sorted(types)), machines
+
+
+def _bridges(sys: Path = Path("/sys/class/net")) -> tuple[str, ...]:
+    return tuple(sorted(path.name for path in sys.iterdir() if (path / "bridge").is_dir())) if sys.is_dir() else ()
+
+
+def _direct_io(folder: str) -> bool:
+    """Return whether the file system of ``folder`` (or its nearest existing parent) takes O_DIRECT; not every overlayfs does."""
+    place = next(path for path in (Path(folder), *Path(folder).parents) if path.is_dir())
+    try:
+        with tempfile.NamedTemporaryFile(prefix=".edge-direct-", dir=place) as probe:
+            os.close(os.open(probe.name, os.O_RDWR | os.O_DIRECT))
+    except OSError:
+        return False
+    return True
+
+
+def check_ownership(state: VmState, adopt: bool) -> None:
+    """Raise Conflict where a domain of this name exists that we did not make."""
+    if state.config is not None and not state.marked and not adopt:
+        raise Conflict(
+            f"name: domain {state.name} exists on this host and was not made by edge.cloud; "
+            "choose another name, or set adopt to take it over.",
+            option="name",
+            value=state.name,
+        )

@@ -1,0 +1,108 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads the VMs of many hypervisors at a time, from afar: by libvirt connections only, none of their files."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from ..._errors import EdgeError, TimedOut
+from ..._libvirt import connection, intent
+from ..host.addresses import first_addresses, main_address
+from ..host.observe import Seen, see_all, vm_of
+from ..model.state import pending
+
+AT_A_TIME = 32
+
+
+@dataclass(frozen=True)
+class Hypervisor:
+    """One hypervisor and its domains as JSON; with ``error`` the domains are not known."""
+
+    uri: str
+    name: str
+    domains: tuple[dict[str, Any], ...] = ()
+    error: EdgeError | None = None
+
+
+def read_hypervisors(uris: Sequence[str], seconds: float) -> list[Hypervisor]:
+    """Return each hypervisor in the order asked; one that has not answered within ``seconds`` has TimedOut as its error.
+
+    libvirt cannot be told to give up, so that a thread which waits for such a host is left to itself and holds up no exit.
+    """
+    found: list[Hypervisor] = []
+    for begin in range(0, len(uris), AT_A_TIME):
+        found += _batch(uris[begin : begin + AT_A_TIME], seconds)
+    return found
+
+
+def _batch(uris: Sequence[str], seconds: float) -> Iterator[Hypervisor]:
+    answers: dict[int, Hypervisor | BaseException] = {}
+
+    def read(place: int) -> None:
+        try:
+            answers[place] = read_hypervisor(uris[place])
+        except BaseException as error:  # noqa: BLE001 - a thread has nobody else to tell
+            answers[place] = error
+
+    threads = [threading.Thread(target=read, args=(place,), daemon=True) for place in range(len(uris))]
+    deadline = time.monotonic() + seconds
+    for thread in threads:
+        thread.start()
+    for place, thread in enumerate(threads):
+        thread.join(max(0.0, deadline - time.monotonic()))
+        answer = answers.get(place)
+        if isinstance(answer, BaseException):
+            raise answer
+        yield answer or Hypervisor(uris[place], _host_of(uris[place]), error=_late(uris[place], seconds))
+
+
+def _late(uri: str, seconds: float) -> TimedOut:
+    return TimedOut(f"The hypervisor {uri} did not answer within {seconds:g} s.", uri=uri, seconds=seconds)
+
+
+def _host_of(uri: str) -> str:
+    return urlsplit(uri).hostname or uri
+
+
+def read_hypervisor(uri: str) -> Hypervisor:
+    """Return one hypervisor; an error of the connection is kept in it."""
+    try:
+        with connection(uri) as opened:
+            with intent(f"read the name of {uri}"):
+                name = urlsplit(uri).hostname or opened.getHostname()
+            domains = tuple(_domain(seen) for seen in see_all(opened).values())
+    except EdgeError as error:
+        return Hypervisor(uri, _host_of(uri), error=error)
+    return Hypervisor(uri, name, domains)
+
+
+def _domain(seen: Seen) -> dict[str, Any]:
+    state = vm_of(seen, adopt=True)
+    spec, record = state.config, state.record
+    nics = state.live.nics if state.live else ()
+    addresses = first_addresses(seen.handle, nics) if state.run == "running" else []
+    return {
+        "name": seen.name,
+        "uuid": seen.uuid,
+        "state": state.run,
+        "managed": state.marked,
+        "autostart": state.autostart,
+        "memory": spec.memory if spec else None,
+        "vcpus": spec.vcpus if spec else None,
+        "arch": spec.arch if spec else None,
+        "virt_type": spec.virt_type if spec else None,
+        "nics": [asdict(nic) for nic in spec.nics] if spec else [],
+        "disks": {disk.name: disk.path for disk in spec.disks} if spec else {},
+        "images": {volume.disk: volume.image for volume in record.volumes if volume.image} if record else {},
+        "spec_hash": record.digest if record else None,
+        "cloud_init": record.seed if record else None,
+        "pending_restart": pending(state),
+        "address": main_address(addresses),
+        "addresses": addresses,
+    }

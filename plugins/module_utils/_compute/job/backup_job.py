@@ -1,0 +1,135 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A copy of a running guest's disk as it is at one instant, by libvirt's push backup."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import Element, SubElement
+
+from ..._errors import Busy, EdgeError, TimedOut
+from ..._libvirt import intent, libvirt
+from ..host.events import Waiter, hearing
+from ..xml.domain import parse_xml, to_text
+from ..xml.properties import read_path
+from .block_job import LOOK_AGAIN, Pace
+from .quiesce import frozen
+
+
+@dataclass
+class PushBackup:
+    """Copies disks of one domain; ``marker`` is a file that says that we froze the guest's file systems."""
+
+    connection: Any
+    domain: Any
+    marker: Path
+    pace: Pace
+    _ended: dict[str, Any] = field(default_factory=dict, init=False)
+
+    def copy(self, target: str, path: str, quiesce: str) -> bool:
+        """Write the disk ``target`` to a new qcow2 ``path``; return whether the guest's file systems were frozen for the instant.
+
+        Raises TimedOut after the pace's ``timeout`` and EdgeError where it failed; the guest runs on in any case.
+        """
+        self._end_earlier(path)
+        self._ended = {}  # what was heard so far is how the earlier one ended
+        with self._events() as waiter:
+            with (
+                frozen(self.domain, self.marker, quiesce) as quiesced,
+                intent(f"begin to copy disk {target} of domain {self._name}"),
+            ):
+                self.domain.backupBegin(self._xml(target, path), None, 0)
+            self._slow_down(target)
+            if not waiter.until(self._is_over, self.pace.timeout, LOOK_AGAIN):
+                self._abort()
+                raise TimedOut(
+                    f"The copy of disk {target} of domain {self._name} was not done within {self.pace.timeout:g} s and was "
+                    "ended; the guest runs on. Give it more with timeout or bandwidth.",
+                    disk=target,
+                    seconds=self.pace.timeout,
+                )
+        self._demand_success(target)
+        return quiesced
+
+    @property
+    def _name(self) -> str:
+        return str(self.domain.name())
+
+    def _xml(self, target: str, path: str) -> str:
+        root = Element("domainbackup", {"mode": "push"})
+        disks = SubElement(root, "disks")
+        with intent(f"read domain {self._name}"):
+            tree = parse_xml(self.domain.XMLDesc())
+        for name in (read_path(disk, "target@dev") or "" for disk in tree.iterfind("devices/disk")):
+            mine = name == target
+            element = SubElement(disks, "disk", {"name": name, "backup": "yes" if mine else "no"})
+            if mine:
+                element.set("type", "file")
+                SubElement(element, "driver", {"type": "qcow2"})
+                SubElement(element, "target", {"file": path})
+        return to_text(root)
+
+    def _end_earlier(self, path: str) -> None:
+        """End the copy that a killed run left going; raise Busy where another job of the domain is not ours."""
+        if self._is_over():
+            return
+        try:
+            tree = parse_xml(self.domain.backupGetXMLDesc())
+        except libvirt.libvirtError:
+            tree = Element("none")
+        if not any(read_path(disk, "target@file") == path for disk in tree.iterfind("disks/disk")):
+            raise Busy(
+                f"domain: libvirt has another job on domain {self._name} now (a backup, migration or save); run again when it "
+                "has ended.",
+                option="domain",
+                value=self._name,
+            )
+        self._abort()
+
+    def _abort(self) -> None:
+        with self._events() as waiter:
+            with suppress(libvirt.libvirtError):
+                self.domain.abortJob()
+            waiter.until(self._is_over, LOOK_AGAIN * 30, LOOK_AGAIN)
+
+    def _is_over(self) -> bool:
+        with intent(f"read the job of domain {self._name}"):
+            found = self.domain.jobStats()
+        if found.get("type") == libvirt.VIR_DOMAIN_JOB_NONE:
+            return True
+        if found.get("disk_total"):
+            self.pace.told(int(found["disk_processed"]), int(found["disk_total"]))
+        return False
+
+    def _slow_down(self, target: str) -> None:
+        if self.pace.bandwidth:
+            flags = libvirt.VIR_DOMAIN_BLOCK_JOB_SPEED_BANDWIDTH_BYTES
+            with suppress(libvirt.libvirtError):  # it may be done already
+                self.domain.blockJobSetSpeed(target, self.pace.bandwidth, flags)
+
+    def _demand_success(self, target: str) -> None:
+        found = self._ended
+        if not found:  # libvirtd ended before it told
+            with intent(f"read how the copy of disk {target} of domain {self._name} ended"):
+                found = self.domain.jobStats(libvirt.VIR_DOMAIN_JOB_STATS_COMPLETED)
+        if not found.get("success"):
+            raise EdgeError(
+                f"The copy of disk {target} of domain {self._name} failed: {found.get('errmsg') or 'libvirt does not say why'}. "
+                "Look at the host's free space and QEMU's log, then run again.",
+                disk=target,
+            )
+
+    @contextmanager
+    def _events(self) -> Iterator[Waiter]:
+        waiter = Waiter()
+
+        def over(_connection: Any, _domain: Any, statistics: dict[str, Any], _opaque: Any) -> None:
+            self._ended = dict(statistics)
+            waiter.wake()
+
+        with hearing(self.connection, self.domain, libvirt.VIR_DOMAIN_EVENT_ID_JOB_COMPLETED, over):
+            yield waiter

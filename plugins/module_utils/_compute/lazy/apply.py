@@ -1,0 +1,192 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Moves a disk from its remote image onto the local one, through libvirt's block copy, and survives a kill at any moment.
+
+Only the overlay's own blocks are copied, into an overlay over the local image, while each write of the guest goes to both. In units
+of a subcluster: a larger one of which the overlay has a part would be read from the remote image, whose server may be gone. Then
+the guest is paused for some milliseconds, so that no write is acknowledged between QEMU's switch and libvirt's saved definition:
+whichever file the definition names after a power cut has all that the guest wrote.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from xml.sax.saxutils import quoteattr
+
+from ..._errors import Busy, EdgeError
+from ..._files import fsync
+from ..._libvirt import intent, libvirt
+from ..._sizes import OVERLAY_SUBCLUSTER
+from ..job.block_job import Pace, block_jobs, demand_mirror, job_of, live_disk, mirror_ready, wait_job
+from ..model.image_tools import ImageTool
+from .plan import MARKER, MoveDisk
+
+DEFINITIONS = Path("/etc/libvirt/qemu")
+COPY = """<disk type='file'><driver type='qcow2' cache={cache} discard='unmap'/><source file={path}/>
+<backingStore type='file'><format type='qcow2'/><source file={backing}/><backingStore/></backingStore></disk>"""
+
+
+@dataclass(frozen=True)
+class Mover:
+    """Moves the disks of one domain; ``timeout`` in seconds bounds each wait."""
+
+    connection: Any
+    domain: Any
+    tool: ImageTool
+    timeout: float
+
+    def move(self, step: MoveDisk, size: int) -> None:
+        """Carry out one step; ``size`` is the disk's virtual size in bytes. A rerun after a kill goes on."""
+        if step.live:
+            self._move_running(step, size)
+        else:
+            self._move_stopped(step)
+
+    def _move_stopped(self, step: MoveDisk) -> None:
+        """Give the file its local backing and its own name beside the old one, which the definition still names."""
+        source, path = Path(step.source), Path(step.path)
+        self.tool.rebase(step.source, step.image)
+        if not (path.exists() and path.samefile(source)):
+            path.unlink(missing_ok=True)  # a copy that was never switched to
+            path.hardlink_to(source)
+        fsync(path.parent)
+
+    def _move_running(self, step: MoveDisk, size: int) -> None:
+        with block_jobs(self.connection, self.domain) as waiter:
+            if not self._copies(step):
+                self._begin(step, size)
+            try:
+                wait_job(self.domain, step.target, waiter, Pace(self.timeout), lambda: mirror_ready(self.domain, step.target))
+                demand_mirror(self.domain, step.target)
+                self._switch(step)
+            except EdgeError:
+                self._give_up(step)
+                raise
+        if self._file_of(step.target) != step.path:
+            raise EdgeError(f"Disk {step.disk} of domain {step.domain} was switched, but libvirt does not name {step.path}.")
+
+    def _copies(self, step: MoveDisk) -> bool:
+        """Tell whether a copy of this disk runs already; raise Busy if another job works on the disk."""
+        running = job_of(self.domain, step.target)
+        mirror = live_disk(self.domain, step.target).find("mirror/source")
+        if running and (mirror is None or mirror.get("file") != step.path):
+            raise Busy(f"Another job works on disk {step.disk} of domain {step.domain} now; try again when it has ended.")
+        return bool(running)
+
+    def _begin(self, step: MoveDisk, size: int) -> None:
+        Path(step.path).unlink(missing_ok=True)  # the definition names another file: a copy that was never switched to
+        self.tool.create_overlay(step.path, step.image, size)
+        driver = live_disk(self.domain, step.target).find("driver")
+        cache = driver.get("cache", "none") if driver is not None else "none"
+        xml = COPY.format(cache=quoteattr(cache), path=quoteattr(step.path), backing=quoteattr(step.backing))
+        flags = libvirt.VIR_DOMAIN_BLOCK_COPY_SHALLOW | libvirt.VIR_DOMAIN_BLOCK_COPY_REUSE_EXT
+        flags |= libvirt.VIR_DOMAIN_BLOCK_COPY_TRANSIENT_JOB | libvirt.VIR_DOMAIN_BLOCK_COPY_SYNCHRONOUS_WRITES
+        with intent(f"copy disk {step.target} of domain {step.domain} to {step.path}"):
+            self.domain.blockCopy(step.target, xml, {libvirt.VIR_DOMAIN_BLOCK_COPY_GRANULARITY: OVERLAY_SUBCLUSTER}, flags)
+
+    def _switch(self, step: MoveDisk) -> None:
+        with self._paused(Path(step.path).with_name(MARKER)):
+            with intent(f"switch disk {step.target} of domain {step.domain} to {step.path}"):
+                self.domain.blockJobAbort(step.target, libvirt.VIR_DOMAIN_BLOCK_JOB_ABORT_PIVOT)
+            _sync_definition(self.domain.name())
+
+    @contextmanager
+    def _paused(self, marker: Path) -> Iterator[None]:
+        """Keep the guest from writing for the moment; one that somebody paused stays so."""
+        with intent(f"pause domain {self.domain.name()} for the switch"):
+            ours = self.domain.state()[0] == libvirt.VIR_DOMAIN_RUNNING
+            if ours:
+                write_marker(marker, paused=True)
+                self.domain.suspend()
+        try:
+            yield
+        finally:
+            if ours:
+                with intent(f"resume domain {self.domain.name()} after the switch"):
+                    self.domain.resume()
+                write_marker(marker, paused=False)
+
+    def _give_up(self, step: MoveDisk) -> None:
+        """End the copy and remove its file; the guest goes on as before."""
+        with contextlib.suppress(libvirt.libvirtError):
+            self.domain.blockJobAbort(step.target)
+        if self._file_of(step.target) == step.source:
+            Path(step.path).unlink(missing_ok=True)
+
+    def _file_of(self, target: str) -> str | None:
+        source = live_disk(self.domain, target).find("source")
+        return None if source is None else source.get("file")
+
+
+def resume_if_we_paused(domain: Any, folder: str) -> None:
+    """Resume a guest that a killed move left paused."""
+    marker = Path(folder, MARKER)
+    if read_marker(marker).get("paused"):
+        with intent(f"resume domain {domain.name()}, which a killed move left paused"):
+            if domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED:
+                domain.resume()
+        write_marker(marker, paused=False)
+
+
+def resume_after_errors(domain: Any) -> None:
+    """Resume a guest that QEMU paused at an I/O error: its replica may answer again, or its image is here now."""
+    with contextlib.suppress(libvirt.libvirtError):  # it may stop or be resumed by others at any moment
+        if tuple(domain.state()) == (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_IOERROR):
+            domain.resume()
+
+
+def write_marker(path: Path, *, paused: bool) -> None:
+    """Say that a disk in this folder waits for its image, and whether we paused the guest; durable before it returns."""
+    work = path.with_name(f".{path.name}.new")
+    with work.open("w") as file:
+        json.dump({"paused": paused}, file)
+        file.flush()
+        os.fsync(file.fileno())
+    work.rename(path)
+    fsync(path.parent)
+
+
+def call_for_image(folder: str) -> None:
+    """Mark a VM's folder as waiting, and wake ``edge-arrive.path``, which cannot watch the folder of each VM."""
+    marker = Path(folder, MARKER)
+    if not marker.exists():
+        write_marker(marker, paused=False)
+    calls = calls_below(Path(folder).parent)
+    calls.mkdir(mode=0o755, exist_ok=True)
+    (calls / Path(folder).name).touch()
+
+
+def calls_below(vms: Path) -> Path:
+    """Return the folder that is not empty while VMs below ``vms`` wait for images: a file for each, by name."""
+    return vms.with_name("arriving")
+
+
+def read_marker(path: Path) -> dict[str, Any]:
+    """Return what a marker says; nothing where there is none."""
+    try:
+        return dict(json.loads(path.read_text()))
+    except (FileNotFoundError, ValueError, TypeError):
+        return {}
+
+
+def remove_arrived(paths: tuple[str, ...]) -> None:
+    """Remove stand-ins that nothing names, and the folder's marker with the last of them."""
+    for path in map(Path, paths):
+        path.unlink(missing_ok=True)
+        if not any(path.parent.glob("*.arriving.qcow2")):
+            path.with_name(MARKER).unlink(missing_ok=True)
+        fsync(path.parent)
+
+
+def _sync_definition(name: str) -> None:
+    """Make libvirt's saved definition durable, while the guest is still paused."""
+    with contextlib.suppress(FileNotFoundError):
+        fsync(DEFINITIONS / f"{name}.xml")
+        fsync(DEFINITIONS)

@@ -1,0 +1,235 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Applies the steps of a migration, each after the journal says that it may have begun."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ..._errors import Conflict, EdgeError
+from ..._libvirt import intent, libvirt, lookup
+from ..host.migration_mark import NOTE, note
+from ..xml.domain import parse_xml
+from . import plan as steps
+from .destination import Address
+from .job import How, Job
+from .journal import Journal, remove_journal, write_journal
+from .model import SourceVm
+from .remote_files import Volumes
+from .source import mark_text
+
+CONSOLE = "console.log"
+MAKING = (steps.CopyFile, steps.CreateDisk, steps.Migrate, steps.DefineThere)
+
+
+@dataclass
+class Mover:
+    """Moves one VM; ``source`` is what it was when the run began, ``moved`` gathers bytes and what libvirt counted."""
+
+    here: Any
+    there: Any
+    name: str
+    folder: str
+    address: Address
+    volumes: Volumes
+    how: How
+    told: Callable[[int, int], None]
+    journal: Journal
+    source: SourceVm | None = None
+    moved: dict[str, Any] = field(default_factory=lambda: {"copied_bytes": 0, "warnings": []})
+    noted: bool = False
+
+    def apply(self, step: Any) -> None:
+        """Do one step."""
+        actions: dict[type[Any], Callable[[Any], None]] = {
+            steps.ClearDestination: self._clear,
+            steps.HoldAutostart: self._hold_autostart,
+            steps.CopyFile: self._copy,
+            steps.CreateDisk: self._create,
+            steps.Migrate: self._migrate,
+            steps.DefineThere: self._define,
+            steps.MoveCheckpoints: self._move_checkpoints,
+            steps.StartThere: self._start,
+            steps.AutostartThere: self._autostart,
+            steps.UndefineHere: self._undefine,
+            steps.DeleteHere: self._delete,
+        }
+        if isinstance(step, MAKING) and not self.noted:
+            self._note()
+        actions[type(step)](step)
+
+    def write(self, journal: Journal) -> None:
+        """Make the journal durable before what it tells of begins."""
+        write_journal(self.folder, journal)
+        self.journal = journal
+
+    def _domain(self, connection: Any) -> Any:
+        with intent(f"look up domain {self.name}"):
+            return connection.lookupByName(self.name)
+
+    def _note(self) -> None:
+        """Tell who else works on VMs of the destination that this one is on its way."""
+        path = f"{self.folder}/{NOTE}"
+        self.write(self.journal.with_made([path]))
+        with intent("read the name of this host"):
+            here = self.here.getHostname()
+        self.volumes.write(path, note(here))
+        self.noted = True
+
+    def _clear(self, _step: steps.ClearDestination) -> None:
+        self.clear()
+        self.write(replace(self.journal, made=(), phase="prepared"))
+
+    def clear(self) -> None:
+        """Remove from the destination what the journal says is ours, and nothing else."""
+        with intent(f"undefine domain {self.name} on {self.address.host}"):
+            domain = lookup(self.there.lookupByName, self.name)
+            if domain is not None and domain.UUIDString() == self.journal.uuid:
+                if domain.isActive():
+                    domain.destroy()
+                if lookup(self.there.lookupByName, self.name) is not None and domain.isPersistent():
+                    domain.undefineFlags(_undefine_flags(self.there))
+        self.volumes.close(self.folder)  # what libvirt made there since we looked is seen only by a new look
+        for path in reversed(self.journal.made):  # the note, the first, goes last
+            self.volumes.remove(path)
+        self.volumes.close(self.folder, delete=True)
+
+    def _hold_autostart(self, _step: steps.HoldAutostart) -> None:
+        with intent(f"turn autostart of domain {self.name} off"):
+            self._domain(self.here).setAutostart(0)
+
+    def _copy(self, step: steps.CopyFile) -> None:
+        layer = step.layer
+        self.write(self.journal.with_made([layer.path]))
+        done = self.moved["copied_bytes"]
+
+        def told(size: int) -> None:
+            self.moved["copied_bytes"] += size
+            self.told(self.moved["copied_bytes"] - done, max(1, layer.allocated))
+
+        digest = self.volumes.copy(layer.path, layer.length, told, self.how.bandwidth)
+        self.volumes.verify(layer.path, digest)
+        if layer.format == "qcow2":
+            self.volumes.settle(layer.path)
+
+    def _create(self, step: steps.CreateDisk) -> None:
+        layer = step.layer
+        self.write(self.journal.with_made([layer.path]))
+        self.volumes.create(layer.path, layer.size, layer.format, (layer.backing, "qcow2") if layer.backing else None)
+
+    def _migrate(self, step: steps.Migrate) -> None:
+        self.write(self.journal.with_made([f"{self.folder}/{CONSOLE}"]))  # libvirt makes it there when memory begins to arrive
+        job = Job(self._domain(self.here), self.how, self.told)
+        try:
+            job.run(self.address, step.targets)
+        finally:
+            self.moved |= job.statistics()
+        self.verify()
+        self.write(replace(self.journal, phase="moved"))
+
+    def verify(self) -> None:
+        """Raise Conflict unless the destination has this domain, persistent, with our mark, and as it was: running or not."""
+        with intent(f"verify domain {self.name} on {self.address.host}"):
+            found = lookup(self.there.lookupByName, self.name)
+            problems = ["it is not there"] if found is None else self._problems(found)
+        if problems:
+            raise Conflict(
+                f"Domain {self.name} on {self.address.host} is not what was moved: {'; '.join(problems)}. "
+                "Nothing was removed here.",
+                problems=problems,
+            )
+
+    def _problems(self, domain: Any) -> list[str]:
+        xml = parse_xml(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)) if domain.isPersistent() else None
+        mark = mark_text(xml) if xml is not None else None
+        ours = self.source.mark if self.source else mark
+        return [
+            text
+            for wrong, text in (
+                (domain.UUIDString() != self.journal.uuid, f"its UUID is {domain.UUIDString()}, not {self.journal.uuid}"),
+                (xml is None, "it has no persistent configuration"),
+                (mark is None or mark != ours, "its metadata differ"),
+                (self.journal.run != "stopped" and not domain.isActive(), "it does not run"),
+            )
+            if wrong
+        ]
+
+    def _define(self, _step: steps.DefineThere) -> None:
+        if self.source is None:
+            raise Conflict(f"Domain {self.name} is not here any more; run the task again.")
+        with intent(f"define domain {self.name} on {self.address.host}"):
+            self.there.defineXML(self.source.xml)
+        self.write(replace(self.journal, phase="moved"))
+
+    def _move_checkpoints(self, step: steps.MoveCheckpoints) -> None:
+        """Define the checkpoints; where a bitmap did not come along the next recovery point is a full one, which is said."""
+        domain = self._domain(self.there)
+        flags = libvirt.VIR_DOMAIN_CHECKPOINT_CREATE_REDEFINE
+        if self.journal.run != "stopped":
+            flags |= libvirt.VIR_DOMAIN_CHECKPOINT_CREATE_REDEFINE_VALIDATE
+        for number, xml in enumerate(step.checkpoints):
+            try:
+                domain.checkpointCreateXML(xml, flags)
+            except libvirt.libvirtError as error:
+                left = len(step.checkpoints) - number
+                self.moved["warnings"].append(
+                    f"{left} checkpoints did not move ({error.get_error_message()}); the next recovery point is a full one."
+                )
+                return
+
+    def _start(self, _step: steps.StartThere) -> None:
+        with intent(f"start domain {self.name} on {self.address.host}"):
+            self._domain(self.there).create()
+
+    def _autostart(self, _step: steps.AutostartThere) -> None:
+        with intent(f"turn autostart of domain {self.name} on on {self.address.host}"):
+            self._domain(self.there).setAutostart(1)
+
+    def _undefine(self, _step: steps.UndefineHere) -> None:
+        self.verify()
+        domain = self._domain(self.here)
+        with intent(f"undefine domain {self.name}"):
+            if domain.isActive():
+                raise Conflict(f"Domain {self.name} runs here again; it was not undefined.")
+            domain.undefineFlags(_undefine_flags(self.here))
+
+    def _delete(self, step: steps.DeleteHere) -> None:
+        for path in step.paths:
+            Path(path).unlink(missing_ok=True)
+
+    def end(self) -> None:
+        """Close the books after the last step, first there."""
+        self.volumes.remove(f"{self.folder}/{NOTE}")
+        remove_journal(self.folder)
+        folder = Path(self.folder)
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+
+    def give_up(self) -> None:
+        """After a failure with the VM still here: leave it as it was, and nothing of ours on the destination if it can be reached.
+
+        Where it is not sure that the VM is here, only the next run, which looks at both ends, does more.
+        """
+        with intent(f"read domain {self.name}"):
+            domain = lookup(self.here.lookupByName, self.name)
+            if domain is None or self.journal.phase == "moved" or (self.journal.run != "stopped" and not domain.isActive()):
+                return
+            self.write(replace(self.journal, phase="failed"))
+            if self.journal.autostart:
+                domain.setAutostart(1)
+        try:
+            self.clear()
+        except EdgeError as error:
+            self.moved["warnings"].append(f"What was made on {self.address.host} is still there: {error.message}")
+            return
+        remove_journal(self.folder)
+
+
+def _undefine_flags(connection: Any) -> int:
+    flags = libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+    if connection.getType() == "QEMU":  # the only driver with these
+        flags |= libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
+    return int(flags)

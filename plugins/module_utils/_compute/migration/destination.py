@@ -1,0 +1,169 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reaches the destination of a migration and reads what a plan needs of it."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+from xml.etree import ElementTree as ET
+
+from ..._errors import InvalidInput, Unreachable
+from ..._libvirt import intent, libvirt, lookup
+from ..host.observe import RUN_STATES
+from ..model.host_facts import Folders
+from ..xml.domain import parse, parse_xml
+from ..xml.properties import read_path
+from .model import Destination, DestinationVm, SourceVm
+from .remote_files import Volumes
+
+HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,252}[A-Za-z0-9])?|[0-9A-Fa-f:]{2,39}")
+TLS_PORT = 16514
+PATIENCE = 10.0
+
+
+@dataclass(frozen=True)
+class Address:
+    """How a destination is reached: its name, libvirt's URI and the URI of QEMU's own connections."""
+
+    host: str
+
+    @property
+    def bracketed(self) -> str:
+        """The name as it stands in a URI."""
+        return f"[{self.host}]" if ":" in self.host else self.host
+
+    @property
+    def uri(self) -> str:
+        """libvirt's URI."""
+        return f"qemu+tls://{self.bracketed}/system"
+
+    @property
+    def migration_uri(self) -> str:
+        """The URI that memory is sent to; the destination chooses the port."""
+        return f"tcp:{self.bracketed}"
+
+
+def check_destination(text: str) -> Address:
+    """Return the address of a destination, or raise InvalidInput where it cannot be a host's name or address."""
+    if not HOST.fullmatch(text):
+        raise InvalidInput(f"destination: {text!r} is no host name and no IP address.", option="destination", value=text)
+    return Address(text)
+
+
+def knock(address: Address) -> None:
+    """Raise Unreachable unless the destination's libvirt listens, in seconds where libvirt itself would wait for minutes."""
+    try:
+        socket.create_connection((address.host, TLS_PORT), PATIENCE).close()
+    except OSError as error:
+        raise Unreachable(
+            f"destination: libvirt of {address.host} does not answer on TCP port {TLS_PORT} ({error}); is the host up, does its "
+            "name resolve here, and did the role edge.cloud.hypervisor run there with hypervisor_migration?",
+            option="destination",
+            value=address.host,
+        ) from None
+
+
+def read_destination(connection: Any, address: Address, name: str, source: SourceVm | None, folders: Folders) -> Destination:
+    """Return the destination's side; nothing there is changed but for views of folders that libvirt needs to look into them."""
+    with intent(f"read the domains and networks of {address.host}"):
+        domains = {one.name(): one.UUIDString() for one in connection.listAllDomains()}
+        networks = {one.name(): bool(one.isActive()) for one in connection.listAllNetworks()}
+        memory = connection.getMemoryStats(libvirt.VIR_NODE_MEMORY_STATS_ALL_CELLS, 0)
+    volumes = Volumes(connection, address.host)
+    there = volumes.exists(folders.vms)
+    folder = folders.vm(name)
+    files = volumes.names(folder) if there and volumes.exists(folder) else {}
+    volumes.close(folder)
+    return Destination(
+        host=address.host,
+        vm=_vm(connection, name),
+        domains=domains,
+        macs=_macs(connection),
+        networks=networks,
+        bridges=_bridges(connection) if source and source.bridges else (),
+        memory=sum(memory.get(key, 0) for key in ("free", "buffers", "cached")) * 1024,
+        folder=there,
+        free=volumes.free(folders.vms) if there else 0,
+        files=frozenset(f"{folder}/{file}" for file in files),
+        images=_images(volumes, source.images) if source else {},
+        missing=tuple(_missing(volumes, source.needed)) if source else (),
+        cpu=_cpu(connection, address.host, source) if source else None,
+    )
+
+
+def _vm(connection: Any, name: str) -> DestinationVm | None:
+    with intent(f"look up domain {name} on the destination"):
+        domain = lookup(connection.lookupByName, name)
+        if domain is None:
+            return None
+        state, reason = domain.state()
+        marked = parse(parse_xml(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))).marked
+        persistent = bool(domain.isPersistent())
+        return DestinationVm(
+            uuid=domain.UUIDString(),
+            run=RUN_STATES[state],
+            persistent=persistent,
+            marked=marked,
+            autostart=bool(domain.autostart()) if persistent else False,
+            incoming=state == libvirt.VIR_DOMAIN_PAUSED and reason == libvirt.VIR_DOMAIN_PAUSED_MIGRATION,
+        )
+
+
+def _macs(connection: Any) -> dict[str, str]:
+    found = {}
+    with intent("read the domains of the destination"):
+        for domain in connection.listAllDomains():
+            for mac in parse_xml(domain.XMLDesc(0)).iterfind("devices/interface/mac"):
+                found[(mac.get("address") or "").lower()] = domain.name()
+    return found
+
+
+def _bridges(connection: Any) -> tuple[str, ...]:
+    """Return the names of the destination's network devices, and of the bridges of its libvirt networks."""
+    with intent("list the network devices of the destination"):
+        devices = connection.listAllDevices(libvirt.VIR_CONNECT_LIST_NODE_DEVICES_CAP_NET)
+        names = [read_path(parse_xml(one.XMLDesc()), "capability/interface") for one in devices]
+        names += [one.bridgeName() for one in connection.listAllNetworks() if one.isActive() and _has_bridge(one)]
+    return tuple(sorted({name for name in names if name}))
+
+
+def _has_bridge(network: Any) -> bool:
+    return parse_xml(network.XMLDesc()).find("bridge") is not None
+
+
+def _images(volumes: Volumes, paths: Iterable[str]) -> dict[str, int]:
+    """Return the images that are there whole: the image itself and its manifest, with the length of the file."""
+    found: dict[str, int] = {}
+    for path in paths:
+        folder, name = os.path.split(path)
+        names = volumes.names(folder) if volumes.exists(folder) else {}
+        if name in names and name.removesuffix(".qcow2") + ".json" in names:
+            found[path] = names[name]
+    return found
+
+
+def _missing(volumes: Volumes, paths: Iterable[str]) -> Iterable[str]:
+    for path in paths:
+        folder, name = os.path.split(path)
+        if not volumes.exists(folder) or name not in volumes.names(folder):
+            yield path
+
+
+def _cpu(connection: Any, host: str, source: SourceVm) -> str | None:
+    """Return why the guest's CPU does not run there, None where it does; one that is all of the emulator's is not compared."""
+    root = parse_xml(source.xml)
+    cpu = root.find("cpu")
+    if cpu is None or cpu.get("mode", "custom") not in ("custom", "host-model"):
+        return None
+    with intent(f"compare the CPU of the domain with that of {host}"):
+        arch, machine = read_path(root, "os/type@arch"), read_path(root, "os/type@machine")
+        virt_type, text = root.get("type"), ET.tostring(cpu, encoding="unicode")
+        result = connection.compareHypervisorCPU(None, arch, machine, virt_type, text, 0)
+    if result in (libvirt.VIR_CPU_COMPARE_IDENTICAL, libvirt.VIR_CPU_COMPARE_SUPERSET):
+        return None
+    return f"{cpu.get('mode', 'custom')} {read_path(cpu, 'model') or ''}".strip()

@@ -1,0 +1,146 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A migration as plain frozen data: the VM at its source, what the destination has, and how both look to users."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .journal import Journal
+
+
+@dataclass(frozen=True)
+class MovingFile:
+    """One file of a disk: ``size`` is what the guest sees, ``length`` that of the file, ``allocated`` what it takes; bytes."""
+
+    path: str
+    format: str
+    size: int
+    length: int
+    allocated: int
+    backing: str | None = None
+
+
+@dataclass(frozen=True)
+class MovingDisk:
+    """A disk whose files are in the VM's folder: its layers from the top, down to the image of the host cache, if any."""
+
+    target: str
+    read_only: bool
+    layers: tuple[MovingFile, ...]
+    image: str | None = None
+
+
+@dataclass(frozen=True)
+class SourceVm:
+    """The domain on this host. ``files`` move beside the disks (such as snapshots); ``needed`` must be on the destination already.
+
+    ``obstacles`` are sentences that say why it cannot move. ``checkpoints`` are the XMLs of libvirt's, parents first.
+    ``mark`` is our record in the persistent configuration; that of a running guest is as old as its start.
+    """
+
+    uuid: str
+    run: str
+    marked: bool
+    autostart: bool
+    memory: int
+    xml: str
+    disks: tuple[MovingDisk, ...] = ()
+    files: tuple[MovingFile, ...] = ()
+    needed: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
+    bridges: tuple[str, ...] = ()
+    macs: tuple[str, ...] = ()
+    checkpoints: tuple[str, ...] = ()
+    obstacles: tuple[str, ...] = ()
+    cpu: str | None = None
+    migrating: bool = False
+    mark: str | None = None
+
+    @property
+    def live(self) -> bool:
+        """Whether it has memory to move."""
+        return self.run != "stopped"
+
+    @property
+    def copied(self) -> tuple[MovingFile, ...]:
+        """The files that are copied byte by byte: all of a stopped VM, else those that a running guest does not write."""
+        disks = [layer for disk in self.disks for layer in disk.layers[0 if disk.read_only or not self.live else 1 :]]
+        return (*reversed(disks), *self.files)
+
+    @property
+    def mirrored(self) -> tuple[MovingDisk, ...]:
+        """The disks that QEMU mirrors while the guest writes them."""
+        return tuple(disk for disk in self.disks if self.live and not disk.read_only)
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Every file that moves."""
+        return (*(layer.path for disk in self.disks for layer in disk.layers), *(layer.path for layer in self.files))
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """The images of the host cache below the disks."""
+        return tuple(sorted({disk.image for disk in self.disks if disk.image}))
+
+    @property
+    def allocated(self) -> int:
+        """The bytes that the files take."""
+        return sum(layer.allocated for disk in self.disks for layer in disk.layers) + sum(one.allocated for one in self.files)
+
+
+@dataclass(frozen=True)
+class DestinationVm:
+    """The domain of that name on the destination."""
+
+    uuid: str
+    run: str
+    persistent: bool
+    marked: bool
+    autostart: bool = False
+    incoming: bool = False
+
+
+@dataclass(frozen=True)
+class Destination:
+    """The destination as far as a plan needs it; ``files`` are paths in the VM's folder and the sizes of ``images`` bytes.
+
+    ``cpu`` says why the guest's CPU does not run there, if it does not. ``folder`` tells whether the folder of the VMs is there.
+    """
+
+    host: str
+    vm: DestinationVm | None = None
+    domains: Mapping[str, str] = field(default_factory=dict)
+    macs: Mapping[str, str] = field(default_factory=dict)
+    networks: Mapping[str, bool] = field(default_factory=dict)
+    bridges: tuple[str, ...] = ()
+    memory: int = 0
+    folder: bool = True
+    free: int = 0
+    files: frozenset[str] = frozenset()
+    images: Mapping[str, int] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+    cpu: str | None = None
+
+
+@dataclass(frozen=True)
+class MigrationState:
+    """Both ends of a migration, and the journal of one that began before."""
+
+    name: str
+    here: str
+    there: Destination
+    source: SourceVm | None = None
+    journal: Journal | None = None
+    left: tuple[str, ...] = ()
+
+
+def view(state: MigrationState) -> dict[str, Any]:
+    """Return where the VM is and how, as JSON: what diffs are made of and what the module returns."""
+    vm = state.source or state.there.vm
+    if vm is None:
+        return {"name": state.name, "state": "absent", "host": None}
+    host = state.here if state.source else state.there.host
+    return {"name": state.name, "state": vm.run, "host": host, "uuid": vm.uuid, "autostart": vm.autostart}

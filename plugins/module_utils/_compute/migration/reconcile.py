@@ -1,0 +1,163 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Observe, plan, apply and report the migration of one VM: what the module ``domain_migration`` runs."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..._errors import Conflict, EdgeError
+from ..._libvirt import connection, intent, lookup
+from ..._plan import Plan, execute
+from ..host.lock import vm_lock
+from ..host.migration_mark import refuse_incoming
+from ..model.host_facts import Folders
+from ..model.image_tools import ImageTool
+from .apply import Mover
+from .check import check_same
+from .destination import Address, knock, read_destination
+from .job import How, Job
+from .journal import Journal, read_journal
+from .model import MigrationState, SourceVm, view
+from .plan import MOVING, THERE, began, plan_migration, where
+from .remote_files import Volumes
+from .source import read_source
+
+KEEP_ALIVE, MISSED = 5, 6
+LONGEST_WAIT = 60.0
+
+
+def _silent(_done: int, _total: int) -> None:
+    """Tell nobody."""
+
+
+@dataclass
+class Migrator:
+    """Brings one VM of this host to another; ``told`` hears done and total bytes of what is on its way."""
+
+    here: Any
+    tool: ImageTool
+    folders: Folders
+    name: str
+    address: Address
+    how: How = field(default_factory=How)
+    keep_source: bool = False
+    told: Callable[[int, int], None] = _silent
+
+    @property
+    def _folder(self) -> str:
+        return self.folders.vm(self.name)
+
+    @contextmanager
+    def destination(self) -> Iterator[Any]:
+        """Give a connection to the destination that notices when the other end dies."""
+        knock(self.address)
+        with connection(self.address.uri) as there:
+            with intent(f"watch the connection to {self.address.host}"):
+                there.setKeepAlive(KEEP_ALIVE, MISSED)
+            yield there
+
+    def observe(self, there: Any) -> MigrationState:
+        """Return both ends as they are."""
+        journal = read_journal(self._folder)
+        self._check_journal(journal)
+        source = read_source(self.here, self.name, self.tool, self.folders)
+        with intent("read the names of the hosts"):
+            here, other = self.here.getHostname(), there.getHostname()
+        check_same(here, other, self.address.host)
+        found = read_destination(there, self.address, self.name, source, self.folders)
+        return MigrationState(self.name, here, found, source, journal, self._files(source, journal))
+
+    def _check_journal(self, journal: Journal | None) -> None:
+        """Raise Conflict where another destination may have the VM; what only failed there is forgotten by a new destination."""
+        if journal is not None and journal.destination != self.address.host and journal.phase != "failed":
+            raise Conflict(
+                f"destination: a migration of domain {self.name} to {journal.destination} began and has no end; run this with "
+                f"destination {journal.destination} before, which finishes it or cleans up.",
+                option="destination",
+                value=self.address.host,
+            )
+
+    def _files(self, source: SourceVm | None, journal: Journal | None) -> tuple[str, ...]:
+        """Return the files of the VM that are here: those of its disks, and the log of its console."""
+        known = (*(source.paths if source else ()), *(journal.files if journal else ()), f"{self._folder}/console.log")
+        return tuple(sorted(path for path in set(known) if os.path.exists(path)))  # noqa: PTH110 - kept as the texts that they are
+
+    def run(self, check_mode: bool) -> tuple[Plan[MigrationState], dict[str, Any], dict[str, Any]]:
+        """Return the plan, the VM after it (as predicted in check mode, as read back else), and what moved.
+
+        No other task works on the VM of this host meanwhile; one that does is waited for, a minute at most, then Busy is raised.
+        """
+        lock = vm_lock(self.folders.lock(self.name), self.name, min(self.how.timeout, LONGEST_WAIT))
+        with nullcontext() if check_mode else lock:
+            return self._run(check_mode)
+
+    def _run(self, check_mode: bool) -> tuple[Plan[MigrationState], dict[str, Any], dict[str, Any]]:
+        began_at = time.monotonic()
+        refuse_incoming(self.name, self._folder)
+        with self.destination() as there:
+            state = self.observe(there)
+            if where(state) == MOVING:
+                self._wait(check_mode)
+                state = self.observe(there)
+            plan = plan_migration(state, self.keep_source)
+            moved: dict[str, Any] = {}
+            if check_mode:
+                return plan, view(plan.after), moved
+            if plan.changed or state.journal:
+                moved = self._apply(plan, there)
+            after = self.observe(there) if plan.changed else state
+        moved |= {"seconds": round(time.monotonic() - began_at, 3)} if plan.changed else {}
+        return plan, view(after), moved
+
+    def _wait(self, check_mode: bool) -> None:
+        """Wait for the migration that an earlier run began and did not see the end of."""
+        if check_mode:
+            raise Conflict(f"name: domain {self.name} is on its way to {self.address.host} now; ask again when it is there.")
+        with intent(f"look up domain {self.name}"):
+            domain = lookup(self.here.lookupByName, self.name)
+        if domain is not None:
+            Job(domain, self.how, self.told).wait()
+
+    def _apply(self, plan: Plan[MigrationState], there: Any) -> dict[str, Any]:
+        state = plan.before
+        volumes = Volumes(there, self.address.host)
+        journal = self._journal(state)
+        mover = Mover(
+            self.here, there, self.name, self._folder, self.address, volumes, self.how, self.told, journal, state.source
+        )  # fmt: skip
+        if plan.changed and where(state) != THERE:
+            mover.write(journal)
+        try:
+            execute(plan, mover.apply)
+        except EdgeError as error:
+            self._give_up(mover)
+            error.details.setdefault("migration", mover.moved)
+            raise
+        mover.end()
+        volumes.close(self._folder)
+        return mover.moved
+
+    def _journal(self, state: MigrationState) -> Journal:
+        """Return the journal to go on with: the one that is there while it holds, else a new one that remembers leftovers."""
+        journal, source = state.journal, state.source
+        if source is None or (journal is not None and journal.phase != "failed"):
+            if journal is None:
+                raise Conflict(f"name: domain {self.name} is not here, and no migration of it began here.")
+            return journal
+        new = began(state, source)
+        if journal is None or journal.destination != self.address.host:
+            return new
+        return new.with_made(journal.made)
+
+    def _give_up(self, mover: Mover) -> None:
+        """Leave the VM as it was after a failure; the failure is what is reported, not what came of this."""
+        try:
+            mover.give_up()
+        except EdgeError as error:
+            mover.moved["warnings"].append(error.message)

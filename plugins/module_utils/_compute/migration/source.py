@@ -1,0 +1,197 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads the VM that shall move, on the host where it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import Element
+
+from ..._libvirt import intent, libvirt, lookup
+from ..host.migration_mark import FILE
+from ..host.observe import RUN_STATES
+from ..model.host_facts import Folders
+from ..model.image_tools import ImageTool
+from ..xml.domain import MARK, parse, parse_xml
+from ..xml.properties import read_path, read_scaled
+from .model import MovingDisk, MovingFile, SourceVm
+
+BLOCK = 512
+DEEPEST = 64
+SNAPSHOTS = "snapshots.json"
+STAYING = (FILE, "console.log")
+
+
+def read_source(connection: Any, name: str, tool: ImageTool, folders: Folders) -> SourceVm | None:
+    """Return the domain of this name with all its files, None where libvirt has none."""
+    with intent(f"look up domain {name}"):
+        domain = lookup(connection.lookupByName, name)
+    if domain is None:
+        return None
+    with intent(f"read domain {name}"):
+        run = RUN_STATES[domain.state()[0]]
+        secure = libvirt.VIR_DOMAIN_XML_SECURE
+        config = parse_xml(domain.XMLDesc(secure | libvirt.VIR_DOMAIN_XML_INACTIVE))
+        live = parse_xml(domain.XMLDesc(secure)) if run != "stopped" else config
+        autostart = bool(domain.autostart()) if domain.isPersistent() else False
+    disks = _Disks(tool, folders, name)
+    moving = disks.read(live)
+    nics = live.findall("devices/interface")
+    return SourceVm(
+        uuid=domain.UUIDString(),
+        run=run,
+        marked=parse(config).marked,
+        autostart=autostart,
+        memory=read_scaled(live, "memory"),
+        xml=_text(domain, run),
+        disks=moving,
+        files=disks.files(live, run, moving),
+        needed=(*disks.needed, *(path for path in (read_path(live, "os/kernel"), read_path(live, "os/initrd")) if path)),
+        networks=tuple(sorted({network for nic in nics if (network := read_path(nic, "source@network"))})),
+        bridges=tuple(sorted({str(read_path(nic, "source@bridge")) for nic in nics if nic.get("type") == "bridge"})),
+        macs=tuple(sorted((read_path(nic, "mac@address") or "").lower() for nic in nics)),
+        checkpoints=_checkpoints(domain),
+        obstacles=(*disks.obstacles, *disks.ledger(), *_obstacles(domain, live, run)),
+        migrating=_is_migrating(domain, run),
+        mark=mark_text(config),
+    )
+
+
+def mark_text(root: Element) -> str | None:
+    """Return our record in a domain's metadata, None where there is none."""
+    mark = root.find(f"metadata/{MARK}")
+    return mark.text if mark is not None else None
+
+
+def _text(domain: Any, run: str) -> str:
+    """Return the XML that another host can take: the live one without what only this host knows, else the configuration."""
+    flags = libvirt.VIR_DOMAIN_XML_SECURE | libvirt.VIR_DOMAIN_XML_MIGRATABLE
+    with intent(f"read domain {domain.name()}"):
+        return str(domain.XMLDesc(flags | (libvirt.VIR_DOMAIN_XML_INACTIVE if run == "stopped" else 0)))
+
+
+def _is_migrating(domain: Any, run: str) -> bool:
+    if run == "stopped":
+        return False
+    with intent(f"read the job of domain {domain.name()}"):
+        return job_operation(domain) == libvirt.VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT
+
+
+def job_operation(domain: Any) -> int | None:
+    """Return which operation the domain's job does, None where it has no job."""
+    job = domain.jobStats()
+    if job.get("type", libvirt.VIR_DOMAIN_JOB_NONE) == libvirt.VIR_DOMAIN_JOB_NONE:
+        return None
+    return int(job.get("operation", libvirt.VIR_DOMAIN_JOB_OPERATION_UNKNOWN))
+
+
+def _checkpoints(domain: Any) -> tuple[str, ...]:
+    """Return libvirt's checkpoints, each after its parent, in the form that defines them anew."""
+    with intent(f"list the checkpoints of domain {domain.name()}"):
+        found = domain.listAllCheckpoints(libvirt.VIR_DOMAIN_CHECKPOINT_LIST_TOPOLOGICAL)
+        return tuple(one.getXMLDesc(libvirt.VIR_DOMAIN_CHECKPOINT_XML_SECURE) for one in found)
+
+
+def _obstacles(domain: Any, live: Element, run: str) -> Iterator[str]:
+    with intent(f"read domain {domain.name()}"):
+        if domain.listAllSnapshots():
+            yield "it has snapshots in libvirt's own list, which cannot move; delete them (virsh snapshot-delete)"
+        if run == "stopped" and domain.hasManagedSaveImage():
+            yield "its memory is saved on this host; start it, or drop the saved memory, before"
+        if run != "stopped" and job_operation(domain) not in (None, libvirt.VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT):
+            yield "another job works on it (virsh domjobinfo); wait for its end"
+        if run != "stopped" and domain.state() == [libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_IOERROR]:
+            yield "it is paused by an I/O error; make room for its disks and resume it before"
+    if live.find("devices/hostdev") is not None:
+        yield "a device of this host is passed through to it; take the device out before"
+    if live.find("devices/disk/backingStore[@type='network']") is not None:
+        yield "the image of one of its disks has not arrived on this host yet; wait for edge-arrive.service"
+    if run == "stopped" and live.find("devices/tpm/backend[@type='emulator']") is not None:
+        yield "the state of its emulated TPM can move only while it runs; start it before"
+
+
+class _Disks:
+    """Reads disks and gathers what they say about whether the VM can move."""
+
+    def __init__(self, tool: ImageTool, folders: Folders, name: str) -> None:
+        self._tool = tool
+        self._folders = folders
+        self._own = folders.vm(name) + "/"
+        self.needed: list[str] = []
+        self.obstacles: list[str] = []
+
+    def read(self, root: Element) -> tuple[MovingDisk, ...]:
+        found = (self._disk(element) for element in root.iterfind("devices/disk") if element.find("source") is not None)
+        return tuple(disk for disk in found if disk is not None)
+
+    def _disk(self, element: Element) -> MovingDisk | None:
+        target, kind = read_path(element, "target@dev") or "?", element.get("type")
+        read_only = element.find("readonly") is not None
+        if kind == "network":  # every host reaches it
+            return None
+        path = read_path(element, "source@file") if kind == "file" else None
+        if path is None:
+            self.obstacles.append(f"its disk {target} is of type {kind}, which cannot move; detach it before")
+        elif path.startswith(self._own):
+            return self._moving(target, path, read_path(element, "driver@type") or "raw", read_only)
+        elif read_only:
+            self.needed.append(path)
+        else:
+            self.obstacles.append(f"its disk {target} is {path}, outside of the VM's folder {self._own}; detach it before")
+        return None
+
+    def _moving(self, target: str, path: str, form: str, read_only: bool) -> MovingDisk | None:
+        layers: list[MovingFile] = []
+        at: str | None = path
+        while at is not None and at.startswith(self._own) and len(layers) < DEEPEST:
+            if not Path(at).exists():
+                self.obstacles.append(f"the file {at} of its disk {target} is missing")
+                return None
+            layers.append(self._layer(at, form))
+            at, form = layers[-1].backing, "qcow2"
+        if at is None:
+            return MovingDisk(target, read_only, tuple(layers))
+        if Path(at).parent != Path(self._folders.images) or not at.endswith(".qcow2"):
+            self.obstacles.append(
+                f"its disk {target} is laid over {at}, which is no image of the host cache; where it is one on its way, wait for it"
+            )
+            return None
+        return MovingDisk(target, read_only, tuple(layers), at)
+
+    def _layer(self, path: str, form: str) -> MovingFile:
+        found = self._tool.info(path, form)
+        at = Path(path).stat()
+        return MovingFile(path, found.format, found.size, at.st_size, at.st_blocks * BLOCK, found.backing)
+
+    def files(self, root: Element, run: str, disks: Iterable[MovingDisk]) -> tuple[MovingFile, ...]:
+        """Return what else is in the VM's folder, such as snapshots, and the variables of a stopped VM's UEFI firmware.
+
+        Variables of a running one move with its memory, and the log of the console stays behind.
+        """
+        known = {layer.path for disk in disks for layer in disk.layers} | {f"{self._own}{name}" for name in STAYING}
+        folder = Path(self._own)
+        found = (
+            {str(path) for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")}
+            if folder.is_dir()
+            else set()
+        )
+        nvram = read_path(root, "os/nvram")
+        if nvram and run == "stopped" and Path(nvram).exists():
+            found.add(nvram)
+        elif nvram:
+            known.add(nvram)
+        return tuple(self._file(path) for path in sorted(found - known))
+
+    def _file(self, path: str) -> MovingFile:
+        at = Path(path).stat()
+        form = "qcow2" if path.endswith(".qcow2") else "raw"
+        return MovingFile(path, form, at.st_size, at.st_size, at.st_blocks * BLOCK)
+
+    def ledger(self) -> Iterator[str]:
+        """Yield why the VM cannot move if a change of its snapshots has no end."""
+        path = Path(self._own, SNAPSHOTS)
+        if path.exists() and json.loads(path.read_text(encoding="utf-8")).get("pending"):
+            yield f"a change of its snapshots has no end ({path}); run edge.cloud.domain_snapshot again, which finishes it"

@@ -1,0 +1,81 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What this room needs of disk image files, as protocols; ``_disks`` implements them with the storage room."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from .host_facts import Layer, VolumeFile
+from .remote_image import RemoteImage
+
+
+class ImageTool(Protocol):
+    """Reads and makes disk files; sizes in bytes, paths absolute."""
+
+    def info(self, path: str, image_format: str | None = None) -> VolumeFile:
+        """Return what the file is, also while a guest uses it; without a format it is detected."""
+
+    def chain(self, path: str, image_format: str | None = None) -> list[Layer]:
+        """Return the file and every one below it, also while a guest uses it; one that cannot be read ends the chain."""
+
+    def image_size(self, digest: str) -> int | None:
+        """Return the virtual size of an image of the host cache, None where it is not there, whole and described."""
+
+    def create_overlay(self, path: str, digest: str, size: int) -> None:
+        """Make a qcow2 overlay on an image of the host cache; it appears under its name complete or not at all."""
+
+    def remote_image(self, digest: str, servers: Sequence[str], option: str) -> RemoteImage:
+        """Return the image on the first of the replicas' NBD servers that gives it; raise Unreachable with what each said."""
+
+    def create_remote_overlay(self, path: str, image: RemoteImage, size: int) -> None:
+        """Make a qcow2 overlay on a remote image; it appears under its name complete or not at all."""
+
+    def rebase(self, path: str, digest: str) -> None:
+        """Name an image of the host cache as the backing of an overlay that nobody uses; it has the same bytes as the old one."""
+
+    def create_empty(self, path: str, size: int) -> None:
+        """Make an empty qcow2 file; it appears under its name complete or not at all."""
+
+    def grow(self, path: str, size: int) -> None:
+        """Make a qcow2 file that nobody uses larger."""
+
+
+class LayerTool(ImageTool, Protocol):
+    """Makes, merges and watches layers; sizes in bytes, paths absolute. Every change is durable when a call returns."""
+
+    def create_layer(self, path: str, below: str, below_format: str, size: int) -> None:
+        """Make an empty qcow2 over a file; it appears under its name complete or not at all. The file below may be in use."""
+
+    def merge(self, top: str, base: str) -> None:
+        """Write the data of ``top`` into ``base``, the file below it, which nobody uses; ``top`` stays as it is."""
+
+    def restack(self, path: str, below: str, below_format: str) -> None:
+        """Let a qcow2 that nobody uses stand on another file of the same content."""
+
+    def flatten(self, path: str) -> None:
+        """Replace a qcow2 that nobody uses by one that stands alone; at any moment the name is that of a whole file."""
+
+    def has_data(self, path: str) -> bool:
+        """Tell whether something was written to a layer, or a QEMU that may write has it open."""
+
+    def is_open(self, path: str) -> bool:
+        """Tell whether a QEMU program has the file open."""
+
+    def users(self, path: str) -> Collection[str]:
+        """Return the disk files of this host that stand on a file."""
+
+
+class DiskTool(LayerTool, Protocol):
+    """Makes standalone copies; sizes in bytes, paths absolute."""
+
+    def exporting(self, path: str, compress: bool) -> AbstractContextManager[str]:
+        """Give a scratch name beside ``path`` for a qcow2; what is there at the end is checked and appears as ``path``, durable."""
+
+    def convert(self, source: str, source_format: str, target: str) -> None:
+        """Write what a disk that nobody writes has, in all its files, to a new standalone qcow2."""
+
+    def demand_room(self, folder: str, needed: int, what: str) -> None:
+        """Raise NoSpace unless so many bytes fit into a folder, NotFound where it is not there."""

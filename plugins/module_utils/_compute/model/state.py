@@ -1,0 +1,78 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One VM as it is on a host, and the view of it that users see."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from .host_facts import VolumeFile
+from .spec import CONTEXT, SEED, DomainSpec, Record
+
+
+@dataclass(frozen=True)
+class VmState:
+    """A domain and its files. ``config`` None means that libvirt has no such domain.
+
+    ``config`` is what the next start takes, ``live`` what runs now (None when stopped); ``record`` is our mark in the metadata.
+    A saved guest continues as ``live``. ``free_ports`` is how many devices it can take while it runs, None for any number.
+    ``foreign_targets`` are device names of disks that are not ours. ``folder`` are our files in the VM's folder.
+    """
+
+    name: str
+    run: str = "stopped"
+    config: DomainSpec | None = None
+    live: DomainSpec | None = None
+    record: Record | None = None
+    marked: bool = False
+    autostart: bool = False
+    volumes: tuple[VolumeFile, ...] = ()
+    seed: str | None = None
+    context: str | None = None
+    folder: tuple[str, ...] = ()
+    foreign_targets: frozenset[str] = frozenset()
+    free_ports: int | None = None
+
+    def volume(self, path: str) -> VolumeFile | None:
+        """Return the file of a disk, None where it is not there."""
+        return next((volume for volume in self.volumes if volume.path == path), None)
+
+
+def pending(state: VmState) -> list[str]:
+    """Return the paths of what the next start changes, such as ``memory`` or ``disks.data``; empty when stopped."""
+    if state.config is None or state.live is None:
+        return []
+    found: list[str] = []
+    for field in fields(DomainSpec):
+        now, then = getattr(state.live, field.name), getattr(state.config, field.name)
+        if now == then:
+            continue
+        if field.name in ("disks", "nics"):
+            by_name = {item.name: item for item in now}
+            after = {item.name: item for item in then}
+            names = sorted(name for name in {**by_name, **after} if by_name.get(name) != after.get(name))
+            found += [f"{field.name}.{name}" for name in names]
+        else:
+            found.append(field.name)
+    return found
+
+
+def view(state: VmState) -> dict[str, Any]:
+    """Return a VM as JSON: what diffs are made of and what modules return."""
+    if state.config is None:
+        files = {"files": list(state.folder)} if state.folder else {}
+        return {"name": state.name, "state": "absent", **files}
+    spec = asdict(state.config)
+    spec["disks"] = [_disk_view(state, disk) for disk in spec["disks"]]
+    spec["nics"] = list(spec["nics"])
+    shown = {"name": state.name, "state": state.run, **spec, "autostart": state.autostart, "pending_restart": pending(state)}
+    return {**shown, "managed": state.marked, "cloud_init": state.seed, "context": state.context}
+
+
+def _disk_view(state: VmState, disk: dict[str, Any]) -> dict[str, Any]:
+    found = state.volume(disk["path"])
+    image = next((one.image for one in state.record.volumes if one.disk == disk["name"]), None) if state.record else None
+    if found is None or disk["name"] in (SEED, CONTEXT):
+        return {**disk, "size": None, "backing": None, "image": image}
+    return {**disk, "size": found.size, "backing": found.backing, "image": image}

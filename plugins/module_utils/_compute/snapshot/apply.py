@@ -1,0 +1,195 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Applies the steps of a snapshot plan to one domain, the same way with every libvirt: no metadata of libvirt's own is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import Element, SubElement
+
+from ..._errors import Busy, EdgeError
+from ..._files import fsync
+from ..._libvirt import intent, libvirt
+from ..job.block_job import Pace, merge_live
+from ..model.image_tools import LayerTool
+from ..xml.domain import parse_xml, to_text
+from ..xml.properties import read_path, write_path
+from . import steps
+from .files import remove, write_ledger
+from .index import Paths
+from .state import SnapshotState
+
+
+@dataclass
+class SnapshotGuest:
+    """One domain on one connection; ``state`` is what was observed, ``pace`` bounds each job."""
+
+    connection: Any
+    state: SnapshotState
+    tool: LayerTool
+    pace: Pace
+    frozen: bool = field(default=False, init=False)
+
+    def apply(self, step: Any) -> None:
+        """Do one step."""
+        actions: dict[type[Any], Callable[[Any], None]] = {
+            steps.Note: self._note,
+            steps.MakeLayer: self._make_layer,
+            steps.SwitchLive: self._switch_live,
+            steps.Switch: self._switch,
+            steps.PowerOff: self._power_off,
+            steps.Boot: self._boot,
+            steps.Merge: self._merge,
+            steps.Drop: self._drop,
+        }
+        actions[type(step)](step)
+        self.state = step.predict(self.state)
+
+    def _domain(self) -> Any:
+        with intent(f"look up domain {self.state.name}"):
+            return self.connection.lookupByName(self.state.name)
+
+    def _target(self, disk: str) -> str:
+        found = self.state.disk(disk)
+        if found is None:
+            raise EdgeError(f"Domain {self.state.name} has no disk {disk}.", disk=disk)
+        return found.target
+
+    def _note(self, step: steps.Note) -> None:
+        ledger = step.ledger
+        if ledger.points and ledger.points[-1].quiesced and not self.frozen and not self.state.ledger.point(ledger.points[-1].name):
+            ledger = replace(ledger, points=(*ledger.points[:-1], replace(ledger.points[-1], quiesced=False)))
+        write_ledger(self.state.home, ledger)
+
+    def _make_layer(self, step: steps.MakeLayer) -> None:
+        self.tool.create_layer(step.path, step.below.path, step.below.format, step.below.size)
+
+    def _switch_live(self, step: steps.SwitchLive) -> None:
+        flags = libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_NO_METADATA | libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_ATOMIC
+        flags |= libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_REUSE_EXT
+        flags |= libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_LIVE if step.memory else libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY
+        domain, text = self._domain(), self._snapshot_xml(step)
+        freeze = libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_QUIESCE
+        with intent(f"take a snapshot of domain {step.domain}"):
+            if step.quiesce == "never" or step.memory:
+                domain.snapshotCreateXML(text, flags)
+            else:
+                self.frozen = self._frozen(domain, text, flags | freeze, step)
+                if not self.frozen:
+                    domain.snapshotCreateXML(text, flags)
+        if step.memory:
+            fsync(Path(step.memory))
+
+    def _frozen(self, domain: Any, text: str, flags: int, step: steps.SwitchLive) -> bool:
+        """Take it with the guest's file systems frozen by libvirt, which thaws them whatever happens; False if the agent failed."""
+        try:
+            domain.snapshotCreateXML(text, flags)
+        except libvirt.libvirtError:
+            if step.quiesce == "required" or _sources(parse_xml(domain.XMLDesc())).keys() & {path for _disk, path in step.layers}:
+                raise
+            return False
+        return True
+
+    def _snapshot_xml(self, step: steps.SwitchLive) -> str:
+        root = Element("domainsnapshot")
+        memory = {"snapshot": "external", "file": step.memory} if step.memory else {"snapshot": "no"}
+        SubElement(root, "memory", memory)
+        disks = SubElement(root, "disks")
+        for disk, path in step.layers:
+            element = SubElement(disks, "disk", {"name": self._target(disk), "snapshot": "external", "type": "file"})
+            SubElement(element, "driver", {"type": "qcow2"})
+            SubElement(element, "source", {"file": path})
+        for target in self.state.others:
+            SubElement(disks, "disk", {"name": target, "snapshot": "no"})
+        return to_text(root)
+
+    def _switch(self, step: steps.Switch) -> None:
+        domain = self._domain()
+        with intent(f"redefine domain {step.domain}"):
+            flags = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE
+            self.connection.defineXML(self._with_files(domain.XMLDesc(flags), step.layers))
+
+    def _with_files(self, text: str, layers: Paths) -> str:
+        """Return a domain's XML with other files; what it says of the files below is left to libvirt to find anew."""
+        root = parse_xml(text)
+        paths = {self._target(disk): path for disk, path in layers}
+        for disk in root.iterfind("devices/disk"):
+            path = paths.get(read_path(disk, "target@dev") or "")
+            found = self.state.file(path) if path else None
+            if path:
+                write_path(disk, "source@file", path)
+                write_path(disk, "driver@type", found.format if found else "qcow2")
+            for below in disk.findall("backingStore"):
+                disk.remove(below)
+        return to_text(root)
+
+    def _power_off(self, step: steps.PowerOff) -> None:
+        with intent(f"power off domain {step.domain}"):
+            self._domain().destroy()
+
+    def _boot(self, step: steps.Boot) -> None:
+        with intent(f"start domain {step.domain}"):
+            if step.memory:
+                saved = self.connection.saveImageGetXMLDesc(step.memory, libvirt.VIR_DOMAIN_SAVE_IMAGE_XML_SECURE)
+                now = self._with_files(saved, tuple(self.state.active.items()))
+                how = libvirt.VIR_DOMAIN_SAVE_PAUSED if step.paused else libvirt.VIR_DOMAIN_SAVE_RUNNING
+                self.connection.restoreFlags(step.memory, now, how)
+            else:
+                self._domain().createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED if step.paused else 0)
+
+    def _merge(self, step: steps.Merge) -> None:
+        strangers = set(self.tool.users(step.base)) - {one.path for one in self.state.files}
+        if strangers:
+            raise Busy(
+                f"{step.base} is also below {', '.join(sorted(strangers))}, which merging {step.top} into it would damage; "
+                "remove or flatten those first.",
+                path=step.base,
+                used_by=sorted(strangers),
+            )
+        domain = self._domain()
+        with intent(f"read domain {self.state.name}"):
+            live = _sources(parse_xml(domain.XMLDesc())) if domain.isActive() else {}
+        if step.top in live:
+            merge_live(self.connection, domain, self._target(step.disk), (step.top, step.base), self.pace)
+            fsync(Path(step.base))
+        elif step.base not in live:  # a running guest that has the base and not the top has it merged already
+            self.tool.merge(step.top, step.base)
+        self._restack(step)
+
+    def _restack(self, step: steps.Merge) -> None:
+        """Let what stands on the merged file, and is not moved yet, stand on the one below."""
+        base = self.state.file(step.base)
+        for path in self.state.children(step.top):
+            if self.tool.info(path, "qcow2").backing == step.top:
+                self.tool.restack(path, step.base, base.format if base else "qcow2")
+        if self.state.active.get(step.disk) == step.top and not self._domain().isActive():
+            self._switch(steps.Switch(self.state.name, ((step.disk, step.base),)))
+
+    def _drop(self, step: steps.Drop) -> None:
+        """Delete a file after a look at all that could use it: every domain of the host, the other files, and QEMU itself."""
+        with intent("read the domains of this host"):
+            texts = [(one.name(), xml) for one in self.connection.listAllDomains() for xml in _xmls(one)]
+        users = [f"domain {name}" for name, xml in texts if step.path in _sources(parse_xml(xml))]
+        if not step.path.endswith(steps.MEMORY):
+            users += self.tool.users(step.path)
+        if users or self.tool.is_open(step.path):
+            by = ", ".join(sorted(set(users))) or "a QEMU program has it open"
+            raise Busy(
+                f"{step.path} is still in use ({by}); it was not deleted. Run again when that has ended.",
+                path=step.path,
+            )
+        remove(step.path)
+
+
+def _xmls(domain: Any) -> list[str]:
+    inactive = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+    return [inactive, domain.XMLDesc()] if domain.isActive() else [inactive]
+
+
+def _sources(root: Element) -> dict[str, str]:
+    """Return every file that the disks of a domain name, those below others too, with the disk's target."""
+    rows = ((disk, source) for disk in root.iterfind("devices/disk") for source in disk.iter("source"))
+    return {source.get("file") or "": read_path(disk, "target@dev") or "" for disk, source in rows}

@@ -1,0 +1,37 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The ledger of snapshots in a VM's folder: whole or not there at all, and one writer at a time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..._files import fsync
+from ..model.overlays import LEDGER
+from .index import Ledger, ledger_from_json
+
+
+def read_ledger(home: str) -> Ledger:
+    """Return the ledger of a VM's folder, an empty one where there is none; raise Corrupt where it cannot be read."""
+    path = Path(home, LEDGER)
+    try:
+        return ledger_from_json(path.read_text(), str(path))
+    except FileNotFoundError:
+        return Ledger()
+
+
+def write_ledger(home: str, ledger: Ledger) -> None:
+    """Replace the ledger; a reader, and a host that lost its power, see the old or the new one."""
+    path = Path(home, LEDGER)
+    work = path.with_name(f".{LEDGER}.new")
+    work.touch(mode=0o600)
+    work.write_text(ledger.to_json())
+    fsync(work)
+    work.replace(path)
+    fsync(path.parent)
+
+
+def remove(path: str) -> None:
+    """Delete a file, durably; that it is gone already is no error."""
+    Path(path).unlink(missing_ok=True)
+    fsync(Path(path).parent)

@@ -1,0 +1,114 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads a VM's disks as trees of files, through libvirt and the tool for disk files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..._errors import Conflict, InvalidInput, NotFound
+from ..._libvirt import intent, libvirt
+from ..host.agent import AGENT_SECONDS, limit_agent
+from ..host.view import check_ownership, read_vm
+from ..model.host_facts import Folders, VolumeFile
+from ..model.image_tools import LayerTool
+from ..model.overlays import is_layer, own_spec
+from ..model.spec import SEED, Disk
+from ..model.state import VmState
+from ..xml.domain import parse_xml
+from ..xml.properties import read_path
+from .files import read_ledger
+from .index import Ledger
+from .state import DiskNow, SnapshotState
+from .steps import MEMORY
+
+
+def read_snapshots(connection: Any, name: str, tool: LayerTool, folders: Folders) -> SnapshotState:
+    """Return the VM's disks, files and snapshots; raise NotFound without such a domain, Conflict for one that is not ours."""
+    vm = read_vm(connection, name, tool, folders)
+    if vm.config is None:
+        raise NotFound(f"domain: there is no domain {name} on this host.", option="domain", value=name)
+    check_ownership(vm, adopt=False)
+    home = folders.vm(name)
+    ledger = read_ledger(home)
+    own = {disk.name: disk for disk in own_spec(vm.config, home, vm.record).disks}
+    mine = [disk for disk in vm.config.disks if disk.name != SEED and not disk.read_only]
+    state = SnapshotState(
+        name=name,
+        home=home,
+        run=vm.run,
+        disks=tuple(DiskNow(disk.name, disk.target, disk.path, own[disk.name].path) for disk in mine),
+        files=_files(vm, ledger, own, tool),
+        ledger=ledger,
+        others=tuple(sorted({*vm.foreign_targets, *(disk.target for disk in vm.config.disks if disk not in mine)})),
+    )
+    return replace(state, written=_written(state, tool), disks=_really_active(state, vm))
+
+
+def _files(vm: VmState, ledger: Ledger, own: Mapping[str, Disk], tool: LayerTool) -> tuple[VolumeFile, ...]:
+    known = {one.path: one for one in vm.volumes}
+    formats = {disk.path: disk.format for disk in own.values() if disk.name != SEED}
+    pending = dict(ledger.pending.layers).values() if ledger.pending else ()
+    for path in (*formats, *ledger.referenced, *pending):
+        if path not in known and Path(path).exists():
+            known[path] = tool.info(path, "qcow2" if is_layer(path) else formats.get(path))
+    memories = [path for path in ledger.made if path.endswith(f".{MEMORY}") and Path(path).exists()]
+    return tuple(sorted((*known.values(), *(VolumeFile(path, MEMORY, 0) for path in memories)), key=lambda one: one.path))
+
+
+def _written(state: SnapshotState, tool: LayerTool) -> frozenset[str]:
+    """Return which of the layers that a journal or a disk names hold data, or are open."""
+    pending = dict(state.ledger.pending.layers).values() if state.ledger.pending else ()
+    layers = {path for path in (*pending, *state.active.values()) if path in state.ledger.made and state.file(path)}
+    return frozenset(path for path in layers if tool.has_data(path))
+
+
+def _really_active(state: SnapshotState, vm: VmState) -> tuple[DiskNow, ...]:
+    """Return the disks; raise Conflict where the running guest writes another file than its next start would."""
+    live = {disk.name: disk.path for disk in vm.live.disks} if vm.live else {}
+    moving = {disk for disk, _path in state.ledger.pending.layers} if state.ledger.pending else set()
+    for disk in state.disks:
+        if disk.name in live and live[disk.name] != disk.active and disk.name not in moving:
+            raise Conflict(
+                f"domain: {state.name} runs on {live[disk.name]}, and its next start would take {disk.active} for disk "
+                f"{disk.name}; restart it first.",
+                option="domain",
+                value=state.name,
+            )
+    return state.disks
+
+
+def agent_answers(domain: Any, seconds: int = AGENT_SECONDS) -> bool:
+    """Tell whether the guest agent answers within some seconds."""
+    if not any(
+        read_path(one, "target@name") == "org.qemu.guest_agent.0" and read_path(one, "target@state") == "connected"
+        for one in parse_xml(domain.XMLDesc()).iterfind("devices/channel")
+    ):
+        return False
+    limit_agent(domain, seconds)
+    try:
+        return bool(domain.guestInfo(libvirt.VIR_DOMAIN_GUEST_INFO_HOSTNAME, 0))  # empty where it greets and then says nothing
+    except libvirt.libvirtError:
+        return False
+
+
+def quiesce_of(connection: Any, state: SnapshotState, asked: str, *, memory: bool = False) -> str:
+    """Return what was asked where the agent answers, ``never`` where none is needed; raise where one is required and mute."""
+    if memory and asked == "required":
+        raise InvalidInput("quiesce: a snapshot with memory is whole by itself; leave quiesce out.", option="quiesce", value=asked)
+    if asked == "never" or memory or state.run == "stopped":
+        return "never"
+    with intent(f"look up domain {state.name}"):
+        domain = connection.lookupByName(state.name)
+    if state.run == "running" and agent_answers(domain):
+        return asked
+    if asked == "required":
+        raise NotFound(
+            f"quiesce: the guest agent of domain {state.name} does not answer; start it in the guest, or give quiesce: auto.",
+            option="quiesce",
+            value=asked,
+        )
+    return "never"

@@ -1,0 +1,109 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Observe, plan, apply and report the snapshots of one VM: what the module ``domain_snapshot`` and every other caller runs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..._errors import Busy, EdgeError, InvalidInput, TimedOut
+from ..._plan import Plan, execute
+from ..host.lock import vm_lock
+from ..host.migration_mark import refuse_while_migrating
+from ..job.block_job import Pace
+from ..lazy.plan import is_arriving
+from ..model.host_facts import Folders
+from ..model.image_tools import LayerTool
+from ..options.resolve import check_name
+from .apply import SnapshotGuest
+from .observe import quiesce_of, read_snapshots
+from .plan import Wanted, plan_snapshot
+from .recovery import recover
+from .state import SnapshotState, describe
+
+SNAPSHOT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,49}")
+
+
+def check_snapshot(name: str) -> str:
+    """Return a snapshot's name if it is one."""
+    if SNAPSHOT.fullmatch(name) is None or name == "arriving":
+        raise InvalidInput(
+            f"name: {name!r} is not valid; it must be letters, digits, dashes and underscores, at most 50, and not arriving.",
+            option="name",
+            value=name,
+        )
+    return name
+
+
+@dataclass(frozen=True)
+class Snapshots:
+    """The snapshots of one domain, on one connection."""
+
+    connection: Any
+    tool: LayerTool
+    folders: Folders
+    domain: str
+    timeout: float = 600
+
+    def _read(self) -> SnapshotState:
+        return read_snapshots(self.connection, check_name(self.domain), self.tool, self.folders)
+
+    def describe(self) -> dict[str, Any]:
+        """Return the tree of snapshots and the chains of the disks."""
+        return describe(self._read())
+
+    def run(self, options: Mapping[str, Any], now: str, check_mode: bool) -> tuple[Plan[SnapshotState], dict[str, Any]]:
+        """Return the plan and the snapshots after it: as predicted in check mode, as read back else."""
+        name, home = check_snapshot(options["name"]), self.folders.vm(check_name(self.domain))
+        if check_mode or not Path(home).is_dir():
+            plan = self._plan(self._read(), options, name, now)
+            return plan, describe(plan.after)
+        with vm_lock(self.folders.lock(self.domain), self.domain, 0):
+            plan = self._plan(self._read(), options, name, now)
+            self.execute(plan)
+            return plan, describe(self._read() if plan.changed else plan.before)
+
+    def execute(self, plan: Plan[SnapshotState]) -> None:
+        """Apply a plan; what fails midway is undone or finished at once, as the next run would, and the first error is raised."""
+        guest = SnapshotGuest(self.connection, plan.before, self.tool, Pace(self.timeout))
+        try:
+            execute(plan, guest.apply)
+        except EdgeError as error:
+            if not isinstance(error, TimedOut):
+                with suppress(EdgeError):
+                    self._recover()
+            raise
+
+    def _recover(self) -> None:
+        state = self._read()
+        steps = recover(state) if state.ledger.pending and state.ledger.pending.what == "take" else []
+        execute(Plan(state, tuple(steps)), SnapshotGuest(self.connection, state, self.tool, Pace(self.timeout)).apply)
+
+    def _plan(self, state: SnapshotState, options: Mapping[str, Any], name: str, now: str) -> Plan[SnapshotState]:
+        refuse_while_migrating(state.name, state.home, state.run)
+        waiting = [disk.name for disk in state.disks if is_arriving(disk.active)]
+        if waiting and options["state"] != "absent":
+            raise Busy(
+                f"domain: the image of disk {waiting[0]} of {state.name} is still on its way; run edge.cloud.domain again "
+                "once it is here, then take the snapshot.",
+                option="domain",
+                disk=waiting[0],
+            )
+        asked, memory = options.get("quiesce") or "auto", bool(options.get("memory"))
+        new = options["state"] == "present" and state.ledger.point(name) is None
+        wanted = Wanted(
+            name=name,
+            state=options["state"],
+            description=options.get("description") or "",
+            memory=memory,
+            quiesce=quiesce_of(self.connection, state, asked, memory=memory) if new else "never",
+            allow_restart=bool(options.get("allow_restart")),
+            discard=bool(options.get("discard")),
+            now=now,
+        )
+        return plan_snapshot(state, wanted)

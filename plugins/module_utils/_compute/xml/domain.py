@@ -1,0 +1,165 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Domain spec ↔ libvirt domain XML, in both directions from the same tables.
+
+What is ours is told by aliases (devices_xml); what others put into the XML stays when a spec is emitted over it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from io import BytesIO
+from typing import Any
+from xml.etree import ElementTree as ET
+from xml.etree.ElementTree import Element, SubElement
+
+from ..._namespaces import remember
+from ..model.spec import DomainSpec, Record, record_from_json
+from .device import ALIAS, free_ports
+from .disk import emit_disks, parse_disks
+from .fixed_devices import emit_singles, parse_singles
+from .interface import emit_nics, parse_nics
+from .machine import emit_machine, emit_shared_memory, parse_machine
+from .override import merge, parse_override, unmerge
+from .properties import Property, read_all, read_path, write_all, write_path
+
+__all__ = ["ALIAS", "MARK", "NAMESPACE", "Parsed", "emit", "mark_element", "mark_of", "parse", "parse_xml", "to_text"]
+
+NAMESPACE = "https://edge.cloud/xmlns/domain/1"
+MARK = f"{{{NAMESPACE}}}spec"
+PORTS = 14  # what virt-install gives; libvirt adds more where the devices of the start need them
+
+DOMAIN = (
+    Property("virt_type", "@type"),
+    Property("name", "name"),
+    Property("uuid", "uuid"),
+    Property("arch", "os/type@arch"),
+    Property("machine", "os/type@machine", absent=""),
+    Property("kernel", "os/kernel"),
+    Property("initrd", "os/initrd"),
+    Property("cmdline", "os/cmdline"),
+)
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """What an XML says: our part of it, our mark if it is there, and the targets of disks that are not ours.
+
+    ``free_ports`` is how many devices can be plugged in while it runs, None where that is not limited.
+    """
+
+    spec: DomainSpec
+    record: Record | None
+    marked: bool
+    foreign_targets: frozenset[str] = frozenset()
+    free_ports: int | None = None
+
+
+def parse_xml(text: str) -> Element:
+    """Return the tree; prefixes of foreign namespaces are remembered, so that writing it again keeps them."""
+    for _event, (prefix, uri) in ET.iterparse(BytesIO(text.encode()), events=("start-ns",)):  # noqa: S314 - libvirt's own answer
+        if prefix:
+            remember(prefix, uri)
+    return ET.fromstring(text)  # noqa: S314 - libvirt's own answer
+
+
+def to_text(root: Element) -> str:
+    """Return the tree as indented text; text and attributes keep their bytes."""
+    remember("edge", NAMESPACE)
+    ET.indent(root)
+    return ET.tostring(root, encoding="unicode") + "\n"
+
+
+def mark_of(root: Element) -> Record | None:
+    """Return the record in the metadata, None where there is none that can be read."""
+    mark = root.find(f"metadata/{MARK}")
+    return record_from_json(mark.text or "") if mark is not None else None
+
+
+def parse(root: Element, adopt: bool = False) -> Parsed:
+    """Read a domain's XML; ``adopt`` takes devices without our alias as ours, named by their target.
+
+    The override is what the record says: in the XML it cannot be told from what others wrote.
+    """
+    record = mark_of(root)
+    disks = parse_disks(root, adopt)
+    spec = DomainSpec(
+        **read_all(root, DOMAIN),
+        **parse_machine(root),
+        **parse_singles(root, adopt),
+        disks=disks,
+        nics=parse_nics(root, adopt),
+        xml_override=record.spec.xml_override if record else None,
+    )
+    ours = {disk.target for disk in disks}
+    targets = {read_path(disk, "target@dev") or "" for disk in root.iterfind("devices/disk")}
+    marked = root.find(f"metadata/{MARK}") is not None
+    return Parsed(spec, record, marked, frozenset(targets - ours), free_ports(root))
+
+
+def emit(spec: DomainSpec, record: Record | None = None, base: Element | None = None) -> Element:
+    """Return the XML of ``spec``, over a copy of ``base`` where there is one, keeping all that others added to it."""
+    root = parse_xml(ET.tostring(base, encoding="unicode")) if base is not None else _scaffold(spec)
+    old = mark_of(root)
+    if old and old.spec.xml_override and old.spec.xml_override != spec.xml_override:
+        unmerge(root, parse_override(old.spec.xml_override))
+    values: dict[str, Any] = asdict(spec)
+    write_all(root, DOMAIN, values)
+    write_path(root, "os/type", "hvm")
+    emit_machine(root, spec)
+    devices = root.find("devices")
+    if devices is None:
+        devices = SubElement(root, "devices")
+    emit_disks(devices, spec)
+    emit_nics(devices, spec)
+    if any(
+        [*(disk.boot for disk in spec.disks), *(nic.boot for nic in spec.nics)]
+    ):  # libvirt takes either an order of devices or one of kinds
+        for boot in root.findall("os/boot"):
+            root.find("os").remove(boot)  # type: ignore[union-attr]
+    emit_shared_memory(root, bool(spec.filesystems), devices.find("filesystem") is not None)
+    emit_singles(devices, spec)
+    if record is not None:
+        _emit_mark(root, record)
+    if spec.xml_override:
+        merge(root, parse_override(spec.xml_override))
+    return root
+
+
+def _emit_mark(root: Element, record: Record) -> None:
+    metadata = root.find("metadata")
+    if metadata is None:
+        metadata = SubElement(root, "metadata")
+    for old in metadata.findall(MARK):
+        metadata.remove(old)
+    metadata.append(mark_element(record))
+
+
+def mark_element(record: Record) -> Element:
+    """Return our mark: what was asked for and its SHA-256."""
+    element = Element(MARK, {"hash": record.digest})
+    element.text = record.to_json()
+    return element
+
+
+def _scaffold(spec: DomainSpec) -> Element:
+    """Return what every new domain of ours begins with and what nobody asks about later."""
+    root = Element("domain")
+    x86 = spec.arch in ("x86_64", "i686")
+    features = SubElement(root, "features")
+    for feature in ("acpi", "apic") if x86 else ("acpi",):
+        SubElement(features, feature)
+    clock = SubElement(root, "clock", {"offset": "utc"})
+    if x86:
+        SubElement(clock, "timer", {"name": "rtc", "tickpolicy": "catchup"})
+        SubElement(clock, "timer", {"name": "pit", "tickpolicy": "delay"})
+        SubElement(clock, "timer", {"name": "hpet", "present": "no"})
+    for event, action in (("on_poweroff", "destroy"), ("on_reboot", "restart"), ("on_crash", "restart")):
+        SubElement(root, event).text = action
+    devices = SubElement(root, "devices")
+    SubElement(devices, "controller", {"type": "usb", "model": "none"})
+    SubElement(devices, "memballoon", {"model": "virtio"})
+    if "q35" in spec.machine or spec.machine.startswith("virt"):
+        for port in range(1, PORTS + 1):  # PCI Express takes a device into a port, and ports cannot be added to a running guest
+            SubElement(devices, "controller", {"type": "pci", "index": str(port), "model": "pcie-root-port"})
+    return root

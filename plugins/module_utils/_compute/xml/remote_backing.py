@@ -1,0 +1,48 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The part of a disk's XML that lays its file over a remote image: an NBD export over TLS.
+
+While the image is remote the guest is paused at an I/O error instead of being told of it, so that a replica that reboots costs
+time and no file system.
+"""
+
+from __future__ import annotations
+
+from xml.etree.ElementTree import Element, SubElement
+
+from ..model.remote_image import RemoteImage, from_url
+from .properties import write_path
+
+POLICIES = ("driver@error_policy", "driver@rerror_policy")
+RECONNECT_SECONDS = "60"
+
+
+def read_remote(disk: Element) -> str | None:
+    """Return the URL of the image that a disk's file is laid over from afar."""
+    source = disk.find("backingStore[@type='network']/source[@protocol='nbd']")
+    host = source.find("host") if source is not None else None
+    if source is None or host is None or source.get("tls") != "yes":
+        return None
+    name = host.get("name", "")
+    shown = f"[{name}]" if ":" in name else name
+    image = RemoteImage(shown, int(host.get("port", "0")), f"sha256:{source.get('name', '')}")
+    return image.url if from_url(image.url) else None
+
+
+def write_remote(disk: Element, url: str | None) -> None:
+    """Make the XML say what the file is laid over; for a file that stands on local ones libvirt reads it from their headers."""
+    if read_remote(disk) == url and url is not None:
+        return
+    for old in disk.findall("backingStore"):
+        disk.remove(old)
+    image = from_url(url)
+    for path in POLICIES:
+        write_path(disk, path, "stop" if image else None)
+    if image is None:
+        return
+    below = SubElement(disk, "backingStore", {"type": "network"})
+    SubElement(below, "format", {"type": "qcow2"})
+    source = SubElement(below, "source", {"protocol": "nbd", "name": image.export, "tls": "yes"})
+    SubElement(source, "host", {"name": image.host.strip("[]"), "port": str(image.port)})
+    SubElement(source, "reconnect", {"delay": RECONNECT_SECONDS})
+    SubElement(below, "backingStore")

@@ -1,0 +1,171 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files that survive a crash: locks without leftovers, atomic writes, and space asked for before it is used."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ._errors import Busy, NoSpace, NotFound
+
+RESERVE = 64 * 1024 * 1024
+FLOCK = struct.Struct("hhqqi4x")  # struct flock of 64-bit Linux: type, whence, start, length, pid
+
+
+def fsync(path: Path) -> None:
+    """Make the bytes of a file, or the names in a folder, durable."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_atomically(path: Path, data: bytes, work: Path, mode: int = 0o444) -> None:
+    """Replace ``path`` by ``data`` so that a reader sees the old or the new file whole; ``work`` is a scratch name beside it.
+
+    The caller holds a lock that makes ``work`` its own; what a dead process left there is replaced.
+    """
+    work.unlink(missing_ok=True)
+    descriptor = os.open(work, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            os.fchmod(file.fileno(), mode)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:  # a full disk
+        work.unlink(missing_ok=True)
+        raise
+    work.rename(path)
+    fsync(path.parent)
+
+
+@contextmanager
+def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold the lock named ``path``; without ``wait`` raise Busy if somebody has it. A dead process holds nothing.
+
+    The file is removed on release, while still locked: whoever waited for it notices that its file has no name and opens anew.
+    """
+    descriptor = _acquire(path, wait)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def _acquire(path: Path, wait: bool) -> int:
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            if _still_named(path, descriptor):
+                return descriptor
+        except BlockingIOError:
+            os.close(descriptor)
+            raise Busy(f"Another process works on this now; it holds {path}.", path=str(path)) from None
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def _still_named(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+@contextmanager
+def file_lock(path: Path, *, shared: bool, wait: bool = True) -> Iterator[None]:
+    """Hold a lock on an existing file or directory itself: shared by its users, exclusive for who would remove it.
+
+    Without ``wait`` raise Busy if somebody holds the opposite. A file that was replaced meanwhile is opened and locked anew.
+    """
+    descriptor = _lock_named(path, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock_named(path: Path, how: int) -> int:
+    while True:
+        try:
+            descriptor = os.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            raise NotFound(f"{path} does not exist.", path=str(path)) from None
+        try:
+            fcntl.flock(descriptor, how)
+            if _still_named(path, descriptor):
+                return descriptor
+        except BlockingIOError:
+            os.close(descriptor)
+            raise Busy(f"{path} is in use by another process now.", path=str(path)) from None
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def held(path: Path) -> bool:
+    """Tell whether a process holds the lock of ``path``, by ``locked`` or by ``file_lock``; nothing is made or changed."""
+    with contextlib.suppress(FileNotFoundError):
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+    return False
+
+
+@contextmanager
+def told(path: Path) -> Iterator[None]:
+    """Have ``held`` say yes about ``path`` meanwhile; any number of processes may say so at once, and nothing holds them up."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):  # a full disk, or somebody who just looks
+            descriptor = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+            stack.callback(os.close, descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        yield
+
+
+def open_in_qemu(path: Path) -> bool:
+    """Tell whether a QEMU program has the image file open: it holds locks on some bytes of it, even where it only reads."""
+    with contextlib.suppress(FileNotFoundError):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            question = FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+            return FLOCK.unpack(fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, question))[0] != fcntl.F_UNLCK
+        finally:
+            os.close(descriptor)
+    return False
+
+
+def free_bytes(folder: Path) -> int:
+    """Return the bytes that may still be written into ``folder``'s file system."""
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize
+
+
+def demand_space(folder: Path, needed: int, what: str, reserve: int = RESERVE) -> None:
+    """Raise NoSpace unless ``needed`` bytes and a reserve are free in ``folder``."""
+    free = free_bytes(folder)
+    if free < needed + reserve:
+        raise NoSpace(
+            f"{what} needs {needed} bytes and {reserve} in reserve in {folder}, where {free} are free; "
+            "free some or choose another place.",
+            path=str(folder),
+            needed=needed,
+            free=free,
+        )

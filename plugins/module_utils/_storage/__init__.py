@@ -1,0 +1,6 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Images: qcow2 files, stores, transfers between hosts, imports, and garbage collection.
+
+Folders from top to bottom: maintenance, cluster, importing, disk, transfer, store, format, and ``names``. A folder imports only
+from those below it and from the spine; import-linter holds that."""

@@ -1,0 +1,154 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A host's images, filled by the rule of the cluster: each byte comes over the WAN once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ..._cluster import Cluster, Member
+from ..._errors import Corrupt, EdgeError, InvalidInput, NotFound, Unreachable
+from ..store import catalogue, usage
+from ..store.catalogue import Entry
+from ..store.store import Store
+from ..transfer.http_client import Trust
+from ..transfer.pull import Pacing, Progress, Pulled, no_progress, pull_image
+from ..transfer.rate_limit import no_pace
+from ..transfer.sources.https import HttpsSource
+from ..transfer.sources.protocol import Source
+from .discovery import survey
+from .pull_policy import Ask, Fetch, Seen, Situation, ranked
+from .replica import Choice, Replica
+from .request_client import Asking, ReplicaFailed
+
+PEERS = 3
+MEMBER_SECONDS = 10.0
+
+
+def trust_in(cluster: Cluster) -> Trust:
+    """Return the certificate files of a host."""
+    return Trust(cluster.tls.ca_file, cluster.tls.cert_file, cluster.tls.key_file)
+
+
+@dataclass
+class _Story:
+    """What happened in one pull: whom to leave, what they said, and the bytes that came before it went wrong."""
+
+    left: set[str] = field(default_factory=set)
+    said: dict[str, str] = field(default_factory=dict)
+    refused: EdgeError | None = None
+
+    def leave(self, name: str, message: str) -> None:
+        self.left.add(name)
+        self.said[name] = message
+
+
+@dataclass(frozen=True)
+class ClusterReplica(Replica):
+    """The images of a host of ``cluster``; whom it asks is decided anew for each image."""
+
+    cluster: Cluster = field(kw_only=True)
+    trust: Trust = field(kw_only=True)
+
+    @classmethod
+    def of(cls, cluster: Cluster, store: Store | None = None) -> ClusterReplica:
+        """Return the images of this host. Catalogues are asked of other replicas, then of the Front-end."""
+        trust = trust_in(cluster)
+        near: list[Source] = [HttpsSource(one.url, trust, MEMBER_SECONDS) for one in cluster.others(cluster.replicas)]
+        far: list[Source] = [HttpsSource(url, trust) for url in cluster.frontends]
+        return cls(store or Store(cluster.images.root), [*near, *far], cluster=cluster, trust=trust)
+
+    def resolve(self, choice: Choice) -> str:
+        """See Replica. Which version is the highest only the Front-end knows; replicas answer for it while it is away."""
+        if choice.digest or choice.version:
+            return super().resolve(choice)
+        count = len(self.cluster.frontends)
+        reordered = [*self.sources[-count:], *self.sources[:-count]] if count else self.sources
+        return super(ClusterReplica, replace(self, sources=reordered)).resolve(choice)
+
+    def offered(self, digest: str) -> Mapping[str, Any]:
+        """Return what a catalogue tells of the image: a manifest would go over the WAN once for each host."""
+
+        def find(source: Source) -> Entry:
+            found = [entry for entry in source.catalogue() if entry.digest == digest]
+            if not found:
+                raise NotFound(f"{source.name} has no image {digest}.", digest=digest)
+            return found[0]
+
+        return {key: getattr(self._ask(digest, find), key) for key in catalogue.TOLD}
+
+    def pull(self, digest: str, *, now: float, progress: Progress = no_progress, pace: Pacing = no_pace) -> Pulled:
+        """Make the image visible here, from whoever the rule names; go on with another whenever one is lost."""
+        story = _Story()
+        while True:
+            there = self.store.claim(digest, usage.PULL)
+            if there is not None:
+                return Pulled(there, self.store.image_path(digest))
+            step = self._situation(digest).decide(self._survey(digest, story), story.left)
+            try:
+                if isinstance(step, Ask):
+                    Asking(step.replica, digest, self.trust, self.cluster.host).wait(progress)
+                    continue
+                return self._fetch(
+                    step,
+                    digest,
+                    story,
+                    lambda sources: pull_image(self.store, digest, sources, now=now, progress=progress, pace=pace),
+                )
+            except (Unreachable, Corrupt, NotFound, ReplicaFailed) as error:
+                self._note(step, error, story)
+
+    def _situation(self, digest: str) -> Situation:
+        cluster = self.cluster
+        peers = ranked(digest, cluster.others(cluster.peers), salt=cluster.host)[:PEERS]
+        return Situation(cluster.host, tuple(ranked(digest, cluster.replicas)), tuple(peers), cluster.frontends)
+
+    def _survey(self, digest: str, story: _Story) -> dict[str, Seen]:
+        def asked(members: Sequence[Member]) -> list[Member]:
+            return [member for member in members if member.name != self.cluster.host and member.name not in story.left]
+
+        situation = self._situation(digest)
+        seen = survey(asked(situation.peers), asked(situation.replicas), digest, self.trust)
+        story.said.update({name: one.said for name, one in seen.items() if one.said})
+        return seen
+
+    def _fetch(self, step: Fetch, digest: str, story: _Story, go: Callable[[list[Source]], Pulled]) -> Pulled:
+        if step.wan and story.refused is not None and not self.cluster.is_replica:
+            raise story.refused
+        if not step.urls:
+            raise NotFound(
+                f"Nobody in the cluster {self.cluster.name} has the image {digest}, and it has no Front-end.", digest=digest
+            )
+        sources: list[Source] = [HttpsSource(url, self.trust, *(() if step.wan else (MEMBER_SECONDS,))) for url in step.urls]
+        try:
+            done = go(sources)
+        finally:
+            for source in sources:
+                source.close()
+        if self.cluster.is_replica:
+            catalogue.write(self.store)
+        return done
+
+    def _note(self, step: Ask | Fetch, error: EdgeError, story: _Story) -> None:
+        """Leave whom this step was about; raise what another host cannot mend."""
+        if isinstance(error, ReplicaFailed):
+            if isinstance(error.cause, NotFound | Corrupt | InvalidInput):
+                raise error.cause from None
+            story.refused = error.cause
+        if isinstance(step, Ask):
+            story.leave(step.replica.name, error.message)
+        elif step.wan:
+            raise _with_story(error, story) from None
+        else:
+            for member in (*self.cluster.replicas, *self.cluster.peers):
+                if member.url in step.urls:
+                    story.leave(member.name, error.message)
+
+
+def _with_story(error: EdgeError, story: _Story) -> EdgeError:
+    if not story.said:
+        return error
+    before = "; ".join(f"{name}: {message}" for name, message in story.said.items())
+    return type(error)(f"{error.message} In the cluster: {before}", **{**error.details, "members": dict(story.said)})

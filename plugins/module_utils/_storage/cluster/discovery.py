@@ -1,0 +1,59 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A quick look at the hosts of a cluster, all at once: who is reachable, and who has an image."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, wait
+from threading import Thread
+
+from ..._cluster import Member
+from ..._errors import EdgeError
+from .. import names
+from ..transfer.http_client import Connection, Trust
+from .pull_policy import Seen
+
+PEER_SECONDS = 1.0
+REPLICA_SECONDS = 5.0  # a busy replica must not be taken for a lost one: that would move an image over the WAN twice
+
+
+def look(member: Member, digest: str, trust: Trust, seconds: float) -> Seen:
+    """Ask one member for an image's manifest, without reading it."""
+    try:
+        connection = Connection(member.url, trust, seconds)
+    except EdgeError as error:
+        return Seen(said=error.message)
+    try:
+        with connection.ask("HEAD", f"{names.hex_of(digest)}.json") as response:
+            response.read()
+            if response.status in (200, 404):
+                return Seen(reachable=True, has=response.status == 200)
+            return Seen(said=f"{member.url} answered {response.status} {response.reason}")
+    except EdgeError as error:
+        return Seen(said=error.message)
+    finally:
+        connection.close()
+
+
+def survey(peers: Sequence[Member], replicas: Sequence[Member], digest: str, trust: Trust) -> dict[str, Seen]:
+    """Look at all at once. Peers delay nothing by more than a second, and replicas only if nobody with the image has answered."""
+    asked = {member.name: _asked(member, digest, trust, PEER_SECONDS) for member in peers}
+    asked |= {member.name: _asked(member, digest, trust, REPLICA_SECONDS) for member in replicas}
+    _wait(list(asked.values()), [asked[member.name] for member in replicas])
+    return {name: future.result() if future.done() else Seen(said="no answer yet") for name, future in asked.items()}
+
+
+def _asked(member: Member, digest: str, trust: Trust, seconds: float) -> Future[Seen]:
+    """Look in a thread of its own that nobody waits for, not even the end of the program."""
+    future: Future[Seen] = Future()
+    Thread(target=lambda: future.set_result(look(member, digest, trust, seconds)), daemon=True).start()
+    return future
+
+
+def _wait(everybody: list[Future[Seen]], replicas: list[Future[Seen]]) -> None:
+    quickly, at_last = time.monotonic() + PEER_SECONDS, time.monotonic() + REPLICA_SECONDS
+    wait(everybody, timeout=max(0.0, quickly - time.monotonic()))
+    if not any(future.done() and future.result().has for future in everybody):
+        wait(replicas, timeout=max(0.0, at_last - time.monotonic()))

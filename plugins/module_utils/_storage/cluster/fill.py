@@ -1,0 +1,155 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Filling a replica: what others wished for, a few at a time and told as it goes, then what other replicas have and it has not.
+
+One filler runs on a host. New wishes are taken while it works; it ends when there is nothing left to do.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
+
+from ... import _files
+from ..._errors import EdgeError, from_os_error
+from ..transfer.pull import Progress, Pulled
+from .requests import Wishes, WishState, failed
+
+WORKERS = 4
+LOOK_SECONDS = 0.5
+TELL_SECONDS = 1.0
+ALIVE_SECONDS = 5.0
+Pull = Callable[[str, Progress], Pulled]
+
+
+@dataclass
+class Filled:
+    """What a filler did: images that came, and why others did not."""
+
+    pulled: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    bytes_fetched: int = 0
+
+
+@dataclass
+class _Work:
+    """A wish in work."""
+
+    state: WishState
+    begun: bool = False
+    told_at: float = 0.0
+
+
+class Filler:
+    """Works off ``wishes`` with ``pull``, then ``extras``: images by digest that are pulled while nobody waits."""
+
+    def __init__(
+        self,
+        wishes: Wishes,
+        pull: Pull,
+        pull_extra: Pull,
+        extras: Iterable[str] = (),
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._wishes = wishes
+        self._pull = pull
+        self._pull_extra = pull_extra
+        self._extras: Iterator[str] = iter(extras)
+        self._clock = clock
+        self._work: dict[str, _Work] = {}
+        self._futures: dict[str, Future[Pulled]] = {}
+        self._filled = Filled()
+
+    def run(self) -> Filled:
+        """Return when there is nothing left to do; raise Busy if another filler runs."""
+        self._wishes.prepare()
+        with _files.locked(self._wishes.folder / "fill.lock", wait=False), ThreadPoolExecutor(WORKERS) as pool:
+            self._wishes.sweep(self._clock())
+            for digest in self._wishes.unfinished():
+                self._begin(pool, digest)
+            while True:
+                self._take(pool)
+                if not self._futures and not self._next_extra(pool):
+                    return self._filled
+                wait(self._futures.values(), timeout=LOOK_SECONDS, return_when=FIRST_COMPLETED)
+                self._settle()
+                self._say_alive()
+
+    def _take(self, pool: ThreadPoolExecutor) -> None:
+        for digest in self._wishes.waiting():
+            if digest in self._work:
+                self._wishes.take(digest, None)
+            else:
+                self._begin(pool, digest)
+
+    def _begin(self, pool: ThreadPoolExecutor, digest: str) -> None:
+        self._work[digest] = _Work(WishState(secrets.token_hex(8), "queued", updated=self._clock()))
+        self._wishes.take(digest, self._work[digest].state)
+        self._futures[digest] = pool.submit(self._pull_wanted, digest)
+
+    def _pull_wanted(self, digest: str) -> Pulled:
+        work = self._work[digest]
+
+        def progress(done: int, total: int) -> None:
+            now = self._clock()
+            work.state = replace(work.state, state="pulling", done=done, total=total, updated=now)
+            if now - work.told_at >= TELL_SECONDS:
+                work.told_at = now
+                self._wishes.tell(digest, work.state)
+
+        work.begun = True
+        progress(0, 0)
+        return self._pull(digest, progress)
+
+    def _settle(self) -> None:
+        """Tell the end of what ended. Only then a new wish for the same image is one of its own."""
+        for digest, future in [(digest, future) for digest, future in self._futures.items() if future.done()]:
+            error = _error_of(future)
+            if error is None:
+                done = future.result()
+                self._filled.bytes_fetched += done.bytes_fetched
+                self._filled.pulled += [digest] if done.bytes_fetched or done.bytes_reused else []
+            else:
+                self._filled.failed[digest] = error.message
+            self._end(digest, error)
+            del self._futures[digest]
+
+    def _end(self, digest: str, error: EdgeError | None) -> None:
+        work = self._work.pop(digest, None)
+        if work is None:
+            return
+        now, state = self._clock(), work.state
+        ended = (
+            failed(state, error.message, error.code, now) if error else replace(state, state="done", done=state.total, updated=now)
+        )
+        self._wishes.tell(digest, ended)
+
+    def _say_alive(self) -> None:
+        now = self._clock()
+        for digest, work in self._work.items():
+            if not work.begun and now - work.state.updated >= ALIVE_SECONDS:
+                work.state = replace(work.state, updated=now)
+                self._wishes.tell(digest, work.state)
+
+    def _next_extra(self, pool: ThreadPoolExecutor) -> bool:
+        digest = next(self._extras, None)
+        if digest is None:
+            return False
+        self._futures[digest] = pool.submit(self._pull_extra, digest, lambda _done, _total: None)
+        return True
+
+
+def _error_of(future: Future[Pulled]) -> EdgeError | None:
+    """Return the failure in words; a defect of ours is told with its traceback and must not hold up the other wishes."""
+    error = future.exception()
+    if error is None or isinstance(error, EdgeError):
+        return error
+    if isinstance(error, OSError):
+        return from_os_error(error)
+    traceback.print_exception(error)
+    return EdgeError(f"a defect in the replica's program: {error!r:.300}; see its journal.")

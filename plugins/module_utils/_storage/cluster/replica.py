@@ -1,0 +1,198 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A replica's or host cache's verbs: which image is meant, is it here, pull it, pin it, remove it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ..._errors import EdgeError, InvalidInput, NotFound, Unreachable
+from ..._plan import Plan
+from .. import names
+from ..store import catalogue, usage
+from ..store.image_plan import PinImage, PullImage, RemoveImage, Stored, plan_absent, plan_replica
+from ..store.inventory import shown
+from ..store.manifest import Manifest
+from ..store.store import Store
+from ..transfer.http_client import Trust
+from ..transfer.progress import ProgressFile
+from ..transfer.pull import Pacing, Progress, Pulled, no_progress, pull_image
+from ..transfer.rate_limit import Pace, no_pace
+from ..transfer.sources.directory import DirectorySource
+from ..transfer.sources.https import HttpsSource
+from ..transfer.sources.protocol import Source
+
+Answer = TypeVar("Answer")
+
+
+def source_of(text: str, trust: Trust) -> Source:
+    """Return the source that an ``https://`` URL or an absolute path means."""
+    if text.startswith("https://"):
+        return HttpsSource(text, trust)
+    if text.startswith("/"):
+        return DirectorySource(names.absolute_path(text, "The source"))
+    raise InvalidInput(f"The source {text!r} must be an https:// URL or an absolute path of a store on this host.", source=text)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which image is meant: a digest, or a name with a version, or a name alone for its highest version."""
+
+    digest: str | None = None
+    name: str | None = None
+    version: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.digest is not None:
+            names.digest(self.digest)
+        if self.name is not None:
+            names.image_name(self.name)
+        if self.version is not None:
+            names.image_version(self.version)
+        if self.digest is None and self.name is None:
+            raise InvalidInput("Say which image is meant: by digest, or by name and version.")
+
+    def demand_exact(self) -> None:
+        """Raise InvalidInput unless one image is meant whatever else there is: nothing is removed by a guess."""
+        if self.digest is None and self.version is None:
+            raise InvalidInput(f"Say which version of {self.name} to remove, or its digest.", name=self.name)
+
+    @property
+    def text(self) -> str:
+        """What messages call it."""
+        return self.digest or f"{self.name} {self.version or '(highest version)'}"
+
+
+@dataclass(frozen=True)
+class Replica:
+    """The images of one store that are filled from ``sources``, asked in order."""
+
+    store: Store
+    sources: Sequence[Source] = ()
+
+    def local(self, choice: Choice) -> Manifest | None:
+        """Return the meant image if it is here; a name without a version is a question to the sources if there are any."""
+        if choice.digest:
+            return self.store.find(choice.digest)
+        if choice.version:
+            return self.store.named(str(choice.name), choice.version)
+        of_name = [one for one in self.store.images() if one.name == choice.name]
+        return of_name[-1] if of_name and not self.sources else None
+
+    def resolve(self, choice: Choice) -> str:
+        """Return the digest that a choice means: what is here under name and version, else what the first source says."""
+        if choice.digest:
+            return choice.digest
+        here = self.local(choice)
+        if here is not None:
+            return here.digest
+        return self._ask(choice.text, lambda source: _resolved(source, choice))
+
+    def offered(self, digest: str) -> Mapping[str, Any]:
+        """Return what the first source with this image tells of it."""
+        return self._ask(digest, lambda source: source.manifest(digest)).summary()
+
+    def pull(self, digest: str, *, now: float, progress: Progress = no_progress, pace: Pacing = no_pace) -> Pulled:
+        """Make the image visible here; see ``pull_image``."""
+        return pull_image(self.store, digest, self.sources, now=now, progress=progress, pace=pace)
+
+    def _ask(self, what: str, question: Callable[[Source], Answer]) -> Answer:
+        said: dict[str, str] = {}
+        missing = True
+        for source in self.sources:
+            try:
+                return question(source)
+            except EdgeError as error:
+                said[source.name] = error.message
+                missing = missing and isinstance(error, NotFound)
+        listed = " ".join(said.values()) or "There are no sources to ask."
+        kind = NotFound if missing else Unreachable
+        raise kind(f"The image {what} is not in {self.store.root} and no source has it. {listed}", sources=said)
+
+    def observe(self, digest: str | None) -> Stored:
+        """Return what is here of an image."""
+        found = self.store.find(digest) if digest else None
+        return Stored(shown(self.store, found), bool(digest and self.store.pinned(digest)))
+
+
+def _resolved(source: Source, choice: Choice) -> str:
+    return catalogue.resolve(source.catalogue(), str(choice.name), choice.version, source.name).digest
+
+
+class Work:
+    """What one task has to do for one image: planned once, applied, observed again."""
+
+    def __init__(
+        self,
+        replica: Replica,
+        choice: Choice,
+        directories: Sequence[Path],
+        progress_file: Path | None = None,
+        *,
+        rate_limit: int | None = None,
+    ) -> None:
+        self._replica = replica
+        self._choice = choice
+        self._directories = directories
+        self._progress_file = progress_file
+        if rate_limit is not None and rate_limit < 1:
+            raise InvalidInput(f"The rate limit is {rate_limit}; it must be at least 1 byte a second.")
+        self._pace = Pace(rate_limit, time.monotonic, time.sleep) if rate_limit else no_pace
+        self._digest: str | None = None
+        self.bytes_fetched = 0
+        self.bytes_reused = 0
+        self.used: tuple[str, ...] = ()
+
+    def plan(self, wanted: str) -> Plan[Stored]:
+        """Return the steps to ``present``, ``pinned`` or ``absent``; a removal asks no source, and refuses an image in use."""
+        store = self._replica.store
+        if wanted == "absent":
+            self._choice.demand_exact()
+            here = Replica(store).local(self._choice)
+            self._digest = self._choice.digest or (here.digest if here else None)
+            if here:
+                store.demand_unused(here.digest, self._directories)
+            return plan_absent(self.observe(), with_catalogue=False)
+        self._digest = self._replica.resolve(self._choice)
+        state = self.observe()
+        offer = self._offer(self._digest) if state.image is None else None
+        return plan_replica(state, offer, wanted == "pinned")
+
+    def _offer(self, digest: str) -> dict[str, Any]:
+        return {**self._replica.offered(digest), "path": str(self._replica.store.image_path(digest))}
+
+    def observe(self) -> Stored:
+        """Return what is here now."""
+        return self._replica.observe(self._digest)
+
+    def apply(self, step: PullImage | PinImage | RemoveImage, now: float) -> None:
+        """Carry out one step; ``now`` is seconds since the epoch."""
+        store = self._replica.store
+        if isinstance(step, PullImage):
+            self._pull(step, now)
+        elif isinstance(step, PinImage):
+            store.pin(str(self._digest), step.wanted)
+        else:
+            store.remove(step.digest, self._directories)
+
+    def keep(self, plan: Plan[Stored], now: float) -> None:
+        """Note the use of an image that was here already; one that was taken away since it was seen is pulled after all."""
+        pulled = any(isinstance(step, PullImage) for step in plan.steps)
+        if plan.after.image and not pulled and self._replica.store.claim(str(self._digest), usage.PULL) is None:
+            self._pull(PullImage(plan.after.image), now)
+
+    def _pull(self, step: PullImage, now: float) -> None:
+        title = f"Pulling {step.summary['name']} {step.summary['version']}"
+        progress = ProgressFile(self._progress_file, title, time.monotonic) if self._progress_file else no_progress
+        done = self._replica.pull(str(self._digest), now=now, progress=progress, pace=self._pace)
+        self.bytes_fetched, self.bytes_reused, self.used = done.bytes_fetched, done.bytes_reused, done.sources
+
+
+def trust_of(ca_file: str | None, cert_file: str | None, key_file: str | None, proxy: str | None = None) -> Trust:
+    """Return the TLS files of an option set, and the proxy for sources outside of the cloud."""
+    ca, cert, key = [names.absolute_path(text, "The TLS file") if text else None for text in (ca_file, cert_file, key_file)]
+    return Trust(ca, cert, key, proxy)

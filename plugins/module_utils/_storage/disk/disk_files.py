@@ -1,0 +1,215 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Disk files by qemu-img: observed without disturbing a running VM, made atomically, changed only at rest."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ... import _files
+from ..._errors import Busy, Conflict, Corrupt, NotFound, Refused
+from ..format import qcow2
+from ..format.foreign_image import Rules, judge
+from ..format.qemu_img import QemuImg
+from ..store import references, usage
+from .disk import Base, Change, ConvertDisk, CreateDisk, Disk, RebaseDisk, RepairDisk, ResizeDisk
+
+LONGEST_CHAIN = 200
+
+
+@dataclass(frozen=True)
+class DiskFiles:
+    """Observes and changes disk files; ``directories`` are where overlays of a disk are looked for before it is removed."""
+
+    qemu: QemuImg
+    directories: Sequence[Path] = ()
+
+    def observe(self, path: Path, *, check: bool = False) -> Disk | None:
+        """Return the disk at ``path`` or None; raise Conflict if something else is there. ``check`` also counts damage."""
+        if not os.path.lexists(path):
+            return None
+        if path.is_symlink() or not path.is_file():
+            raise Conflict(f"{path} is there and is not a regular file; it was left alone.", path=str(path))
+        with path.open("rb") as file:
+            if file.read(4) != qcow2.MAGIC:
+                raise Conflict(f"{path} is there and is not a qcow2 image; it was left alone.", path=str(path))
+        header = qcow2.read_header(path)
+        in_use = self._in_use(path, header)
+        found = self.qemu.check(path) if check and not in_use else None
+        return Disk(
+            path=str(path),
+            virtual_size=header.virtual_size,
+            backing_file=references.backing_name(path, header.backing_file) if header.backing_file else None,
+            backing_format=header.backing_format,
+            cluster_size=header.cluster_size,
+            in_use=in_use,
+            corruptions=found.corruptions if found else 0,
+            leaks=found.leaks if found else 0,
+        )
+
+    def _in_use(self, path: Path, header: qcow2.Header) -> bool:
+        if header.external_data:
+            raise Refused(f"{path} keeps its data in another file ({header.data_file!r}); it is not managed here.", path=str(path))
+        return _locked(self.qemu, path)
+
+    def base(self, path: Path, image_format: str) -> Base:
+        """Return an image that a disk can be laid over."""
+        if not path.is_file():
+            raise NotFound(f"The backing image {path} does not exist on this host; pull or create it first.", path=str(path))
+        if image_format != "qcow2":
+            return Base(str(path.resolve()), image_format, path.stat().st_size)
+        header = qcow2.read_header(path)
+        qcow2.refuse_unless_standalone(replace(header, backing_file=None), f"The backing image {path}")
+        return Base(str(path.resolve()), image_format, header.virtual_size)
+
+    def source(self, path: Path, image_format: str | None) -> Base:
+        """Return an image that a disk can be converted from; raise Refused if it points outside of itself."""
+        if not path.is_file():
+            raise NotFound(f"The source {path} does not exist on this host.", path=str(path))
+        found = judge(self.qemu, path, Rules(format=image_format))
+        return Base(str(path), found, int(self.qemu.info(path, found)["virtual-size"]))
+
+    def apply(self, step: Change) -> None:
+        """Carry out one step; a kill at any moment leaves the old or the new file."""
+        path = Path(step.path)
+        if isinstance(step, CreateDisk | ConvertDisk):
+            self._make(path, step)
+        elif isinstance(step, ResizeDisk):
+            self.qemu.resize(path, step.new, shrink=step.new < step.old)
+        elif isinstance(step, RepairDisk):
+            self.qemu.check(path, repair=step.what)
+        elif isinstance(step, RebaseDisk):
+            with _held(step.backing):
+                self.qemu.rebase(path, _pair(step.backing), unsafe=step.unsafe)
+        else:
+            self._remove(path)
+
+    def _make(self, path: Path, step: CreateDisk | ConvertDisk) -> None:
+        backing = step.backing if isinstance(step, CreateDisk) else None
+        creation = {"cluster_size": step.creation.cluster_size, "preallocation": step.creation.preallocation}
+        with _held(backing), appearing(path) as work:
+            if isinstance(step, CreateDisk):
+                self.qemu.create(work, step.size, _pair(backing), creation)
+                if backing:
+                    usage.note_disk(Path(backing.path))
+            else:
+                source = step.source
+                self.qemu.convert(Path(source.path), source.format, work, compress=step.creation.compress, creation=creation)
+
+    def demand_unused(self, path: Path) -> None:
+        """Raise Refused if the disk is the backing image of others."""
+        users = references.users_of(path, [path.parent, *self.directories])
+        if users:
+            message = f"{path} is the backing image of {', '.join(users)}; remove or rebase those first."
+            raise Refused(message, path=str(path), used_by=users)
+
+    def _remove(self, path: Path) -> None:
+        with _files.file_lock(path, shared=False):
+            self.demand_unused(path)
+            path.unlink()
+            _files.fsync(path.parent)
+
+
+def _pair(base: Base | None) -> tuple[Path, str] | None:
+    return (Path(base.path), base.format) if base else None
+
+
+@contextmanager
+def _held(backing: Base | None) -> Iterator[None]:
+    """Keep a backing image from being removed until the overlay exists and counts as its user."""
+    with ExitStack() as stack:
+        if backing:
+            stack.enter_context(_files.file_lock(Path(backing.path), shared=True))
+        yield
+
+
+@contextmanager
+def appearing(path: Path) -> Iterator[Path]:
+    """Give a scratch name beside ``path``; what was made there appears as ``path``, durable, at the end or not at all.
+
+    The folder is locked meanwhile, so that the scratch name is ours and what a dead process left under it is replaced.
+    """
+    if not path.parent.is_dir():
+        raise NotFound(f"The folder {path.parent} does not exist; create it first.", path=str(path.parent))
+    work = path.with_name(f".{path.name}.new")
+    with _files.file_lock(path.parent, shared=False):
+        work.unlink(missing_ok=True)
+        if os.path.lexists(path):
+            raise Conflict(f"{path} appeared meanwhile; run again.", path=str(path))
+        with _taking_its_place(work, path, mode=0o600):
+            yield work
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a scratch name beside a file; what was made there takes its place, durable, with its owner and mode, or not at all."""
+    work = path.with_name(f".{path.name}.flat")
+    with _files.file_lock(path, shared=False):
+        work.unlink(missing_ok=True)
+        old = path.stat()
+        with _taking_its_place(work, path, mode=stat.S_IMODE(old.st_mode), owner=(old.st_uid, old.st_gid)):
+            yield work
+
+
+@contextmanager
+def _taking_its_place(work: Path, path: Path, mode: int, owner: tuple[int, int] | None = None) -> Iterator[None]:
+    """Have ``work`` take the name ``path`` at the end, durable, with that mode and owner; it goes if anything fails before."""
+    try:
+        yield
+        if owner:
+            os.chown(work, *owner)
+        work.chmod(mode)
+        _files.fsync(work)
+        work.rename(path)
+    finally:
+        work.unlink(missing_ok=True)
+    _files.fsync(path.parent)
+
+
+def chain_of(qemu: QemuImg, path: Path) -> list[dict[str, Any]]:
+    """Return a disk and every local file below it, from the top; raise Corrupt if the chain runs in a circle."""
+    chain: list[dict[str, Any]] = []
+    image_format = "qcow2"
+    if not path.exists():
+        return chain
+    while True:
+        link, following = _link(qemu, path, image_format)
+        chain.append(link)
+        if following is None:
+            return chain
+        if len(chain) >= LONGEST_CHAIN or str(following[0]) in {known["path"] for known in chain}:
+            raise Corrupt(f"The backing files of {chain[0]['path']} run in a circle or are more than {LONGEST_CHAIN}.", chain=chain)
+        path, image_format = following
+
+
+def _link(qemu: QemuImg, path: Path, image_format: str) -> tuple[dict[str, Any], tuple[Path, str] | None]:
+    if not path.is_file():
+        raise NotFound(f"{path}, a backing image of the chain, does not exist on this host.", path=str(path))
+    found = path.stat()
+    header = qcow2.read_header(path) if image_format == "qcow2" else None
+    backing = references.backing_name(path, header.backing_file) if header and header.backing_file else None
+    link = {
+        "path": str(path),
+        "format": image_format,
+        "virtual_size": header.virtual_size if header else found.st_size,
+        "actual_size": found.st_blocks * 512,
+        "cluster_size": header.cluster_size if header else None,
+        "in_use": bool(header) and _locked(qemu, path),
+        "backing_file": backing,
+    }
+    local = backing is not None and backing.startswith("/")
+    return link, (Path(str(backing)), (header and header.backing_format) or "raw") if local else None
+
+
+def _locked(qemu: QemuImg, path: Path) -> bool:
+    try:
+        qemu.demand_unlocked(path)
+    except Busy:
+        return True
+    return False

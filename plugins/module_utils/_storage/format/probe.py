@@ -1,0 +1,72 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Our own look at what a file is: by magic numbers, never by letting a program guess from hostile bytes."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+from ..._errors import Corrupt, InvalidInput, Refused, Unsupported
+from . import qcow2
+
+FORMATS = ("qcow2", "raw", "vmdk", "vdi", "vhdx", "vpc")
+HEAD, FOOTER, ISO_AT = 65536, 512, 32769
+VDI_HEADER = 0x188
+PACKED = {b"\x1f\x8b": "gzip", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2", b"PK\x03\x04": "zip"}
+
+
+def detect(head: bytes, footer: bytes, where: str) -> str:
+    """Return the format of a disk image from its first and last bytes; what cannot be told is an error, not a guess."""
+    if head[:4] == qcow2.MAGIC:
+        return "qcow2"
+    if head[:4] == b"KDMV" or head[:4] == b"COWD" or head.lstrip()[:21].lower() == b"# disk descriptorfile":
+        return "vmdk"
+    if head[:8] == b"vhdxfile":
+        return "vhdx"
+    if head[:8] == b"conectix" or footer[:8] == b"conectix":
+        return "vpc"
+    if head[64:68] == b"\x7f\x10\xda\xbe":
+        return "vdi"
+    if head[510:512] == b"\x55\xaa" or head[512:520] == b"EFI PART" or head[ISO_AT : ISO_AT + 5] == b"CD001":
+        return "raw"
+    for magic, name in PACKED.items():
+        if head.startswith(magic):
+            raise Unsupported(f"{where} is packed with {name} and cannot be unpacked here; unpack it first.", path=where)
+    raise InvalidInput(f"{where}: no known disk image format is recognised; name its format if you know it.", path=where)
+
+
+def format_of(path: Path, named: str | None) -> str:
+    """Return the format of ``path``: the ``named`` one if its magic does not contradict it, or the detected one."""
+    with path.open("rb") as file:
+        head = file.read(HEAD)
+        file.seek(max(0, file.seek(0, 2) - FOOTER))
+        footer = file.read(FOOTER)
+    if named == "raw":
+        return named
+    found = detect(head, footer, str(path))
+    if named is not None and found != named:
+        raise InvalidInput(f"{path} was said to be {named}, but its first bytes say {found}.", path=str(path))
+    if found == "vdi":
+        _demand_whole_vdi(head, path)
+    if found == "vmdk":
+        _refuse_vmdk_with_extents(head, str(path))
+    return found
+
+
+def _demand_whole_vdi(head: bytes, path: Path) -> None:
+    """QEMU reads zeros, without a word, for blocks of a VDI that are beyond the end of the file."""
+    size = path.stat().st_size
+    if len(head) < VDI_HEADER:
+        raise Corrupt(f"{path} is no sound vdi image: its header is cut short.", path=str(path))
+    data_at, block_size, allocated = (struct.unpack_from("<I", head, at)[0] for at in (0x158, 0x178, 0x184))
+    if size < data_at + block_size * allocated:
+        raise Corrupt(
+            f"{path} is cut short: of its {allocated} blocks not all are in its {size} bytes. Get it anew.", path=str(path)
+        )
+
+
+def _refuse_vmdk_with_extents(head: bytes, where: str) -> None:
+    """A VMDK descriptor can name any file of this host as its data: only the kinds that hold their own are let in."""
+    if head[:4] != b"KDMV" or len(head) < 20 or struct.unpack_from("<Q", head, 12)[0] == 0:
+        raise Refused(f"{where} is refused: it is a VMDK descriptor that keeps its data in other files.", path=where)

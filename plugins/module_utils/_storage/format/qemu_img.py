@@ -1,0 +1,216 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""qemu-img: always with explicit formats, absolute paths and limits on what one call may use."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from ..._errors import Busy, CommandFailed, Corrupt, NoSpace
+from ..._runner import Completed, Runner
+from ..._sizes import OVERLAY_CLUSTER, length_when_full
+from .. import names
+from .bounded import run_bounded
+
+GIB = 1024**3
+LOCKED = "Is another process using the image"
+FULL = ("No space left on device", "Disk quota exceeded")
+QEMU_PKI = "/etc/pki/qemu"
+REMOTE_SECONDS = 15.0
+CHECK_SECONDS, CHECK_BYTES_A_SECOND = 2, 64 * 1024**2  # a check takes a hundredth of that
+CHECK_ERRORS, CHECK_LEAKS, CHECK_UNSUPPORTED = 2, 3, 63
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one qemu-img may use: address space (bytes), processor time (s) and the largest file it writes (bytes)."""
+
+    memory: int = 4 * GIB
+    cpu: int | None = None
+    file_size: int | None = None
+
+    def prefix(self) -> list[str]:
+        """Return the prlimit command that sets the limits."""
+        argv = ["prlimit", f"--as={self.memory}", "--core=0"]
+        argv += [f"--cpu={self.cpu}"] if self.cpu else []
+        return [*argv, *([f"--fsize={self.file_size}"] if self.file_size else []), "--"]
+
+
+LEAST_EXTENDED = 16 * 1024  # the smallest cluster that may have subclusters
+EXTENDED_ENTRY = 16  # bytes that one cluster has in a table, with subclusters
+TABLES_AHEAD = 512 * 1024  # bytes of tables that an overlay has from the beginning: for its first 4 GiB
+READING = Limits(memory=GIB, cpu=30)
+WORKING = Limits()
+Creation: TypeAlias = "Mapping[str, str | int | bool | None]"
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What ``qemu-img check`` found: counts of clusters."""
+
+    corruptions: int
+    leaks: int
+    check_errors: int
+
+
+def for_overlay(creation: Creation) -> dict[str, str | int | bool | None]:
+    """Return how an overlay is made: with subclusters (4 KiB by default), so that a guest's small write copies nothing from below.
+
+    Source: QEMU's docs/interop/qcow2, "Extended L2 Entries". ``make bench-storage`` (f) has what it brings.
+    """
+    cluster = int(creation.get("cluster_size") or OVERLAY_CLUSTER)
+    return {**creation, "cluster_size": cluster, "extended_l2": "on" if cluster >= LEAST_EXTENDED else None}
+
+
+def _path(path: Path) -> str:
+    """Return the path as qemu-img takes it: absolute, so that no part of it can be a protocol or a json: name."""
+    return str(names.absolute_path(str(path)))
+
+
+def options(values: Creation) -> list[str]:
+    """Return ``-o`` arguments; commas are doubled as QEMU wants, None is left out."""
+    texts = {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in values.items()}
+    return [part for key, text in texts.items() if text != "None" for part in ("-o", f"{key}={text.replace(',', ',,')}")]
+
+
+def leave_room(path: Path, size: int) -> None:
+    """Make a new disk's file as long as ``length_when_full`` says, by a hole, which takes no space."""
+    if path.stat().st_size < (length := length_when_full(size)):
+        os.truncate(path, length)
+
+
+@dataclass(frozen=True)
+class QemuImg:
+    """The program qemu-img over a runner."""
+
+    runner: Runner
+
+    def _run(self, arguments: Sequence[str], limits: Limits, check: bool = True) -> Completed:
+        argv = ["qemu-img", *arguments]
+        done = self.runner.run([*limits.prefix(), *argv], check=False)
+        if LOCKED in done.stderr:
+            raise Busy(f"The image is in use: {done.stderr.strip()}", argv=argv)
+        if done.rc and any(words in done.stderr for words in FULL):
+            raise NoSpace(f"No space left for qemu-img {arguments[0]}; free some: {done.stderr.strip()}", argv=argv)
+        if check and done.rc:
+            raise CommandFailed(argv, done.rc, done.stderr)
+        return done
+
+    def info(self, path: Path, image_format: str, *, shared: bool = False) -> dict[str, Any]:
+        """Return qemu-img's JSON about one file; ``shared`` reads it although a VM writes it."""
+        share = ["-U"] if shared else []
+        done = self._run(["info", "--output=json", *share, "-f", image_format, _path(path)], READING)
+        loaded = json.loads(done.stdout)
+        if not isinstance(loaded, dict):
+            raise Corrupt(f"qemu-img info of {path} printed no JSON object.", path=str(path))
+        return loaded
+
+    def demand_unlocked(self, path: Path) -> None:
+        """Raise Busy if a process writes the qcow2, by the locks of QEMU."""
+        self._run(["info", "--output=json", "-f", "qcow2", _path(path)], READING)
+
+    def create(self, path: Path, size: int, backing: tuple[Path, str] | None = None, creation: Creation | None = None) -> None:
+        """Create an empty qcow2 of ``size`` bytes, or an overlay of ``backing`` (path, format); see ``leave_room``."""
+        if backing:
+            self._create_overlay(path, size, ["-b", _path(backing[0]), "-F", backing[1]], creation or {})
+        else:
+            self._run(["create", "-q", "-f", "qcow2", *options(creation or {}), _path(path), str(size)], WORKING)
+        leave_room(path, size)
+
+    def _create_overlay(self, path: Path, size: int, base: Sequence[str], creation: Creation) -> None:
+        """Create an overlay whose first ``TABLES_AHEAD`` of tables are written at once, unless ``creation`` says what shall be.
+
+        A guest's first write there has only to mark a subcluster. Nobody may have the file: it has its size only at the end.
+        """
+        how, ahead = for_overlay(creation), size
+        if how.get("extended_l2") and how.get("preallocation") is None:
+            ahead = min(size, TABLES_AHEAD // EXTENDED_ENTRY * int(how["cluster_size"] or 0))
+            how["preallocation"] = "metadata"
+        self._run(["create", "-q", "-f", "qcow2", *base, *options(how), _path(path), str(ahead)], WORKING)
+        if ahead < size:
+            # Without what is below: where that is longer, QEMU would hide the rest of it behind zeroes.
+            alone = {"driver": "qcow2", "backing": None, "file": {"driver": "file", "filename": _path(path)}}
+            self._run(["resize", "-q", f"json:{json.dumps(alone)}", str(size)], WORKING)
+
+    def remote_info(self, host: str, port: int, export: str) -> dict[str, Any]:
+        """Return qemu-img's JSON about a qcow2 that an NBD server exports over TLS, asked with QEMU's client certificate."""
+        creds = f"tls-creds-x509,id=edge,dir={QEMU_PKI},endpoint=client,verify-peer=on"
+        server = f"file.server.type=inet,file.server.host={host},file.server.port={port}"
+        image = f"driver=qcow2,file.driver=nbd,{server},file.export={export},file.tls-creds=edge"
+        argv = ["qemu-img", "info", "--output=json", "--object", creds, "--image-opts", image]
+        return dict(json.loads(self.runner.run([*READING.prefix(), *argv], timeout=REMOTE_SECONDS).stdout))
+
+    def create_remote(self, path: Path, size: int, url: str) -> None:
+        """Create an overlay of a qcow2 on an NBD server, which is not asked."""
+        self._create_overlay(path, size, ["-u", "-F", "qcow2", "-b", url], {})
+        leave_room(path, size)
+
+    def convert(
+        self,
+        source: Path,
+        source_format: str,
+        target: Path,
+        *,
+        compress: bool = False,
+        limits: Limits = WORKING,
+        creation: Creation | None = None,
+    ) -> None:
+        """Write ``source`` as a standalone qcow2 ``target``; the source may be written by nobody meanwhile."""
+        how = [*(["-c"] if compress else []), *options(creation or {})]
+        self._run(["convert", "-q", "-f", source_format, "-O", "qcow2", *how, _path(source), _path(target)], limits)
+
+    def resize(self, path: Path, size: int, *, shrink: bool = False, preallocation: str | None = None) -> None:
+        """Set the virtual size of a qcow2 in bytes."""
+        flags = [*(["--shrink"] if shrink else []), *([f"--preallocation={preallocation}"] if preallocation else [])]
+        self._run(["resize", "-q", "-f", "qcow2", *flags, _path(path), str(size)], WORKING)
+
+    def rebase(self, path: Path, backing: tuple[Path, str] | None, *, unsafe: bool = False) -> None:
+        """Change the backing file; safe copies what would differ, ``unsafe`` changes the name alone."""
+        base = ["-b", _path(backing[0]), "-F", backing[1]] if backing else ["-b", ""]
+        self._run(["rebase", "-q", "-f", "qcow2", *(["-u"] if unsafe else []), *base, _path(path)], WORKING)
+
+    def commit(self, path: Path, base: Path) -> None:
+        """Write the data of a qcow2 into its backing file ``base``, growing it if need be; ``path`` keeps its own."""
+        self._run(["commit", "-q", "-f", "qcow2", "-d", "-b", _path(base), _path(path)], WORKING)
+
+    def has_data(self, path: Path) -> bool:
+        """Tell whether a qcow2 has any block of its own, zeroes included."""
+        done = self._run(["map", "--output=json", "-f", "qcow2", "-U", _path(path)], READING)
+        return any(extent["depth"] == 0 and extent.get("present", True) for extent in json.loads(done.stdout))
+
+    def check_foreign(self, path: Path, image_format: str) -> Checked:
+        """Return what a check finds in an image of anybody; raise Corrupt if it takes more than such a file deserves.
+
+        A format that cannot be checked counts as sound.
+        """
+        seconds = CHECK_SECONDS + path.stat().st_size // CHECK_BYTES_A_SECOND
+        arguments = ["check", "--output=json", "-f", image_format, _path(path)]
+        done = run_bounded(["prlimit", f"--as={WORKING.memory}", "--", "qemu-img", *arguments], seconds)
+        try:
+            found: Mapping[str, Any] = json.loads(done.stdout)
+        except ValueError:
+            found = {}
+        if done.rc == CHECK_UNSUPPORTED:
+            return Checked(0, 0, 0)
+        if "check-errors" not in found:
+            why = f"it ended with {done.rc} after at most {seconds} s of CPU time, saying: {done.stderr.strip()[:500] or 'nothing'}"
+            raise Corrupt(
+                f"{path} is damaged, or made to do harm: qemu-img check came to no end with it ({why}).", path=str(path), rc=done.rc
+            )
+        return Checked(found.get("corruptions", 0), found.get("leaks", 0), found.get("check-errors", 0))
+
+    def check(self, path: Path, *, repair: str | None = None) -> Checked:
+        """Return what a check of a qcow2 finds (after the repair of ``leaks`` or ``all``)."""
+        fix = ["-r", repair] if repair else []
+        arguments = ["check", "--output=json", "-f", "qcow2", *fix, _path(path)]
+        done = self._run(arguments, WORKING, check=False)
+        try:
+            found: Mapping[str, Any] = json.loads(done.stdout)
+        except ValueError:
+            raise CommandFailed(["qemu-img", *arguments], done.rc, done.stderr) from None
+        return Checked(found.get("corruptions", 0), found.get("leaks", 0), found.get("check-errors", 0))

@@ -1,0 +1,138 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The image datastore's verbs: what is there under a name, is its source still the same, import, description, removal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ..._errors import Conflict, InvalidInput, Refused
+from ..._plan import Plan
+from .. import names
+from ..format.foreign_image import Rules
+from ..format.qemu_img import QemuImg
+from ..store import catalogue
+from ..store.image_plan import Change, DescribeImage, ImportImage, RemoveImage, Stored
+from ..store.inventory import shown
+from ..store.store import Store
+from ..transfer.http_client import Trust
+from . import import_
+from .download import downloaded
+from .import_ import Wanted
+
+URLS = ("http://", "https://")
+
+
+def timestamp(now: float) -> str:
+    """Return seconds since the epoch as a manifest's ``created``."""
+    return datetime.fromtimestamp(int(now), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass(frozen=True)
+class Datastore:
+    """One image of the datastore in ``store``: observed, imported, described, removed."""
+
+    store: Store
+    qemu: QemuImg
+    wanted: Wanted
+    rules: Rules = field(default_factory=Rules)
+    trust: Trust = field(default_factory=Trust)
+    directories: Sequence[Path] = ()
+    unverified: bool = False
+    signed: Callable[[Path], str] | None = None
+
+    def observe(self) -> Stored:
+        """Return what is there under the wanted name and version, with where its bytes are."""
+        found = self.store.named(names.image_name(self.wanted.name), names.image_version(self.wanted.version))
+        return Stored(shown(self.store, found), bool(found and self.store.pinned(found.digest)), catalogue.current(self.store))
+
+    def demand_same_source(self, found: Stored) -> None:
+        """Raise Conflict if the source has other bytes now than when the image was imported: an image never changes."""
+        if found.image is None:
+            self._demand_source()
+            return
+        recorded = str(found.image["source_digest"])
+        now = self._source_digest_now(recorded.partition(":")[0])
+        if now is not None and recorded and now != recorded:
+            raise Conflict(
+                f"The image {self.wanted.name} {self.wanted.version} was imported from other bytes ({recorded}) than "
+                f"{self.wanted.source} has now ({now}); give them a new version, or remove the old image first.",
+                recorded=recorded,
+                found=now,
+            )
+
+    def _demand_source(self) -> None:
+        if not self.wanted.source:
+            raise InvalidInput(f"{self.wanted.name} {self.wanted.version} is not in {self.store.root}; give a source to import.")
+        if not self._remote:
+            import_.judge_source(self.qemu, names.absolute_path(self.wanted.source, "The source"), self.rules)
+        elif not (self.rules.checksum or self.signed or self.unverified):
+            raise Refused(
+                f"{self.wanted.source} comes over a network; give the checksum (sha256 or sha512) or the signature that proves it, "
+                "or allow_unverified."
+            )
+
+    @property
+    def _remote(self) -> bool:
+        return self.wanted.source.startswith(URLS)
+
+    def _source_digest_now(self, algorithm: str) -> str | None:
+        """Return the source's checksum by the algorithm on record, or None where it is not known without fetching it."""
+        if not self.wanted.source:
+            return None
+        if not self._remote:
+            return import_.source_checksum(names.absolute_path(self.wanted.source, "The source"), self.rules, algorithm)
+        demanded = names.checksum(self.rules.checksum) if self.rules.checksum else ""
+        return demanded if demanded.startswith(f"{algorithm}:") else None
+
+    def demand_unused(self, plan: Plan[Stored]) -> None:
+        """Raise Refused, before anything is done, if the image that a plan removes is in use."""
+        for step in plan.steps:
+            if isinstance(step, RemoveImage):
+                self.store.demand_unused(step.digest, self.directories)
+
+    def predicted(self) -> dict[str, Any]:
+        """Return the image that an import will make, as modules show it; what only the import can tell is None."""
+        wanted = self.wanted
+        unknown = dict.fromkeys(("digest", "size", "virtual_size", "created", "path", "source_digest", "piece_size"))
+        words = {key: getattr(wanted, key) for key in ("name", "version", "os", "arch", "min_disk", "source")}
+        return {**unknown, **words, "format": "qcow2"}
+
+    def apply(self, step: Change, now: float) -> None:
+        """Carry out one step; ``now`` is seconds since the epoch."""
+        if isinstance(step, ImportImage):
+            self._import(now)
+        elif isinstance(step, DescribeImage):
+            self._describe(step)
+        elif isinstance(step, RemoveImage):
+            self.store.remove(step.digest, self.directories)
+        else:
+            self.store.prepare()
+            catalogue.write(self.store)
+
+    def _import(self, now: float) -> None:
+        self.store.prepare()
+        wanted = replace(self.wanted, created=timestamp(now))
+        if not self._remote:
+            self._import_file(names.absolute_path(wanted.source, "The source"), wanted, now)
+            return
+        with downloaded(self.store, wanted.source, self.rules.checksum, self.trust) as path, import_.named(path, wanted.source):
+            self._import_file(path, wanted, now)
+
+    def _import_file(self, path: Path, wanted: Wanted, now: float) -> None:
+        """Import a file, after its signature was verified where one is demanded; the bytes imported are those verified."""
+        rules = self.rules
+        if self.signed:
+            rules = replace(rules, checksum=rules.checksum or import_.source_checksum(path, rules))
+            self.signed(path)
+        import_.import_file(self.store, self.qemu, path, wanted=wanted, rules=rules, now=now)
+
+    def _describe(self, step: DescribeImage) -> None:
+        found = self.store.named(self.wanted.name, self.wanted.version)
+        if found is not None:
+            with self.store.lock(found.digest):
+                self.store.describe_anew(found.described(**step.changes))

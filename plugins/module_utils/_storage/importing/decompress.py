@@ -1,0 +1,140 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Packed images: unpacked in a stream, with holes where zeros are, and never to more than was allowed."""
+
+from __future__ import annotations
+
+import bz2
+import errno
+import gzip
+import lzma
+import shutil
+import subprocess
+import tempfile
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from ... import _files
+from ..._errors import Corrupt, NoSpace, Refused, Unsupported
+
+BLOCK = 1024 * 1024
+HOLE = 64 * 1024
+MEMORY = 1024**3
+LOOK_EVERY = 64 * BLOCK
+MAGIC = {b"\x1f\x8b": "gzip", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2"}
+ZEROS = bytes(HOLE)
+
+
+def packed_as(path: Path) -> str | None:
+    """Return how a file is packed by its first bytes: gzip, xz, zstd, bzip2, or None."""
+    with path.open("rb") as file:
+        head = file.read(6)
+    return next((name for magic, name in MAGIC.items() if head.startswith(magic)), None)
+
+
+def unpack(source: Path, packed: str, target: Path, largest: int) -> int:
+    """Unpack ``source`` to the new file ``target`` and return its length; an error leaves no target.
+
+    More than ``largest`` bytes are Refused: a few KiB can unpack to terabytes.
+    """
+    try:
+        with source.open("rb") as reader, target.open("xb") as writer:
+            return _write(READERS[packed](reader), writer, source, largest)
+    except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
+        target.unlink(missing_ok=True)
+        raise Corrupt(f"{source} cannot be unpacked ({packed}): {error}.", path=str(source)) from None
+    except OSError as error:
+        target.unlink(missing_ok=True)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise NoSpace(f"No space left to unpack {source} to {target}; free some.", path=str(target)) from None
+        if error.errno is None:  # bz2 and gzip tell damage so
+            raise Corrupt(f"{source} cannot be unpacked ({packed}): {error}.", path=str(source)) from None
+        raise
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
+
+
+def _write(blocks: Iterator[bytes], writer: BinaryIO, source: Path, largest: int) -> int:
+    size = looked = 0
+    for block in blocks:
+        size += len(block)
+        if size > largest:
+            raise Refused(
+                f"{source} unpacks to more than {largest} bytes (max_unpacked_size); it was not imported.", path=str(source)
+            )
+        if size - looked >= LOOK_EVERY:
+            _files.demand_space(Path(writer.name).parent, LOOK_EVERY, f"Unpacking {source}")
+            looked = size
+        _put(writer, block)
+    writer.truncate(size)
+    return size
+
+
+def _put(writer: BinaryIO, block: bytes) -> None:
+    """Write a block; a run of zeros becomes a hole."""
+    for at in range(0, len(block), HOLE):
+        part = block[at : at + HOLE]
+        if part == ZEROS:
+            writer.seek(HOLE, 1)
+        else:
+            writer.write(part)
+
+
+def _gzip(reader: BinaryIO) -> Iterator[bytes]:
+    with gzip.GzipFile(fileobj=reader) as unpacker:
+        while block := unpacker.read(BLOCK):
+            yield block
+
+
+def _streams(reader: BinaryIO, begin: Callable[[], Any]) -> Iterator[bytes]:
+    """Unpack one stream after the other; what follows the last one must be padding of zeros."""
+    rest = reader.read(BLOCK)
+    while rest:
+        unpacker = begin()
+        while not unpacker.eof:
+            if unpacker.needs_input and not rest:
+                rest = reader.read(BLOCK)
+                if not rest:
+                    raise EOFError("it ends in the middle")
+            block, rest = unpacker.decompress(rest, BLOCK), b""
+            if block:
+                yield block
+        rest = (unpacker.unused_data or reader.read(BLOCK)).lstrip(b"\0")
+        while not rest and (more := reader.read(BLOCK)):
+            rest = more.lstrip(b"\0")
+
+
+def _xz(reader: BinaryIO) -> Iterator[bytes]:
+    return _streams(reader, lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MEMORY))
+
+
+def _bzip2(reader: BinaryIO) -> Iterator[bytes]:
+    return _streams(reader, bz2.BZ2Decompressor)
+
+
+def demand_program(packed: str | None, where: str) -> None:
+    """Raise Unsupported if what unpacks it is not installed: zstd is not in Python's library."""
+    if packed == "zstd" and shutil.which("zstd") is None:
+        raise Unsupported(
+            f"{where} is packed with zstd, which is not installed on this host; install the package zstd.", program="zstd"
+        )
+
+
+def _zstd(reader: BinaryIO) -> Iterator[bytes]:
+    demand_program("zstd", reader.name)
+    argv = ["zstd", "--decompress", "--stdout", "--quiet", f"--memory={MEMORY}"]
+    with tempfile.TemporaryFile() as said, subprocess.Popen(argv, stdin=reader, stdout=subprocess.PIPE, stderr=said) as process:
+        try:
+            while process.stdout is not None and (block := process.stdout.read(BLOCK)):
+                yield block
+            if process.wait():
+                said.seek(0)
+                raise EOFError(said.read(500).decode(errors="replace").strip())
+        finally:
+            process.kill()
+
+
+READERS: dict[str, Callable[[BinaryIO], Iterator[bytes]]] = {"gzip": _gzip, "xz": _xz, "bzip2": _bzip2, "zstd": _zstd}

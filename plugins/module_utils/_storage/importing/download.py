@@ -1,0 +1,150 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A file from the web, resumed where it broke and used only if its checksum is right."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import http.client
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urljoin
+
+from ... import _files
+from ..._errors import Conflict, Corrupt, InvalidInput, NoSpace, Refused, Unreachable, Unsupported
+from .. import names
+from ..store import digest as digests
+from ..store.store import Store
+from ..transfer.http_client import Connection, Trust, announced_length, demand, demand_whole
+
+BLOCK = 1024 * 1024
+LOOK_EVERY = 64 * BLOCK
+REDIRECTS = (301, 302, 303, 307, 308)
+MOST_REDIRECTS = 5
+TRIES = 3
+RANGE = re.compile(r"bytes (\d+)-\d+/(?:\d+|\*)")
+
+
+@contextmanager
+def downloaded(store: Store, url: str, checksum: str | None, trust: Trust) -> Iterator[Path]:
+    """Yield the file behind ``url`` once its checksum (sha256:… or sha512:…) is proven; it is removed after use.
+
+    What arrived stays after an interruption; the next try asks only for the rest. A wrong checksum leaves nothing.
+    Without a checksum nothing would tell two versions of a file apart, so nothing is resumed.
+    """
+    demanded = names.checksum(checksum) if checksum else None
+    key = "download-" + hashlib.sha256(f"{url}\0{demanded}".encode()).hexdigest()[:32]
+    path = store.partial / f"{key}.part"
+    with store.named_lock(key):
+        if demanded:
+            _proven(path, url, demanded, trust)
+        else:
+            _anew(path, url, trust)
+        try:
+            yield path
+        except BaseException as error:
+            if not demanded or _final(error):
+                path.unlink()
+            raise
+        path.unlink()
+
+
+def _final(error: BaseException) -> bool:
+    """Tell whether the same bytes will not please a second time; they will where only a program is missing here."""
+    return isinstance(error, Conflict | Corrupt | InvalidInput | Refused | Unsupported) and "program" not in getattr(
+        error, "details", {}
+    )
+
+
+def _anew(path: Path, url: str, trust: Trust) -> None:
+    path.unlink(missing_ok=True)
+    try:
+        _complete(path, url, trust, tries=1)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def _proven(path: Path, url: str, demanded: str, trust: Trust) -> None:
+    algorithm = demanded.split(":", maxsplit=1)[0]
+    resumed = path.exists()
+    found = ""
+    for _any in range(2 if resumed else 1):  # a resumed file may mix two versions of the same URL: once more from the start
+        _complete(path, url, trust)
+        found = digests.checksum_of(path, algorithm)
+        if found == demanded:
+            return
+        path.unlink()
+    raise Corrupt(f"{url} has the checksum {found}, but {demanded} was demanded; nothing was kept.", url=url, found=found)
+
+
+def _complete(path: Path, url: str, trust: Trust, tries: int = TRIES) -> None:
+    for left in reversed(range(tries)):
+        before = path.stat().st_size if path.exists() else 0
+        try:
+            return _append(path, url, trust, before)
+        except Unreachable as error:
+            grown = path.exists() and path.stat().st_size > before
+            if "status" in error.details or not (left and grown):
+                if path.exists() and not path.stat().st_size:
+                    path.unlink()
+                raise
+        except NoSpace:
+            path.unlink(missing_ok=True)
+            raise
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            path.unlink(missing_ok=True)
+            raise NoSpace(f"No space left to download {url} to {path}; free some.", path=str(path)) from None
+    return None
+
+
+def _append(path: Path, url: str, trust: Trust, have: int) -> None:
+    headers = {"Range": f"bytes={have}-"} if have else {}
+    with follow(url, trust, headers) as response:
+        if have and response.status == 416:
+            return
+        demand(response, (206, 200) if have else (200,), url)
+        start = RANGE.fullmatch(response.headers.get("Content-Range", "")) if response.status == 206 else None
+        if response.status == 206 and (start is None or int(start[1]) != have):
+            raise Corrupt(f"{url} was asked for bytes from {have} and gave others.", url=url)
+        _files.demand_space(path.parent, announced_length(response, url) or 0, f"The download of {url}")
+        with path.open("ab" if response.status == 206 else "wb") as file:
+            received = 0
+            while block := response.read(BLOCK):
+                if received % LOOK_EVERY + len(block) >= LOOK_EVERY:  # a stream may have no end
+                    _files.demand_space(path.parent, LOOK_EVERY, f"The download of {url}")
+                received += len(block)
+                file.write(block)
+        demand_whole(response, received, url)
+
+
+def _target(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        raise Unreachable(f"{url} leads to {location!a:.200}, which is no URL.", status=302) from None
+
+
+@contextmanager
+def follow(url: str, trust: Trust, headers: dict[str, str]) -> Iterator[http.client.HTTPResponse]:
+    """Yield the response to a GET of ``url`` after its redirects, which never lead from TLS to none."""
+    for _any in range(MOST_REDIRECTS):
+        connection = Connection(url, trust)
+        try:
+            with connection.get(headers=headers) as response:
+                location = response.headers.get("Location")
+                if response.status not in REDIRECTS or not location:
+                    yield response
+                    return
+            target = _target(url, location)
+            if url.startswith("https:") and not target.startswith("https:"):
+                raise Unreachable(f"{url} leads to {target}, which is not authenticated; not followed.", status=response.status)
+            url = target
+        finally:
+            connection.close()
+    raise Unreachable(f"{url}: more than {MOST_REDIRECTS} redirects.", status=302)

@@ -1,0 +1,174 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The import: a disk image from anywhere becomes an immutable, standalone qcow2 of the image datastore."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from ... import _files
+from ..._errors import CommandFailed, Conflict, Corrupt, EdgeError, NoSpace, Refused
+from .. import names
+from ..format import probe, qcow2
+from ..format.foreign_image import Rules, judge, require_sound, state_of
+from ..format.qemu_img import Limits, QemuImg
+from ..store import catalogue
+from ..store import digest as digests
+from ..store.manifest import Manifest
+from ..store.store import Store
+from . import decompress
+
+METADATA = 64 * 1024 * 1024
+TOO_LARGE = (-signal.SIGXFSZ, 128 + signal.SIGXFSZ)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """How an image shall be called and described; ``source`` is what the user named, for people to read."""
+
+    name: str
+    version: str
+    created: str
+    os: str = ""
+    arch: str = ""
+    min_disk: int = 0
+    source: str = ""
+
+
+def import_file(store: Store, qemu: QemuImg, path: Path, *, wanted: Wanted, rules: Rules, now: float) -> Manifest:
+    """Bring the image in ``path`` into the store and its catalogue, and return its manifest.
+
+    Nothing becomes visible before it is whole, checked and hashed. Who imports the same name and version at the same time
+    waits and finds it done. Raises Corrupt, Refused, Conflict, InvalidInput or NoSpace; an error leaves nothing behind.
+    """
+    store.prepare()
+    store.sweep(now)
+    key = "import-" + hashlib.sha256(f"{wanted.name}\0{wanted.version}".encode()).hexdigest()[:32]
+    work, plain = store.partial / f"{key}.qcow2", store.partial / f"{key}.unpacked"
+    with store.named_lock(key):
+        work.unlink(missing_ok=True)
+        plain.unlink(missing_ok=True)
+        try:
+            with named(plain, str(path)), named(work, str(path)):
+                return _import(store, qemu, path, work, wanted=wanted, rules=rules)
+        finally:
+            work.unlink(missing_ok=True)
+            plain.unlink(missing_ok=True)
+
+
+@contextmanager
+def named(path: Path, source: str) -> Iterator[None]:
+    """Let errors about a file of ours name where it came from, which is what the user knows."""
+    try:
+        yield
+    except EdgeError as error:
+        error.message = error.message.replace(str(path), source)
+        error.details.update({key: source for key, value in error.details.items() if value == str(path)})
+        raise
+
+
+def _import(store: Store, qemu: QemuImg, path: Path, work: Path, *, wanted: Wanted, rules: Rules) -> Manifest:
+    before = state_of(path)
+    there = store.named(wanted.name, wanted.version)
+    source_digest = source_checksum(path, rules) if there else None
+    if there is not None and source_digest == there.source_digest:
+        return there
+    packed = decompress.packed_as(path)
+    if packed:
+        source_digest = source_digest or source_checksum(path, rules)
+        _unpack_and_make(qemu, path, packed, work, rules)
+    else:
+        source_digest = _make(qemu, path, work, rules, source_digest)
+    if state_of(path) != before:
+        raise Conflict(f"{path} was changed while it was imported; nothing was kept. Import it once it is at rest.", path=str(path))
+    return _finish(store, qemu, work, wanted, source_digest)
+
+
+def _unpack_and_make(qemu: QemuImg, path: Path, packed: str, work: Path, rules: Rules) -> None:
+    """Make the qcow2 of a packed source, whose checksum was of its packed bytes."""
+    plain = work.with_suffix(".unpacked")
+    decompress.unpack(path, packed, plain, rules.largest_unpacked)
+    unproven = replace(rules, checksum=None)
+    if judge(qemu, plain, unproven) == "qcow2" and _kept_as_it_is(plain, unproven):
+        plain.rename(work)
+    else:
+        _convert(qemu, plain, work, unproven)
+        plain.unlink()
+
+
+def _make(qemu: QemuImg, path: Path, work: Path, rules: Rules, source_digest: str | None) -> str:
+    """Make the qcow2 of a source and return the checksum of exactly the bytes that it was made of."""
+    if judge(qemu, path, rules) == "qcow2" and _kept_as_it_is(path, rules):
+        _files.demand_space(work.parent, path.stat().st_size, f"The copy of {path}")
+        source_digest = digests.copy_with_checksum(path, work, rules.algorithm)
+        _demand_checksum(path, source_digest, rules)
+        qcow2.refuse_unless_standalone(qcow2.read_header(work), str(path))
+        return source_digest
+    source_digest = source_digest or source_checksum(path, rules)
+    _convert(qemu, path, work, rules)
+    return source_digest
+
+
+def _convert(qemu: QemuImg, path: Path, work: Path, rules: Rules) -> None:
+    room = _files.free_bytes(work.parent) - _files.RESERVE
+    _files.demand_space(work.parent, METADATA, f"The conversion of {path}")
+    largest = min(room, rules.largest_unpacked)
+    try:
+        qemu.convert(path, probe.format_of(path, rules.format), work, compress=rules.compress, limits=Limits(file_size=largest))
+    except CommandFailed as error:
+        if error.rc not in TOO_LARGE and os.strerror(errno.EFBIG) not in error.stderr:
+            raise
+        if room < rules.largest_unpacked:
+            raise NoSpace(f"The conversion of {path} needs more than the {room} bytes that {work.parent} has; free some.") from None
+        raise Refused(
+            f"The conversion of {path} makes more than {largest} bytes (max_unpacked_size); it was not imported.", path=str(path)
+        ) from None
+
+
+def _finish(store: Store, qemu: QemuImg, work: Path, wanted: Wanted, source_digest: str) -> Manifest:
+    require_sound(qemu, work, "qcow2")
+    description = digests.describe(work)
+    header = qcow2.read_header(work)
+    manifest = Manifest(**asdict(description), **asdict(wanted), virtual_size=header.virtual_size, source_digest=source_digest)
+    with store.lock(manifest.digest):
+        catalogue.demand_free_name(store, manifest.name, manifest.version, manifest.digest)
+        there = store.find(manifest.digest)
+        if there is None:
+            store.publish(work, manifest)
+    catalogue.write(store)
+    return there or manifest
+
+
+def source_checksum(path: Path, rules: Rules, algorithm: str | None = None) -> str:
+    """Return the source's checksum, proven if the rules demand one."""
+    state_of(path)
+    found = digests.checksum_of(path, rules.algorithm)
+    _demand_checksum(path, found, rules)
+    return found if algorithm in (None, rules.algorithm) else digests.checksum_of(path, str(algorithm))
+
+
+def _demand_checksum(path: Path, found: str, rules: Rules) -> None:
+    if rules.checksum and found != names.checksum(rules.checksum):
+        raise Corrupt(f"{path} has the checksum {found}, but {rules.checksum} was demanded; it was not imported.", found=found)
+
+
+def _kept_as_it_is(path: Path, rules: Rules) -> bool:
+    header = qcow2.read_header(path)
+    return not (rules.compress or header.dirty or header.snapshots or header.version < 3)
+
+
+def judge_source(qemu: QemuImg, path: Path, rules: Rules) -> None:
+    """Raise what an import of ``path`` would raise, as far as that can be told without unpacking it."""
+    state_of(path)
+    packed = decompress.packed_as(path)
+    if packed:
+        decompress.demand_program(packed, str(path))
+    else:
+        judge(qemu, path, rules)

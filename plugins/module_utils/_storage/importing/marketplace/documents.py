@@ -1,0 +1,116 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documents of a marketplace, kept on disk with their validators: asked for again only as far as they changed, or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from http.client import HTTPResponse
+from pathlib import Path
+
+from .... import _files
+from ...._errors import InvalidInput, NotFound
+from ...transfer.http_client import Trust, announced_length, demand, demand_whole
+from ..download import follow
+from .appliance import LARGEST_CATALOGUE
+
+BLOCK = 256 * 1024
+
+
+@dataclass(frozen=True)
+class Access:
+    """How documents are fetched: whom to believe, where they are kept, and up to which age (seconds) nobody is asked."""
+
+    trust: Trust = field(default_factory=Trust)
+    cache: Path = Path("/var/cache/edge/marketplaces")
+    max_age: int = 0
+    clock: Callable[[], float] = time.time
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A document on disk: a line of JSON with all but the data, then the data."""
+
+    url: str
+    etag: str
+    modified: str
+    asked: float
+    sha256: str
+    data: bytes = b""
+
+    def to_bytes(self) -> bytes:
+        """Return the file's bytes."""
+        head = {key: value for key, value in asdict(self).items() if key != "data"}
+        return json.dumps(head, sort_keys=True).encode() + b"\n" + self.data
+
+
+def document(url: str, access: Access) -> bytes:
+    """Return a document by its URL, or the file at an absolute path. At most 32 MiB are read."""
+    if url.startswith("/"):
+        return _local(Path(url))
+    access.cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+    key = hashlib.sha256(url.encode()).hexdigest()[:40]
+    with _files.locked(access.cache / f"{key}.lock"):
+        kept = _kept(access.cache / key, url)
+        if kept and 0 <= access.clock() - kept.asked < access.max_age:
+            return kept.data
+        fresh = _ask(url, access, kept)
+        _files.write_atomically(access.cache / key, fresh.to_bytes(), access.cache / f"{key}.new", 0o600)
+        return fresh.data
+
+
+def fetch(url: str, trust: Trust) -> bytes:
+    """Return a document by its URL, or the file at an absolute path, and keep nothing of it."""
+    return _local(Path(url)) if url.startswith("/") else _ask(url, Access(trust), None).data
+
+
+def _local(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(LARGEST_CATALOGUE + 1)
+    except FileNotFoundError:
+        raise NotFound(f"The catalogue {path} does not exist on this host.", path=str(path)) from None
+    if len(data) > LARGEST_CATALOGUE:
+        raise _too_large(str(path))
+    return data
+
+
+def _kept(path: Path, url: str) -> Kept | None:
+    """Return what is kept of a URL; a file that is not whole counts as none."""
+    try:
+        head, _newline, data = path.read_bytes().partition(b"\n")
+        kept = Kept(**json.loads(head), data=data)
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+    return kept if kept.url == url and kept.sha256 == hashlib.sha256(data).hexdigest() else None
+
+
+def _ask(url: str, access: Access, kept: Kept | None) -> Kept:
+    headers = {"If-None-Match": kept.etag, "If-Modified-Since": kept.modified} if kept else {}
+    with follow(url, access.trust, {name: value for name, value in headers.items() if value}) as response:
+        if kept and response.status == 304:
+            return Kept(url, kept.etag, kept.modified, access.clock(), kept.sha256, kept.data)
+        demand(response, (200,), url)
+        data = _read(response, url)
+        etag, modified = response.headers.get("ETag", ""), response.headers.get("Last-Modified", "")
+    return Kept(url, etag, modified, access.clock(), hashlib.sha256(data).hexdigest(), data)
+
+
+def _read(response: HTTPResponse, url: str) -> bytes:
+    data = bytearray()
+    if (announced_length(response, url) or 0) > LARGEST_CATALOGUE:
+        raise _too_large(url)
+    while block := response.read(BLOCK):
+        data += block
+        if len(data) > LARGEST_CATALOGUE:
+            raise _too_large(url)
+    demand_whole(response, len(data), url)
+    return bytes(data)
+
+
+def _too_large(where: str) -> InvalidInput:
+    return InvalidInput(f"The catalogue {where} is larger than {LARGEST_CATALOGUE} bytes; it was not read.", catalogue=where)

@@ -1,0 +1,85 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Detached OpenPGP signatures, verified by the program gpgv against a keyring that the user names, and no other."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..._errors import InvalidInput, NotFound, Refused, Unsupported
+from ..._runner import Runner
+
+LARGEST_SIGNATURE = 256 * 1024
+LARGEST_KEYRING = 16 * 1024 * 1024
+ARMOUR = re.compile(
+    rb"-----BEGIN PGP PUBLIC KEY BLOCK-----\r?\n(?:[A-Za-z-]+: [^\n]*\n)*\r?\n([A-Za-z0-9+/=\r\n]+?)(?:=[A-Za-z0-9+/]{4}\r?\n)?"
+    rb"-----END PGP PUBLIC KEY BLOCK-----"
+)
+BAD = ("BADSIG", "ERRSIG", "EXPSIG", "EXPKEYSIG", "REVKEYSIG", "NODATA")
+
+
+@dataclass(frozen=True)
+class Signatures:
+    """Signatures by the keys of ``keyring`` (armoured or binary)."""
+
+    runner: Runner
+    keyring: Path
+
+    def verify(self, data: bytes, signature: bytes, what: str) -> str:
+        """Return the fingerprint of the key that signed ``data``; raise Refused unless a key of the keyring did."""
+        with tempfile.TemporaryDirectory(prefix="edge-gpgv-") as folder:
+            path = Path(folder, "data")
+            path.write_bytes(data)
+            return self.verify_file(path, signature, what)
+
+    def verify_file(self, path: Path, signature: bytes, what: str) -> str:
+        """Like verify, of a file's bytes; every signature that is there must be good."""
+        if len(signature) > LARGEST_SIGNATURE:
+            raise InvalidInput(f"The signature of {what} is larger than {LARGEST_SIGNATURE} bytes; that is none.")
+        with tempfile.TemporaryDirectory(prefix="edge-gpgv-") as folder:
+            ring, signed = Path(folder, "ring.gpg"), Path(folder, "signature")
+            ring.write_bytes(self._keys())
+            signed.write_bytes(signature)
+            argv = ["gpgv", "--homedir", folder, "--weak-digest", "SHA1", "--status-fd", "1", "--keyring", str(ring)]
+            try:
+                done = self.runner.run([*argv, str(signed), str(path)], check=False)
+            except Unsupported:
+                raise Unsupported(
+                    "The program gpgv is not installed on this host; install the package gpgv.", program="gpgv"
+                ) from None
+        words = [line.split() for line in done.stdout.splitlines() if line.startswith("[GNUPG:] ")]
+        valid = [word[2] for word in words if word[1] == "VALIDSIG"]
+        if done.rc or not valid or any(word[1] in BAD for word in words):
+            raise Refused(
+                f"{what} is refused: its signature is not a good one by a key of {self.keyring}: {_reason(done.stderr)}",
+                keyring=str(self.keyring),
+            )
+        return valid[0]
+
+    def _keys(self) -> bytes:
+        """Return the keyring as gpgv reads it."""
+        try:
+            with self.keyring.open("rb") as file:
+                data = file.read(LARGEST_KEYRING + 1)
+        except FileNotFoundError:
+            raise NotFound(f"The keyring {self.keyring} does not exist on this host.", path=str(self.keyring)) from None
+        if b"-----BEGIN PGP" not in data[:4096]:
+            return data
+        try:
+            blocks = [base64.b64decode(block.translate(None, b"\r\n"), validate=True) for block in ARMOUR.findall(data)]
+        except binascii.Error:
+            blocks = []
+        if not blocks or len(data) > LARGEST_KEYRING:
+            raise InvalidInput(
+                f"The keyring {self.keyring} holds no public keys in a form that can be read.", path=str(self.keyring)
+            )
+        return b"".join(blocks)
+
+
+def _reason(stderr: str) -> str:
+    return "; ".join(line.removeprefix("gpgv: ") for line in stderr.strip().splitlines())[:500] or "gpgv said nothing."

@@ -1,0 +1,212 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Garbage collection of a store: what gc_plan decides, done under the store's locks with every reason looked at again.
+
+A kill at any moment loses nothing: a removal takes the manifest away first, so what is left is a file without a manifest, which
+the next collection takes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ... import _files
+from ..._errors import Busy, NotFound, Refused
+from ..._plan import Plan, Step, execute
+from ..importing.datastore import timestamp
+from ..store import manifest, usage
+from ..store.references import References, references
+from ..store.store import STALE_SECONDS, Store
+from .gc_plan import Cache, Cached, Decision, Leftover, Limits, RemoveCached, RemoveLeftover, decide, held_by, quota_of
+
+LOCK = "gc"
+STATE_FILE = "gc.json"
+ROUNDS = 3
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What a collection did: the steps taken, from the state before, and the decision about what is there now."""
+
+    done: Plan[Cache]
+    decision: Decision
+
+    @property
+    def bytes_freed(self) -> int:
+        """The bytes that the steps taken made free."""
+        return sum(_size(step) for step in self.done.steps)
+
+
+def _size(step: object) -> int:
+    if isinstance(step, RemoveCached):
+        return step.image.size
+    return step.leftover.size if isinstance(step, RemoveLeftover) else 0
+
+
+@dataclass(frozen=True)
+class Collector:
+    """Garbage collection of ``store``, whose users are looked for under ``directories``."""
+
+    store: Store
+    directories: Sequence[Path]
+    limits: Limits
+    stale: float = STALE_SECONDS
+
+    def decide(self, now: float) -> Decision:
+        """Say what a collection would do; nothing is changed."""
+        return decide(observe(self.store, self.directories, now, self.stale), self.limits, now)
+
+    def collect(self, now: Callable[[], float] = time.time) -> Collected:
+        """Collect until the quota is met or nothing more may go; what came into use meanwhile stays and another image goes."""
+        if not self.store.root.is_dir():
+            return Collected(Plan(Cache()), Decision(Plan(Cache())))
+        self.store.prepare()
+        with self.store.named_lock(LOCK):
+            begun = now()
+            decision = self.decide(begun)
+            before = decision.plan.before
+            done: list[Step[Cache]] = []
+            for _round in range(ROUNDS):
+                if not decision.plan.changed:
+                    break
+                execute(decision.plan, lambda step: done.append(step) if self._apply(step, now) else None)
+                decision = self.decide(now())
+            collected = Collected(Plan(before, tuple(done)), decision)
+            self._record(begun, collected)
+        return collected
+
+    def _apply(self, step: RemoveCached | RemoveLeftover, now: Callable[[], float]) -> bool:
+        """Carry out one step and tell whether it was still right; somebody who came first is not disturbed."""
+        if isinstance(step, RemoveLeftover):
+            return self.store.sweep_one(self.store.partial / step.leftover.name, now(), self.stale)
+        try:
+            self.store.remove(step.image.digest, self.directories, wait=False, unless=lambda: self._demand_same(step.image, now()))
+        except (Busy, NotFound, Refused):
+            return False
+        return True
+
+    def _demand_same(self, seen: Cached, now: float) -> None:
+        """Look again, under the image's locks, at what the plan believed; who uses it is looked at by the removal itself."""
+        image = _cached(self.store, seen.digest, References({}, frozenset()), locked=True)
+        against = held_by(image, self.limits.minimum_age, now)
+        if against is not None or image.orphan != seen.orphan:
+            raise Refused(f"The image {seen.digest} stays: {against or 'it became whole'}.", digest=seen.digest)
+
+    def _record(self, begun: float, collected: Collected) -> None:
+        removed = [step.image.digest for step in collected.done.steps if isinstance(step, RemoveCached)]
+        words = {
+            "time": timestamp(begun),
+            "removed": removed,
+            "bytes_freed": collected.bytes_freed,
+            "over": collected.decision.over,
+        }
+        data = json.dumps(words, sort_keys=True).encode() + b"\n"
+        _files.write_atomically(self.store.root / STATE_FILE, data, self.store.partial / STATE_FILE, mode=0o600)
+
+
+def view(state: Cache) -> dict[str, Any]:
+    """Return what modules show of a store's files."""
+    images = [image.digest for image in state.images]
+    return {"bytes": state.bytes, "images": images, "leftovers": [one.name for one in state.leftovers]}
+
+
+def told(done: Plan[Cache], decision: Decision) -> dict[str, Any]:
+    """Return what was or would be removed, and why the rest is kept."""
+    removed = [step.image for step in done.steps if isinstance(step, RemoveCached)]
+    return {
+        "removed": [{"digest": one.digest, "image": "" if one.orphan else one.label, "size": one.size} for one in removed],
+        "kept": [{"digest": digest, "reason": reason} for digest, reason in decision.kept.items()],
+        "bytes_freed": sum(map(_size, done.steps)),
+        "over": decision.over,
+    }
+
+
+def account(store: Store, directories: Sequence[Path], now: float) -> dict[str, Any]:
+    """Return what a store holds, with the uses of each image and what they saved."""
+    cache = observe(store, directories, now)
+    images = [_told_of(store, image) for image in cache.images if not image.orphan]
+    folder = next(path for path in (store.root, *store.root.parents) if path.exists())
+    return {
+        "images": images,
+        "bytes": cache.bytes,
+        "bytes_saved": sum(image["bytes_saved"] for image in images),
+        "free_bytes": _files.free_bytes(folder),
+        "orphans": [{"digest": image.digest, "size": image.size} for image in cache.images if image.orphan],
+        "leftovers": [{"name": one.name, "size": one.size} for one in cache.leftovers],
+        "last_collection": last_collection(store),
+    }
+
+
+def _told_of(store: Store, image: Cached) -> dict[str, Any]:
+    found = store.find(image.digest)
+    used = usage.read(store.image_path(image.digest))
+    return {
+        "digest": image.digest,
+        "name": found.name if found else "",
+        "version": found.version if found else "",
+        "size": image.size,
+        "last_use": timestamp(image.last_use),
+        "hits": used.hits,
+        "disks_made": used.disks,
+        "bytes_saved": used.disks * image.size,
+        "used_by": list(image.users),
+        "pinned": image.pinned,
+        "busy": image.busy,
+    }
+
+
+def last_collection(store: Store) -> dict[str, Any]:
+    """Return what the last collection recorded, or an empty dictionary if there was none."""
+    try:
+        return dict(json.loads((store.root / STATE_FILE).read_bytes()))
+    except (FileNotFoundError, ValueError, TypeError):
+        return {}
+
+
+def observe(store: Store, directories: Sequence[Path], now: float, stale: float = STALE_SECONDS) -> Cache:
+    """Return all image files with what speaks for each, by one look at all disks, and the leftovers; nothing is changed."""
+    used = references(directories)
+    images = [_cached(store, digest, used) for digest in _digests(store)]
+    left = [Leftover(path.name, _length(path)) for path in store.leftovers(now, stale) if path.stem != LOCK]
+    return Cache(tuple(images), tuple(left))
+
+
+def _digests(store: Store) -> list[str]:
+    return sorted(f"sha256:{path.stem}" for path in store.root.glob("*.qcow2") if manifest.HEX.fullmatch(path.stem))
+
+
+def _cached(store: Store, digest: str, used: References, *, locked: bool = False) -> Cached:
+    """``locked`` says that the caller holds the image's locks, so that they prove nothing."""
+    path = store.image_path(digest)
+    found = store.find(digest)
+    in_qemu = _files.open_in_qemu(path)
+    return Cached(
+        digest=digest,
+        size=_length(path),
+        last_use=usage.read(path).last_use,
+        label=f"{found.name} {found.version}" if found else "with a damaged manifest",
+        pinned=store.pinned(digest),
+        users=tuple(used.users_of(path)) or (("a QEMU program that has it open",) if in_qemu else ()),
+        busy=not locked and (_files.held(store.lock_path(digest)) or _files.held(path)),
+        orphan=not store.manifest_path(digest).exists(),
+    )
+
+
+def _length(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def limits_of(store: Store, in_bytes: int | None, percent: float | None, minimum_age: float) -> Limits:
+    """Return the limits for a store, whose file system says what a percentage means."""
+    folder = next(path for path in (store.root, *store.root.parents) if path.exists())
+    found = os.statvfs(folder)
+    return Limits(quota_of(in_bytes, percent, found.f_blocks * found.f_frsize), minimum_age)

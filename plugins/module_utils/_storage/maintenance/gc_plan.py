@@ -1,0 +1,150 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which images garbage collection takes: a pure plan from what is known of each, with a reason for each that stays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from ..._errors import InvalidInput
+from ..._plan import Plan, Step
+
+FITS = "it fits the quota"
+
+
+@dataclass(frozen=True)
+class Cached:
+    """One image file of a store; sizes in bytes, times in seconds since the epoch.
+
+    ``orphan`` is a file without a manifest, which nobody can use; ``busy`` says that a process holds one of its locks.
+    """
+
+    digest: str
+    size: int
+    last_use: float
+    label: str = ""
+    pinned: bool = False
+    users: tuple[str, ...] = ()
+    busy: bool = False
+    orphan: bool = False
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """A file in the partial folder that a dead process left."""
+
+    name: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Cache:
+    """All image files of a store and what dead processes left beside them."""
+
+    images: tuple[Cached, ...] = ()
+    leftovers: tuple[Leftover, ...] = ()
+
+    @property
+    def bytes(self) -> int:
+        """The bytes of all image files."""
+        return sum(image.size for image in self.images)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """At most ``quota`` bytes of images (None: no limit); nothing goes that was used in the last ``minimum_age`` seconds."""
+
+    quota: int | None = None
+    minimum_age: float = 3600.0
+
+    def __post_init__(self) -> None:
+        if (self.quota is not None and self.quota < 0) or self.minimum_age < 0:
+            raise InvalidInput("The quota and the minimum age must not be negative.")
+
+
+@dataclass(frozen=True)
+class RemoveCached:
+    """Take an image, or a file without a manifest, out of the store."""
+
+    image: Cached
+
+    @property
+    def sentence(self) -> str:
+        """See Step."""
+        image = self.image
+        what = f"the file without a manifest of {image.digest}" if image.orphan else f"the image {image.label} ({image.digest})"
+        return f"Remove {what}, {image.size} bytes."
+
+    def predict(self, state: Cache) -> Cache:
+        """See Step."""
+        return replace(state, images=tuple(one for one in state.images if one.digest != self.image.digest))
+
+
+@dataclass(frozen=True)
+class RemoveLeftover:
+    """Remove a file that a dead process left."""
+
+    leftover: Leftover
+
+    @property
+    def sentence(self) -> str:
+        """See Step."""
+        return f"Remove {self.leftover.name}, {self.leftover.size} bytes that a dead process left."
+
+    def predict(self, state: Cache) -> Cache:
+        """See Step."""
+        return replace(state, leftovers=tuple(one for one in state.leftovers if one.name != self.leftover.name))
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The plan, why each image that stays stays, by digest, and by how many bytes the quota cannot be met."""
+
+    plan: Plan[Cache]
+    kept: Mapping[str, str] = field(default_factory=dict)
+    over: int = 0
+
+
+def quota_of(in_bytes: int | None, percent: float | None, capacity: int) -> int | None:
+    """Return the tighter of a limit in bytes and one in percent of the file system's ``capacity``; None for no limit."""
+    if percent is not None and not 0 <= percent <= 100:
+        raise InvalidInput(f"The quota of {percent} percent is not from 0 to 100.")
+    given = [in_bytes, None if percent is None else int(capacity * percent / 100)]
+    return min((limit for limit in given if limit is not None), default=None)
+
+
+def held_by(image: Cached, minimum_age: float, now: float) -> str | None:
+    """Return what speaks against taking the image away, or None."""
+    if image.users:
+        return f"it is used by {', '.join(image.users)}"
+    if image.pinned:
+        return "it is pinned"
+    if image.busy:
+        return "a process works with it now"
+    if now - image.last_use < minimum_age:
+        return f"it was used in the last {minimum_age:.0f} seconds"
+    return None
+
+
+def decide(state: Cache, limits: Limits, now: float) -> Decision:
+    """Take files without a manifest, then images from the least recently used, no more than the quota needs."""
+    kept: dict[str, str] = {}
+    taken: list[Cached] = []
+    left = state.bytes
+    for image in _in_order(state.images):
+        against = held_by(image, limits.minimum_age, now)
+        if against is None and not image.orphan and (limits.quota is None or left <= limits.quota):
+            against = FITS
+        if against is None:
+            taken.append(image)
+            left -= image.size
+        else:
+            kept[image.digest] = against
+    steps: list[Step[Cache]] = [RemoveLeftover(one) for one in state.leftovers]
+    steps += [RemoveCached(one) for one in taken]
+    return Decision(Plan(state, tuple(steps)), kept, max(0, left - limits.quota) if limits.quota is not None else 0)
+
+
+def _in_order(images: Sequence[Cached]) -> list[Cached]:
+    return sorted(images, key=lambda image: (not image.orphan, image.last_use, image.digest))

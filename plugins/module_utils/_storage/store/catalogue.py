@@ -1,0 +1,105 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The catalogue of an image datastore, ``index.json``: what there is, and the digest that a name and version mean."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ... import _files
+from ..._errors import Conflict, Corrupt, EdgeError, NotFound
+from .. import names
+from .manifest import RULES, load_object
+from .store import Store
+
+FILE = "index.json"
+LARGEST_JSON = 16 * 1024 * 1024
+TOLD = ("name", "version", "digest", "size", "virtual_size", "format", "os", "arch", "min_disk", "created")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One image of a catalogue, as much of it as a choice needs."""
+
+    name: str
+    version: str
+    digest: str
+    size: int
+    virtual_size: int
+    format: str
+    os: str
+    arch: str
+    min_disk: int
+    created: str
+
+
+def parse(data: bytes, where: str) -> list[Entry]:
+    """Return the entries of a catalogue from anybody, or raise Corrupt that names ``where``."""
+    images = load_object(data, where, LARGEST_JSON).get("images")
+    if not isinstance(images, list):
+        raise Corrupt(f"{where} is not a catalogue: it has no list of images.", where=where)
+    return [entry(item, f"{where}, image {number}") for number, item in enumerate(images)]
+
+
+def entry(item: Any, where: str) -> Entry:
+    """Return one image of a catalogue from anybody, or raise Corrupt that names ``where``."""
+    if not isinstance(item, dict) or not set(TOLD) <= set(item):
+        raise Corrupt(f"{where} lacks keys; it needs {', '.join(TOLD)}.", where=where)
+    try:
+        for key in TOLD:
+            RULES[key](item[key], key)
+    except EdgeError as error:
+        raise Corrupt(f"{where}: {error.message}", where=where) from None
+    return Entry(**{key: item[key] for key in TOLD})
+
+
+def resolve(entries: list[Entry], name: str, version: str | None, where: str) -> Entry:
+    """Return the entry with ``name`` and ``version``; without a version the highest one (12.9 < 12.10, 13~rc1 < 13)."""
+    of_name = [entry for entry in entries if entry.name == name]
+    found = [entry for entry in of_name if version in (None, entry.version)]
+    if found:
+        return max(found, key=lambda entry: (names.version_key(entry.version), entry.created))
+    have = ", ".join(sorted({entry.version for entry in of_name}, key=names.version_key)) or "none of that name"
+    raise NotFound(f"{where} has no image {name} {version or '(any version)'}; it has {have}.", name=name, version=version)
+
+
+def render(store: Store) -> bytes:
+    """Return the catalogue of what the store has now, as canonical JSON."""
+    images = [{key: value for key, value in one.summary().items() if key in TOLD} for one in store.images()]
+    return json.dumps({"images": images}, sort_keys=True, separators=(",", ":")).encode() + b"\n"
+
+
+def current(store: Store) -> bool:
+    """Tell whether the catalogue file says what the store has."""
+    try:
+        return (store.root / FILE).read_bytes() == render(store)
+    except FileNotFoundError:
+        return False
+
+
+def write(store: Store) -> Path:
+    """Write the catalogue whole, after every change of the store; a crash before is made good by the next run."""
+    path = store.root / FILE
+    with store.named_lock("index"):
+        _files.write_atomically(path, render(store), store.partial / FILE)
+    return path
+
+
+def demand_free_name(store: Store, name: str, version: str, digest: str) -> None:
+    """Raise Conflict if the name and version mean other bytes, or the bytes have another name and version."""
+    there = store.named(name, version)
+    if there is not None and there.digest != digest:
+        raise Conflict(
+            f"The image {name} {version} is already in {store.root} with other bytes ({there.digest}, not {digest}); "
+            "give the new bytes a new version, or remove the old image first.",
+            digest=there.digest,
+        )
+    same = store.find(digest)
+    if same is not None and (same.name, same.version) != (name, version):
+        raise Conflict(
+            f"These bytes ({digest}) are already in {store.root} as {same.name} {same.version}; use that name, or remove it first.",
+            digest=digest,
+        )

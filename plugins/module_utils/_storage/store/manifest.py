@@ -1,0 +1,166 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The manifest: what an image is, as frozen data, parsed strictly because it may come from anybody."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from ..._errors import Corrupt, InvalidInput
+from .. import names
+
+# Small pieces let a new version reuse more of an old one; this many keep a manifest below 2.3 MB, which is parsed in 20 ms.
+MOST_PIECES = 16384
+SMALLEST_PIECE, LARGEST_PIECE = 64 * 1024, 64 * 1024 * 1024
+LARGEST_JSON = 64 * 1024 * 1024
+LARGEST_SIZE = 2**50
+LARGEST_TEXT = 2048
+HEX = re.compile(r"[0-9a-f]{64}")
+CREATED = re.compile(r"\d{4}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-6]\dZ")
+PRINTABLE = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]*")
+SOURCE_DIGEST = re.compile(r"|sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
+
+
+def piece_size_for(size: int) -> int:
+    """Return the piece size for a new image of ``size`` bytes: a cluster of qcow2 (64 KiB) up to 1 GiB, then in proportion."""
+    length = SMALLEST_PIECE
+    while size > MOST_PIECES * length:
+        length *= 2
+    return length
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """An immutable image.
+
+    ``pieces`` has the SHA-256 of each piece alone, so that a piece can be recognised and repaired anywhere. ``checkpoints`` has
+    the SHA-256 of everything up to the end of each piece: bytes that arrive in order are verified piece by piece and as a whole
+    by one pass of one hash; the last checkpoint is the digest. Sizes are in bytes; ``min_disk`` 0 means the virtual size.
+    """
+
+    digest: str
+    size: int
+    virtual_size: int
+    piece_size: int
+    pieces: tuple[str, ...]
+    checkpoints: tuple[str, ...]
+    name: str
+    version: str
+    created: str
+    format: str = "qcow2"
+    os: str = ""
+    arch: str = ""
+    min_disk: int = 0
+    source: str = ""
+    source_digest: str = ""
+
+    def __post_init__(self) -> None:
+        for key, rule in RULES.items():
+            rule(getattr(self, key), key)
+        count = -(-self.size // self.piece_size)
+        for key, found in (("pieces", self.pieces), ("checkpoints", self.checkpoints)):
+            if len(found) != count:
+                raise InvalidInput(f"The manifest has {len(found)} {key}; a size of {self.size} bytes needs {count}.")
+        if self.checkpoints[-1] != names.hex_of(self.digest):
+            raise InvalidInput("The manifest's last checkpoint is not its digest.")
+
+    @property
+    def hex(self) -> str:
+        """The digest's hexadecimal part."""
+        return names.hex_of(self.digest)
+
+    def piece_length(self, index: int) -> int:
+        """Return the bytes of piece ``index``; only the last may be short."""
+        return min(self.piece_size, self.size - index * self.piece_size)
+
+    def summary(self) -> dict[str, Any]:
+        """Return the manifest without the long lists, as modules and the catalogue show it."""
+        return {key: value for key, value in asdict(self).items() if key not in {"pieces", "checkpoints"}}
+
+    def to_json(self) -> bytes:
+        """Return the canonical JSON: sorted keys, no spaces, one newline at the end."""
+        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode() + b"\n"
+
+    def described(self, **changes: Any) -> Manifest:
+        """Return the same bytes with another description; None leaves a field alone."""
+        return replace(self, **{key: value for key, value in changes.items() if value is not None})
+
+
+def _integer(low: int, high: int) -> Callable[[object, str], None]:
+    def rule(value: object, key: str) -> None:
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            raise InvalidInput(f"The manifest's {key} is {value!r:.80}; it must be a whole number from {low} to {high}.")
+
+    return rule
+
+
+def _text(pattern: re.Pattern[str], longest: int) -> Callable[[object, str], None]:
+    def rule(value: object, key: str) -> None:
+        if not isinstance(value, str) or len(value) > longest or not pattern.fullmatch(value):
+            raise InvalidInput(f"The manifest's {key} is {value!r:.80}; that is not a valid {key}.")
+
+    return rule
+
+
+def _hashes(value: object, key: str) -> None:
+    if not isinstance(value, tuple) or not all(isinstance(item, str) and HEX.fullmatch(item) for item in value):
+        raise InvalidInput(f"The manifest's {key} must be a list of SHA-256 values in lower-case hexadecimal.")
+
+
+def _piece_size(value: object, key: str) -> None:
+    _integer(SMALLEST_PIECE, LARGEST_PIECE)(value, key)
+    if int(value) & (int(value) - 1):  # type: ignore[call-overload]
+        raise InvalidInput(f"The manifest's {key} is {value}; it must be a power of two.")
+
+
+RULES: Mapping[str, Callable[[object, str], None]] = {
+    "digest": _text(names.DIGEST, 71),
+    "size": _integer(1, LARGEST_SIZE),
+    "virtual_size": _integer(1, names.LARGEST),
+    "format": _text(re.compile("qcow2"), 5),
+    "piece_size": _piece_size,
+    "pieces": _hashes,
+    "checkpoints": _hashes,
+    "name": _text(names.NAME, 128),
+    "version": _text(names.VERSION, 64),
+    "os": _text(PRINTABLE, 128),
+    "arch": _text(PRINTABLE, 64),
+    "min_disk": _integer(0, names.LARGEST),
+    "source": _text(PRINTABLE, LARGEST_TEXT),
+    "source_digest": _text(SOURCE_DIGEST, 135),
+    "created": _text(CREATED, 20),
+}
+KEYS = frozenset(field.name for field in fields(Manifest))
+
+
+def parse(data: bytes, where: str, expected: str | None = None) -> Manifest:
+    """Return the manifest in ``data``; anything odd raises Corrupt that names ``where``. ``expected`` is the digest asked for."""
+    loaded = load_object(data, where, LARGEST_JSON)
+    if set(loaded) != KEYS:
+        odd = ", ".join(sorted(set(loaded) ^ KEYS))[:200]
+        raise Corrupt(f"{where} is not a manifest: these keys are missing or unknown: {odd}.", where=where)
+    try:
+        values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in loaded.items()}
+        manifest = Manifest(**values)
+    except InvalidInput as error:
+        raise Corrupt(f"{where}: {error.message}", where=where) from None
+    if expected is not None and manifest.digest != expected:
+        raise Corrupt(f"{where} describes {manifest.digest}, but {expected} was asked for.", where=where)
+    return manifest
+
+
+def load_object(data: bytes, where: str, limit: int) -> dict[str, Any]:
+    """Return the JSON object in ``data``, which may be hostile, or raise Corrupt."""
+    if len(data) > limit:
+        raise Corrupt(f"{where} is larger than {limit} bytes; it was not read.", where=where)
+    try:
+        loaded = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise Corrupt(f"{where} is not JSON: {error!s:.200}.", where=where) from None
+    if not isinstance(loaded, dict):
+        raise Corrupt(f"{where} is not a JSON object.", where=where)
+    return loaded

@@ -1,0 +1,264 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The content-addressed store of immutable images: the image datastore, a replica and a host cache are all one of these.
+
+``ROOT/HEX.qcow2`` and ``ROOT/HEX.json`` are an image; it is there exactly when its manifest is, and the manifest is renamed
+last and removed first. ``ROOT/partial/`` has work in progress and locks; ``ROOT/HEX.pin`` keeps an image from garbage collection.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ... import _files
+from ..._errors import Busy, Corrupt, NotFound, Refused
+from .. import names
+from . import digest as digests
+from . import manifest, references, usage
+from .manifest import Manifest
+
+STALE_SECONDS = 7 * 24 * 3600
+
+
+@dataclass(frozen=True)
+class Store:
+    """A store under ``root``; all its changes are safe against a kill at any instruction and against each other."""
+
+    root: Path
+
+    @property
+    def partial(self) -> Path:
+        """The folder of work in progress."""
+        return self.root / "partial"
+
+    def image_path(self, digest: str) -> Path:
+        """Return where the image's bytes are, or will be."""
+        return self.root / f"{names.hex_of(digest)}.qcow2"
+
+    def manifest_path(self, digest: str) -> Path:
+        """Return where its manifest is, or will be."""
+        return self.root / f"{names.hex_of(digest)}.json"
+
+    def partial_path(self, digest: str) -> Path:
+        """Return where a pull collects its pieces."""
+        return self.partial / f"{names.hex_of(digest)}.qcow2"
+
+    def ahead_path(self, digest: str) -> Path:
+        """Return where pieces wait that came before the pull's turn."""
+        return self.partial / f"{names.hex_of(digest)}.ahead"
+
+    def lock_path(self, digest: str) -> Path:
+        """Return the file of the image's lock."""
+        return self.partial / f"{names.hex_of(digest)}.lock"
+
+    @property
+    def demand_path(self) -> Path:
+        """Return the lock that is held while somebody waits for bytes that are fetched now; a pull gives way to that."""
+        return self.partial / "demand.lock"
+
+    def in_demand(self) -> bool:
+        """Tell whether somebody waits for bytes that are fetched now."""
+        return self.demand_path.exists() and _files.held(self.demand_path)
+
+    def _pin_path(self, digest: str) -> Path:
+        return self.root / f"{names.hex_of(digest)}.pin"
+
+    def prepare(self) -> None:
+        """Make the folders; nobody but the owner looks into the partial one."""
+        self.root.mkdir(mode=0o755, parents=True, exist_ok=True)
+        self.partial.mkdir(mode=0o700, exist_ok=True)
+
+    def lock(self, digest: str, *, wait: bool = True) -> AbstractContextManager[None]:
+        """Hold the lock of one image: it covers a look and the change that follows from it."""
+        return self.named_lock(names.hex_of(digest), wait=wait)
+
+    def named_lock(self, name: str, *, wait: bool = True) -> AbstractContextManager[None]:
+        """Hold a lock of the store by name."""
+        return _files.locked(self.partial / f"{name}.lock", wait=wait)
+
+    def find(self, digest: str) -> Manifest | None:
+        """Return the manifest of a visible image, else None. What is damaged is not visible, so a new pull replaces it."""
+        path = self.manifest_path(digest)
+        try:
+            found = manifest.parse(path.read_bytes(), str(path), digest)
+            whole = self.image_path(digest).stat().st_size == found.size
+        except (FileNotFoundError, Corrupt):
+            return None
+        return found if whole else None
+
+    def images(self) -> list[Manifest]:
+        """Return the visible images, by name, then version from the oldest."""
+        found = [self.find(f"sha256:{hex_}") for hex_ in self._hexes()]
+        return sorted((one for one in found if one), key=lambda one: (one.name, names.version_key(one.version), one.digest))
+
+    def broken(self) -> list[str]:
+        """Return the digests whose manifest is there but damaged, or whose image is missing or has the wrong length."""
+        return [f"sha256:{hex_}" for hex_ in self._hexes() if self.find(f"sha256:{hex_}") is None]
+
+    def _hexes(self) -> list[str]:
+        try:
+            return sorted(path.stem for path in self.root.glob("*.json") if manifest.HEX.fullmatch(path.stem))
+        except FileNotFoundError:
+            return []
+
+    def named(self, name: str, version: str) -> Manifest | None:
+        """Return the visible image with this name and version."""
+        return next((one for one in self.images() if (one.name, one.version) == (name, version)), None)
+
+    def publish(self, work: Path, description: Manifest) -> Path:
+        """Make ``work`` (in the partial folder, verified) visible as its image. The caller holds the image's lock."""
+        target = self.image_path(description.digest)
+        self.ahead_path(description.digest).unlink(missing_ok=True)
+        work.chmod(0o444)
+        _files.fsync(work)
+        self.manifest_path(description.digest).unlink(missing_ok=True)  # a damaged one must not show the new bytes
+        work.rename(target)
+        _files.fsync(self.root)
+        self._write_manifest(description)
+        return target
+
+    def adopt(self, description: Manifest) -> None:
+        """Make the bytes that are in place already visible; the caller verified them and holds the image's lock."""
+        path = self.image_path(description.digest)
+        path.chmod(0o444)
+        _files.fsync(path)
+        self._write_manifest(description)
+
+    def describe_anew(self, description: Manifest) -> None:
+        """Replace the description of a visible image; its bytes stay. The caller holds the image's lock."""
+        if self.find(description.digest) is None:
+            raise NotFound(f"The image {description.digest} is not in {self.root}.", digest=description.digest)
+        self._write_manifest(description)
+
+    def _write_manifest(self, description: Manifest) -> None:
+        work = self.partial / f"{description.hex}.json"
+        _files.write_atomically(self.manifest_path(description.digest), description.to_json(), work)
+
+    def users_of(self, digest: str, directories: Sequence[Path]) -> list[str]:
+        """Return the files under ``directories`` that have this image as their backing file."""
+        return references.users_of(self.image_path(digest), directories)
+
+    def claim(self, digest: str, use: bytes) -> Manifest | None:
+        """Return a visible image and note a use of it, as one act against a removal; None if it is not here.
+
+        Who got an image keeps it for the minimum age of garbage collection, long enough to lay a disk over it.
+        """
+        with contextlib.suppress(NotFound), _files.file_lock(self.image_path(digest), shared=True):
+            found = self.find(digest)
+            if found is not None:
+                usage.note(self.image_path(digest), use)
+            return found
+        return None
+
+    def remove(
+        self, digest: str, directories: Sequence[Path], *, wait: bool = True, unless: Callable[[], None] = lambda: None
+    ) -> None:
+        """Remove an image that no file under ``directories`` uses; raise Refused with its users otherwise.
+
+        Whoever makes an overlay holds a shared lock on the image file; here it is exclusive, over the look and the removal.
+        ``unless`` looks once more under the locks and raises what speaks against it; without ``wait`` a held lock raises Busy.
+        """
+        with self.lock(digest, wait=wait), contextlib.ExitStack() as stack:
+            if self.image_path(digest).exists():
+                stack.enter_context(_files.file_lock(self.image_path(digest), shared=False, wait=wait))
+            unless()
+            self._remove_unused(digest, directories)
+
+    def demand_unused(self, digest: str, directories: Sequence[Path]) -> None:
+        """Raise Refused with the image's users if it has any."""
+        users = self.users_of(digest, directories)
+        if not users and _files.open_in_qemu(self.image_path(digest)):
+            raise Refused(
+                f"The image {digest} in {self.root} is open in a QEMU program whose disk is in none of the disk directories; "
+                "stop it or name its folder.",
+                digest=digest,
+                used_by=[],
+            )
+        if users:
+            raise Refused(
+                f"The image {digest} in {self.root} is in use by {', '.join(users)}; remove or rebase those first.",
+                digest=digest,
+                used_by=users,
+            )
+
+    def _remove_unused(self, digest: str, directories: Sequence[Path]) -> None:
+        self.demand_unused(digest, directories)
+        self.manifest_path(digest).unlink(missing_ok=True)
+        _files.fsync(self.root)
+        used = usage.path_of(self.image_path(digest))
+        parts = (self.partial_path(digest), self.ahead_path(digest))
+        for path in (self._pin_path(digest), used, self.image_path(digest), *parts):
+            path.unlink(missing_ok=True)
+        _files.fsync(self.root)
+
+    def pinned(self, digest: str) -> bool:
+        """Tell whether the image is kept from garbage collection."""
+        return self._pin_path(digest).exists()
+
+    def pin(self, digest: str, wanted: bool) -> None:
+        """Keep the image from garbage collection, or stop that."""
+        if wanted:
+            self._pin_path(digest).touch(mode=0o444)
+        else:
+            self._pin_path(digest).unlink(missing_ok=True)
+        _files.fsync(self.root)
+
+    def verify(self, digest: str) -> list[int]:
+        """Read a visible image whole and return the indexes of its damaged pieces; raise NotFound if it is not there."""
+        found = self.find(digest)
+        if found is None:
+            raise NotFound(f"The image {digest} is not in {self.root}.", digest=digest)
+        seen = digests.describe(self.image_path(digest), found.piece_size)
+        return [index for index, (now, then) in enumerate(zip(seen.pieces, found.pieces, strict=True)) if now != then]
+
+    def replace(self, work: Path, digest: str) -> None:
+        """Put ``work`` (in the partial folder, verified) in the place of a visible image's damaged bytes, by a rename.
+
+        Who has the old file open keeps it. The caller holds the image's lock; who lays an overlay now is waited for.
+        """
+        work.chmod(0o444)
+        _files.fsync(work)
+        with _files.file_lock(self.image_path(digest), shared=False):
+            work.rename(self.image_path(digest))
+            _files.fsync(self.root)
+
+    def leftovers(self, now: float, stale: float = STALE_SECONDS) -> list[Path]:
+        """Return what dead processes left: locks and imports at once, unfinished pulls after ``stale`` seconds."""
+        try:
+            found = sorted(self.partial.iterdir())
+        except FileNotFoundError:
+            return []
+        return [path for path in found if _forsaken(path, now, stale) and not _files.held(self._lock_of(path))]
+
+    def _lock_of(self, path: Path) -> Path:
+        return self.partial / f"{path.name.split('.')[0]}.lock"
+
+    def sweep_one(self, path: Path, now: float, stale: float = STALE_SECONDS) -> bool:
+        """Remove a leftover if it still is one, and tell whether it was; the lock's own file goes with the lock's release."""
+        with contextlib.suppress(Busy), self.named_lock(path.name.split(".")[0], wait=False):
+            if not _forsaken(path, now, stale):
+                return False
+            if path.suffix != ".lock":
+                path.unlink(missing_ok=True)
+            return True
+        return False
+
+    def sweep(self, now: float, stale: float = STALE_SECONDS) -> None:
+        """Clean what dead processes left. A live process holds the lock of its files, so those are left alone."""
+        for path in self.leftovers(now, stale):
+            self.sweep_one(path, now, stale)
+
+
+def _forsaken(path: Path, now: float, stale: float) -> bool:
+    return path.name.startswith("import-") or path.suffix == ".lock" or now - _changed(path) > stale
+
+
+def _changed(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return float("inf")

@@ -1,0 +1,185 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""HTTP over the standard library: authenticated TLS, one reused connection, ranges, and errors that say who and why."""
+
+from __future__ import annotations
+
+import http.client
+import re
+import ssl
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+from ..._errors import Corrupt, InvalidInput, NotFound, Unreachable
+from .proxy import proxy_for
+
+SECONDS = 30.0
+URL = re.compile(r"https?://[!-~]+")
+LENGTH = re.compile(r"[0-9]{1,18}")
+
+
+@dataclass(frozen=True)
+class Trust:
+    """Whom we believe and who we are: files in PEM form; without a CA file the system's CAs.
+
+    ``proxy`` is the URL of one, or ``environment``; with None we ask directly. TLS ends at the server, never at the proxy.
+    """
+
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    proxy: str | None = None
+
+    def context(self) -> ssl.SSLContext:
+        """Return a context that verifies the other side's certificate and host name, always."""
+        try:
+            context = ssl.create_default_context(cafile=self.ca_file)
+            if self.cert_file:
+                context.load_cert_chain(self.cert_file, self.key_file)
+        except (OSError, ssl.SSLError) as error:
+            named = ", ".join(str(path) for path in (self.ca_file, self.cert_file, self.key_file) if path)
+            raise InvalidInput(f"The certificate files ({named}) cannot be used: {error}.") from None
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        return context
+
+
+class Connection:
+    """One reused connection to the server of ``base``, an http or https URL without user, query and fragment."""
+
+    def __init__(self, base: str, trust: Trust, seconds: float = SECONDS) -> None:
+        parts = _parts_of(base)
+        self.name = base
+        self._path = parts.path
+        self._query = f"?{parts.query}" if parts.query else ""
+        self._seconds = seconds
+        self._headers: dict[str, str] = {}
+        self._http = self._connection(parts, trust)
+
+    def _connection(self, parts: SplitResult, trust: Trust) -> http.client.HTTPConnection:
+        proxy = proxy_for(self.name, trust.proxy)
+        host, port = (proxy.host, proxy.port) if proxy else (str(parts.hostname), parts.port)
+        if parts.scheme == "https":
+            secured = http.client.HTTPSConnection(host, port, timeout=self._seconds, context=trust.context())
+            if proxy:
+                secured.set_tunnel(str(parts.hostname), parts.port or 443, proxy.headers)
+            return secured
+        if proxy:
+            self._headers = proxy.headers
+            self._path = f"http://{parts.netloc}{parts.path or '/'}"
+        return http.client.HTTPConnection(host, port, timeout=self._seconds)
+
+    def close(self) -> None:
+        """Close the connection; the next request opens a new one."""
+        self._http.close()
+
+    def get(self, below: str = "", headers: dict[str, str] | None = None) -> AbstractContextManager[http.client.HTTPResponse]:
+        """Give the response to a GET; see ``ask``."""
+        return self.ask("GET", below, headers)
+
+    @contextmanager
+    def ask(
+        self, method: str, below: str = "", headers: dict[str, str] | None = None, body: bytes | None = None
+    ) -> Iterator[http.client.HTTPResponse]:
+        """Yield the response to a request that may be sent twice; a broken connection at any moment is Unreachable, with why."""
+        target = (self._path.rstrip("/") + "/" + below if below else self._path or "/") + self._query
+        reusable = False
+        try:
+            response = self._ask(method, target, headers or {}, body)
+            yield response
+            reusable = response.isclosed()
+        except (OSError, http.client.HTTPException) as error:
+            raise Unreachable(f"{self.name}: {_reason(error, self._seconds)}", source=self.name) from None
+        finally:
+            if not reusable:
+                self.close()
+
+    def _ask(self, method: str, target: str, headers: dict[str, str], body: bytes | None) -> http.client.HTTPResponse:
+        reused = self._http.sock is not None
+        try:
+            return self._request(method, target, headers, body)
+        except (http.client.RemoteDisconnected, ConnectionError, ssl.SSLEOFError):
+            if not reused:
+                raise
+            self.close()  # an idle connection may have been closed by the server: once more on a new one
+            return self._request(method, target, headers, body)
+
+    def _request(self, method: str, target: str, headers: dict[str, str], body: bytes | None) -> http.client.HTTPResponse:
+        fixed = {"Accept-Encoding": "identity", "User-Agent": "edge.cloud", **self._headers}
+        self._http.request(method, target, body, {**fixed, **headers})
+        return self._http.getresponse()
+
+    def fetch(self, below: str, limit: int) -> bytes:
+        """Return a small document whole; more than ``limit`` bytes are not read."""
+        with self.get(below) as response:
+            demand(response, (200,), f"{self.name} ({below})")
+            data = response.read(limit + 1)
+            if len(data) > limit:
+                raise Corrupt(f"{self.name}: {below} is larger than {limit} bytes; it was not read.", source=self.name)
+            demand_whole(response, len(data), f"{self.name} ({below})")
+            return data
+
+    @contextmanager
+    def read_range(self, below: str, offset: int, length: int) -> Iterator[http.client.HTTPResponse]:
+        """Yield a response whose body is exactly these bytes."""
+        wanted = f"bytes {offset}-{offset + length - 1}/"
+        with self.get(below, {"Range": wanted.replace("bytes ", "bytes=").rstrip("/")}) as response:
+            demand(response, (206,), f"{self.name} ({below})")
+            found = response.headers.get("Content-Range", "")
+            if not found.startswith(wanted):
+                raise Corrupt(f"{self.name}: asked for {wanted.rstrip('/')} of {below}, got {found!r}.", source=self.name)
+            yield response
+
+
+def _parts_of(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        sound = parts.port != 0 and URL.fullmatch(url) and parts.hostname and not (parts.username or parts.fragment)
+    except ValueError:  # of a port or an address that is none
+        sound = False
+    if not sound:
+        raise InvalidInput(f"{url!a:.300} is not a URL of the form https://host[:port]/path, in ASCII without spaces.")
+    return parts
+
+
+def announced_length(response: http.client.HTTPResponse, what: str) -> int | None:
+    """Return the length that the answer's header announces, or None without one; raise Unreachable if it is no length."""
+    announced = response.headers.get("Content-Length")
+    if announced is None:
+        return None
+    if not LENGTH.fullmatch(announced.strip()):
+        raise Unreachable(f"{what}: the answer announces the length {announced!a:.80}, which is none.", source=what)
+    return int(announced)
+
+
+def demand_whole(response: http.client.HTTPResponse, received: int, what: str) -> None:
+    """Raise Unreachable if fewer bytes came than were announced: http.client ends such a body without a word."""
+    announced = announced_length(response, what)
+    if announced is not None and received != announced:
+        raise Unreachable(f"{what}: the connection ended after {received} of {announced} bytes.", source=what)
+
+
+def demand(response: http.client.HTTPResponse, statuses: tuple[int, ...], what: str) -> None:
+    """Raise NotFound or Unreachable unless the status is one of ``statuses``."""
+    if response.status in statuses:
+        return
+    message = f"{what} answered {response.status} {response.reason}"
+    if response.status in (404, 410):
+        raise NotFound(f"{message}: it is not there.", status=response.status)
+    if response.status in (400, 401, 403, 495, 496):
+        raise Unreachable(f"{message}: it does not accept our client certificate, or we gave none.", status=response.status)
+    raise Unreachable(f"{message}; expected {statuses[0]}.", status=response.status)
+
+
+def _reason(error: Exception, seconds: float) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not accepted: {error.verify_message}."
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed: {error.reason or error}; does the server accept our client certificate?"
+    if isinstance(error, TimeoutError):
+        return f"no answer for {seconds:g} s."
+    if isinstance(error, http.client.IncompleteRead):
+        return "the connection ended in the middle of the answer."
+    return f"{error or type(error).__name__}."

@@ -1,0 +1,71 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pieces that came before the pull's turn, because a VM that runs already asked for them: a sparse file beside the partial one.
+
+One process writes it (the read-through of a replica), another reads it (the pull). A piece is believed only after hashing it, and
+a hole tells that there is none, so there is no record that could disagree with the bytes.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..store.digest import write_all
+from ..store.manifest import Manifest
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class PieceFile:
+    """Verified pieces at their own offsets in a file that may have holes, be short, or not be there."""
+
+    def __init__(self, path: Path, manifest: Manifest) -> None:
+        self.path = path
+        self._manifest = manifest
+
+    def get(self, index: int) -> bytes | None:
+        """Return a piece if all of it is here and has its SHA-256."""
+        length = self._manifest.piece_length(index)
+        try:
+            with self.path.open("rb", buffering=0) as file:
+                data = os.pread(file.fileno(), length, index * self._manifest.piece_size)
+        except FileNotFoundError:
+            return None
+        return data if hashlib.sha256(data).hexdigest() == self._manifest.pieces[index] else None
+
+    def put(self, index: int, data: bytes | memoryview) -> None:
+        """Keep a piece that the caller verified; a full disk keeps nothing, and who asked is served all the same."""
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            write_all(descriptor, memoryview(data), index * self._manifest.piece_size)
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+        finally:
+            os.close(descriptor)
+
+    def present(self, first: int, end: int) -> Iterator[int]:
+        """Yield the pieces from ``first`` to before ``end`` that have bytes here, true or not."""
+        size = self._manifest.piece_size
+        try:
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            return
+        try:
+            index = first
+            while index < end:
+                try:
+                    found = os.lseek(descriptor, index * size, os.SEEK_DATA) // size
+                except OSError as error:
+                    if error.errno == errno.ENXIO:  # only holes from here on
+                        return
+                    raise
+                if found < end:
+                    yield found
+                index = found + 1
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,50 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Proxies of the web: the one that is named, or what the environment says (http_proxy, https_proxy, no_proxy)."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from urllib import request
+from urllib.parse import unquote, urlsplit
+
+from ..._errors import InvalidInput
+
+ENVIRONMENT = "environment"
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """Where requests go first, and the header that lets them through."""
+
+    host: str
+    port: int
+    headers: dict[str, str]
+
+
+def proxy_for(url: str, wanted: str | None) -> Proxy | None:
+    """Return the proxy for ``url``: None for no proxy, ``environment`` for what the environment says, else the URL of one."""
+    if wanted is None:
+        return None
+    if wanted != ENVIRONMENT:
+        return _parse(wanted)
+    parts = urlsplit(url)
+    found = request.getproxies_environment().get(parts.scheme)
+    bypassed = request.proxy_bypass_environment(parts.netloc.rpartition("@")[2])  # type: ignore[attr-defined]
+    return _parse(found) if found and not bypassed else None
+
+
+def _parse(url: str) -> Proxy:
+    try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        port = parts.port or 3128
+    except ValueError:
+        raise InvalidInput("The proxy is not a URL of the form http://[user:password@]host[:port].") from None
+    if parts.scheme != "http" or not parts.hostname:
+        raise InvalidInput("The proxy is not a URL of the form http://[user:password@]host[:port].")
+    headers = {}
+    if parts.username:
+        secret = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
+        headers["Proxy-Authorization"] = "Basic " + base64.b64encode(secret).decode()
+    return Proxy(parts.hostname, port, headers)

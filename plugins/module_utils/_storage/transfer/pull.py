@@ -1,0 +1,295 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The pull: one at a time for each image and host, from any source that has pieces, resumed after any interruption."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ... import _files
+from ..._errors import Corrupt, EdgeError, NoSpace, NotFound, Unreachable
+from ..format import qcow2
+from ..store import digest as digests
+from ..store import usage
+from ..store.manifest import Manifest
+from ..store.store import Store
+from . import delta, pull_plan
+from .partial_file import Assembly
+from .prefetch import PieceFile
+from .rate_limit import Courtesy, no_pace
+from .source_choice import Speeds
+from .sources.protocol import Reader, Source
+
+TRIES = 3
+SLICE = 65536  # bytes that are asked for at a time, less of a source that is slow to give them
+SMALLEST_SLICE = 4096
+BATCH = 1024 * 1024  # bytes that are received, then written and hashed while the next arrive; an interruption costs two
+REQUEST = 32 * 1024 * 1024  # bytes of one request; between two, pieces are taken that came another way
+Progress = Callable[[int, int], None]
+Pacing = Callable[[int], None]
+
+
+def no_progress(_done: int, _total: int) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True)
+class Pulled:
+    """An image that is here now, the bytes that came from sources, which sources gave them, and the bytes copied on this host."""
+
+    manifest: Manifest
+    path: Path
+    bytes_fetched: int = 0
+    sources: tuple[str, ...] = ()
+    bytes_reused: int = 0
+
+
+class _Slow(Exception):
+    """A source is left for another one because it is too slow; what was received stays."""
+
+
+@dataclass
+class _Tally:
+    """How the sources do: failures in a row, what they said, who gave bytes and how fast."""
+
+    speeds: Speeds = field(default_factory=Speeds)
+    failures: dict[str, int] = field(default_factory=dict)
+    said: dict[str, str] = field(default_factory=dict)
+    used: list[str] = field(default_factory=list)
+    fetched: int = 0
+
+    def failed(self, source: Source, error: EdgeError) -> None:
+        final = not isinstance(error, Unreachable)
+        self.failures[source.name] = TRIES if final else self.failures.get(source.name, 0) + 1
+        self.said[source.name] = error.message
+
+    def gave(self, source: Source) -> None:
+        self.failures[source.name] = 0
+        if source.name not in self.used:
+            self.used.append(source.name)
+
+    def best(self, sources: Iterable[Source]) -> Source | None:
+        return min(self.usable(sources), key=self._rank, default=None)
+
+    def usable(self, sources: Iterable[Source]) -> list[Source]:
+        return [source for source in sources if self.failures.get(source.name, 0) < TRIES]
+
+    def _rank(self, source: Source) -> tuple[tuple[bool, float], int]:
+        return (self.speeds.rank(source.name), self.failures.get(source.name, 0))
+
+
+def pull_image(
+    store: Store, digest: str, sources: Sequence[Source], *, now: float, progress: Progress = no_progress, pace: Pacing = no_pace
+) -> Pulled:
+    """Make the image visible in ``store`` and return it; who comes second waits for the first and fetches nothing.
+
+    ``now`` is seconds since the epoch; ``pace`` is told of bytes that came and may take its time. Raises NotFound, Unreachable or
+    Corrupt with what every source said, or NoSpace;
+    whatever was verified stays in the partial folder for the next try, except after NoSpace.
+    """
+    there = store.claim(digest, usage.PULL)
+    if there is not None:
+        return Pulled(there, store.image_path(digest))
+    store.prepare()
+    store.sweep(now)
+    with store.lock(digest):
+        there = store.claim(digest, usage.PULL)
+        if there is not None:
+            return Pulled(there, store.image_path(digest))
+        return _Pull(store, digest, sources, progress, pace=pace).run()
+
+
+def refill_image(store: Store, digest: str, sources: Sequence[Source], *, progress: Progress = no_progress) -> Pulled:
+    """Put whole bytes in the place of a visible image's damaged ones, fetching only what its partial file has not.
+
+    The caller holds the image's lock. The damaged file is never written: the new one takes its name when its digest is proven.
+    """
+
+    def replace(work: Path, _manifest: Manifest) -> Path:
+        store.replace(work, digest)
+        return store.image_path(digest)
+
+    return _Pull(store, digest, sources, progress, publish=replace).run()
+
+
+class _Pull:
+    """One pull under the image's lock."""
+
+    def __init__(
+        self,
+        store: Store,
+        digest: str,
+        sources: Sequence[Source],
+        progress: Progress,
+        *,
+        pace: Pacing = no_pace,
+        publish: Callable[[Path, Manifest], Path] | None = None,
+    ) -> None:
+        self._publish = publish or store.publish
+        self._store = store
+        self._digest = digest
+        self._sources = sources
+        self._progress = progress
+        self._pace = pace
+        self._courtesy = Courtesy(store.in_demand, time.monotonic, time.sleep)
+        self._tally = _Tally()
+        self._reused = 0
+
+    def run(self) -> Pulled:
+        """Try with each distinct manifest that the sources offer: a lying manifest makes honest bytes look wrong."""
+        tried: list[Manifest] = []
+        errors: list[EdgeError] = []
+        for source in self._sources:
+            try:
+                manifest = source.manifest(self._digest)
+                if manifest in tried:
+                    continue
+                tried.append(manifest)
+                return self._with_manifest(manifest)
+            except (NotFound, Unreachable, Corrupt) as error:
+                self._tally.said.setdefault(source.name, error.message)
+                errors.append(error)
+        raise self._nobody(errors)
+
+    def _nobody(self, errors: list[EdgeError]) -> EdgeError:
+        said = self._tally.said
+        listed = "; ".join(f"{name}: {message}" for name, message in said.items()) or "there are no sources"
+        kinds = {type(error) for error in errors}
+        kind = next((kind for kind in (Corrupt, Unreachable) if kind in kinds), NotFound)
+        return kind(f"The image {self._digest} could not be pulled from any source. {listed}", digest=self._digest, sources=said)
+
+    def _with_manifest(self, manifest: Manifest) -> Pulled:
+        self._tally.failures.clear()
+        work = self._store.partial_path(self._digest)
+        if not self._adopt(manifest, work):
+            try:
+                self._collect(manifest, work)
+            except (NoSpace, OSError):  # a full or failing disk: nothing of it is believed later
+                work.unlink(missing_ok=True)
+                raise
+            try:
+                header = _judge(work, manifest)
+            except EdgeError:  # whoever gives these bytes, they are not wanted
+                work.unlink(missing_ok=True)
+                raise
+            _demand_size(header, manifest)
+            self._publish(work, manifest)
+        path = self._store.image_path(self._digest)
+        return Pulled(manifest, path, self._tally.fetched, tuple(self._tally.used), self._reused)
+
+    def _adopt(self, manifest: Manifest, work: Path) -> bool:
+        """Make an image visible that lost only its manifest (a kill between the two renames): its bytes prove it."""
+        path = self._store.image_path(self._digest)
+        if not path.exists() or path.stat().st_size != manifest.size:
+            return False
+        if digests.describe(path, manifest.piece_size).digest != self._digest:
+            return False
+        _demand_size(_judge(path, manifest), manifest)
+        self._store.adopt(manifest)
+        work.unlink(missing_ok=True)
+        return True
+
+    def _collect(self, manifest: Manifest, work: Path) -> None:
+        with Assembly(work, manifest) as assembly, ThreadPoolExecutor(1) as pool:
+            assembly.scan()
+            needed = pull_plan.bytes_missing(manifest, assembly.good)
+            _files.demand_space(self._store.partial, needed, f"The image {manifest.name} {manifest.version}")
+            assembly.copy(delta.extents(manifest, assembly.good, self._candidates(manifest) if needed else ()))
+            assembly.take_good()
+            self._progress(assembly.verified_bytes, manifest.size)
+            ahead = PieceFile(self._store.ahead_path(self._digest), manifest)
+            while not assembly.complete:
+                run = next(pull_plan.missing(manifest, assembly.good, assembly.verified), None)
+                if run is not None and not assembly.take_ahead(ahead, part := next(pull_plan.split(manifest, run, REQUEST))):
+                    self._fetch(assembly, part, pool)
+                assembly.take_good()
+            assembly.settle()
+            self._reused = assembly.bytes_reused
+
+    def _candidates(self, manifest: Manifest) -> list[delta.Candidate]:
+        """Return the images here that may share pieces; one of the same name is read again if its pieces have another size."""
+        found = []
+        for image in sorted(self._store.images(), key=lambda one: one.name != manifest.name):
+            path = self._store.image_path(image.digest)
+            if image.piece_size == manifest.piece_size:
+                found.append(delta.Candidate(path, image.size, image.pieces))
+            elif image.name == manifest.name:
+                found.append(delta.Candidate(path, image.size, digests.describe(path, manifest.piece_size).pieces))
+        return found
+
+    def _fetch(self, assembly: Assembly, run: pull_plan.Run, pool: ThreadPoolExecutor) -> None:
+        """Fetch a run, or the part of it that the best source gives; the loop above comes back for the rest."""
+        source = self._tally.best(self._sources)
+        if source is None:
+            raise Corrupt(f"No source gave the pieces of {self._digest} that its manifest describes.", digest=self._digest)
+        self._tally.speeds.begin(source.name)
+        try:
+            with contextlib.suppress(_Slow), source.read(self._digest, run.offset, run.length) as reader:
+                self._receive(assembly, run, pool, source, reader)
+        except (NotFound, Unreachable, Corrupt) as error:
+            self._tally.failed(source, error)
+
+    def _receive(self, assembly: Assembly, run: pull_plan.Run, pool: ThreadPoolExecutor, source: Source, reader: Reader) -> None:
+        """Receive some pieces at a time; while they arrive, those before are written and hashed."""
+        parts = list(pull_plan.split(assembly.manifest, run, BATCH))
+        buffers = [bytearray(parts[0].length) for _any in range(2)]
+        behind: Future[None] | None = None
+        try:
+            for number, part in enumerate(parts):
+                view = memoryview(buffers[number % 2])[: part.length]
+                self._fill(view, source, reader)
+                if behind:
+                    self._settle(behind, assembly, source)
+                behind = pool.submit(assembly.put, part.first, view, source.name)
+        finally:
+            if behind:
+                self._settle(behind, assembly, source)
+
+    def _fill(self, view: memoryview, source: Source, reader: Reader) -> None:
+        filled, slice_ = 0, SMALLEST_SLICE
+        while filled < len(view):
+            began = time.monotonic()
+            count = reader.readinto(view[filled : filled + slice_])
+            waited = time.monotonic() - began
+            if not count:
+                raise Unreachable(f"{source.name} ended in the middle of the image.", source=source.name)
+            filled += count
+            slice_ = min(2 * slice_, SLICE) if waited < 1 else max(slice_ // 2, SMALLEST_SLICE)
+            self._tally.fetched += count
+            self._judge_speed(count, waited, last=filled == len(view))
+            self._pace(count)
+            self._courtesy(count)
+
+    def _judge_speed(self, count: int, waited: float, *, last: bool) -> None:
+        """Go on with another source if this one only trickles; not when what is being received is complete anyway."""
+        if self._tally.speeds.gave(count, waited) and not last:
+            others = [other.name for other in self._tally.usable(self._sources)]
+            if self._tally.speeds.leave(others):
+                raise _Slow
+
+    def _settle(self, behind: Future[None], assembly: Assembly, source: Source) -> None:
+        behind.result()
+        self._tally.gave(source)
+        self._progress(assembly.verified_bytes, assembly.manifest.size)
+
+
+def _judge(path: Path, manifest: Manifest) -> qcow2.Header:
+    """Return the header; refuse a hostile image, although its bytes have the digest."""
+    try:
+        header = qcow2.read_header(path)
+    except EdgeError as error:
+        raise type(error)(error.message.replace(str(path), f"The image {manifest.digest}"), digest=manifest.digest) from None
+    qcow2.refuse_unless_standalone(header, f"The image {manifest.digest}")
+    return header
+
+
+def _demand_size(header: qcow2.Header, manifest: Manifest) -> None:
+    """Raise Corrupt if the manifest calls the image what it is not: another source's manifest may be right about these bytes."""
+    if header.virtual_size != manifest.virtual_size:
+        sizes = f"{manifest.virtual_size} bytes virtual size, the image {header.virtual_size}"
+        raise Corrupt(f"The manifest of {manifest.digest} says {sizes}.")

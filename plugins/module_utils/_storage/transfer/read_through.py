@@ -1,0 +1,157 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Any bytes of an image at any moment, whether it is here, is being pulled, or is only elsewhere.
+
+A replica gives them to VMs that started before their image arrived. What has to be fetched for them is kept for the pull, so that
+it crosses the WAN once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import OrderedDict
+from collections.abc import Sequence
+from contextlib import ExitStack
+from threading import Lock
+
+from ... import _files
+from ..._errors import Corrupt, EdgeError, NotFound, Unreachable
+from ..store.manifest import Manifest
+from ..store.store import Store
+from . import pull_plan
+from .prefetch import PieceFile
+from .sources.protocol import Source
+
+KEPT = 16 * 1024 * 1024  # bytes of pieces in memory: neighbours of a read are read next
+WINDOW = 1024 * 1024  # bytes fetched at once where a VM reads in order
+
+
+class ReadThrough:
+    """One image of ``store`` that may still be on its way; safe to be used by several threads.
+
+    Every piece that was not verified when the image was published is verified before a byte of it is given. Raises NotFound
+    where neither the store nor a source has the image.
+    """
+
+    def __init__(self, store: Store, digest: str, sources: Sequence[Source]) -> None:
+        self._store = store
+        self._sources = list(sources)
+        self._digest = digest
+        self._manifest = store.find(digest) or self._offered()
+        self._partial = PieceFile(store.partial_path(digest), self._manifest)
+        self._ahead = PieceFile(store.ahead_path(digest), self._manifest)
+        self._pieces: OrderedDict[int, bytes] = OrderedDict()
+        self._held = ExitStack()
+        self._whole: int | None = None
+        self._fetching = Lock()
+        self._lock = Lock()
+        self._next = -1
+        self._window = 1
+
+    @property
+    def size(self) -> int:
+        """The image's length in bytes."""
+        return self._manifest.size
+
+    def close(self) -> None:
+        """Let the image be removed again."""
+        self._held.close()
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return exactly these bytes; raise Unreachable or Corrupt where no source gives them now."""
+        whole = self._opened()
+        if whole is not None:
+            return os.pread(whole, length, offset)
+        size = self._manifest.piece_size
+        first, last = offset // size, (offset + length - 1) // size
+        data = b"".join(self._piece(index) for index in range(first, last + 1))
+        begin = offset - first * size
+        return data[begin : begin + length]
+
+    def _offered(self) -> Manifest:
+        said: list[str] = []
+        for source in self._sources:
+            try:
+                return source.manifest(self._digest)
+            except EdgeError as error:
+                said.append(error.message)
+        raise NotFound(f"The image {self._digest} is not here and no source has it. {' '.join(said)}".strip(), digest=self._digest)
+
+    def _opened(self) -> int | None:
+        """Return the published image, held against removal from the first read on; None until it is here."""
+        with self._lock:
+            path = self._store.image_path(self._digest)
+            if self._whole is None and path.exists() and self._store.find(self._digest):
+                self._held.enter_context(_files.file_lock(path, shared=True))
+                self._whole = os.open(path, os.O_RDONLY)
+                self._held.callback(os.close, self._whole)
+                self._pieces.clear()
+            return self._whole
+
+    def _piece(self, index: int) -> bytes:
+        found = self._here(index)
+        if found is None:
+            with self._fetching:  # who waited may find it fetched
+                found = self._here(index) or self._fetched(index)
+        return found
+
+    def _here(self, index: int) -> bytes | None:
+        with self._lock:
+            known = self._pieces.get(index)
+            if known is not None:
+                self._pieces.move_to_end(index)
+                return known
+        found = self._partial.get(index) or self._ahead.get(index)
+        if found is not None:
+            self._remember(index, found)
+        return found
+
+    def _remember(self, index: int, data: bytes) -> None:
+        with self._lock:
+            self._pieces[index] = data
+            while len(self._pieces) * self._manifest.piece_size > KEPT and len(self._pieces) > 1:
+                self._pieces.popitem(last=False)
+
+    def _fetched(self, index: int) -> bytes:
+        with _files.told(self._store.demand_path):
+            return self._fetch(index)
+
+    def _fetch(self, index: int) -> bytes:
+        """Fetch a piece, and those after it where the last fetch ended here: twice as many each time."""
+        self._window = self._window * 2 if index == self._next else 1
+        limit = max(1, min(self._window, WINDOW // self._manifest.piece_size))
+        end = min(index + limit, len(self._manifest.pieces))
+        end = next((other for other in range(index + 1, end) if self._here(other) is not None), end)
+        self._next, self._window = end, limit
+        said: list[str] = []
+        for source in tuple(self._sources):
+            try:
+                found = self._from(source, pull_plan.run_of(self._manifest, index, end))
+            except EdgeError as error:
+                said.append(error.message)
+                continue
+            self._sources.remove(source)
+            self._sources.insert(0, source)  # the next read does not wait again for those that failed
+            return found
+        raise Unreachable(f"No source gives piece {index} of {self._digest} now. {' '.join(said)}".strip(), digest=self._digest)
+
+    def _from(self, source: Source, run: pull_plan.Run) -> bytes:
+        buffer = bytearray(run.length)
+        view = memoryview(buffer)
+        filled = 0
+        with source.read(self._digest, run.offset, run.length) as reader:
+            while filled < run.length:
+                count = reader.readinto(view[filled:])
+                if not count:
+                    raise Unreachable(f"{source.name} ended in the middle of the image.", source=source.name)
+                filled += count
+        for index in range(run.first, run.end):
+            begin = index * self._manifest.piece_size - run.offset
+            data = bytes(view[begin : begin + self._manifest.piece_length(index)])
+            if hashlib.sha256(data).hexdigest() != self._manifest.pieces[index]:
+                wrong = f"{source.name} gave wrong bytes for piece {index} of {self._digest}; they were not used."
+                raise Corrupt(wrong, source=source.name)
+            self._ahead.put(index, data)
+            self._remember(index, data)
+        return bytes(view[: self._manifest.piece_length(run.first)])

@@ -1,0 +1,34 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tests of what libvirt's qemu.conf has to say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from ansible_collections.edge.cloud.plugins.module_utils._compute.host.qemu_conf import unset
+
+BOTH = ("spice_tls", "spice_password")
+
+
+@pytest.mark.parametrize(
+    ("text", "missing"),
+    [
+        ("", BOTH),
+        ('#spice_tls = 1\n#spice_password = "XYZ12345"\n', BOTH),
+        ("spice_tls = 1\n", ("spice_password",)),
+        ("spice_tls = 0\nspice_tls = 1\n  spice_password='a b'  # why\n", ("spice_tls",)),
+        ('spice_tls = 1\nspice_password = ""\n', ("spice_password",)),
+        ('spice_tls=1\n\nspice_password = "secret#1"\n', ()),
+    ],
+)
+def test_a_display_that_the_network_reaches_needs_both(tmp_path: Path, text: str, missing: tuple[str, ...]) -> None:
+    conf = tmp_path / "qemu.conf"
+    conf.write_text(text)
+    assert unset({"spice": "tls"}, conf) == missing
+    assert unset({"spice": "loopback"}, conf) == unset({}, conf) == ()
+
+
+def test_a_host_without_the_file_has_neither(tmp_path: Path) -> None:
+    assert unset({"spice": "tls"}, tmp_path / "qemu.conf") == BOTH

@@ -1,0 +1,194 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A disk's active file may be a layer over its own: nothing may put the own one back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.check_host import check_wanted
+from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.plan import Goal, plan_absent, plan_goal
+from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders, VolumeFile
+from ansible_collections.edge.cloud.plugins.module_utils._compute.model.overlays import (
+    active_spec,
+    chain,
+    is_ours,
+    kept_files,
+    layer_of,
+    own_spec,
+)
+from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec import Record, Volume
+from ansible_collections.edge.cloud.plugins.module_utils._compute.model.state import VmState
+from ansible_collections.edge.cloud.plugins.module_utils._compute.options.resolve import Wanted
+from ansible_collections.edge.cloud.plugins.module_utils._errors import Conflict, EdgeError
+from hypothesis import given
+from hypothesis import strategies as st
+from support.compute import DIGEST, GIB, host, record, root_disk, root_volume, spec, specs
+
+HOME = "/var/lib/edge/vms/web"
+OWN, LAYER = f"{HOME}/root.qcow2", f"{HOME}/root.before.qcow2"
+IMAGE = str(root_volume().backing)
+FILES = (VolumeFile(OWN, "qcow2", 20 * GIB, IMAGE), VolumeFile(LAYER, "qcow2", 20 * GIB, OWN))
+ON_LAYER = spec(disks=(root_disk(path=LAYER),))
+
+
+def state(**changes: Any) -> VmState:
+    values: dict[str, Any] = {
+        "name": "web", "run": "running", "config": ON_LAYER, "live": ON_LAYER, "record": record(), "marked": True,
+        "volumes": FILES, "folder": (OWN, LAYER),
+    }  # fmt: skip
+    return VmState(**{**values, **changes})
+
+
+def goal(volume: Volume | None = None, active: Any = ON_LAYER, **changes: Any) -> Goal:
+    kept = replace(record(), volumes=(volume or root_volume(),))
+    return Goal(**{"run": "running", "record": kept, "active": active, **changes})
+
+
+def test_names() -> None:
+    assert layer_of(LAYER, "root", HOME) == "before"
+    for path in (OWN, "/elsewhere/root.before.qcow2", f"{HOME}/data.before.qcow2", f"{HOME}/root.a.b.qcow2"):
+        assert layer_of(path, "root", HOME) is None
+    assert [name for name in ("root.qcow2", "root.x.qcow2", "seed.iso", "notes.txt", "my.big.disk.qcow2") if is_ours(name)] == [
+        "root.qcow2",
+        "root.x.qcow2",
+        "seed.iso",
+    ]
+
+
+@given(specs)
+def test_own_and_active_are_inverse(before: Any) -> None:
+    now = state(config=before, record=Record(before))
+    assert active_spec(own_spec(before, HOME, now.record), now, HOME) == before
+
+
+def test_the_active_file_stays_whatever_the_options_say() -> None:
+    own = own_spec(ON_LAYER, HOME, record())
+    assert own.disks == (root_disk(),)
+    assert own_spec(ON_LAYER, HOME, None).disks == (root_disk(),)
+    assert active_spec(replace(own, memory=2 * GIB), state(), HOME) == replace(ON_LAYER, memory=2 * GIB)
+    assert plan_goal(state(), goal()).actions == []
+
+
+def test_a_disk_given_by_path_keeps_its_layer_until_another_path_is_asked() -> None:
+    given_by_path = record().spec.disks[0]
+    known = Record(spec(disks=(replace(given_by_path, path="/srv/a.qcow2"),)))
+    now = state(record=known)
+    assert own_spec(ON_LAYER, HOME, known) == known.spec
+    assert active_spec(known.spec, now, HOME) == ON_LAYER
+    other = spec(disks=(root_disk(path="/srv/b.qcow2"),))
+    assert active_spec(other, now, HOME) == other
+
+
+def test_a_layer_over_a_raw_file_is_qcow2_and_the_file_stays_raw() -> None:
+    raw = root_disk(path="/srv/a.raw", format="raw")
+    known = Record(spec(disks=(raw,)))
+    assert own_spec(ON_LAYER, HOME, known).disks == (raw,)
+    assert active_spec(known.spec, state(record=known), HOME).disks == (root_disk(path=LAYER, format="qcow2"),)
+
+
+def test_a_disk_that_no_domain_has_goes_on_with_the_top_of_its_chain() -> None:
+    gone = VmState("web", volumes=FILES, folder=(OWN, LAYER))
+    assert active_spec(record().spec, gone, HOME) == ON_LAYER
+    detached = state(config=spec(), live=spec())
+    assert active_spec(record().spec, detached, HOME) == ON_LAYER
+    twice = (*FILES, VolumeFile(f"{HOME}/root.other.qcow2", "qcow2", GIB, OWN))
+    with pytest.raises(Conflict, match=r"root\.before\.qcow2, .*root\.other\.qcow2"):
+        active_spec(record().spec, VmState("web", volumes=twice), HOME)
+
+
+def test_a_new_disk_has_its_own_file() -> None:
+    assert active_spec(record().spec, VmState("web"), HOME) == record().spec
+
+
+def test_grow_grows_the_active_file() -> None:
+    bigger = root_volume(size=30 * GIB)
+    assert plan_goal(state(), goal(bigger)).actions[0] == f"Grow {LAYER} to 30GiB while it is in use"
+    stopped = state(run="stopped", live=None)
+    plan = plan_goal(stopped, goal(bigger, run="stopped"))
+    assert plan.actions == [f"Grow {LAYER} to 30GiB", "Redefine domain web"]
+    assert plan.after.config == ON_LAYER
+    assert plan.after.record is not None and plan.after.record.spec.disks[0].path == OWN
+    assert [one.size for one in plan.after.volumes] == [20 * GIB, 30 * GIB]
+
+
+def check(volume: Volume, now: VmState, active: Any = ON_LAYER) -> None:
+    check_wanted(Wanted(active, (volume,)), now, host(), [{"name": "root"}])
+
+
+def test_the_image_is_compared_with_the_bottom_and_the_size_with_the_top() -> None:
+    check(root_volume(), state())
+    grown = (FILES[0], replace(FILES[1], size=30 * GIB))
+    check(root_volume(size=30 * GIB), state(volumes=grown))
+    with pytest.raises(EdgeError, match=r"root\.before\.qcow2 has 30GiB, asked was 20GiB; a disk never shrinks"):
+        check(root_volume(), state(volumes=grown))
+    with pytest.raises(EdgeError, match=r"root\.qcow2 exists with backing file .*a disk is never recreated"):
+        check(root_volume(image="sha256:" + "cd" * 32, backing="/other.qcow2"), state())
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        (VolumeFile(f"{HOME}/root.arriving.qcow2", "qcow2", 20 * GIB, "nbd://replica.example/image"),),
+        (VolumeFile(f"{HOME}/root.arriving.qcow2", "qcow2", 20 * GIB, 'json:{"driver":"nbd"}'),),
+        (VolumeFile(LAYER, "qcow2", 20 * GIB, None),),
+        (VolumeFile(LAYER, "qcow2", 20 * GIB, IMAGE),),
+    ],
+)
+def test_an_image_on_its_way_and_a_flattened_disk_are_no_other_image(files: tuple[VolumeFile, ...]) -> None:
+    """The own file may be missing then; what counts is that the active one is there."""
+    active = spec(disks=(root_disk(path=files[0].path),))
+    now = state(config=active, live=active, volumes=files)
+    check(root_volume(), now, active)
+    assert plan_goal(now, goal(active=active)).actions == []
+    if files[0].backing != IMAGE:
+        with pytest.raises(EdgeError, match="a disk is never recreated"):
+            check(root_volume(image="sha256:" + "cd" * 32, backing="/other.qcow2"), now, active)
+
+
+def test_a_lost_active_file_is_an_error_though_the_own_one_is_there() -> None:
+    for known in (record(), None):
+        with pytest.raises(EdgeError, match=r"root\.before\.qcow2 was made for this domain and is gone"):
+            check(root_volume(), state(volumes=FILES[:1], record=known))
+
+
+@given(st.permutations(range(5)), st.integers(0, 5))
+def test_a_chain_ends_also_where_files_name_each_other(order: list[int], last: int) -> None:
+    files = [VolumeFile(f"/{one}", "qcow2", 1, f"/{below}") for one, below in zip(order, [*order[1:], last], strict=True)]
+    found = chain(f"/{order[0]}", files)
+    assert [one.path for one in found] == [f"/{one}" for one in order]
+
+
+def absent(now: VmState) -> tuple[str, ...]:
+    after = plan_absent(now, False, True, kept_files(now, HOME, Folders())).after
+    assert plan_absent(after, False, True, kept_files(now, HOME, Folders())).actions == []
+    return after.folder
+
+
+def test_absent_deletes_every_layer_of_ours() -> None:
+    assert absent(state()) == ()
+    assert absent(VmState("web", volumes=FILES[1:], folder=(OWN, LAYER))) == ()
+    arriving = VolumeFile(f"{HOME}/root.arriving.qcow2", "qcow2", GIB, "nbd://replica.example/x")
+    assert absent(VmState("web", volumes=(arriving,), folder=(arriving.path,))) == ()
+
+
+def test_absent_keeps_files_given_by_path_and_what_stands_on_them() -> None:
+    own = f"{HOME}/data.qcow2"
+    layer = VolumeFile(f"{HOME}/data.before.qcow2", "qcow2", GIB, own)
+    data = root_disk(name="data", path=own, target="vdb")
+    known = Record(spec(disks=(root_disk(), data)), (root_volume(),))
+    config = spec(disks=(root_disk(path=LAYER), replace(data, path=layer.path)))
+    now = state(config=config, record=known, volumes=(*FILES, layer), folder=(OWN, LAYER, own, layer.path))
+    assert absent(now) == (own, layer.path)
+    ledger = f"{HOME}/snapshots.json"
+    assert absent(replace(now, folder=(*now.folder, ledger))) == (own, layer.path, ledger)
+    assert absent(replace(state(), folder=(OWN, LAYER, ledger, f"{HOME}/a.memory"))) == ()
+    elsewhere = replace(layer, backing="/srv/data.qcow2")
+    assert absent(VmState("web", volumes=(*FILES, elsewhere), folder=(OWN, LAYER, layer.path))) == (layer.path,)
+
+
+def test_an_image_of_the_host_cache_under_a_layer_is_no_foreign_file() -> None:
+    flat = replace(FILES[1], backing=f"/var/lib/edge/images/{DIGEST.removeprefix('sha256:')}.qcow2")
+    assert absent(VmState("web", volumes=(flat,), folder=(LAYER,))) == ()

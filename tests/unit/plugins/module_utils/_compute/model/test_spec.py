@@ -1,0 +1,53 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+
+import pytest
+from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec import (
+    Record,
+    record_from_json,
+    spec_from_dict,
+    stable_mac,
+    stable_uuid,
+)
+from hypothesis import given
+from support.compute import names, record, spec, specs
+
+
+@given(specs)
+def test_a_record_survives_its_text(wanted: object) -> None:
+    kept = Record(wanted)  # type: ignore[arg-type]
+    assert record_from_json(kept.to_json()) == kept
+
+
+def test_a_newer_record_is_read_by_what_is_known_of_it() -> None:
+    data = json.loads(record().to_json())
+    data["spec"]["telepathy"] = "2.0"
+    data["spec"]["disks"][0]["colour"] = 4
+    assert record_from_json(json.dumps(data)) == record()
+    assert spec_from_dict(data["spec"]) == record().spec
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"spec": {}}', '{"spec": null}', '{"spec": {"name": "x", "cpu": 1}}'])
+def test_what_is_no_record_is_none(text: str) -> None:
+    assert record_from_json(text) is None
+
+
+def test_the_digest_tells_records_apart() -> None:
+    assert record().digest == record().digest
+    assert record().digest != Record(spec()).digest
+
+
+def test_names_make_the_same_identity_everywhere() -> None:
+    """These values are on disk of every installation: they never change."""
+    assert stable_uuid("web") == "9253ae25-a6e5-548a-891c-e0e75a8dec2f"
+    assert stable_mac("web", "nic0") == "52:54:f7:b6:3a:a5"
+
+
+@given(names, names)
+def test_a_mac_is_unicast_and_locally_administered(domain: str, nic: str) -> None:
+    first = int(stable_mac(domain, nic)[:2], 16)
+    assert first & 1 == 0
+    assert first & 2 == 2

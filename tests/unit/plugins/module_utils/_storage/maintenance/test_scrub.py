@@ -1,0 +1,158 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Scrub against bytes flipped at rest: found, repaired by the damaged pieces alone, never under a reader's hands."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from ansible_collections.edge.cloud.plugins.module_utils._storage.maintenance.scrub import Damage, RepairImage, Scrub, inspect
+from ansible_collections.edge.cloud.plugins.module_utils._storage.store.manifest import Manifest
+from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
+from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.sources.directory import DirectorySource
+from support.images import datastore, qcow2
+
+
+@pytest.fixture(scope="module")
+def origin(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Manifest]:
+    folder = tmp_path_factory.mktemp("origin")
+    return datastore(folder / "store", qcow2(folder / "a.qcow2", 18))
+
+
+@pytest.fixture
+def here(origin: tuple[Store, Manifest], tmp_path: Path) -> Store:
+    shutil.copytree(origin[0].root, tmp_path / "here")
+    return Store(tmp_path / "here")
+
+
+def flip(store: Store, image: Manifest, *pieces: int) -> None:
+    path = store.image_path(image.digest)
+    path.chmod(0o644)
+    with path.open("r+b") as file:
+        for piece in pieces:
+            at = piece * image.piece_size + 99
+            byte = os.pread(file.fileno(), 1, at)
+            os.pwrite(file.fileno(), bytes([byte[0] ^ 1]), at)
+    path.chmod(0o444)
+
+
+def scrubbed(store: Store, *sources: Path) -> tuple[Scrub, list[RepairImage]]:
+    scrub = Scrub(store, [DirectorySource(source) for source in sources])
+    steps = scrub.plan(repair=True).steps
+    return scrub, [step for step in steps if isinstance(step, RepairImage) and scrub.apply(step, 0)]
+
+
+def whole(store: Store, image: Manifest) -> bool:
+    return store.find(image.digest) == image and inspect(store, image) is None and list(store.partial.iterdir()) == []
+
+
+@pytest.mark.parametrize("pieces", [(1,), (0, 3), (4,), (0, 1, 2, 3, 4)])
+def test_only_the_damaged_pieces_are_fetched(here: Store, origin: tuple[Store, Manifest], pieces: tuple[int, ...]) -> None:
+    image = origin[1]
+    flip(here, image, *pieces)
+    with here.image_path(image.digest).open("rb") as running:
+        damaged = running.read()
+        scrub, done = scrubbed(here, origin[0].root)
+        running.seek(0)
+        assert running.read() == damaged, "the file was changed under the hands of who reads it"
+    assert [step.damage.pieces for step in done] == [pieces]
+    assert scrub.bytes_fetched == sum(image.piece_length(index) for index in pieces)
+    assert whole(here, image)
+    assert not Scrub(here).plan(repair=True).changed
+
+
+def test_damage_that_no_source_can_mend_is_told_and_nothing_is_lost(
+    here: Store, origin: tuple[Store, Manifest], tmp_path: Path
+) -> None:
+    image = origin[1]
+    flip(here, image, 2)
+    shutil.copytree(here.root, tmp_path / "liar")
+    before = here.image_path(image.digest).read_bytes()
+    for sources in ([], [tmp_path / "liar"], [tmp_path / "none"]):
+        scrub, done = scrubbed(here, *sources)
+        assert (done, list(scrub.unrepairable)) == ([], [image.digest])
+    assert here.find(image.digest) == image
+    assert here.image_path(image.digest).read_bytes() == before
+    assert len(scrubbed(here, tmp_path / "liar", origin[0].root)[1]) == 1
+    assert whole(here, image)
+
+
+@pytest.mark.parametrize("harm", ["manifest", "length"])
+def test_a_broken_image_is_pulled_again(here: Store, origin: tuple[Store, Manifest], harm: str) -> None:
+    image = origin[1]
+    path = here.manifest_path(image.digest) if harm == "manifest" else here.image_path(image.digest)
+    path.chmod(0o644)
+    os.truncate(path, 100)
+    assert Scrub(here).look().damaged == (Damage(image.digest),)
+    scrub, done = scrubbed(here, origin[0].root)
+    assert len(done) == 1
+    assert scrub.bytes_fetched == (0 if harm == "manifest" else image.size)
+    assert whole(here, image)
+
+
+def test_a_manifest_with_wrong_pieces_is_put_right_by_whole_bytes(here: Store, origin: tuple[Store, Manifest]) -> None:
+    image = origin[1]
+    here.describe_anew(replace(image, pieces=("0" * 64, *image.pieces[1:])))
+    assert [one.pieces for one in Scrub(here).look().damaged] == [()]
+    assert len(scrubbed(here)[1]) == 1
+    assert whole(here, image)
+
+
+def test_what_another_process_mended_or_removed_meanwhile_is_let_be(here: Store, origin: tuple[Store, Manifest]) -> None:
+    image = origin[1]
+    step = RepairImage(Damage(image.digest, "debian 1", (1,)))
+    scrub = Scrub(here)
+    assert scrub.apply(step, 0)
+    here.remove(image.digest, [])
+    assert scrub.apply(step, 0)
+    assert inspect(here, image) is None
+    assert scrub.bytes_fetched == 0
+
+
+def test_a_kill_at_any_step_of_a_repair_leaves_the_old_or_the_new_bytes(here: Store, origin: tuple[Store, Manifest]) -> None:
+    image = origin[1]
+    flip(here, image, 1, 3)
+    damaged = here.image_path(image.digest).read_bytes()
+    kept = here.image_path(image.digest).with_suffix(".kept")
+    shutil.copy2(here.image_path(image.digest), kept)
+    sound = origin[0].image_path(image.digest).read_bytes()
+    kills = 0
+    while killed(here, origin[0].root, kills + 1):
+        kills += 1
+        assert here.image_path(image.digest).read_bytes() in (damaged, sound)
+        assert here.find(image.digest) == image
+        if kills % 5 == 0:
+            scrubbed(here, origin[0].root)
+            assert inspect(here, image) is None
+        here.image_path(image.digest).unlink()
+        shutil.copy2(kept, here.image_path(image.digest))
+    assert kills > 10
+    assert here.find(image.digest) == image
+    assert inspect(here, image) is None
+
+
+def killed(store: Store, source: Path, call: int) -> bool:
+    """Scrub in a forked process that is killed at its ``call``-th change of the file system; tell whether it was."""
+    child = os.fork()
+    if child == 0:
+        left = [call]
+
+        def watch(event: str, args: tuple[object, ...]) -> None:
+            writes = event == "open" and "partial" in str(args[0])
+            if writes or event in {"os.rename", "os.remove", "os.chmod", "os.mkdir", "fcntl.flock", "os.truncate"}:
+                left[0] -= 1
+                if left[0] == 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(watch)
+        try:
+            scrubbed(store, source)
+        finally:
+            os._exit(0)
+    return os.WIFSIGNALED(os.waitpid(child, 0)[1])

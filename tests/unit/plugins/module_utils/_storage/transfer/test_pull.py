@@ -1,0 +1,299 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The pull against real files, real connections, real kills: no wrong byte under a final name, nothing fetched twice."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.edge.cloud.plugins.module_utils._errors import Corrupt, NoSpace, NotFound, Unreachable
+from ansible_collections.edge.cloud.plugins.module_utils._storage.store.manifest import Manifest
+from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
+from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer import pull as pulling
+from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.http_client import Trust
+from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.pull import BATCH, Pulled, pull_image
+from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.sources.directory import DirectorySource
+from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.sources.https import HttpsSource
+from support.certificates import Authority
+from support.image_server import Faults, faulty
+from support.images import MIB, datastore, qcow2
+from support.pulls import fetched_by, separate
+from support.small_disk import small_disk
+
+IMAGE_MIB = 30
+
+
+@pytest.fixture(scope="module")
+def origin(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Manifest]:
+    folder = tmp_path_factory.mktemp("origin")
+    return datastore(folder / "store", qcow2(folder / "a.qcow2", IMAGE_MIB))
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Store:
+    return Store(tmp_path / "here")
+
+
+def pull(store: Store, image: Manifest, *sources: Any) -> Pulled:
+    return pull_image(store, image.digest, sources, now=0)
+
+
+def whole(store: Store, image: Manifest) -> bool:
+    left = [path for path in store.partial.iterdir() if path.suffix != ".lock"]  # a dead process's lock is free, its file harmless
+    return store.find(image.digest) == image and store.verify(image.digest) == [] and left == []
+
+
+def test_a_pull_makes_the_same_image_and_tells_its_progress(here: Store, origin: tuple[Store, Manifest]) -> None:
+    store, image = origin
+    told: list[tuple[int, int]] = []
+    done = pull_image(here, image.digest, [DirectorySource(store.root)], now=0, progress=lambda *one: told.append(one))
+    assert (done.bytes_fetched, done.sources) == (image.size, (str(store.root),))
+    assert whole(here, image)
+    assert told[-1] == (image.size, image.size)
+    assert told == sorted(told)
+    assert pull(here, image).bytes_fetched == 0
+
+
+def test_without_any_source_it_says_so(here: Store, origin: tuple[Store, Manifest]) -> None:
+    with pytest.raises(NotFound, match="there are no sources"):
+        pull(here, origin[1])
+
+
+def test_a_source_without_the_image_is_passed_over(here: Store, origin: tuple[Store, Manifest], tmp_path: Path) -> None:
+    store, image = origin
+    assert pull(here, image, DirectorySource(tmp_path / "empty"), DirectorySource(store.root)).sources == (str(store.root),)
+    with pytest.raises(NotFound):
+        pull(Store(tmp_path / "other"), image, DirectorySource(tmp_path / "empty"))
+
+
+@pytest.fixture
+def liar(origin: tuple[Store, Manifest], tmp_path: Path) -> Path:
+    """A store with one byte flipped at rest in the third piece."""
+    store, image = origin
+    copy = tmp_path / "liar"
+    shutil.copytree(store.root, copy)
+    path = Store(copy).image_path(image.digest)
+    data = bytearray(path.read_bytes())
+    data[2 * image.piece_size + 77] ^= 1
+    path.chmod(0o644)
+    path.write_bytes(data)
+    return copy
+
+
+def test_a_lying_source_is_left_and_its_bytes_are_not_used(here: Store, origin: tuple[Store, Manifest], liar: Path) -> None:
+    store, image = origin
+    with pytest.raises(Corrupt, match="wrong bytes for piece 2"):
+        pull(here, image, DirectorySource(liar))
+    assert not here.image_path(image.digest).exists()
+    done = pull(here, image, DirectorySource(liar), DirectorySource(store.root))
+    assert whole(here, image)
+    assert str(store.root) in done.sources
+    assert done.bytes_fetched <= image.size - 2 * image.piece_size + 2 * image.piece_size
+
+
+def test_a_lying_manifest_does_not_stop_an_honest_source(here: Store, origin: tuple[Store, Manifest], tmp_path: Path) -> None:
+    store, image = origin
+    copy = tmp_path / "liar"
+    shutil.copytree(store.root, copy)
+    wrong = "0" * 64
+    lies = image.described(checkpoints=(image.checkpoints[0], wrong, *image.checkpoints[2:]), pieces=(wrong,) * len(image.pieces))
+    Store(copy).manifest_path(image.digest).unlink()
+    Store(copy).manifest_path(image.digest).write_bytes(lies.to_json())
+    assert pull(here, image, DirectorySource(copy), DirectorySource(store.root)).manifest == image
+    assert whole(here, image)
+
+
+def test_a_manifest_that_lies_about_the_disk_is_not_published(here: Store, origin: tuple[Store, Manifest], tmp_path: Path) -> None:
+    store, image = origin
+    copy = tmp_path / "liar"
+    shutil.copytree(store.root, copy)
+    Store(copy).manifest_path(image.digest).unlink()
+    Store(copy).manifest_path(image.digest).write_bytes(image.described(virtual_size=2**50).to_json())
+    with pytest.raises(Corrupt, match="virtual size"):
+        pull(here, image, DirectorySource(copy))
+    assert here.find(image.digest) is None
+    assert pull(here, image, DirectorySource(store.root)).bytes_fetched == 0, "what was verified is fetched once"
+
+
+@pytest.mark.parametrize("cut", [0, 1, 5 * MIB, 17 * MIB])
+def test_a_cut_connection_is_resumed_from_another_source(
+    here: Store, origin: tuple[Store, Manifest], authority: Authority, cut: int
+) -> None:
+    store, image = origin
+    pair = authority.issue("127.0.0.1")
+    faults = Faults(cut_after=cut)
+    with faulty(store.root, faults, pair) as url, faulty(store.root, Faults(), pair) as other:
+        trust = Trust(authority.ca_file)
+        done = pull(here, image, HttpsSource(url, trust), HttpsSource(other, trust))
+    assert whole(here, image)
+    assert done.bytes_fetched <= image.size + BATCH
+    assert faults.cuts == 0
+
+
+def test_a_byte_flipped_in_flight_never_arrives(here: Store, origin: tuple[Store, Manifest], authority: Authority) -> None:
+    store, image = origin
+    with faulty(store.root, Faults(flip_at=9 * MIB), authority.issue("127.0.0.1")) as url:
+        source = HttpsSource(url, Trust(authority.ca_file))
+        with pytest.raises(Corrupt, match="wrong bytes"):
+            pull(here, image, source)
+        assert here.find(image.digest) is None
+        assert pull(here, image, source, DirectorySource(store.root)).sources[-1] == str(store.root)
+    assert whole(here, image)
+
+
+def test_a_source_that_breaks_again_and_again_is_enough(here: Store, origin: tuple[Store, Manifest], authority: Authority) -> None:
+    store, image = origin
+    with faulty(store.root, Faults(cut_after=13 * MIB + 1, cuts=99), authority.issue("127.0.0.1")) as url:
+        done = pull(here, image, HttpsSource(url, Trust(authority.ca_file)))
+    assert image.size < done.bytes_fetched <= image.size + 3 * BATCH
+    assert whole(here, image)
+
+
+def test_a_source_that_is_away_is_an_error_that_names_it(here: Store, origin: tuple[Store, Manifest], authority: Authority) -> None:
+    with pytest.raises(Unreachable, match=r"https://127\.0\.0\.1:9/"):
+        pull(here, origin[1], HttpsSource("https://127.0.0.1:9/", Trust(authority.ca_file)))
+
+
+@pytest.mark.parametrize("at", [100, 4 * MIB - 1, 4 * MIB, 11 * MIB, 29 * MIB])
+def test_a_killed_puller_is_resumed_within_two_batches(
+    here: Store, origin: tuple[Store, Manifest], authority: Authority, at: int
+) -> None:
+    store, image = origin
+    faults = Faults(stop_at=at)
+    with faulty(store.root, faults, authority.issue("127.0.0.1")) as url:
+        victim = separate(here, image, url, authority.ca_file)
+        assert faults.reached.wait(20)
+        wait_for_size(here.partial_path(image.digest), max(0, at // BATCH - 1) * BATCH)
+        victim.kill()
+        victim.wait()
+        faults.stop_at = None
+        faults.go_on.set()
+        assert here.find(image.digest) is None
+        done = pull(here, image, HttpsSource(url, Trust(authority.ca_file)))
+    assert whole(here, image)
+    assert image.size - at - BATCH <= done.bytes_fetched <= image.size - at + 2 * BATCH
+
+
+def wait_for_size(path: Path, size: int) -> None:
+    for _any in range(2000):
+        if path.exists() and path.stat().st_size >= size:
+            return
+        signal.sigtimedwait([], 0.005)
+    raise AssertionError(f"{path} never grew to {size}")
+
+
+def test_two_pullers_fetch_once(here: Store, origin: tuple[Store, Manifest], authority: Authority) -> None:
+    store, image = origin
+    faults = Faults(stop_at=6 * MIB)
+    with faulty(store.root, faults, authority.issue("127.0.0.1")) as url:
+        pair = [separate(here, image, url, authority.ca_file) for _any in range(2)]
+        assert faults.reached.wait(20)
+        faults.stop_at = None
+        faults.go_on.set()
+        assert sorted(fetched_by(one) for one in pair) == [0, image.size]
+    assert whole(here, image)
+
+
+@pytest.mark.parametrize("harm", ["flip", "hole", "tail", "longer"])
+def test_what_a_partial_file_claims_is_proven_again(here: Store, origin: tuple[Store, Manifest], harm: str) -> None:
+    store, image = origin
+    here.prepare()
+    data = bytearray(store.image_path(image.digest).read_bytes())
+    if harm == "flip":
+        data[image.piece_size + 5] ^= 1
+    elif harm == "hole":
+        data[image.piece_size : 2 * image.piece_size] = bytes(image.piece_size)
+    elif harm == "tail":
+        del data[-10:]
+    else:
+        data += b"more"
+    here.partial_path(image.digest).write_bytes(data)
+    bad = {"flip": image.piece_size, "hole": image.piece_size, "tail": image.piece_length(len(image.pieces) - 1), "longer": 0}[harm]
+    assert pull(here, image, DirectorySource(store.root)).bytes_fetched == bad
+    assert whole(here, image)
+
+
+def test_a_kill_between_the_two_renames_costs_no_fetch(here: Store, origin: tuple[Store, Manifest]) -> None:
+    store, image = origin
+    pull(here, image, DirectorySource(store.root))
+    here.manifest_path(image.digest).unlink()
+    assert pull(here, image, DirectorySource(store.root)).bytes_fetched == 0
+    assert whole(here, image)
+
+
+def test_a_damaged_image_under_the_final_name_is_replaced(here: Store, origin: tuple[Store, Manifest]) -> None:
+    store, image = origin
+    pull(here, image, DirectorySource(store.root))
+    here.manifest_path(image.digest).unlink()
+    here.image_path(image.digest).chmod(0o644)
+    with here.image_path(image.digest).open("r+b") as file:
+        file.write(b"damage")
+    pull(here, image, DirectorySource(store.root))
+    assert whole(here, image)
+
+
+def test_a_kill_before_any_change_of_the_disk_converges(tmp_path: Path, origin: tuple[Store, Manifest]) -> None:
+    store, image = origin
+    for call in range(1, 200):
+        here = Store(tmp_path / str(call))
+        end = separate(here, image, store.root, call=call).wait(20)
+        if end == 0:
+            break
+        assert end == -signal.SIGKILL
+        visible = here.find(image.digest)
+        assert visible is None or here.verify(image.digest) == []
+        pull(here, image, DirectorySource(store.root))
+        assert whole(here, image)
+        shutil.rmtree(here.root)
+    assert call > 10
+    assert end == 0
+
+
+def test_random_kills_lose_nothing(tmp_path: Path, origin: tuple[Store, Manifest]) -> None:
+    store, image = origin
+    dice = random.Random(20260102)
+    for number in range(12):
+        here = Store(tmp_path / str(number))
+        victim = separate(here, image, store.root)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            victim.wait(dice.uniform(0.0, 0.12))
+        victim.kill()
+        victim.wait()
+        assert here.find(image.digest) is None or here.verify(image.digest) == []
+        pull(here, image, DirectorySource(store.root))
+        assert whole(here, image)
+        shutil.rmtree(here.root)
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "small", 20) as path:
+        yield path
+
+
+def test_no_space_is_seen_before_anything_is_written(small: Path, origin: tuple[Store, Manifest]) -> None:
+    store, image = origin
+    here = Store(small / "store")
+    with pytest.raises(NoSpace, match="needs"):
+        pull(here, image, DirectorySource(store.root))
+    assert list(here.partial.iterdir()) == []
+
+
+def test_a_disk_that_fills_up_meanwhile_leaves_nothing(
+    small: Path, origin: tuple[Store, Manifest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, image = origin
+    here = Store(small / "store")
+    monkeypatch.setattr(pulling._files, "free_bytes", lambda _folder: 2**40)  # as if the space had been there a moment ago
+    with pytest.raises(NoSpace, match="No space left"):
+        pull(here, image, DirectorySource(store.root))
+    assert list(here.partial.iterdir()) == []
+    assert here.find(image.digest) is None

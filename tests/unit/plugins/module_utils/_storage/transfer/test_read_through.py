@@ -1,0 +1,167 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reading an image that is elsewhere, half here, or here: always the right bytes, and each fetched once."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from ansible_collections.edge.cloud.plugins.module_utils import _files
+from ansible_collections.edge.cloud.plugins.module_utils._errors import Corrupt, EdgeError, NotFound
+from ansible_collections.edge.cloud.plugins.module_utils._storage.store.manifest import Manifest
+from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
+from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.prefetch import PieceFile
+from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.pull import pull_image
+from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.read_through import WINDOW, ReadThrough
+from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.sources.directory import DirectorySource
+from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.sources.protocol import Reader
+from support.images import datastore, qcow2
+
+MIB = 2**20
+
+
+class Counting(DirectorySource):
+    """A folder as a source that remembers what was asked of it."""
+
+    asked: list[tuple[int, int]]
+
+    @contextmanager
+    def read(self, digest: str, offset: int, length: int) -> Iterator[Reader]:
+        self.asked.append((offset, length))
+        with super().read(digest, offset, length) as reader:
+            yield reader
+
+
+def counting(root: Path) -> Counting:
+    source = Counting(root)
+    source.asked = []
+    return source
+
+
+@pytest.fixture(scope="module")
+def origin(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Manifest]:
+    folder = tmp_path_factory.mktemp("origin")
+    return datastore(folder / "store", qcow2(folder / "a.qcow2", 8))
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Store:
+    store = Store(tmp_path / "here")
+    store.prepare()
+    return store
+
+
+def bytes_of(store: Store, image: Manifest) -> bytes:
+    return store.image_path(image.digest).read_bytes()
+
+
+def test_any_bytes_of_an_image_that_is_elsewhere(here: Store, origin: tuple[Store, Manifest]) -> None:
+    store, image = origin
+    reader = ReadThrough(here, image.digest, [DirectorySource(store.root)])
+    whole = bytes_of(store, image)
+    assert reader.size == image.size == len(whole)
+    chance = random.Random(7)
+    for _try in range(50):
+        offset = chance.randrange(image.size)
+        length = min(chance.randrange(1, 300_000), image.size - offset)
+        assert reader.read(offset, length) == whole[offset : offset + length]
+    assert here.find(image.digest) is None
+
+
+def test_a_piece_is_fetched_once_and_waits_for_the_pull(here: Store, origin: tuple[Store, Manifest]) -> None:
+    store, image = origin
+    source = counting(store.root)
+    reader = ReadThrough(here, image.digest, [source])
+    reader.read(image.piece_size * 3 + 5, 10)
+    reader.read(image.piece_size * 3 + 50_000, 10)
+    assert source.asked == [(image.piece_size * 3, image.piece_size)]
+    waiting = PieceFile(here.ahead_path(image.digest), image)
+    assert list(waiting.present(0, len(image.pieces))) == [3]
+    assert waiting.get(3) == bytes_of(store, image)[3 * image.piece_size : 4 * image.piece_size]
+    again = ReadThrough(here, image.digest, [source])  # a service that was restarted
+    again.read(image.piece_size * 3, 10)
+    assert len(source.asked) == 1
+
+
+def test_reading_in_order_fetches_more_at_once(here: Store, origin: tuple[Store, Manifest]) -> None:
+    store, image = origin
+    source = counting(store.root)
+    reader = ReadThrough(here, image.digest, [source])
+    assert b"".join(reader.read(at, min(4096, image.size - at)) for at in range(0, image.size, 4096)) == bytes_of(store, image)
+    assert sum(length for _offset, length in source.asked) == image.size
+    lengths = [length for _offset, length in source.asked]
+    assert lengths[:3] == [image.piece_size, 2 * image.piece_size, 4 * image.piece_size]
+    assert max(lengths) == WINDOW
+
+
+def test_the_pull_takes_what_was_fetched_ahead(here: Store, origin: tuple[Store, Manifest]) -> None:
+    store, image = origin
+    reader = ReadThrough(here, image.digest, [DirectorySource(store.root)])
+    for index in (0, 5, 6, 40):
+        reader.read(index * image.piece_size, 10)
+    waiting = PieceFile(here.ahead_path(image.digest), image)
+    held = sum(image.piece_length(index) for index in waiting.present(0, len(image.pieces)))
+    with here.ahead_path(image.digest).open("r+b") as file:  # one of them was torn by a power cut
+        file.seek(5 * image.piece_size)
+        file.write(b"torn")
+    pulled = pull_image(here, image.digest, [DirectorySource(store.root)], now=0)
+    assert pulled.bytes_fetched == image.size - held + image.piece_length(5)
+    assert here.verify(image.digest) == []
+    assert not here.ahead_path(image.digest).exists()
+
+
+def test_what_the_pull_has_is_not_fetched(here: Store, origin: tuple[Store, Manifest]) -> None:
+    store, image = origin
+    half = len(image.pieces) // 2 * image.piece_size
+    here.partial_path(image.digest).write_bytes(bytes_of(store, image)[:half])
+    source = counting(store.root)
+    reader = ReadThrough(here, image.digest, [source])
+    assert reader.read(0, half) == bytes_of(store, image)[:half]
+    assert source.asked == []
+    with here.partial_path(image.digest).open("r+b") as file:
+        file.seek(10)
+        file.write(b"wrong")
+    fresh = ReadThrough(here, image.digest, [source])
+    assert fresh.read(0, 100) == bytes_of(store, image)[:100]
+    assert source.asked == [(0, image.piece_size)]
+
+
+def test_an_image_that_arrived_is_read_here_and_held(here: Store, origin: tuple[Store, Manifest]) -> None:
+    store, image = origin
+    source = counting(store.root)
+    reader = ReadThrough(here, image.digest, [source])
+    reader.read(0, 10)
+    pull_image(here, image.digest, [DirectorySource(store.root)], now=0)
+    asked = len(source.asked)
+    assert reader.read(image.size - 100, 100) == bytes_of(store, image)[-100:]
+    assert len(source.asked) == asked
+    assert _files.held(here.image_path(image.digest))
+    assert not here.ahead_path(image.digest).exists()
+    reader.close()
+    assert not _files.held(here.image_path(image.digest))
+
+
+def test_wrong_bytes_are_given_to_nobody(here: Store, origin: tuple[Store, Manifest], tmp_path: Path) -> None:
+    store, image = origin
+    lying = Store(tmp_path / "lying")
+    lying.prepare()
+    wrong = bytearray(bytes_of(store, image))
+    wrong[image.piece_size * 2 + 7] ^= 1
+    lying.image_path(image.digest).write_bytes(wrong)
+    lying.manifest_path(image.digest).write_bytes(image.to_json())
+    liar = DirectorySource(lying.root)
+    alone = ReadThrough(here, image.digest, [liar])
+    with pytest.raises(EdgeError, match="wrong bytes for piece 2") as caught:
+        alone.read(image.piece_size * 2, 10)
+    assert not isinstance(caught.value, Corrupt | NotFound)
+    helped = ReadThrough(here, image.digest, [liar, DirectorySource(store.root)])
+    assert helped.read(image.piece_size * 2, 10) == bytes_of(store, image)[image.piece_size * 2 :][:10]
+
+
+def test_an_image_that_nobody_has(here: Store, origin: tuple[Store, Manifest], tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="not here and no source has it"):
+        ReadThrough(here, origin[1].digest, [DirectorySource(tmp_path)])
