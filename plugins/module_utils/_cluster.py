@@ -187,13 +187,13 @@ def parse(data: bytes, where: str) -> Cluster:
     try:
         cluster: Cluster = CLUSTER(value, where)
         for members in (cluster.replicas, cluster.peers):
-            _demand_unique([member.name for member in members], where)
+            _require_unique([member.name for member in members], where)
     except EdgeError as error:
         raise InvalidInput(error.message, path=where) from None
     return cluster
 
 
-def _demand_unique(names: list[str], where: str) -> None:
+def _require_unique(names: list[str], where: str) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise InvalidInput(f"{where}: the host {twice[0]} is named twice.")

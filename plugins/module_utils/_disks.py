@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from . import _files
-from ._compute.model.host_facts import Folders, Layer, VolumeFile
+from ._compute.model.host_facts import ChainFile, Folders, VolumeFile
 from ._compute.model.remote_image import RemoteImage, on_server
 from ._errors import Corrupt, EdgeError, NotFound, Unreachable
 from ._runner import Runner
@@ -52,14 +52,14 @@ class DiskFiles:
             return VolumeFile(path, found, _raw_size(Path(path)))
         return VolumeFile(path, found, QemuImg(self.runner).info(Path(path), found, shared=True)["virtual-size"])
 
-    def chain(self, path: str, image_format: str | None = None) -> list[Layer]:
-        """See ImageTool; the format of a layer below is the one that its overlay's header names."""
-        layers: list[Layer] = []
+    def chain(self, path: str, image_format: str | None = None) -> list[ChainFile]:
+        """See ImageTool; the format of an overlay below is the one that its overlay's header names."""
+        overlays: list[ChainFile] = []
         following: tuple[str, str | None] | None = (path, image_format)
-        while following and following[0] not in {layer.path for layer in layers} and len(layers) < LONGEST_CHAIN:
-            layer, following = _layer(*following)
-            layers.append(layer)
-        return layers
+        while following and following[0] not in {overlay.path for overlay in overlays} and len(overlays) < LONGEST_CHAIN:
+            overlay, following = _overlay(*following)
+            overlays.append(overlay)
+        return overlays
 
     def image_size(self, digest: str) -> int | None:
         """See ImageTool; an image that wants a larger disk than its own size gets it."""
@@ -116,17 +116,17 @@ class DiskFiles:
         """See ImageTool."""
         QemuImg(self.runner).resize(Path(path), size)
 
-    def create_layer(self, path: str, below: str, below_format: str, size: int) -> None:
+    def create_overlay_on(self, path: str, below: str, below_format: str, size: int) -> None:
         """See LayerTool."""
         with appearing(Path(path)) as work:
             QemuImg(self.runner).create(work, size, (Path(below), below_format))
 
-    def merge(self, top: str, base: str) -> None:
+    def commit(self, top: str, base: str) -> None:
         """See LayerTool."""
         QemuImg(self.runner).commit(Path(top), Path(base))
         _files.fsync(Path(base))
 
-    def restack(self, path: str, below: str, below_format: str) -> None:
+    def rebase_on(self, path: str, below: str, below_format: str) -> None:
         """See LayerTool."""
         QemuImg(self.runner).rebase(Path(path), (Path(below), below_format), unsafe=True)
         _files.fsync(Path(path))
@@ -135,7 +135,7 @@ class DiskFiles:
         """See LayerTool."""
         with replacing(Path(path)) as work:
             self.convert(path, "qcow2", str(work))
-            self._demand_sound(work)
+            self._require_sound(work)
 
     @contextmanager
     def exporting(self, path: str, compress: bool) -> Iterator[str]:
@@ -145,22 +145,22 @@ class DiskFiles:
             if compress:
                 with replacing(work) as smaller:
                     QemuImg(self.runner).convert(work, "qcow2", smaller, compress=True)
-            self._demand_sound(work)
+            self._require_sound(work)
 
     def convert(self, source: str, source_format: str, target: str) -> None:
         """See DiskTool."""
         QemuImg(self.runner).convert(Path(source), source_format, Path(target))
 
-    def _demand_sound(self, path: Path) -> None:
+    def _require_sound(self, path: Path) -> None:
         found = QemuImg(self.runner).check(path)
         if found.corruptions or found.check_errors or qcow2.read_header(path).backing_file:
             raise Corrupt(f"The new file {path} is damaged or does not stand alone; it was removed.", path=str(path))
 
-    def demand_room(self, folder: str, needed: int, what: str) -> None:
+    def require_room(self, folder: str, needed: int, what: str) -> None:
         """See DiskTool."""
         if not Path(folder).is_dir():
             raise NotFound(f"The folder {folder} does not exist; create it first.", path=folder)
-        _files.demand_space(Path(folder), needed, what)
+        _files.require_space(Path(folder), needed, what)
 
     def has_data(self, path: str) -> bool:
         """See LayerTool."""
@@ -175,19 +175,19 @@ class DiskFiles:
         return users_of(Path(path), [Path(self.folders.vms), *map(Path, DISK_DIRECTORIES)])
 
 
-def _layer(name: str, image_format: str | None) -> tuple[Layer, tuple[str, str | None] | None]:
+def _overlay(name: str, image_format: str | None) -> tuple[ChainFile, tuple[str, str | None] | None]:
     """Return one file of a chain, and name and format of the one below it."""
     path = Path(name)
     try:
         found = image_format or _format_of(path)
         allocated = path.stat().st_blocks * 512
         if found != "qcow2":
-            return Layer(name, found, _raw_size(path) if found == "raw" else None, allocated), None
+            return ChainFile(name, found, _raw_size(path) if found == "raw" else None, allocated), None
         header = qcow2.read_header(path)
     except (OSError, EdgeError):
-        return Layer(name, image_format, None, None), None
+        return ChainFile(name, image_format, None, None), None
     below = (backing_name(path, header.backing_file), header.backing_format) if header.backing_file else None
-    return Layer(name, found, header.virtual_size, allocated), below
+    return ChainFile(name, found, header.virtual_size, allocated), below
 
 
 def _raw_size(path: Path) -> int:

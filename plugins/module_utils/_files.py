@@ -158,7 +158,7 @@ def free_bytes(folder: Path) -> int:
     return found.f_bavail * found.f_frsize
 
 
-def demand_space(folder: Path, needed: int, what: str, reserve: int = RESERVE) -> None:
+def require_space(folder: Path, needed: int, what: str, reserve: int = RESERVE) -> None:
     """Raise NoSpace unless ``needed`` bytes and a reserve are free in ``folder``."""
     free = free_bytes(folder)
     if free < needed + reserve:

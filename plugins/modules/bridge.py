@@ -201,7 +201,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.edge.cloud.plugins.module_utils._module import plan_result, run_module
-from ansible_collections.edge.cloud.plugins.module_utils._network.bridge_plan import Wanted
+from ansible_collections.edge.cloud.plugins.module_utils._network.bridge_plan import BridgeRequest
 from ansible_collections.edge.cloud.plugins.module_utils._network.bridges import reconcile
 from ansible_collections.edge.cloud.plugins.module_utils._network.iproute import IpRoute
 from ansible_collections.edge.cloud.plugins.module_utils._network.links import BridgeState
@@ -210,7 +210,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._runner import ModuleRu
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
-    wanted = Wanted.checked(module.params)
+    wanted = BridgeRequest.checked(module.params)
     ip, networkd = IpRoute(ModuleRunner(module)), Networkd(Path(module.params["boot_directory"]))
     plan, observed = reconcile(ip, networkd, wanted, check=module.check_mode)
 

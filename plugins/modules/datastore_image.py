@@ -276,7 +276,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._storage.cluster.replic
 from ansible_collections.edge.cloud.plugins.module_utils._storage.format.foreign_image import Rules
 from ansible_collections.edge.cloud.plugins.module_utils._storage.format.qemu_img import QemuImg
 from ansible_collections.edge.cloud.plugins.module_utils._storage.importing.datastore import Datastore
-from ansible_collections.edge.cloud.plugins.module_utils._storage.importing.import_ import Wanted
+from ansible_collections.edge.cloud.plugins.module_utils._storage.importing.import_ import ImageDescription
 from ansible_collections.edge.cloud.plugins.module_utils._storage.importing.marketplace.options import (
     ACCESS_SPEC,
     appliance_spec,
@@ -297,7 +297,7 @@ def datastore(module: Any, options: dict[str, Any]) -> Datastore:
     return Datastore(
         Store(absolute_path(options["root"], "The root")),
         QemuImg(ModuleRunner(module)),
-        Wanted(options["name"], options["version"], created="", min_disk=min_disk, **words),
+        ImageDescription(options["name"], options["version"], created="", min_disk=min_disk, **words),
         Rules(
             format=options["format"],
             checksum=checksum(options["checksum"]) if options["checksum"] else None,
@@ -330,11 +330,11 @@ def run(module: Any) -> dict[str, Any]:
     state = images.observe()
     if options["state"] == "absent":
         plan = plan_absent(state, with_catalogue=True)
-        images.demand_unused(plan)
+        images.require_unused(plan)
     else:
         if options["appliance"] and state.image is None:
             images = offered(module, images)
-        images.demand_same_source(state)
+        images.require_same_source(state)
         given = {key: getattr(images.wanted, key) for key in ("os", "arch", "min_disk") if options[key] is not None}
         plan = plan_import(state, images.predicted(), given)
     if not module.check_mode:

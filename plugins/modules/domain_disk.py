@@ -40,10 +40,10 @@ options:
   depth:
     description:
       - How far O(state=flattened) goes.
-      - V(image) merges every layer into the disk's own file, which stays an overlay of its image.
+      - V(image) commits every overlay into the disk's own file, which stays an overlay of its image.
       - V(all) also copies what the disk has from its image, so that its file stands alone. The image can be removed then, and is
         not shared any more.
-      - Refused where a snapshot needs one of the layers; remove it first with M(edge.cloud.domain_snapshot).
+      - Refused where a snapshot needs one of the overlays; remove it first with M(edge.cloud.domain_snapshot).
     type: str
     choices: [image, all]
     default: image
@@ -72,7 +72,7 @@ options:
     type: str
   timeout:
     description:
-      - How long each merge or copy under a running guest may take, in seconds; also how long another task that works on the VM is
+      - How long each commit or copy under a running guest may take, in seconds; also how long another task that works on the VM is
         waited for. One that takes longer is ended, and the guest runs on as before.
     type: int
     default: 3600
@@ -105,7 +105,7 @@ EXAMPLES = r"""
     depth: all
     bandwidth: 50MiB
 
-- name: Merge the layers that somebody's snapshots left
+- name: Commit the overlays that somebody's snapshots left
   edge.cloud.domain_disk:
     domain: web
     disk: data
@@ -170,7 +170,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.edge.cloud.plugins.module_utils._compute.disk.reconcile import Disks
 from ansible_collections.edge.cloud.plugins.module_utils._compute.host.events import EventLoop
-from ansible_collections.edge.cloud.plugins.module_utils._compute.job.block_job import Pace
+from ansible_collections.edge.cloud.plugins.module_utils._compute.job.block_job import JobLimits
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
 from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
 from ansible_collections.edge.cloud.plugins.module_utils._libvirt import connection
@@ -194,10 +194,10 @@ def progress(options: dict[str, Any]) -> Callable[[int, int], None]:
 def run(module: AnsibleModule) -> dict[str, Any]:
     options = module.params
     bandwidth = parse_size(options["bandwidth"], "bandwidth") if options["bandwidth"] else 0
-    pace = Pace(options["timeout"], bandwidth, progress(options))
+    limits = JobLimits(options["timeout"], bandwidth, progress(options))
     with EventLoop(), connection(options["uri"]) as opened:
         tool = DiskFiles(ModuleRunner(module), FOLDERS)
-        plan, view, disk = Disks(opened, tool, FOLDERS, options["domain"], options["disk"], pace).run(options, module.check_mode)
+        plan, view, disk = Disks(opened, tool, FOLDERS, options["domain"], options["disk"], limits).run(options, module.check_mode)
     return {"changed": plan.changed, "actions": plan.actions, "diff": plan.diff(view), "disk": disk}
 
 

@@ -196,7 +196,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.edge.cloud.plugins.module_utils._compute.host.events import EventLoop
 from ansible_collections.edge.cloud.plugins.module_utils._compute.migration.destination import check_destination
-from ansible_collections.edge.cloud.plugins.module_utils._compute.migration.job import How
+from ansible_collections.edge.cloud.plugins.module_utils._compute.migration.job import MigrationOptions
 from ansible_collections.edge.cloud.plugins.module_utils._compute.migration.model import view
 from ansible_collections.edge.cloud.plugins.module_utils._compute.migration.reconcile import Migrator
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
@@ -222,7 +222,7 @@ def progress(options: dict[str, Any]) -> Callable[[int, int], None]:
 
 def run(module: AnsibleModule) -> dict[str, Any]:
     options = module.params
-    how = How(
+    migration_options = MigrationOptions(
         timeout=options["timeout"],
         bandwidth=parse_size(options["bandwidth"], "bandwidth") if options["bandwidth"] else None,
         auto_converge=options["auto_converge"],
@@ -232,7 +232,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     name, address = check_name(options["name"]), check_destination(options["destination"])
     with EventLoop(), connection(options["uri"]) as here:
         tool = DiskFiles(ModuleRunner(module), FOLDERS)
-        migrator = Migrator(here, tool, FOLDERS, name, address, how, options["keep_source"], progress(options))
+        migrator = Migrator(here, tool, FOLDERS, name, address, migration_options, options["keep_source"], progress(options))
         plan, domain, moved = migrator.run(module.check_mode)
     for warning in moved.get("warnings", ()):
         module.warn(warning)

@@ -12,7 +12,7 @@ short_description: Take, remove and go back to snapshots of a VM
 version_added: 0.2.0
 description:
   - A snapshot holds all disks of a VM as they are at one instant, and with O(memory) the guest's memory too. Taking one copies
-    nothing, whatever the size of the disks; the guest goes on writing to new layers.
+    nothing, whatever the size of the disks; the guest goes on writing to new overlays.
   - The VM may run, be paused or be stopped. Read-only disks, and disks that others attached, take no part.
   - Every change is journaled in the VM's folder. A run that was interrupted, by the death of the process, of QEMU or of the host,
     leaves a VM that starts, and the next run of this module finishes or undoes what was under way.
@@ -34,11 +34,11 @@ options:
   state:
     description:
       - V(present) takes the snapshot where there is none of this name; one that is there is left as it is.
-      - V(absent) removes it. What was written after it is merged into the file below, while the guest runs if it does, and the
-        layer's file is deleted only after that was verified. It also deletes what reverts to this snapshot left behind.
+      - V(absent) removes it. What was written after it is committed into the file below, while the guest runs if it does, and the
+        overlay's file is deleted only after that was verified. It also deletes what reverts to this snapshot left behind.
         A file that another snapshot still stands on stays until that one is removed.
-      - V(reverted) puts all disks of the snapshot back to it, each on a new layer. Snapshots taken later stay. What the guest wrote
-        since is kept until the snapshot is removed, unless O(discard). Nothing is done where nothing was written since.
+      - V(reverted) puts all disks of the snapshot back to it, each on a new overlay. Snapshots taken later stay. What the guest
+        wrote since is kept until the snapshot is removed, unless O(discard). Nothing is done where nothing was written since.
     type: str
     choices: [present, absent, reverted]
     default: present
@@ -73,7 +73,7 @@ options:
     default: false
   timeout:
     description:
-      - How long one merge may take, in seconds. One that takes longer is ended; nothing is lost, and the next run begins it again.
+      - How long one commit may take, in seconds. One that takes longer is ended; nothing is lost, and the next run begins it again.
     type: int
     default: 600
 seealso:

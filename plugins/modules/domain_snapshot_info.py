@@ -108,7 +108,7 @@ snapshots:
       returned: always
       type: dict
       sample: {"root": "/var/lib/edge/vms/web/root.qcow2"}
-left:
+orphans:
   description: What reverts left behind, each with the snapshot that was gone back to and the files by the disk's name.
   returned: success
   type: list
@@ -142,7 +142,7 @@ disks:
       elements: dict
       sample: [{"path": "/var/lib/edge/vms/web/root.qcow2", "format": "qcow2", "size": 21474836480, "backing": null}]
 interrupted:
-  description: What an interrupted run left, one of V(take), V(revert) and V(merge), null without. The next run closes it.
+  description: What an interrupted run left, one of V(take), V(revert) and V(commit), null without. The next run closes it.
   returned: success
   type: str
   sample: null

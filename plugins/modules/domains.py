@@ -132,7 +132,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.batch import Fleet, place_of
+from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.batch import Batch, place_of
 from ansible_collections.edge.cloud.plugins.module_utils._compute.host.events import EventLoop
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
 from ansible_collections.edge.cloud.plugins.module_utils._compute.options.argument_spec import CONTROL, DOMAIN
@@ -172,8 +172,8 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     purge = complete(module, "defaults", {"name": "unlisted"}) if module.params["unlisted"] == "absent" else None
     runner = SubprocessRunner()  # from several threads, which run_command is not made for
     with EventLoop(), connection(module.params["uri"]) as opened:
-        fleet = Fleet(opened, DiskFiles(runner, FOLDERS), runner, FOLDERS, wanted, module.params["parallel"], purge)
-        result = fleet.run(module.check_mode)
+        batch = Batch(opened, DiskFiles(runner, FOLDERS), runner, FOLDERS, wanted, module.params["parallel"], purge)
+        result = batch.run(module.check_mode)
     for warning in result.pop("warnings"):
         module.warn(warning)
     return result

@@ -220,7 +220,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._libvirt import connect
 from ansible_collections.edge.cloud.plugins.module_utils._module import plan_result, run_module
 from ansible_collections.edge.cloud.plugins.module_utils._network.iproute import IpRoute
 from ansible_collections.edge.cloud.plugins.module_utils._network.libvirt_network import LibvirtNetworks
-from ansible_collections.edge.cloud.plugins.module_utils._network.nat import Wanted, view
+from ansible_collections.edge.cloud.plugins.module_utils._network.nat import NatRequest, view
 from ansible_collections.edge.cloud.plugins.module_utils._network.nat_networks import reconcile
 from ansible_collections.edge.cloud.plugins.module_utils._runner import ModuleRunner
 
@@ -228,7 +228,7 @@ TEXT = {"type": "str", "required": True}
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
-    wanted = Wanted.checked(module.params)
+    wanted = NatRequest.checked(module.params)
     with connection(module.params["uri"]) as opened:
         ip = IpRoute(ModuleRunner(module))
         plan, state = reconcile(LibvirtNetworks(opened), ip, wanted, check=module.check_mode)

@@ -157,21 +157,21 @@ from ansible_collections.edge.cloud.plugins.module_utils._plan import execute
 from ansible_collections.edge.cloud.plugins.module_utils._runner import ModuleRunner
 from ansible_collections.edge.cloud.plugins.module_utils._storage.disk.disk import (
     Creation,
-    WantedDisk,
+    DiskRequest,
     cluster_size,
     plan_absent,
     plan_present,
     view,
 )
-from ansible_collections.edge.cloud.plugins.module_utils._storage.disk.disk_files import DiskFiles
+from ansible_collections.edge.cloud.plugins.module_utils._storage.disk.disk_files import Qcow2Files
 from ansible_collections.edge.cloud.plugins.module_utils._storage.format.qemu_img import QemuImg
 from ansible_collections.edge.cloud.plugins.module_utils._storage.names import absolute_path, size_in_bytes
 
 
-def wanted(options: dict[str, Any], disks: DiskFiles, exists: bool) -> WantedDisk:
+def wanted(options: dict[str, Any], disks: Qcow2Files, exists: bool) -> DiskRequest:
     backing, source = options["backing_image"], options["source"]
     cluster = options["cluster_size"]
-    return WantedDisk(
+    return DiskRequest(
         path=options["path"],
         size=size_in_bytes(options["size"]) if options["size"] else None,
         backing=disks.base(absolute_path(backing, "The backing image"), options["backing_format"]) if backing else None,
@@ -191,12 +191,12 @@ def wanted(options: dict[str, Any], disks: DiskFiles, exists: bool) -> WantedDis
 def run(module: Any) -> dict[str, Any]:
     options = module.params
     path = absolute_path(options["path"])
-    disks = DiskFiles(QemuImg(ModuleRunner(module)), [Path(folder) for folder in options["disk_directories"]])
+    disks = Qcow2Files(QemuImg(ModuleRunner(module)), [Path(folder) for folder in options["disk_directories"]])
     check = options["state"] == "present" and options["repair"] != "none"
     state = disks.observe(path, check=check)
     if options["state"] == "absent":
         plan = plan_absent(state)
-        disks.demand_unused(path)
+        disks.require_unused(path)
     else:
         plan = plan_present(state, wanted(options, disks, state is not None))
     if module.check_mode:

@@ -126,13 +126,13 @@ def created(bench: Bench, count: int, runs: int) -> Iterator[Row]:
 
     def ours() -> float:
         took = seconds(lambda: bench.tasks({"edge.cloud.domains": {"defaults": guest, "domains": [{"name": n} for n in names]}}))
-        demand_running(bench, names)
+        require_running(bench, names)
         bench.tasks(removed(names))
         return took
 
     def theirs() -> float:
         took = seconds(lambda: bench.host.run(["sh", "-c", loop], timeout=1200))
-        demand_running(bench, names)
+        require_running(bench, names)
         bench.host.run(["sh", "-c", gone, "sh", *names])
         return took
 
@@ -142,7 +142,7 @@ def created(bench: Bench, count: int, runs: int) -> Iterator[Row]:
     yield row(case, "time", "s", mine, other, other_name="virt-install in a loop", goal=SOONER, runs=runs)
 
 
-def demand_running(bench: Bench, names: list[str]) -> None:
+def require_running(bench: Bench, names: list[str]) -> None:
     running = set(bench.host.run(["virsh", "list", "--name"]).stdout.split())
     assert set(names) <= running, f"not running: {sorted(set(names) - running)}"
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from report import Row, machine
 from storage_disks import disks
 from storage_guest_io import guest_io
-from storage_pace import pace
+from storage_pace import limit
 from storage_start import start
 from storage_versions import versions
 from storage_wan import wan
@@ -26,8 +26,8 @@ CASES: tuple[tuple[str, str, Case], ...] = (
     ("b", DISK, lambda folder, options: wan(folder, options.wan_mib)),
     ("c", DISK, lambda folder, options: start(folder, options.start_gib)),
     ("d", DISK, lambda folder, options: versions(folder, options.mib)),
-    ("e", DISK, lambda folder, options: pace(folder, "disk", options.mib)),
-    ("e", MEMORY, lambda folder, options: pace(folder, "tmpfs", options.mib)),
+    ("e", DISK, lambda folder, options: limit(folder, "disk", options.mib)),
+    ("e", MEMORY, lambda folder, options: limit(folder, "tmpfs", options.mib)),
     ("f", DISK, lambda folder, options: guest_io(folder, options.io_mib)),
 )
 

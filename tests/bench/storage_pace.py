@@ -16,7 +16,7 @@ from storage_served import Cluster, served
 from support.images import MIB, datastore
 
 
-def pace(folder: Path, where: str, mib: int) -> list[Row]:
+def limit(folder: Path, where: str, mib: int) -> list[Row]:
     """(e) A pull over TLS on loopback against curl | sha256sum into a file of the same file system."""
     store, image = datastore(folder / "store", filled(folder / "1.qcow2", mib * MIB, mib * MIB))
 

@@ -3,7 +3,8 @@
 """Faults of VMs and their disks on lab hosts: killed, starved, unplugged. A guest streams to a disk all along, and loses nothing.
 
 ``lost`` counts tries after which a block of the stream was missing or damaged, or the next run did not complete; ``doubled`` counts
-those that left something behind that nothing needs (a layer, a second VM). Cases are in files of their own, each with ``cases()``.
+those that left something behind that nothing needs (an overlay, a second VM).
+Cases are in files of their own, each with ``cases()``.
 """
 
 from __future__ import annotations

@@ -71,11 +71,11 @@ class Scene(Driven, DiskHost):
 
 
 def killed_at_each_step(scene: Scene, who: str) -> Iterator[Outcome]:
-    """Let ``who`` die before each step of merging a layer into the disk."""
+    """Let ``who`` die before each step of committing an overlay into the disk."""
     step, steps = 0, 1
     while step < steps:
         scene.awake()
-        scene.layered(VM, "stranger")
+        scene.with_overlay(VM, "stranger")
         steps = len(scene.again("flattened", check=True)["actions"])
         known = scene.acked(VM)
         scene.change("flattened", kill={"who": who, "step": step, "when": "before"})

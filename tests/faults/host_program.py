@@ -72,7 +72,7 @@ def pull(*, root: str, digest: str, sources: list[str], tls: list[str], seconds:
 
     trust = Trust(*(Path(name) for name in tls))
     say(begun=True)
-    done = pull_image(Store(Path(root)), digest, [HttpsSource(url, trust, seconds) for url in sources], now=0, pace=add)
+    done = pull_image(Store(Path(root)), digest, [HttpsSource(url, trust, seconds) for url in sources], now=0, limit=add)
     return {"bytes_fetched": done.bytes_fetched, "sources": done.sources}
 
 

@@ -48,7 +48,7 @@ class Scene(Driven):
         assert done and not done.get("failed"), done
         return done
 
-    def judge(self, state: str, point: int, known: int) -> Outcome:
+    def judge(self, state: str, snapshot: int, known: int) -> Outcome:
         """Look for harm after a fault, run the change again, and look once more; ``known`` was acknowledged before it."""
         try:
             self.run("virsh", "domstate", VM)  # waits for a libvirtd that begins again
@@ -59,34 +59,34 @@ class Scene(Driven):
         except (AssertionError, RuntimeError) as error:
             print(f"after a fault of {state}: {error}", file=sys.stderr)
             return True, False
-        floor = known + 1 if state != "reverted" else point
+        floor = known + 1 if state != "reverted" else snapshot
         shown = {"present": ["s"], "absent": [], "reverted": ["s"]}[state]
         lost = found < floor or (state != "reverted" and before < known + 1) or [one["name"] for one in done["snapshots"]] != shown
         if state == "reverted":  # what was written before the revert is left behind, whole
-            lost = lost or stream_guest.written(self.run, done["left"][0]["disks"]["data"]) < known + 1
+            lost = lost or stream_guest.written(self.run, done["orphans"][0]["disks"]["data"]) < known + 1
         if lost:
-            print(f"lost in {state}: {known=} {point=} {before=} {found=} {done}", file=sys.stderr)
+            print(f"lost in {state}: {known=} {snapshot=} {before=} {found=} {done}", file=sys.stderr)
         return lost, done["interrupted"] is not None or len(self.files(VM)) != {"present": 2, "absent": 1, "reverted": 3}[state]
 
 
 def killed_at_each_step(scene: Scene, state: str, who: str) -> Iterator[Outcome]:
     """Let ``who`` die before each step of a change, and after the last (a second revert would be one more, not a repair)."""
     for step in range(STEPS[state] + (state != "reverted")):
-        point = scene.ready(state)
+        snapshot = scene.ready(state)
         known = scene.acked(VM)
         last = step == STEPS[state]
         scene.change(state, kill={"who": who, "step": step - last, "when": "after" if last else "before"})
-        yield scene.judge(state, point, known)
+        yield scene.judge(state, snapshot, known)
 
 
 def killed_during(scene: Scene, who: str, tries: int = 4) -> Iterator[Outcome]:
-    """Let ``who`` die while the disks are switched or merged."""
+    """Let ``who`` die while the disks are switched or committed."""
     for number in range(tries):
         state, step = (("present", 2), ("absent", 2))[number % 2]
-        point = scene.ready(state)
+        snapshot = scene.ready(state)
         known = scene.acked(VM)
         scene.change(state, kill={"who": who, "step": step, "when": "during", "delay": scene.dice.uniform(0.0, 0.15)})
-        yield scene.judge(state, point, known)
+        yield scene.judge(state, snapshot, known)
 
 
 def memory_reverted(scene: Scene) -> Iterator[Outcome]:
@@ -95,14 +95,14 @@ def memory_reverted(scene: Scene) -> Iterator[Outcome]:
     done = scene.change("present", memory=True)
     assert not done.get("failed"), done
     known = scene.wait_more(VM, 3)
-    point = scene.written(VM, done["snapshots"][0]["disks"]["data"])
+    snapshot = scene.written(VM, done["snapshots"][0]["disks"]["data"])
     scene.change("reverted", kill={"who": "self", "step": 4, "when": "before"})
-    outcome = scene.judge("reverted", point, known)
+    outcome = scene.judge("reverted", snapshot, known)
     yield outcome[0], len(scene.files(VM)) != 4
 
 
 def disk_full(scene: Scene) -> Iterator[Outcome]:
-    """There is no room for the layer or the merge: the guest runs on or waits, and with room again the next run completes."""
+    """There is no room for the overlay or the commit: the guest runs on or waits, and with room again the next run completes."""
     home = f"{VMS}/{VM}"
     scene.repair("absent")
     scene.module("domain", name=VM, state="absent", delete_disks=True, force_stop=True, timeout=1)
@@ -113,12 +113,12 @@ def disk_full(scene: Scene) -> Iterator[Outcome]:
         scene.guest(VM, agent="", console_log=True)
         scene.wait_more(VM, 3)
         for state in ("present", "absent"):
-            point = scene.ready(state)
+            snapshot = scene.ready(state)
             known = scene.acked(VM)
             scene.run("sh", "-c", f"head -c 12M /dev/zero > {home}/filler 2> /dev/null", ok=False)
             scene.change(state)
             scene.run("rm", f"{home}/filler")
-            yield scene.judge(state, point, known)
+            yield scene.judge(state, snapshot, known)
     finally:
         scene.module("domain", name=VM, state="absent", delete_disks=True, force_stop=True, timeout=1)
         scene.run("umount", home)
@@ -174,10 +174,10 @@ def cases(stage: Stage) -> Iterator[Case]:
         for state, word in words.items():
             yield case(f"run killed at each step of a {word}", release, killed_at_each_step, state, "self")
             yield case(f"QEMU killed at each step of a {word}", release, killed_at_each_step, state, "qemu")
-        yield case("run killed during a switch or merge", release, killed_during, "self")
-        yield case("QEMU killed during a switch or merge", release, killed_during, "qemu")
-        yield case("libvirtd killed during a switch or merge", release, killed_during, "libvirtd")
-        yield case("libvirtd restarted during a switch or merge", release, killed_during, "restart")
+        yield case("run killed during a switch or commit", release, killed_during, "self")
+        yield case("QEMU killed during a switch or commit", release, killed_during, "qemu")
+        yield case("libvirtd killed during a switch or commit", release, killed_during, "libvirtd")
+        yield case("libvirtd restarted during a switch or commit", release, killed_during, "restart")
         yield case("run killed before memory is restored", release, memory_reverted)
         yield case("disk full", release, disk_full)
         yield case("silent agent", release, silent_agent)

@@ -168,7 +168,7 @@ def flipped_in_flight(scene: Scene) -> Outcome:
     came: list[int] = []
     with scene.serve(Faults(flip_at=scene.dice.randrange(scene.image.size))) as url:
         with contextlib.suppress(EdgeError):
-            pull_image(here, scene.image.digest, [scene.source(url)], now=0, pace=came.append)
+            pull_image(here, scene.image.digest, [scene.source(url)], now=0, limit=came.append)
         if here.find(scene.image.digest) is not None:
             return True, False
         both = (scene.source(url), DirectorySource(scene.origin.root))

@@ -25,7 +25,7 @@ from typing import Any
 from module_utils._compute.disk import reconcile as disks
 from module_utils._compute.host.events import EventLoop
 from module_utils._compute.job import backup_job, quiesce
-from module_utils._compute.job.block_job import Pace
+from module_utils._compute.job.block_job import JobLimits
 from module_utils._compute.model.host_facts import Folders
 from module_utils._compute.snapshot import reconcile as snapshots
 from module_utils._compute.snapshot.apply import SnapshotGuest
@@ -56,18 +56,18 @@ def kill(domain: str, who: str, folder: str = "", **_when: Any) -> None:
 
 def doomed(guest: type[Any], domain: str, order: dict[str, Any]) -> type[Any]:
     """Return a class that applies steps as ``guest`` does, until the named one."""
-    told = {"step": -1, "when": "", **order}
+    wanted = {"step": -1, "when": "", **order}
     numbers = iter(range(1000))
 
     class Doomed(guest):  # type: ignore[misc]
         def apply(self, step: Any) -> None:
-            mine = told["step"] == next(numbers)
-            if mine and told["when"] == "before":
+            mine = wanted["step"] == next(numbers)
+            if mine and wanted["when"] == "before":
                 kill(domain, **order)
-            if mine and told["when"] == "during":
+            if mine and wanted["when"] == "during":
                 threading.Timer(order["delay"], kill, (domain,), order).start()
             super().apply(step)
-            if mine and told["when"] == "after":
+            if mine and wanted["when"] == "after":
                 kill(domain, **order)
 
     return Doomed
@@ -97,14 +97,14 @@ def change_snapshots(order: dict[str, Any], fault: dict[str, Any]) -> dict[str, 
 def change_disk(order: dict[str, Any], fault: dict[str, Any]) -> dict[str, Any]:
     """Run what domain_disk runs."""
     name, check = order.pop("domain"), order.pop("check", False)
-    pace = Pace(120, order.pop("bandwidth", 0))
+    limits = JobLimits(120, order.pop("bandwidth", 0))
     disks.DiskGuest = doomed(disks.DiskGuest, name, fault)  # type: ignore[misc]
     if fault.get("when") == "frozen":
         backup_job.frozen = ended_when_frozen(name, fault)
     elif fault and "when" not in fault:
         threading.Timer(fault["delay"], kill, (name,), fault).start()
     with EventLoop(), connection() as opened:
-        plan, _view, found = disks.Disks(opened, TOOL, FOLDERS, name, order.pop("disk"), pace).run(order, check)
+        plan, _view, found = disks.Disks(opened, TOOL, FOLDERS, name, order.pop("disk"), limits).run(order, check)
     return {"actions": plan.actions, **found}
 
 

@@ -13,12 +13,12 @@ from .._cluster import Cluster
 from .._errors import EdgeError, Unsupported
 from .._storage.cluster.cluster_replica import MEMBER_SECONDS, ClusterReplica, trust_in
 from .._storage.cluster.fill import Filler
-from .._storage.cluster.requests import Wishes
+from .._storage.cluster.requests import PullRequests
 from .._storage.maintenance import gc
 from .._storage.store import catalogue
 from .._storage.store.store import Store
-from .._storage.transfer.pull import Pacing, Progress, Pulled, pull_image
-from .._storage.transfer.rate_limit import Pace, no_pace
+from .._storage.transfer.pull import Limit, Progress, Pulled, pull_image
+from .._storage.transfer.rate_limit import RateLimit, no_limit
 from .._storage.transfer.sources.https import HttpsSource
 from .._storage.transfer.sources.protocol import Source
 
@@ -29,7 +29,7 @@ class _Replica:
 
     cluster: Cluster
     store: Store
-    pace: Pacing
+    limit: Limit
 
     @property
     def _others(self) -> list[Source]:
@@ -37,12 +37,12 @@ class _Replica:
         return [HttpsSource(member.url, trust, MEMBER_SECONDS) for member in self.cluster.others(self.cluster.replicas)]
 
     def pull(self, digest: str, progress: Progress) -> Pulled:
-        """Have what was wished for, by the rule of the cluster."""
-        return ClusterReplica.of(self.cluster, self.store).pull(digest, now=time.time(), progress=progress, pace=self.pace)
+        """Have what was asked for, by the rule of the cluster."""
+        return ClusterReplica.of(self.cluster, self.store).pull(digest, now=time.time(), progress=progress, limit=self.limit)
 
     def copy(self, digest: str, progress: Progress) -> Pulled:
-        """Have what another replica has, from replicas alone: nothing that nobody wished for goes over the WAN."""
-        return pull_image(self.store, digest, self._others, now=time.time(), progress=progress, pace=self.pace)
+        """Have what another replica has, from replicas alone: nothing that nobody asked for goes over the WAN."""
+        return pull_image(self.store, digest, self._others, now=time.time(), progress=progress, limit=self.limit)
 
     def missing(self) -> Iterator[str]:
         """Yield what other replicas have and this one has not, as long as it fits the quota, so that nothing comes only to go."""
@@ -67,14 +67,14 @@ class _Replica:
 
 
 def fill(cluster: Cluster, _options: Mapping[str, Any]) -> dict[str, Any]:
-    """Work off all wishes, then copy what other replicas have; what failed is told, and to those who wait for it."""
+    """Work off all requests, then copy what other replicas have; what failed is told, and to those who wait for it."""
     if not cluster.is_replica:
         raise Unsupported(f"{cluster.host} is no replica host of the cluster {cluster.name}; nothing fills it.", host=cluster.host)
     store = Store(cluster.images.root)
     store.prepare()
     rate = cluster.images.rate_limit
-    replica = _Replica(cluster, store, Pace(rate, time.monotonic, time.sleep) if rate else no_pace)
-    filled = Filler(Wishes(cluster.images.wanted), replica.pull, replica.copy, replica.missing()).run()
+    replica = _Replica(cluster, store, RateLimit(rate, time.monotonic, time.sleep) if rate else no_limit)
+    filled = Filler(PullRequests(cluster.images.wanted), replica.pull, replica.copy, replica.missing()).run()
     if not catalogue.current(store):
         catalogue.write(store)
     return {"changed": bool(filled.pulled), "pulled": filled.pulled, "failed": filled.failed, "bytes_fetched": filled.bytes_fetched}

@@ -36,7 +36,7 @@ FORWARD_DELAY_WITH_STP = (2.0, 30.0)
 
 
 @dataclass(frozen=True)
-class Wanted:
+class BridgeRequest:
     """What a user asked of a bridge; None leaves a field as it is. ``boot`` is ``networkd``, ``none`` or None."""
 
     name: str
@@ -51,7 +51,7 @@ class Wanted:
     allow_disruption: bool = False
 
     @classmethod
-    def checked(cls, options: Mapping[str, Any]) -> Wanted:
+    def checked(cls, options: Mapping[str, Any]) -> BridgeRequest:
         """Return the canonical form of a user's options, or raise InvalidInput that names the bad one."""
         name = link_name(options["name"])
         ports, addresses, delay = options.get("ports"), options.get("addresses"), options.get("forward_delay")
@@ -79,7 +79,7 @@ class Wanted:
         return ("state", "name", "up", *given, "boot_files")
 
 
-def plan(host: Host, boot: Mapping[str, str], wanted: Wanted) -> Plan[BridgeState]:
+def plan(host: Host, boot: Mapping[str, str], wanted: BridgeRequest) -> Plan[BridgeState]:
     """Return the steps from ``host`` and its boot files to ``wanted``.
 
     Raises Conflict where the name or a port is something else, NotFound for a missing port, Refused for a disruption
@@ -104,7 +104,7 @@ def _check_kind(host: Host, name: str) -> None:
         raise Conflict(f"{name} exists and is {kind}, not a bridge; choose another name or remove it.", name=name, kind=link.kind)
 
 
-def _removal(host: Host, before: BridgeState, wanted: Wanted) -> Steps:
+def _removal(host: Host, before: BridgeState, wanted: BridgeRequest) -> Steps:
     if before.bridge is not None:
         vms = before.bridge.vm_ports
         if vms and not wanted.allow_disruption:
@@ -117,7 +117,7 @@ def _removal(host: Host, before: BridgeState, wanted: Wanted) -> Steps:
     yield from (RemoveBootFile(file) for file, _text in before.boot)
 
 
-def _keep_default(routes: tuple[Route, ...], wanted: Wanted, doing: str) -> None:
+def _keep_default(routes: tuple[Route, ...], wanted: BridgeRequest, doing: str) -> None:
     lost = [route for route in routes if route.is_default]
     if lost and not wanted.allow_disruption:
         raise Refused(
@@ -127,7 +127,7 @@ def _keep_default(routes: tuple[Route, ...], wanted: Wanted, doing: str) -> None
         )
 
 
-def _check_ports(host: Host, wanted: Wanted) -> None:
+def _check_ports(host: Host, wanted: BridgeRequest) -> None:
     for name in wanted.ports or ():
         link = host.links.get(name)
         if link is None:
@@ -152,7 +152,7 @@ def _carries(host: Host, link: Link) -> list[str]:
     return sorted({*routes, *(address.cidr for address in link.addresses if address.version == 4 or not address.dynamic)})
 
 
-def _check_lease(link: Link, wanted: Wanted) -> None:
+def _check_lease(link: Link, wanted: BridgeRequest) -> None:
     for address in link.addresses:
         if address.dynamic and address.version == 4 and address.cidr not in (wanted.addresses or ()):
             raise Refused(
@@ -163,7 +163,7 @@ def _check_lease(link: Link, wanted: Wanted) -> None:
             )
 
 
-def _creation(before: BridgeState, wanted: Wanted) -> tuple[Step[BridgeState], ...]:
+def _creation(before: BridgeState, wanted: BridgeRequest) -> tuple[Step[BridgeState], ...]:
     if before.bridge is not None:
         return ()
     given = {name: getattr(wanted, name) for name in ("mac", "stp", "forward_delay") if getattr(wanted, name) is not None}
@@ -171,7 +171,7 @@ def _creation(before: BridgeState, wanted: Wanted) -> tuple[Step[BridgeState], .
     return (AddBridge(Bridge(wanted.name, **given)), SetField(wanted.name, "up", True))
 
 
-def _ports(host: Host, before: BridgeState, wanted: Wanted) -> Steps:
+def _ports(host: Host, before: BridgeState, wanted: BridgeRequest) -> Steps:
     has = before.bridge.ports + before.bridge.vm_ports if before.bridge else ()
     for port in wanted.ports or ():
         link, routes = host.links[port], host.routes_of(port)
@@ -184,7 +184,7 @@ def _ports(host: Host, before: BridgeState, wanted: Wanted) -> Steps:
         yield from (DetachPort(wanted.name, port) for port in before.bridge.ports if port not in wanted.ports)
 
 
-def _fields(made: Plan[BridgeState], wanted: Wanted) -> Steps:
+def _fields(made: Plan[BridgeState], wanted: BridgeRequest) -> Steps:
     bridge = made.after.bridge
     if bridge is None:
         return
@@ -208,7 +208,7 @@ def _check_delay(stp: bool, delay: float) -> None:
         raise InvalidInput(f"forward_delay: {delay} s is out of range; STP needs {low:g} to {high:g} s.", where="forward_delay")
 
 
-def _addresses(host: Host, state: BridgeState, wanted: Wanted) -> Steps:
+def _addresses(host: Host, state: BridgeState, wanted: BridgeRequest) -> Steps:
     if wanted.addresses is None or state.bridge is None:
         return
     has, want = set(state.bridge.addresses), set(wanted.addresses)
@@ -230,7 +230,7 @@ def _reachable(route: Route, addresses: set[str]) -> bool:
     return gateway.is_link_local or any(gateway in ip_interface(address).network for address in addresses)
 
 
-def _boot(host: Host, after: BridgeState, wanted: Wanted) -> Steps:
+def _boot(host: Host, after: BridgeState, wanted: BridgeRequest) -> Steps:
     if wanted.boot is None or after.bridge is None:
         return
     links = {wanted.name, *(wanted.ports or ())}

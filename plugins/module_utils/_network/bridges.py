@@ -8,7 +8,7 @@ from typing import Any
 
 from .._errors import Conflict
 from .._plan import Plan, execute
-from .bridge_plan import Wanted, plan
+from .bridge_plan import BridgeRequest, plan
 from .iproute import IpRoute
 from .links import BridgeState, RemoveBootFile, WriteBootFile, bridge_of
 from .networkd import Networkd
@@ -19,7 +19,9 @@ def observe(ip: IpRoute, networkd: Networkd, name: str) -> BridgeState:
     return BridgeState(bridge_of(ip.observe(), name), tuple(sorted(networkd.read(name).items())))
 
 
-def reconcile(ip: IpRoute, networkd: Networkd, wanted: Wanted, *, check: bool) -> tuple[Plan[BridgeState], BridgeState | None]:
+def reconcile(
+    ip: IpRoute, networkd: Networkd, wanted: BridgeRequest, *, check: bool
+) -> tuple[Plan[BridgeState], BridgeState | None]:
     """Return the plan and, unless ``check``, the state after it was carried out."""
     if wanted.boot == "networkd":
         networkd.require(wanted.name, wanted.ports or ())

@@ -100,7 +100,7 @@ def view(state: NetworkState) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class NatRequest:
     """What a user asked of a NAT network; None leaves a field of an existing network as it is."""
 
     name: str
@@ -116,7 +116,7 @@ class Wanted:
     allow_restart: bool = False
 
     @classmethod
-    def checked(cls, options: Mapping[str, Any]) -> Wanted:
+    def checked(cls, options: Mapping[str, Any]) -> NatRequest:
         """Return the canonical form of a user's options, or raise InvalidInput that names the bad one.
 
         ``dhcp_range`` and ``hosts`` are checked against the subnet by ``plan``, which knows it where it was not given.
@@ -295,7 +295,7 @@ def live_fields(before: Config, after: Config) -> tuple[str, ...]:
     return tuple(name for name in ("hosts", "dhcp_range") if getattr(before, name) != getattr(after, name))
 
 
-def plan(before: NetworkState, wanted: Wanted) -> Plan[NetworkState]:
+def plan(before: NetworkState, wanted: NatRequest) -> Plan[NetworkState]:
     """Return the steps from ``before`` to ``wanted``.
 
     Raises Conflict for a network of somebody else, Refused where a restart is due and nobody gave the word or VMs are
@@ -306,7 +306,7 @@ def plan(before: NetworkState, wanted: Wanted) -> Plan[NetworkState]:
     return Plan(before, steps)
 
 
-def _check_ours(before: NetworkState, wanted: Wanted) -> None:
+def _check_ours(before: NetworkState, wanted: NatRequest) -> None:
     if before is None:
         return
     if before.forward != "nat":
@@ -340,7 +340,7 @@ def _nobody_attached(before: Network, doing: str) -> None:
         )
 
 
-def _presence(before: NetworkState, wanted: Wanted) -> Iterator[Step[NetworkState]]:
+def _presence(before: NetworkState, wanted: NatRequest) -> Iterator[Step[NetworkState]]:
     config = wanted.config(before.config if before else None)
     name = wanted.name
     if before is None:
@@ -357,7 +357,7 @@ def _presence(before: NetworkState, wanted: Wanted) -> Iterator[Step[NetworkStat
         yield SetAutostart(name, not autostart)
 
 
-def _running(before: Network, config: Config, wanted: Wanted) -> Iterator[Step[NetworkState]]:
+def _running(before: Network, config: Config, wanted: NatRequest) -> Iterator[Step[NetworkState]]:
     live = before.live
     if live is None:
         raise NotFound(f"The network {before.name} does not run.")

@@ -11,11 +11,11 @@ from .._plan import Plan, execute
 from .addressing import refuse_overlap
 from .iproute import IpRoute
 from .libvirt_network import LibvirtNetworks
-from .nat import NetworkState, Wanted, plan
+from .nat import NatRequest, NetworkState, plan
 
 
 def reconcile(
-    networks: LibvirtNetworks, ip: IpRoute, wanted: Wanted, *, check: bool
+    networks: LibvirtNetworks, ip: IpRoute, wanted: NatRequest, *, check: bool
 ) -> tuple[Plan[NetworkState], NetworkState | None]:
     """Return the plan and the state after it; with ``check`` nothing is changed and the state is the prediction.
 

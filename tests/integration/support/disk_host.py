@@ -33,12 +33,12 @@ class DiskHost(StreamHost):
         said = self.run("qemu-io", "-r", "-U", "-f", "qcow2", "-c", f"read -P {pattern} {start} {length}", path)
         return "verification failed" not in said
 
-    def layered(self, name: str, layer: str) -> None:
-        """Put a layer over the disk that nobody of ours knows, as ``virsh snapshot-create-as`` does, and have the guest use it."""
+    def with_overlay(self, name: str, overlay: str) -> None:
+        """Put an overlay of someone else over the disk, as ``virsh snapshot-create-as`` does, and have the guest use it."""
         targets = [row.split()[0] for row in self.run("virsh", "domblklist", name).splitlines()[2:]]
         specs = [f"{target},snapshot=no" for target in targets if target != "vda"]
-        words = [word for spec in (f"vda,file={VMS}/{name}/data.{layer}.qcow2", *specs) for word in ("--diskspec", spec)]
-        self.run("virsh", "snapshot-create-as", name, layer, "--disk-only", "--no-metadata", *words)
+        words = [word for spec in (f"vda,file={VMS}/{name}/data.{overlay}.qcow2", *specs) for word in ("--diskspec", spec)]
+        self.run("virsh", "snapshot-create-as", name, overlay, "--disk-only", "--no-metadata", *words)
         self.wait_more(name, 2)
 
     def gone(self, name: str) -> None:

@@ -53,7 +53,7 @@ class Wanderer:
         self.host: StreamHost = hosts.one
         self.backups = Backups(VM, folder)
         self.blocks: list[int] = []  # of each backup, at least
-        self.points: dict[str, int] = {}  # blocks of each snapshot, at least
+        self.snapshots: dict[str, int] = {}  # blocks of each snapshot, at least
         self.size, self.memory, self.vcpus = 128, 128, 1
         self.known = -1
 
@@ -70,13 +70,13 @@ class Wanderer:
         )
 
     def snapshot(self) -> None:
-        """Take one; of three remove the oldest, which is merged under the running guest."""
+        """Take one; of three remove the oldest, which is committed under the running guest."""
         name = f"after-{self.known}"
         self.host.snapshot(VM, name)
-        self.points[name] = self.known
-        if len(self.points) > KEPT:
-            oldest = next(iter(self.points))
-            del self.points[oldest]
+        self.snapshots[name] = self.known
+        if len(self.snapshots) > KEPT:
+            oldest = next(iter(self.snapshots))
+            del self.snapshots[oldest]
             self.host.snapshot(VM, oldest, state="absent")
 
     def migrate(self) -> None:
@@ -139,12 +139,12 @@ def test_every_pair_in_both_orders_loses_nothing(vm: Wanderer) -> None:
 
 def the_end(vm: Wanderer) -> None:
     """Read the whole disk, each snapshot and each backup."""
-    assert len(vm.blocks) >= len(OPERATIONS) and len(vm.points) == KEPT
+    assert len(vm.blocks) >= len(OPERATIONS) and len(vm.snapshots) == KEPT
     for number, blocks in enumerate(vm.blocks):
         assert vm.backups.written(number) > blocks, f"backup {number}"
     kept = {one["name"]: one for one in vm.host.module("domain_snapshot_info", domain=VM)["snapshots"]}
-    assert set(kept) == set(vm.points)
-    for name, blocks in vm.points.items():
+    assert set(kept) == set(vm.snapshots)
+    for name, blocks in vm.snapshots.items():
         assert vm.host.written(VM, kept[name]["disks"]["data"]) > blocks, f"snapshot {name}"
     vm.host.module("domain", name=VM, state="stopped", timeout=30)
     assert vm.host.verify(VM) > vm.known

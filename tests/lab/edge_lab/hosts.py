@@ -138,11 +138,11 @@ def refuse_difference(settings: Settings, wanted: Spec) -> Host | None:
     """Return the host of that name if there is one; raise LabError if it is something else than wanted."""
     host = next((host for host in every(settings) if host.name == wanted.name), None)
     if host is not None:
-        _demand_same(host.spec, wanted)
+        _require_same(host.spec, wanted)
     return host
 
 
-def _demand_same(found: Spec, wanted: Spec) -> None:
+def _require_same(found: Spec, wanted: Spec) -> None:
     for field in ("release", "variant", "kvm", "binds"):
         have, want = getattr(found, field), getattr(wanted, field)
         if have != want:

@@ -82,7 +82,7 @@ def resolv_conf() -> str:
 
 
 def pip_settings() -> dict[str, str]:
-    """Return the global section of pip's configuration, as pip merges it: site, then user, then PIP_CONFIG_FILE.
+    """Return the global section of pip's configuration, as pip commits it: site, then user, then PIP_CONFIG_FILE.
 
     Without constraints, whose file hosts do not have.
     """

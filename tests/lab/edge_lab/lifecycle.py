@@ -54,8 +54,8 @@ def mount(host: Host) -> None:
         raise LabError(f"host {host.name}: its base {base} is gone. Take the host down: lab down {host.name}")
     for folder in ("disk", "work", "root"):
         (host.directory / folder).mkdir(exist_ok=True)
-    layers = f"lowerdir={base},upperdir={host.directory / 'disk'},workdir={host.directory / 'work'}"
-    run(["mount", "-t", "overlay", "edge-lab", "-o", layers, str(host.root)])
+    overlays = f"lowerdir={base},upperdir={host.directory / 'disk'},workdir={host.directory / 'work'}"
+    run(["mount", "-t", "overlay", "edge-lab", "-o", overlays, str(host.root)])
 
 
 def prepare(host: Host) -> Host:

@@ -13,7 +13,7 @@ from pathlib import Path
 from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
 from ansible_collections.edge.cloud.plugins.module_utils._storage.format.foreign_image import Rules
 from ansible_collections.edge.cloud.plugins.module_utils._storage.format.qemu_img import QemuImg
-from ansible_collections.edge.cloud.plugins.module_utils._storage.importing.import_ import Wanted, import_file
+from ansible_collections.edge.cloud.plugins.module_utils._storage.importing.import_ import ImageDescription, import_file
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.digest import describe
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.manifest import Manifest
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
@@ -70,7 +70,7 @@ def small(folder: Path, size: int = 64 * MIB, data: bytes = b"") -> tuple[Path, 
 def datastore(root: Path, source: Path, name: str = "debian", version: str = "1") -> tuple[Store, Manifest]:
     """Import ``source`` into a new store under ``root``."""
     store = Store(root)
-    wanted = Wanted(name, version, created="2026-01-02T03:04:05Z", source=str(source))
+    wanted = ImageDescription(name, version, created="2026-01-02T03:04:05Z", source=str(source))
     return store, import_file(store, QEMU, source, wanted=wanted, rules=Rules(), now=0)
 
 

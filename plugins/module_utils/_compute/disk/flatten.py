@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Decides the steps that flatten a disk: its layers merged into its own file, and that made to need no file below. Pure.
+"""Decides the steps that flatten a disk: its overlays committed into its own file, and that made to need no file below. Pure.
 
-The layers are merged from the bottom up, so that each block is copied once, by the steps and the journal of snapshots: whichever
-of the two modules runs next after an interruption finishes what was begun.
+The overlays are committed from the bottom up, so that each block is copied once, by the steps and the journal of snapshots:
+whichever of the two modules runs next after an interruption finishes what was begun.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import Any
 from ..._errors import Busy, Conflict, NotFound, Refused
 from ..._plan import Plan
 from ..model.host_facts import VolumeFile
-from ..model.overlays import chain, layer_of
-from ..snapshot.index import Ledger, Pending
-from ..snapshot.recovery import begin, merge_steps, predict, recover
+from ..model.overlays import chain, overlay_of
+from ..snapshot.index import Journal, SnapshotIndex
+from ..snapshot.recovery import begin, commit_steps, predict, recover
 from ..snapshot.state import DiskNow, SnapshotState
 from ..snapshot.steps import Drop, Note, Step
 
@@ -42,7 +42,7 @@ class Flatten:
         return replace(state, files=files)
 
 
-def demand_disk(state: SnapshotState, name: str) -> DiskNow:
+def require_disk(state: SnapshotState, name: str) -> DiskNow:
     """Return the disk; raise NotFound without one, and Conflict for one that has no file of this host."""
     disk = state.disk(name)
     if disk is None:
@@ -62,7 +62,7 @@ def demand_disk(state: SnapshotState, name: str) -> DiskNow:
 def own_files(state: SnapshotState, disk: DiskNow) -> tuple[VolumeFile, ...]:
     """Return the files of a disk from the active one down to its own; what that stands on is the image."""
     files = chain(disk.active, state.files)
-    ours = [place for place, one in enumerate(files) if one.path == disk.own or layer_of(one.path, disk.name, state.home)]
+    ours = [place for place, one in enumerate(files) if one.path == disk.own or overlay_of(one.path, disk.name, state.home)]
     return files[: ours[-1] + 1] if ours else files[:1]
 
 
@@ -72,35 +72,35 @@ def plan_flatten(
     """Return the steps to a disk of one file over its image, or with ``alone`` over nothing.
 
     ``users`` are, for each file, the disk files of others that stand on it. Raise before any change where a snapshot, or somebody
-    else, needs a file that would be merged.
+    else, needs a file that would be committed.
     """
     steps = recover(state)
-    disk = demand_disk(predict(state, steps), name)
+    disk = require_disk(predict(state, steps), name)
     steps += _drops(predict(state, steps), disk)
     after = predict(state, steps)
     files = own_files(after, disk)
     if len(files) > 1:
-        _demand_unneeded(after, name, files)
+        _require_unneeded(after, name, files)
         ours = {one.path for one in chain(state.active[name], state.files)} | {one.path for one in state.files} - _paths(after)
-        _demand_unused(name, files, users or {}, ours)
-    *layers, bottom = files
-    for layer in reversed(layers):
-        steps += _merge(predict(state, steps), disk, layer.path, bottom.path)
+        _require_unused(name, files, users or {}, ours)
+    *overlays, bottom = files
+    for overlay in reversed(overlays):
+        steps += _commit(predict(state, steps), disk, overlay.path, bottom.path)
     if alone and bottom.backing:
         steps.append(Flatten(state.name, name, bottom.path, bottom.backing))
     return Plan(state, tuple(steps))
 
 
-def _merge(state: SnapshotState, disk: DiskNow, top: str, base: str) -> list[Step]:
-    pending = Pending("merge", disk=disk.name, top=top, base=base)
-    new = [] if top in state.ledger.made else [top]
-    note = Note(begin(state, pending, new), f"Note that {top} is being merged into {base}")
-    return [note, *merge_steps(note.predict(state), pending)]
+def _commit(state: SnapshotState, disk: DiskNow, top: str, base: str) -> list[Step]:
+    journal = Journal("commit", disk=disk.name, top=top, base=base)
+    new = [] if top in state.index.made else [top]
+    note = Note(begin(state, journal, new), f"Note that {top} is being committed into {base}")
+    return [note, *commit_steps(note.predict(state), journal)]
 
 
-def _demand_unneeded(state: SnapshotState, disk: str, files: Sequence[VolumeFile]) -> None:
+def _require_unneeded(state: SnapshotState, disk: str, files: Sequence[VolumeFile]) -> None:
     paths = {one.path for one in files}
-    found = _needing(state.ledger, paths)
+    found = _needing(state.index, paths)
     if found:
         raise Refused(
             f"state: flattening disk {disk} of domain {state.name} would break the snapshots that stand on its files "
@@ -111,16 +111,16 @@ def _demand_unneeded(state: SnapshotState, disk: str, files: Sequence[VolumeFile
         )
 
 
-def _needing(ledger: Ledger, paths: set[str]) -> list[str]:
+def _needing(index: SnapshotIndex, paths: set[str]) -> list[str]:
     """Return the names of the snapshots that need one of the files, or whose reverts left it."""
-    rows = [(one.name, one.files) for one in ledger.points] + [(one.snapshot, one.files) for one in ledger.left]
+    rows = [(one.name, one.files) for one in index.snapshots] + [(one.snapshot, one.files) for one in index.orphans]
     return list(dict.fromkeys(name for name, files in rows if paths & {path for _disk, path in files}))
 
 
 def _drops(state: SnapshotState, disk: DiskNow) -> list[Step]:
-    """Return the steps that delete what earlier merges of this disk left, where nothing stands on it."""
-    needed = state.ledger.referenced | set(state.active.values())
-    mine = {path for path in state.ledger.made if layer_of(path, disk.name, state.home)} & _paths(state)
+    """Return the steps that delete what earlier commits of this disk left, where nothing stands on it."""
+    needed = state.index.referenced | set(state.active.values())
+    mine = {path for path in state.index.made if overlay_of(path, disk.name, state.home)} & _paths(state)
     return [Drop(path) for path in sorted(mine - needed) if not state.children(path)]
 
 
@@ -128,7 +128,7 @@ def _paths(state: SnapshotState) -> set[str]:
     return {one.path for one in state.files}
 
 
-def _demand_unused(disk: str, files: Sequence[VolumeFile], users: Mapping[str, Sequence[str]], ours: set[str]) -> None:
+def _require_unused(disk: str, files: Sequence[VolumeFile], users: Mapping[str, Sequence[str]], ours: set[str]) -> None:
     for one in files:
         others = sorted(set(users.get(one.path, ())) - ours)
         if others:
@@ -147,5 +147,5 @@ def chain_view(state: SnapshotState, name: str) -> dict[str, Any]:
     below = [files[-1].backing] if files and files[-1].backing else []
     return {
         "chain": [*(one.path for one in files), *below],
-        "interrupted": state.ledger.pending.what if state.ledger.pending else None,
+        "interrupted": state.index.journal.what if state.index.journal else None,
     }

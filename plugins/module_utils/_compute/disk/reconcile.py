@@ -16,7 +16,7 @@ from ..._plan import Plan, execute
 from ..host.lock import vm_lock
 from ..host.migration_mark import refuse_while_migrating
 from ..job.backup_job import PushBackup
-from ..job.block_job import Pace, pull_live
+from ..job.block_job import JobLimits, pull_live
 from ..job.quiesce import thaw
 from ..lazy.plan import is_arriving
 from ..model.host_facts import Folders, VolumeFile
@@ -26,7 +26,7 @@ from ..snapshot.apply import SnapshotGuest
 from ..snapshot.observe import quiesce_of, read_snapshots
 from ..snapshot.state import SnapshotState
 from .export import Export, ExportState, export_view, plan_export
-from .flatten import Flatten, chain_view, demand_disk, own_files, plan_flatten
+from .flatten import Flatten, chain_view, own_files, plan_flatten, require_disk
 
 Options: TypeAlias = Mapping[str, Any]
 Report: TypeAlias = tuple[Plan[Any], Callable[[Any], Mapping[str, Any]], dict[str, Any]]
@@ -44,7 +44,7 @@ class DiskGuest(SnapshotGuest):
         with intent(f"read domain {self.state.name}"):
             running = bool(domain.isActive())
         if running:
-            pull_live(self.connection, domain, self._target(step.disk), self.pace)
+            pull_live(self.connection, domain, self._target(step.disk), self.limits)
             fsync(Path(step.path))
         else:
             self.tool.flatten(step.path)
@@ -60,7 +60,7 @@ class Disks:
     folders: Folders
     domain: str
     disk: str
-    pace: Pace
+    limits: JobLimits
 
     def run(self, options: Options, check_mode: bool) -> Report:
         """Return the plan, what its diff is made of, and the result: as predicted in check mode, as read back else."""
@@ -68,7 +68,7 @@ class Disks:
         name = check_name(self.domain)
         if check_mode or not Path(self.folders.vm(name)).is_dir():
             return do(options, True)
-        with vm_lock(self.folders.lock(name), name, self.pace.timeout):
+        with vm_lock(self.folders.lock(name), name, self.limits.timeout):
             self._thaw()
             return do(options, False)
 
@@ -91,7 +91,7 @@ class Disks:
                 option="domain",
                 value=self.domain,
             )
-        disk = demand_disk(state, self.disk)
+        disk = require_disk(state, self.disk)
         if is_arriving(disk.active):
             raise Busy(
                 f"disk: the image of disk {disk.name} of {state.name} is still on its way; run edge.cloud.domain again once it "
@@ -103,31 +103,31 @@ class Disks:
 
     def _flatten(self, options: Options, check_mode: bool) -> Report:
         state, alone = self._read(), options["depth"] == "all"
-        files = own_files(state, demand_disk(state, self.disk))
+        files = own_files(state, require_disk(state, self.disk))
         users = {one.path: sorted(self.tool.users(one.path)) for one in files} if len(files) > 1 else {}
         plan = plan_flatten(state, self.disk, alone=alone, users=users)
         if any(isinstance(step, Flatten) for step in plan.steps):
-            self._demand_room(files[-1], str(PurePosixPath(files[-1].path).parent))
+            self._require_room(files[-1], str(PurePosixPath(files[-1].path).parent))
         if not check_mode and plan.changed:
-            execute(plan, DiskGuest(self.connection, state, self.tool, self.pace).apply)
+            execute(plan, DiskGuest(self.connection, state, self.tool, self.limits).apply)
         after = self._read() if plan.changed and not check_mode else plan.after
         return plan, lambda one: chain_view(one, self.disk), self._described(after)
 
     def _export(self, options: Options, check_mode: bool) -> Report:
         dest = self._dest(options["dest"])
         state = self._read()
-        disk = demand_disk(state, self.disk)
+        disk = require_disk(state, self.disk)
         source = next(one for one in state.files if one.path == disk.active)
         wanted = Export(state.name, disk.name, disk.target, source, dest, state.run != "stopped", compress=options["compress"])
         before = ExportState(dest, self.tool.info(dest) if Path(dest).exists() else None)
         plan = plan_export(before, wanted)
-        told = {}
+        copied = {}
         if plan.changed:
-            self._demand_room(source, str(PurePosixPath(dest).parent))
+            self._require_room(source, str(PurePosixPath(dest).parent))
             wanted = replace(wanted, quiesce=quiesce_of(self.connection, state, options["quiesce"]))
             plan = plan_export(before, wanted)
-            told = {"quiesced": wanted.quiesce != "never" if check_mode else self._copy(wanted)}
-        return plan, export_view, {**self._described(state), "exported": {**export_view(plan.after), **told}}
+            copied = {"quiesced": wanted.quiesce != "never" if check_mode else self._copy(wanted)}
+        return plan, export_view, {**self._described(state), "exported": {**export_view(plan.after), **copied}}
 
     def _dest(self, path: str) -> str:
         """Return where the copy shall be; raise InvalidInput where it could be taken for a disk or an image of ours."""
@@ -149,14 +149,14 @@ class Disks:
                 return False
             with intent(f"look up domain {step.domain}"):
                 domain = self.connection.lookupByName(step.domain)
-            return PushBackup(self.connection, domain, self._marker, self.pace).copy(step.target, work, step.quiesce)
+            return PushBackup(self.connection, domain, self._marker, self.limits).copy(step.target, work, step.quiesce)
 
-    def _demand_room(self, top: VolumeFile, folder: str) -> None:
+    def _require_room(self, top: VolumeFile, folder: str) -> None:
         """Raise NoSpace where what the disk has may not fit into a folder."""
-        allocated = sum(layer.allocated or 0 for layer in self.tool.chain(top.path, top.format))
-        self.tool.demand_room(folder, min(allocated, top.size), f"A whole copy of disk {self.disk}")
+        allocated = sum(overlay.allocated or 0 for overlay in self.tool.chain(top.path, top.format))
+        self.tool.require_room(folder, min(allocated, top.size), f"A whole copy of disk {self.disk}")
 
     def _described(self, state: SnapshotState) -> dict[str, Any]:
-        disk = demand_disk(state, self.disk)
+        disk = require_disk(state, self.disk)
         found = {"domain": state.name, "name": disk.name, "target": disk.target, "active": disk.active}
         return {**found, **chain_view(state, disk.name)}

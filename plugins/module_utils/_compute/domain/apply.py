@@ -14,7 +14,7 @@ from ..._libvirt import intent, libvirt, lookup
 from ..._runner import Runner
 from ..host.addresses import main_address, read_addresses
 from ..host.events import lifecycle
-from ..lazy.apply import Mover, call_for_image, remove_arrived
+from ..lazy.apply import ArrivalMover, call_for_image, remove_arrived
 from ..lazy.plan import CreateRemoteVolume, MoveDisk, RemoveArrived
 from ..model.image_tools import ImageTool
 from ..model.remote_image import from_url
@@ -89,7 +89,7 @@ class Guest:
 
     def _move_disk(self, step: MoveDisk) -> None:
         size = self.tool.info(step.source, "qcow2").size
-        Mover(self.connection, self._domain(), self.tool, self.timeout).move(step, size)
+        ArrivalMover(self.connection, self._domain(), self.tool, self.timeout).move(step, size)
 
     def _grow_volume(self, step: steps.GrowVolume) -> None:
         if step.live is None:

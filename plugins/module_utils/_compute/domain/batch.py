@@ -71,7 +71,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Fleet:
+class Batch:
     """VMs named by complete options of the module ``domain``, on one connection, ``parallel`` of them worked on at a time.
 
     ``purge`` are the options for domains of ours that are not named: None keeps them. ``runner`` and ``tool`` are used by threads.

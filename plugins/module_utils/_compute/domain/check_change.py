@@ -8,13 +8,13 @@ from ..._errors import Refused
 from ..model.spec import DomainSpec
 from ..model.state import VmState
 from ..options.machine import machine_family
-from ..options.resolve import Wanted
+from ..options.resolve import DomainRequest
 from ..options.values import Options
 
 ANEW = "it needs a domain made anew: remove this one (state absent keeps its disks), then make it with the new value."
 
 
-def check_change(wanted: Wanted, state: VmState, options: Options) -> None:
+def check_change(wanted: DomainRequest, state: VmState, options: Options) -> None:
     """Raise Refused where the change is none that a domain can take, ever."""
     check_state(state, options["state"])
     if state.config is not None:
@@ -47,7 +47,7 @@ def _check_recreation(spec: DomainSpec, before: DomainSpec) -> None:
             )
 
 
-def _check_saved(wanted: Wanted, state: VmState) -> None:
+def _check_saved(wanted: DomainRequest, state: VmState) -> None:
     for volume in wanted.volumes:
         found = state.volume(volume.path)
         if found is not None and volume.size is not None and volume.size > found.size:

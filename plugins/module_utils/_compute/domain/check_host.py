@@ -14,10 +14,10 @@ from ..model.overlays import volume_chain
 from ..model.remote_image import from_url
 from ..model.spec import Cpu, DomainSpec, Volume
 from ..model.state import VmState
-from ..options.resolve import Wanted
+from ..options.resolve import DomainRequest
 
 
-def check_wanted(wanted: Wanted, state: VmState, host: HostFacts, asked_disks: Sequence[Mapping[str, Any]]) -> None:
+def check_wanted(wanted: DomainRequest, state: VmState, host: HostFacts, asked_disks: Sequence[Mapping[str, Any]]) -> None:
     """Raise where the host lacks what the spec needs."""
     spec = wanted.spec
     _check_identity(spec, state, host)

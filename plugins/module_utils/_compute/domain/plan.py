@@ -81,7 +81,7 @@ class BuildSeed:
 class Define:
     """Write the persistent configuration, with ``record`` as our mark; a running guest sees it at its next start.
 
-    ``spec`` is the record's with the active file of each disk (see layers.py).
+    ``spec`` is the record's with the active file of each disk (see overlays.py).
     """
 
     record: Record

@@ -15,7 +15,7 @@ from ..model.image_tools import ImageTool
 from ..model.spec import Disk, DomainSpec
 from ..xml.domain import parse_xml
 from ..xml.properties import read_path
-from .observe import Seen
+from .observe import ObservedDomain
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Claim:
     written: bool
 
 
-def claims_of(seen: Seen, tool: ImageTool) -> dict[str, Claim]:
+def claims_of(seen: ObservedDomain, tool: ImageTool) -> dict[str, Claim]:
     """Return which files a domain uses: as disks of its next start or of what runs now, and what is below those."""
     found: dict[str, Claim] = {}
     for disk in _disks(seen):
@@ -35,14 +35,14 @@ def claims_of(seen: Seen, tool: ImageTool) -> dict[str, Claim]:
         if not path:
             continue
         written = disk.find("readonly") is None and disk.find("shareable") is None
-        for layer in tool.chain(path, read_path(disk, "driver@type")):
-            claim = Claim(seen.name, target, written and layer.path == path)
-            if claim.written or layer.path not in found:
-                found[layer.path] = claim
+        for overlay in tool.chain(path, read_path(disk, "driver@type")):
+            claim = Claim(seen.name, target, written and overlay.path == path)
+            if claim.written or overlay.path not in found:
+                found[overlay.path] = claim
     return found
 
 
-def _disks(seen: Seen) -> Iterator[Element]:
+def _disks(seen: ObservedDomain) -> Iterator[Element]:
     yield from seen.config.iterfind("devices/disk")
     if seen.run in ("running", "paused"):
         try:

@@ -13,13 +13,13 @@ from ..model.image_tools import ImageTool
 from ..model.spec import SEED
 from ..model.state import view
 from .addresses import addresses_of
-from .observe import Seen, see_all, see_one, vm_of, with_files
+from .observe import ObservedDomain, see_all, see_one, vm_of, with_files
 from .statistics import read_statistics
 
 READERS = 8
 
 
-def read_seen(connection: Any, name: str | None = None) -> list[Seen]:
+def read_seen(connection: Any, name: str | None = None) -> list[ObservedDomain]:
     """Return every domain of the connection by name, or the one of this name."""
     if name is None:
         return list(see_all(connection).values())
@@ -35,7 +35,7 @@ def describe_all(connection: Any, tool: ImageTool, folders: Folders, name: str |
     found = read_seen(connection, name)
     statistics = read_statistics(connection, [seen.handle for seen in found] if name else None) if found else {}
 
-    def describe(seen: Seen) -> dict[str, Any] | None:
+    def describe(seen: ObservedDomain) -> dict[str, Any] | None:
         state = with_files(vm_of(seen, adopt=True), tool, folders)
         if state.config is None:
             return None
@@ -49,4 +49,4 @@ def describe_all(connection: Any, tool: ImageTool, folders: Folders, name: str |
 def _chain(disk: dict[str, Any], tool: ImageTool) -> list[dict[str, Any]]:
     if disk["name"] == SEED or not disk.get("path"):
         return []
-    return [asdict(layer) for layer in tool.chain(disk["path"], disk["format"])]
+    return [asdict(overlay) for overlay in tool.chain(disk["path"], disk["format"])]

@@ -14,7 +14,7 @@ from ..._errors import NotFound
 from ..._libvirt import error_name, intent, libvirt, lookup
 from ..model.host_facts import Folders
 from ..model.image_tools import ImageTool
-from ..model.overlays import is_layer, is_ours
+from ..model.overlays import is_ours, is_overlay
 from ..model.spec import CONTEXT, SEED, DomainSpec
 from ..model.state import VmState
 from ..seed import read_digest
@@ -24,7 +24,7 @@ RUN_STATES = {1: "running", 2: "running", 3: "paused", 4: "running", 5: "stopped
 
 
 @dataclass(frozen=True)
-class Seen:
+class ObservedDomain:
     """A domain as libvirt showed it: ``config`` is the XML of its next start; ``handle`` stays good while it is defined."""
 
     name: str
@@ -40,7 +40,7 @@ class Seen:
         return [(mac.get("address") or "").lower() for mac in self.config.iterfind("devices/interface/mac")]
 
 
-def see(domain: Any, autostart: bool | None = None) -> Seen | None:
+def see(domain: Any, autostart: bool | None = None) -> ObservedDomain | None:
     """Return one domain, or None where it went away meanwhile; ``autostart`` is asked for where it is not given."""
     try:
         with intent(f"read domain {domain.name()}"):
@@ -52,17 +52,17 @@ def see(domain: Any, autostart: bool | None = None) -> Seen | None:
                 autostart = bool(domain.autostart()) if domain.isPersistent() else False
     except NotFound:
         return None
-    return Seen(domain.name(), domain.UUIDString(), domain, run, config, autostart)
+    return ObservedDomain(domain.name(), domain.UUIDString(), domain, run, config, autostart)
 
 
-def see_one(connection: Any, name: str) -> Seen | None:
+def see_one(connection: Any, name: str) -> ObservedDomain | None:
     """Return the domain of this name, None where there is none."""
     with intent(f"look up domain {name}"):
         domain = lookup(connection.lookupByName, name)
     return see(domain) if domain is not None else None
 
 
-def see_all(connection: Any) -> dict[str, Seen]:
+def see_all(connection: Any) -> dict[str, ObservedDomain]:
     """Return every domain by name: two calls for all of them, and two for each."""
     with intent("list the domains of this host"):
         domains = connection.listAllDomains()
@@ -71,7 +71,7 @@ def see_all(connection: Any) -> dict[str, Seen]:
     return {one.name: one for one in sorted((one for one in found if one), key=lambda one: one.name)}
 
 
-def vm_of(seen: Seen, *, adopt: bool = False) -> VmState:
+def vm_of(seen: ObservedDomain, *, adopt: bool = False) -> VmState:
     """Return the VM without its files; ``adopt`` reads devices of others as ours where the domain is not marked."""
     ours = parse(seen.config)
     parsed = parse(seen.config, adopt=True) if adopt and not ours.marked else ours
@@ -97,7 +97,7 @@ def vm_of(seen: Seen, *, adopt: bool = False) -> VmState:
     return replace(state, live=live_spec(running, parsed.spec), free_ports=running.free_ports)
 
 
-def _live_tree(seen: Seen) -> Element | None:
+def _live_tree(seen: ObservedDomain) -> Element | None:
     """Return the XML that runs, or that a saved guest will run; None where the driver cannot say."""
     if seen.run != "saved":
         return parse_xml(seen.handle.XMLDesc(libvirt.VIR_DOMAIN_XML_SECURE))
@@ -129,10 +129,10 @@ def with_files(state: VmState, tool: ImageTool, folders: Folders, paths: Iterabl
         else {}
     )
     folder = _files(folders.vm(state.name))
-    here = sorted(path for path in {*formats, *paths, *filter(is_layer, folder)} if path and Path(path).exists())
+    here = sorted(path for path in {*formats, *paths, *filter(is_overlay, folder)} if path and Path(path).exists())
     return replace(
         state,
-        volumes=tuple(tool.info(path, formats.get(path, "qcow2" if is_layer(path) else None)) for path in here),
+        volumes=tuple(tool.info(path, formats.get(path, "qcow2" if is_overlay(path) else None)) for path in here),
         folder=folder,
         seed=read_digest(folders.seed(state.name)),
         context=read_digest(folders.context(state.name)),

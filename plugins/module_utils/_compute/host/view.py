@@ -22,7 +22,7 @@ from ..model.state import VmState
 from ..options.resolve import asked_images, asked_paths, asked_servers
 from ..xml.domain import parse_xml
 from .file_users import Claim, claims_of
-from .observe import Seen, read_vm, see_all, vm_of, with_files
+from .observe import ObservedDomain, read_vm, see_all, vm_of, with_files
 from .qemu_conf import unset
 
 __all__ = ["HostView", "read_facts", "read_vm"]
@@ -45,7 +45,7 @@ class HostView:
     folders: Folders
 
     @cached_property
-    def domains(self) -> dict[str, Seen]:
+    def domains(self) -> dict[str, ObservedDomain]:
         """Every domain by name."""
         return see_all(self.connection)
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from ..._errors import EdgeError, TimedOut
 from ..._libvirt import connection, intent
 from ..host.addresses import first_addresses, main_address
-from ..host.observe import Seen, see_all, vm_of
+from ..host.observe import ObservedDomain, see_all, vm_of
 from ..model.state import pending
 
 AT_A_TIME = 32
@@ -82,7 +82,7 @@ def read_hypervisor(uri: str) -> Hypervisor:
     return Hypervisor(uri, name, domains)
 
 
-def _domain(seen: Seen) -> dict[str, Any]:
+def _domain(seen: ObservedDomain) -> dict[str, Any]:
     state = vm_of(seen, adopt=True)
     spec, record = state.config, state.record
     nics = state.live.nics if state.live else ()

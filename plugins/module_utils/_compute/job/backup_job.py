@@ -16,7 +16,7 @@ from ..._libvirt import intent, libvirt
 from ..host.events import Waiter, hearing
 from ..xml.domain import parse_xml, to_text
 from ..xml.properties import read_path
-from .block_job import LOOK_AGAIN, Pace
+from .block_job import LOOK_AGAIN, JobLimits
 from .quiesce import frozen
 
 
@@ -27,7 +27,7 @@ class PushBackup:
     connection: Any
     domain: Any
     marker: Path
-    pace: Pace
+    limits: JobLimits
     _ended: dict[str, Any] = field(default_factory=dict, init=False)
 
     def copy(self, target: str, path: str, quiesce: str) -> bool:
@@ -44,15 +44,15 @@ class PushBackup:
             ):
                 self.domain.backupBegin(self._xml(target, path), None, 0)
             self._slow_down(target)
-            if not waiter.until(self._is_over, self.pace.timeout, LOOK_AGAIN):
+            if not waiter.until(self._is_over, self.limits.timeout, LOOK_AGAIN):
                 self._abort()
                 raise TimedOut(
-                    f"The copy of disk {target} of domain {self._name} was not done within {self.pace.timeout:g} s and was "
+                    f"The copy of disk {target} of domain {self._name} was not done within {self.limits.timeout:g} s and was "
                     "ended; the guest runs on. Give it more with timeout or bandwidth.",
                     disk=target,
-                    seconds=self.pace.timeout,
+                    seconds=self.limits.timeout,
                 )
-        self._demand_success(target)
+        self._require_success(target)
         return quiesced
 
     @property
@@ -102,16 +102,16 @@ class PushBackup:
         if found.get("type") == libvirt.VIR_DOMAIN_JOB_NONE:
             return True
         if found.get("disk_total"):
-            self.pace.told(int(found["disk_processed"]), int(found["disk_total"]))
+            self.limits.on_progress(int(found["disk_processed"]), int(found["disk_total"]))
         return False
 
     def _slow_down(self, target: str) -> None:
-        if self.pace.bandwidth:
+        if self.limits.bandwidth:
             flags = libvirt.VIR_DOMAIN_BLOCK_JOB_SPEED_BANDWIDTH_BYTES
             with suppress(libvirt.libvirtError):  # it may be done already
-                self.domain.blockJobSetSpeed(target, self.pace.bandwidth, flags)
+                self.domain.blockJobSetSpeed(target, self.limits.bandwidth, flags)
 
-    def _demand_success(self, target: str) -> None:
+    def _require_success(self, target: str) -> None:
         found = self._ended
         if not found:  # libvirtd ended before it told
             with intent(f"read how the copy of disk {target} of domain {self._name} ended"):

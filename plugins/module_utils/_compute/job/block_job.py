@@ -24,7 +24,7 @@ def _nobody(_done: int, _total: int) -> None:
 
 
 @dataclass(frozen=True)
-class Pace:
+class JobLimits:
     """How a job may go: ``timeout`` in seconds, ``bandwidth`` in bytes a second, 0 for no bound.
 
     ``told`` hears how many bytes are done, and of how many.
@@ -32,7 +32,7 @@ class Pace:
 
     timeout: float = 600
     bandwidth: int = 0
-    told: Callable[[int, int], None] = _nobody
+    on_progress: Callable[[int, int], None] = _nobody
 
 
 def live_disk(domain: Any, target: str) -> Element:
@@ -70,24 +70,24 @@ def job_of(domain: Any, target: str) -> dict[str, Any]:
         return dict(domain.blockJobInfo(target) or {})
 
 
-def wait_job(domain: Any, target: str, waiter: Waiter, pace: Pace, ready: Callable[[], bool]) -> None:
+def wait_job(domain: Any, target: str, waiter: Waiter, limits: JobLimits, ready: Callable[[], bool]) -> None:
     """Return once the job has ended or is ``ready``; on the time limit end it, which leaves the chain as it was."""
 
     def done() -> bool:
         found = job_of(domain, target)
         if found.get("end"):
-            pace.told(found["cur"], found["end"])
+            limits.on_progress(found["cur"], found["end"])
         return ready() or not found
 
-    if waiter.until(done, pace.timeout, LOOK_AGAIN):
+    if waiter.until(done, limits.timeout, LOOK_AGAIN):
         return
     with suppress(libvirt.libvirtError):
         domain.blockJobAbort(target, 0)
     raise TimedOut(
-        f"The block job of disk {target} of domain {domain.name()} did not end within {pace.timeout:g} s and was ended; "
+        f"The block job of disk {target} of domain {domain.name()} did not end within {limits.timeout:g} s and was ended; "
         "nothing is lost. Give it more with timeout and run again.",
         disk=target,
-        seconds=pace.timeout,
+        seconds=limits.timeout,
     )
 
 
@@ -96,13 +96,13 @@ def mirror_ready(domain: Any, target: str) -> bool:
     return read_path(live_disk(domain, target), "mirror@ready") == "yes"
 
 
-def demand_mirror(domain: Any, target: str) -> None:
+def require_mirror(domain: Any, target: str) -> None:
     """Raise EdgeError unless the guest can be switched to the second file."""
     if not mirror_ready(domain, target):
         raise EdgeError(f"The copy of disk {target} of domain {domain.name()} ended early; libvirt's log tells why.", disk=target)
 
 
-def merge_live(connection: Any, domain: Any, target: str, files: tuple[str, str], pace: Pace) -> None:
+def commit_live(connection: Any, domain: Any, target: str, files: tuple[str, str], limits: JobLimits) -> None:
     """Commit the first of ``files`` into the second, below it, under a running guest; an earlier run's job is gone on with.
 
     Returns once the guest does not use the first any more, read back from libvirt. Raises TimedOut after the pace's ``timeout``,
@@ -114,18 +114,18 @@ def merge_live(connection: Any, domain: Any, target: str, files: tuple[str, str]
         kind = libvirt.VIR_DOMAIN_BLOCK_JOB_TYPE_ACTIVE_COMMIT if active else libvirt.VIR_DOMAIN_BLOCK_JOB_TYPE_COMMIT
         if not _running(domain, target, kind):
             flags = libvirt.VIR_DOMAIN_BLOCK_COMMIT_BANDWIDTH_BYTES | (libvirt.VIR_DOMAIN_BLOCK_COMMIT_ACTIVE if active else 0)
-            with intent(f"merge {top} into {base} under domain {domain.name()}"):
-                domain.blockCommit(target, base, top, pace.bandwidth, flags)
-        wait_job(domain, target, waiter, pace, lambda: active and mirror_ready(domain, target))
+            with intent(f"commit {top} into {base} under domain {domain.name()}"):
+                domain.blockCommit(target, base, top, limits.bandwidth, flags)
+        wait_job(domain, target, waiter, limits, lambda: active and mirror_ready(domain, target))
         if active and mirror_ready(domain, target):
             with intent(f"let domain {domain.name()} write to {base}"):
                 domain.blockJobAbort(target, libvirt.VIR_DOMAIN_BLOCK_JOB_ABORT_PIVOT)
     chain = live_chain(domain, target)
     if top in chain or base not in chain:
-        raise _unsuccessful(f"Merging {top} into {base} under domain {domain.name()}", chain)
+        raise _unsuccessful(f"Committing {top} into {base} under domain {domain.name()}", chain)
 
 
-def pull_live(connection: Any, domain: Any, target: str, pace: Pace) -> None:
+def pull_live(connection: Any, domain: Any, target: str, limits: JobLimits) -> None:
     """Copy all that a running guest's disk has in files below into the one that it writes; an earlier run's job is gone on with.
 
     Returns once libvirt names no file below. Raises TimedOut after the pace's ``timeout``, with the job ended and the chain as it
@@ -134,8 +134,8 @@ def pull_live(connection: Any, domain: Any, target: str, pace: Pace) -> None:
     with block_jobs(connection, domain) as waiter:
         if not _running(domain, target, libvirt.VIR_DOMAIN_BLOCK_JOB_TYPE_PULL):
             with intent(f"pull what is below disk {target} of domain {domain.name()}"):
-                domain.blockPull(target, pace.bandwidth, libvirt.VIR_DOMAIN_BLOCK_PULL_BANDWIDTH_BYTES)
-        wait_job(domain, target, waiter, pace, lambda: False)
+                domain.blockPull(target, limits.bandwidth, libvirt.VIR_DOMAIN_BLOCK_PULL_BANDWIDTH_BYTES)
+        wait_job(domain, target, waiter, limits, lambda: False)
     chain = live_chain(domain, target)
     if len(chain) != 1:
         raise _unsuccessful(f"Pulling what is below disk {target} of domain {domain.name()}", chain)

@@ -24,7 +24,7 @@ from ..._errors import Busy, EdgeError
 from ..._files import fsync
 from ..._libvirt import intent, libvirt
 from ..._sizes import OVERLAY_SUBCLUSTER
-from ..job.block_job import Pace, block_jobs, demand_mirror, job_of, live_disk, mirror_ready, wait_job
+from ..job.block_job import JobLimits, block_jobs, job_of, live_disk, mirror_ready, require_mirror, wait_job
 from ..model.image_tools import ImageTool
 from .plan import MARKER, MoveDisk
 
@@ -34,7 +34,7 @@ COPY = """<disk type='file'><driver type='qcow2' cache={cache} discard='unmap'/>
 
 
 @dataclass(frozen=True)
-class Mover:
+class ArrivalMover:
     """Moves the disks of one domain; ``timeout`` in seconds bounds each wait."""
 
     connection: Any
@@ -63,8 +63,8 @@ class Mover:
             if not self._copies(step):
                 self._begin(step, size)
             try:
-                wait_job(self.domain, step.target, waiter, Pace(self.timeout), lambda: mirror_ready(self.domain, step.target))
-                demand_mirror(self.domain, step.target)
+                wait_job(self.domain, step.target, waiter, JobLimits(self.timeout), lambda: mirror_ready(self.domain, step.target))
+                require_mirror(self.domain, step.target)
                 self._switch(step)
             except EdgeError:
                 self._give_up(step)

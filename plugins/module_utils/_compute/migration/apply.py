@@ -15,7 +15,7 @@ from ..host.migration_mark import NOTE, note
 from ..xml.domain import parse_xml
 from . import plan as steps
 from .destination import Address
-from .job import How, Job
+from .job import Job, MigrationOptions
 from .journal import Journal, remove_journal, write_journal
 from .model import SourceVm
 from .remote_files import Volumes
@@ -26,7 +26,7 @@ MAKING = (steps.CopyFile, steps.CreateDisk, steps.Migrate, steps.DefineThere)
 
 
 @dataclass
-class Mover:
+class MigratingVm:
     """Moves one VM; ``source`` is what it was when the run began, ``moved`` gathers bytes and what libvirt counted."""
 
     here: Any
@@ -35,8 +35,8 @@ class Mover:
     folder: str
     address: Address
     volumes: Volumes
-    how: How
-    told: Callable[[int, int], None]
+    options: MigrationOptions
+    on_progress: Callable[[int, int], None]
     journal: Journal
     source: SourceVm | None = None
     moved: dict[str, Any] = field(default_factory=lambda: {"copied_bytes": 0, "warnings": []})
@@ -102,27 +102,27 @@ class Mover:
             self._domain(self.here).setAutostart(0)
 
     def _copy(self, step: steps.CopyFile) -> None:
-        layer = step.layer
-        self.write(self.journal.with_made([layer.path]))
+        overlay = step.overlay
+        self.write(self.journal.with_made([overlay.path]))
         done = self.moved["copied_bytes"]
 
-        def told(size: int) -> None:
+        def on_progress(size: int) -> None:
             self.moved["copied_bytes"] += size
-            self.told(self.moved["copied_bytes"] - done, max(1, layer.allocated))
+            self.on_progress(self.moved["copied_bytes"] - done, max(1, overlay.allocated))
 
-        digest = self.volumes.copy(layer.path, layer.length, told, self.how.bandwidth)
-        self.volumes.verify(layer.path, digest)
-        if layer.format == "qcow2":
-            self.volumes.settle(layer.path)
+        digest = self.volumes.copy(overlay.path, overlay.length, on_progress, self.options.bandwidth)
+        self.volumes.verify(overlay.path, digest)
+        if overlay.format == "qcow2":
+            self.volumes.settle(overlay.path)
 
     def _create(self, step: steps.CreateDisk) -> None:
-        layer = step.layer
-        self.write(self.journal.with_made([layer.path]))
-        self.volumes.create(layer.path, layer.size, layer.format, (layer.backing, "qcow2") if layer.backing else None)
+        overlay = step.overlay
+        self.write(self.journal.with_made([overlay.path]))
+        self.volumes.create(overlay.path, overlay.size, overlay.format, (overlay.backing, "qcow2") if overlay.backing else None)
 
     def _migrate(self, step: steps.Migrate) -> None:
         self.write(self.journal.with_made([f"{self.folder}/{CONSOLE}"]))  # libvirt makes it there when memory begins to arrive
-        job = Job(self._domain(self.here), self.how, self.told)
+        job = Job(self._domain(self.here), self.options, self.on_progress)
         try:
             job.run(self.address, step.targets)
         finally:

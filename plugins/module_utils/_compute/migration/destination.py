@@ -55,7 +55,7 @@ def check_destination(text: str) -> Address:
     return Address(text)
 
 
-def knock(address: Address) -> None:
+def probe(address: Address) -> None:
     """Raise Unreachable unless the destination's libvirt listens, in seconds where libvirt itself would wait for minutes."""
     try:
         socket.create_connection((address.host, TLS_PORT), PATIENCE).close()

@@ -21,7 +21,7 @@ FIRST_PASS = 2
 
 
 @dataclass(frozen=True)
-class How:
+class MigrationOptions:
     """How memory and disks travel; ``bandwidth`` in bytes a second, ``timeout`` in seconds."""
 
     timeout: float = 3600
@@ -63,16 +63,16 @@ class Job:
     """Watches the migration of one domain; ``told`` hears done and total bytes."""
 
     domain: Any
-    how: How
-    told: Callable[[int, int], None]
+    options: MigrationOptions
+    on_progress: Callable[[int, int], None]
     seen: dict[str, int] = field(default_factory=dict)
     _error: Any = None
     _post_copy: bool = False
 
     def run(self, address: Address, targets: Sequence[str]) -> None:
         """Migrate and return when libvirt says that it is done; raise TimedOut, with how far it came, when the time is up."""
-        flags = self.how.flags() | (libvirt.VIR_MIGRATE_NON_SHARED_INC if targets else 0)
-        parameters = self.how.parameters(address, targets)
+        flags = self.options.flags() | (libvirt.VIR_MIGRATE_NON_SHARED_INC if targets else 0)
+        parameters = self.options.parameters(address, targets)
         thread = threading.Thread(target=self._migrate, args=(address.uri, parameters, flags), name="migration", daemon=True)
         thread.start()
         late = self._watch(thread)
@@ -86,7 +86,7 @@ class Job:
     def _check_post_copy(self, host: str) -> None:
         """Raise Unsupported where the kernel of the destination does not let QEMU have what post-copy needs."""
         said = str(self._error.get_error_message())
-        if self.how.post_copy and "ostcopy" in said:
+        if self.options.post_copy and "ostcopy" in said:
             raise Unsupported(
                 f"post_copy: {host} refuses it: {said}. Let QEMU's user have userfaultfd there (sysctl "
                 "vm.unprivileged_userfaultfd=1), or leave post_copy out.",
@@ -102,7 +102,7 @@ class Job:
 
     def _watch(self, thread: threading.Thread) -> bool:
         """Look at the job until it ends; abort it when the time is up and tell so."""
-        deadline = time.monotonic() + self.how.timeout
+        deadline = time.monotonic() + self.options.timeout
         late = False
         while thread.is_alive():
             thread.join(LOOK_AGAIN)
@@ -113,7 +113,7 @@ class Job:
 
     def wait(self) -> None:
         """Wait for a migration that an earlier run began; its end is seen in the domains, not here."""
-        deadline = time.monotonic() + self.how.timeout
+        deadline = time.monotonic() + self.options.timeout
         while self._look():
             if time.monotonic() > deadline:
                 self._abort()
@@ -131,8 +131,8 @@ class Job:
         for key in ("memory_total", "memory_processed", "disk_total", "disk_processed", "memory_iteration"):
             self.seen[key] = max(self.seen.get(key, 0), int(stats.get(key, 0)))
         done = int(stats.get("data_total", 0)) - int(stats.get("data_remaining", 0))
-        self.told(max(0, done), max(1, int(stats.get("data_total", 0))))
-        if self.how.post_copy and not self._post_copy and stats.get("memory_iteration", 0) >= FIRST_PASS:
+        self.on_progress(max(0, done), max(1, int(stats.get("data_total", 0))))
+        if self.options.post_copy and not self._post_copy and stats.get("memory_iteration", 0) >= FIRST_PASS:
             self._switch()
         return True
 
@@ -153,10 +153,10 @@ class Job:
 
     def _timed_out(self, host: str) -> EdgeError:
         return TimedOut(
-            f"The migration of domain {self.domain.name()} to {host} was aborted after {self.how.timeout:g} s (timeout); the "
+            f"The migration of domain {self.domain.name()} to {host} was aborted after {self.options.timeout:g} s (timeout); the "
             "domain runs on here. Give it more time or bandwidth, or auto_converge.",
             progress=dict(self.seen),
-            seconds=self.how.timeout,
+            seconds=self.options.timeout,
         )
 
     def statistics(self) -> dict[str, Any]:

@@ -25,11 +25,11 @@ class MovingFile:
 
 @dataclass(frozen=True)
 class MovingDisk:
-    """A disk whose files are in the VM's folder: its layers from the top, down to the image of the host cache, if any."""
+    """A disk whose files are in the VM's folder: its overlays from the top, down to the image of the host cache, if any."""
 
     target: str
     read_only: bool
-    layers: tuple[MovingFile, ...]
+    overlays: tuple[MovingFile, ...]
     image: str | None = None
 
 
@@ -67,7 +67,7 @@ class SourceVm:
     @property
     def copied(self) -> tuple[MovingFile, ...]:
         """The files that are copied byte by byte: all of a stopped VM, else those that a running guest does not write."""
-        disks = [layer for disk in self.disks for layer in disk.layers[0 if disk.read_only or not self.live else 1 :]]
+        disks = [overlay for disk in self.disks for overlay in disk.overlays[0 if disk.read_only or not self.live else 1 :]]
         return (*reversed(disks), *self.files)
 
     @property
@@ -78,7 +78,7 @@ class SourceVm:
     @property
     def paths(self) -> tuple[str, ...]:
         """Every file that moves."""
-        return (*(layer.path for disk in self.disks for layer in disk.layers), *(layer.path for layer in self.files))
+        return (*(overlay.path for disk in self.disks for overlay in disk.overlays), *(overlay.path for overlay in self.files))
 
     @property
     def images(self) -> tuple[str, ...]:
@@ -88,7 +88,7 @@ class SourceVm:
     @property
     def allocated(self) -> int:
         """The bytes that the files take."""
-        return sum(layer.allocated for disk in self.disks for layer in disk.layers) + sum(one.allocated for one in self.files)
+        return sum(overlay.allocated for disk in self.disks for overlay in disk.overlays) + sum(one.allocated for one in self.files)
 
 
 @dataclass(frozen=True)

@@ -61,35 +61,35 @@ class HoldAutostart:
 class CopyFile:
     """Copy a file that nobody writes, read it back and compare."""
 
-    layer: MovingFile
+    overlay: MovingFile
     host: str
 
     @property
     def sentence(self) -> str:
         """See Step."""
-        return f"Copy {self.layer.path} to {self.host} and compare ({show_size(self.layer.allocated)})"
+        return f"Copy {self.overlay.path} to {self.host} and compare ({show_size(self.overlay.allocated)})"
 
     def predict(self, state: MigrationState) -> MigrationState:
         """See Step."""
-        return replace(state, there=replace(state.there, files=state.there.files | {self.layer.path}))
+        return replace(state, there=replace(state.there, files=state.there.files | {self.overlay.path}))
 
 
 @dataclass(frozen=True)
 class CreateDisk:
     """Make the file that QEMU mirrors a disk into."""
 
-    layer: MovingFile
+    overlay: MovingFile
     host: str
 
     @property
     def sentence(self) -> str:
         """See Step."""
-        over = f" as an overlay of {self.layer.backing}" if self.layer.backing else ""
-        return f"Create {self.layer.path} ({show_size(self.layer.size)}) on {self.host}{over}"
+        over = f" as an overlay of {self.overlay.backing}" if self.overlay.backing else ""
+        return f"Create {self.overlay.path} ({show_size(self.overlay.size)}) on {self.host}{over}"
 
     def predict(self, state: MigrationState) -> MigrationState:
         """See Step."""
-        return replace(state, there=replace(state.there, files=state.there.files | {self.layer.path}))
+        return replace(state, there=replace(state.there, files=state.there.files | {self.overlay.path}))
 
 
 @dataclass(frozen=True)
@@ -294,10 +294,10 @@ def _move(state: MigrationState, source: SourceVm) -> Iterator[Step]:
     host, name = state.there.host, state.name
     if source.autostart:
         yield HoldAutostart(name, state.here)
-    for layer in source.copied:
-        yield CopyFile(layer, host)
+    for overlay in source.copied:
+        yield CopyFile(overlay, host)
     for disk in source.mirrored:
-        yield CreateDisk(disk.layers[0], host)
+        yield CreateDisk(disk.overlays[0], host)
     if source.live:
         yield Migrate(name, host, tuple(disk.target for disk in source.mirrored))
     else:

@@ -18,10 +18,10 @@ from ..host.lock import vm_lock
 from ..host.migration_mark import refuse_incoming
 from ..model.host_facts import Folders
 from ..model.image_tools import ImageTool
-from .apply import Mover
+from .apply import MigratingVm
 from .check import check_same
-from .destination import Address, knock, read_destination
-from .job import How, Job
+from .destination import Address, probe, read_destination
+from .job import Job, MigrationOptions
 from .journal import Journal, read_journal
 from .model import MigrationState, SourceVm, view
 from .plan import MOVING, THERE, began, plan_migration, where
@@ -45,9 +45,9 @@ class Migrator:
     folders: Folders
     name: str
     address: Address
-    how: How = field(default_factory=How)
+    options: MigrationOptions = field(default_factory=MigrationOptions)
     keep_source: bool = False
-    told: Callable[[int, int], None] = _silent
+    on_progress: Callable[[int, int], None] = _silent
 
     @property
     def _folder(self) -> str:
@@ -56,7 +56,7 @@ class Migrator:
     @contextmanager
     def destination(self) -> Iterator[Any]:
         """Give a connection to the destination that notices when the other end dies."""
-        knock(self.address)
+        probe(self.address)
         with connection(self.address.uri) as there:
             with intent(f"watch the connection to {self.address.host}"):
                 there.setKeepAlive(KEEP_ALIVE, MISSED)
@@ -93,7 +93,7 @@ class Migrator:
 
         No other task works on the VM of this host meanwhile; one that does is waited for, a minute at most, then Busy is raised.
         """
-        lock = vm_lock(self.folders.lock(self.name), self.name, min(self.how.timeout, LONGEST_WAIT))
+        lock = vm_lock(self.folders.lock(self.name), self.name, min(self.options.timeout, LONGEST_WAIT))
         with nullcontext() if check_mode else lock:
             return self._run(check_mode)
 
@@ -122,14 +122,14 @@ class Migrator:
         with intent(f"look up domain {self.name}"):
             domain = lookup(self.here.lookupByName, self.name)
         if domain is not None:
-            Job(domain, self.how, self.told).wait()
+            Job(domain, self.options, self.on_progress).wait()
 
     def _apply(self, plan: Plan[MigrationState], there: Any) -> dict[str, Any]:
         state = plan.before
         volumes = Volumes(there, self.address.host)
         journal = self._journal(state)
-        mover = Mover(
-            self.here, there, self.name, self._folder, self.address, volumes, self.how, self.told, journal, state.source
+        mover = MigratingVm(
+            self.here, there, self.name, self._folder, self.address, volumes, self.options, self.on_progress, journal, state.source
         )  # fmt: skip
         if plan.changed and where(state) != THERE:
             mover.write(journal)
@@ -155,7 +155,7 @@ class Migrator:
             return new
         return new.with_made(journal.made)
 
-    def _give_up(self, mover: Mover) -> None:
+    def _give_up(self, mover: MigratingVm) -> None:
         """Leave the VM as it was after a failure; the failure is what is reported, not what came of this."""
         try:
             mover.give_up()

@@ -152,11 +152,11 @@ class Volumes:
                 volume.upload(stream, 0, len(data), 0)
                 stream.send(data)
 
-    def copy(self, path: str, length: int, told: Progress, rate: int | None = None) -> str:
+    def copy(self, path: str, length: int, on_progress: Progress, rate: int | None = None) -> str:
         """Write the file ``path`` of this host as ``path`` of the other; return the SparseDigest of what was sent."""
         volume = self.create(path, length, "raw")
         with open(path, "rb", buffering=0) as file, _stream(self.connection, f"copy {path} to {self.host}") as stream:  # noqa: PTH123 - libvirt's text
-            sender = _Sender(file, length, told, rate)
+            sender = _Sender(file, length, on_progress, rate)
             volume.upload(stream, 0, length, libvirt.VIR_STORAGE_VOL_UPLOAD_SPARSE_STREAM)
             stream.sparseSendAll(sender.read, sender.hole, sender.skip, None)
         return sender.digest.hexdigest()
@@ -225,10 +225,10 @@ class Volumes:
 class _Sender:
     """Feeds libvirt's sparse stream from a file, and digests it as it is read."""
 
-    def __init__(self, file: Any, length: int, told: Progress, rate: int | None) -> None:
+    def __init__(self, file: Any, length: int, on_progress: Progress, rate: int | None) -> None:
         self._file = file
         self._length = length
-        self._told = told
+        self._told = on_progress
         self._rate = rate
         self._began = time.monotonic()
         self._sent = 0

@@ -54,7 +54,7 @@ def read_source(connection: Any, name: str, tool: ImageTool, folders: Folders) -
         bridges=tuple(sorted({str(read_path(nic, "source@bridge")) for nic in nics if nic.get("type") == "bridge"})),
         macs=tuple(sorted((read_path(nic, "mac@address") or "").lower() for nic in nics)),
         checkpoints=_checkpoints(domain),
-        obstacles=(*disks.obstacles, *disks.ledger(), *_obstacles(domain, live, run)),
+        obstacles=(*disks.obstacles, *disks.unfinished(), *_obstacles(domain, live, run)),
         migrating=_is_migrating(domain, run),
         mark=mark_text(config),
     )
@@ -144,24 +144,24 @@ class _Disks:
         return None
 
     def _moving(self, target: str, path: str, form: str, read_only: bool) -> MovingDisk | None:
-        layers: list[MovingFile] = []
+        overlays: list[MovingFile] = []
         at: str | None = path
-        while at is not None and at.startswith(self._own) and len(layers) < DEEPEST:
+        while at is not None and at.startswith(self._own) and len(overlays) < DEEPEST:
             if not Path(at).exists():
                 self.obstacles.append(f"the file {at} of its disk {target} is missing")
                 return None
-            layers.append(self._layer(at, form))
-            at, form = layers[-1].backing, "qcow2"
+            overlays.append(self._overlay(at, form))
+            at, form = overlays[-1].backing, "qcow2"
         if at is None:
-            return MovingDisk(target, read_only, tuple(layers))
+            return MovingDisk(target, read_only, tuple(overlays))
         if Path(at).parent != Path(self._folders.images) or not at.endswith(".qcow2"):
             self.obstacles.append(
                 f"its disk {target} is laid over {at}, which is no image of the host cache; where it is one on its way, wait for it"
             )
             return None
-        return MovingDisk(target, read_only, tuple(layers), at)
+        return MovingDisk(target, read_only, tuple(overlays), at)
 
-    def _layer(self, path: str, form: str) -> MovingFile:
+    def _overlay(self, path: str, form: str) -> MovingFile:
         found = self._tool.info(path, form)
         at = Path(path).stat()
         return MovingFile(path, found.format, found.size, at.st_size, at.st_blocks * BLOCK, found.backing)
@@ -171,7 +171,7 @@ class _Disks:
 
         Variables of a running one move with its memory, and the log of the console stays behind.
         """
-        known = {layer.path for disk in disks for layer in disk.layers} | {f"{self._own}{name}" for name in STAYING}
+        known = {overlay.path for disk in disks for overlay in disk.overlays} | {f"{self._own}{name}" for name in STAYING}
         folder = Path(self._own)
         found = (
             {str(path) for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")}
@@ -190,8 +190,8 @@ class _Disks:
         form = "qcow2" if path.endswith(".qcow2") else "raw"
         return MovingFile(path, form, at.st_size, at.st_size, at.st_blocks * BLOCK)
 
-    def ledger(self) -> Iterator[str]:
+    def unfinished(self) -> Iterator[str]:
         """Yield why the VM cannot move if a change of its snapshots has no end."""
         path = Path(self._own, SNAPSHOTS)
-        if path.exists() and json.loads(path.read_text(encoding="utf-8")).get("pending"):
+        if path.exists() and json.loads(path.read_text(encoding="utf-8")).get("journal"):
             yield f"a change of its snapshots has no end ({path}); run edge.cloud.domain_snapshot again, which finishes it"

@@ -54,7 +54,7 @@ class VolumeFile:
 
 
 @dataclass(frozen=True)
-class Layer:
+class ChainFile:
     """One file of a disk's chain, the top first; sizes in bytes: what the guest sees, what the file occupies.
 
     Both are None where the file is not on this host or cannot be read as what it shall be.

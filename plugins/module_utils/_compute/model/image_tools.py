@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from .host_facts import Layer, VolumeFile
+from .host_facts import ChainFile, VolumeFile
 from .remote_image import RemoteImage
 
 
@@ -18,7 +18,7 @@ class ImageTool(Protocol):
     def info(self, path: str, image_format: str | None = None) -> VolumeFile:
         """Return what the file is, also while a guest uses it; without a format it is detected."""
 
-    def chain(self, path: str, image_format: str | None = None) -> list[Layer]:
+    def chain(self, path: str, image_format: str | None = None) -> list[ChainFile]:
         """Return the file and every one below it, also while a guest uses it; one that cannot be read ends the chain."""
 
     def image_size(self, digest: str) -> int | None:
@@ -43,23 +43,23 @@ class ImageTool(Protocol):
         """Make a qcow2 file that nobody uses larger."""
 
 
-class LayerTool(ImageTool, Protocol):
-    """Makes, merges and watches layers; sizes in bytes, paths absolute. Every change is durable when a call returns."""
+class OverlayTool(ImageTool, Protocol):
+    """Makes, commits and watches overlays; sizes in bytes, paths absolute. Every change is durable when a call returns."""
 
-    def create_layer(self, path: str, below: str, below_format: str, size: int) -> None:
+    def create_overlay_on(self, path: str, below: str, below_format: str, size: int) -> None:
         """Make an empty qcow2 over a file; it appears under its name complete or not at all. The file below may be in use."""
 
-    def merge(self, top: str, base: str) -> None:
+    def commit(self, top: str, base: str) -> None:
         """Write the data of ``top`` into ``base``, the file below it, which nobody uses; ``top`` stays as it is."""
 
-    def restack(self, path: str, below: str, below_format: str) -> None:
+    def rebase_on(self, path: str, below: str, below_format: str) -> None:
         """Let a qcow2 that nobody uses stand on another file of the same content."""
 
     def flatten(self, path: str) -> None:
         """Replace a qcow2 that nobody uses by one that stands alone; at any moment the name is that of a whole file."""
 
     def has_data(self, path: str) -> bool:
-        """Tell whether something was written to a layer, or a QEMU that may write has it open."""
+        """Tell whether something was written to an overlay, or a QEMU that may write has it open."""
 
     def is_open(self, path: str) -> bool:
         """Tell whether a QEMU program has the file open."""
@@ -68,7 +68,7 @@ class LayerTool(ImageTool, Protocol):
         """Return the disk files of this host that stand on a file."""
 
 
-class DiskTool(LayerTool, Protocol):
+class DiskTool(OverlayTool, Protocol):
     """Makes standalone copies; sizes in bytes, paths absolute."""
 
     def exporting(self, path: str, compress: bool) -> AbstractContextManager[str]:
@@ -77,5 +77,5 @@ class DiskTool(LayerTool, Protocol):
     def convert(self, source: str, source_format: str, target: str) -> None:
         """Write what a disk that nobody writes has, in all its files, to a new standalone qcow2."""
 
-    def demand_room(self, folder: str, needed: int, what: str) -> None:
+    def require_room(self, folder: str, needed: int, what: str) -> None:
         """Raise NoSpace unless so many bytes fit into a folder, NotFound where it is not there."""

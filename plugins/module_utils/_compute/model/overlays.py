@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which file of a disk the guest writes: its own, or a layer over it.
+"""Which file of a disk the guest writes: its own, or an overlay over it.
 
-A disk's own file is what the record names (``VMFOLDER/NAME.qcow2``, or the file that ``path`` gave). libvirt's XML may name a layer
-of it instead, ``VMFOLDER/NAME.LAYER.qcow2``: the active file. Starting a guest on any other file of the chain would throw it back,
-so a plan works with own files and puts the active ones in their place at its end.
+A disk's own file is what the record names (``VMFOLDER/NAME.qcow2``, or the file that ``path`` gave). libvirt's XML may name an
+overlay of it instead, ``VMFOLDER/NAME.SNAPSHOT.qcow2``: the active file. Starting a guest on any other file of the chain would
+throw it back, so a plan works with own files and puts the active ones in their place at its end.
 """
 
 from __future__ import annotations
@@ -19,44 +19,44 @@ from .host_facts import Folders, VolumeFile
 from .spec import Disk, DomainSpec, Record, Volume
 from .state import VmState
 
-DISK_FILE = re.compile(r"(?P<disk>[a-z0-9][a-z0-9-]{0,19})(\.(?P<layer>[A-Za-z0-9][A-Za-z0-9_-]{0,62}))?\.qcow2")
-LEDGER = "snapshots.json"
+DISK_FILE = re.compile(r"(?P<disk>[a-z0-9][a-z0-9-]{0,19})(\.(?P<overlay>[A-Za-z0-9][A-Za-z0-9_-]{0,62}))?\.qcow2")
+INDEX = "snapshots.json"
 OTHER_FILES = re.compile(
     r"seed\.iso|context\.iso|console\.log|nvram\.fd|arriving\.json|snapshots\.json|[A-Za-z0-9][A-Za-z0-9_-]{0,62}\.memory"
 )
 
 
 def is_ours(name: str) -> bool:
-    """Tell whether a file of a VM's folder has a name of ours: a disk or layer, the seed, the console log, what snapshots need."""
+    """Tell whether a file of a VM's folder has a name of ours: a disk or overlay, the seed, the console log, memory, the index."""
     return OTHER_FILES.fullmatch(name) is not None or DISK_FILE.fullmatch(name) is not None
 
 
-def layer_of(path: str, disk: str, home: str) -> str | None:
-    """Return the layer's name if ``path`` is a layer of this disk in the VM's folder ``home``, else None."""
+def overlay_of(path: str, disk: str, home: str) -> str | None:
+    """Return the overlay's name if ``path`` is an overlay of this disk in the VM's folder ``home``, else None."""
     place = PurePosixPath(path)
     found = DISK_FILE.fullmatch(place.name)
     ours = found is not None and str(place.parent) == home and found["disk"] == disk
-    return found["layer"] if found and ours else None
+    return found["overlay"] if found and ours else None
 
 
-def is_layer(path: str) -> bool:
-    """Tell whether a file has a layer's name."""
+def is_overlay(path: str) -> bool:
+    """Tell whether a file has an overlay's name."""
     found = DISK_FILE.fullmatch(PurePosixPath(path).name)
-    return found is not None and found["layer"] is not None
+    return found is not None and found["overlay"] is not None
 
 
 def own_spec(spec: DomainSpec, home: str, record: Record | None) -> DomainSpec:
-    """Return the spec with each disk's own file, and its format, in place of a layer of it."""
+    """Return the spec with each disk's own file, and its format, in place of an overlay of it."""
     named = {disk.name: disk for disk in record.spec.disks} if record else {}
     return replace(spec, disks=tuple(_own(disk, home, named.get(disk.name)) for disk in spec.disks))
 
 
 def _own(disk: Disk, home: str, named: Disk | None) -> Disk:
-    if layer_of(disk.path, disk.name, home) is None:
+    if overlay_of(disk.path, disk.name, home) is None:
         return disk
-    if named and layer_of(named.path, disk.name, home) is None:
+    if named and overlay_of(named.path, disk.name, home) is None:
         return replace(disk, path=named.path, format=named.format, remote=None)
-    return replace(disk, path=f"{home}/{disk.name}.qcow2", remote=None)  # a record of somebody else may name the layer itself
+    return replace(disk, path=f"{home}/{disk.name}.qcow2", remote=None)  # a record of somebody else may name the overlay itself
 
 
 def active_spec(wanted: DomainSpec, state: VmState, home: str) -> DomainSpec:
@@ -73,13 +73,13 @@ def active_spec(wanted: DomainSpec, state: VmState, home: str) -> DomainSpec:
 
 
 def _on(disk: Disk, active: Disk) -> Disk:
-    """Return the disk on its active file; a layer is always qcow2, whatever the file below it is."""
+    """Return the disk on its active file; an overlay is always qcow2, whatever the file below it is."""
     return active if active.path == disk.path else replace(active, format="qcow2")
 
 
 def _leaf(disk: Disk, volumes: Iterable[VolumeFile], home: str) -> str:
     """Return the top of the chain of a disk that no domain has now: the only one of its files that no other stands on."""
-    files = [one for one in volumes if one.path == disk.path or layer_of(one.path, disk.name, home)]
+    files = [one for one in volumes if one.path == disk.path or overlay_of(one.path, disk.name, home)]
     leaves = sorted({one.path for one in files} - {one.backing for one in files if one.backing})
     if len(leaves) > 1:
         raise Conflict(
@@ -109,7 +109,7 @@ def volume_chain(volume: Volume, wanted: DomainSpec, volumes: Iterable[VolumeFil
 
 
 def kept_files(state: VmState, home: str, folders: Folders) -> frozenset[str]:
-    """Return the files of the VM's folder that are not ours to delete: disks given by ``path``, and layers over such a one."""
+    """Return the files of the VM's folder that are not ours to delete: disks given by ``path``, and overlays over such a one."""
     made = {volume.disk for volume in state.record.volumes} if state.record else set()
     own = own_spec(state.config, home, state.record).disks if state.config and state.record else ()
     given = {disk.path for disk in own if disk.path and disk.name not in made}
@@ -118,9 +118,9 @@ def kept_files(state: VmState, home: str, folders: Folders) -> frozenset[str]:
     def foreign(end: VolumeFile) -> bool:
         return bool(given & {end.path, end.backing}) or _stands_elsewhere(end.backing, home, folders)
 
-    layers = (one.path for one in state.volumes if is_layer(one.path))
-    kept = {path for path in layers if foreign(chain(path, state.volumes)[-1])}
-    return frozenset(given | kept | ({f"{home}/{LEDGER}"} if kept else set()))
+    overlays = (one.path for one in state.volumes if is_overlay(one.path))
+    kept = {path for path in overlays if foreign(chain(path, state.volumes)[-1])}
+    return frozenset(given | kept | ({f"{home}/{INDEX}"} if kept else set()))
 
 
 def _stands_elsewhere(backing: str | None, home: str, folders: Folders) -> bool:

@@ -31,7 +31,7 @@ CONTEXT_TARGET = "vdy"
 
 
 @dataclass(frozen=True)
-class Wanted:
+class DomainRequest:
     """What a domain shall be: its spec and the files behind its disks."""
 
     spec: DomainSpec
@@ -76,7 +76,7 @@ def pci_path(address: str) -> str:
 
 def resolve(
     options: Options, before: DomainSpec | None, volumes: Sequence[Volume], host: HostFacts, foreign: Iterable[str]
-) -> Wanted:
+) -> DomainRequest:
     """Return what the options want, over what the domain is (``before``, ``volumes``), on this host.
 
     ``foreign`` are disk targets that others use. Raises InvalidInput.
@@ -108,7 +108,7 @@ def resolve(
     if before is None or replace(spec, disks=(), nics=()) != replace(before, disks=(), nics=()):
         check_together(spec)
     check_disks_together(spec, before, asked or ())
-    return Wanted(spec, tuple(volumes) if asked is None else _volumes(asked, spec, volumes, host))
+    return DomainRequest(spec, tuple(volumes) if asked is None else _volumes(asked, spec, volumes, host))
 
 
 def _devices(

@@ -13,12 +13,12 @@ from xml.etree.ElementTree import Element, SubElement
 from ..._errors import Busy, EdgeError
 from ..._files import fsync
 from ..._libvirt import intent, libvirt
-from ..job.block_job import Pace, merge_live
-from ..model.image_tools import LayerTool
+from ..job.block_job import JobLimits, commit_live
+from ..model.image_tools import OverlayTool
 from ..xml.domain import parse_xml, to_text
 from ..xml.properties import read_path, write_path
 from . import steps
-from .files import remove, write_ledger
+from .files import remove, write_index
 from .index import Paths
 from .state import SnapshotState
 
@@ -29,20 +29,20 @@ class SnapshotGuest:
 
     connection: Any
     state: SnapshotState
-    tool: LayerTool
-    pace: Pace
+    tool: OverlayTool
+    limits: JobLimits
     frozen: bool = field(default=False, init=False)
 
     def apply(self, step: Any) -> None:
         """Do one step."""
         actions: dict[type[Any], Callable[[Any], None]] = {
             steps.Note: self._note,
-            steps.MakeLayer: self._make_layer,
+            steps.MakeOverlay: self._make_overlay,
             steps.SwitchLive: self._switch_live,
             steps.Switch: self._switch,
             steps.PowerOff: self._power_off,
             steps.Boot: self._boot,
-            steps.Merge: self._merge,
+            steps.Commit: self._commit,
             steps.Drop: self._drop,
         }
         actions[type(step)](step)
@@ -59,13 +59,18 @@ class SnapshotGuest:
         return found.target
 
     def _note(self, step: steps.Note) -> None:
-        ledger = step.ledger
-        if ledger.points and ledger.points[-1].quiesced and not self.frozen and not self.state.ledger.point(ledger.points[-1].name):
-            ledger = replace(ledger, points=(*ledger.points[:-1], replace(ledger.points[-1], quiesced=False)))
-        write_ledger(self.state.home, ledger)
+        index = step.index
+        if (
+            index.snapshots
+            and index.snapshots[-1].quiesced
+            and not self.frozen
+            and not self.state.index.snapshot(index.snapshots[-1].name)
+        ):
+            index = replace(index, snapshots=(*index.snapshots[:-1], replace(index.snapshots[-1], quiesced=False)))
+        write_index(self.state.home, index)
 
-    def _make_layer(self, step: steps.MakeLayer) -> None:
-        self.tool.create_layer(step.path, step.below.path, step.below.format, step.below.size)
+    def _make_overlay(self, step: steps.MakeOverlay) -> None:
+        self.tool.create_overlay_on(step.path, step.below.path, step.below.format, step.below.size)
 
     def _switch_live(self, step: steps.SwitchLive) -> None:
         flags = libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_NO_METADATA | libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_ATOMIC
@@ -88,7 +93,7 @@ class SnapshotGuest:
         try:
             domain.snapshotCreateXML(text, flags)
         except libvirt.libvirtError:
-            if step.quiesce == "required" or _sources(parse_xml(domain.XMLDesc())).keys() & {path for _disk, path in step.layers}:
+            if step.quiesce == "required" or _sources(parse_xml(domain.XMLDesc())).keys() & {path for _disk, path in step.overlays}:
                 raise
             return False
         return True
@@ -98,7 +103,7 @@ class SnapshotGuest:
         memory = {"snapshot": "external", "file": step.memory} if step.memory else {"snapshot": "no"}
         SubElement(root, "memory", memory)
         disks = SubElement(root, "disks")
-        for disk, path in step.layers:
+        for disk, path in step.overlays:
             element = SubElement(disks, "disk", {"name": self._target(disk), "snapshot": "external", "type": "file"})
             SubElement(element, "driver", {"type": "qcow2"})
             SubElement(element, "source", {"file": path})
@@ -110,12 +115,12 @@ class SnapshotGuest:
         domain = self._domain()
         with intent(f"redefine domain {step.domain}"):
             flags = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE
-            self.connection.defineXML(self._with_files(domain.XMLDesc(flags), step.layers))
+            self.connection.defineXML(self._with_files(domain.XMLDesc(flags), step.overlays))
 
-    def _with_files(self, text: str, layers: Paths) -> str:
+    def _with_files(self, text: str, overlays: Paths) -> str:
         """Return a domain's XML with other files; what it says of the files below is left to libvirt to find anew."""
         root = parse_xml(text)
-        paths = {self._target(disk): path for disk, path in layers}
+        paths = {self._target(disk): path for disk, path in overlays}
         for disk in root.iterfind("devices/disk"):
             path = paths.get(read_path(disk, "target@dev") or "")
             found = self.state.file(path) if path else None
@@ -140,11 +145,11 @@ class SnapshotGuest:
             else:
                 self._domain().createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED if step.paused else 0)
 
-    def _merge(self, step: steps.Merge) -> None:
+    def _commit(self, step: steps.Commit) -> None:
         strangers = set(self.tool.users(step.base)) - {one.path for one in self.state.files}
         if strangers:
             raise Busy(
-                f"{step.base} is also below {', '.join(sorted(strangers))}, which merging {step.top} into it would damage; "
+                f"{step.base} is also below {', '.join(sorted(strangers))}, which committing {step.top} into it would damage; "
                 "remove or flatten those first.",
                 path=step.base,
                 used_by=sorted(strangers),
@@ -153,18 +158,18 @@ class SnapshotGuest:
         with intent(f"read domain {self.state.name}"):
             live = _sources(parse_xml(domain.XMLDesc())) if domain.isActive() else {}
         if step.top in live:
-            merge_live(self.connection, domain, self._target(step.disk), (step.top, step.base), self.pace)
+            commit_live(self.connection, domain, self._target(step.disk), (step.top, step.base), self.limits)
             fsync(Path(step.base))
-        elif step.base not in live:  # a running guest that has the base and not the top has it merged already
-            self.tool.merge(step.top, step.base)
-        self._restack(step)
+        elif step.base not in live:  # a running guest that has the base and not the top has it committed already
+            self.tool.commit(step.top, step.base)
+        self._rebase_on(step)
 
-    def _restack(self, step: steps.Merge) -> None:
-        """Let what stands on the merged file, and is not moved yet, stand on the one below."""
+    def _rebase_on(self, step: steps.Commit) -> None:
+        """Let what stands on the committed file, and is not moved yet, stand on the one below."""
         base = self.state.file(step.base)
         for path in self.state.children(step.top):
             if self.tool.info(path, "qcow2").backing == step.top:
-                self.tool.restack(path, step.base, base.format if base else "qcow2")
+                self.tool.rebase_on(path, step.base, base.format if base else "qcow2")
         if self.state.active.get(step.disk) == step.top and not self._domain().isActive():
             self._switch(steps.Switch(self.state.name, ((step.disk, step.base),)))
 

@@ -1,31 +1,31 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ledger of snapshots in a VM's folder: whole or not there at all, and one writer at a time."""
+"""The index of snapshots in a VM's folder: whole or not there at all, and one writer at a time."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from ..._files import fsync
-from ..model.overlays import LEDGER
-from .index import Ledger, ledger_from_json
+from ..model.overlays import INDEX
+from .index import SnapshotIndex, index_from_json
 
 
-def read_ledger(home: str) -> Ledger:
-    """Return the ledger of a VM's folder, an empty one where there is none; raise Corrupt where it cannot be read."""
-    path = Path(home, LEDGER)
+def read_index(home: str) -> SnapshotIndex:
+    """Return the index of a VM's folder, an empty one where there is none; raise Corrupt where it cannot be read."""
+    path = Path(home, INDEX)
     try:
-        return ledger_from_json(path.read_text(), str(path))
+        return index_from_json(path.read_text(), str(path))
     except FileNotFoundError:
-        return Ledger()
+        return SnapshotIndex()
 
 
-def write_ledger(home: str, ledger: Ledger) -> None:
-    """Replace the ledger; a reader, and a host that lost its power, see the old or the new one."""
-    path = Path(home, LEDGER)
-    work = path.with_name(f".{LEDGER}.new")
+def write_index(home: str, index: SnapshotIndex) -> None:
+    """Replace the index; a reader, and a host that lost its power, see the old or the new one."""
+    path = Path(home, INDEX)
+    work = path.with_name(f".{INDEX}.new")
     work.touch(mode=0o600)
-    work.write_text(ledger.to_json())
+    work.write_text(index.to_json())
     fsync(work)
     work.replace(path)
     fsync(path.parent)

@@ -19,7 +19,7 @@ Paths = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
-class Point:
+class Snapshot:
     """A snapshot: the files that have each disk as it was at that instant, and nobody writes; ``memory`` is a file too."""
 
     name: str
@@ -32,7 +32,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Left:
+class Orphan:
     """The files that a revert to ``snapshot`` left behind, kept until that snapshot is removed."""
 
     snapshot: str
@@ -40,15 +40,16 @@ class Left:
 
 
 @dataclass(frozen=True)
-class Pending:
-    """A change under way: ``take`` or ``revert`` of ``point`` with new ``layers`` (disk, file), ``merge`` of ``top`` into ``base``.
+class Journal:
+    """A change under way: ``take`` or ``revert`` of ``snapshot`` with new ``overlays`` (disk, file), ``commit`` of ``top``
+    into ``base``.
 
     ``run`` is what the guest did before, ``old`` the active files then.
     """
 
     what: str
-    point: Point | None = None
-    layers: Paths = ()
+    snapshot: Snapshot | None = None
+    overlays: Paths = ()
     run: str = "running"
     old: Paths = ()
     discard: bool = False
@@ -58,63 +59,63 @@ class Pending:
 
 
 @dataclass(frozen=True)
-class Ledger:
+class SnapshotIndex:
     """All of it. ``made`` are the files that we made and alone may delete, ``newest`` the last known active file of each disk."""
 
-    points: tuple[Point, ...] = ()
-    left: tuple[Left, ...] = ()
+    snapshots: tuple[Snapshot, ...] = ()
+    orphans: tuple[Orphan, ...] = ()
     made: tuple[str, ...] = ()
     newest: Paths = ()
-    pending: Pending | None = None
+    journal: Journal | None = None
 
-    def point(self, name: str) -> Point | None:
+    def snapshot(self, name: str) -> Snapshot | None:
         """Return the snapshot of this name."""
-        return next((one for one in self.points if one.name == name), None)
+        return next((one for one in self.snapshots if one.name == name), None)
 
     @property
     def referenced(self) -> frozenset[str]:
         """The files that a snapshot, or what a revert left, needs as they are."""
-        named = [one.files for one in self.points] + [one.files for one in self.left]
+        named = [one.files for one in self.snapshots] + [one.files for one in self.orphans]
         return frozenset(path for files in named for _disk, path in files)
 
-    def without(self, name: str) -> Ledger:
-        """Return the ledger without a snapshot and what reverts to it left."""
+    def without(self, name: str) -> SnapshotIndex:
+        """Return the index without a snapshot and what reverts to it left."""
         return replace(
             self,
-            points=tuple(one for one in self.points if one.name != name),
-            left=tuple(one for one in self.left if one.snapshot != name),
+            snapshots=tuple(one for one in self.snapshots if one.name != name),
+            orphans=tuple(one for one in self.orphans if one.snapshot != name),
         )
 
-    def moved(self, old: str, new: str) -> Ledger:
-        """Return the ledger with ``new`` in place of the file ``old``, whose content it has now."""
+    def moved(self, old: str, new: str) -> SnapshotIndex:
+        """Return the index with ``new`` in place of the file ``old``, whose content it has now."""
 
         def files(paths: Paths) -> Paths:
             return tuple((disk, new if path == old else path) for disk, path in paths)
 
         return replace(
             self,
-            points=tuple(replace(one, files=files(one.files)) for one in self.points),
-            left=tuple(replace(one, files=files(one.files)) for one in self.left),
+            snapshots=tuple(replace(one, files=files(one.files)) for one in self.snapshots),
+            orphans=tuple(replace(one, files=files(one.files)) for one in self.orphans),
             newest=files(self.newest),
         )
 
     def to_json(self) -> str:
-        """Return the same text for the same ledger."""
+        """Return the same text for the same index."""
         return json.dumps({"version": VERSION, **asdict(self)}, sort_keys=True, indent=1) + "\n"
 
 
-def ledger_from_json(text: str, where: str) -> Ledger:
-    """Return the ledger; raise Corrupt where the text is none, since guessing could delete a disk."""
+def index_from_json(text: str, where: str) -> SnapshotIndex:
+    """Return the index; raise Corrupt where the text is none, since guessing could delete a disk."""
     try:
         data = json.loads(text)
         known = {VERSION: data}[data["version"]]
-        pending = known["pending"]
-        return Ledger(
-            points=tuple(_point(one) for one in data["points"]),
-            left=tuple(Left(one["snapshot"], _paths(one["files"])) for one in data["left"]),
+        journal = known["journal"]
+        return SnapshotIndex(
+            snapshots=tuple(_snapshot(one) for one in data["snapshots"]),
+            orphans=tuple(Orphan(one["snapshot"], _paths(one["files"])) for one in data["orphans"]),
             made=tuple(data["made"]),
             newest=_paths(data["newest"]),
-            pending=_pending(pending) if pending else None,
+            journal=_journal(journal) if journal else None,
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Corrupt(f"{where} is not a list of snapshots of ours ({error}); nothing was changed.", path=where) from None
@@ -124,10 +125,10 @@ def _paths(rows: Any) -> Paths:
     return tuple((str(disk), str(path)) for disk, path in rows)
 
 
-def _point(data: Mapping[str, Any]) -> Point:
-    return Point(**{**data, "files": _paths(data["files"])})
+def _snapshot(data: Mapping[str, Any]) -> Snapshot:
+    return Snapshot(**{**data, "files": _paths(data["files"])})
 
 
-def _pending(data: Mapping[str, Any]) -> Pending:
-    point = _point(data["point"]) if data["point"] else None
-    return Pending(**{**data, "point": point, "layers": _paths(data["layers"]), "old": _paths(data["old"])})
+def _journal(data: Mapping[str, Any]) -> Journal:
+    snapshot = _snapshot(data["snapshot"]) if data["snapshot"] else None
+    return Journal(**{**data, "snapshot": snapshot, "overlays": _paths(data["overlays"]), "old": _paths(data["old"])})

@@ -14,26 +14,26 @@ from ..._libvirt import intent, libvirt
 from ..host.agent import AGENT_SECONDS, limit_agent
 from ..host.view import check_ownership, read_vm
 from ..model.host_facts import Folders, VolumeFile
-from ..model.image_tools import LayerTool
-from ..model.overlays import is_layer, own_spec
+from ..model.image_tools import OverlayTool
+from ..model.overlays import is_overlay, own_spec
 from ..model.spec import SEED, Disk
 from ..model.state import VmState
 from ..xml.domain import parse_xml
 from ..xml.properties import read_path
-from .files import read_ledger
-from .index import Ledger
+from .files import read_index
+from .index import SnapshotIndex
 from .state import DiskNow, SnapshotState
 from .steps import MEMORY
 
 
-def read_snapshots(connection: Any, name: str, tool: LayerTool, folders: Folders) -> SnapshotState:
+def read_snapshots(connection: Any, name: str, tool: OverlayTool, folders: Folders) -> SnapshotState:
     """Return the VM's disks, files and snapshots; raise NotFound without such a domain, Conflict for one that is not ours."""
     vm = read_vm(connection, name, tool, folders)
     if vm.config is None:
         raise NotFound(f"domain: there is no domain {name} on this host.", option="domain", value=name)
     check_ownership(vm, adopt=False)
     home = folders.vm(name)
-    ledger = read_ledger(home)
+    index = read_index(home)
     own = {disk.name: disk for disk in own_spec(vm.config, home, vm.record).disks}
     mine = [disk for disk in vm.config.disks if disk.name != SEED and not disk.read_only]
     state = SnapshotState(
@@ -41,35 +41,35 @@ def read_snapshots(connection: Any, name: str, tool: LayerTool, folders: Folders
         home=home,
         run=vm.run,
         disks=tuple(DiskNow(disk.name, disk.target, disk.path, own[disk.name].path) for disk in mine),
-        files=_files(vm, ledger, own, tool),
-        ledger=ledger,
+        files=_files(vm, index, own, tool),
+        index=index,
         others=tuple(sorted({*vm.foreign_targets, *(disk.target for disk in vm.config.disks if disk not in mine)})),
     )
     return replace(state, written=_written(state, tool), disks=_really_active(state, vm))
 
 
-def _files(vm: VmState, ledger: Ledger, own: Mapping[str, Disk], tool: LayerTool) -> tuple[VolumeFile, ...]:
+def _files(vm: VmState, index: SnapshotIndex, own: Mapping[str, Disk], tool: OverlayTool) -> tuple[VolumeFile, ...]:
     known = {one.path: one for one in vm.volumes}
     formats = {disk.path: disk.format for disk in own.values() if disk.name != SEED}
-    pending = dict(ledger.pending.layers).values() if ledger.pending else ()
-    for path in (*formats, *ledger.referenced, *pending):
+    journal = dict(index.journal.overlays).values() if index.journal else ()
+    for path in (*formats, *index.referenced, *journal):
         if path not in known and Path(path).exists():
-            known[path] = tool.info(path, "qcow2" if is_layer(path) else formats.get(path))
-    memories = [path for path in ledger.made if path.endswith(f".{MEMORY}") and Path(path).exists()]
+            known[path] = tool.info(path, "qcow2" if is_overlay(path) else formats.get(path))
+    memories = [path for path in index.made if path.endswith(f".{MEMORY}") and Path(path).exists()]
     return tuple(sorted((*known.values(), *(VolumeFile(path, MEMORY, 0) for path in memories)), key=lambda one: one.path))
 
 
-def _written(state: SnapshotState, tool: LayerTool) -> frozenset[str]:
-    """Return which of the layers that a journal or a disk names hold data, or are open."""
-    pending = dict(state.ledger.pending.layers).values() if state.ledger.pending else ()
-    layers = {path for path in (*pending, *state.active.values()) if path in state.ledger.made and state.file(path)}
-    return frozenset(path for path in layers if tool.has_data(path))
+def _written(state: SnapshotState, tool: OverlayTool) -> frozenset[str]:
+    """Return which of the overlays that a journal or a disk names hold data, or are open."""
+    journal = dict(state.index.journal.overlays).values() if state.index.journal else ()
+    overlays = {path for path in (*journal, *state.active.values()) if path in state.index.made and state.file(path)}
+    return frozenset(path for path in overlays if tool.has_data(path))
 
 
 def _really_active(state: SnapshotState, vm: VmState) -> tuple[DiskNow, ...]:
     """Return the disks; raise Conflict where the running guest writes another file than its next start would."""
     live = {disk.name: disk.path for disk in vm.live.disks} if vm.live else {}
-    moving = {disk for disk, _path in state.ledger.pending.layers} if state.ledger.pending else set()
+    moving = {disk for disk, _path in state.index.journal.overlays} if state.index.journal else set()
     for disk in state.disks:
         if disk.name in live and live[disk.name] != disk.active and disk.name not in moving:
             raise Conflict(

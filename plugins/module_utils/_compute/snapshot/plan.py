@@ -3,7 +3,7 @@
 """Decides the steps that take, remove or revert a snapshot. Pure.
 
 A file of a disk is needed while a snapshot (or what a revert left) names it, while the guest writes it, or while two others stand
-on it. Removing a snapshot forgets it and then tidies: a leaf that nobody needs is deleted, a file with one file on it is merged
+on it. Removing a snapshot forgets it and then tidies: a leaf that nobody needs is deleted, a file with one file on it is committed
 with that one. What an interrupted run left is finished or undone before anything else.
 """
 
@@ -14,15 +14,15 @@ from dataclasses import dataclass
 from ..._errors import Conflict, InvalidInput, NotFound, Refused
 from ..._plan import Plan
 from ..model.host_facts import VolumeFile
-from ..model.overlays import chain, layer_of
-from .index import Paths, Pending, Point
-from .recovery import begin, boot_steps, merge_steps, predict, recover, reverted, taken
+from ..model.overlays import chain, overlay_of
+from .index import Journal, Paths, Snapshot
+from .recovery import begin, boot_steps, commit_steps, predict, recover, reverted, taken
 from .state import DiskNow, SnapshotState
-from .steps import Drop, MakeLayer, Note, PowerOff, Step, Switch, SwitchLive
+from .steps import Drop, MakeOverlay, Note, PowerOff, Step, Switch, SwitchLive
 
 
 @dataclass(frozen=True)
-class Wanted:
+class SnapshotRequest:
     """What is asked: ``state`` of the snapshot ``name``, and what may be done for it. ``now`` is the time of a new one."""
 
     name: str
@@ -35,22 +35,22 @@ class Wanted:
     now: str = ""
 
 
-def plan_snapshot(state: SnapshotState, wanted: Wanted) -> Plan[SnapshotState]:
+def plan_snapshot(state: SnapshotState, wanted: SnapshotRequest) -> Plan[SnapshotState]:
     """Return the steps to the wanted snapshot; raise before any change what cannot be done."""
     steps = recover(state)
     after = predict(state, steps)
-    known = after.ledger.point(wanted.name)
+    known = after.index.snapshot(wanted.name)
     if wanted.state == "present" and known is None:
         steps += _take(after, wanted)
     elif wanted.state == "absent" and known is not None:
         steps += _forget(after, known)
     elif wanted.state == "reverted":
-        steps += _revert(after, wanted, state.ledger.pending)
+        steps += _revert(after, wanted, state.index.journal)
     steps += tidy(predict(state, steps))
     return Plan(state, tuple(steps))
 
 
-def _take(state: SnapshotState, wanted: Wanted) -> list[Step]:
+def _take(state: SnapshotState, wanted: SnapshotRequest) -> list[Step]:
     if not state.disks:
         raise InvalidInput(f"domain: {state.name} has no disk that a snapshot could be taken of.", option="domain")
     if wanted.memory and state.run == "stopped":
@@ -58,7 +58,7 @@ def _take(state: SnapshotState, wanted: Wanted) -> list[Step]:
             f"memory: domain {state.name} does not run, so there is no memory to save; leave memory out or start it.",
             option="memory",
         )
-    point = Point(
+    snapshot = Snapshot(
         name=wanted.name,
         files=tuple((disk.name, disk.active) for disk in state.disks),
         run=state.run,
@@ -67,21 +67,21 @@ def _take(state: SnapshotState, wanted: Wanted) -> list[Step]:
         description=wanted.description,
         created=wanted.now,
     )
-    layers = tuple((disk.name, _fresh(state, disk.name, wanted.name)) for disk in state.disks)
-    pending = Pending("take", point, layers, state.run, point.files)
-    begun = begin(state, pending, [path for path in (*dict(layers).values(), point.memory) if path])
-    live = SwitchLive(state.name, layers, point.memory, wanted.quiesce)
+    overlays = tuple((disk.name, _fresh(state, disk.name, wanted.name)) for disk in state.disks)
+    journal = Journal("take", snapshot, overlays, state.run, snapshot.files)
+    begun = begin(state, journal, [path for path in (*dict(overlays).values(), snapshot.memory) if path])
+    live = SwitchLive(state.name, overlays, snapshot.memory, wanted.quiesce)
     return [
         Note(begun, f"Note that snapshot {wanted.name} is being taken"),
-        *_layers(state, point.files, layers),
-        live if state.run != "stopped" else Switch(state.name, layers),
-        Note(taken(begun, pending), f"Record snapshot {wanted.name}"),
+        *_overlays(state, snapshot.files, overlays),
+        live if state.run != "stopped" else Switch(state.name, overlays),
+        Note(taken(begun, journal), f"Record snapshot {wanted.name}"),
     ]
 
 
-def _layers(state: SnapshotState, below: Paths, layers: Paths) -> list[Step]:
+def _overlays(state: SnapshotState, below: Paths, overlays: Paths) -> list[Step]:
     files = {disk: _there(state, path) for disk, path in below}
-    return [MakeLayer(path, files[disk]) for disk, path in layers]
+    return [MakeOverlay(path, files[disk]) for disk, path in overlays]
 
 
 def _there(state: SnapshotState, path: str) -> VolumeFile:
@@ -92,59 +92,61 @@ def _there(state: SnapshotState, path: str) -> VolumeFile:
 
 
 def _fresh(state: SnapshotState, disk: str, snapshot: str) -> str:
-    """Return a name for a new layer that no file has or had."""
-    used = {one.path for one in state.files} | set(state.ledger.made)
+    """Return a name for a new overlay that no file has or had."""
+    used = {one.path for one in state.files} | set(state.index.made)
     names = (f"{state.home}/{disk}.{snapshot}{f'-{number}' if number else ''}.qcow2" for number in (0, *range(2, len(used) + 3)))
     return next(path for path in names if path not in used)
 
 
-def _forget(state: SnapshotState, point: Point) -> list[Step]:
-    steps: list[Step] = [Note(state.ledger.without(point.name), f"Forget snapshot {point.name}")]
-    return [*steps, Drop(point.memory)] if point.memory and state.file(point.memory) else steps
+def _forget(state: SnapshotState, snapshot: Snapshot) -> list[Step]:
+    steps: list[Step] = [Note(state.index.without(snapshot.name), f"Forget snapshot {snapshot.name}")]
+    return [*steps, Drop(snapshot.memory)] if snapshot.memory and state.file(snapshot.memory) else steps
 
 
-def _revert(state: SnapshotState, wanted: Wanted, interrupted: Pending | None) -> list[Step]:
-    point = state.ledger.point(wanted.name)
-    if point is None:
-        known = ", ".join(one.name for one in state.ledger.points) or "none"
+def _revert(state: SnapshotState, wanted: SnapshotRequest, interrupted: Journal | None) -> list[Step]:
+    snapshot = state.index.snapshot(wanted.name)
+    if snapshot is None:
+        known = ", ".join(one.name for one in state.index.snapshots) or "none"
         raise NotFound(
             f"name: domain {state.name} has no snapshot {wanted.name} (there: {known}).", option="name", value=wanted.name
         )
     finished = interrupted is not None and interrupted.what == "revert" and any(
-        path == state.active.get(disk) for disk, path in interrupted.layers
+        path == state.active.get(disk) for disk, path in interrupted.overlays
     )  # fmt: skip
-    if (finished and interrupted and interrupted.point and interrupted.point.name == point.name) or _is_at(state, point):
+    if (finished and interrupted and interrupted.snapshot and interrupted.snapshot.name == snapshot.name) or _is_at(
+        state, snapshot
+    ):
         return []
-    lost = sorted(disk for disk, _path in point.files if state.disk(disk) is None)
+    lost = sorted(disk for disk, _path in snapshot.files if state.disk(disk) is None)
     if lost:
         raise Conflict(
-            f"name: snapshot {point.name} has the disk {lost[0]}, which domain {state.name} has no more; attach it first.",
+            f"name: snapshot {snapshot.name} has the disk {lost[0]}, which domain {state.name} has no more; attach it first.",
             option="name",
-            value=point.name,
+            value=snapshot.name,
         )
     if state.run != "stopped" and not wanted.allow_restart:
         raise Refused(
-            f"state: domain {state.name} runs, and going back to snapshot {point.name} powers it off; "
+            f"state: domain {state.name} runs, and going back to snapshot {snapshot.name} powers it off; "
             "stop it first, or give allow_restart: true.",
             option="state",
             value="reverted",
         )
-    layers = tuple((disk, _fresh(state, disk, point.name)) for disk, _path in point.files)
-    pending = Pending("revert", point, layers, state.run, tuple(state.active.items()), wanted.discard)
-    begun = begin(state, pending, dict(layers).values())
-    steps: list[Step] = [Note(begun, f"Note that domain {state.name} goes back to snapshot {point.name}")]
-    steps += _layers(state, point.files, layers)
+    overlays = tuple((disk, _fresh(state, disk, snapshot.name)) for disk, _path in snapshot.files)
+    journal = Journal("revert", snapshot, overlays, state.run, tuple(state.active.items()), wanted.discard)
+    begun = begin(state, journal, dict(overlays).values())
+    steps: list[Step] = [Note(begun, f"Note that domain {state.name} goes back to snapshot {snapshot.name}")]
+    steps += _overlays(state, snapshot.files, overlays)
     steps += [PowerOff(state.name)] if state.run != "stopped" else []
-    steps += [Switch(state.name, layers)]
-    steps += boot_steps(predict(state, steps), pending)
-    return [*steps, Note(reverted(begun, pending), f"Record the revert to snapshot {point.name}")]
+    steps += [Switch(state.name, overlays)]
+    steps += boot_steps(predict(state, steps), journal)
+    return [*steps, Note(reverted(begun, journal), f"Record the revert to snapshot {snapshot.name}")]
 
 
-def _is_at(state: SnapshotState, point: Point) -> bool:
-    """Tell whether every disk is as it was at a snapshot: on a layer over it that nothing was written to."""
-    if point.memory or state.run != "stopped":
+def _is_at(state: SnapshotState, snapshot: Snapshot) -> bool:
+    """Tell whether every disk is as it was at a snapshot: on an overlay over it that nothing was written to."""
+    if snapshot.memory or state.run != "stopped":
         return False
-    actives = [(state.file(state.active.get(disk, "")), path) for disk, path in point.files]
+    actives = [(state.file(state.active.get(disk, "")), path) for disk, path in snapshot.files]
     return all(file and file.backing == path and file.path not in state.written for file, path in actives)
 
 
@@ -157,22 +159,22 @@ def tidy(state: SnapshotState) -> list[Step]:
 
 
 def _untidy(state: SnapshotState) -> list[Step]:
-    needed = state.ledger.referenced | set(state.active.values())
+    needed = state.index.referenced | set(state.active.values())
     for disk in state.disks:
         for path in _files(state, disk):
             above = state.children(path)
             if path in needed:
                 continue
-            if not above and path in state.ledger.made:
+            if not above and path in state.index.made:
                 return [Drop(path)]
-            if len(above) == 1 and above[0] in state.ledger.made and (path in state.ledger.made or path == disk.own):
-                pending = Pending("merge", disk=disk.name, top=above[0], base=path)
-                note = Note(begin(state, pending), f"Note that {above[0]} is being merged into {path}")
-                return [note, *merge_steps(note.predict(state), pending)]
+            if len(above) == 1 and above[0] in state.index.made and (path in state.index.made or path == disk.own):
+                journal = Journal("commit", disk=disk.name, top=above[0], base=path)
+                note = Note(begin(state, journal), f"Note that {above[0]} is being committed into {path}")
+                return [note, *commit_steps(note.predict(state), journal)]
     return []
 
 
 def _files(state: SnapshotState, disk: DiskNow) -> list[str]:
     """Return the files of a disk that may be ours, the newest first."""
-    mine = [one.path for one in state.files if layer_of(one.path, disk.name, state.home)]
+    mine = [one.path for one in state.files if overlay_of(one.path, disk.name, state.home)]
     return list(dict.fromkeys([*(one.path for one in chain(disk.active, state.files)), *mine]))

@@ -15,14 +15,14 @@ from ..._errors import Busy, EdgeError, InvalidInput, TimedOut
 from ..._plan import Plan, execute
 from ..host.lock import vm_lock
 from ..host.migration_mark import refuse_while_migrating
-from ..job.block_job import Pace
+from ..job.block_job import JobLimits
 from ..lazy.plan import is_arriving
 from ..model.host_facts import Folders
-from ..model.image_tools import LayerTool
+from ..model.image_tools import OverlayTool
 from ..options.resolve import check_name
 from .apply import SnapshotGuest
 from .observe import quiesce_of, read_snapshots
-from .plan import Wanted, plan_snapshot
+from .plan import SnapshotRequest, plan_snapshot
 from .recovery import recover
 from .state import SnapshotState, describe
 
@@ -45,7 +45,7 @@ class Snapshots:
     """The snapshots of one domain, on one connection."""
 
     connection: Any
-    tool: LayerTool
+    tool: OverlayTool
     folders: Folders
     domain: str
     timeout: float = 600
@@ -70,7 +70,7 @@ class Snapshots:
 
     def execute(self, plan: Plan[SnapshotState]) -> None:
         """Apply a plan; what fails midway is undone or finished at once, as the next run would, and the first error is raised."""
-        guest = SnapshotGuest(self.connection, plan.before, self.tool, Pace(self.timeout))
+        guest = SnapshotGuest(self.connection, plan.before, self.tool, JobLimits(self.timeout))
         try:
             execute(plan, guest.apply)
         except EdgeError as error:
@@ -81,8 +81,8 @@ class Snapshots:
 
     def _recover(self) -> None:
         state = self._read()
-        steps = recover(state) if state.ledger.pending and state.ledger.pending.what == "take" else []
-        execute(Plan(state, tuple(steps)), SnapshotGuest(self.connection, state, self.tool, Pace(self.timeout)).apply)
+        steps = recover(state) if state.index.journal and state.index.journal.what == "take" else []
+        execute(Plan(state, tuple(steps)), SnapshotGuest(self.connection, state, self.tool, JobLimits(self.timeout)).apply)
 
     def _plan(self, state: SnapshotState, options: Mapping[str, Any], name: str, now: str) -> Plan[SnapshotState]:
         refuse_while_migrating(state.name, state.home, state.run)
@@ -95,8 +95,8 @@ class Snapshots:
                 disk=waiting[0],
             )
         asked, memory = options.get("quiesce") or "auto", bool(options.get("memory"))
-        new = options["state"] == "present" and state.ledger.point(name) is None
-        wanted = Wanted(
+        new = options["state"] == "present" and state.index.snapshot(name) is None
+        wanted = SnapshotRequest(
             name=name,
             state=options["state"],
             description=options.get("description") or "",

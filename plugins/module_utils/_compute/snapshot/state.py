@@ -10,12 +10,12 @@ from typing import Any
 
 from ..model.host_facts import VolumeFile
 from ..model.overlays import chain
-from .index import Ledger, Paths, Point
+from .index import Paths, Snapshot, SnapshotIndex
 
 
 @dataclass(frozen=True)
 class DiskNow:
-    """A disk that the guest may write: its ``active`` file in the persistent configuration, and its ``own`` file (layers.py)."""
+    """A disk that the guest may write: its ``active`` file in the persistent configuration, and its ``own`` file (overlays.py)."""
 
     name: str
     target: str
@@ -25,9 +25,9 @@ class DiskNow:
 
 @dataclass(frozen=True)
 class SnapshotState:
-    """A VM's disks, their files, and the ledger.
+    """A VM's disks, their files, and the index.
 
-    ``run`` is running, paused or stopped. ``written`` are files that a QEMU writes, or that hold data of their own: a layer that
+    ``run`` is running, paused or stopped. ``written`` are files that a QEMU writes, or that hold data of their own: an overlay that
     was put in place and not yet recorded is told by it. ``others`` are targets of disks that take no part.
     """
 
@@ -36,7 +36,7 @@ class SnapshotState:
     run: str
     disks: tuple[DiskNow, ...] = ()
     files: tuple[VolumeFile, ...] = ()
-    ledger: Ledger = field(default_factory=Ledger)
+    index: SnapshotIndex = field(default_factory=SnapshotIndex)
     written: frozenset[str] = frozenset()
     others: tuple[str, ...] = ()
 
@@ -57,15 +57,15 @@ class SnapshotState:
         """The active file of each disk."""
         return {disk.name: disk.active for disk in self.disks}
 
-    def switched(self, layers: Paths) -> SnapshotState:
+    def switched(self, overlays: Paths) -> SnapshotState:
         """Return the state with other active files."""
-        named = dict(layers)
+        named = dict(overlays)
         return replace(self, disks=tuple(replace(one, active=named.get(one.name, one.active)) for one in self.disks))
 
 
 def parent(state: SnapshotState, path: str, below: bool = True) -> str | None:
     """Return the snapshot that a file comes from: the nearest one in its chain, with ``below`` not its own."""
-    owners = {file: point.name for point in state.ledger.points for _disk, file in point.files}
+    owners = {file: snapshot.name for snapshot in state.index.snapshots for _disk, file in snapshot.files}
     files = [one.path for one in chain(path, state.files)][1 if below else 0 :]
     return next((owners[one] for one in files if one in owners), None)
 
@@ -76,17 +76,17 @@ def current(state: SnapshotState) -> str | None:
     return next((name for name in found if name), None)
 
 
-def point_view(state: SnapshotState, point: Point) -> dict[str, Any]:
+def point_view(state: SnapshotState, snapshot: Snapshot) -> dict[str, Any]:
     """Return a snapshot as users see it."""
-    parents = (parent(state, path) for _disk, path in point.files)
+    parents = (parent(state, path) for _disk, path in snapshot.files)
     return {
-        "name": point.name,
-        "description": point.description,
-        "state": point.run,
-        "memory": point.memory,
-        "quiesced": point.quiesced,
+        "name": snapshot.name,
+        "description": snapshot.description,
+        "state": snapshot.run,
+        "memory": snapshot.memory,
+        "quiesced": snapshot.quiesced,
         "parent": next((name for name in parents if name), None),
-        "disks": dict(point.files),
+        "disks": dict(snapshot.files),
     }
 
 
@@ -94,25 +94,25 @@ def view(state: SnapshotState) -> dict[str, Any]:
     """Return what diffs are made of; no timestamps."""
     return {
         "state": state.run,
-        "snapshots": {point.name: point_view(state, point) for point in state.ledger.points},
+        "snapshots": {snapshot.name: point_view(state, snapshot) for snapshot in state.index.snapshots},
         "current": current(state),
         "disks": dict(state.active),
         "files": sorted(one.path for one in state.files),
-        "interrupted": state.ledger.pending.what if state.ledger.pending else None,
+        "interrupted": state.index.journal.what if state.index.journal else None,
     }
 
 
 def describe(state: SnapshotState) -> dict[str, Any]:
     """Return the tree and the chains, for reading."""
-    rows = [{**point_view(state, point), "created": point.created} for point in state.ledger.points]
+    rows = [{**point_view(state, snapshot), "created": snapshot.created} for snapshot in state.index.snapshots]
     return {
         "domain": state.name,
         "state": state.run,
         "current": current(state),
         "snapshots": [{**row, "children": [one["name"] for one in rows if one["parent"] == row["name"]]} for row in rows],
-        "left": [{"snapshot": one.snapshot, "disks": dict(one.files)} for one in state.ledger.left],
+        "orphans": [{"snapshot": one.snapshot, "disks": dict(one.files)} for one in state.index.orphans],
         "disks": [_disk_view(state, disk) for disk in state.disks],
-        "interrupted": state.ledger.pending.what if state.ledger.pending else None,
+        "interrupted": state.index.journal.what if state.index.journal else None,
     }
 
 

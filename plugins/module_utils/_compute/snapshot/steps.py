@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from ..._plan import Step as AnyStep
 from ..model.host_facts import VolumeFile
-from .index import Ledger, Paths
+from .index import Paths, SnapshotIndex
 from .state import SnapshotState
 
 MEMORY = "memory"
@@ -18,19 +18,19 @@ Step: TypeAlias = AnyStep[SnapshotState]
 
 @dataclass(frozen=True)
 class Note:
-    """Write the ledger, durably and at once."""
+    """Write the index, durably and at once."""
 
-    ledger: Ledger
+    index: SnapshotIndex
     sentence: str
 
     def predict(self, state: SnapshotState) -> SnapshotState:
         """See Step."""
-        return replace(state, ledger=self.ledger)
+        return replace(state, index=self.index)
 
 
 @dataclass(frozen=True)
-class MakeLayer:
-    """Make an empty layer over a file; it is not in use yet."""
+class MakeOverlay:
+    """Make an empty overlay over a file; it is not in use yet."""
 
     path: str
     below: VolumeFile
@@ -48,10 +48,10 @@ class MakeLayer:
 
 @dataclass(frozen=True)
 class SwitchLive:
-    """Let a running guest write to new layers, all disks at one instant; ``memory`` is a file for the guest's memory."""
+    """Let a running guest write to new overlays, all disks at one instant; ``memory`` is a file for the guest's memory."""
 
     domain: str
-    layers: Paths
+    overlays: Paths
     memory: str | None = None
     quiesce: str = "never"
 
@@ -65,13 +65,13 @@ class SwitchLive:
             if self.quiesce != "never"
             else ""
         )
-        return f"Let domain {self.domain} write to {', '.join(path for _disk, path in self.layers)}{how}"
+        return f"Let domain {self.domain} write to {', '.join(path for _disk, path in self.overlays)}{how}"
 
     def predict(self, state: SnapshotState) -> SnapshotState:
         """See Step."""
         saved = (VolumeFile(self.memory, MEMORY, 0),) if self.memory else ()
         files = tuple(sorted((*state.files, *saved), key=lambda one: one.path))
-        return replace(state.switched(self.layers), files=files)
+        return replace(state.switched(self.overlays), files=files)
 
 
 @dataclass(frozen=True)
@@ -79,16 +79,16 @@ class Switch:
     """Name other active files in the persistent configuration."""
 
     domain: str
-    layers: Paths
+    overlays: Paths
 
     @property
     def sentence(self) -> str:
         """See Step."""
-        return f"Redefine domain {self.domain} with {', '.join(path for _disk, path in self.layers)}"
+        return f"Redefine domain {self.domain} with {', '.join(path for _disk, path in self.overlays)}"
 
     def predict(self, state: SnapshotState) -> SnapshotState:
         """See Step."""
-        return state.switched(self.layers)
+        return state.switched(self.overlays)
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class Boot:
 
 
 @dataclass(frozen=True)
-class Merge:
+class Commit:
     """Bring the data of ``top`` down into ``base``, the file below it; what stood on ``top`` stands on ``base`` afterwards."""
 
     disk: str
@@ -136,7 +136,7 @@ class Merge:
     @property
     def sentence(self) -> str:
         """See Step."""
-        return f"Merge {self.top} into {self.base}"
+        return f"Commit {self.top} into {self.base}"
 
     def predict(self, state: SnapshotState) -> SnapshotState:
         """See Step."""

@@ -45,7 +45,7 @@ def our_devices(root: Element, tag: str, kind: str, all_of_them: bool) -> Iterat
             yield None, element
 
 
-def drop_strangers(devices: Element, tag: str, kind: str, names: Collection[str]) -> None:
+def drop_stale(devices: Element, tag: str, kind: str, names: Collection[str]) -> None:
     """Remove those of our devices of a kind that the spec does not name any more."""
     prefix = f"{ALIAS}{kind}-"
     for element in devices.findall(tag):
@@ -58,8 +58,8 @@ def owned(devices: Element, kind: Kind) -> Element:
     elements = devices.findall(kind.tag)
     found = next((one for one in elements if alias_of(one) == ALIAS + kind.alias), None)
     if found is None:
-        strangers = [one for one in elements if not alias_of(one).startswith(ALIAS)]
-        found = next((one for one in strangers if (read_path(one, kind.key) or "").lower() == kind.value.lower()), None)
+        stale = [one for one in elements if not alias_of(one).startswith(ALIAS)]
+        found = next((one for one in stale if (read_path(one, kind.key) or "").lower() == kind.value.lower()), None)
     if found is None:
         found = SubElement(devices, kind.tag, dict(kind.begin))
         write_path(found, kind.key, kind.value)

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from xml.etree.ElementTree import Element, SubElement
 
 from ..model.spec import Disk, DiskLimits, DomainSpec, NetworkSource
-from .device import Kind, drop_strangers, our_devices, owned
+from .device import Kind, drop_stale, our_devices, owned
 from .properties import Property, from_yes, or_nothing, read_all, to_yes, write_all, write_path
 from .remote_backing import read_remote, write_remote
 
@@ -78,7 +78,7 @@ def _source(element: Element) -> NetworkSource | None:
 
 def emit_disks(devices: Element, spec: DomainSpec) -> None:
     """Write the disks of ``spec``; of the others only those that were ours go."""
-    drop_strangers(devices, "disk", "disk", {disk.name for disk in spec.disks})
+    drop_stale(devices, "disk", "disk", {disk.name for disk in spec.disks})
     for disk in sorted(spec.disks, key=lambda disk: disk.boot or 99):
         emit_disk(devices, disk)
     if any(disk.bus == "scsi" for disk in spec.disks) and devices.find("controller[@type='scsi']") is None:

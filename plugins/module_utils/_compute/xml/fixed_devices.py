@@ -8,7 +8,7 @@ from typing import Any
 from xml.etree.ElementTree import Element, SubElement
 
 from ..model.spec import DomainSpec, Filesystem
-from .device import ALIAS, Kind, drop, drop_strangers, find_single, our_devices, owned, read_pci, write_pci
+from .device import ALIAS, Kind, drop, drop_stale, find_single, our_devices, owned, read_pci, write_pci
 from .properties import read_path, write_path
 
 SERIAL = Kind("serial", "serial", "@type", "pty")
@@ -94,7 +94,7 @@ def _remove_all(element: Element, tag: str) -> None:
 
 
 def _emit_filesystems(devices: Element, spec: DomainSpec) -> None:
-    drop_strangers(devices, "filesystem", "fs", {one.tag for one in spec.filesystems})
+    drop_stale(devices, "filesystem", "fs", {one.tag for one in spec.filesystems})
     for one in spec.filesystems:
         begin = (("type", "mount"), ("accessmode", "passthrough"))
         element = owned(devices, Kind("filesystem", f"fs-{one.tag}", "target@dir", one.tag, begin))
@@ -104,7 +104,7 @@ def _emit_filesystems(devices: Element, spec: DomainSpec) -> None:
 
 def _emit_pci_devices(devices: Element, spec: DomainSpec) -> None:
     names = {address: address.replace(":", "-").replace(".", "-") for address in spec.pci_devices}
-    drop_strangers(devices, "hostdev", "pci", set(names.values()))
+    drop_stale(devices, "hostdev", "pci", set(names.values()))
     for address, name in names.items():
         begin = (("mode", "subsystem"), ("type", "pci"), ("managed", "yes"))
         element = owned(devices, Kind("hostdev", f"pci-{name}", "alias@name", f"{ALIAS}pci-{name}", begin))

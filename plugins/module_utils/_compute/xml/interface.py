@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from xml.etree.ElementTree import Element, SubElement
 
 from ..model.spec import DomainSpec, Nic
-from .device import ALIAS, Kind, alias_of, drop_strangers, our_devices, owned, read_pci, write_pci
+from .device import ALIAS, Kind, alias_of, drop_stale, our_devices, owned, read_pci, write_pci
 from .properties import KIB, Property, read_all, write_all
 
 
@@ -50,7 +50,7 @@ def parse_nic(name: str, element: Element) -> Nic:
 
 def emit_nics(devices: Element, spec: DomainSpec) -> None:
     """Write the interfaces of ``spec``; of the others only those that were ours go."""
-    drop_strangers(devices, "interface", "nic", {nic.name for nic in spec.nics})
+    drop_stale(devices, "interface", "nic", {nic.name for nic in spec.nics})
     for nic in spec.nics:
         emit_nic(devices, nic)
     _order_nics(devices, [f"{ALIAS}nic-{nic.name}" for nic in spec.nics])

@@ -14,12 +14,12 @@ from ..store import catalogue, usage
 from ..store.catalogue import Entry
 from ..store.store import Store
 from ..transfer.http_client import Trust
-from ..transfer.pull import Pacing, Progress, Pulled, no_progress, pull_image
-from ..transfer.rate_limit import no_pace
+from ..transfer.pull import Limit, Progress, Pulled, no_progress, pull_image
+from ..transfer.rate_limit import no_limit
 from ..transfer.sources.https import HttpsSource
 from ..transfer.sources.protocol import Source
 from .discovery import survey
-from .pull_policy import Ask, Fetch, Seen, Situation, ranked
+from .pull_policy import Ask, Fetch, ObservedMember, Situation, ranked
 from .replica import Choice, Replica
 from .request_client import Asking, ReplicaFailed
 
@@ -79,7 +79,7 @@ class ClusterReplica(Replica):
 
         return {key: getattr(self._ask(digest, find), key) for key in catalogue.TOLD}
 
-    def pull(self, digest: str, *, now: float, progress: Progress = no_progress, pace: Pacing = no_pace) -> Pulled:
+    def pull(self, digest: str, *, now: float, progress: Progress = no_progress, limit: Limit = no_limit) -> Pulled:
         """Make the image visible here, from whoever the rule names; go on with another whenever one is lost."""
         story = _Story()
         while True:
@@ -95,7 +95,7 @@ class ClusterReplica(Replica):
                     step,
                     digest,
                     story,
-                    lambda sources: pull_image(self.store, digest, sources, now=now, progress=progress, pace=pace),
+                    lambda sources: pull_image(self.store, digest, sources, now=now, progress=progress, limit=limit),
                 )
             except (Unreachable, Corrupt, NotFound, ReplicaFailed) as error:
                 self._note(step, error, story)
@@ -105,7 +105,7 @@ class ClusterReplica(Replica):
         peers = ranked(digest, cluster.others(cluster.peers), salt=cluster.host)[:PEERS]
         return Situation(cluster.host, tuple(ranked(digest, cluster.replicas)), tuple(peers), cluster.frontends)
 
-    def _survey(self, digest: str, story: _Story) -> dict[str, Seen]:
+    def _survey(self, digest: str, story: _Story) -> dict[str, ObservedMember]:
         def asked(members: Sequence[Member]) -> list[Member]:
             return [member for member in members if member.name != self.cluster.host and member.name not in story.left]
 

@@ -13,46 +13,46 @@ from ..._cluster import Member
 from ..._errors import EdgeError
 from .. import names
 from ..transfer.http_client import Connection, Trust
-from .pull_policy import Seen
+from .pull_policy import ObservedMember
 
 PEER_SECONDS = 1.0
 REPLICA_SECONDS = 5.0  # a busy replica must not be taken for a lost one: that would move an image over the WAN twice
 
 
-def look(member: Member, digest: str, trust: Trust, seconds: float) -> Seen:
+def look(member: Member, digest: str, trust: Trust, seconds: float) -> ObservedMember:
     """Ask one member for an image's manifest, without reading it."""
     try:
         connection = Connection(member.url, trust, seconds)
     except EdgeError as error:
-        return Seen(said=error.message)
+        return ObservedMember(said=error.message)
     try:
         with connection.ask("HEAD", f"{names.hex_of(digest)}.json") as response:
             response.read()
             if response.status in (200, 404):
-                return Seen(reachable=True, has=response.status == 200)
-            return Seen(said=f"{member.url} answered {response.status} {response.reason}")
+                return ObservedMember(reachable=True, has=response.status == 200)
+            return ObservedMember(said=f"{member.url} answered {response.status} {response.reason}")
     except EdgeError as error:
-        return Seen(said=error.message)
+        return ObservedMember(said=error.message)
     finally:
         connection.close()
 
 
-def survey(peers: Sequence[Member], replicas: Sequence[Member], digest: str, trust: Trust) -> dict[str, Seen]:
+def survey(peers: Sequence[Member], replicas: Sequence[Member], digest: str, trust: Trust) -> dict[str, ObservedMember]:
     """Look at all at once. Peers delay nothing by more than a second, and replicas only if nobody with the image has answered."""
     asked = {member.name: _asked(member, digest, trust, PEER_SECONDS) for member in peers}
     asked |= {member.name: _asked(member, digest, trust, REPLICA_SECONDS) for member in replicas}
     _wait(list(asked.values()), [asked[member.name] for member in replicas])
-    return {name: future.result() if future.done() else Seen(said="no answer yet") for name, future in asked.items()}
+    return {name: future.result() if future.done() else ObservedMember(said="no answer yet") for name, future in asked.items()}
 
 
-def _asked(member: Member, digest: str, trust: Trust, seconds: float) -> Future[Seen]:
+def _asked(member: Member, digest: str, trust: Trust, seconds: float) -> Future[ObservedMember]:
     """Look in a thread of its own that nobody waits for, not even the end of the program."""
-    future: Future[Seen] = Future()
+    future: Future[ObservedMember] = Future()
     Thread(target=lambda: future.set_result(look(member, digest, trust, seconds)), daemon=True).start()
     return future
 
 
-def _wait(everybody: list[Future[Seen]], replicas: list[Future[Seen]]) -> None:
+def _wait(everybody: list[Future[ObservedMember]], replicas: list[Future[ObservedMember]]) -> None:
     quickly, at_last = time.monotonic() + PEER_SECONDS, time.monotonic() + REPLICA_SECONDS
     wait(everybody, timeout=max(0.0, quickly - time.monotonic()))
     if not any(future.done() and future.result().has for future in everybody):

@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filling a replica: what others wished for, a few at a time and told as it goes, then what other replicas have and it has not.
+"""Filling a replica: what others asked for, a few at a time and told as it goes, then what other replicas have and it has not.
 
-One filler runs on a host. New wishes are taken while it works; it ends when there is nothing left to do.
+One filler runs on a host. New requests are taken while it works; it ends when there is nothing left to do.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from ... import _files
 from ..._errors import EdgeError, from_os_error
 from ..transfer.pull import Progress, Pulled
-from .requests import Wishes, WishState, failed
+from .requests import PullRequests, RequestState, failed
 
 WORKERS = 4
 LOOK_SECONDS = 0.5
@@ -37,26 +37,26 @@ class Filled:
 
 @dataclass
 class _Work:
-    """A wish in work."""
+    """A request in work."""
 
-    state: WishState
+    state: RequestState
     begun: bool = False
     told_at: float = 0.0
 
 
 class Filler:
-    """Works off ``wishes`` with ``pull``, then ``extras``: images by digest that are pulled while nobody waits."""
+    """Works off ``requests`` with ``pull``, then ``extras``: images by digest that are pulled while nobody waits."""
 
     def __init__(
         self,
-        wishes: Wishes,
+        requests: PullRequests,
         pull: Pull,
         pull_extra: Pull,
         extras: Iterable[str] = (),
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._wishes = wishes
+        self._requests = requests
         self._pull = pull
         self._pull_extra = pull_extra
         self._extras: Iterator[str] = iter(extras)
@@ -67,10 +67,10 @@ class Filler:
 
     def run(self) -> Filled:
         """Return when there is nothing left to do; raise Busy if another filler runs."""
-        self._wishes.prepare()
-        with _files.locked(self._wishes.folder / "fill.lock", wait=False), ThreadPoolExecutor(WORKERS) as pool:
-            self._wishes.sweep(self._clock())
-            for digest in self._wishes.unfinished():
+        self._requests.prepare()
+        with _files.locked(self._requests.folder / "fill.lock", wait=False), ThreadPoolExecutor(WORKERS) as pool:
+            self._requests.sweep(self._clock())
+            for digest in self._requests.unfinished():
                 self._begin(pool, digest)
             while True:
                 self._take(pool)
@@ -81,15 +81,15 @@ class Filler:
                 self._say_alive()
 
     def _take(self, pool: ThreadPoolExecutor) -> None:
-        for digest in self._wishes.waiting():
+        for digest in self._requests.waiting():
             if digest in self._work:
-                self._wishes.take(digest, None)
+                self._requests.take(digest, None)
             else:
                 self._begin(pool, digest)
 
     def _begin(self, pool: ThreadPoolExecutor, digest: str) -> None:
-        self._work[digest] = _Work(WishState(secrets.token_hex(8), "queued", updated=self._clock()))
-        self._wishes.take(digest, self._work[digest].state)
+        self._work[digest] = _Work(RequestState(secrets.token_hex(8), "queued", updated=self._clock()))
+        self._requests.take(digest, self._work[digest].state)
         self._futures[digest] = pool.submit(self._pull_wanted, digest)
 
     def _pull_wanted(self, digest: str) -> Pulled:
@@ -100,14 +100,14 @@ class Filler:
             work.state = replace(work.state, state="pulling", done=done, total=total, updated=now)
             if now - work.told_at >= TELL_SECONDS:
                 work.told_at = now
-                self._wishes.tell(digest, work.state)
+                self._requests.tell(digest, work.state)
 
         work.begun = True
         progress(0, 0)
         return self._pull(digest, progress)
 
     def _settle(self) -> None:
-        """Tell the end of what ended. Only then a new wish for the same image is one of its own."""
+        """Tell the end of what ended. Only then a new request for the same image is one of its own."""
         for digest, future in [(digest, future) for digest, future in self._futures.items() if future.done()]:
             error = _error_of(future)
             if error is None:
@@ -127,14 +127,14 @@ class Filler:
         ended = (
             failed(state, error.message, error.code, now) if error else replace(state, state="done", done=state.total, updated=now)
         )
-        self._wishes.tell(digest, ended)
+        self._requests.tell(digest, ended)
 
     def _say_alive(self) -> None:
         now = self._clock()
         for digest, work in self._work.items():
             if not work.begun and now - work.state.updated >= ALIVE_SECONDS:
                 work.state = replace(work.state, updated=now)
-                self._wishes.tell(digest, work.state)
+                self._requests.tell(digest, work.state)
 
     def _next_extra(self, pool: ThreadPoolExecutor) -> bool:
         digest = next(self._extras, None)
@@ -145,7 +145,7 @@ class Filler:
 
 
 def _error_of(future: Future[Pulled]) -> EdgeError | None:
-    """Return the failure in words; a defect of ours is told with its traceback and must not hold up the other wishes."""
+    """Return the failure in words; a defect of ours is told with its traceback and must not hold up the other requests."""
     error = future.exception()
     if error is None or isinstance(error, EdgeError):
         return error

@@ -17,7 +17,7 @@ from ..._cluster import Member
 
 
 @dataclass(frozen=True)
-class Seen:
+class ObservedMember:
     """What a look at a member found: whether it answered, whether it has the image, and what was wrong."""
 
     reachable: bool = False
@@ -54,14 +54,14 @@ class Situation:
     peers: tuple[Member, ...]
     frontends: tuple[str, ...]
 
-    def decide(self, seen: Mapping[str, Seen], left: Set[str]) -> Fetch | Ask:
+    def decide(self, seen: Mapping[str, ObservedMember], left: Set[str]) -> Fetch | Ask:
         """Return what to do next; members of ``left`` were tried and failed. Every answer but the WAN's names members not left."""
         others = [member for member in self.replicas if member.name != self.host]
-        holders = [one.url for one in (*self.peers, *others) if one.name not in left and seen.get(one.name, Seen()).has]
+        holders = [one.url for one in (*self.peers, *others) if one.name not in left and seen.get(one.name, ObservedMember()).has]
         if holders:
             return Fetch(tuple(holders))
         for replica in self._before():
-            if replica.name not in left and seen.get(replica.name, Seen()).reachable:
+            if replica.name not in left and seen.get(replica.name, ObservedMember()).reachable:
                 return Ask(replica)
         return Fetch(self.frontends, wan=True)
 

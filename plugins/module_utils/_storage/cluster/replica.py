@@ -20,8 +20,8 @@ from ..store.manifest import Manifest
 from ..store.store import Store
 from ..transfer.http_client import Trust
 from ..transfer.progress import ProgressFile
-from ..transfer.pull import Pacing, Progress, Pulled, no_progress, pull_image
-from ..transfer.rate_limit import Pace, no_pace
+from ..transfer.pull import Limit, Progress, Pulled, no_progress, pull_image
+from ..transfer.rate_limit import RateLimit, no_limit
 from ..transfer.sources.directory import DirectorySource
 from ..transfer.sources.https import HttpsSource
 from ..transfer.sources.protocol import Source
@@ -56,7 +56,7 @@ class Choice:
         if self.digest is None and self.name is None:
             raise InvalidInput("Say which image is meant: by digest, or by name and version.")
 
-    def demand_exact(self) -> None:
+    def require_exact(self) -> None:
         """Raise InvalidInput unless one image is meant whatever else there is: nothing is removed by a guess."""
         if self.digest is None and self.version is None:
             raise InvalidInput(f"Say which version of {self.name} to remove, or its digest.", name=self.name)
@@ -96,9 +96,9 @@ class Replica:
         """Return what the first source with this image tells of it."""
         return self._ask(digest, lambda source: source.manifest(digest)).summary()
 
-    def pull(self, digest: str, *, now: float, progress: Progress = no_progress, pace: Pacing = no_pace) -> Pulled:
+    def pull(self, digest: str, *, now: float, progress: Progress = no_progress, limit: Limit = no_limit) -> Pulled:
         """Make the image visible here; see ``pull_image``."""
-        return pull_image(self.store, digest, self.sources, now=now, progress=progress, pace=pace)
+        return pull_image(self.store, digest, self.sources, now=now, progress=progress, limit=limit)
 
     def _ask(self, what: str, question: Callable[[Source], Answer]) -> Answer:
         said: dict[str, str] = {}
@@ -141,7 +141,7 @@ class Work:
         self._progress_file = progress_file
         if rate_limit is not None and rate_limit < 1:
             raise InvalidInput(f"The rate limit is {rate_limit}; it must be at least 1 byte a second.")
-        self._pace = Pace(rate_limit, time.monotonic, time.sleep) if rate_limit else no_pace
+        self._limit = RateLimit(rate_limit, time.monotonic, time.sleep) if rate_limit else no_limit
         self._digest: str | None = None
         self.bytes_fetched = 0
         self.bytes_reused = 0
@@ -151,11 +151,11 @@ class Work:
         """Return the steps to ``present``, ``pinned`` or ``absent``; a removal asks no source, and refuses an image in use."""
         store = self._replica.store
         if wanted == "absent":
-            self._choice.demand_exact()
+            self._choice.require_exact()
             here = Replica(store).local(self._choice)
             self._digest = self._choice.digest or (here.digest if here else None)
             if here:
-                store.demand_unused(here.digest, self._directories)
+                store.require_unused(here.digest, self._directories)
             return plan_absent(self.observe(), with_catalogue=False)
         self._digest = self._replica.resolve(self._choice)
         state = self.observe()
@@ -188,7 +188,7 @@ class Work:
     def _pull(self, step: PullImage, now: float) -> None:
         title = f"Pulling {step.summary['name']} {step.summary['version']}"
         progress = ProgressFile(self._progress_file, title, time.monotonic) if self._progress_file else no_progress
-        done = self._replica.pull(str(self._digest), now=now, progress=progress, pace=self._pace)
+        done = self._replica.pull(str(self._digest), now=now, progress=progress, limit=self._limit)
         self.bytes_fetched, self.bytes_reused, self.used = done.bytes_fetched, done.bytes_reused, done.sources
 
 

@@ -13,9 +13,9 @@ from ... import _errors
 from ..._cluster import Member
 from ..._errors import Corrupt, EdgeError, NotFound, Unreachable
 from .. import names
-from ..transfer.http_client import Connection, Trust, demand
+from ..transfer.http_client import Connection, Trust, require_status
 from . import requests
-from .requests import WishState
+from .requests import RequestState
 
 POLL_SECONDS = 3.0  # an answer that takes longer counts as none
 TRIES = 3
@@ -38,18 +38,20 @@ class ReplicaFailed(EdgeError):
 
 @dataclass
 class Watch:
-    """Tells from the states that a replica shows, one after the other, whether it still works on a wish; pure."""
+    """Tells from the states that a replica shows, one after the other, whether it still works on a request; pure."""
 
-    before: WishState | None
+    before: RequestState | None
     asked_at: float
     _mark: tuple[object, ...] | None = None
     _moved_at: float = 0.0
 
-    def look(self, state: WishState | None, now: float) -> WishState | None:
+    def look(self, state: RequestState | None, now: float) -> RequestState | None:
         """Return the state if it is of a try that counts; raise Unreachable if nothing moves any more."""
         if state is None or (self.before is not None and self.before.final and state.run == self.before.run):
             if now - self.asked_at > BEGIN_SECONDS:
-                raise Unreachable(f"It took the wish but did not begin within {BEGIN_SECONDS:g} s; does edge-fill.path run there?")
+                raise Unreachable(
+                    f"It took the request but did not begin within {BEGIN_SECONDS:g} s; does edge-fill.path run there?"
+                )
             return None
         mark = (state.run, state.state, state.updated if state.state == "queued" else state.done)
         if mark != self._mark:
@@ -107,16 +109,16 @@ class Asking:
         with self._connection.ask("PUT", self._below, {"Content-Type": "application/json"}, body) as response:
             response.read()
             if response.status not in (201, 204):
-                demand(response, (201,), f"{self._replica.url}{self._below}")
+                require_status(response, (201,), f"{self._replica.url}{self._below}")
 
-    def _state(self) -> WishState | None:
+    def _state(self) -> RequestState | None:
         try:
             data = self._connection.fetch(f"{self._below}.json", requests.LARGEST_JSON)
         except NotFound:
             return None
         return requests.parse(data, f"{self._replica.url}{self._below}.json")
 
-    def _patiently(self) -> WishState | None:
+    def _patiently(self) -> RequestState | None:
         """Return the state; a server that is just reloading is asked again."""
         for _try in range(TRIES - 1):
             try:

@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What others want of a replica: ``asked/HEX`` is a wish that came in, ``state/HEX.json`` is what became of it.
+"""What others want of a replica: ``asked/HEX`` is a request that came in, ``state/HEX.json`` is what became of it.
 
-A wish is taken by writing its state first and removing it then, so that a kill in between loses none: unfinished states are wishes
-too. Nothing of a wish but its name is ever read.
+A request is taken by writing its state first and removing it then, so that a kill in between loses none: unfinished states are
+requests too. Nothing of a request but its name is ever read.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ STATES = ("queued", "pulling", "done", "failed")
 
 
 @dataclass(frozen=True)
-class WishState:
-    """How far a wish is: bytes done of total; ``run`` tells one try from the next, ``code`` and ``error`` why it failed."""
+class RequestState:
+    """How far a request is: bytes done of total; ``run`` tells one try from the next, ``code`` and ``error`` why it failed."""
 
     run: str
     state: str
@@ -42,24 +42,24 @@ class WishState:
         return self.state in ("done", "failed")
 
 
-def parse(data: bytes, where: str) -> WishState:
+def parse(data: bytes, where: str) -> RequestState:
     """Return the state in ``data``, which came from another host, or raise Corrupt."""
     found = load_object(data, where, LARGEST_JSON)
     try:
-        state = WishState(**found)
+        state = RequestState(**found)
     except TypeError:
-        raise Corrupt(f"{where} is not the state of a wish.", where=where) from None
+        raise Corrupt(f"{where} is not the state of a request.", where=where) from None
     texts = (state.run, state.state, state.error, state.code)
     numbers = (state.done, state.total, state.updated)
     right = all(isinstance(text, str) for text in texts) and all(isinstance(number, int | float) for number in numbers)
     if not right or state.state not in STATES:
-        raise Corrupt(f"{where} is not the state of a wish.", where=where)
+        raise Corrupt(f"{where} is not the state of a request.", where=where)
     return state
 
 
 @dataclass(frozen=True)
-class Wishes:
-    """The wishes of one replica, under ``folder``."""
+class PullRequests:
+    """The requests of one replica, under ``folder``."""
 
     folder: Path
     _lock: threading.Lock = field(default_factory=threading.Lock, compare=False)
@@ -82,7 +82,7 @@ class Wishes:
         self.states.mkdir(mode=0o755, parents=True, exist_ok=True)
 
     def waiting(self) -> list[str]:
-        """Return the digests that were asked for and not taken yet; files that are no wish are removed."""
+        """Return the digests that were asked for and not taken yet; files that are not a request are removed."""
         found = []
         for path in sorted(self.asked.iterdir()) if self.asked.is_dir() else []:
             if HEX.fullmatch(path.name):
@@ -91,8 +91,8 @@ class Wishes:
                 path.unlink(missing_ok=True)
         return found[:LARGEST_QUEUE]
 
-    def take(self, digest: str, state: WishState | None) -> None:
-        """Take a wish: its state is told before the wish is removed; None for one that is worked on already."""
+    def take(self, digest: str, state: RequestState | None) -> None:
+        """Take a request: its state is told before the request is removed; None for one that is worked on already."""
         if state is not None:
             self.tell(digest, state)
         (self.asked / digest.removeprefix("sha256:")).unlink(missing_ok=True)
@@ -102,16 +102,16 @@ class Wishes:
         found = {path.stem: self.read(f"sha256:{path.stem}") for path in sorted(self.states.glob("*.json"))}
         return [f"sha256:{hex_}" for hex_, state in found.items() if HEX.fullmatch(hex_) and (state is None or not state.final)]
 
-    def read(self, digest: str) -> WishState | None:
-        """Return what is told of a wish."""
+    def read(self, digest: str) -> RequestState | None:
+        """Return what is told of a request."""
         path = self._path(digest.removeprefix("sha256:"))
         try:
             return parse(path.read_bytes(), str(path))
         except (FileNotFoundError, Corrupt):
             return None
 
-    def tell(self, digest: str, state: WishState) -> None:
-        """Tell how far a wish is; a reader sees the old or the new state whole."""
+    def tell(self, digest: str, state: RequestState) -> None:
+        """Tell how far a request is; a reader sees the old or the new state whole."""
         hex_ = digest.removeprefix("sha256:")
         data = json.dumps(asdict(state), sort_keys=True).encode() + b"\n"
         with self._lock:
@@ -125,11 +125,11 @@ class Wishes:
                 path.unlink(missing_ok=True)
 
 
-def failed(state: WishState, message: str, code: str, now: float) -> WishState:
+def failed(state: RequestState, message: str, code: str, now: float) -> RequestState:
     """Return the end of a try that failed."""
     return replace(state, state="failed", error=message[:4000], code=code, updated=now)
 
 
-def shown(state: WishState) -> dict[str, Any]:
-    """Return what a report tells of a wish."""
+def shown(state: RequestState) -> dict[str, Any]:
+    """Return what a report tells of a request."""
     return {key: value for key, value in asdict(state).items() if key != "run"}

@@ -59,7 +59,7 @@ def cluster_size(value: int) -> int:
 
 
 @dataclass(frozen=True)
-class WantedDisk:
+class DiskRequest:
     """What is asked of a disk; None leaves a field alone, ``standalone`` asks for no backing image at all."""
 
     path: str
@@ -192,7 +192,7 @@ def view(state: Disk | None) -> Mapping[str, Any]:
     return {key: getattr(state, key) for key in keys}
 
 
-def plan_present(state: Disk | None, wanted: WantedDisk) -> Plan[Disk | None]:
+def plan_present(state: Disk | None, wanted: DiskRequest) -> Plan[Disk | None]:
     """Return the steps to the wanted disk; raise InvalidInput, Refused or Busy if there are none that may be taken."""
     if wanted.backing and wanted.size is not None and wanted.size < wanted.backing.virtual_size:
         raise InvalidInput(
@@ -203,24 +203,24 @@ def plan_present(state: Disk | None, wanted: WantedDisk) -> Plan[Disk | None]:
     if state is None:
         return Plan(None, _creation(wanted))
     steps = (*_repair(state, wanted), *_rebase(state, wanted), *_resize(state.virtual_size, wanted))
-    _demand_at_rest(state, steps)
+    _require_at_rest(state, steps)
     return Plan(state, steps)
 
 
 def plan_absent(state: Disk | None) -> Plan[Disk | None]:
     """Return the steps to no disk."""
     steps: tuple[Step[Disk | None], ...] = (RemoveDisk(state.path),) if state else ()
-    _demand_at_rest(state, steps)
+    _require_at_rest(state, steps)
     return Plan(state, steps)
 
 
-def _demand_at_rest(state: Disk | None, steps: tuple[Step[Disk | None], ...]) -> None:
+def _require_at_rest(state: Disk | None, steps: tuple[Step[Disk | None], ...]) -> None:
     if state and state.in_use and steps:
         first = steps[0].sentence
         raise Busy(f"{state.path} is in use by another process, likely a VM; stop that first. Left to do: {first}", path=state.path)
 
 
-def _creation(wanted: WantedDisk) -> tuple[Step[Disk | None], ...]:
+def _creation(wanted: DiskRequest) -> tuple[Step[Disk | None], ...]:
     creation = wanted.creation
     if creation.source:
         convert = ConvertDisk(wanted.path, creation.source, creation)
@@ -231,12 +231,12 @@ def _creation(wanted: WantedDisk) -> tuple[Step[Disk | None], ...]:
     return (CreateDisk(wanted.path, size, wanted.backing, creation),)
 
 
-def _repair(state: Disk, wanted: WantedDisk) -> tuple[Step[Disk | None], ...]:
+def _repair(state: Disk, wanted: DiskRequest) -> tuple[Step[Disk | None], ...]:
     harmed = state.leaks or (state.corruptions and wanted.repair == "all")
     return (RepairDisk(state.path, wanted.repair),) if wanted.repair and harmed else ()
 
 
-def _rebase(state: Disk, wanted: WantedDisk) -> tuple[Step[Disk | None], ...]:
+def _rebase(state: Disk, wanted: DiskRequest) -> tuple[Step[Disk | None], ...]:
     if wanted.standalone and state.backing_file is not None:
         return (RebaseDisk(state.path, None, wanted.unsafe_rebase),)
     base = wanted.backing
@@ -245,7 +245,7 @@ def _rebase(state: Disk, wanted: WantedDisk) -> tuple[Step[Disk | None], ...]:
     return ()
 
 
-def _resize(size: int, wanted: WantedDisk) -> tuple[Step[Disk | None], ...]:
+def _resize(size: int, wanted: DiskRequest) -> tuple[Step[Disk | None], ...]:
     if wanted.size in (None, size):
         return ()
     new = int(wanted.size or 0)

@@ -24,7 +24,7 @@ LONGEST_CHAIN = 200
 
 
 @dataclass(frozen=True)
-class DiskFiles:
+class Qcow2Files:
     """Observes and changes disk files; ``directories`` are where overlays of a disk are looked for before it is removed."""
 
     qemu: QemuImg
@@ -102,7 +102,7 @@ class DiskFiles:
                 source = step.source
                 self.qemu.convert(Path(source.path), source.format, work, compress=step.creation.compress, creation=creation)
 
-    def demand_unused(self, path: Path) -> None:
+    def require_unused(self, path: Path) -> None:
         """Raise Refused if the disk is the backing image of others."""
         users = references.users_of(path, [path.parent, *self.directories])
         if users:
@@ -111,7 +111,7 @@ class DiskFiles:
 
     def _remove(self, path: Path) -> None:
         with _files.file_lock(path, shared=False):
-            self.demand_unused(path)
+            self.require_unused(path)
             path.unlink()
             _files.fsync(path.parent)
 
@@ -209,7 +209,7 @@ def _link(qemu: QemuImg, path: Path, image_format: str) -> tuple[dict[str, Any],
 
 def _locked(qemu: QemuImg, path: Path) -> bool:
     try:
-        qemu.demand_unlocked(path)
+        qemu.require_unlocked(path)
     except Busy:
         return True
     return False

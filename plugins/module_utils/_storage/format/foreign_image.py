@@ -58,11 +58,11 @@ def judge(qemu: QemuImg, path: Path, rules: Rules) -> str:
         header = qcow2.read_header(path)
         qcow2.refuse_unless_standalone(header, str(path))
         virtual_size = header.virtual_size
-    _demand_size(path, virtual_size, rules)
+    _require_size(path, virtual_size, rules)
     if source_format != "raw":
         info = _info(qemu, path, source_format)
         refuse_other_files(info, path)
-        _demand_size(path, int(info["virtual-size"]), rules)
+        _require_size(path, int(info["virtual-size"]), rules)
         require_sound(qemu, path, source_format)
     return source_format
 
@@ -91,7 +91,7 @@ def _info(qemu: QemuImg, path: Path, source_format: str) -> dict[str, Any]:
         ) from None
 
 
-def _demand_size(path: Path, virtual_size: int, rules: Rules) -> None:
+def _require_size(path: Path, virtual_size: int, rules: Rules) -> None:
     if virtual_size > rules.largest:
         raise Refused(
             f"{path} has a virtual size of {virtual_size} bytes; at most {rules.largest} are allowed (max_virtual_size).",

@@ -48,13 +48,13 @@ def format_of(path: Path, named: str | None) -> str:
     if named is not None and found != named:
         raise InvalidInput(f"{path} was said to be {named}, but its first bytes say {found}.", path=str(path))
     if found == "vdi":
-        _demand_whole_vdi(head, path)
+        _require_whole_vdi(head, path)
     if found == "vmdk":
         _refuse_vmdk_with_extents(head, str(path))
     return found
 
 
-def _demand_whole_vdi(head: bytes, path: Path) -> None:
+def _require_whole_vdi(head: bytes, path: Path) -> None:
     """QEMU reads zeros, without a word, for blocks of a VDI that are beyond the end of the file."""
     size = path.stat().st_size
     if len(head) < VDI_HEADER:

@@ -51,20 +51,22 @@ def parse(head: bytes, file_size: int, where: str) -> Header:
      snapshots, snapshots_at) = FIXED.unpack_from(head)  # fmt: skip
     if version not in (2, 3):
         raise Unsupported(f"{where} is qcow2 version {version}; only versions 2 and 3 are supported.", path=where)
-    _demand(9 <= cluster_bits <= 21, where, f"cluster_bits is {cluster_bits}, not 9 to 21")
+    _require(9 <= cluster_bits <= 21, where, f"cluster_bits is {cluster_bits}, not 9 to 21")
     cluster = 1 << cluster_bits
     incompatible, header_length = _features(head, version, where)
-    _demand(header_length <= min(cluster, len(head)), where, f"header_length {header_length} is beyond the first cluster")
-    _demand(0 < size <= 2**63 - 1, where, f"its virtual size is {size}")
-    _demand(l1_count * 8 <= LARGEST_L1_BYTES, where, f"its L1 table has {l1_count} entries")
-    _demand(refcount_clusters * cluster <= LARGEST_REFCOUNT_BYTES, where, f"its refcount table has {refcount_clusters} clusters")
-    _demand(snapshots <= MOST_SNAPSHOTS, where, f"it has {snapshots} snapshots")
+    _require(header_length <= min(cluster, len(head)), where, f"header_length {header_length} is beyond the first cluster")
+    _require(0 < size <= 2**63 - 1, where, f"its virtual size is {size}")
+    _require(l1_count * 8 <= LARGEST_L1_BYTES, where, f"its L1 table has {l1_count} entries")
+    _require(refcount_clusters * cluster <= LARGEST_REFCOUNT_BYTES, where, f"its refcount table has {refcount_clusters} clusters")
+    _require(snapshots <= MOST_SNAPSHOTS, where, f"it has {snapshots} snapshots")
     for offset, length, what in (
         (l1_at, l1_count * 8, "L1 table"),
         (refcount_at, refcount_clusters * cluster, "refcount table"),
         (snapshots_at, snapshots * 40, "snapshot table"),
     ):
-        _demand(length == 0 or (offset % cluster == 0 and offset + length <= file_size), where, f"its {what} lies outside the file")
+        _require(
+            length == 0 or (offset % cluster == 0 and offset + length <= file_size), where, f"its {what} lies outside the file"
+        )
     extensions = _extensions(head, header_length, min(cluster, backing_at or cluster), where)
     data_file = extensions.get(DATA_FILE)
     return Header(
@@ -83,7 +85,7 @@ def parse(head: bytes, file_size: int, where: str) -> Header:
     )
 
 
-def _demand(condition: bool, where: str, otherwise: str) -> None:
+def _require(condition: bool, where: str, otherwise: str) -> None:
     if not condition:
         raise Corrupt(f"{where} is not a sound qcow2 image: {otherwise}.", path=where)
 
@@ -92,10 +94,10 @@ def _features(head: bytes, version: int, where: str) -> tuple[int, int]:
     """Return the incompatible feature bits and the header's length."""
     if version == 2:
         return 0, FIXED.size
-    _demand(len(head) >= FIXED.size + FEATURES.size, where, "the header is cut short")
+    _require(len(head) >= FIXED.size + FEATURES.size, where, "the header is cut short")
     incompatible, _any, _any, refcount_order, length = FEATURES.unpack_from(head, FIXED.size)
-    _demand(refcount_order <= 6, where, f"refcount_order is {refcount_order}")
-    _demand(length >= FIXED.size + FEATURES.size and length % 8 == 0, where, f"header_length is {length}")
+    _require(refcount_order <= 6, where, f"refcount_order is {refcount_order}")
+    _require(length >= FIXED.size + FEATURES.size and length % 8 == 0, where, f"header_length is {length}")
     if incompatible & ~KNOWN_INCOMPATIBLE:
         raise Unsupported(f"{where} needs unknown qcow2 features ({incompatible & ~KNOWN_INCOMPATIBLE:#x}).", path=where)
     return incompatible, length
@@ -110,11 +112,11 @@ def _extensions(head: bytes, at: int, end: int, where: str) -> dict[int, bytes]:
         if kind == 0:
             return found
         at += EXTENSION.size
-        _demand(length <= end - at, where, f"header extension {kind:#x} is {length} bytes long and leaves the header")
-        _demand(kind not in found, where, f"header extension {kind:#x} appears twice")
+        _require(length <= end - at, where, f"header extension {kind:#x} is {length} bytes long and leaves the header")
+        _require(kind not in found, where, f"header extension {kind:#x} appears twice")
         found[kind] = head[at : at + length]
         at += (length + 7) & ~7
-    _demand(end == whole, where, "the header is cut short")
+    _require(end == whole, where, "the header is cut short")
     return found
 
 
@@ -122,14 +124,14 @@ def _backing(head: bytes, at: int, length: int, cluster: int, where: str) -> str
     if at == 0:
         return None
     inside = 0 < length <= LONGEST_NAME and at + length <= min(cluster, len(head))
-    _demand(inside, where, "its backing file name lies outside the header")
+    _require(inside, where, "its backing file name lies outside the header")
     return _text(head[at : at + length], where)
 
 
 def _text(data: bytes | None, where: str) -> str | None:
     if data is None:
         return None
-    _demand(b"\0" not in data and 0 < len(data) <= LONGEST_NAME, where, "a name in its header is not text")
+    _require(b"\0" not in data and 0 < len(data) <= LONGEST_NAME, where, "a name in its header is not text")
     return data.decode("utf-8", "surrogateescape")
 
 

@@ -110,7 +110,7 @@ class QemuImg:
             raise Corrupt(f"qemu-img info of {path} printed no JSON object.", path=str(path))
         return loaded
 
-    def demand_unlocked(self, path: Path) -> None:
+    def require_unlocked(self, path: Path) -> None:
         """Raise Busy if a process writes the qcow2, by the locks of QEMU."""
         self._run(["info", "--output=json", "-f", "qcow2", _path(path)], READING)
 

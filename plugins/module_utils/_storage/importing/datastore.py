@@ -22,7 +22,7 @@ from ..store.store import Store
 from ..transfer.http_client import Trust
 from . import import_
 from .download import downloaded
-from .import_ import Wanted
+from .import_ import ImageDescription
 
 URLS = ("http://", "https://")
 
@@ -38,7 +38,7 @@ class Datastore:
 
     store: Store
     qemu: QemuImg
-    wanted: Wanted
+    wanted: ImageDescription
     rules: Rules = field(default_factory=Rules)
     trust: Trust = field(default_factory=Trust)
     directories: Sequence[Path] = ()
@@ -50,10 +50,10 @@ class Datastore:
         found = self.store.named(names.image_name(self.wanted.name), names.image_version(self.wanted.version))
         return Stored(shown(self.store, found), bool(found and self.store.pinned(found.digest)), catalogue.current(self.store))
 
-    def demand_same_source(self, found: Stored) -> None:
+    def require_same_source(self, found: Stored) -> None:
         """Raise Conflict if the source has other bytes now than when the image was imported: an image never changes."""
         if found.image is None:
-            self._demand_source()
+            self._require_source()
             return
         recorded = str(found.image["source_digest"])
         now = self._source_digest_now(recorded.partition(":")[0])
@@ -65,7 +65,7 @@ class Datastore:
                 found=now,
             )
 
-    def _demand_source(self) -> None:
+    def _require_source(self) -> None:
         if not self.wanted.source:
             raise InvalidInput(f"{self.wanted.name} {self.wanted.version} is not in {self.store.root}; give a source to import.")
         if not self._remote:
@@ -89,11 +89,11 @@ class Datastore:
         demanded = names.checksum(self.rules.checksum) if self.rules.checksum else ""
         return demanded if demanded.startswith(f"{algorithm}:") else None
 
-    def demand_unused(self, plan: Plan[Stored]) -> None:
+    def require_unused(self, plan: Plan[Stored]) -> None:
         """Raise Refused, before anything is done, if the image that a plan removes is in use."""
         for step in plan.steps:
             if isinstance(step, RemoveImage):
-                self.store.demand_unused(step.digest, self.directories)
+                self.store.require_unused(step.digest, self.directories)
 
     def predicted(self) -> dict[str, Any]:
         """Return the image that an import will make, as modules show it; what only the import can tell is None."""
@@ -123,7 +123,7 @@ class Datastore:
         with downloaded(self.store, wanted.source, self.rules.checksum, self.trust) as path, import_.named(path, wanted.source):
             self._import_file(path, wanted, now)
 
-    def _import_file(self, path: Path, wanted: Wanted, now: float) -> None:
+    def _import_file(self, path: Path, wanted: ImageDescription, now: float) -> None:
         """Import a file, after its signature was verified where one is demanded; the bytes imported are those verified."""
         rules = self.rules
         if self.signed:

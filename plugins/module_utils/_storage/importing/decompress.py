@@ -66,7 +66,7 @@ def _write(blocks: Iterator[bytes], writer: BinaryIO, source: Path, largest: int
                 f"{source} unpacks to more than {largest} bytes (max_unpacked_size); it was not imported.", path=str(source)
             )
         if size - looked >= LOOK_EVERY:
-            _files.demand_space(Path(writer.name).parent, LOOK_EVERY, f"Unpacking {source}")
+            _files.require_space(Path(writer.name).parent, LOOK_EVERY, f"Unpacking {source}")
             looked = size
         _put(writer, block)
     writer.truncate(size)
@@ -115,7 +115,7 @@ def _bzip2(reader: BinaryIO) -> Iterator[bytes]:
     return _streams(reader, bz2.BZ2Decompressor)
 
 
-def demand_program(packed: str | None, where: str) -> None:
+def require_program(packed: str | None, where: str) -> None:
     """Raise Unsupported if what unpacks it is not installed: zstd is not in Python's library."""
     if packed == "zstd" and shutil.which("zstd") is None:
         raise Unsupported(
@@ -124,7 +124,7 @@ def demand_program(packed: str | None, where: str) -> None:
 
 
 def _zstd(reader: BinaryIO) -> Iterator[bytes]:
-    demand_program("zstd", reader.name)
+    require_program("zstd", reader.name)
     argv = ["zstd", "--decompress", "--stdout", "--quiet", f"--memory={MEMORY}"]
     with tempfile.TemporaryFile() as said, subprocess.Popen(argv, stdin=reader, stdout=subprocess.PIPE, stderr=said) as process:
         try:

@@ -18,7 +18,7 @@ from ..._errors import Conflict, Corrupt, InvalidInput, NoSpace, Refused, Unreac
 from .. import names
 from ..store import digest as digests
 from ..store.store import Store
-from ..transfer.http_client import Connection, Trust, announced_length, demand, demand_whole
+from ..transfer.http_client import Connection, Trust, announced_length, require_status, require_whole
 
 BLOCK = 1024 * 1024
 LOOK_EVERY = 64 * BLOCK
@@ -108,19 +108,19 @@ def _append(path: Path, url: str, trust: Trust, have: int) -> None:
     with follow(url, trust, headers) as response:
         if have and response.status == 416:
             return
-        demand(response, (206, 200) if have else (200,), url)
+        require_status(response, (206, 200) if have else (200,), url)
         start = RANGE.fullmatch(response.headers.get("Content-Range", "")) if response.status == 206 else None
         if response.status == 206 and (start is None or int(start[1]) != have):
             raise Corrupt(f"{url} was asked for bytes from {have} and gave others.", url=url)
-        _files.demand_space(path.parent, announced_length(response, url) or 0, f"The download of {url}")
+        _files.require_space(path.parent, announced_length(response, url) or 0, f"The download of {url}")
         with path.open("ab" if response.status == 206 else "wb") as file:
             received = 0
             while block := response.read(BLOCK):
                 if received % LOOK_EVERY + len(block) >= LOOK_EVERY:  # a stream may have no end
-                    _files.demand_space(path.parent, LOOK_EVERY, f"The download of {url}")
+                    _files.require_space(path.parent, LOOK_EVERY, f"The download of {url}")
                 received += len(block)
                 file.write(block)
-        demand_whole(response, received, url)
+        require_whole(response, received, url)
 
 
 def _target(url: str, location: str) -> str:

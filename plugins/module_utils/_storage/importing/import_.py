@@ -30,7 +30,7 @@ TOO_LARGE = (-signal.SIGXFSZ, 128 + signal.SIGXFSZ)
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ImageDescription:
     """How an image shall be called and described; ``source`` is what the user named, for people to read."""
 
     name: str
@@ -42,7 +42,7 @@ class Wanted:
     source: str = ""
 
 
-def import_file(store: Store, qemu: QemuImg, path: Path, *, wanted: Wanted, rules: Rules, now: float) -> Manifest:
+def import_file(store: Store, qemu: QemuImg, path: Path, *, wanted: ImageDescription, rules: Rules, now: float) -> Manifest:
     """Bring the image in ``path`` into the store and its catalogue, and return its manifest.
 
     Nothing becomes visible before it is whole, checked and hashed. Who imports the same name and version at the same time
@@ -74,7 +74,7 @@ def named(path: Path, source: str) -> Iterator[None]:
         raise
 
 
-def _import(store: Store, qemu: QemuImg, path: Path, work: Path, *, wanted: Wanted, rules: Rules) -> Manifest:
+def _import(store: Store, qemu: QemuImg, path: Path, work: Path, *, wanted: ImageDescription, rules: Rules) -> Manifest:
     before = state_of(path)
     there = store.named(wanted.name, wanted.version)
     source_digest = source_checksum(path, rules) if there else None
@@ -106,9 +106,9 @@ def _unpack_and_make(qemu: QemuImg, path: Path, packed: str, work: Path, rules: 
 def _make(qemu: QemuImg, path: Path, work: Path, rules: Rules, source_digest: str | None) -> str:
     """Make the qcow2 of a source and return the checksum of exactly the bytes that it was made of."""
     if judge(qemu, path, rules) == "qcow2" and _kept_as_it_is(path, rules):
-        _files.demand_space(work.parent, path.stat().st_size, f"The copy of {path}")
+        _files.require_space(work.parent, path.stat().st_size, f"The copy of {path}")
         source_digest = digests.copy_with_checksum(path, work, rules.algorithm)
-        _demand_checksum(path, source_digest, rules)
+        _require_checksum(path, source_digest, rules)
         qcow2.refuse_unless_standalone(qcow2.read_header(work), str(path))
         return source_digest
     source_digest = source_digest or source_checksum(path, rules)
@@ -118,7 +118,7 @@ def _make(qemu: QemuImg, path: Path, work: Path, rules: Rules, source_digest: st
 
 def _convert(qemu: QemuImg, path: Path, work: Path, rules: Rules) -> None:
     room = _files.free_bytes(work.parent) - _files.RESERVE
-    _files.demand_space(work.parent, METADATA, f"The conversion of {path}")
+    _files.require_space(work.parent, METADATA, f"The conversion of {path}")
     largest = min(room, rules.largest_unpacked)
     try:
         qemu.convert(path, probe.format_of(path, rules.format), work, compress=rules.compress, limits=Limits(file_size=largest))
@@ -132,13 +132,13 @@ def _convert(qemu: QemuImg, path: Path, work: Path, rules: Rules) -> None:
         ) from None
 
 
-def _finish(store: Store, qemu: QemuImg, work: Path, wanted: Wanted, source_digest: str) -> Manifest:
+def _finish(store: Store, qemu: QemuImg, work: Path, wanted: ImageDescription, source_digest: str) -> Manifest:
     require_sound(qemu, work, "qcow2")
     description = digests.describe(work)
     header = qcow2.read_header(work)
     manifest = Manifest(**asdict(description), **asdict(wanted), virtual_size=header.virtual_size, source_digest=source_digest)
     with store.lock(manifest.digest):
-        catalogue.demand_free_name(store, manifest.name, manifest.version, manifest.digest)
+        catalogue.require_free_name(store, manifest.name, manifest.version, manifest.digest)
         there = store.find(manifest.digest)
         if there is None:
             store.publish(work, manifest)
@@ -150,11 +150,11 @@ def source_checksum(path: Path, rules: Rules, algorithm: str | None = None) -> s
     """Return the source's checksum, proven if the rules demand one."""
     state_of(path)
     found = digests.checksum_of(path, rules.algorithm)
-    _demand_checksum(path, found, rules)
+    _require_checksum(path, found, rules)
     return found if algorithm in (None, rules.algorithm) else digests.checksum_of(path, str(algorithm))
 
 
-def _demand_checksum(path: Path, found: str, rules: Rules) -> None:
+def _require_checksum(path: Path, found: str, rules: Rules) -> None:
     if rules.checksum and found != names.checksum(rules.checksum):
         raise Corrupt(f"{path} has the checksum {found}, but {rules.checksum} was demanded; it was not imported.", found=found)
 
@@ -169,6 +169,6 @@ def judge_source(qemu: QemuImg, path: Path, rules: Rules) -> None:
     state_of(path)
     packed = decompress.packed_as(path)
     if packed:
-        decompress.demand_program(packed, str(path))
+        decompress.require_program(packed, str(path))
     else:
         judge(qemu, path, rules)

@@ -86,12 +86,12 @@ class Collector:
         if isinstance(step, RemoveLeftover):
             return self.store.sweep_one(self.store.partial / step.leftover.name, now(), self.stale)
         try:
-            self.store.remove(step.image.digest, self.directories, wait=False, unless=lambda: self._demand_same(step.image, now()))
+            self.store.remove(step.image.digest, self.directories, wait=False, unless=lambda: self._require_same(step.image, now()))
         except (Busy, NotFound, Refused):
             return False
         return True
 
-    def _demand_same(self, seen: Cached, now: float) -> None:
+    def _require_same(self, seen: Cached, now: float) -> None:
         """Look again, under the image's locks, at what the plan believed; who uses it is looked at by the removal itself."""
         image = _cached(self.store, seen.digest, References({}, frozenset()), locked=True)
         against = held_by(image, self.limits.minimum_age, now)

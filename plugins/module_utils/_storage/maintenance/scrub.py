@@ -133,7 +133,7 @@ class Scrub:
     def _refill(self, image: Manifest, damage: Damage) -> None:
         work = self.store.partial_path(image.digest)
         if not work.exists():
-            _files.demand_space(self.store.partial, image.size, f"The repair of {image.name} {image.version}")
+            _files.require_space(self.store.partial, image.size, f"The repair of {image.name} {image.version}")
             self._keep_good(image, damage)
         self.bytes_fetched += refill_image(self.store, image.digest, self.sources).bytes_fetched
 

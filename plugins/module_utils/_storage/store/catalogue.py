@@ -88,7 +88,7 @@ def write(store: Store) -> Path:
     return path
 
 
-def demand_free_name(store: Store, name: str, version: str, digest: str) -> None:
+def require_free_name(store: Store, name: str, version: str, digest: str) -> None:
     """Raise Conflict if the name and version mean other bytes, or the bytes have another name and version."""
     there = store.named(name, version)
     if there is not None and there.digest != digest:

@@ -168,7 +168,7 @@ class Store:
             unless()
             self._remove_unused(digest, directories)
 
-    def demand_unused(self, digest: str, directories: Sequence[Path]) -> None:
+    def require_unused(self, digest: str, directories: Sequence[Path]) -> None:
         """Raise Refused with the image's users if it has any."""
         users = self.users_of(digest, directories)
         if not users and _files.open_in_qemu(self.image_path(digest)):
@@ -186,7 +186,7 @@ class Store:
             )
 
     def _remove_unused(self, digest: str, directories: Sequence[Path]) -> None:
-        self.demand_unused(digest, directories)
+        self.require_unused(digest, directories)
         self.manifest_path(digest).unlink(missing_ok=True)
         _files.fsync(self.root)
         used = usage.path_of(self.image_path(digest))

@@ -114,11 +114,11 @@ class Connection:
     def fetch(self, below: str, limit: int) -> bytes:
         """Return a small document whole; more than ``limit`` bytes are not read."""
         with self.get(below) as response:
-            demand(response, (200,), f"{self.name} ({below})")
+            require_status(response, (200,), f"{self.name} ({below})")
             data = response.read(limit + 1)
             if len(data) > limit:
                 raise Corrupt(f"{self.name}: {below} is larger than {limit} bytes; it was not read.", source=self.name)
-            demand_whole(response, len(data), f"{self.name} ({below})")
+            require_whole(response, len(data), f"{self.name} ({below})")
             return data
 
     @contextmanager
@@ -126,7 +126,7 @@ class Connection:
         """Yield a response whose body is exactly these bytes."""
         wanted = f"bytes {offset}-{offset + length - 1}/"
         with self.get(below, {"Range": wanted.replace("bytes ", "bytes=").rstrip("/")}) as response:
-            demand(response, (206,), f"{self.name} ({below})")
+            require_status(response, (206,), f"{self.name} ({below})")
             found = response.headers.get("Content-Range", "")
             if not found.startswith(wanted):
                 raise Corrupt(f"{self.name}: asked for {wanted.rstrip('/')} of {below}, got {found!r}.", source=self.name)
@@ -154,14 +154,14 @@ def announced_length(response: http.client.HTTPResponse, what: str) -> int | Non
     return int(announced)
 
 
-def demand_whole(response: http.client.HTTPResponse, received: int, what: str) -> None:
+def require_whole(response: http.client.HTTPResponse, received: int, what: str) -> None:
     """Raise Unreachable if fewer bytes came than were announced: http.client ends such a body without a word."""
     announced = announced_length(response, what)
     if announced is not None and received != announced:
         raise Unreachable(f"{what}: the connection ended after {received} of {announced} bytes.", source=what)
 
 
-def demand(response: http.client.HTTPResponse, statuses: tuple[int, ...], what: str) -> None:
+def require_status(response: http.client.HTTPResponse, statuses: tuple[int, ...], what: str) -> None:
     """Raise NotFound or Unreachable unless the status is one of ``statuses``."""
     if response.status in statuses:
         return

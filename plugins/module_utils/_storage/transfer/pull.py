@@ -21,7 +21,7 @@ from ..store.store import Store
 from . import delta, pull_plan
 from .partial_file import Assembly
 from .prefetch import PieceFile
-from .rate_limit import Courtesy, no_pace
+from .rate_limit import Backoff, no_limit
 from .source_choice import Speeds
 from .sources.protocol import Reader, Source
 
@@ -31,7 +31,7 @@ SMALLEST_SLICE = 4096
 BATCH = 1024 * 1024  # bytes that are received, then written and hashed while the next arrive; an interruption costs two
 REQUEST = 32 * 1024 * 1024  # bytes of one request; between two, pieces are taken that came another way
 Progress = Callable[[int, int], None]
-Pacing = Callable[[int], None]
+Limit = Callable[[int], None]
 
 
 def no_progress(_done: int, _total: int) -> None:
@@ -84,7 +84,7 @@ class _Tally:
 
 
 def pull_image(
-    store: Store, digest: str, sources: Sequence[Source], *, now: float, progress: Progress = no_progress, pace: Pacing = no_pace
+    store: Store, digest: str, sources: Sequence[Source], *, now: float, progress: Progress = no_progress, limit: Limit = no_limit
 ) -> Pulled:
     """Make the image visible in ``store`` and return it; who comes second waits for the first and fetches nothing.
 
@@ -101,7 +101,7 @@ def pull_image(
         there = store.claim(digest, usage.PULL)
         if there is not None:
             return Pulled(there, store.image_path(digest))
-        return _Pull(store, digest, sources, progress, pace=pace).run()
+        return _Pull(store, digest, sources, progress, limit=limit).run()
 
 
 def refill_image(store: Store, digest: str, sources: Sequence[Source], *, progress: Progress = no_progress) -> Pulled:
@@ -127,7 +127,7 @@ class _Pull:
         sources: Sequence[Source],
         progress: Progress,
         *,
-        pace: Pacing = no_pace,
+        limit: Limit = no_limit,
         publish: Callable[[Path, Manifest], Path] | None = None,
     ) -> None:
         self._publish = publish or store.publish
@@ -135,8 +135,8 @@ class _Pull:
         self._digest = digest
         self._sources = sources
         self._progress = progress
-        self._pace = pace
-        self._courtesy = Courtesy(store.in_demand, time.monotonic, time.sleep)
+        self._limit = limit
+        self._backoff = Backoff(store.in_demand, time.monotonic, time.sleep)
         self._tally = _Tally()
         self._reused = 0
 
@@ -177,7 +177,7 @@ class _Pull:
             except EdgeError:  # whoever gives these bytes, they are not wanted
                 work.unlink(missing_ok=True)
                 raise
-            _demand_size(header, manifest)
+            _require_size(header, manifest)
             self._publish(work, manifest)
         path = self._store.image_path(self._digest)
         return Pulled(manifest, path, self._tally.fetched, tuple(self._tally.used), self._reused)
@@ -189,7 +189,7 @@ class _Pull:
             return False
         if digests.describe(path, manifest.piece_size).digest != self._digest:
             return False
-        _demand_size(_judge(path, manifest), manifest)
+        _require_size(_judge(path, manifest), manifest)
         self._store.adopt(manifest)
         work.unlink(missing_ok=True)
         return True
@@ -198,7 +198,7 @@ class _Pull:
         with Assembly(work, manifest) as assembly, ThreadPoolExecutor(1) as pool:
             assembly.scan()
             needed = pull_plan.bytes_missing(manifest, assembly.good)
-            _files.demand_space(self._store.partial, needed, f"The image {manifest.name} {manifest.version}")
+            _files.require_space(self._store.partial, needed, f"The image {manifest.name} {manifest.version}")
             assembly.copy(delta.extents(manifest, assembly.good, self._candidates(manifest) if needed else ()))
             assembly.take_good()
             self._progress(assembly.verified_bytes, manifest.size)
@@ -262,8 +262,8 @@ class _Pull:
             slice_ = min(2 * slice_, SLICE) if waited < 1 else max(slice_ // 2, SMALLEST_SLICE)
             self._tally.fetched += count
             self._judge_speed(count, waited, last=filled == len(view))
-            self._pace(count)
-            self._courtesy(count)
+            self._limit(count)
+            self._backoff(count)
 
     def _judge_speed(self, count: int, waited: float, *, last: bool) -> None:
         """Go on with another source if this one only trickles; not when what is being received is complete anyway."""
@@ -288,7 +288,7 @@ def _judge(path: Path, manifest: Manifest) -> qcow2.Header:
     return header
 
 
-def _demand_size(header: qcow2.Header, manifest: Manifest) -> None:
+def _require_size(header: qcow2.Header, manifest: Manifest) -> None:
     """Raise Corrupt if the manifest calls the image what it is not: another source's manifest may be right about these bytes."""
     if header.virtual_size != manifest.virtual_size:
         sizes = f"{manifest.virtual_size} bytes virtual size, the image {header.virtual_size}"

@@ -13,7 +13,7 @@ LONGEST_SECONDS = 2.0
 GRANTED = 256 * 1024  # bytes
 
 
-class Pace:
+class RateLimit:
     """Called with the bytes that came, it sleeps until they are within ``rate`` bytes a second.
 
     After an idle time no more than the bytes of a quarter of a second, or those that just came, are made up for.
@@ -34,7 +34,7 @@ class Pace:
             self._sleep(self._due - now)
 
 
-class Courtesy:
+class Backoff:
     """Called with the bytes that came, it waits while ``busy`` tells that somebody waits for bytes from the same line.
 
     A VM that never stops reading does not stop a pull: after two seconds of waiting 256 KiB may come.
@@ -61,5 +61,5 @@ class Courtesy:
         self._granted = GRANTED
 
 
-def no_pace(_count: int) -> None:
+def no_limit(_count: int) -> None:
     """Let bytes come as fast as they do."""

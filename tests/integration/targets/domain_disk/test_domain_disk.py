@@ -41,8 +41,8 @@ def test_flattened_while_it_runs(host: DiskHost) -> None:
     host.guest("flat", disks=[host.data()])
     host.wait_more("flat")
     below = f"{IMAGES}/{host.digest.removeprefix('sha256:')}.qcow2"
-    for layer in ("alien", "stranger"):
-        host.layered("flat", layer)
+    for overlay in ("alien", "stranger"):
+        host.with_overlay("flat", overlay)
     known = host.acked("flat")
     planned, done, again = host.play([task("flat", state="flattened", check_mode=True), *[task("flat", state="flattened")] * 2])
     assert (done["actions"], done["diff"]) == (planned["actions"], planned["diff"]) and not again["changed"]

@@ -124,7 +124,7 @@ def go_back(host: StreamHost, name: str, snapshot: str) -> None:
 
 
 def deepen(host: StreamHost, name: str) -> list[str]:
-    """Give a guest two snapshots, the first gone back to, and return the chain: three layers, and the image."""
+    """Give a guest two snapshots, the first gone back to, and return the chain: three overlays, and the image."""
     host.wait_more(name, 3)
     host.snapshot(name, "first")
     host.wait_more(name, 3)

@@ -60,10 +60,10 @@ def test_disks_taken_gone_back_to_and_removed(host: StreamHost) -> None:
     )
     assert planned["changed"] and taken["changed"] and not again["changed"]
     assert (taken["actions"], taken["diff"]) == (planned["actions"], planned["diff"])
-    (point,) = taken["snapshots"]["snapshots"]
-    assert point["quiesced"] and point["description"] == "as shipped" and point["children"] == []
+    (snapshot,) = taken["snapshots"]["snapshots"]
+    assert snapshot["quiesced"] and snapshot["description"] == "as shipped" and snapshot["children"] == []
     host.wait_text("web", "AGENT-THAWED")
-    blocks = host.written("web", point["disks"]["data"])
+    blocks = host.written("web", snapshot["disks"]["data"])
 
     known = host.wait_more("web")
     found = host.snapshot("web", "second", quiesce="never")["snapshots"]
@@ -95,22 +95,22 @@ def _go_back(host: StreamHost, blocks: int) -> None:
     assert (done["actions"], done["diff"]) == (planned["actions"], planned["diff"])
     host.wait_text("web", f"STREAM-FROM {blocks - 1}")
     wait_again(host, "web", blocks + 2)
-    (left,) = done["snapshots"]["left"]
+    (left,) = done["snapshots"]["orphans"]
     assert left["snapshot"] == "first" and host.written("web", left["disks"]["data"]) > known
     assert host.verify("web") >= blocks
 
 
 def _remove_all(host: StreamHost) -> None:
-    """Layers are merged under the running guest, which goes on, and in the end each disk is one file again."""
+    """Overlays are committed under the running guest, which goes on, and in the end each disk is one file again."""
     for name in ("second", "first"):
         tasks = [task("web", name, state="absent", check_mode=check) for check in (True, False, False)]
         known = host.acked("web")
         planned, removed, again = host.play(tasks)
         assert (removed["actions"], removed["diff"]) == (planned["actions"], planned["diff"])
         assert not again["changed"] and host.verify("web") > known
-    assert sum("Merge" in one for one in removed["actions"]) == 2, "one for each disk"
+    assert sum("Commit" in one for one in removed["actions"]) == 2, "one for each disk"
     found = host.module("domain_snapshot_info", domain="web")
-    assert found["snapshots"] == found["left"] == [] and found["interrupted"] is None
+    assert found["snapshots"] == found["orphans"] == [] and found["interrupted"] is None
     assert host.state("web") == "running" and host.files("web") == {"data.qcow2", "more1.qcow2"}
     assert host.chain(host.active("web")) == ["data.qcow2"]
     assert host.guest("web", disks=2, agent="")["changed"] is False
@@ -123,9 +123,9 @@ def test_memory_goes_on_where_it_was(host: StreamHost) -> None:
     host.wait_more("deep")
     refused, taken = host.play([task("deep", "work", quiesce="required", ignore_errors=True), task("deep", "work", memory=True)])
     assert refused["error"]["code"] == "not_found" and "agent" in refused["msg"]
-    (point,) = taken["snapshots"]["snapshots"]
-    assert point["memory"] == f"{VMS}/deep/work.memory" and not point["quiesced"]
-    blocks = host.written("deep", point["disks"]["data"])
+    (snapshot,) = taken["snapshots"]["snapshots"]
+    assert snapshot["memory"] == f"{VMS}/deep/work.memory" and not snapshot["quiesced"]
+    blocks = host.written("deep", snapshot["disks"]["data"])
     host.wait_more("deep")
 
     host.snapshot("deep", "work", state="reverted", allow_restart=True, discard=True)

@@ -105,7 +105,7 @@ def _read_all(hypervisor: Hypervisor) -> None:
     assert list(found) == NAMES
     for name, one in found.items():
         assert one["statistics"]["cpu_time"] > 0 and one["statistics"]["disks"]["vda"]["read_bytes"] >= 0
-        assert [(layer["path"], layer["format"], layer["size"]) for layer in one["disks"][0]["chain"]] == [
+        assert [(overlay["path"], overlay["format"], overlay["size"]) for overlay in one["disks"][0]["chain"]] == [
             (f"/var/lib/edge/vms/{name}/root.qcow2", "qcow2", 1024 * MIB),
             (f"/var/lib/edge/images/{hypervisor.digest.removeprefix('sha256:')}.qcow2", "qcow2", 64 * MIB),
         ]

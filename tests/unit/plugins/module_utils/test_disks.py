@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders, Layer, VolumeFile
+from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import ChainFile, Folders, VolumeFile
 from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
 from ansible_collections.edge.cloud.plugins.module_utils._errors import Corrupt
 from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
@@ -66,18 +66,18 @@ def test_another_format_is_asked_of_qemu_img(tmp_path: Path) -> None:
     assert DiskFiles(SubprocessRunner(), Folders()).info(str(disk), "vmdk").size == 2 * MIB
 
 
-def test_a_chain_has_every_layer(tool: DiskFiles, chain: tuple[Path, Path, Path]) -> None:
+def test_a_chain_has_every_overlay(tool: DiskFiles, chain: tuple[Path, Path, Path]) -> None:
     found = tool.chain(str(chain[2]), "qcow2")
-    assert [(layer.path, layer.format, layer.size) for layer in found] == [
+    assert [(overlay.path, overlay.format, overlay.size) for overlay in found] == [
         (str(chain[2]), "qcow2", 8 * MIB),
         (str(chain[1]), "qcow2", 8 * MIB),
         (str(chain[0]), "raw", 4 * MIB),
     ]
-    assert [layer.allocated for layer in found] == [path.stat().st_blocks * 512 for path in reversed(chain)]
+    assert [overlay.allocated for overlay in found] == [path.stat().st_blocks * 512 for path in reversed(chain)]
 
 
 def test_a_chain_ends_where_a_file_is_lost_or_comes_again(tool: DiskFiles, chain: tuple[Path, Path, Path]) -> None:
     chain[0].unlink()
-    assert tool.chain(str(chain[2]))[-1] == Layer(str(chain[0]), "raw", None, None)
+    assert tool.chain(str(chain[2]))[-1] == ChainFile(str(chain[0]), "raw", None, None)
     qemu_img("rebase", "-q", "-u", "-b", chain[2], "-F", "qcow2", chain[1])
-    assert [layer.path for layer in tool.chain(str(chain[2]))] == [str(chain[2]), str(chain[1])]
+    assert [overlay.path for overlay in tool.chain(str(chain[2]))] == [str(chain[2]), str(chain[1])]

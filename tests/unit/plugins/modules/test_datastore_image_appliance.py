@@ -190,11 +190,11 @@ import sys
 from pathlib import Path
 from LIBRARY._runner import SubprocessRunner
 from LIBRARY._storage.format.foreign_image import Rules
-from LIBRARY._storage.importing.import_ import Wanted, import_file
+from LIBRARY._storage.importing.import_ import ImageDescription, import_file
 from LIBRARY._storage.format.qemu_img import QemuImg
 from LIBRARY._storage.store.store import Store
 print("begun", flush=True)
-wanted = Wanted("debian", "1", created="2026-01-02T03:04:05Z")
+wanted = ImageDescription("debian", "1", created="2026-01-02T03:04:05Z")
 import_file(Store(Path(sys.argv[1])), QemuImg(SubprocessRunner()), Path(sys.argv[2]), wanted=wanted, rules=Rules(), now=0)
 """
 

@@ -171,7 +171,7 @@ def test_info_reads_ours_and_others(run: Any, image: str, folders: Folders, caps
     web = found["domains"][1]
     assert web["memory"] == 64 * MIB
     assert web["disks"][0]["image"] == image
-    assert [(layer["path"], layer["size"]) for layer in web["disks"][0]["chain"]] == [
+    assert [(overlay["path"], overlay["size"]) for overlay in web["disks"][0]["chain"]] == [
         (web["disks"][0]["path"], 64 * MIB),
         (folders.image(image), 64 * MIB),
     ]
@@ -221,42 +221,42 @@ def test_a_running_guest_sees_its_disk_grow_by_libvirt(run: Any, monkeypatch: py
     assert asked == [("vda", 2 * MIB, libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES)]
 
 
-def add_layer(driver: Any, folders: Folders, name: str) -> Path:
-    """Put a layer over the root disk of a stopped domain, as a snapshot does."""
+def add_overlay(driver: Any, folders: Folders, name: str) -> Path:
+    """Put an overlay over the root disk of a stopped domain, as a snapshot does."""
     own = Path(folders.vm(name), "root.qcow2")
-    layer = own.with_name("root.before.qcow2")
-    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", own, "-F", "qcow2", layer], check=True)
+    overlay = own.with_name("root.before.qcow2")
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", own, "-F", "qcow2", overlay], check=True)
     xml = driver.lookupByName(name).XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
-    driver.defineXML(xml.replace(f"file='{own}'", f"file='{layer}'"))  # the mark keeps the own file
-    return layer
+    driver.defineXML(xml.replace(f"file='{own}'", f"file='{overlay}'"))  # the mark keeps the own file
+    return overlay
 
 
-def test_a_layer_stays_active_and_grows_and_goes_with_the_disks(run: Any, image: str, folders: Folders, driver: Any) -> None:
+def test_a_overlay_stays_active_and_grows_and_goes_with_the_disks(run: Any, image: str, folders: Folders, driver: Any) -> None:
     options = {"state": "stopped", "disks": [{"name": "root", "image": image, "size": "1GiB"}]}
     run(**options)
     run(name="other", **options)
-    layer = add_layer(driver, folders, "web")
+    overlay = add_overlay(driver, folders, "web")
     Path(folders.vm("web"), "notes.txt").touch()
 
     assert run(**options)["changed"] is False
     assert run(state="stopped")["changed"] is False
-    assert run(state="stopped", memory="64MiB")["domain"]["disks"][0]["path"] == str(layer)
+    assert run(state="stopped", memory="64MiB")["domain"]["disks"][0]["path"] == str(overlay)
     bigger = {"state": "stopped", "disks": [{"name": "root", "image": image, "size": "2GiB"}]}
-    assert run(**bigger)["actions"] == [f"Grow {layer} to 2GiB", "Redefine domain web"]
+    assert run(**bigger)["actions"] == [f"Grow {overlay} to 2GiB", "Redefine domain web"]
     assert run(**bigger)["changed"] is False
-    assert str(layer) in driver.lookupByName("web").XMLDesc()
+    assert str(overlay) in driver.lookupByName("web").XMLDesc()
 
     run(state="absent")
-    assert run(**bigger)["domain"]["disks"][0]["path"] == str(layer)
+    assert run(**bigger)["domain"]["disks"][0]["path"] == str(overlay)
     run(state="absent", delete_disks=True)
     assert [path.name for path in Path(folders.vm("web")).iterdir()] == ["notes.txt"]
     assert [path.name for path in Path(folders.vm("other")).iterdir()] == ["root.qcow2"]
 
 
-def test_a_lost_layer_never_brings_the_disk_below_it_back(run: Any, image: str, folders: Folders, driver: Any) -> None:
+def test_a_lost_overlay_never_brings_the_disk_below_it_back(run: Any, image: str, folders: Folders, driver: Any) -> None:
     options = {"state": "stopped", "disks": [{"name": "root", "image": image}]}
     run(**options)
-    add_layer(driver, folders, "web").unlink()
+    add_overlay(driver, folders, "web").unlink()
     failed = run(**options)
     assert failed["error"]["code"] == "not_found" and "root.before.qcow2 was made for this domain" in failed["msg"]
 

@@ -53,21 +53,21 @@ def base(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def home(folders: Folders, driver: Any, base: Path, capsys: pytest.CaptureFixture[str]) -> Path:
-    """Return the folder of a stopped VM ``web`` whose disk is an overlay of ``base`` with two layers of somebody else over it."""
+    """Return the folder of a stopped VM ``web`` whose disk is an overlay of ``base`` with two overlays of somebody else over it."""
     options = {"name": "web", "state": "stopped", "memory": "64MiB", "disks": [{"name": "data", "size": "1MiB"}]}
     assert run_module(capsys, "domain", uri=URI, **options)["changed"]
     found = Path(folders.vm("web"))
     qemu_img("rebase", "-u", "-f", "qcow2", "-F", "qcow2", "-b", str(base), str(found / "data.qcow2"))
     io(found / "data.qcow2", "write -P 2 64k 64k")
-    layer(driver, found, "data", "alien")
+    overlay(driver, found, "data", "alien")
     io(found / "data.alien.qcow2", "write -P 9 128k 64k")
-    layer(driver, found, "data.alien", "stranger")
+    overlay(driver, found, "data.alien", "stranger")
     io(found / "data.stranger.qcow2", "write -P 3 128k 64k")
     return found
 
 
-def layer(driver: Any, home: Path, below: str, name: str) -> None:
-    """Put a layer over the disk as others would."""
+def overlay(driver: Any, home: Path, below: str, name: str) -> None:
+    """Put an overlay over the disk as others would."""
     old, new = home / f"{below}.qcow2", home / f"data.{name}.qcow2"
     qemu_img("create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", str(old), str(new))
     found = driver.lookupByName("web")
@@ -137,12 +137,12 @@ def test_all_at_once(disk: Any, home: Path, base: Path) -> None:
 
 def test_a_merge_that_was_cut_off_is_finished(disk: Any, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(domain_disk.DiskFiles, "merge", _dies)
+        patched.setattr(domain_disk.DiskFiles, "commit", _dies)
         assert "power" in disk(state="flattened")["msg"]
         assert {path.name for path in home.glob("*.qcow2")} == {"data.qcow2", "data.alien.qcow2", "data.stranger.qcow2"}
     left = disk(state="flattened", check=True)
     assert not left["failed"], left
-    assert left["diff"]["before"]["interrupted"] == "merge"
+    assert left["diff"]["before"]["interrupted"] == "commit"
     assert disk(state="flattened")["disk"]["interrupted"] is None
     assert disk(state="flattened")["changed"] is False and whole(home / "data.qcow2")
 

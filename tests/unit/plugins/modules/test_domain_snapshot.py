@@ -85,7 +85,7 @@ def test_life_of_a_snapshot(snapshot: Any, info: Any, home: Path) -> None:
     assert snapshot("a", state="reverted")["changed"] is False
     found = info()
     assert [(one["name"], one["description"], one["state"]) for one in found["snapshots"]] == [("a", "first", "stopped")]
-    assert found["current"] == "a" and len(found["left"]) == 1 and found["interrupted"] is None
+    assert found["current"] == "a" and len(found["orphans"]) == 1 and found["interrupted"] is None
 
     write(info, 3)
     assert snapshot("a", state="absent")["changed"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import libvirt
 import pytest
-from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.batch import Fleet
+from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.batch import Batch
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
 from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
 from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
@@ -191,7 +191,7 @@ def test_too_much_memory_together_is_a_warning(run: Any, driver: Any, folders: F
 
     def warnings(state: str) -> list[str]:
         options = {"name": "a", "state": state, "timeout": 10}
-        return list(Fleet(driver, DiskFiles(runner, folders), runner, folders, [options]).run(check_mode=False)["warnings"])
+        return list(Batch(driver, DiskFiles(runner, folders), runner, folders, [options]).run(check_mode=False)["warnings"])
 
     assert warnings("stopped") == []
     assert warnings("running") == ["The running domains of this host have 8256MiB of memory together, the host has 3GiB."]

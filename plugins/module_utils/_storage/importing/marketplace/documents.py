@@ -14,7 +14,7 @@ from pathlib import Path
 
 from .... import _files
 from ...._errors import InvalidInput, NotFound
-from ...transfer.http_client import Trust, announced_length, demand, demand_whole
+from ...transfer.http_client import Trust, announced_length, require_status, require_whole
 from ..download import follow
 from .appliance import LARGEST_CATALOGUE
 
@@ -94,7 +94,7 @@ def _ask(url: str, access: Access, kept: Kept | None) -> Kept:
     with follow(url, access.trust, {name: value for name, value in headers.items() if value}) as response:
         if kept and response.status == 304:
             return Kept(url, kept.etag, kept.modified, access.clock(), kept.sha256, kept.data)
-        demand(response, (200,), url)
+        require_status(response, (200,), url)
         data = _read(response, url)
         etag, modified = response.headers.get("ETag", ""), response.headers.get("Last-Modified", "")
     return Kept(url, etag, modified, access.clock(), hashlib.sha256(data).hexdigest(), data)
@@ -108,7 +108,7 @@ def _read(response: HTTPResponse, url: str) -> bytes:
         data += block
         if len(data) > LARGEST_CATALOGUE:
             raise _too_large(url)
-    demand_whole(response, len(data), url)
+    require_whole(response, len(data), url)
     return bytes(data)
 
 

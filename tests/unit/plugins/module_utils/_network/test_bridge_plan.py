@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._errors import InvalidInput, Refused
-from ansible_collections.edge.cloud.plugins.module_utils._network.bridge_plan import Wanted, plan
+from ansible_collections.edge.cloud.plugins.module_utils._network.bridge_plan import BridgeRequest, plan
 from ansible_collections.edge.cloud.plugins.module_utils._network.links import (
     Address,
     Bridge,
@@ -82,7 +82,7 @@ options = st.fixed_dictionaries(
 
 @given(hosts(), options)
 def test_a_second_plan_is_empty(host: Host, given_options: dict[str, Any]) -> None:
-    wanted = Wanted.checked(given_options)
+    wanted = BridgeRequest.checked(given_options)
     first = plan(host, {}, wanted)
     second = plan(as_host(host, first.after), dict(first.after.boot), wanted)
     assert second.actions == []
@@ -90,7 +90,7 @@ def test_a_second_plan_is_empty(host: Host, given_options: dict[str, Any]) -> No
 
 @given(hosts(), options)
 def test_what_was_asked_comes_and_what_was_not_stays(host: Host, given_options: dict[str, Any]) -> None:
-    wanted = Wanted.checked(given_options)
+    wanted = BridgeRequest.checked(given_options)
     made = plan(host, {}, wanted)
     before, after = made.before.bridge, made.after.bridge
     assert (after is not None) is wanted.present
@@ -111,7 +111,7 @@ def test_what_was_asked_comes_and_what_was_not_stays(host: Host, given_options: 
 @given(hosts(), options)
 def test_nothing_that_a_port_carried_is_lost(host: Host, given_options: dict[str, Any]) -> None:
     given_options.pop("addresses", None)
-    wanted = Wanted.checked({**given_options, "state": "present"})
+    wanted = BridgeRequest.checked({**given_options, "state": "present"})
     after = plan(host, {}, wanted).after.bridge
     assert after is not None
     carried = {address.cidr for port in wanted.ports or () for address in host.links[port].addresses}
@@ -122,8 +122,8 @@ UPLINK = Route("default", "eth0", 4, ("default", "via", "192.0.2.254"), gateway=
 HOST = Host({"eth0": Link("eth0", addresses=(Address("192.0.2.1/24"),)), "eth1": Link("eth1")}, (UPLINK,))
 
 
-def wanted(**more: Any) -> Wanted:
-    return Wanted.checked({"name": "br0", **more})
+def wanted(**more: Any) -> BridgeRequest:
+    return BridgeRequest.checked({"name": "br0", **more})
 
 
 def test_the_uplink_needs_the_word() -> None:

@@ -10,7 +10,15 @@ from typing import Any
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._errors import Conflict, InvalidInput, Refused
 from ansible_collections.edge.cloud.plugins.module_utils._network import nat_xml
-from ansible_collections.edge.cloud.plugins.module_utils._network.nat import Config, Lease, Network, Stop, Undefine, Wanted, plan
+from ansible_collections.edge.cloud.plugins.module_utils._network.nat import (
+    Config,
+    Lease,
+    NatRequest,
+    Network,
+    Stop,
+    Undefine,
+    plan,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,16 +42,16 @@ options = st.fixed_dictionaries(
 
 @given(options, options)
 def test_a_second_plan_is_empty(first: dict[str, Any], second: dict[str, Any]) -> None:
-    made = plan(None, Wanted.checked(first))
-    assert not plan(made.after, Wanted.checked(first)).changed
-    changed = plan(made.after, Wanted.checked(second))
-    assert not plan(changed.after, Wanted.checked(second)).changed
+    made = plan(None, NatRequest.checked(first))
+    assert not plan(made.after, NatRequest.checked(first)).changed
+    changed = plan(made.after, NatRequest.checked(second))
+    assert not plan(changed.after, NatRequest.checked(second)).changed
 
 
 @given(options, options)
 def test_what_was_not_given_stays(first: dict[str, Any], second: dict[str, Any]) -> None:
-    before = plan(None, Wanted.checked(first)).after
-    after = plan(before, Wanted.checked(second)).after
+    before = plan(None, NatRequest.checked(first)).after
+    after = plan(before, NatRequest.checked(second)).after
     assert before is not None
     assert after is not None
     for name in ("domain", "mtu", "hosts", "dhcp_range"):
@@ -55,7 +63,7 @@ def test_what_was_not_given_stays(first: dict[str, Any], second: dict[str, Any])
 
 @given(options, options)
 def test_the_xml_says_the_plan_and_keeps_the_rest(first: dict[str, Any], second: dict[str, Any]) -> None:
-    configs = [Wanted.checked(found).config(None) for found in (first, second)]
+    configs = [NatRequest.checked(found).config(None) for found in (first, second)]
     text = nat_xml.write(nat_xml.new("edge"), configs[0])
     text = text.replace("</metadata>", '<o:note xmlns:o="urn:other:1">keep</o:note></metadata>')
     text = text.replace("</network>", "<portgroup name='keep'/></network>")
@@ -64,7 +72,7 @@ def test_the_xml_says_the_plan_and_keeps_the_rest(first: dict[str, Any], second:
     assert nat_xml.read(root) == configs[0]
     again = nat_xml.write(root, configs[1])
     changed = nat_xml.parse(again)
-    kept = Wanted.checked(second).config(None)
+    kept = NatRequest.checked(second).config(None)
     assert nat_xml.read(changed) == kept
     assert nat_xml.is_ours(changed)
     assert again.count("keep") == 3
@@ -76,8 +84,8 @@ RUNNING = Config("nat0", SUBNETS[0], "192.0.2.1", ("192.0.2.26", "192.0.2.254"))
 ACTIVE = Network("edge", RUNNING, RUNNING, autostart=True)
 
 
-def wanted(**more: Any) -> Wanted:
-    return Wanted.checked({"name": "edge", **more})
+def wanted(**more: Any) -> NatRequest:
+    return NatRequest.checked({"name": "edge", **more})
 
 
 @pytest.mark.parametrize("change", [{"bridge": "nat1"}, {"subnet": SUBNETS[1]}, {"mtu": 1400}, {"domain": "a.example"}])

@@ -70,7 +70,7 @@ def left(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir())
 
 
-def demand(result: dict[str, Any], code: str, *words: str) -> None:
+def require_status(result: dict[str, Any], code: str, *words: str) -> None:
     assert result["failed"], result
     assert result["error"]["code"] == code, result
     for word in words:
@@ -88,7 +88,7 @@ def sha256(path: Path) -> str:
 def test_a_hostile_file_is_not_imported(capsys: Capsys, tmp_path: Path, kind: str) -> None:
     make, code, words = {**hostile.REFUSED, **hostile.CHECKED}[kind]
     make(tmp_path / "evil")
-    demand(imported(capsys, tmp_path, source=str(tmp_path / "evil")), code, str(tmp_path / "evil"), words)
+    require_status(imported(capsys, tmp_path, source=str(tmp_path / "evil")), code, str(tmp_path / "evil"), words)
     assert not (tmp_path / "store").exists() or left(tmp_path / "store") == []
 
 
@@ -99,7 +99,7 @@ def test_a_hostile_download_is_not_imported_and_named_by_its_url(capsys: Capsys,
     (web / "evil.gz").write_bytes(gzip.compress((tmp_path / "evil").read_bytes(), 1))
     with faulty(web, Faults()) as url:
         result = imported(capsys, tmp_path, source=f"{url}evil.gz", checksum=sha256(web / "evil.gz"))
-    demand(result, code, words)
+    require_status(result, code, words)
     assert "/partial/" not in result["msg"], result["msg"]
     assert left(tmp_path / "store") == []
 
@@ -110,7 +110,7 @@ def test_a_hostile_source_becomes_no_disk(capsys: Capsys, tmp_path: Path, kind: 
     make(tmp_path / "evil")
     (tmp_path / "vms").mkdir()
     options = {"path": str(tmp_path / "vms" / "d"), "source": str(tmp_path / "evil"), "disk_directories": []}
-    demand(run_module(capsys, "qcow2_image", **options), code, words)
+    require_status(run_module(capsys, "qcow2_image", **options), code, words)
     assert left(tmp_path / "vms") == []
 
 
@@ -120,7 +120,7 @@ def test_a_hostile_backing_image_gets_no_overlay(capsys: Capsys, tmp_path: Path,
     make(tmp_path / "evil")
     (tmp_path / "vms").mkdir()
     options = {"path": str(tmp_path / "vms" / "d"), "backing_image": str(tmp_path / "evil"), "disk_directories": []}
-    demand(run_module(capsys, "qcow2_image", **options), code, str(tmp_path / "evil"), words)
+    require_status(run_module(capsys, "qcow2_image", **options), code, str(tmp_path / "evil"), words)
     assert left(tmp_path / "vms") == []
 
 
@@ -161,14 +161,14 @@ def test_a_packed_bomb_of_a_marketplace_is_refused(capsys: Capsys, tmp_path: Pat
     (web / name).write_bytes(PACK[suffix](bytes(64 * MIB)))
     (web / "SHA256SUMS").write_text(f"{sha256(web / name).removeprefix('sha256:')}  {name}\n")
     market = {"marketplace": {"kind": "folder", "path": str(web)}, "appliance": {"name": "debian"}}
-    demand(imported(capsys, tmp_path, **market, max_unpacked_size="8M"), "refused", "max_unpacked_size", name)
+    require_status(imported(capsys, tmp_path, **market, max_unpacked_size="8M"), "refused", "max_unpacked_size", name)
     assert left(tmp_path / "store") == []
 
 
 def test_a_conversion_is_bounded_too(capsys: Capsys, tmp_path: Path) -> None:
     hostile.one_cluster_everywhere(tmp_path / "evil")
     result = imported(capsys, tmp_path, source=str(tmp_path / "evil"), max_unpacked_size="8M")
-    demand(result, "refused", "max_unpacked_size", str(tmp_path / "evil"))
+    require_status(result, "refused", "max_unpacked_size", str(tmp_path / "evil"))
     assert left(tmp_path / "store") == []
 
 
@@ -178,7 +178,7 @@ def test_a_conversion_is_bounded_too(capsys: Capsys, tmp_path: Path) -> None:
 @pytest.mark.parametrize("digest", ["sha256:" + "ab" * 32])
 def test_an_unknown_digest(capsys: Capsys, tmp_path: Path, origin: tuple[Store, Manifest], digest: str) -> None:
     result = pulled(capsys, tmp_path, digest=digest, sources=[str(origin[0].root)])
-    demand(result, "not_found", digest, str(origin[0].root))
+    require_status(result, "not_found", digest, str(origin[0].root))
     assert not (tmp_path / "store").exists()
     with pytest.raises(EdgeError, match="no source has it"):
         ReadThrough(Store(tmp_path / "other"), digest, [DirectorySource(origin[0].root)])
@@ -190,7 +190,7 @@ def test_a_wrong_checksum(capsys: Capsys, tmp_path: Path, web: Path) -> None:
     for source in (str(path), "url"):
         with faulty(web, Faults()) as url:
             address = source if source != "url" else f"{url}a.qcow2"
-            demand(imported(capsys, tmp_path, source=address, checksum=ZEROS), "corrupt", ZEROS, sha256(path), address)
+            require_status(imported(capsys, tmp_path, source=address, checksum=ZEROS), "corrupt", ZEROS, sha256(path), address)
         assert not (tmp_path / "store").exists() or left(tmp_path / "store") == []
 
 
@@ -201,9 +201,9 @@ TRICKS = ["../a", "a/b", "/etc/passwd", "a\0b", "", ".a", "-rf", "a\nb", "a" * 2
 def test_a_trick_in_a_name(capsys: Capsys, tmp_path: Path, origin: tuple[Store, Manifest], name: str) -> None:
     for options in ({"name": name}, {"version": name}):
         result = imported(capsys, tmp_path, source=str(origin[0].image_path(origin[1].digest)), **options)
-        demand(result, "invalid_input", "name" if "name" in options else "version")
-    demand(pulled(capsys, tmp_path, name=name, version="1", sources=[str(origin[0].root)]), "invalid_input", "name")
-    demand(pulled(capsys, tmp_path, digest=f"sha256:{name}", sources=[str(origin[0].root)]), "invalid_input", "digest")
+        require_status(result, "invalid_input", "name" if "name" in options else "version")
+    require_status(pulled(capsys, tmp_path, name=name, version="1", sources=[str(origin[0].root)]), "invalid_input", "name")
+    require_status(pulled(capsys, tmp_path, digest=f"sha256:{name}", sources=[str(origin[0].root)]), "invalid_input", "digest")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -221,11 +221,11 @@ def test_a_trick_in_a_name(capsys: Capsys, tmp_path: Path, origin: tuple[Store, 
     ],
 )
 def test_an_address_that_is_none(capsys: Capsys, tmp_path: Path, url: str) -> None:
-    demand(imported(capsys, tmp_path, source=url, checksum=ZEROS), "invalid_input", "is not a URL")
-    demand(pulled(capsys, tmp_path, digest=ZEROS, sources=[url]), "invalid_input", "is not a URL")
+    require_status(imported(capsys, tmp_path, source=url, checksum=ZEROS), "invalid_input", "is not a URL")
+    require_status(pulled(capsys, tmp_path, digest=ZEROS, sources=[url]), "invalid_input", "is not a URL")
     market = {"kind": "index", "url": url}
     result = run_module(capsys, "appliance_info", marketplace=market, cache_dir=str(tmp_path / "cache"), proxy="none")
-    demand(result, "invalid_input", "is not an http or https URL")
+    require_status(result, "invalid_input", "is not an http or https URL")
     assert left(tmp_path) == []
 
 
@@ -299,11 +299,11 @@ ANSWERS = {
 def test_an_odd_answer(capsys: Capsys, tmp_path: Path, kind: str) -> None:
     status, headers, body, code, words = ANSWERS[kind]
     with answering(status, headers, body) as url:
-        demand(imported(capsys, tmp_path, source=f"{url}a", allow_unverified=True), code, words)
-        demand(imported(capsys, tmp_path, source=f"{url}a", checksum=ZEROS), code, words)
+        require_status(imported(capsys, tmp_path, source=f"{url}a", allow_unverified=True), code, words)
+        require_status(imported(capsys, tmp_path, source=f"{url}a", checksum=ZEROS), code, words)
         market = {"kind": "index", "url": url}
         result = run_module(capsys, "appliance_info", marketplace=market, cache_dir=str(tmp_path / "cache"), proxy="none")
-        demand(result, code, words)
+        require_status(result, code, words)
     assert left(tmp_path) == []
 
 
@@ -312,9 +312,9 @@ def test_a_download_without_end_leaves_the_reserve(
     capsys: Capsys, tmp_path: Path, small: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
 ) -> None:
     monkeypatch.setattr(download, "LOOK_EVERY", MIB)
-    monkeypatch.setattr(download._files.demand_space, "__defaults__", (MIB,))
+    monkeypatch.setattr(download._files.require_space, "__defaults__", (MIB,))
     with answering(200, {}, endless()) as url:
-        demand(imported(capsys, small, source=f"{url}a", **options), "no_space", f"{url}a", "free some")
+        require_status(imported(capsys, small, source=f"{url}a", **options), "no_space", f"{url}a", "free some")
     assert left(small) == []
 
 
@@ -341,11 +341,11 @@ def test_a_catalogue_that_is_none(capsys: Capsys, tmp_path: Path, web: Path, aut
         with faulty(web, Faults(), pair) as url:
             options = {"marketplace": {"kind": kind, "url": url}, "ca_file": str(authority.ca_file)}
             result = run_module(capsys, "appliance_info", **options, cache_dir=str(tmp_path / "cache"), proxy="none")
-            demand(result, "invalid_input", "The catalogue", url.rstrip("/"))
-            demand(imported(capsys, tmp_path, **options, appliance={"name": "x"}), "invalid_input", "The catalogue")
+            require_status(result, "invalid_input", "The catalogue", url.rstrip("/"))
+            require_status(imported(capsys, tmp_path, **options, appliance={"name": "x"}), "invalid_input", "The catalogue")
             if kind == "index":
                 result = pulled(capsys, tmp_path, name="debian", sources=[url], ca_file=str(authority.ca_file))
-                demand(result, "unreachable", url)
+                require_status(result, "unreachable", url)
     assert not (tmp_path / "store").exists()
 
 
@@ -356,13 +356,13 @@ def test_a_hundred_megabytes_of_catalogue(capsys: Capsys, tmp_path: Path, web: P
     with faulty(web, Faults(), authority.issue("127.0.0.1")) as url:
         options = {"marketplace": {"kind": "index", "url": url}, "ca_file": str(authority.ca_file)}
         result = run_module(capsys, "appliance_info", **options, cache_dir=str(tmp_path / "cache"), proxy="none")
-        demand(result, "invalid_input", "larger than", url.rstrip("/"))
+        require_status(result, "invalid_input", "larger than", url.rstrip("/"))
         for choice in ({"name": "debian"}, {"digest": ZEROS}):
-            demand(
+            require_status(
                 pulled(capsys, tmp_path, **choice, sources=[url], ca_file=str(authority.ca_file)), "unreachable", "larger than", url
             )
     for choice in ({"name": "debian"}, {"digest": ZEROS}):
-        demand(pulled(capsys, tmp_path, **choice, sources=[str(web)]), "unreachable", "larger than", str(web))
+        require_status(pulled(capsys, tmp_path, **choice, sources=[str(web)]), "unreachable", "larger than", str(web))
     assert left(tmp_path / "cache") == []
     assert not (tmp_path / "store").exists()
 
@@ -407,7 +407,7 @@ def test_a_server_that_is_not_the_one(
         "no TLS": ("TLS failed",),
     }[kind]
     for result in results:
-        demand(result, "invalid_input" if kind == "no CA file" else "unreachable", *words)
+        require_status(result, "invalid_input" if kind == "no CA file" else "unreachable", *words)
     assert left(tmp_path / "c") == []
     assert not (tmp_path / "store").exists() or left(tmp_path / "store") == []
 
@@ -420,11 +420,11 @@ def test_no_space(capsys: Capsys, tmp_path: Path, small: Path, web: Path, origin
     packed.write_bytes(gzip.compress(disk.read_bytes(), 1))
     with faulty(web, Faults()) as url:
         for source in (plain, packed, disk):
-            demand(imported(capsys, small, source=str(source)), "no_space", "free")
-            demand(imported(capsys, small, source=f"{url}{source.name}", checksum=sha256(source)), "no_space", "free")
-    demand(pulled(capsys, small, digest=origin[1].digest, sources=[str(origin[0].root)]), "no_space", "free")
+            require_status(imported(capsys, small, source=str(source)), "no_space", "free")
+            require_status(imported(capsys, small, source=f"{url}{source.name}", checksum=sha256(source)), "no_space", "free")
+    require_status(pulled(capsys, small, digest=origin[1].digest, sources=[str(origin[0].root)]), "no_space", "free")
     made = run_module(capsys, "qcow2_image", path=str(small / "d"), source=str(disk), disk_directories=[])
-    demand(made, "no_space", "free some")
+    require_status(made, "no_space", "free some")
     assert left(small) == []
 
 
@@ -432,7 +432,7 @@ def test_no_space_for_a_catalogue(capsys: Capsys, tmp_path: Path, small: Path, w
     (web / "index.json").write_text(json.dumps({"images": [], "padding": "x" * 6 * MIB}))
     with faulty(web, Faults()) as url:
         market = {"kind": "index", "url": url}
-        demand(
+        require_status(
             run_module(capsys, "appliance_info", marketplace=market, cache_dir=str(small), proxy="none"), "no_space", "free some"
         )
     assert left(small) == []

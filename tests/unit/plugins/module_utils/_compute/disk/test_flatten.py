@@ -12,15 +12,15 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.disk.export im
 from ansible_collections.edge.cloud.plugins.module_utils._compute.disk.flatten import (
     Flatten,
     chain_view,
-    demand_disk,
     own_files,
     plan_flatten,
+    require_disk,
 )
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import VolumeFile
-from ansible_collections.edge.cloud.plugins.module_utils._compute.snapshot.index import Ledger, Left, Point
+from ansible_collections.edge.cloud.plugins.module_utils._compute.snapshot.index import Orphan, Snapshot, SnapshotIndex
 from ansible_collections.edge.cloud.plugins.module_utils._compute.snapshot.recovery import predict
 from ansible_collections.edge.cloud.plugins.module_utils._compute.snapshot.state import DiskNow, SnapshotState
-from ansible_collections.edge.cloud.plugins.module_utils._compute.snapshot.steps import Drop, Merge
+from ansible_collections.edge.cloud.plugins.module_utils._compute.snapshot.steps import Commit, Drop
 from ansible_collections.edge.cloud.plugins.module_utils._errors import Busy, Conflict, NotFound, Refused
 
 HOME = "/var/lib/edge/vms/web"
@@ -29,9 +29,9 @@ OWN = f"{HOME}/data.qcow2"
 GIB = 2**30
 
 
-def state(*layers: str, run: str = "running", own: str = OWN, below: str | None = IMAGE) -> SnapshotState:
-    """Return a VM whose disk has layers, the lowest first."""
-    paths = [own, *(f"{HOME}/data.{layer}.qcow2" for layer in layers)]
+def state(*overlays: str, run: str = "running", own: str = OWN, below: str | None = IMAGE) -> SnapshotState:
+    """Return a VM whose disk has overlays, the lowest first."""
+    paths = [own, *(f"{HOME}/data.{overlay}.qcow2" for overlay in overlays)]
     files = [VolumeFile(path, "qcow2", GIB, under) for path, under in zip(paths, [below, *paths], strict=False)]
     return SnapshotState(
         "web", HOME, run, (DiskNow("data", "vda", paths[-1], own),), tuple(sorted(files, key=lambda one: one.path))
@@ -39,9 +39,9 @@ def state(*layers: str, run: str = "running", own: str = OWN, below: str | None 
 
 
 @pytest.mark.parametrize("alone", [False, True])
-@pytest.mark.parametrize("layers", [(), ("a",), ("a", "b"), ("c", "b", "a")])
-def test_cut_off_anywhere_it_ends_the_same(layers: tuple[str, ...], alone: bool) -> None:
-    begun = state(*layers)
+@pytest.mark.parametrize("overlays", [(), ("a",), ("a", "b"), ("c", "b", "a")])
+def test_cut_off_anywhere_it_ends_the_same(overlays: tuple[str, ...], alone: bool) -> None:
+    begun = state(*overlays)
     whole = plan_flatten(begun, "data", alone=alone)
     wanted = {"chain": [OWN] if alone else [OWN, IMAGE], "interrupted": None}
     assert chain_view(whole.after, "data") == wanted
@@ -54,27 +54,27 @@ def test_cut_off_anywhere_it_ends_the_same(layers: tuple[str, ...], alone: bool)
 
 
 def test_each_block_is_copied_once() -> None:
-    """Every layer goes straight into the disk's own file, the lowest first, and is deleted only after that was noted."""
+    """Every overlay goes straight into the disk's own file, the lowest first, and is deleted only after that was noted."""
     steps = plan_flatten(state("a", "b"), "data", alone=True).steps
-    assert [(PurePosixPath(one.top).name, one.base) for one in steps if isinstance(one, Merge)] == [
+    assert [(PurePosixPath(one.top).name, one.base) for one in steps if isinstance(one, Commit)] == [
         ("data.a.qcow2", OWN),
         ("data.b.qcow2", OWN),
     ]
-    assert [type(one).__name__ for one in steps] == [*["Note", "Merge", "Note", "Drop"] * 2, "Flatten"]
+    assert [type(one).__name__ for one in steps] == [*["Note", "Commit", "Note", "Drop"] * 2, "Flatten"]
     assert isinstance(steps[-1], Flatten) and (steps[-1].path, steps[-1].below) == (OWN, IMAGE)
 
 
 def test_what_a_snapshot_needs_is_refused_by_its_name() -> None:
     top, own = f"{HOME}/data.a.qcow2", OWN
-    for ledger in (
-        Ledger(points=(Point("precious", (("data", own),)),)),
-        Ledger(left=(Left("precious", (("data", top),)),)),
+    for index in (
+        SnapshotIndex(snapshots=(Snapshot("precious", (("data", own),)),)),
+        SnapshotIndex(orphans=(Orphan("precious", (("data", top),)),)),
     ):
         with pytest.raises(Refused, match="precious") as caught:
-            plan_flatten(replace(state("a"), ledger=ledger), "data", alone=False)
+            plan_flatten(replace(state("a"), index=index), "data", alone=False)
         assert caught.value.details["snapshots"] == ["precious"]
-    other = Ledger(points=(Point("other", (("root", f"{HOME}/root.qcow2"),)),))
-    assert plan_flatten(replace(state("a"), ledger=other), "data", alone=False).changed
+    other = SnapshotIndex(snapshots=(Snapshot("other", (("root", f"{HOME}/root.qcow2"),)),))
+    assert plan_flatten(replace(state("a"), index=other), "data", alone=False).changed
 
 
 def test_what_others_stand_on_is_not_merged() -> None:
@@ -91,15 +91,15 @@ def test_a_disk_that_somebody_gave_keeps_what_it_stands_on() -> None:
     found = plan_flatten(given, "data", alone=False)
     assert chain_view(found.after, "data")["chain"] == ["/srv/data.qcow2", "/srv/base.qcow2"]
     assert not any(isinstance(one, Drop) and one.path.startswith("/srv") for one in found.steps)
-    assert [one.path for one in own_files(given, demand_disk(given, "data"))] == [f"{HOME}/data.a.qcow2", "/srv/data.qcow2"]
+    assert [one.path for one in own_files(given, require_disk(given, "data"))] == [f"{HOME}/data.a.qcow2", "/srv/data.qcow2"]
 
 
 def test_disks_that_cannot_be_worked_on() -> None:
     with pytest.raises(NotFound, match="there: data"):
-        demand_disk(state(), "root")
+        require_disk(state(), "root")
     remote = replace(state(), disks=(DiskNow("data", "vda", "", ""),))
     with pytest.raises(Conflict, match="elsewhere"):
-        demand_disk(remote, "data")
+        require_disk(remote, "data")
 
 
 def test_an_export_is_made_once_and_nothing_else_is_overwritten() -> None:

@@ -11,7 +11,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.host.view impo
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import VolumeFile
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec import Cpu, Nic
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.state import VmState
-from ansible_collections.edge.cloud.plugins.module_utils._compute.options.resolve import Wanted
+from ansible_collections.edge.cloud.plugins.module_utils._compute.options.resolve import DomainRequest
 from ansible_collections.edge.cloud.plugins.module_utils._errors import Conflict, EdgeError
 from support.compute import DIGEST, GIB, host, record, root_disk, root_volume, spec
 
@@ -19,7 +19,7 @@ ASKED = [{"name": "root", "image": DIGEST, "size": "20GiB"}]
 MAC = "52:54:00:00:00:01"
 
 
-def check(wanted: Wanted, state: VmState | None = None, asked: Any = (), **facts: Any) -> None:
+def check(wanted: DomainRequest, state: VmState | None = None, asked: Any = (), **facts: Any) -> None:
     check_wanted(wanted, state or VmState("web"), host(**facts), asked)
 
 
@@ -29,28 +29,33 @@ def file(**changes: Any) -> VolumeFile:
 
 def test_what_the_host_has_passes() -> None:
     nics = (Nic("nic0", MAC, network="edge"), Nic("nic1", "52:54:00:00:00:02", bridge="br-lan"))
-    check(Wanted(spec(nics=nics), (root_volume(),)), asked=ASKED)
-    check(Wanted(spec(), (root_volume(),)), VmState("web", volumes=(file(),)), ASKED, images={})
+    check(DomainRequest(spec(nics=nics), (root_volume(),)), asked=ASKED)
+    check(DomainRequest(spec(), (root_volume(),)), VmState("web", volumes=(file(),)), ASKED, images={})
 
 
-CASES: list[tuple[Wanted, dict[str, Any], str, str]] = [
-    (Wanted(spec()), {"domains": {"other": spec().uuid}}, "conflict", f"uuid: {spec().uuid} belongs to domain other"),
-    (Wanted(spec(virt_type="kvm")), {"virt_types": ("qemu",)}, "unsupported", "virt_type: libvirt on this host does not offer kvm"),
-    (Wanted(spec(memory=65 * GIB)), {}, "invalid_input", "memory: 65GiB is more than this host has (64GiB)"),
-    (Wanted(spec(machine="pc-q35-99")), {}, "unsupported", "machine: QEMU on this host does not have pc-q35-99"),
-    (Wanted(spec(cpu=Cpu("custom", "Z80"))), {"cpu_models": ("qemu64",)}, "unsupported", "cpu.model: this host cannot run Z80"),
-    (Wanted(spec(nics=(Nic("n", MAC, "no"),))), {}, "not_found", "nics[0].network: libvirt has no network no (there: edge"),
-    (Wanted(spec(nics=(Nic("n", MAC, "asleep"),))), {}, "invalid_input", "nics[0].network: network asleep is not active"),
-    (Wanted(spec(nics=(Nic("n", MAC, bridge="no"),))), {}, "not_found", "nics[0].bridge: this host has no bridge no (there:"),
-    (Wanted(spec(nics=(Nic("n", MAC, "edge"),))), {"macs": {MAC: "other"}}, "conflict", f"nics[0].mac: {MAC} is used by domain"),
-    (Wanted(spec(kernel="/k")), {"missing": frozenset({"/k"})}, "not_found", "kernel: there is no file /k"),
-    (Wanted(spec(), (root_volume(),)), {"images": {}}, "not_found", f"disks[0].image: image {DIGEST} is not in the host cache"),
-    (Wanted(spec(), (root_volume(size=GIB),)), {}, "invalid_input", "disks[0].size: 1GiB is smaller than the image (2GiB)"),
+def want(*parts: Any) -> DomainRequest:
+    """Return a request of a spec and its volumes."""
+    return DomainRequest(*parts)
+
+
+CASES: list[tuple[DomainRequest, dict[str, Any], str, str]] = [
+    (want(spec()), {"domains": {"other": spec().uuid}}, "conflict", f"uuid: {spec().uuid} belongs to domain other"),
+    (want(spec(virt_type="kvm")), {"virt_types": ("qemu",)}, "unsupported", "virt_type: libvirt on this host does not offer kvm"),
+    (want(spec(memory=65 * GIB)), {}, "invalid_input", "memory: 65GiB is more than this host has (64GiB)"),
+    (want(spec(machine="pc-q35-99")), {}, "unsupported", "machine: QEMU on this host does not have pc-q35-99"),
+    (want(spec(cpu=Cpu("custom", "Z80"))), {"cpu_models": ("qemu64",)}, "unsupported", "cpu.model: this host cannot run Z80"),
+    (want(spec(nics=(Nic("n", MAC, "no"),))), {}, "not_found", "nics[0].network: libvirt has no network no (there: edge"),
+    (want(spec(nics=(Nic("n", MAC, "asleep"),))), {}, "invalid_input", "nics[0].network: network asleep is not active"),
+    (want(spec(nics=(Nic("n", MAC, bridge="no"),))), {}, "not_found", "nics[0].bridge: this host has no bridge no (there:"),
+    (want(spec(nics=(Nic("n", MAC, "edge"),))), {"macs": {MAC: "other"}}, "conflict", f"nics[0].mac: {MAC} is used by domain"),
+    (want(spec(kernel="/k")), {"missing": frozenset({"/k"})}, "not_found", "kernel: there is no file /k"),
+    (want(spec(), (root_volume(),)), {"images": {}}, "not_found", f"disks[0].image: image {DIGEST} is not in the host cache"),
+    (want(spec(), (root_volume(size=GIB),)), {}, "invalid_input", "disks[0].size: 1GiB is smaller than the image (2GiB)"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("wanted", "facts", "code", "says"), CASES)
-def test_what_the_host_lacks_is_named(wanted: Wanted, facts: dict[str, Any], code: str, says: str) -> None:
+def test_what_the_host_lacks_is_named(wanted: DomainRequest, facts: dict[str, Any], code: str, says: str) -> None:
     with pytest.raises(EdgeError) as found:
         check(wanted, asked=ASKED, **facts)
     assert found.value.code == code
@@ -69,22 +74,22 @@ def test_what_the_host_lacks_is_named(wanted: Wanted, facts: dict[str, Any], cod
 )
 def test_a_disk_is_never_made_again_nor_shrunk(state: VmState, wanted: Any, says: str) -> None:
     with pytest.raises(EdgeError) as found:
-        check(Wanted(spec(), (wanted,)), state, ASKED)
+        check(want(spec(), (wanted,)), state, ASKED)
     assert found.value.message.startswith(says)
 
 
 def test_files_of_others_are_looked_at() -> None:
     asked = [{"name": "data", "path": "/d", "format": "raw"}]
     with pytest.raises(EdgeError, match=r"^disks\[0\]\.path: there is no file /d"):
-        check(Wanted(spec()), asked=asked, missing=frozenset({"/d"}))
+        check(DomainRequest(spec()), asked=asked, missing=frozenset({"/d"}))
     with pytest.raises(EdgeError, match=r"^disks\[0\]\.format: /d is qcow2, not raw"):
-        check(Wanted(spec()), asked=asked, files={"/d": VolumeFile("/d", "qcow2", 1)})
+        check(DomainRequest(spec()), asked=asked, files={"/d": VolumeFile("/d", "qcow2", 1)})
 
 
 def test_what_the_domain_already_has_is_not_asked_again() -> None:
     """An upgrade of the host must not make every run fail."""
     before = spec(memory=65 * GIB, machine="pc-q35-5.2", nics=(Nic("n", MAC, "edge"),))
-    check(Wanted(before), VmState("web", config=before), macs={MAC: "web"})
+    check(DomainRequest(before), VmState("web", config=before), macs={MAC: "web"})
 
 
 def test_foreign_domains_need_the_word() -> None:

@@ -17,8 +17,8 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.host.migration
     refuse_incoming,
     refuse_while_migrating,
 )
-from ansible_collections.edge.cloud.plugins.module_utils._compute.migration.destination import check_destination, knock
-from ansible_collections.edge.cloud.plugins.module_utils._compute.migration.job import How
+from ansible_collections.edge.cloud.plugins.module_utils._compute.migration.destination import check_destination, probe
+from ansible_collections.edge.cloud.plugins.module_utils._compute.migration.job import MigrationOptions
 from ansible_collections.edge.cloud.plugins.module_utils._compute.migration.journal import (
     Journal,
     read_journal,
@@ -93,22 +93,22 @@ def test_a_destination_is_nothing_else(text: str) -> None:
 
 def test_nobody_at_the_door() -> None:
     with pytest.raises(Unreachable, match=r"destination: libvirt of 127\.0\.0\.9 does not answer"):
-        knock(check_destination("127.0.0.9"))
+        probe(check_destination("127.0.0.9"))
 
 
 def test_how_becomes_flags() -> None:
     always = libvirt.VIR_MIGRATE_TLS | libvirt.VIR_MIGRATE_PEER2PEER | libvirt.VIR_MIGRATE_PERSIST_DEST
     address = check_destination("host2")
-    plain = How()
+    plain = MigrationOptions()
     assert plain.flags() & always == always and not plain.flags() & libvirt.VIR_MIGRATE_UNDEFINE_SOURCE
     assert plain.parameters(address, []) == {"migrate_uri": "tcp:host2"}
-    all_of_it = How(10, 5 * MIB + 1, auto_converge=True, post_copy=True, compressed=True)
+    all_of_it = MigrationOptions(10, 5 * MIB + 1, auto_converge=True, post_copy=True, compressed=True)
     more = libvirt.VIR_MIGRATE_AUTO_CONVERGE | libvirt.VIR_MIGRATE_POSTCOPY | libvirt.VIR_MIGRATE_COMPRESSED
     assert all_of_it.flags() & more == more
     found = all_of_it.parameters(address, ["vda", "vdb"])
     assert found["bandwidth"] == 5 and found["migrate_disks"] == ["vda", "vdb"] and found["compression"] == "xbzrle"
     with pytest.raises(InvalidInput, match="bandwidth: "):
-        How(bandwidth=MIB - 1)
+        MigrationOptions(bandwidth=MIB - 1)
 
 
 def test_names_of_files_are_texts_in_xml_and_nothing_else() -> None:
@@ -129,10 +129,10 @@ def test_a_sparse_file_is_sent_as_its_data_and_its_holes(tmp_path: Path, extents
         for at, size in extents:
             file.seek(at)
             file.write(os.urandom(size))
-    told: list[int] = []
+    reported: list[int] = []
     received = bytearray()
     with path.open("rb", buffering=0) as file:
-        sender = _Sender(file, length, told.append, None)
+        sender = _Sender(file, length, reported.append, None)
         while True:
             is_data, size = sender.hole(None, None)
             if not is_data and size:
@@ -147,4 +147,4 @@ def test_a_sparse_file_is_sent_as_its_data_and_its_holes(tmp_path: Path, extents
     found = SparseDigest()
     found.update(bytes(received))
     assert sender.digest.hexdigest() == found.hexdigest()
-    assert sum(told) <= sum(size + 2 * 65536 for _at, size in extents), "holes were read as data"
+    assert sum(reported) <= sum(size + 2 * 65536 for _at, size in extents), "holes were read as data"

@@ -30,9 +30,9 @@ IMAGE = "/var/lib/edge/images/" + "0" * 64 + ".qcow2"
 ROOT = MovingFile(f"{HOME}/root.s1.qcow2", "qcow2", 100 * MIB, MIB, MIB, f"{HOME}/root.qcow2")
 BELOW = MovingFile(f"{HOME}/root.qcow2", "qcow2", 100 * MIB, 2 * MIB, 2 * MIB, IMAGE)
 SEED = MovingFile(f"{HOME}/seed.iso", "raw", MIB, MIB, MIB)
-LEDGER = MovingFile(f"{HOME}/snapshots.json", "raw", 10, 10, 4096)
+INDEX = MovingFile(f"{HOME}/snapshots.json", "raw", 10, 10, 4096)
 DISKS = (MovingDisk("vda", False, (ROOT, BELOW), IMAGE), MovingDisk("vdz", True, (SEED,)))
-FILES = (ROOT.path, BELOW.path, SEED.path, LEDGER.path)
+FILES = (ROOT.path, BELOW.path, SEED.path, INDEX.path)
 VM = SourceVm(
     uuid="6f1c3f4e-8f2d-5a53-9b7e-0c7b4c6d1e2f",
     run="running",
@@ -41,7 +41,7 @@ VM = SourceVm(
     memory=64 * MIB,
     xml="<domain/>",
     disks=DISKS,
-    files=(LEDGER,),
+    files=(INDEX,),
     needed=("/boot/vmlinuz",),
     networks=("edge",),
     bridges=("br0",),
@@ -77,15 +77,15 @@ def test_a_running_guest_moves_after_all_that_it_does_not_write() -> None:
         "HoldAutostart", "CopyFile", "CopyFile", "CopyFile", "CreateDisk", "Migrate",
         "AutostartThere", "UndefineHere", "DeleteHere",
     ]  # fmt: skip
-    assert [step.layer.path for step in found.steps if isinstance(step, plan.CopyFile)] == [SEED.path, BELOW.path, LEDGER.path]
+    assert [step.overlay.path for step in found.steps if isinstance(step, plan.CopyFile)] == [SEED.path, BELOW.path, INDEX.path]
     assert found.steps[4] == plan.CreateDisk(ROOT, "host2") and found.steps[5] == plan.Migrate("web", "host2", ("vda",))
     assert found.diff(view) == {"before": {"host": "host1"}, "after": {"host": "host2"}}
 
 
-def test_a_stopped_guest_is_copied_whole_the_lowest_layer_first() -> None:
+def test_a_stopped_guest_is_copied_whole_the_lowest_overlay_first() -> None:
     found = plan.plan_migration(replace(BEGIN, source=replace(VM, run="stopped", autostart=False)), keep_source=True)
-    assert [step.layer.path for step in found.steps if isinstance(step, plan.CopyFile)] == [
-        SEED.path, BELOW.path, ROOT.path, LEDGER.path,
+    assert [step.overlay.path for step in found.steps if isinstance(step, plan.CopyFile)] == [
+        SEED.path, BELOW.path, ROOT.path, INDEX.path,
     ]  # fmt: skip
     assert [type(step).__name__ for step in found.steps[4:]] == ["DefineThere", "UndefineHere"]
 
@@ -132,7 +132,7 @@ def world(found: MigrationState, steps: tuple[Any, ...]) -> MigrationState:
     for step in steps:
         book = found.journal or plan.began(found, found.source or VM)
         if isinstance(step, plan.CopyFile | plan.CreateDisk):
-            book = book.with_made([step.layer.path])
+            book = book.with_made([step.overlay.path])
         if isinstance(step, plan.ClearDestination):
             book = replace(book, made=(), phase="prepared")
         if isinstance(step, plan.Migrate | plan.DefineThere):

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A disk's active file may be a layer over its own: nothing may put the own one back."""
+"""A disk's active file may be an overlay over its own: nothing may put the own one back."""
 
 from __future__ import annotations
 
@@ -16,41 +16,41 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.model.overlays
     chain,
     is_ours,
     kept_files,
-    layer_of,
+    overlay_of,
     own_spec,
 )
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec import Record, Volume
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.state import VmState
-from ansible_collections.edge.cloud.plugins.module_utils._compute.options.resolve import Wanted
+from ansible_collections.edge.cloud.plugins.module_utils._compute.options.resolve import DomainRequest
 from ansible_collections.edge.cloud.plugins.module_utils._errors import Conflict, EdgeError
 from hypothesis import given
 from hypothesis import strategies as st
 from support.compute import DIGEST, GIB, host, record, root_disk, root_volume, spec, specs
 
 HOME = "/var/lib/edge/vms/web"
-OWN, LAYER = f"{HOME}/root.qcow2", f"{HOME}/root.before.qcow2"
+OWN, OVERLAY = f"{HOME}/root.qcow2", f"{HOME}/root.before.qcow2"
 IMAGE = str(root_volume().backing)
-FILES = (VolumeFile(OWN, "qcow2", 20 * GIB, IMAGE), VolumeFile(LAYER, "qcow2", 20 * GIB, OWN))
-ON_LAYER = spec(disks=(root_disk(path=LAYER),))
+FILES = (VolumeFile(OWN, "qcow2", 20 * GIB, IMAGE), VolumeFile(OVERLAY, "qcow2", 20 * GIB, OWN))
+ON_OVERLAY = spec(disks=(root_disk(path=OVERLAY),))
 
 
 def state(**changes: Any) -> VmState:
     values: dict[str, Any] = {
-        "name": "web", "run": "running", "config": ON_LAYER, "live": ON_LAYER, "record": record(), "marked": True,
-        "volumes": FILES, "folder": (OWN, LAYER),
+        "name": "web", "run": "running", "config": ON_OVERLAY, "live": ON_OVERLAY, "record": record(), "marked": True,
+        "volumes": FILES, "folder": (OWN, OVERLAY),
     }  # fmt: skip
     return VmState(**{**values, **changes})
 
 
-def goal(volume: Volume | None = None, active: Any = ON_LAYER, **changes: Any) -> Goal:
+def goal(volume: Volume | None = None, active: Any = ON_OVERLAY, **changes: Any) -> Goal:
     kept = replace(record(), volumes=(volume or root_volume(),))
     return Goal(**{"run": "running", "record": kept, "active": active, **changes})
 
 
 def test_names() -> None:
-    assert layer_of(LAYER, "root", HOME) == "before"
+    assert overlay_of(OVERLAY, "root", HOME) == "before"
     for path in (OWN, "/elsewhere/root.before.qcow2", f"{HOME}/data.before.qcow2", f"{HOME}/root.a.b.qcow2"):
-        assert layer_of(path, "root", HOME) is None
+        assert overlay_of(path, "root", HOME) is None
     assert [name for name in ("root.qcow2", "root.x.qcow2", "seed.iso", "notes.txt", "my.big.disk.qcow2") if is_ours(name)] == [
         "root.qcow2",
         "root.x.qcow2",
@@ -65,35 +65,35 @@ def test_own_and_active_are_inverse(before: Any) -> None:
 
 
 def test_the_active_file_stays_whatever_the_options_say() -> None:
-    own = own_spec(ON_LAYER, HOME, record())
+    own = own_spec(ON_OVERLAY, HOME, record())
     assert own.disks == (root_disk(),)
-    assert own_spec(ON_LAYER, HOME, None).disks == (root_disk(),)
-    assert active_spec(replace(own, memory=2 * GIB), state(), HOME) == replace(ON_LAYER, memory=2 * GIB)
+    assert own_spec(ON_OVERLAY, HOME, None).disks == (root_disk(),)
+    assert active_spec(replace(own, memory=2 * GIB), state(), HOME) == replace(ON_OVERLAY, memory=2 * GIB)
     assert plan_goal(state(), goal()).actions == []
 
 
-def test_a_disk_given_by_path_keeps_its_layer_until_another_path_is_asked() -> None:
+def test_a_disk_given_by_path_keeps_its_overlay_until_another_path_is_asked() -> None:
     given_by_path = record().spec.disks[0]
     known = Record(spec(disks=(replace(given_by_path, path="/srv/a.qcow2"),)))
     now = state(record=known)
-    assert own_spec(ON_LAYER, HOME, known) == known.spec
-    assert active_spec(known.spec, now, HOME) == ON_LAYER
+    assert own_spec(ON_OVERLAY, HOME, known) == known.spec
+    assert active_spec(known.spec, now, HOME) == ON_OVERLAY
     other = spec(disks=(root_disk(path="/srv/b.qcow2"),))
     assert active_spec(other, now, HOME) == other
 
 
-def test_a_layer_over_a_raw_file_is_qcow2_and_the_file_stays_raw() -> None:
+def test_a_overlay_over_a_raw_file_is_qcow2_and_the_file_stays_raw() -> None:
     raw = root_disk(path="/srv/a.raw", format="raw")
     known = Record(spec(disks=(raw,)))
-    assert own_spec(ON_LAYER, HOME, known).disks == (raw,)
-    assert active_spec(known.spec, state(record=known), HOME).disks == (root_disk(path=LAYER, format="qcow2"),)
+    assert own_spec(ON_OVERLAY, HOME, known).disks == (raw,)
+    assert active_spec(known.spec, state(record=known), HOME).disks == (root_disk(path=OVERLAY, format="qcow2"),)
 
 
 def test_a_disk_that_no_domain_has_goes_on_with_the_top_of_its_chain() -> None:
-    gone = VmState("web", volumes=FILES, folder=(OWN, LAYER))
-    assert active_spec(record().spec, gone, HOME) == ON_LAYER
+    gone = VmState("web", volumes=FILES, folder=(OWN, OVERLAY))
+    assert active_spec(record().spec, gone, HOME) == ON_OVERLAY
     detached = state(config=spec(), live=spec())
-    assert active_spec(record().spec, detached, HOME) == ON_LAYER
+    assert active_spec(record().spec, detached, HOME) == ON_OVERLAY
     twice = (*FILES, VolumeFile(f"{HOME}/root.other.qcow2", "qcow2", GIB, OWN))
     with pytest.raises(Conflict, match=r"root\.before\.qcow2, .*root\.other\.qcow2"):
         active_spec(record().spec, VmState("web", volumes=twice), HOME)
@@ -105,17 +105,17 @@ def test_a_new_disk_has_its_own_file() -> None:
 
 def test_grow_grows_the_active_file() -> None:
     bigger = root_volume(size=30 * GIB)
-    assert plan_goal(state(), goal(bigger)).actions[0] == f"Grow {LAYER} to 30GiB while it is in use"
+    assert plan_goal(state(), goal(bigger)).actions[0] == f"Grow {OVERLAY} to 30GiB while it is in use"
     stopped = state(run="stopped", live=None)
     plan = plan_goal(stopped, goal(bigger, run="stopped"))
-    assert plan.actions == [f"Grow {LAYER} to 30GiB", "Redefine domain web"]
-    assert plan.after.config == ON_LAYER
+    assert plan.actions == [f"Grow {OVERLAY} to 30GiB", "Redefine domain web"]
+    assert plan.after.config == ON_OVERLAY
     assert plan.after.record is not None and plan.after.record.spec.disks[0].path == OWN
     assert [one.size for one in plan.after.volumes] == [20 * GIB, 30 * GIB]
 
 
-def check(volume: Volume, now: VmState, active: Any = ON_LAYER) -> None:
-    check_wanted(Wanted(active, (volume,)), now, host(), [{"name": "root"}])
+def check(volume: Volume, now: VmState, active: Any = ON_OVERLAY) -> None:
+    check_wanted(DomainRequest(active, (volume,)), now, host(), [{"name": "root"}])
 
 
 def test_the_image_is_compared_with_the_bottom_and_the_size_with_the_top() -> None:
@@ -133,8 +133,8 @@ def test_the_image_is_compared_with_the_bottom_and_the_size_with_the_top() -> No
     [
         (VolumeFile(f"{HOME}/root.arriving.qcow2", "qcow2", 20 * GIB, "nbd://replica.example/image"),),
         (VolumeFile(f"{HOME}/root.arriving.qcow2", "qcow2", 20 * GIB, 'json:{"driver":"nbd"}'),),
-        (VolumeFile(LAYER, "qcow2", 20 * GIB, None),),
-        (VolumeFile(LAYER, "qcow2", 20 * GIB, IMAGE),),
+        (VolumeFile(OVERLAY, "qcow2", 20 * GIB, None),),
+        (VolumeFile(OVERLAY, "qcow2", 20 * GIB, IMAGE),),
     ],
 )
 def test_an_image_on_its_way_and_a_flattened_disk_are_no_other_image(files: tuple[VolumeFile, ...]) -> None:
@@ -167,28 +167,28 @@ def absent(now: VmState) -> tuple[str, ...]:
     return after.folder
 
 
-def test_absent_deletes_every_layer_of_ours() -> None:
+def test_absent_deletes_every_overlay_of_ours() -> None:
     assert absent(state()) == ()
-    assert absent(VmState("web", volumes=FILES[1:], folder=(OWN, LAYER))) == ()
+    assert absent(VmState("web", volumes=FILES[1:], folder=(OWN, OVERLAY))) == ()
     arriving = VolumeFile(f"{HOME}/root.arriving.qcow2", "qcow2", GIB, "nbd://replica.example/x")
     assert absent(VmState("web", volumes=(arriving,), folder=(arriving.path,))) == ()
 
 
 def test_absent_keeps_files_given_by_path_and_what_stands_on_them() -> None:
     own = f"{HOME}/data.qcow2"
-    layer = VolumeFile(f"{HOME}/data.before.qcow2", "qcow2", GIB, own)
+    overlay = VolumeFile(f"{HOME}/data.before.qcow2", "qcow2", GIB, own)
     data = root_disk(name="data", path=own, target="vdb")
     known = Record(spec(disks=(root_disk(), data)), (root_volume(),))
-    config = spec(disks=(root_disk(path=LAYER), replace(data, path=layer.path)))
-    now = state(config=config, record=known, volumes=(*FILES, layer), folder=(OWN, LAYER, own, layer.path))
-    assert absent(now) == (own, layer.path)
-    ledger = f"{HOME}/snapshots.json"
-    assert absent(replace(now, folder=(*now.folder, ledger))) == (own, layer.path, ledger)
-    assert absent(replace(state(), folder=(OWN, LAYER, ledger, f"{HOME}/a.memory"))) == ()
-    elsewhere = replace(layer, backing="/srv/data.qcow2")
-    assert absent(VmState("web", volumes=(*FILES, elsewhere), folder=(OWN, LAYER, layer.path))) == (layer.path,)
+    config = spec(disks=(root_disk(path=OVERLAY), replace(data, path=overlay.path)))
+    now = state(config=config, record=known, volumes=(*FILES, overlay), folder=(OWN, OVERLAY, own, overlay.path))
+    assert absent(now) == (own, overlay.path)
+    index = f"{HOME}/snapshots.json"
+    assert absent(replace(now, folder=(*now.folder, index))) == (own, overlay.path, index)
+    assert absent(replace(state(), folder=(OWN, OVERLAY, index, f"{HOME}/a.memory"))) == ()
+    elsewhere = replace(overlay, backing="/srv/data.qcow2")
+    assert absent(VmState("web", volumes=(*FILES, elsewhere), folder=(OWN, OVERLAY, overlay.path))) == (overlay.path,)
 
 
-def test_an_image_of_the_host_cache_under_a_layer_is_no_foreign_file() -> None:
+def test_an_image_of_the_host_cache_under_an_overlay_is_no_foreign_file() -> None:
     flat = replace(FILES[1], backing=f"/var/lib/edge/images/{DIGEST.removeprefix('sha256:')}.qcow2")
-    assert absent(VmState("web", volumes=(flat,), folder=(LAYER,))) == ()
+    assert absent(VmState("web", volumes=(flat,), folder=(OVERLAY,))) == ()

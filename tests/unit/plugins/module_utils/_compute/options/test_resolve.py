@@ -15,13 +15,13 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec imp
     stable_mac,
     stable_uuid,
 )
-from ansible_collections.edge.cloud.plugins.module_utils._compute.options.resolve import Wanted, asked_images, resolve
+from ansible_collections.edge.cloud.plugins.module_utils._compute.options.resolve import DomainRequest, asked_images, resolve
 from ansible_collections.edge.cloud.plugins.module_utils._errors import InvalidInput
 from hypothesis import given
 from support.compute import DIGEST, GIB, host, root_disk, root_volume, spec, specs
 
 
-def wanted(options: dict[str, Any], before: Any = None, volumes: Any = (), foreign: Any = (), **facts: Any) -> Wanted:
+def wanted(options: dict[str, Any], before: Any = None, volumes: Any = (), foreign: Any = (), **facts: Any) -> DomainRequest:
     return resolve({"name": "web", **options}, before, volumes, host(**facts), foreign)
 
 
@@ -38,7 +38,7 @@ def test_without_kvm_the_cpu_is_all_that_the_emulator_has() -> None:
 
 @given(specs)
 def test_what_is_left_out_keeps_its_value(before: Any) -> None:
-    assert resolve({"name": before.name}, before, (), host(), ()) == Wanted(before)
+    assert resolve({"name": before.name}, before, (), host(), ()) == DomainRequest(before)
 
 
 @given(specs)

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import VolumeFile
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.overlays import chain
-from ansible_collections.edge.cloud.plugins.module_utils._compute.snapshot.index import Ledger, ledger_from_json
-from ansible_collections.edge.cloud.plugins.module_utils._compute.snapshot.plan import Wanted, plan_snapshot
+from ansible_collections.edge.cloud.plugins.module_utils._compute.snapshot.index import SnapshotIndex, index_from_json
+from ansible_collections.edge.cloud.plugins.module_utils._compute.snapshot.plan import SnapshotRequest, plan_snapshot
 from ansible_collections.edge.cloud.plugins.module_utils._compute.snapshot.state import (
     DiskNow,
     SnapshotState,
@@ -20,9 +20,9 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.snapshot.state
     view,
 )
 from ansible_collections.edge.cloud.plugins.module_utils._compute.snapshot.steps import (
+    Commit,
     Drop,
-    MakeLayer,
-    Merge,
+    MakeOverlay,
     Note,
     Step,
     SwitchLive,
@@ -35,7 +35,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._errors import (
     NotFound,
     Refused,
 )
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 HOME = "/var/lib/edge/vms/web"
@@ -57,7 +57,7 @@ class World:
 
     state: SnapshotState
     content: dict[str, Content] = field(default_factory=dict)
-    points: dict[str, dict[str, Content]] = field(default_factory=dict)
+    snapshots: dict[str, dict[str, Content]] = field(default_factory=dict)
     clock: int = 0
 
     def read(self, path: str) -> Content:
@@ -76,27 +76,27 @@ class World:
     def write(self, disk: str, block: int) -> None:
         self.clock += 1
         path = self.state.active[disk]
-        needed = self.state.ledger.referenced | set(self.state.active.values())
-        assert not self.above(path) & needed and path not in self.state.ledger.referenced
+        needed = self.state.index.referenced | set(self.state.active.values())
+        assert not self.above(path) & needed and path not in self.state.index.referenced
         self.content.setdefault(path, {})[block] = self.clock
         self.state = replace(self.state, written=self.state.written | {path})
 
     def do(self, step: Step, part: bool = False) -> None:
-        """Do one step; with ``part`` only some of a merge's data gets there."""
-        if isinstance(step, Merge):
+        """Do one step; with ``part`` only some of a commit's data gets there."""
+        if isinstance(step, Commit):
             data = self.content.get(step.top, {})
             self.content.setdefault(step.base, {}).update({k: v for k, v in data.items() if not part or k % 2})
             if part:
                 return
-        if isinstance(step, MakeLayer):
+        if isinstance(step, MakeOverlay):
             assert step.path not in self.content and self.state.file(step.path) is None
             self.content[step.path] = {}
         if isinstance(step, Drop):
             assert not self.state.children(step.path) and step.path not in self.state.active.values()
             self.content.pop(step.path, None)
         self.state = step.predict(self.state)
-        if isinstance(step, Note):  # the ledger survives as text
-            self.state = replace(self.state, ledger=ledger_from_json(step.ledger.to_json(), "here"))
+        if isinstance(step, Note):  # the index survives as text
+            self.state = replace(self.state, index=index_from_json(step.index.to_json(), "here"))
         self.state = replace(self.state, written=self.state.written & {one.path for one in self.state.files})
 
 
@@ -115,52 +115,63 @@ def play(world: World, action: Any, cut: int | None) -> None:
     elif what == "run":
         world.state = replace(world.state, run=name)
     else:
-        wanted = Wanted(name, what, memory=flag and what == "present", allow_restart=True, discard=flag)
+        wanted = SnapshotRequest(name, what, memory=flag and what == "present", allow_restart=True, discard=flag)
         try:
             plan = plan_snapshot(world.state, wanted)
         except (InvalidInput, NotFound):
             return
-        before = world.disks()
-        if f"Note that snapshot {name} is being taken" in plan.actions:
-            world.points[name] = before
-        for number, step in enumerate(plan.steps):
+        right = [world.disks(), *interrupted_revert(world)]
+        for number, (step, sentence) in enumerate(zip(plan.steps, plan.actions, strict=True)):
             if number == cut:
-                world.do(step, part=True) if isinstance(step, Merge) else None
+                world.do(step, part=True) if isinstance(step, Commit) else None
                 break
+            if sentence == f"Note that snapshot {name} is being taken":
+                world.snapshots[name] = world.disks()
             world.do(step)
-        check(world, wanted, before, cut is None)
+        check(world, wanted, right, cut is None)
 
 
-def check(world: World, wanted: Wanted, before: dict[str, Content], whole: bool) -> None:
-    known = {point.name: point for point in world.state.ledger.points}
-    pending = world.state.ledger.pending
-    underway = pending.point.name if pending and pending.point else None
-    for name in list(world.points):
+def interrupted_revert(world: World) -> list[dict[str, Content]]:
+    """Return what the disks have once a revert that was interrupted is finished, which any later run may do first."""
+    journal = world.state.index.journal
+    return [world.snapshots[journal.snapshot.name]] if journal and journal.what == "revert" and journal.snapshot else []
+
+
+def check(world: World, wanted: SnapshotRequest, right: list[dict[str, Content]], whole: bool) -> None:
+    known = {snapshot.name: snapshot for snapshot in world.state.index.snapshots}
+    journal = world.state.index.journal
+    underway = journal.snapshot.name if journal and journal.snapshot else None
+    for name in list(world.snapshots):
         if name not in known and name != underway:
-            del world.points[name]
-    for name, point in known.items():
-        assert {disk: world.read(path) for disk, path in point.files} == world.points[name]
+            del world.snapshots[name]
+    for name, snapshot in known.items():
+        assert {disk: world.read(path) for disk, path in snapshot.files} == world.snapshots[name]
     now = world.disks()
     if wanted.state != "reverted":
-        assert now == before or underway
+        assert now in right or underway
     else:
-        assert all(now[disk] in (before[disk], world.points.get(wanted.name, before)[disk]) for disk in now) or underway
+        right = [*right, *([world.snapshots[wanted.name]] if wanted.name in world.snapshots else [])]
+        assert all(now[disk] in [one[disk] for one in right] for disk in now) or underway
     if whole:
-        assert world.state.ledger.pending is None
+        assert world.state.index.journal is None
         if wanted.state == "reverted":
-            assert now == world.points[wanted.name]
+            assert now == world.snapshots[wanted.name]
         assert (wanted.name in known) is (wanted.state != "absent")
-        needed = world.state.ledger.referenced | set(world.state.active.values()) | {one.own for one in world.state.disks}
+        needed = world.state.index.referenced | set(world.state.active.values()) | {one.own for one in world.state.disks}
         for one in world.state.files:
             assert one.path in needed or len(world.state.children(one.path)) > 1 or one.format == "memory"
 
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(ACTIONS, st.none() | st.integers(0, 8)), max_size=25), st.sampled_from(["running", "stopped"]))
+@example(
+    [(("present", "b", False), None), (("write", "root", 0), None), (("reverted", "b", False), 4), (("present", "a", False), None)],
+    "running",
+)
 def test_no_order_and_no_interruption_loses_content(actions: list[Any], run: str) -> None:
     world = World(start(run))
     for action, cut in actions:
-        interrupted = world.state.ledger.pending
+        interrupted = world.state.index.journal
         if interrupted and action[0] in ("write", "run") and interrupted.what == "revert":
             continue  # a guest that was stopped for a revert is left alone until a rerun
         play(world, action, cut)
@@ -173,7 +184,7 @@ def test_a_second_run_changes_nothing(actions: list[Any], what: str, name: str) 
     for action in actions:
         play(world, action, None)
     play(world, (what, name, False), None)
-    assert plan_snapshot(world.state, Wanted(name, what)).actions == []
+    assert plan_snapshot(world.state, SnapshotRequest(name, what)).actions == []
 
 
 @settings(max_examples=60, deadline=None)
@@ -189,14 +200,14 @@ def test_without_snapshots_each_disk_is_its_own_file_again(actions: list[Any]) -
     assert world.disks() == before
 
 
-def run(state: SnapshotState, *wanted: Wanted) -> SnapshotState:
+def run(state: SnapshotState, *wanted: SnapshotRequest) -> SnapshotState:
     for one in wanted:
         state = plan_snapshot(state, one).after
     return state
 
 
-def take(name: str, **more: Any) -> Wanted:
-    return Wanted(name, "present", **more)
+def take(name: str, **more: Any) -> SnapshotRequest:
+    return SnapshotRequest(name, "present", **more)
 
 
 def test_a_take_says_what_it_does_and_its_diff_has_no_time() -> None:
@@ -219,79 +230,79 @@ def test_a_stopped_guest_is_redefined() -> None:
 
 
 def test_the_tree() -> None:
-    state = run(start("stopped"), take("a"), take("b"), Wanted("a", "reverted"), take("c"))
-    told = describe(state)
-    assert [(one["name"], one["parent"], one["children"]) for one in told["snapshots"]] == [
+    state = run(start("stopped"), take("a"), take("b"), SnapshotRequest("a", "reverted"), take("c"))
+    found = describe(state)
+    assert [(one["name"], one["parent"], one["children"]) for one in found["snapshots"]] == [
         ("a", None, ["b", "c"]),
         ("b", "a", []),
         ("c", "a", []),
     ]
-    assert current(state) == told["current"] == "c"
-    assert told["left"] == [{"snapshot": "a", "disks": {"root": f"{HOME}/root.b.qcow2", "data": f"{HOME}/data.b.qcow2"}}]
-    assert [one["path"] for one in told["disks"][0]["chain"]] == [f"{HOME}/root.{name}.qcow2" for name in ("c", "a-2")] + [
+    assert current(state) == found["current"] == "c"
+    assert found["orphans"] == [{"snapshot": "a", "disks": {"root": f"{HOME}/root.b.qcow2", "data": f"{HOME}/data.b.qcow2"}}]
+    assert [one["path"] for one in found["disks"][0]["chain"]] == [f"{HOME}/root.{name}.qcow2" for name in ("c", "a-2")] + [
         f"{HOME}/root.qcow2"
     ]
 
 
 def test_a_branch_keeps_what_it_stands_on() -> None:
-    state = run(start("stopped"), take("a"), take("b"), Wanted("a", "reverted"))
-    gone = plan_snapshot(state, Wanted("a", "absent"))
+    state = run(start("stopped"), take("a"), take("b"), SnapshotRequest("a", "reverted"))
+    gone = plan_snapshot(state, SnapshotRequest("a", "absent"))
     assert f"Delete {HOME}/root.b.qcow2" in gone.actions
-    assert not any(isinstance(step, Merge) for step in gone.steps)
-    alone = plan_snapshot(gone.after, Wanted("b", "absent"))
-    assert [action for action in alone.actions if action.startswith(("Merge", "Delete")) and "root" in action] == [
+    assert not any(isinstance(step, Commit) for step in gone.steps)
+    alone = plan_snapshot(gone.after, SnapshotRequest("b", "absent"))
+    assert [action for action in alone.actions if action.startswith(("Commit", "Delete")) and "root" in action] == [
         f"Delete {HOME}/root.a.qcow2",
-        f"Merge {HOME}/root.a-2.qcow2 into {HOME}/root.qcow2",
+        f"Commit {HOME}/root.a-2.qcow2 into {HOME}/root.qcow2",
         f"Delete {HOME}/root.a-2.qcow2",
     ]
 
 
 def test_discard_leaves_nothing_behind() -> None:
-    state = run(start(), take("a"), Wanted("a", "reverted", discard=True, allow_restart=True))
-    assert state.ledger.left == ()
+    state = run(start(), take("a"), SnapshotRequest("a", "reverted", discard=True, allow_restart=True))
+    assert state.index.orphans == ()
     assert state.file(f"{HOME}/root.a.qcow2") is None
 
 
 def test_a_revert_starts_the_guest_again_and_one_with_memory_goes_on_where_it_was() -> None:
     state = run(start(), take("a"), take("m", memory=True))
-    actions = plan_snapshot(state, Wanted("a", "reverted", allow_restart=True)).actions
+    actions = plan_snapshot(state, SnapshotRequest("a", "reverted", allow_restart=True)).actions
     assert actions[-4:-1] == [
         "Power off domain web",
         f"Redefine domain web with {HOME}/root.a-2.qcow2, {HOME}/data.a-2.qcow2",
         "Start domain web",
     ]
     stopped = replace(state, run="stopped")
-    assert f"Start domain web from {HOME}/m.memory" in plan_snapshot(stopped, Wanted("m", "reverted")).actions
-    assert f"Delete {HOME}/m.memory" in plan_snapshot(state, Wanted("m", "absent")).actions
+    assert f"Start domain web from {HOME}/m.memory" in plan_snapshot(stopped, SnapshotRequest("m", "reverted")).actions
+    assert f"Delete {HOME}/m.memory" in plan_snapshot(state, SnapshotRequest("m", "absent")).actions
 
 
 def test_a_revert_to_where_the_disks_are_is_nothing() -> None:
     state = run(start("stopped"), take("a"))
-    assert plan_snapshot(state, Wanted("a", "reverted")).actions == []
-    assert plan_snapshot(replace(state, written=frozenset({f"{HOME}/root.a.qcow2"})), Wanted("a", "reverted")).changed
+    assert plan_snapshot(state, SnapshotRequest("a", "reverted")).actions == []
+    assert plan_snapshot(replace(state, written=frozenset({f"{HOME}/root.a.qcow2"})), SnapshotRequest("a", "reverted")).changed
 
 
-def test_an_interrupted_take_is_recorded_where_one_layer_is_in_use_and_undone_where_none_is() -> None:
+def test_an_interrupted_take_is_recorded_where_one_overlay_is_in_use_and_undone_where_none_is() -> None:
     plan = plan_snapshot(start(), take("a"))
     halfway = replace(plan, steps=plan.steps[:3]).after
-    undone = plan_snapshot(halfway, Wanted("a", "absent"))
-    assert undone.after == replace(start(), ledger=replace(Ledger(), made=halfway.ledger.made))
+    undone = plan_snapshot(halfway, SnapshotRequest("a", "absent"))
+    assert undone.after == replace(start(), index=replace(SnapshotIndex(), made=halfway.index.made))
     assert undone.actions[-1] == "Forget the take that an earlier run began and did not get to"
     used = replace(halfway, written=frozenset({f"{HOME}/data.a.qcow2"}))
     done = plan_snapshot(used, take("a"))
     assert done.actions[0] == f"Redefine domain web with {HOME}/root.a.qcow2, {HOME}/data.a.qcow2"
-    assert done.after.ledger.point("a") is not None
+    assert done.after.index.snapshot("a") is not None
 
 
-CASES: list[tuple[SnapshotState, Wanted, type[EdgeError], str]] = [
-    (start(), Wanted("a", "reverted"), NotFound, "name: domain web has no snapshot a (there: none)"),
+CASES: list[tuple[SnapshotState, SnapshotRequest, type[EdgeError], str]] = [
+    (start(), SnapshotRequest("a", "reverted"), NotFound, "name: domain web has no snapshot a (there: none)"),
     (replace(start(), disks=()), take("a"), InvalidInput, "domain: web has no disk"),
     (start("stopped"), take("a", memory=True), InvalidInput, "memory: domain web does not run"),
-    (run(start(), take("a")), Wanted("a", "reverted"), Refused, "state: domain web runs"),
+    (run(start(), take("a")), SnapshotRequest("a", "reverted"), Refused, "state: domain web runs"),
     (replace(start(), files=()), take("a"), NotFound, f"domain: {HOME}/root.qcow2, a disk file of web, is gone"),
     (
         replace(run(start("stopped"), take("a")), disks=start().disks[:1]),
-        Wanted("a", "reverted"),
+        SnapshotRequest("a", "reverted"),
         Conflict,
         "name: snapshot a has the disk data, which domain web has no more",
     ),
@@ -299,7 +310,7 @@ CASES: list[tuple[SnapshotState, Wanted, type[EdgeError], str]] = [
 
 
 @pytest.mark.parametrize(("state", "wanted", "kind", "says"), CASES)
-def test_what_cannot_be_done_is_said(state: SnapshotState, wanted: Wanted, kind: type[EdgeError], says: str) -> None:
+def test_what_cannot_be_done_is_said(state: SnapshotState, wanted: SnapshotRequest, kind: type[EdgeError], says: str) -> None:
     with pytest.raises(kind) as found:
         plan_snapshot(state, wanted)
     assert found.value.message.startswith(says)
@@ -308,20 +319,20 @@ def test_what_cannot_be_done_is_said(state: SnapshotState, wanted: Wanted, kind:
 def test_a_detached_disk_is_left_alone() -> None:
     state = run(start("stopped"), take("a"))
     fewer = replace(state, disks=state.disks[:1])
-    after = run(fewer, Wanted("a", "absent"))
+    after = run(fewer, SnapshotRequest("a", "absent"))
     assert {one.path for one in after.files} == {f"{HOME}/root.qcow2", f"{HOME}/data.qcow2", f"{HOME}/data.a.qcow2"}
 
 
 def test_files_of_others_are_never_deleted_or_merged() -> None:
     stray = VolumeFile(f"{HOME}/root.stray.qcow2", "qcow2", GIB, f"{HOME}/root.qcow2")
     state = replace(start("stopped"), files=(*start().files, stray))
-    after = run(state, take("a"), Wanted("a", "absent"))
+    after = run(state, take("a"), SnapshotRequest("a", "absent"))
     assert after.file(stray.path) == stray
     assert after.active["root"] == f"{HOME}/root.a.qcow2"
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"version": 2}', '{"version": 1, "points": 3}'])
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"version": 2}', '{"version": 1, "snapshots": 3}'])
 def test_a_damaged_ledger_stops_everything(text: str) -> None:
     with pytest.raises(Corrupt, match="nothing was changed"):
-        ledger_from_json(text, "here")
-    assert ledger_from_json(Ledger().to_json(), "here") == Ledger()
+        index_from_json(text, "here")
+    assert index_from_json(SnapshotIndex().to_json(), "here") == SnapshotIndex()

@@ -172,7 +172,7 @@ def test_who_is_no_replica_is_not_filled(here: Site) -> None:
 
 @pytest.mark.parametrize("method", ["PUT", "GET", "DELETE", "MOVE", "POST"])
 @pytest.mark.parametrize("known", [True, False])
-def test_strangers_and_tricks_get_nothing_from_wishes(here: Site, method: str, known: bool) -> None:
+def test_strangers_and_tricks_get_nothing_from_requests(here: Site, method: str, known: bool) -> None:
     replica = here.replicas[0]
     context = ssl.create_default_context(cafile=replica.pki / "ca.crt")
     if known:

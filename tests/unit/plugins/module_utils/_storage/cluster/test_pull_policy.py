@@ -10,9 +10,15 @@ from collections import Counter
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._cluster import Member
 from ansible_collections.edge.cloud.plugins.module_utils._errors import Corrupt, Unreachable
-from ansible_collections.edge.cloud.plugins.module_utils._storage.cluster.pull_policy import Ask, Fetch, Seen, Situation, ranked
+from ansible_collections.edge.cloud.plugins.module_utils._storage.cluster.pull_policy import (
+    Ask,
+    Fetch,
+    ObservedMember,
+    Situation,
+    ranked,
+)
 from ansible_collections.edge.cloud.plugins.module_utils._storage.cluster.request_client import BEGIN_SECONDS, STALL_SECONDS, Watch
-from ansible_collections.edge.cloud.plugins.module_utils._storage.cluster.requests import WishState, parse
+from ansible_collections.edge.cloud.plugins.module_utils._storage.cluster.requests import RequestState, parse
 
 REPLICAS = tuple(Member(f"r{number}", f"https://r{number}.example/") for number in range(5))
 PEERS = tuple(Member(f"h{number}", f"https://h{number}.example/") for number in range(3))
@@ -43,7 +49,7 @@ def test_among_those_who_see_each_other_one_replica_moves_it(seed: int) -> None:
     dice = random.Random(seed)
     image = digest(seed)
     alive = {member.name for member in (*REPLICAS, *PEERS) if dice.random() < 0.6}
-    seen = {name: Seen(reachable=True) for name in alive}
+    seen = {name: ObservedMember(reachable=True) for name in alive}
     replicas = [one.name for one in ranked(image, REPLICAS) if one.name in alive]
     steps = {name: situation(name, image).decide(seen, set()) for name in alive}
     movers = [name for name, step in steps.items() if isinstance(step, Fetch)]
@@ -57,8 +63,8 @@ def test_among_those_who_see_each_other_one_replica_moves_it(seed: int) -> None:
 
 def test_who_has_it_is_asked_peers_first_and_never_the_front_end() -> None:
     image = digest(1)
-    seen = {one.name: Seen(reachable=True) for one in (*REPLICAS, *PEERS)}
-    seen |= {"h1": Seen(reachable=True, has=True), "r2": Seen(reachable=True, has=True)}
+    seen = {one.name: ObservedMember(reachable=True) for one in (*REPLICAS, *PEERS)}
+    seen |= {"h1": ObservedMember(reachable=True, has=True), "r2": ObservedMember(reachable=True, has=True)}
     urls = ("https://h1.example/", "https://r2.example/")
     for host in ("h0", "r0", "r4"):
         assert situation(host, image).decide(seen, set()) == Fetch(urls)
@@ -68,7 +74,7 @@ def test_who_has_it_is_asked_peers_first_and_never_the_front_end() -> None:
 def test_whoever_failed_is_passed_over_to_the_end() -> None:
     image = digest(7)
     here = situation("h0", image)
-    seen = {one.name: Seen(reachable=True) for one in REPLICAS}
+    seen = {one.name: ObservedMember(reachable=True) for one in REPLICAS}
     left: set[str] = set()
     for replica in here.replicas:
         assert here.decide(seen, left) == Ask(replica)
@@ -76,34 +82,34 @@ def test_whoever_failed_is_passed_over_to_the_end() -> None:
     assert here.decide(seen, left) == Fetch(FRONT, wan=True)
 
 
-def test_a_wish_that_moves_is_waited_for_and_one_that_does_not_is_left() -> None:
+def test_a_request_that_moves_is_waited_for_and_one_that_does_not_is_left() -> None:
     watch = Watch(None, asked_at=0)
     assert watch.look(None, BEGIN_SECONDS - 1) is None
     for second in range(1, 10):
         now = second * STALL_SECONDS * 0.9
-        assert watch.look(WishState("a", "pulling", done=second, total=100), now) is not None
-    assert watch.look(WishState("a", "pulling", done=9, total=100), now + STALL_SECONDS) is not None
+        assert watch.look(RequestState("a", "pulling", done=second, total=100), now) is not None
+    assert watch.look(RequestState("a", "pulling", done=9, total=100), now + STALL_SECONDS) is not None
     with pytest.raises(Unreachable, match="9 of 100 bytes for 120 s"):
-        watch.look(WishState("a", "pulling", done=9, total=100, updated=5), now + STALL_SECONDS + 1)
+        watch.look(RequestState("a", "pulling", done=9, total=100, updated=5), now + STALL_SECONDS + 1)
 
 
-def test_a_wish_that_waits_for_its_turn_is_alive_while_it_says_so() -> None:
+def test_a_request_that_waits_for_its_turn_is_alive_while_it_says_so() -> None:
     watch = Watch(None, asked_at=0)
     for second in range(100):
-        assert watch.look(WishState("a", "queued", updated=second), second * 100.0) is not None
+        assert watch.look(RequestState("a", "queued", updated=second), second * 100.0) is not None
     with pytest.raises(Unreachable):
-        watch.look(WishState("a", "queued", updated=99), 99 * 100.0 + STALL_SECONDS + 1)
+        watch.look(RequestState("a", "queued", updated=99), 99 * 100.0 + STALL_SECONDS + 1)
 
 
 def test_the_end_of_an_earlier_try_is_not_ours() -> None:
-    old = WishState("a", "failed", error="then")
+    old = RequestState("a", "failed", error="then")
     watch = Watch(old, asked_at=0)
     assert watch.look(old, 1) is None
     with pytest.raises(Unreachable, match="did not begin"):
         watch.look(old, BEGIN_SECONDS + 1)
-    assert Watch(old, asked_at=0).look(WishState("b", "failed", error="now"), 1) is not None
-    running = WishState("a", "pulling", done=5)
-    assert Watch(running, asked_at=0).look(WishState("a", "done"), 1) is not None, "a try that ran when we asked counts"
+    assert Watch(old, asked_at=0).look(RequestState("b", "failed", error="now"), 1) is not None
+    running = RequestState("a", "pulling", done=5)
+    assert Watch(running, asked_at=0).look(RequestState("a", "done"), 1) is not None, "a try that ran when we asked counts"
 
 
 @pytest.mark.parametrize(

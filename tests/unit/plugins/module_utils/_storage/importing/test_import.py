@@ -26,7 +26,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._storage.format.foreign
 from ansible_collections.edge.cloud.plugins.module_utils._storage.format.qcow2 import read_header
 from ansible_collections.edge.cloud.plugins.module_utils._storage.format.qemu_img import Limits
 from ansible_collections.edge.cloud.plugins.module_utils._storage.importing.download import downloaded
-from ansible_collections.edge.cloud.plugins.module_utils._storage.importing.import_ import Wanted, import_file
+from ansible_collections.edge.cloud.plugins.module_utils._storage.importing.import_ import ImageDescription, import_file
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store import catalogue
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.manifest import Manifest
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
@@ -34,7 +34,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.http_
 from support.image_server import Faults, faulty
 from support.images import MIB, QEMU, qcow2, qemu_img, raw
 
-WANTED = Wanted("debian", "1", "2026-01-02T03:04:05Z", os="debian 13", arch="x86_64", source="here")
+WANTED = ImageDescription("debian", "1", "2026-01-02T03:04:05Z", os="debian 13", arch="x86_64", source="here")
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "store")
 
 
-def bring(store: Store, path: Path, wanted: Wanted = WANTED, **rules: Any) -> Manifest:
+def bring(store: Store, path: Path, wanted: ImageDescription = WANTED, **rules: Any) -> Manifest:
     return import_file(store, QEMU, path, wanted=wanted, rules=Rules(**rules), now=0)
 
 
@@ -156,7 +156,7 @@ def test_a_name_and_version_never_get_other_bytes(store: Store, tmp_path: Path) 
     with pytest.raises(Conflict, match="new version"):
         bring(store, qcow2(tmp_path / "b.qcow2", 1, seed=2))
     with pytest.raises(Conflict, match="use that name"):
-        bring(store, tmp_path / "a.qcow2", Wanted("other", "1", "2026-01-02T03:04:05Z"))
+        bring(store, tmp_path / "a.qcow2", ImageDescription("other", "1", "2026-01-02T03:04:05Z"))
     assert store.images() == [first]
 
 

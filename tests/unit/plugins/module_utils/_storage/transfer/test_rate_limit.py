@@ -17,8 +17,8 @@ from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.rate_
     GRANTED,
     LINGER_SECONDS,
     LONGEST_SECONDS,
-    Courtesy,
-    Pace,
+    Backoff,
+    RateLimit,
 )
 from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.read_through import ReadThrough
 from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.sources.directory import DirectorySource
@@ -41,44 +41,44 @@ class Clock:
 @given(st.integers(1, 10**9), st.lists(st.tuples(st.integers(1, 65536), st.floats(0, 10)), max_size=40))
 def test_never_more_than_the_rate_and_a_burst(rate: int, arrivals: list[tuple[int, float]]) -> None:
     clock = Clock()
-    pace = Pace(rate, lambda: clock.now, clock.sleep)
+    limit = RateLimit(rate, lambda: clock.now, clock.sleep)
     told = 0
     for count, idle in arrivals:
         clock.sleep(idle)
-        pace(count)
+        limit(count)
         told += count
         assert told <= (rate * clock.now + max(rate * BURST_SECONDS, 65536)) * (1 + 1e-9) + 1
 
 
 def test_a_slow_source_is_not_slowed() -> None:
     clock = Clock()
-    pace = Pace(1000, lambda: clock.now, clock.sleep)
+    limit = RateLimit(1000, lambda: clock.now, clock.sleep)
     for _arrival in range(10):
         clock.sleep(1.0)
-        pace(900)
+        limit(900)
     assert clock.now == 10.0
 
 
 def test_a_pull_keeps_to_it(tmp_path: Path) -> None:
     store, image = datastore(tmp_path / "store", qcow2(tmp_path / "a.qcow2", 4))
     begun = time.monotonic()
-    pace = Pace(4 * MIB, time.monotonic, time.sleep)
-    done = pull_image(Store(tmp_path / "here"), image.digest, [DirectorySource(store.root)], now=0, pace=pace)
+    limit = RateLimit(4 * MIB, time.monotonic, time.sleep)
+    done = pull_image(Store(tmp_path / "here"), image.digest, [DirectorySource(store.root)], now=0, limit=limit)
     assert done.bytes_fetched == image.size
     assert time.monotonic() - begun >= image.size / (4 * MIB) - BURST_SECONDS
 
 
 @given(st.lists(st.tuples(st.integers(1, 65536), st.floats(0, 1), st.sampled_from([0.0, 0.3, 1.0, 5.0])), max_size=30))
-def test_courtesy_ends_soon_after_the_other_and_at_last_anyway(arrivals: list[tuple[int, float, float]]) -> None:
+def test_the_backoff_ends_soon_after_the_other_and_at_last_anyway(arrivals: list[tuple[int, float, float]]) -> None:
     clock = Clock()
     until = 0.0
-    courtesy = Courtesy(lambda: clock.now < until, lambda: clock.now, clock.sleep)
+    backoff = Backoff(lambda: clock.now < until, lambda: clock.now, clock.sleep)
     granted = 0
     for count, idle, reading in arrivals:
         clock.sleep(idle)
         until = clock.now + reading
         began = clock.now
-        courtesy(count)
+        backoff(count)
         waited = clock.now - began
         granted = max(0, granted - count)
         if granted or not reading:
@@ -101,7 +101,7 @@ def test_a_pull_gives_way_while_a_vm_waits_for_bytes(tmp_path: Path) -> None:
     pulling = threading.Thread(
         target=pull_image,
         args=(here, image.digest, [DirectorySource(store.root)]),
-        kwargs={"now": 0, "pace": lambda count: came.append((time.monotonic(), count))},
+        kwargs={"now": 0, "limit": lambda count: came.append((time.monotonic(), count))},
     )
     asking = threading.Thread(target=reader.read, args=(7 * MIB, 10))
     asking.start()

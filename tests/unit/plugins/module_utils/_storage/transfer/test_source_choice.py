@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
 from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.http_client import Trust
 from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.pull import pull_image
-from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.rate_limit import Pace
+from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.rate_limit import RateLimit
 from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.source_choice import BETTER, FLOOR, WINDOW, Speeds
 from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.sources.directory import DirectorySource
 from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.sources.https import HttpsSource
@@ -82,9 +82,9 @@ def test_time_that_we_take_ourselves_is_not_the_source_s(tmp_path: Path) -> None
     for path in (store.image_path(image.digest), store.manifest_path(image.digest)):
         (other.root / path.name).write_bytes(path.read_bytes())
     clock = [0.0]
-    pace = Pace(1000, lambda: clock[0], lambda seconds: clock.__setitem__(0, clock[0] + seconds))
+    limit = RateLimit(1000, lambda: clock[0], lambda seconds: clock.__setitem__(0, clock[0] + seconds))
     sources = [DirectorySource(store.root), DirectorySource(other.root)]
-    assert pull_image(Store(tmp_path / "here"), image.digest, sources, now=0, pace=pace).sources == (str(store.root),)
+    assert pull_image(Store(tmp_path / "here"), image.digest, sources, now=0, limit=limit).sources == (str(store.root),)
 
 
 def test_a_pull_goes_on_with_another_source(tmp_path: Path) -> None:
