@@ -9,36 +9,45 @@ ARGS ?=
 LAB_HOSTS ?= 3
 LAB_RELEASE ?= trixie
 LAB_VARIANT ?= full
+# What a user gives reaches programs through the environment: neither make nor a shell of this machine ever expands it.
+override ARGS := $(value ARGS)
+override LAB_HOSTS := $(value LAB_HOSTS)
+override LAB_RELEASE := $(value LAB_RELEASE)
+override LAB_VARIANT := $(value LAB_VARIANT)
+export ARGS LAB_HOSTS LAB_RELEASE LAB_VARIANT
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/collections
-export LAB_RELEASE
 
 ##@ Use it
 .PHONY: quickstart quickstart-down quickstart-page quickstart-ssh
 quickstart: ## This machine becomes an edge cloud of one host, with a VM that answers
-	@python3 tools/quickstart.py up $(ARGS)
+	@tools/with-args python3 tools/quickstart.py up
 
 quickstart-down: ## Remove all that quickstart made, and only that
-	@python3 tools/quickstart.py down $(ARGS)
+	@tools/with-args python3 tools/quickstart.py down
 
 quickstart-page: ## Print the page of the quick start's VM
 	@python3 tools/quickstart.py page
 
-quickstart-ssh: ## Enter the quick start's VM (ARGS="command" runs one)
-	@python3 tools/quickstart.py ssh $(ARGS)
+quickstart-ssh: ## Enter the quick start's VM (ARGS="command" runs one there)
+	@QUICKSTART_COMMAND="$$ARGS" python3 tools/quickstart.py ssh
 
 ##@ Develop it
-.PHONY: setup check test integration requirements
+.PHONY: setup check test test-all pytest requirements
 setup: ## Packages and virtual environment for development
 	@python3 tools/setup.py dev
 
-check: setup ## Lint, types, import contracts, unit tests
-	@python3 tools/stages.py check
+check: setup ## Lint, types, import contracts, unit tests: 4 minutes
+	@tools/with-args python3 tools/stages.py check
 
-test: setup ## Everything: check, sanity, integration, molecule, docs, build, README
-	@python3 tools/stages.py test
+test: setup ## What CI runs: check, docs, sanity, build, and on lab hosts a sample of each capability: 20 minutes
+	@tools/with-args python3 tools/stages.py test
 
-integration: setup ## Every integration test, those too that make test leaves out (ARGS="tests/integration/two_hosts")
-	@PATH="$(CURDIR)/$(BIN):$$PATH" ANSIBLE_HOME=$(CURDIR)/.ansible PYTHONPATH=collections $(BIN)/python -m pytest --timeout=900 $(or $(ARGS),tests/integration tests/quickstart)
+test-all: setup ## Every test on both releases, the newest ansible-core, all sanity tests: 90 minutes
+	@tools/with-args python3 tools/stages.py test-all
+
+pytest: setup ## The tests that you name (ARGS="tests/integration/two_hosts -k matrix")
+	@PATH="$(CURDIR)/$(BIN):$$PATH" ANSIBLE_HOME=$(CURDIR)/.ansible PYTHONPATH=collections \
+	  tools/with-args $(BIN)/python -m pytest --timeout=900
 
 requirements: ## Pin and hash requirements/*.in anew (needs uv)
 	@tools/lock-requirements
@@ -46,7 +55,7 @@ requirements: ## Pin and hash requirements/*.in anew (needs uv)
 ##@ Lab and measurements
 .PHONY: lab lab-down faults bench faults-storage faults-compute bench-storage bench-compute
 lab: ## Real hosts on this machine (LAB_HOSTS=3 LAB_RELEASE=trixie|bookworm LAB_VARIANT=full|minimal)
-	@python3 tests/lab/lab.py up -n $(LAB_HOSTS) --release $(LAB_RELEASE) --variant $(LAB_VARIANT)
+	@python3 tests/lab/lab.py up -n "$$LAB_HOSTS" --release "$$LAB_RELEASE" --variant "$$LAB_VARIANT"
 
 lab-down: ## Remove all lab hosts
 	@python3 tests/lab/lab.py down
@@ -56,16 +65,17 @@ faults: faults-storage faults-compute ## Every fault run: kills, lies, full disk
 bench: bench-storage bench-compute ## Measure, as ratios against what a user would do otherwise
 
 faults-storage: setup ## Kill, cheat and starve the pull (ARGS="--kills 200 --seed N")
-	@PYTHONPATH=collections:tests/unit:tests/integration:tests/lab $(BIN)/python tests/faults/storage_faults.py $(ARGS)
+	@PYTHONPATH=collections:tests/unit:tests/integration:tests/lab tools/with-args $(BIN)/python tests/faults/storage_faults.py
 
 faults-compute: setup ## Kill and starve VMs, snapshots and migrations on lab hosts (ARGS="--release trixie --only TEXT")
-	@PYTHONPATH=collections:tests/unit:tests/integration:tests/lab:tests/faults $(BIN)/python tests/faults/compute_faults.py $(ARGS)
+	@PYTHONPATH=collections:tests/unit:tests/integration:tests/lab:tests/faults \
+	  tools/with-args $(BIN)/python tests/faults/compute_faults.py
 
 bench-storage: setup ## Measure overlays, new versions and pulls
-	@PYTHONPATH=collections:tests/unit:tests/integration:tests/lab $(BIN)/python tests/bench/storage_bench.py $(ARGS)
+	@PYTHONPATH=collections:tests/unit:tests/integration:tests/lab tools/with-args $(BIN)/python tests/bench/storage_bench.py
 
 bench-compute: setup ## Measure many domains, new guests, migration, snapshots (ARGS="--case a")
-	@PYTHONPATH=collections:tests/unit:tests/integration:tests/lab $(BIN)/python tests/bench/compute_bench.py $(ARGS)
+	@PYTHONPATH=collections:tests/unit:tests/integration:tests/lab tools/with-args $(BIN)/python tests/bench/compute_bench.py
 
 .PHONY: help
 help: ## This list

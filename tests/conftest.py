@@ -1,28 +1,41 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which tests are for ``make integration`` alone, because ``make test`` has a sample that stands for them.
+"""Which tests only make test-all runs, because make test has a sample that stands for them.
 
-A failure of one on lab hosts is told when it happens: the whole run takes long.
+Tests of Debian 12 (``bookworm``) are such tests, unless they are marked ``both_releases``. With EDGE_LEFT_OUT set, the names of the
+tests that ``-m "not slow"`` leaves out are written to that file. A failure is printed when it happens: the whole run takes long.
 """
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
 import pytest
 
 LONGEST = 6000
+OTHER_RELEASE = "bookworm"
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark a test as slow on the releases that ``slow_on`` names; the other release's run stands for it in ``make test``."""
+    """Mark the tests of the other release as slow."""
     for item in items:
-        marker = item.get_closest_marker("slow_on")
         spec = getattr(item, "callspec", None)
-        if marker and spec and set(marker.args) & set(map(str, spec.params.values())):
+        if spec and OTHER_RELEASE in map(str, spec.params.values()) and not item.get_closest_marker("both_releases"):
             item.add_marker(pytest.mark.slow)
 
 
-class _Teller:
-    """Writes each failure at once."""
+def pytest_deselected(items: Sequence[pytest.Item]) -> None:
+    """Write down which tests are left out."""
+    if path := os.environ.get("EDGE_LEFT_OUT"):
+        with Path(path).open("a", encoding="utf-8") as file:
+            file.writelines(f"{item.nodeid}\n" for item in items)
+
+
+class _FailurePrinter:
+    """Prints each failure at once."""
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
@@ -36,4 +49,4 @@ class _Teller:
 
 def pytest_configure(config: pytest.Config) -> None:
     """See pytest."""
-    config.pluginmanager.register(_Teller(config))
+    config.pluginmanager.register(_FailurePrinter(config))

@@ -1,169 +1,195 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run the gate's stages, say how each went, and count the tests.
+"""Run the stages of make check, make test or make test-all, report each one, and count the tests.
 
-Usage: stages.py check|test [NAME…]. A stage's output goes to build/logs/NAME.log and, when it fails, to the screen.
-Every stage runs, so that one run tells all; the exit code is 1 when any failed. Standard library only.
+Usage: stages.py check|test|test-all [STAGE…]. The output of a stage goes to build/logs/STAGE.log and, when it fails, to the screen.
+Every stage runs, so that one run reports everything; the exit code is 1 when a stage failed, 2 when a name is unknown. The result
+is also written to build/gate.json. Standard library only.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from stage_list import KINDS, Kind, Stage
+
 TREE = Path(__file__).resolve().parent.parent
-LOGS = TREE / "build/logs"
+BUILD = TREE / "build"
+LOGS = BUILD / "logs"
+LEFT_OUT = BUILD / "left-out"
 BIN = TREE / ".venv/bin"
-COUNTS = re.compile(r"(\d+) (passed|failed|skipped|errors?|xfailed|xpassed)")
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A command of the gate; ``root`` says that it makes lab hosts or network namespaces."""
-
-    name: str
-    argv: tuple[str, ...]
-    root: bool = False
-
-
-def tool(name: str, *arguments: str) -> tuple[str, ...]:
-    """Return the command of a program of the virtual environment."""
-    return (str(BIN / name), *arguments)
-
-
-def pytest(*arguments: str) -> tuple[str, ...]:
-    """Return a pytest command."""
-    return tool("python", "-m", "pytest", "-q", "--color=no", *arguments)
-
-
-UNIT = ("env", "EDGE_COVERAGE=1", *pytest("--timeout=120", "--numprocesses=2", "--dist=loadfile", "--durations=25", "tests/unit"))
-
-CHECK = (
-    Stage("ruff", tool("ruff", "check", ".")),
-    Stage("ruff-format", tool("ruff", "format", "--check", ".")),
-    Stage("yamllint", tool("yamllint", "--strict", ".")),
-    Stage("mypy", tool("mypy", "-p", "ansible_collections.edge.cloud.plugins")),
-    Stage("mypy-programs", ("tools/mypy-programs",)),
-    Stage("import-linter", tool("lint-imports", "--no-cache")),
-    Stage("reuse", ("sh", "-c", "test -e .git || { echo 'skipped: not a git checkout'; exit 0; }; exec reuse lint --quiet")),
-    Stage("unit", UNIT),
-    Stage("coverage", ("sh", "-c", "coverage combine --quiet && exec coverage report --fail-under=88")),
-)
-
-SAMPLE = ("-m", "not slow", "--timeout=900", "--durations=60")
-
-ELSEWHERE = tuple(f"--ignore=tests/integration/{name}" for name in ("targets", "appliance", "kvm_check"))
-
-# Two lanes that run side by side after CHECK, as two cores carry: guests are emulated, and more of them at once only time out.
-# The hosts of each stage are a lab of their own.
-ROLES = (
-    Stage("unit-newest", ("tools/unit-newest",)),
-    Stage("ansible-lint", tool("ansible-lint", "--offline", "--strict")),
-    Stage("docs", tool("antsibull-docs", "lint-collection-docs", "--plugin-docs", "--validate-collection-refs=self", ".")),
-    Stage("build-and-import", ("tools/build-and-import",)),
-    Stage("sanity", ("tools/sanity",)),
-    Stage("molecule", ("tools/molecule-all",), root=True),
-    Stage("appliance", pytest(*SAMPLE, "tests/integration/appliance", "tests/integration/kvm_check")),
-    Stage("quickstart", pytest(*SAMPLE, "--timeout=1500", "tests/quickstart"), root=True),
-)
-
-MODULES = (
-    Stage("integration", pytest(*SAMPLE, *ELSEWHERE, "tests/integration"), root=True),
-    Stage("modules", ("env", "EDGE_LAB=modules", *pytest(*SAMPLE, "tests/integration/targets")), root=True),
-)
+CLOSING = re.compile(r"\d+ (?:passed|failed|errors?|skipped|deselected)\b.* in [\d.]+")
+COUNT = re.compile(r"(\d+) (passed|failed|skipped|errors?|xfailed|xpassed|deselected)")
+NAMES = {"error": "failed", "errors": "failed", "xfailed": "skipped", "xpassed": "failed"}
+SKIPPED = "skipped: "
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a stage went, with its counts of tests (one for a stage that counts none)."""
+    """How a stage ended; a stage that counts no tests is one test. ``budget`` and ``seconds`` are seconds."""
 
     name: str
     good: bool
+    seconds: float
+    budget: float
     counts: dict[str, int]
 
 
-def run(stage: Stage) -> Outcome:
-    """Run one stage and tell how it went."""
+def run(stage: Stage, kind: str) -> Outcome:
+    """Run one stage and print how it ended."""
+    if stage.root and os.geteuid() != 0:
+        print(f"── {stage.name}: skipped: it makes hosts and networks, which needs root", flush=True)
+        return Outcome(stage.name, True, 0.0, stage.seconds, {"skipped": 1})
     print(f"── {stage.name} …", flush=True)
     begun = time.monotonic()
-    environment = {
+    log = LOGS / f"{stage.name}.log"
+    with log.open("wb") as handle:
+        code = subprocess.run(
+            stage.argv,
+            cwd=TREE,
+            env=environment(stage, kind),
+            stdin=subprocess.DEVNULL,
+            stdout=handle,
+            stderr=subprocess.STDOUT,
+            check=False,
+        ).returncode
+    lines = log.read_text(errors="replace").splitlines()
+    done = Outcome(stage.name, code == 0, time.monotonic() - begun, stage.seconds, counts_of(lines, code))
+    show(done, lines)
+    return done
+
+
+def environment(stage: Stage, kind: str) -> dict[str, str]:
+    """Return the environment of a stage's command."""
+    return {
         **os.environ,
         "PATH": f"{BIN}:{os.environ['PATH']}",
         "ANSIBLE_HOME": str(TREE / ".ansible"),
         "ANSIBLE_COLLECTIONS_PATH": str(TREE / "collections"),
         "COLUMNS": "160",
         "PYTHONPATH": str(TREE / "collections"),
+        "EDGE_EXAMPLES": "all" if kind == "test-all" else "quick",
+        "EDGE_LEFT_OUT": str(LEFT_OUT / f"{stage.name}.txt"),
+        **dict(stage.environment),
     }
-    log = LOGS / f"{stage.name}.log"
-    with log.open("wb") as handle:
-        code = subprocess.run(
-            stage.argv, cwd=TREE, env=environment, stdin=subprocess.DEVNULL, stdout=handle, stderr=subprocess.STDOUT, check=False
-        ).returncode
-    text = log.read_text(errors="replace")
-    lines = text.splitlines()
-    counts = count(lines) or ({"passed": 1} if code == 0 else {"failed": 1})
-    if code != 0 and not counts.get("failed"):
-        counts["failed"] = 1
-    told = ", ".join(f"{number} {kind}" for kind, number in counts.items())
-    print(f"   {'✔' if code == 0 else '✘'} {stage.name}: {told} ({time.monotonic() - begun:.0f} s)", flush=True)
-    for line in lines:
-        if line.startswith(("SKIPPED", "skipped:")):
-            print(f"     {line[:200]}")
-    if code != 0:
-        print("\n".join(f"     {line}" for line in lines[-120:]), flush=True)
-    return Outcome(stage.name, code == 0, counts)
 
 
-def count(lines: list[str]) -> dict[str, int]:
-    """Return the counts of pytest's closing lines."""
+def counts_of(lines: Sequence[str], code: int) -> dict[str, int]:
+    """Return the counts of pytest's closing lines; where there are none, the stage itself counts as one test."""
     total: dict[str, int] = {}
     for line in lines:
-        if re.search(r"\d+ (passed|failed|error|skipped).* in [\d.]+", line):
-            for number, kind in COUNTS.findall(line):
-                name = "failed" if kind.startswith("error") else {"xfailed": "skipped", "xpassed": "failed"}.get(kind, kind)
+        if CLOSING.search(line):
+            for number, word in COUNT.findall(line):
+                name = NAMES.get(word, word)
                 total[name] = total.get(name, 0) + int(number)
+    if not total and code == 0:
+        return {"skipped": 1} if any(line.startswith(SKIPPED) for line in lines) else {"passed": 1}
+    if code != 0 and not total.get("failed"):
+        total["failed"] = 1
     return total
 
 
-def lane(stages: tuple[Stage, ...], names: list[str]) -> list[Outcome]:
-    """Run the stages in order, those of ``names`` only where there are any."""
-    outcomes = []
-    for stage in stages:
-        if names and stage.name not in names:
-            continue
-        if stage.root and os.geteuid() != 0:
-            print(f"── {stage.name}: skipped: it makes hosts and networks, which takes root", flush=True)
-            outcomes.append(Outcome(stage.name, True, {"skipped": 1}))
-        else:
-            outcomes.append(run(stage))
+def show(done: Outcome, lines: Sequence[str]) -> None:
+    """Print the result of a stage, what it skipped, and the end of its output if it failed."""
+    counts = ", ".join(f"{number} {word}" for word, number in done.counts.items())
+    print(f"   {'✔' if done.good else '✘'} {done.name}: {counts} ({done.seconds:.0f} s of {done.budget:.0f})", flush=True)
+    for line in lines:
+        if line.startswith(("SKIPPED", SKIPPED)):
+            print(f"     {line[:200]}")
+    if not done.good:
+        print("\n".join(f"     {line}" for line in lines[-120:]), flush=True)
+
+
+def chosen(kind: Kind, names: Sequence[str]) -> tuple[tuple[Stage, ...], ...]:
+    """Return the lanes with the named stages only; exit with the known names where one is unknown."""
+    known = [stage.name for lane in kind.lanes for stage in lane]
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        print(f"stages: {', '.join(unknown)}: no such stage. Stages are: {', '.join(known)}.", file=sys.stderr)
+        sys.exit(2)
+    return tuple(tuple(stage for stage in lane if not names or stage.name in names) for lane in kind.lanes)
+
+
+def run_all(kind: str, lanes: tuple[tuple[Stage, ...], ...]) -> list[Outcome]:
+    """Run the first lane, then the others side by side."""
+
+    def lane(stages: tuple[Stage, ...]) -> list[Outcome]:
+        return [run(stage, kind) for stage in stages]
+
+    outcomes = lane(lanes[0])
+    with ThreadPoolExecutor() as pool:
+        for done in [pool.submit(lane, stages) for stages in lanes[1:]]:
+            outcomes += done.result()
     return outcomes
 
 
-def main() -> int:
-    """Run the stages of the first argument, or only those named after it."""
-    kind, names = (sys.argv[1] if len(sys.argv) > 1 else ""), sys.argv[2:]
-    if kind not in ("check", "test"):
-        sys.exit("stages: say check or test")
-    shutil.rmtree(LOGS, ignore_errors=True)
-    LOGS.mkdir(parents=True)
-    begun = time.monotonic()
-    outcomes = lane(CHECK, names)
-    if kind == "test":
-        with ThreadPoolExecutor() as pool:
-            for done in [pool.submit(lane, stages, names) for stages in (ROLES, MODULES)]:
-                outcomes += done.result()
-    total = {name: sum(outcome.counts.get(name, 0) for outcome in outcomes) for name in ("passed", "failed", "skipped")}
-    failed = [outcome.name for outcome in outcomes if not outcome.good]
-    print(f"\nmake {kind}: {time.monotonic() - begun:.0f} s{'; failed: ' + ', '.join(failed) if failed else ''}")
+def git(*words: str) -> str:
+    """Return what git prints, empty where this is no checkout."""
+    done = subprocess.run(["git", *words], cwd=TREE, capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def report(kind: str, outcomes: Sequence[Outcome], named: Sequence[str], load: float, seconds: float) -> None:
+    """Write build/gate.json; ``passed`` is true only for all stages of a clean checkout, none failed and none skipped."""
+    commit, clean = git("rev-parse", "HEAD"), git("status", "--porcelain") == ""
+    whole = not named and all(done.good and done.counts != {"skipped": 1} for done in outcomes)
+    found = {
+        "kind": kind,
+        "commit": commit,
+        "passed": bool(commit) and clean and whole,
+        "clean": clean,
+        "load_before": load,
+        "cores": os.cpu_count(),
+        "seconds": round(seconds),
+        "stages": [{**asdict(done), "seconds": round(done.seconds)} for done in outcomes],
+    }
+    (BUILD / "gate.json").write_text(json.dumps(found, indent=1) + "\n")
+
+
+def close(kind: str, outcomes: Sequence[Outcome], seconds: float) -> int:
+    """Print the closing lines and return the exit code."""
+    words = ("passed", "failed", "skipped", "deselected")
+    total = {word: sum(done.counts.get(word, 0) for done in outcomes) for word in words}
+    print()
+    for done in outcomes:
+        if done.seconds > done.budget:
+            print(f"slow: {done.name} took {done.seconds:.0f} s; its share is {done.budget:.0f} s on a quiet machine of two cores")
+    for what in KINDS[kind].adds:
+        print(f"left to make test-all: {what}")
+    if total["deselected"]:
+        print(f"left to make test-all: {total['deselected']} tests, listed in {LEFT_OUT.relative_to(TREE)}/")
+    failed = [done.name for done in outcomes if not done.good]
+    print(f"make {kind}: {seconds:.0f} s{'; failed: ' + ', '.join(failed) if failed else ''}")
     print(f"{total['passed']} passed, {total['failed']} failed, {total['skipped']} skipped")
-    return 1 if failed else 0
+    return 1 if failed or not total["passed"] else 0
+
+
+def main() -> int:
+    """Run the stages of the first argument, or only those that are named after it."""
+    kind, names = (sys.argv[1] if len(sys.argv) > 1 else ""), sys.argv[2:]
+    if kind not in KINDS:
+        print(f"stages: give one of {', '.join(KINDS)}.", file=sys.stderr)
+        return 2
+    lanes = chosen(KINDS[kind], names)
+    for folder in (LOGS, LEFT_OUT):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+    (BUILD / "gate.json").unlink(missing_ok=True)
+    begun, load = time.monotonic(), os.getloadavg()[0]
+    outcomes = run_all(kind, lanes)
+    seconds = time.monotonic() - begun
+    report(kind, outcomes, names, load, seconds)
+    return close(kind, outcomes, seconds)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,6 @@ def test_what_would_stop_it_is_found_before_anything_changes(checkout: Checkout)
     assert checkout.host.run(["ls", "/etc/edge"], check=False).returncode != 0
 
 
-@pytest.mark.slow_on("bookworm")
 def test_a_killed_run_leaves_nothing_that_stops_the_next(checkout: Checkout) -> None:
     """The plug is pulled in the middle of building the appliance."""
     with subprocess.Popen(["make", "quickstart"], **checkout.options(), text=True) as process:  # type: ignore[call-overload]
@@ -60,7 +59,6 @@ def test_a_vm_answers(checkout: Checkout) -> None:
     print(f"{checkout.release}: {summary['seconds']} s")
 
 
-@pytest.mark.slow_on("bookworm")
 def test_make_shows_the_page_and_enters_the_vm(checkout: Checkout) -> None:
     page = checkout.make("quickstart-page")
     assert page.returncode == 0, page.stdout
@@ -77,14 +75,12 @@ def test_again_changes_nothing(checkout: Checkout) -> None:
     assert "●" not in done.stdout
 
 
-@pytest.mark.slow_on("bookworm")
 def test_check_mode_predicts_nothing_to_do(checkout: Checkout) -> None:
     done = checkout.make("quickstart", arguments="--check --diff")
     assert done.returncode == 0, done.stdout
     assert "●" not in done.stdout
 
 
-@pytest.mark.slow_on("bookworm")
 def test_the_vm_comes_back_after_a_power_cut(checkout: Checkout) -> None:
     checkout.host.kill()
     checkout.host.start()
@@ -94,7 +90,6 @@ def test_the_vm_comes_back_after_a_power_cut(checkout: Checkout) -> None:
     assert "●" not in done.stdout
 
 
-@pytest.mark.slow_on("bookworm")
 def test_others_vms_are_not_removed(checkout: Checkout) -> None:
     define = "virsh dumpxml web1 | sed 's/web1/other/g; /<uuid>/d; /<mac /d' > /tmp/other.xml && virsh define /tmp/other.xml"
     checkout.host.run(["bash", "-c", define])
@@ -128,7 +123,6 @@ def test_down_removes_all_that_it_made_and_only_that(checkout: Checkout) -> None
     assert checkout.packages() == BEFORE[checkout.release]
 
 
-@pytest.mark.slow_on("bookworm")
 def test_down_again_finds_nothing(checkout: Checkout) -> None:
     inside = checkout.host.ssh_command(["make", "--no-print-directory", "-C", "/opt/edge.cloud", "quickstart-down"])
     done = subprocess.run(inside, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)

@@ -23,7 +23,7 @@ def task(name: str, **options: Any) -> dict[str, Any]:
     return {"edge.cloud.domain_disk": {"domain": name, "disk": "data", **options}, **keywords}
 
 
-@pytest.fixture(scope="module", params=["trixie", pytest.param("bookworm", marks=pytest.mark.slow)])
+@pytest.fixture(scope="module", params=["trixie", "bookworm"])
 def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DiskHost]:
     if reason := unusable():
         pytest.skip(reason)

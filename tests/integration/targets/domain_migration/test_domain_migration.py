@@ -66,7 +66,6 @@ def test_there_and_back_while_it_runs(hosts: Pair) -> None:
     hosts.one.module("domain", name="web", state="absent", force_stop=True, delete_disks=True, timeout=5)
 
 
-@pytest.mark.slow_on("bookworm")
 def test_stopped_with_all_its_files(hosts: Pair) -> None:
     hosts.guest("cold", nics=[])
     known = hosts.one.wait_more("cold", 20)
@@ -84,7 +83,6 @@ def test_stopped_with_all_its_files(hosts: Pair) -> None:
     hosts.two.module("domain", name="cold", state="absent", force_stop=True, delete_disks=True, timeout=5)
 
 
-@pytest.mark.slow_on("bookworm")
 def test_snapshots_and_recovery_points_go_along(hosts: Pair, tmp_path: Path) -> None:
     one, two = hosts.one, hosts.two
     hosts.guest("deep")
@@ -136,7 +134,6 @@ def deepen(host: StreamHost, name: str) -> list[str]:
     return chain
 
 
-@pytest.mark.slow_on("bookworm")
 def test_one_task_at_a_time_on_both_ends(hosts: Pair) -> None:
     one, two = hosts.one, hosts.two
     hosts.guest("held", nics=[])
@@ -171,7 +168,6 @@ def test_one_task_at_a_time_on_both_ends(hosts: Pair) -> None:
     two.module("domain", name="held", state="absent", force_stop=True, delete_disks=True, timeout=5)
 
 
-@pytest.mark.slow_on("bookworm")
 def test_what_cannot_move_is_told_before_any_change(hosts: Pair) -> None:
     hosts.guest("stays", memory="64MiB")
     two, hexadecimal = hosts.two, hosts.digest.removeprefix("sha256:")
@@ -209,7 +205,6 @@ def test_what_cannot_move_is_told_before_any_change(hosts: Pair) -> None:
     hosts.one.module("domain", name="stays", state="absent", force_stop=True, delete_disks=True, timeout=5)
 
 
-@pytest.mark.slow_on("bookworm")
 def test_a_migration_that_takes_too_long_leaves_the_guest_as_it_was(hosts: Pair) -> None:
     hosts.guest("slow", autostart=True)
     hosts.one.wait_more("slow", 5)
@@ -246,7 +241,6 @@ def test_post_copy_where_the_kernel_lets_it(hosts: Pair) -> None:
         host.module("domain", name="late", state="absent", force_stop=True, delete_disks=True, timeout=5)
 
 
-@pytest.mark.slow_on("bookworm")
 def test_a_stranger_gets_nothing(hosts: Pair) -> None:
     """Without a certificate, with one of another CA, or with one of ours that is no hypervisor's, libvirt says nothing."""
     uri = f"qemu+tls://{hosts.two.host.name}/system"

@@ -56,7 +56,7 @@ class Hypervisor:
         return f"qemu+ssh://root@{self.host.address}/system?keyfile={settings.key}&no_verify=1&no_tty=1"
 
 
-@pytest.fixture(scope="module", params=["trixie", pytest.param("bookworm", marks=pytest.mark.slow)])
+@pytest.fixture(scope="module", params=["trixie", "bookworm"])
 def hypervisor(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hypervisor]:
     if reason := unusable():
         pytest.skip(reason)

@@ -46,7 +46,7 @@ class Host:
         return self.run("python3", "/root/vm.py", "resolve", "203.0.113.1", name)
 
 
-@pytest.fixture(scope="module", params=["trixie", pytest.param("bookworm", marks=pytest.mark.slow)])
+@pytest.fixture(scope="module", params=["trixie", "bookworm"])
 def host(request: pytest.FixtureRequest) -> Iterator[Host]:
     name = f"nat-{request.param}"
     lab = Lab()
