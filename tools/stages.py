@@ -71,8 +71,10 @@ def run(stage: Stage, kind: str) -> Outcome:
 
 def environment(stage: Stage, kind: str) -> dict[str, str]:
     """Return the environment of a stage's command."""
+    # Without bytecode on disk, each of the hundreds of programs that tests start compiles Ansible again.
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return {
-        **os.environ,
+        **inherited,
         "PATH": f"{BIN}:{os.environ['PATH']}",
         "ANSIBLE_HOME": str(TREE / ".ansible"),
         "ANSIBLE_COLLECTIONS_PATH": str(TREE / "collections"),
