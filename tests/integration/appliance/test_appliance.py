@@ -26,6 +26,8 @@ NEEDED = ("mmdebstrap", "mke2fs", "sfdisk", "grub-mkimage", "qemu-img", "qemu-sy
 MISSING = [program for program in NEEDED if shutil.which(program) is None]
 BOOT_SECONDS = 180
 
+BOOT = pytest.mark.slow  # the quick start builds the appliance too, boots it, and pulls its plug
+
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.skipif(os.geteuid() != 0, reason="building an appliance needs root"),
@@ -152,6 +154,7 @@ def guest(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gu
         one.process.wait()
 
 
+@BOOT
 def test_the_description_tells_the_truth(image: Image) -> None:
     sha256 = subprocess.run(["sha256sum", str(image.path)], capture_output=True, text=True, check=True).stdout.split()[0]
     info = json.loads(
@@ -167,6 +170,7 @@ def test_the_description_tells_the_truth(image: Image) -> None:
     assert {"cloud-init", "openssh-server", "qemu-guest-agent"} <= {package["name"] for package in packages}
 
 
+@BOOT
 def test_progress_is_told_while_it_builds(image: Image) -> None:
     progress = (image.folder / "progress").read_text().splitlines()
     assert progress == image.output.splitlines()
@@ -175,6 +179,7 @@ def test_progress_is_told_while_it_builds(image: Image) -> None:
     assert not (image.folder / ".build").exists()
 
 
+@BOOT
 def test_a_second_run_does_nothing(image: Image) -> None:
     before = image.path.stat()
     began = time.monotonic()
@@ -185,6 +190,7 @@ def test_a_second_run_does_nothing(image: Image) -> None:
     assert image.path.stat() == before
 
 
+@BOOT
 def test_the_vm_answers_by_http_and_ssh(guest: Guest) -> None:
     page = guest.until("page", guest.page)
     assert "<h1>web-under-test</h1>" in page
@@ -192,17 +198,20 @@ def test_the_vm_answers_by_http_and_ssh(guest: Guest) -> None:
     assert guest.until("SSH", lambda: guest.ssh("hostname")) == "web-under-test\n"
 
 
+@BOOT
 def test_cloud_init_is_done_and_no_unit_failed(guest: Guest) -> None:
     status = guest.until("cloud-init", lambda: guest.ssh("cloud-init status --wait && ls /run/runcmd-ran"))
     assert "status: done" in status
     assert guest.ssh("systemctl --failed --no-legend") == ""
 
 
+@BOOT
 def test_the_root_file_system_has_grown(guest: Guest) -> None:
     size = guest.until("size", lambda: guest.ssh("df --output=size -B1 / | tail -1"))
     assert int(size) > 4.5 * (1 << 30)
 
 
+@BOOT
 def test_nobody_enters_by_password_and_names_resolve(guest: Guest) -> None:
     config = guest.until("sshd", lambda: guest.ssh("sudo sshd -T"))
     assert "passwordauthentication no" in config
@@ -211,7 +220,7 @@ def test_nobody_enters_by_password_and_names_resolve(guest: Guest) -> None:
     assert guest.ssh("getent hosts web-under-test")
 
 
-@pytest.mark.slow  # the quick start's VM comes back from a power cut
+@BOOT
 def test_it_comes_back_after_a_restart_with_its_first_boot(guest: Guest) -> None:
     before = guest.until("page", guest.page)
     boot = guest.until("boot id", lambda: guest.ssh("cat /proc/sys/kernel/random/boot_id"))

@@ -14,7 +14,7 @@ from support.lab_cluster import Site, ended
 from support.vm_host import IMAGES
 
 pytestmark = [pytest.mark.integration, pytest.mark.lab]
-REPLICAS, HYPERVISORS = ("cd-r1", "cd-r2"), ("cd-h1", "cd-h2")
+REPLICAS = ("cd-r1", "cd-r2")
 MIB = 1024 * 1024
 
 
@@ -29,10 +29,10 @@ def test_every_host_at_the_same_moment_costs_the_wan_one_image(site: Site) -> No
     digest = site.digest("1")
     site.front.slow("100mbit")
     before = site.front_sent()
-    for process in [site.pull(name, "1") for name in (*HYPERVISORS, *REPLICAS)]:
+    for process in [site.pull(name, "1") for name in (*site.named("h"), *REPLICAS)]:
         ended(process)
     assert site.front_sent() - before <= 1.02 * site.size(digest)
-    assert all(site.has(name, digest) for name in (*HYPERVISORS, *REPLICAS))
+    assert all(site.has(name, digest) for name in (*site.named("h"), *REPLICAS))
 
 
 def test_the_replica_that_moves_it_loses_its_power(site: Site) -> None:
@@ -41,13 +41,13 @@ def test_the_replica_that_moves_it_loses_its_power(site: Site) -> None:
     (second,) = set(REPLICAS) - {first}
     site.front.slow("40mbit", "5ms")
     before = site.front_sent()
-    pulls = [site.pull(name, "2") for name in HYPERVISORS]
+    pulls = [site.pull(name, "2") for name in site.named("h")]
     partial = f"{IMAGES}/partial/{digest.removeprefix('sha256:')}.qcow2"
     until(lambda: int(site.hosts[first].run(["stat", "--format=%s", partial], check=False).stdout or 0) > 4 * MIB)
     site.hosts[first].kill()
     for process in pulls:
         ended(process)
-    assert all(site.has(name, digest) for name in (*HYPERVISORS, second))
+    assert all(site.has(name, digest) for name in (*site.named("h"), second))
     sent = site.front_sent() - before
     assert sent < 1.9 * site.size(digest), "the second replica fetched it once, and nobody else"
     site.hosts[first].start()
@@ -56,6 +56,7 @@ def test_the_replica_that_moves_it_loses_its_power(site: Site) -> None:
     assert site.front_sent() - before < MIB, "it comes back and has the rest from the other replica"
 
 
+@pytest.mark.slow  # the replica that comes back fills by itself, too
 def test_a_new_replica_fills_by_itself(site: Site) -> None:
     site.hosts["cd-r3"] = site.lab.up(names=["cd-r3"], variant="full")[0]
     site.play("cd-r3", "cd-front")

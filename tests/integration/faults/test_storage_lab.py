@@ -15,6 +15,7 @@ pytestmark = [pytest.mark.integration]
 
 
 @pytest.mark.lab
+@pytest.mark.slow  # the cluster's tests pull plugs, too
 def test_cables_and_plugs(tmp_path: Path) -> None:
     if reason := unusable():
         pytest.skip(reason)

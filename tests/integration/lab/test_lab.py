@@ -19,7 +19,7 @@ from edge_lab.settings import Settings
 
 from .support import Traces, boot_id, burst, killed_when, lab_command, pings, rtt, ssh_open, throughput, traces
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.slow]  # every other test of a lab host stands on these
 Pair = tuple[LabHost, LabHost]
 
 
