@@ -19,7 +19,7 @@ extends_documentation_fragment:
   - edge.cloud.attributes
   - edge.cloud.libvirt
 options:
-  domain:
+  name:
     description:
       - The name of the domain, made by M(edge.cloud.domain).
     type: str
@@ -91,7 +91,7 @@ author:
 EXAMPLES = r"""
 - name: Copy the disk of a VM that runs
   edge.cloud.domain_disk:
-    domain: web
+    name: web
     disk: root
     state: exported
     dest: /srv/exports/web-root.qcow2
@@ -99,7 +99,7 @@ EXAMPLES = r"""
 
 - name: Let a disk stand alone, without slowing down its guest
   edge.cloud.domain_disk:
-    domain: web
+    name: web
     disk: root
     state: flattened
     depth: all
@@ -107,7 +107,7 @@ EXAMPLES = r"""
 
 - name: Commit the overlays that somebody's snapshots left
   edge.cloud.domain_disk:
-    domain: web
+    name: web
     disk: data
     state: flattened
 """
@@ -188,7 +188,7 @@ def progress(options: dict[str, Any]) -> Callable[[int, int], None]:
     if not options["progress_file"]:
         return lambda _done, _total: None
     path = absolute_path(options["progress_file"], "The progress file")
-    return ProgressFile(path, f"disk {options['disk']} of domain {options['domain']}", time.monotonic)
+    return ProgressFile(path, f"disk {options['disk']} of domain {options['name']}", time.monotonic)
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
@@ -197,7 +197,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     limits = JobLimits(options["timeout"], bandwidth, progress(options))
     with EventLoop(), connection(options["uri"]) as opened:
         tool = DiskFiles(ModuleRunner(module), FOLDERS)
-        plan, view, disk = Disks(opened, tool, FOLDERS, options["domain"], options["disk"], limits).run(options, module.check_mode)
+        plan, view, disk = Disks(opened, tool, FOLDERS, options["name"], options["disk"], limits).run(options, module.check_mode)
     return {"changed": plan.changed, "actions": plan.actions, "diff": plan.diff(view), "disk": disk}
 
 
@@ -205,7 +205,7 @@ def main() -> None:
     run_module(
         run,
         argument_spec={
-            "domain": {"type": "str", "required": True},
+            "name": {"type": "str", "required": True},
             "disk": {"type": "str", "required": True},
             "state": {"type": "str", "choices": ["flattened", "exported"], "required": True},
             "depth": {"type": "str", "choices": ["image", "all"], "default": "image"},

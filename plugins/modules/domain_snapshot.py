@@ -21,12 +21,12 @@ extends_documentation_fragment:
   - edge.cloud.attributes
   - edge.cloud.libvirt
 options:
-  domain:
+  name:
     description:
       - The name of the domain, made by M(edge.cloud.domain).
     type: str
     required: true
-  name:
+  snapshot:
     description:
       - The name of the snapshot in this domain. Letters, digits, dashes and underscores, at most 50.
     type: str
@@ -86,27 +86,27 @@ author:
 EXAMPLES = r"""
 - name: Keep the VM as it is before an upgrade
   edge.cloud.domain_snapshot:
-    domain: web
-    name: before-upgrade
+    name: web
+    snapshot: before-upgrade
     description: Version 41, as shipped
 
 - name: Go back to it, which powers the guest off and starts it again
   edge.cloud.domain_snapshot:
-    domain: web
-    name: before-upgrade
+    name: web
+    snapshot: before-upgrade
     state: reverted
     allow_restart: true
 
 - name: Keep a running program with its memory
   edge.cloud.domain_snapshot:
-    domain: web
-    name: at-work
+    name: web
+    snapshot: at-work
     memory: true
 
 - name: Remove a snapshot while the guest runs
   edge.cloud.domain_snapshot:
-    domain: web
-    name: before-upgrade
+    name: web
+    snapshot: before-upgrade
     state: absent
 """
 
@@ -144,7 +144,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     tool = DiskFiles(ModuleRunner(module), FOLDERS)
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     with EventLoop(), connection(module.params["uri"]) as opened:
-        snapshots = Snapshots(opened, tool, FOLDERS, module.params["domain"], module.params["timeout"])
+        snapshots = Snapshots(opened, tool, FOLDERS, module.params["name"], module.params["timeout"])
         plan, found = snapshots.run(module.params, now, module.check_mode)
     return {"changed": plan.changed, "actions": plan.actions, "diff": plan.diff(view), "snapshots": found}
 
@@ -153,8 +153,8 @@ def main() -> None:
     run_module(
         run,
         argument_spec={
-            "domain": {"type": "str", "required": True},
             "name": {"type": "str", "required": True},
+            "snapshot": {"type": "str", "required": True},
             "state": {"type": "str", "choices": ["present", "absent", "reverted"], "default": "present"},
             "description": {"type": "str"},
             "memory": {"type": "bool", "default": False},

@@ -17,7 +17,7 @@ extends_documentation_fragment:
   - edge.cloud.attributes.info_module
   - edge.cloud.libvirt
 options:
-  domain:
+  name:
     description:
       - The name of the domain, made by M(edge.cloud.domain).
     type: str
@@ -31,7 +31,7 @@ author:
 EXAMPLES = r"""
 - name: Read the snapshots of a VM
   edge.cloud.domain_snapshot_info:
-    domain: web
+    name: web
   register: found
 
 - name: Show them
@@ -164,13 +164,13 @@ FOLDERS = Folders()
 def run(module: AnsibleModule) -> dict[str, Any]:
     tool = DiskFiles(ModuleRunner(module), FOLDERS)
     with connection(module.params["uri"]) as opened:
-        return {"changed": False, **Snapshots(opened, tool, FOLDERS, module.params["domain"]).describe()}
+        return {"changed": False, **Snapshots(opened, tool, FOLDERS, module.params["name"]).describe()}
 
 
 def main() -> None:
     run_module(
         run,
-        argument_spec={"domain": {"type": "str", "required": True}, "uri": {"type": "str", "default": "qemu:///system"}},
+        argument_spec={"name": {"type": "str", "required": True}, "uri": {"type": "str", "default": "qemu:///system"}},
     )
 
 

@@ -83,7 +83,7 @@ class Driven(StreamHost):
 
     def drive(self, state: str, kill: dict[str, Any] | None, **options: Any) -> dict[str, Any]:
         """Change the VM, with somebody who dies, and return what vm_driver printed; ``{}`` where it was the victim."""
-        order = json.dumps({"domain": self.vm, "state": state, "kill": kill or {}, **options})
+        order = json.dumps({"name": self.vm, "state": state, "kill": kill or {}, **options})
         told = self.run("env", f"PYTHONPATH={DRIVER}", "python3", f"{DRIVER}/driver.py", order, ok=False)
         return dict(json.loads(told)) if told.startswith("{") else {}
 

@@ -29,7 +29,7 @@ class Scene(Driven):
 
     def change(self, state: str, name: str = "s", *, kill: dict[str, Any] | None = None, **options: Any) -> dict[str, Any]:
         """Run a change of snapshots, with somebody who dies; ``{}`` where it was the run itself."""
-        return self.drive(state, kill, **{"name": name, "allow_restart": True, **options})
+        return self.drive(state, kill, **{"snapshot": name, "allow_restart": True, **options})
 
     def ready(self, state: str) -> int:
         """Bring the VM to where a change makes sense: one snapshot if it is to be removed or gone back to; return its blocks."""

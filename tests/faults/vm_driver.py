@@ -87,7 +87,7 @@ def ended_when_frozen(domain: str, order: dict[str, Any]) -> Callable[..., Any]:
 
 def change_snapshots(order: dict[str, Any], fault: dict[str, Any]) -> dict[str, Any]:
     """Run what domain_snapshot runs."""
-    name = order.pop("domain")
+    name = order.pop("name")
     snapshots.SnapshotGuest = doomed(SnapshotGuest, name, fault)  # type: ignore[misc]
     with EventLoop(), connection() as opened:
         plan, found = snapshots.Snapshots(opened, TOOL, FOLDERS, name, 120).run(order, "2026-01-01T00:00:00Z", False)
@@ -96,7 +96,7 @@ def change_snapshots(order: dict[str, Any], fault: dict[str, Any]) -> dict[str, 
 
 def change_disk(order: dict[str, Any], fault: dict[str, Any]) -> dict[str, Any]:
     """Run what domain_disk runs."""
-    name, check = order.pop("domain"), order.pop("check", False)
+    name, check = order.pop("name"), order.pop("check", False)
     limits = JobLimits(120, order.pop("bandwidth", 0))
     disks.DiskGuest = doomed(disks.DiskGuest, name, fault)  # type: ignore[misc]
     if fault.get("when") == "frozen":

@@ -35,7 +35,7 @@ class StreamHost(VmHost):
 
     def snapshot(self, name: str, snapshot: str, *, ok: bool = True, check: bool = False, **options: Any) -> dict[str, Any]:
         """Run domain_snapshot."""
-        return self.module("domain_snapshot", ok=ok, check=check, domain=name, name=snapshot, **options)
+        return self.module("domain_snapshot", ok=ok, check=check, name=name, snapshot=snapshot, **options)
 
     def acked(self, name: str) -> int:
         """Return the last block that the guest knows to be on its disk."""

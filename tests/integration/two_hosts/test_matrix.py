@@ -147,7 +147,7 @@ def the_end(vm: Wanderer) -> None:
     """Read the whole disk, each snapshot and each backup."""
     for number, blocks in enumerate(vm.blocks):
         assert vm.backups.written(number) > blocks, f"backup {number}"
-    kept = {one["name"]: one for one in vm.host.module("domain_snapshot_info", domain=VM)["snapshots"]}
+    kept = {one["name"]: one for one in vm.host.module("domain_snapshot_info", name=VM)["snapshots"]}
     assert set(kept) == set(vm.snapshots)
     for name, blocks in vm.snapshots.items():
         assert vm.host.written(VM, kept[name]["disks"]["data"]) > blocks, f"snapshot {name}"

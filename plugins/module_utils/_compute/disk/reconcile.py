@@ -86,9 +86,9 @@ class Disks:
         refuse_while_migrating(self.domain, state.home, state.run)
         if state.run == "saved":
             raise Refused(
-                f"domain: domain {self.domain} is saved, and its guest knows its disks as they were; start it with "
+                f"name: domain {self.domain} is saved, and its guest knows its disks as they were; start it with "
                 "edge.cloud.domain first.",
-                option="domain",
+                option="name",
                 value=self.domain,
             )
         disk = require_disk(state, self.disk)

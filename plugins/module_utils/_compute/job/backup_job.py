@@ -83,9 +83,9 @@ class PushBackup:
             tree = Element("none")
         if not any(read_path(disk, "target@file") == path for disk in tree.iterfind("disks/disk")):
             raise Busy(
-                f"domain: libvirt has another job on domain {self._name} now (a backup, migration or save); run again when it "
+                f"name: libvirt has another job on domain {self._name} now (a backup, migration or save); run again when it "
                 "has ended.",
-                option="domain",
+                option="name",
                 value=self._name,
             )
         self._abort()

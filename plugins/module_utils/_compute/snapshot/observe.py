@@ -30,7 +30,7 @@ def read_snapshots(connection: Any, name: str, tool: OverlayTool, folders: Folde
     """Return the VM's disks, files and snapshots; raise NotFound without such a domain, Conflict for one that is not ours."""
     vm = read_vm(connection, name, tool, folders)
     if vm.config is None:
-        raise NotFound(f"domain: there is no domain {name} on this host.", option="domain", value=name)
+        raise NotFound(f"name: there is no domain {name} on this host.", option="name", value=name)
     check_ownership(vm, adopt=False)
     home = folders.vm(name)
     index = read_index(home)
@@ -73,9 +73,9 @@ def _really_active(state: SnapshotState, vm: VmState) -> tuple[DiskNow, ...]:
     for disk in state.disks:
         if disk.name in live and live[disk.name] != disk.active and disk.name not in moving:
             raise Conflict(
-                f"domain: {state.name} runs on {live[disk.name]}, and its next start would take {disk.active} for disk "
+                f"name: {state.name} runs on {live[disk.name]}, and its next start would take {disk.active} for disk "
                 f"{disk.name}; restart it first.",
-                option="domain",
+                option="name",
                 value=state.name,
             )
     return state.disks

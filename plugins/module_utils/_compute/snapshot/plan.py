@@ -52,7 +52,7 @@ def plan_snapshot(state: SnapshotState, wanted: SnapshotRequest) -> Plan[Snapsho
 
 def _take(state: SnapshotState, wanted: SnapshotRequest) -> list[Step]:
     if not state.disks:
-        raise InvalidInput(f"domain: {state.name} has no disk that a snapshot could be taken of.", option="domain")
+        raise InvalidInput(f"name: {state.name} has no disk that a snapshot could be taken of.", option="name")
     if wanted.memory and state.run == "stopped":
         raise InvalidInput(
             f"memory: domain {state.name} does not run, so there is no memory to save; leave memory out or start it.",
@@ -87,7 +87,7 @@ def _overlays(state: SnapshotState, below: Paths, overlays: Paths) -> list[Step]
 def _there(state: SnapshotState, path: str) -> VolumeFile:
     found = state.file(path)
     if found is None:
-        raise NotFound(f"domain: {path}, a disk file of {state.name}, is gone; put it back first.", path=path)
+        raise NotFound(f"name: {path}, a disk file of {state.name}, is gone; put it back first.", path=path)
     return found
 
 
@@ -108,7 +108,7 @@ def _revert(state: SnapshotState, wanted: SnapshotRequest, interrupted: Journal 
     if snapshot is None:
         known = ", ".join(one.name for one in state.index.snapshots) or "none"
         raise NotFound(
-            f"name: domain {state.name} has no snapshot {wanted.name} (there: {known}).", option="name", value=wanted.name
+            f"snapshot: domain {state.name} has no snapshot {wanted.name} (there: {known}).", option="snapshot", value=wanted.name
         )
     finished = interrupted is not None and interrupted.what == "revert" and any(
         path == state.active.get(disk) for disk, path in interrupted.overlays
@@ -120,8 +120,8 @@ def _revert(state: SnapshotState, wanted: SnapshotRequest, interrupted: Journal 
     lost = sorted(disk for disk, _path in snapshot.files if state.disk(disk) is None)
     if lost:
         raise Conflict(
-            f"name: snapshot {snapshot.name} has the disk {lost[0]}, which domain {state.name} has no more; attach it first.",
-            option="name",
+            f"snapshot: snapshot {snapshot.name} has the disk {lost[0]}, which domain {state.name} has no more; attach it first.",
+            option="snapshot",
             value=snapshot.name,
         )
     if state.run != "stopped" and not wanted.allow_restart:

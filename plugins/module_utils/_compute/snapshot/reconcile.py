@@ -33,8 +33,8 @@ def check_snapshot(name: str) -> str:
     """Return a snapshot's name if it is one."""
     if SNAPSHOT.fullmatch(name) is None or name == "arriving":
         raise InvalidInput(
-            f"name: {name!r} is not valid; it must be letters, digits, dashes and underscores, at most 50, and not arriving.",
-            option="name",
+            f"snapshot: {name!r} is not valid; it must be letters, digits, dashes and underscores, at most 50, and not arriving.",
+            option="snapshot",
             value=name,
         )
     return name
@@ -59,7 +59,7 @@ class Snapshots:
 
     def run(self, options: Mapping[str, Any], now: str, check_mode: bool) -> tuple[Plan[SnapshotState], dict[str, Any]]:
         """Return the plan and the snapshots after it: as predicted in check mode, as read back else."""
-        name, home = check_snapshot(options["name"]), self.folders.vm(check_name(self.domain))
+        name, home = check_snapshot(options["snapshot"]), self.folders.vm(check_name(self.domain))
         if check_mode or not Path(home).is_dir():
             plan = self._plan(self._read(), options, name, now)
             return plan, describe(plan.after)
@@ -89,9 +89,9 @@ class Snapshots:
         waiting = [disk.name for disk in state.disks if is_arriving(disk.active)]
         if waiting and options["state"] != "absent":
             raise Busy(
-                f"domain: the image of disk {waiting[0]} of {state.name} is still on its way; run edge.cloud.domain again "
+                f"name: the image of disk {waiting[0]} of {state.name} is still on its way; run edge.cloud.domain again "
                 "once it is here, then take the snapshot.",
-                option="domain",
+                option="name",
                 disk=waiting[0],
             )
         asked, memory = options.get("quiesce") or "auto", bool(options.get("memory"))

@@ -80,8 +80,8 @@ def test_nobody_works_on_a_vm_whose_disks_are_being_deleted(host: StreamHost, in
     running = start_play([{"edge.cloud.domain": remove}], inventory=inventory, hosts=host.host.name)
     lock = ("flock", "--nonblock", "/run/edge/locks/domain-deaf", "echo", "free")
     stream_guest.wait_for(lambda: host.run(*lock, ok=False) or "held", lambda said: said == "held", "the lock")
-    snapshot = {"domain": "deaf", "name": "late"}
-    flattened = {"domain": "deaf", "disk": "root", "state": "flattened", "timeout": 0}
+    snapshot = {"name": "deaf", "snapshot": "late"}
+    flattened = {"name": "deaf", "disk": "root", "state": "flattened", "timeout": 0}
     found = host.play(
         [
             {"edge.cloud.domain_snapshot": snapshot, "ignore_errors": True},

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.lab]
 
 def task(name: str, **options: Any) -> dict[str, Any]:
     keywords = {key: options.pop(key) for key in ("check_mode", "ignore_errors") if key in options}
-    return {"edge.cloud.domain_disk": {"domain": name, "disk": "data", **options}, **keywords}
+    return {"edge.cloud.domain_disk": {"name": name, "disk": "data", **options}, **keywords}
 
 
 @pytest.fixture(scope="module", params=["trixie", "bookworm"])
@@ -61,9 +61,9 @@ def test_flattened_while_it_runs(host: DiskHost) -> None:
 def _refused_for_a_snapshot(host: DiskHost) -> None:
     _taken, refused, _removed = host.play(
         [
-            {"edge.cloud.domain_snapshot": {"domain": "flat", "name": "precious"}},
+            {"edge.cloud.domain_snapshot": {"name": "flat", "snapshot": "precious"}},
             task("flat", state="flattened", depth="all", ignore_errors=True),
-            {"edge.cloud.domain_snapshot": {"domain": "flat", "name": "precious", "state": "absent"}},
+            {"edge.cloud.domain_snapshot": {"name": "flat", "snapshot": "precious", "state": "absent"}},
         ]
     )
     assert refused["error"]["code"] == "refused" and refused["error"]["snapshots"] == ["precious"]

@@ -90,13 +90,13 @@ def test_snapshots_and_recovery_points_go_along(hosts: Pair, tmp_path: Path) -> 
     backups = Backups("deep", tmp_path)
     backups.take(one)
     known = one.wait_more("deep", 10)
-    before = one.module("domain_snapshot_info", domain="deep")
+    before = one.module("domain_snapshot_info", name="deep")
 
     moved = hosts.migrate("deep")
     assert moved["migration"]["warnings"] == []
     hosts.only_on(two, "deep")
     assert two.chain(two.active("deep")) == chain
-    after = two.module("domain_snapshot_info", domain="deep")
+    after = two.module("domain_snapshot_info", name="deep")
     assert after["snapshots"] == before["snapshots"]
     two.wait_more("deep", 3)
     assert two.verify("deep") > known
@@ -157,7 +157,7 @@ def test_one_task_at_a_time_on_both_ends(hosts: Pair) -> None:
         hosts=one.host.name,
     )
     two.run("sh", "-c", f"until [ -s {VMS}/held/incoming.json ]; do sleep 0.1; done")
-    others = (("domain_snapshot", {"domain": "held", "name": "no"}), ("domain", {"name": "held", "timeout": 1}))
+    others = (("domain_snapshot", {"name": "held", "snapshot": "no"}), ("domain", {"name": "held", "timeout": 1}))
     for host in (one, two):
         said = host.play([{f"edge.cloud.{module}": asked, "ignore_errors": True} for module, asked in others])
         assert [result["failed"] for result in said] == [True, True] and said[1]["error"]["code"] == "busy", said

@@ -36,7 +36,7 @@ def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 def task(domain: str, snapshot: str, **options: Any) -> dict[str, Any]:
     """Return a task of domain_snapshot; tasks of one play cost little more than one."""
     keywords = {key: options.pop(key) for key in ("check_mode", "ignore_errors") if key in options}
-    return {"edge.cloud.domain_snapshot": {"domain": domain, "name": snapshot, **options}, **keywords}
+    return {"edge.cloud.domain_snapshot": {"name": domain, "snapshot": snapshot, **options}, **keywords}
 
 
 def wait_again(host: StreamHost, name: str, block: int) -> None:
@@ -109,7 +109,7 @@ def _remove_all(host: StreamHost) -> None:
         assert (removed["actions"], removed["diff"]) == (planned["actions"], planned["diff"])
         assert not again["changed"] and host.verify("web") > known
     assert sum("Commit" in one for one in removed["actions"]) == 2, "one for each disk"
-    found = host.module("domain_snapshot_info", domain="web")
+    found = host.module("domain_snapshot_info", name="web")
     assert found["snapshots"] == found["orphans"] == [] and found["interrupted"] is None
     assert host.state("web") == "running" and host.files("web") == {"data.qcow2", "more1.qcow2"}
     assert host.chain(host.active("web")) == ["data.qcow2"]

@@ -95,17 +95,17 @@ def backing(path: Path) -> str | None:
 @pytest.fixture
 def disk(capsys: pytest.CaptureFixture[str], home: Path) -> Any:
     def run(*, check: bool = False, **options: Any) -> dict[str, Any]:
-        return run_module(capsys, "domain_disk", check=check, uri=URI, **{"domain": "web", "disk": "data", "timeout": 1, **options})
+        return run_module(capsys, "domain_disk", check=check, uri=URI, **{"name": "web", "disk": "data", "timeout": 1, **options})
 
     return run
 
 
 def test_bad_arguments(capsys: pytest.CaptureFixture[str], disk: Any) -> None:
-    assert "missing required arguments: disk, domain, state" in run_module(capsys, "domain_disk")["msg"]
+    assert "missing required arguments: disk, name, state" in run_module(capsys, "domain_disk")["msg"]
     assert "dest" in disk(state="exported")["msg"]
     missing = disk(state="flattened", disk="more")
     assert missing["error"]["code"] == "not_found" and missing["msg"].startswith("disk: ") and "there: data" in missing["msg"]
-    assert disk(state="flattened", domain="none")["error"]["code"] == "not_found"
+    assert disk(state="flattened", name="none")["error"]["code"] == "not_found"
     assert disk(state="flattened", bandwidth="much")["msg"].startswith("bandwidth: ")
 
 
@@ -154,12 +154,12 @@ def _dies(*_arguments: Any) -> None:
 def test_what_a_snapshot_or_another_disk_needs_stays(
     disk: Any, home: Path, driver: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run_module(capsys, "domain_snapshot", uri=URI, domain="web", name="precious")["changed"]
+    assert run_module(capsys, "domain_snapshot", uri=URI, name="web", snapshot="precious")["changed"]
     before = {path: path.read_bytes() for path in home.glob("*.qcow2")}
     refused = disk(state="flattened", depth="all")
     assert refused["error"]["code"] == "refused" and refused["error"]["snapshots"] == ["precious"]
     assert {path: path.read_bytes() for path in home.glob("*.qcow2")} == before
-    run_module(capsys, "domain_snapshot", uri=URI, domain="web", name="precious", state="absent")
+    run_module(capsys, "domain_snapshot", uri=URI, name="web", snapshot="precious", state="absent")
 
     other = home.parent / "other"
     other.mkdir()

@@ -34,15 +34,16 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, driver: Any, capsys: p
 
 @pytest.fixture
 def snapshot(capsys: pytest.CaptureFixture[str], home: Path) -> Any:
-    def run(name: str, *, check: bool = False, **options: Any) -> dict[str, Any]:
-        return run_module(capsys, "domain_snapshot", check=check, uri=URI, **{"domain": "web", "name": name, **options})
+    def run(snapshot: str, *, check: bool = False, **options: Any) -> dict[str, Any]:
+        asked = {"name": "web", "snapshot": snapshot, **options}
+        return run_module(capsys, "domain_snapshot", check=check, uri=URI, **asked)
 
     return run
 
 
 @pytest.fixture
 def info(capsys: pytest.CaptureFixture[str], home: Path) -> Any:
-    return lambda: run_module(capsys, "domain_snapshot_info", uri=URI, domain="web")
+    return lambda: run_module(capsys, "domain_snapshot_info", uri=URI, name="web")
 
 
 def io(path: str, command: str) -> str:
@@ -65,8 +66,8 @@ def names(home: Path) -> set[str]:
 
 
 def test_missing_arguments(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "missing required arguments: domain, name" in run_module(capsys, "domain_snapshot")["msg"]
-    assert "missing required arguments: domain" in run_module(capsys, "domain_snapshot_info")["msg"]
+    assert "missing required arguments: name, snapshot" in run_module(capsys, "domain_snapshot")["msg"]
+    assert "missing required arguments: name" in run_module(capsys, "domain_snapshot_info")["msg"]
 
 
 def test_life_of_a_snapshot(snapshot: Any, info: Any, home: Path) -> None:
@@ -141,13 +142,13 @@ def test_everything_goes_with_the_domain(snapshot: Any, home: Path, capsys: pyte
 @pytest.mark.parametrize(
     ("options", "code", "says"),
     [
-        ({"name": "../a"}, "invalid_input", "name: '../a' is not valid"),
-        ({"name": "arriving"}, "invalid_input", "name: 'arriving' is not valid"),
-        ({"name": "a", "domain": "none"}, "not_found", "domain: there is no domain none"),
-        ({"name": "a", "domain": "test"}, "conflict", "name: domain test exists on this host and was not made by edge.cloud"),
-        ({"name": "a", "memory": True}, "invalid_input", "memory: domain web does not run"),
-        ({"name": "a", "memory": True, "quiesce": "required"}, "invalid_input", "quiesce: a snapshot with memory"),
-        ({"name": "a", "state": "reverted"}, "not_found", "name: domain web has no snapshot a (there: none)"),
+        ({"snapshot": "../a"}, "invalid_input", "snapshot: '../a' is not valid"),
+        ({"snapshot": "arriving"}, "invalid_input", "snapshot: 'arriving' is not valid"),
+        ({"snapshot": "a", "name": "none"}, "not_found", "name: there is no domain none"),
+        ({"snapshot": "a", "name": "test"}, "conflict", "name: domain test exists on this host and was not made by edge.cloud"),
+        ({"snapshot": "a", "memory": True}, "invalid_input", "memory: domain web does not run"),
+        ({"snapshot": "a", "memory": True, "quiesce": "required"}, "invalid_input", "quiesce: a snapshot with memory"),
+        ({"snapshot": "a", "state": "reverted"}, "not_found", "snapshot: domain web has no snapshot a (there: none)"),
     ],
 )
 def test_bad_input_is_found_before_any_change(snapshot: Any, home: Path, options: dict[str, Any], code: str, says: str) -> None:

@@ -295,16 +295,16 @@ def test_an_interrupted_take_is_recorded_where_one_overlay_is_in_use_and_undone_
 
 
 CASES: list[tuple[SnapshotState, SnapshotRequest, type[EdgeError], str]] = [
-    (start(), SnapshotRequest("a", "reverted"), NotFound, "name: domain web has no snapshot a (there: none)"),
-    (replace(start(), disks=()), take("a"), InvalidInput, "domain: web has no disk"),
+    (start(), SnapshotRequest("a", "reverted"), NotFound, "snapshot: domain web has no snapshot a (there: none)"),
+    (replace(start(), disks=()), take("a"), InvalidInput, "name: web has no disk"),
     (start("stopped"), take("a", memory=True), InvalidInput, "memory: domain web does not run"),
     (run(start(), take("a")), SnapshotRequest("a", "reverted"), Refused, "state: domain web runs"),
-    (replace(start(), files=()), take("a"), NotFound, f"domain: {HOME}/root.qcow2, a disk file of web, is gone"),
+    (replace(start(), files=()), take("a"), NotFound, f"name: {HOME}/root.qcow2, a disk file of web, is gone"),
     (
         replace(run(start("stopped"), take("a")), disks=start().disks[:1]),
         SnapshotRequest("a", "reverted"),
         Conflict,
-        "name: snapshot a has the disk data, which domain web has no more",
+        "snapshot: snapshot a has the disk data, which domain web has no more",
     ),
 ]
 
