@@ -61,7 +61,7 @@ options:
       - Whether a domain of this name that this module did not make is taken over.
     type: bool
     default: false
-  wait_address:
+  wait_for_address:
     description:
       - Whether to wait until a running domain has an address, at most O(timeout).
     type: bool
@@ -97,7 +97,7 @@ EXAMPLES = r"""
         - ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExampleExample admin@frontend.example
       user_data:
         packages: [nginx]
-    wait_address: true
+    wait_for_address: true
     timeout: 300
 
 - name: Give it more memory, and restart it for that

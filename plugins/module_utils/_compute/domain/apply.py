@@ -192,7 +192,7 @@ class Guest:
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
 
-    def wait_address(self, nics: Sequence[Nic]) -> None:
+    def wait_for_address(self, nics: Sequence[Nic]) -> None:
         """Return once there is an address that is not link-local. There is no event for a lease: each second it is asked."""
         domain = self._domain()
         found: list[dict[str, Any]] = []

@@ -130,8 +130,8 @@ class Reconciler:
         guest = Guest(self.connection, self.name, self.tool, self.runner, folder, timeout, seed, self.context, forget)
         execute(plan, guest.apply)
         state = read_vm(self.connection, self.name, self.tool, self.folders) if plan.changed else plan.before
-        if state.live is not None and self.options.get("wait_address"):
-            guest.wait_address(state.live.nics)
+        if state.live is not None and self.options.get("wait_for_address"):
+            guest.wait_for_address(state.live.nics)
         return {**view(state), **self._addresses(state)}
 
     def run(self, check_mode: bool) -> tuple[Plan[VmState], dict[str, Any]]:

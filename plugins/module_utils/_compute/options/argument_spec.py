@@ -117,6 +117,6 @@ CONTROL: dict[str, Any] = {
     "force_stop": {"type": "bool", "default": False},
     "delete_disks": {"type": "bool", "default": False},
     "adopt": {"type": "bool", "default": False},
-    "wait_address": {"type": "bool", "default": False},
+    "wait_for_address": {"type": "bool", "default": False},
     "timeout": {"type": "int", "default": 120},
 }

@@ -31,7 +31,7 @@ def test_life_of_a_domain(host: SmallHost) -> None:
     assert planned["changed"] and planned["domain"]["state"] == "running"
     assert host.run("virsh", "list", "--all", "--name") == ""
 
-    created = host.guest("life", wait_address=True)
+    created = host.guest("life", wait_for_address=True)
     assert created["actions"] == planned["actions"]
     assert created["diff"] == planned["diff"]
     domain = created["domain"]

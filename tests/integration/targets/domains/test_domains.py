@@ -83,7 +83,7 @@ def test_many_are_made_kept_read_listed_and_removed(hypervisor: Hypervisor, tmp_
     planned = hypervisor.domains(*NAMES, check=True, **hypervisor.guest)
     assert hypervisor.host.run(["virsh", "list", "--all", "--name"]).stdout.strip() == ""
 
-    created = hypervisor.domains(*NAMES, wait_address=True, **hypervisor.guest)
+    created = hypervisor.domains(*NAMES, wait_for_address=True, **hypervisor.guest)
     assert (created["actions"], created["diff"]) == (planned["actions"], planned["diff"])
     assert states(created) == dict.fromkeys(NAMES, "running")
     addresses = [one["address"] for one in created["domains"]]

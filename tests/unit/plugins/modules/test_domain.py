@@ -201,13 +201,13 @@ def test_a_paused_guest_resumes_and_a_paused_one_can_be_stopped(run: Any, driver
 
 def test_addresses_are_waited_for_and_found_by_nic(run: Any) -> None:
     """The test driver leases an address to each interface of a running domain."""
-    found = run(memory="64MiB", nics=[{"network": "default"}], wait_address=True)["domain"]
+    found = run(memory="64MiB", nics=[{"network": "default"}], wait_for_address=True)["domain"]
     assert found["address"] == found["addresses"][0]["address"]
     assert found["addresses"][0]["mac"] == found["nics"][0]["mac"]
 
 
 def test_an_address_that_never_comes_is_a_time_limit_with_the_state_reached(run: Any) -> None:
-    failed = run(memory="64MiB", nics=[], wait_address=True, timeout=0)
+    failed = run(memory="64MiB", nics=[], wait_for_address=True, timeout=0)
     assert failed["error"]["code"] == "timed_out"
     assert failed["error"]["domain"] == {"name": "web", "state": "running", "addresses": []}
     assert "console log" in failed["msg"]
