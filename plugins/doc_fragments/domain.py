@@ -290,7 +290,7 @@ options:
     elements: str
   nics:
     description:
-      - All network interfaces of the domain, except those that others attached. Each has one of network, bridge and pci.
+      - All network interfaces of the domain, except those that others attached. Each has one of network, bridge and hostdev.
     type: list
     elements: dict
     suboptions:
@@ -319,7 +319,7 @@ options:
         description:
           - The MTU in bytes that the guest is told.
         type: int
-      pci:
+      hostdev:
         description:
           - The PCI address of a network function of the host (SR-IOV) that becomes the guest's, such as V(0000:03:10.1).
         type: str

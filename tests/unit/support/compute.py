@@ -93,7 +93,7 @@ def nics() -> st.SearchStrategy[tuple[Nic, ...]]:
         outbound=st.none() | kib,
         boot=some,
     )
-    function = st.builds(Nic, name=names, mac=macs, pci=pci)
+    function = st.builds(Nic, name=names, mac=macs, hostdev=pci)
     return st.lists(nic | function, max_size=4, unique_by=(lambda one: one.name, lambda one: one.mac)).map(tuple)
 
 

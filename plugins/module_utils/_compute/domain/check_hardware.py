@@ -47,7 +47,7 @@ def check_hardware(spec: DomainSpec, before: DomainSpec | None, host: HostFacts)
         if one.path in host.missing:
             where = f"filesystems[{place}].path"
             raise NotFound(f"{where}: there is no folder {one.path} on this host.", option=where, value=one.path)
-    functions = {f"nics[{place}].pci": nic.pci for place, nic in enumerate(spec.nics) if nic.pci}
+    functions = {f"nics[{place}].hostdev": nic.hostdev for place, nic in enumerate(spec.nics) if nic.hostdev}
     functions |= {f"pci_devices[{place}]": address for place, address in enumerate(spec.pci_devices)}
     unique((where, address) for where, address in functions.items() if address)
     for where, address in functions.items():

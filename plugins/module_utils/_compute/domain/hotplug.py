@@ -222,7 +222,7 @@ def _detach(state: VmState, live: DomainSpec, config: DomainSpec) -> Iterator[St
             yield DetachDisk(state.name, disk)
     nics = {nic.name for nic in config.nics}
     for nic in live.nics:
-        if nic.name not in nics and not nic.pci:
+        if nic.name not in nics and not nic.hostdev:
             yield DetachNic(state.name, nic)
 
 
@@ -243,7 +243,7 @@ def _attach_disks(state: VmState, live: DomainSpec, config: DomainSpec) -> Itera
 
 def _attach_nics(state: VmState, live: DomainSpec, config: DomainSpec) -> Iterator[Step]:
     names, macs = {nic.name for nic in live.nics}, {nic.mac for nic in live.nics}
-    wanted = [nic for nic in config.nics if nic.name not in names and nic.mac not in macs and not nic.pci]
+    wanted = [nic for nic in config.nics if nic.name not in names and nic.mac not in macs and not nic.hostdev]
     for nic in wanted[: state.free_ports]:
         yield AttachNic(state.name, replace(nic, boot=None))
 
@@ -256,7 +256,7 @@ def _change(state: VmState, live: DomainSpec, config: DomainSpec) -> Iterator[St
     for nic in live.nics:
         wanted = nics.get(nic.name, nic)
         after = replace(nic, **{field: getattr(wanted, field) for field in MOVABLE})
-        if after != nic and not nic.pci and not wanted.pci:
+        if after != nic and not nic.hostdev and not wanted.hostdev:
             yield ChangeNic(state.name, after)
 
 

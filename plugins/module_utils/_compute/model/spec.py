@@ -103,7 +103,7 @@ class Nic:
     bridge: str | None = None
     model: str = "virtio"
     mtu: int | None = None
-    pci: str | None = None
+    hostdev: str | None = None
     queues: int | None = None
     link: bool = True
     inbound: int | None = None

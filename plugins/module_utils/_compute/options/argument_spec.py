@@ -48,7 +48,7 @@ NIC: dict[str, Any] = {
     "mac": {"type": "str"},
     "model": {"type": "str", "choices": ["virtio", "e1000e"]},
     "mtu": {"type": "int"},
-    "pci": {"type": "str"},
+    "hostdev": {"type": "str"},
     "queues": {"type": "int"},
     "link": {"type": "bool"},
     "inbound": {"type": "str"},

@@ -30,17 +30,17 @@ def nics_of(asked: Sequence[Options] | None, before: DomainSpec | None, domain: 
 
 def _nic(item: Options, old: Nic | None, where: str, domain: str) -> Nic:
     name = match(DEVICE_NAME, item["name"], f"{where}.name", DEVICE_NAME_SAYS)
-    network, bridge, pci = item.get("network"), item.get("bridge"), item.get("pci")
-    if sum(map(bool, (network, bridge, pci))) != 1:
-        found = f"network: {network}, bridge: {bridge}, pci: {pci}"
-        raise InvalidInput(f"{where}: say either network or bridge, or pci ({found}).", option=where)
+    network, bridge, hostdev = item.get("network"), item.get("bridge"), item.get("hostdev")
+    if sum(map(bool, (network, bridge, hostdev))) != 1:
+        found = f"network: {network}, bridge: {bridge}, hostdev: {hostdev}"
+        raise InvalidInput(f"{where}: give one of network, bridge and hostdev ({found}).", option=where)
     mac = choose(item.get("mac"), old and old.mac, stable_mac(domain, name)).lower()
     return Nic(
         name=name,
         mac=match(MAC, mac, f"{where}.mac", "a unicast MAC address such as 52:54:00:12:34:56"),
         network=network,
         bridge=bridge,
-        pci=match(PCI, pci.lower(), f"{where}.pci", PCI_SAYS) if pci else None,
+        hostdev=match(PCI, hostdev.lower(), f"{where}.hostdev", PCI_SAYS) if hostdev else None,
         model=choose(item.get("model"), old and old.model, "virtio"),
         mtu=in_range(choose(item.get("mtu"), old and old.mtu, None), 68, 65535, f"{where}.mtu"),
         queues=in_range(choose(item.get("queues"), old and old.queues, None), 1, 256, f"{where}.queues"),

@@ -64,7 +64,7 @@ def asked_paths(options: Options) -> tuple[str, ...]:
     """Return the paths of files that must be there already, those by which the kernel shows PCI devices too."""
     paths = [options.get("kernel"), options.get("initrd"), *(disk.get("path") for disk in options.get("disks") or ())]
     paths += [one.get("path") for one in options.get("filesystems") or ()]
-    functions = [*(options.get("pci_devices") or ()), *(nic.get("pci") for nic in options.get("nics") or ())]
+    functions = [*(options.get("pci_devices") or ()), *(nic.get("hostdev") for nic in options.get("nics") or ())]
     paths += [pci_path(address) for address in functions if address and PCI.fullmatch(address.lower())]
     return tuple(path for path in paths if path)
 

@@ -44,7 +44,7 @@ def parse_nic(name: str, element: Element) -> Nic:
     """Return the interface that an element is; a running one on a network also says its bridge, which is not ours to say."""
     nic = Nic(name=name, **read_all(element, NIC))
     if element.get("type") == "hostdev":
-        return replace(nic, model=nic.model or "virtio", pci=read_pci(element.find("source/address")))
+        return replace(nic, model=nic.model or "virtio", hostdev=read_pci(element.find("source/address")))
     return replace(nic, bridge=None) if element.get("type") == "network" else nic
 
 
@@ -58,18 +58,18 @@ def emit_nics(devices: Element, spec: DomainSpec) -> None:
 
 def emit_nic(devices: Element, nic: Nic) -> None:
     """Write one interface, over the element that it has."""
-    kind = "hostdev" if nic.pci else "network" if nic.network else "bridge"
+    kind = "hostdev" if nic.hostdev else "network" if nic.network else "bridge"
     element = owned(devices, Kind("interface", f"nic-{nic.name}", "mac@address", nic.mac, (("type", kind),)))
     had = parse_nic(nic.name, element)
-    if element.get("type") != kind or had.network != nic.network or had.pci != nic.pci:
+    if element.get("type") != kind or had.network != nic.network or had.hostdev != nic.hostdev:
         source = element.find("source")
         if source is not None:
             element.remove(source)
     element.set("type", kind)
-    write_all(element, NIC, asdict(nic) if not nic.pci else {**asdict(nic), "model": None})
-    if nic.pci and element.find("source") is None:
+    write_all(element, NIC, asdict(nic) if not nic.hostdev else {**asdict(nic), "model": None})
+    if nic.hostdev and element.find("source") is None:
         element.set("managed", "yes")
-        write_pci(SubElement(SubElement(element, "source"), "address", {"type": "pci"}), nic.pci)
+        write_pci(SubElement(SubElement(element, "source"), "address", {"type": "pci"}), nic.hostdev)
 
 
 def _order_nics(devices: Element, wanted: list[str]) -> None:

@@ -64,8 +64,8 @@ LACKS: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
     ({"spice": "tls"}, {"unset": ("spice_password",)}, "unsupported", "spice: tls opens the display to the network"),
     ({"filesystems": (Filesystem("a", "/no"),)}, {"missing": frozenset({"/no"})}, "not_found", "filesystems[0].path: there is no"),
     ({"pci_devices": (PCI,)}, NO_PCI, "not_found", "pci_devices[0]: this host has no"),
-    ({"nics": (Nic("n", "52:54:00:00:00:01", pci=PCI),)}, NO_PCI, "not_found", "nics[0].pci: "),
-    ({"nics": (Nic("n", "52:54:00:00:00:01", pci=PCI),), "pci_devices": (PCI,)}, {}, "invalid_input", "pci_devices[0]: 0000:03:1"),
+    ({"nics": (Nic("n", "52:54:00:00:00:01", hostdev=PCI),)}, NO_PCI, "not_found", "nics[0].hostdev: "),
+    ({"nics": (Nic("n", "52:54:00:00:00:01", hostdev=PCI),), "pci_devices": (PCI,)}, {}, "invalid_input", "pci_devices[0]: 0000:0"),
 ]  # fmt: skip
 
 

@@ -64,7 +64,7 @@ WAITS: list[tuple[DomainSpec, list[str]]] = [
     (disks(root_disk(path="/other.qcow2"), DRIVE), ["disks.root"]),
     (disks(root_disk()), ["disks.cd"]),
     (replace(NOW, nics=(replace(NIC, mtu=1400),)), ["nics.nic0"]),
-    (replace(NOW, nics=(NIC, Nic("vf", "52:54:00:00:00:03", pci="0000:03:10.1"))), ["nics.vf"]),
+    (replace(NOW, nics=(NIC, Nic("vf", "52:54:00:00:00:03", hostdev="0000:03:10.1"))), ["nics.vf"]),
     (replace(NOW, nics=(NIC, Nic("again", NIC.mac, "edge"))), ["nics.again"]),
     (replace(NOW, cpu=Cpu("maximum"), tpm=True, watchdog="reset"), ["cpu", "tpm", "watchdog"]),
 ]  # fmt: skip

@@ -27,7 +27,7 @@ nic_sets = st.lists(
     st.sampled_from([
         NIC, replace(NIC, bridge="br-lan", network=None), replace(NIC, link=False, inbound=2**20), replace(NIC, mtu=1400),
         Nic("nic1", "52:54:00:00:00:02", bridge="br-lan"), Nic("nic1", NIC.mac, "edge"),
-        Nic("vf", "52:54:00:00:00:03", pci="0000:03:10.1"),
+        Nic("vf", "52:54:00:00:00:03", hostdev="0000:03:10.1"),
     ]),
     max_size=3, unique_by=(lambda nic: nic.name, lambda nic: nic.mac),
 ).map(tuple)  # fmt: skip

@@ -74,7 +74,7 @@ WIDE = spec(
     ),
     nics=(
         Nic("nic0", "52:54:00:00:00:01", network="edge", queues=2, link=False, inbound=10 * 2**20, outbound=2**20, boot=2),
-        Nic("fast", "52:54:00:00:00:02", pci="0000:03:10.1"),
+        Nic("fast", "52:54:00:00:00:02", hostdev="0000:03:10.1"),
     ),
     xml_override=OVERRIDE,
 )
