@@ -290,6 +290,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.reconcile import Reconciler
 from ansible_collections.edge.cloud.plugins.module_utils._compute.host.events import EventLoop
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
+from ansible_collections.edge.cloud.plugins.module_utils._compute.model.request import read_options
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.state import view
 from ansible_collections.edge.cloud.plugins.module_utils._compute.options.argument_spec import CONTROL, DOMAIN
 from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
@@ -303,7 +304,7 @@ FOLDERS = Folders()
 def run(module: AnsibleModule) -> dict[str, Any]:
     runner = ModuleRunner(module)
     with EventLoop(), connection(module.params["uri"]) as opened:
-        reconciler = Reconciler(opened, DiskFiles(runner, FOLDERS), runner, FOLDERS, module.params)
+        reconciler = Reconciler(opened, DiskFiles(runner, FOLDERS), runner, FOLDERS, read_options(module.params))
         plan, domain = reconciler.run(module.check_mode)
     return {"changed": plan.changed, "actions": plan.actions, "diff": plan.diff(view), "domain": domain}
 

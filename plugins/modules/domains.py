@@ -135,6 +135,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.batch import Batch, place_of
 from ansible_collections.edge.cloud.plugins.module_utils._compute.host.events import EventLoop
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
+from ansible_collections.edge.cloud.plugins.module_utils._compute.model.request import DomainOptions, read_options
 from ansible_collections.edge.cloud.plugins.module_utils._compute.options.argument_spec import CONTROL, DOMAIN
 from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
 from ansible_collections.edge.cloud.plugins.module_utils._errors import InvalidInput
@@ -147,14 +148,14 @@ OPTIONS = {**DOMAIN, **CONTROL}
 OWN = ("name", "uuid")
 
 
-def complete(module: AnsibleModule, where: str, options: dict[str, Any]) -> dict[str, Any]:
+def complete(module: AnsibleModule, where: str, options: dict[str, Any]) -> DomainOptions:
     """Return the options of one domain over the defaults, checked as the module domain checks its own."""
     given = {key: value for key, value in options.items() if value is not None}
     checked = ArgumentSpecValidator(OPTIONS).validate({**module.params["defaults"], **given})
     module.no_log_values |= checked._no_log_values
     if checked.error_messages:
         raise InvalidInput(f"{where}: {'; '.join(checked.error_messages)}", option=where.split(" ", maxsplit=1)[0])
-    return dict(checked.validated_parameters)
+    return read_options(checked.validated_parameters)
 
 
 def check(params: dict[str, Any]) -> None:

@@ -20,6 +20,7 @@ from typing import Any
 from .._errors import InvalidInput
 from .._files import fsync
 from .._runner import Runner
+from .model.request import CloudInitOptions
 
 VOLUME = "CIDATA"
 DATE = "2020010100000000"
@@ -57,20 +58,19 @@ class Seed:
         return "sha256:" + hashlib.sha256(json.dumps(self.files).encode()).hexdigest()
 
 
-def make_seed(options: Mapping[str, Any], name: str, uuid: str) -> Seed:
+def make_seed(options: CloudInitOptions, name: str, uuid: str) -> Seed:
     """Return the seed that the ``cloud_init`` options describe.
 
     The instance-id is the domain's UUID: a new seed for the same domain does not make cloud-init run again.
     """
-    meta = {"instance-id": uuid, "local-hostname": options.get("hostname") or name, **(options.get("meta_data") or {})}
-    keys = options.get("ssh_authorized_keys")
-    if keys:
-        meta["public-keys"] = list(keys)
-    files = {"meta-data": _yaml(meta), "user-data": _user_data(options.get("user_data"), "cloud_init.user_data")}
-    if options.get("network_config"):
-        files["network-config"] = _yaml(_network(options["network_config"]))
-    if options.get("vendor_data"):
-        files["vendor-data"] = _user_data(options["vendor_data"], "cloud_init.vendor_data")
+    meta = {"instance-id": uuid, "local-hostname": options.hostname or name, **(options.meta_data or {})}
+    if options.ssh_authorized_keys:
+        meta["public-keys"] = list(options.ssh_authorized_keys)
+    files = {"meta-data": _yaml(meta), "user-data": _user_data(options.user_data, "cloud_init.user_data")}
+    if options.network_config:
+        files["network-config"] = _yaml(_network(options.network_config))
+    if options.vendor_data:
+        files["vendor-data"] = _user_data(options.vendor_data, "cloud_init.vendor_data")
     return Seed(tuple(sorted(files.items())))
 
 

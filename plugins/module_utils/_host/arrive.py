@@ -21,6 +21,7 @@ from .._compute.host.observe import read_vm
 from .._compute.lazy.apply import calls_below, resume_after_errors, resume_if_we_paused
 from .._compute.lazy.plan import MARKER, arriving_images
 from .._compute.model.host_facts import Folders
+from .._compute.model.request import DomainOptions
 from .._compute.model.state import VmState
 from .._disks import DiskFiles
 from .._errors import EdgeError
@@ -80,7 +81,7 @@ class Arrivals:
         """Do what ``domain`` would do without any option, and leave the guest running or not as it is."""
         if state.config is None or state.run == "saved":
             return []
-        options = {"name": state.name, "state": state.run, "timeout": MOVE_SECONDS}
+        options = DomainOptions(state.name, state=state.run, timeout=MOVE_SECONDS)
         plan, _domain = Reconciler(self.connection, self._tool, self.runner, self.folders, options).run(check_mode=False)
         domain = lookup(self.connection.lookupByName, state.name)
         if domain is not None:

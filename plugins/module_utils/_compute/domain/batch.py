@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from ..._errors import EdgeError, InvalidInput, Refused, from_os_error
@@ -19,6 +19,7 @@ from ..host.observe import read_vm
 from ..host.view import HostView
 from ..model.host_facts import Folders
 from ..model.image_tools import ImageTool
+from ..model.request import DomainOptions
 from ..model.state import VmState, view
 from ..seed import Seed
 from ..xml.properties import read_scaled
@@ -72,7 +73,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Batch:
-    """VMs named by complete options of the module ``domain``, on one connection, ``parallel`` of them worked on at a time.
+    """VMs named by their options, on one connection, ``parallel`` of them worked on at a time.
 
     ``purge`` are the options for domains of ours that are not named: None keeps them. ``runner`` and ``tool`` are used by threads.
     """
@@ -81,9 +82,9 @@ class Batch:
     tool: ImageTool
     runner: Runner
     folders: Folders
-    wanted: Sequence[Mapping[str, Any]]
+    wanted: Sequence[DomainOptions]
     parallel: int = 8
-    purge: Mapping[str, Any] | None = None
+    purge: DomainOptions | None = None
 
     def run(self, check_mode: bool) -> dict[str, Any]:
         """Return what a module reports: changed, actions, diff by domain, the domains in the order asked, warnings.
@@ -111,7 +112,7 @@ class Batch:
             try:
                 drafts.append(Draft(where, reconciler, *reconciler.plan(host)))
             except (EdgeError, OSError) as caught:
-                errors[where] = (str(options["name"]), _ours(caught))
+                errors[where] = (options.name, _ours(caught))
         names = {draft.where: draft.name for draft in drafts}
         errors |= {where: (names[where], error) for where, error in clashes({one.where: one.plan.after for one in drafts}).items()}
         if errors:
@@ -122,15 +123,15 @@ class Batch:
     def _repeated(self) -> Iterator[tuple[str, tuple[str, EdgeError]]]:
         first: dict[str, int] = {}
         for place, options in enumerate(self.wanted):
-            name = str(options["name"])
+            name = options.name
             if first.setdefault(name, place) != place:
                 said = f"name: {name} is already domains[{first[name]}]; name each domain once."
                 yield place_of(place, name), (name, InvalidInput(said, option="name", value=name))
 
-    def _asked(self, host: HostView) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    def _asked(self, host: HostView) -> Iterator[tuple[str, DomainOptions]]:
         """Yield every VM to plan: those that are named, then with ``purge`` every other domain that bears our mark."""
         for place, options in enumerate(self.wanted):
-            yield place_of(place, str(options["name"])), options
+            yield place_of(place, options.name), options
         if self.purge is None:
             return
         if not self.wanted:
@@ -139,10 +140,10 @@ class Batch:
                 "name them with state: absent instead.",
                 option="unlisted",
             )
-        named = {options["name"] for options in self.wanted}
+        named = {options.name for options in self.wanted}
         for name in host.domains:
             if name not in named and host.vm(name).marked:
-                yield f"unlisted ({name})", {**self.purge, "name": name, "state": "absent", "adopt": False}
+                yield f"unlisted ({name})", replace(self.purge, name=name, state="absent", adopt=False)
 
 
 def place_of(place: int, name: str) -> str:

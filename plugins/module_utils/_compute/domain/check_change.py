@@ -9,17 +9,16 @@ from ..model.spec import DomainSpec
 from ..model.state import VmState
 from ..options.machine import machine_family
 from ..options.resolve import DomainRequest
-from ..options.values import Options
 
 ANEW = "it needs a domain made anew: remove this one (state absent keeps its disks), then make it with the new value."
 
 
-def check_change(wanted: DomainRequest, state: VmState, options: Options) -> None:
-    """Raise Refused where the change is none that a domain can take, ever."""
-    check_state(state, options["state"])
+def check_change(wanted: DomainRequest, state: VmState, asked: str) -> None:
+    """Raise Refused where the domain can never take the change, or not reach the state that is asked."""
+    check_state(state, asked)
     if state.config is not None:
         _check_recreation(wanted.spec, state.config)
-    if state.run == "saved" and options["state"] == "saved":
+    if state.run == "saved" and asked == "saved":
         _check_saved(wanted, state)
 
 

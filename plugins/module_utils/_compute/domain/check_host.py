@@ -4,20 +4,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from ..._errors import Conflict, InvalidInput, NotFound, Unsupported
 from ..._sizes import show_size
 from ..model.host_facts import HostFacts, VolumeFile
 from ..model.overlays import volume_chain
 from ..model.remote_image import from_url
+from ..model.request import DomainOptions
 from ..model.spec import Cpu, DomainSpec, Volume
 from ..model.state import VmState
 from ..options.resolve import DomainRequest
 
 
-def check_wanted(wanted: DomainRequest, state: VmState, host: HostFacts, asked_disks: Sequence[Mapping[str, Any]]) -> None:
+def check_wanted(wanted: DomainRequest, state: VmState, host: HostFacts, options: DomainOptions) -> None:
     """Raise where the host lacks what the spec needs."""
     spec = wanted.spec
     _check_identity(spec, state, host)
@@ -26,10 +26,9 @@ def check_wanted(wanted: DomainRequest, state: VmState, host: HostFacts, asked_d
     for path, option in ((spec.kernel, "kernel"), (spec.initrd, "initrd")):
         if path in host.missing:
             raise NotFound(f"{option}: there is no file {path} on this host.", option=option, value=path)
-    places = {item["name"]: f"disks[{place}]" for place, item in enumerate(asked_disks)}
-    _check_paths(asked_disks, host)
+    _check_paths(options, host)
     for volume in wanted.volumes:
-        _check_volume(volume, places.get(volume.disk, f"disk {volume.disk}"), state, host, spec)
+        _check_volume(volume, options.disk_path(volume.disk), state, host, spec)
 
 
 def _check_identity(spec: DomainSpec, state: VmState, host: HostFacts) -> None:
@@ -97,17 +96,17 @@ def _check_nics(spec: DomainSpec, host: HostFacts) -> None:
             )
 
 
-def _check_paths(asked_disks: Sequence[Mapping[str, Any]], host: HostFacts) -> None:
-    for place, item in enumerate(asked_disks):
-        where, path = f"disks[{place}]", item.get("path")
+def _check_paths(options: DomainOptions, host: HostFacts) -> None:
+    for item in options.disks or ():
+        where, path = item.where, item.path
         if not path:
             continue
         if path in host.missing:
             raise NotFound(f"{where}.path: there is no file {path} on this host.", option=f"{where}.path", value=path)
         found = host.files.get(path)
-        if found and item.get("format") and item["format"] != found.format:
+        if found and item.format and item.format != found.format:
             raise InvalidInput(
-                f"{where}.format: {path} is {found.format}, not {item['format']}.", option=f"{where}.format", value=item["format"]
+                f"{where}.format: {path} is {found.format}, not {item.format}.", option=f"{where}.format", value=item.format
             )
 
 

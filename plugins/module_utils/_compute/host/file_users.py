@@ -6,12 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 from xml.etree.ElementTree import Element
 
 from ..._errors import Conflict, NotFound
 from ..._libvirt import intent, libvirt
 from ..model.image_tools import ImageTool
+from ..model.request import DomainOptions
 from ..model.spec import Disk, DomainSpec
 from ..xml.domain import parse_xml
 from ..xml.properties import read_path
@@ -59,17 +59,17 @@ def new_disks(spec: DomainSpec, before: DomainSpec | None) -> list[Disk]:
     return [disk for disk in spec.disks if disk.path and disk.path not in had]
 
 
-def check_claims(name: str, disks: Sequence[Disk], claims: Mapping[str, Claim], asked: Sequence[Mapping[str, Any]]) -> None:
+def check_claims(options: DomainOptions, disks: Sequence[Disk], claims: Mapping[str, Claim]) -> None:
     """Raise Conflict where one of the domain's new disks is a file that another domain writes, or that it would write under it."""
-    places = {item["name"]: f"disks[{place}].path" for place, item in enumerate(asked)}
+    asked = {item.name: f"{item.where}.path" for item in options.disks or ()}
     for disk in disks:
         claim = claims.get(disk.path)
         if claim is None or (disk.read_only and not claim.written):
             continue
-        where = places.get(disk.name, f"disk {disk.name}")
+        where = asked.get(disk.name, f"disk {disk.name}")
         raise Conflict(
-            f"{where}: {disk.path} is used by disk {claim.target} of domain {claim.domain}, and domain {name} would have it too; "
-            f"take it out of the disks of {claim.domain} first, which keeps the file.",
+            f"{where}: {disk.path} is used by disk {claim.target} of domain {claim.domain}, and domain {options.name} would have "
+            f"it too; take it out of the disks of {claim.domain} first, which keeps the file.",
             option=where,
             value=disk.path,
             used_by=claim.domain,

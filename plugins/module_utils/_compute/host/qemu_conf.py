@@ -5,21 +5,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 CONF = Path("/etc/libvirt/qemu.conf")
 SETTING = re.compile(r"""^\s*(spice_tls|spice_password)\s*=\s*(?:(["'])(.*?)\2|(\S+))""", re.MULTILINE)
 
 
-def unset(options: Mapping[str, Any], conf: Path = CONF) -> tuple[str, ...]:
-    """Return the settings that a domain with these options needs and that this host does not have, by name.
+def unset(spice: str | None, conf: Path = CONF) -> tuple[str, ...]:
+    """Return the settings that a domain with this SPICE display needs and that this host does not have, by name.
 
-    ``spice: tls`` needs ``spice_tls``, without which QEMU has no certificate, and ``spice_password``, without which whoever reaches
-    the port has the guest's screen and keyboard: SPICE asks clients for no certificate. Source: libvirt's qemu.conf.
+    ``spice: tls`` needs ``spice_tls``, without which QEMU has no certificate, and ``spice_password``, without which everyone who
+    reaches the port has the guest's screen and keyboard: SPICE asks clients for no certificate. Source: libvirt's qemu.conf.
     """
-    if options.get("spice") != "tls":
+    if spice != "tls":
         return ()
     try:
         text = conf.read_text(errors="replace")

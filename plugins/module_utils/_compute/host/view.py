@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ from ..._libvirt import error_name, intent, libvirt
 from ..model.host_facts import Folders, HostFacts
 from ..model.image_tools import ImageTool
 from ..model.remote_image import RemoteImage
+from ..model.request import DomainOptions
 from ..model.state import VmState
 from ..options.resolve import asked_images, asked_paths, asked_servers
 from ..xml.domain import parse_xml
@@ -25,7 +26,7 @@ from .file_users import Claim, claims_of
 from .observe import ObservedDomain, read_vm, see_all, vm_of, with_files
 from .qemu_conf import unset
 
-__all__ = ["HostView", "read_facts", "read_vm"]
+__all__ = ["HostView", "read_vm"]
 
 KIB = 1024
 
@@ -84,32 +85,31 @@ class HostView:
     def _capabilities(self) -> dict[tuple[Any, ...], Element]:
         return {}
 
-    def facts(self, options: Mapping[str, Any], awaited: Iterable[str] = ()) -> HostFacts:
+    def facts(self, options: DomainOptions, awaited: Iterable[str] = ()) -> HostFacts:
         """Return the facts that a plan for these options needs; ``awaited`` are images that disks wait for."""
         images = {digest: self._image_size(digest) for digest in (*asked_images(options), *awaited)}
-        files = [path for path in (disk.get("path") for disk in options.get("disks") or ()) if path and Path(path).exists()]
+        files = [disk.path for disk in options.disks or () if disk.path and Path(disk.path).exists()]
         return replace(
             self.basics,
             cpu_models=self._cpu_models(options),
             lacks=self._lacks(options),
-            unset=unset(options),
-            free_pages=self._free_pages if options.get("hugepages") else {},
+            unset=unset(options.spice),
+            free_pages=self._free_pages if options.hugepages else {},
             files={path: self.tool.info(path) for path in files},
             images={digest: size for digest, size in images.items() if size is not None},
             remote_images=self._remote_images(options),
             missing=frozenset(path for path in asked_paths(options) if not Path(path).exists()),
         )
 
-    def _remote_images(self, options: Mapping[str, Any]) -> dict[str, RemoteImage]:
+    def _remote_images(self, options: DomainOptions) -> dict[str, RemoteImage]:
         """Return where images that a new disk needs and that are not here can be read meanwhile."""
         servers = asked_servers(options)
-        home = self.folders.vm(str(options["name"]))
+        home = self.folders.vm(options.name)
         found = {}
-        for place, disk in enumerate(options.get("disks") or ()):
-            digest = disk.get("image")
-            made = any(Path(home).glob(f"{disk['name']}.*qcow2"))
-            if servers and digest and not made and self._image_size(digest) is None:
-                found[digest] = self.tool.remote_image(digest, servers, f"disks[{place}].image")
+        for disk in options.disks or ():
+            made = any(Path(home).glob(f"{disk.name}.*qcow2"))
+            if servers and disk.image and not made and self._image_size(disk.image) is None:
+                found[disk.image] = self.tool.remote_image(disk.image, servers, f"{disk.where}.image")
         return found
 
     def _image_size(self, digest: str) -> int | None:
@@ -117,23 +117,23 @@ class HostView:
             self._image_sizes[digest] = self.tool.image_size(digest)
         return self._image_sizes[digest]
 
-    def _cpu_models(self, options: Mapping[str, Any]) -> tuple[str, ...]:
+    def _cpu_models(self, options: DomainOptions) -> tuple[str, ...]:
         """Return the named CPU models that the host can run; asked only where a name was given, since it takes a while."""
-        if not (options.get("cpu") or {}).get("model"):
+        if options.cpu is None or not options.cpu.model:
             return ()
         rows = self._domain_capabilities(options).iterfind("cpu/mode[@name='custom']/model[@usable='yes']")
         return tuple(row.text or "" for row in rows)
 
-    def _lacks(self, options: Mapping[str, Any]) -> frozenset[str]:
+    def _lacks(self, options: DomainOptions) -> frozenset[str]:
         """Return which of the options that need a program or firmware of their own this host cannot give."""
-        asked = [option for option, (value, _path) in NEEDS.items() if options.get(option) in value]
+        asked = [option for option, (value, _path) in NEEDS.items() if getattr(options, option) in value]
         if not asked:
             return frozenset()
         found = self._domain_capabilities(options)
         return frozenset(option for option in asked if not _offers(found, NEEDS[option][1]))
 
-    def _domain_capabilities(self, options: Mapping[str, Any]) -> Element:
-        key = (options.get("arch"), options.get("machine"), options.get("virt_type"))
+    def _domain_capabilities(self, options: DomainOptions) -> Element:
+        key = (options.arch, options.machine, options.virt_type)
         if key not in self._capabilities:
             with intent("read what domains can have on this host"):
                 self._capabilities[key] = parse_xml(self.connection.getDomainCapabilities(None, *key, 0))
@@ -159,11 +159,6 @@ class HostView:
     def with_files(self, state: VmState, paths: tuple[str, ...] = ()) -> VmState:
         """Return the VM with its files; ``paths`` are further disk files to look at."""
         return with_files(state, self.tool, self.folders, paths)
-
-
-def read_facts(connection: Any, options: Mapping[str, Any], tool: ImageTool, folders: Folders) -> HostFacts:
-    """Return the facts that a plan for these options needs."""
-    return HostView(connection, tool, folders).facts(options)
 
 
 def free_memory(connection: Any) -> int | None:

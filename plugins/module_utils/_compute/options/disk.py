@@ -5,84 +5,83 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import Any
 
 from ..._errors import InvalidInput
 from ..._sizes import parse_size
+from ..model.request import DiskOptions, DomainOptions, LimitOptions, SourceOptions
 from ..model.spec import Disk, DiskLimits, DomainSpec, NetworkSource
-from .values import Options, choose, in_range, match
+from .values import choose, in_range, match
 
 HOST = re.compile(r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}")
 NEWLINE = re.compile(r"[^\x00-\x20]+")
 
 
-def with_bus(item: Options, old: Disk | None) -> Options:
+def with_bus(item: DiskOptions, old: Disk | None) -> DiskOptions:
     """Return the item with the bus of a new CD drive, which guests expect on SATA."""
-    return {**item, "bus": "sata"} if old is None and item.get("device") == "cdrom" and not item.get("bus") else item
+    return replace(item, bus="sata") if old is None and item.device == "cdrom" and not item.bus else item
 
 
-def has_own_source(item: Options) -> bool:
+def has_own_source(item: DiskOptions) -> bool:
     """Return whether a new disk needs no file of ours: it is elsewhere, or a drive that may be empty."""
-    return bool(item.get("source")) or item.get("device") == "cdrom"
+    return item.source is not None or item.device == "cdrom"
 
 
-def with_details(disk: Disk, item: Options, old: Disk | None, where: str) -> Disk:
+def with_details(disk: Disk, item: DiskOptions, old: Disk | None) -> Disk:
     """Return the disk with what its options say beyond its file."""
-    device = choose(item.get("device"), old and old.device, "disk")
+    where = item.where
+    device = choose(item.device, old and old.device, "disk")
     if old and old.device != device:
         name = f"{where}.device"
         raise InvalidInput(f"{name}: {disk.name} is a {old.device}; name another disk.", option=name, value=device)
     disk = replace(
         disk,
         device=device,
-        iothread=in_range(choose(item.get("iothread"), old and old.iothread, None), 1, 64, f"{where}.iothread"),
-        queues=in_range(choose(item.get("queues"), old and old.queues, None), 1, 256, f"{where}.queues"),
-        limits=_limits(item.get("limits"), old, f"{where}.limits"),
+        iothread=choose(in_range(item.iothread, 1, 64, f"{where}.iothread"), old and old.iothread, None),
+        queues=choose(in_range(item.queues, 1, 256, f"{where}.queues"), old and old.queues, None),
+        limits=_limits(item.limits, old, f"{where}.limits"),
     )
     if device == "cdrom":
         disk = _drive(disk, item, old)
-    if item.get("source"):
-        return replace(disk, path="", format="raw", source=_source(item, where))
-    if item.get("path") or item.get("image") or item.get("size") or item.get("path") == "":
+    if item.source:
+        return replace(disk, path="", format="raw", source=_source(item, item.source))
+    if item.path is not None or item.image or item.size:
         return replace(disk, source=None)
     return replace(disk, path="", format="raw") if disk.source else disk
 
 
-def _drive(disk: Disk, item: Options, old: Disk | None) -> Disk:
+def _drive(disk: Disk, item: DiskOptions, old: Disk | None) -> Disk:
     """Return a CD drive: read-only, with what was put in; the empty path takes it out."""
-    path = choose(item.get("path"), old and old.path, "")
+    path = choose(item.path, old and old.path, "")
     if old is None:
         disk = replace(disk, read_only=True, discard=None)
     return replace(disk, path=path, format=disk.format if path else "raw")
 
 
-def _source(item: Options, where: str) -> NetworkSource:
-    source = item["source"]
+def _source(item: DiskOptions, source: SourceOptions) -> NetworkSource:
+    where, hosts = item.where, source.hosts
     for other in ("image", "size", "path"):
-        if item.get(other):
+        if getattr(item, other):
             raise InvalidInput(f"{where}.source: it takes no {other}.", option=f"{where}.source")
-    protocol, name = source["protocol"], source.get("name") or ""
-    if protocol == "rbd":
-        match(NEWLINE, name, f"{where}.source.name", "a pool and an image, such as vms/web")
-    hosts = source.get("hosts") or []
+    if source.protocol == "rbd":
+        match(NEWLINE, source.name, f"{where}.source.name", "a pool and an image, such as vms/web")
     says = "HOST:PORT"
     for place, host in enumerate(hosts):
         match(HOST, host, f"{where}.source.hosts[{place}]", says)
-    if protocol == "nbd" and len(hosts) != 1:
+    if source.protocol == "nbd" and len(hosts) != 1:
         raise InvalidInput(f"{where}.source.hosts: nbd needs one {says}, found {len(hosts)}.", option=f"{where}.source.hosts")
-    if bool(source.get("user")) != bool(source.get("secret")):
+    if bool(source.user) != bool(source.secret):
         raise InvalidInput(f"{where}.source.secret: user and secret go together.", option=f"{where}.source.secret")
-    return NetworkSource(protocol, name, tuple(hosts), source.get("user"), source.get("secret"), bool(source.get("tls")))
+    return NetworkSource(source.protocol, source.name, hosts, source.user, source.secret, source.tls)
 
 
-def _limits(asked: Options | None, old: Disk | None, where: str) -> DiskLimits:
+def _limits(asked: LimitOptions | None, old: Disk | None, where: str) -> DiskLimits:
     if asked is None:
         return old.limits if old else DiskLimits()
     values: dict[str, int] = {}
     for field in fields(DiskLimits):
-        value: Any = asked.get(field.name) or 0
+        value: Any = getattr(asked, field.name) or 0
         values[field.name] = parse_size(value, f"{where}.{field.name}") if field.name.endswith("bytes") and value else int(value)
         in_range(values[field.name], 0, 2**62, f"{where}.{field.name}")
     for unit in ("bytes", "iops"):
@@ -93,14 +92,14 @@ def _limits(asked: Options | None, old: Disk | None, where: str) -> DiskLimits:
     return DiskLimits(**values)
 
 
-def check_disks_together(spec: DomainSpec, before: DomainSpec | None, asked: Sequence[Options]) -> None:
+def check_disks_together(spec: DomainSpec, before: DomainSpec | None, options: DomainOptions) -> None:
     """Raise where a disk does not fit its domain; what is there already and was not asked for stays as it is."""
-    places = {item["name"]: f"disks[{place}]" for place, item in enumerate(asked) if item.get("iothread") or item.get("queues")}
+    asked = {item.name for item in options.disks or () if item.iothread or item.queues}
     fewer = before is not None and spec.iothreads < before.iothreads
     for disk in spec.disks:
-        if disk.name not in places and not fewer:
+        if disk.name not in asked and not fewer:
             continue
-        where = places.get(disk.name, f"disk {disk.name}")
+        where = options.disk_path(disk.name)
         if disk.iothread and disk.iothread > spec.iothreads:
             raise InvalidInput(
                 f"{where}.iothread: {disk.iothread} is more than iothreads ({spec.iothreads}).",

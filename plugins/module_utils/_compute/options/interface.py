@@ -9,52 +9,52 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..._errors import InvalidInput
+from ..model.request import NicOptions
 from ..model.spec import Disk, DomainSpec, Nic, stable_mac
-from .values import DEVICE_NAME, DEVICE_NAME_SAYS, PCI, PCI_SAYS, Options, choose, in_range, match, parse_rate, unique
+from .values import DEVICE_NAME, DEVICE_NAME_SAYS, PCI, PCI_SAYS, choose, in_range, match, parse_rate, unique
 
 MAC = re.compile(r"[0-9a-f][02468ace](:[0-9a-f]{2}){5}")
+MAC_SAYS = "a unicast MAC address such as 52:54:00:12:34:56"
 LAST = 10**6
 
 
-def nics_of(asked: Sequence[Options] | None, before: DomainSpec | None, domain: str) -> tuple[Nic, ...]:
+def nics_of(asked: Sequence[NicOptions] | None, before: DomainSpec | None, domain: str) -> tuple[Nic, ...]:
     """Return the interfaces in the order that was asked for."""
     had = {nic.name: nic for nic in before.nics} if before else {}
     if asked is None:
         return tuple(had.values())
-    named = [{**item, "name": item.get("name") or f"nic{place}"} for place, item in enumerate(asked)]
-    nics = tuple(_nic(item, had.get(item["name"]), f"nics[{place}]", domain) for place, item in enumerate(named))
-    unique((f"nics[{place}].name", nic.name) for place, nic in enumerate(nics))
-    unique((f"nics[{place}].mac", nic.mac) for place, nic in enumerate(nics))
+    nics = tuple(_nic(item, had.get(item.name), domain) for item in asked)
+    unique((f"{item.where}.name", nic.name) for item, nic in zip(asked, nics, strict=True))
+    unique((f"{item.where}.mac", nic.mac) for item, nic in zip(asked, nics, strict=True))
     return nics
 
 
-def _nic(item: Options, old: Nic | None, where: str, domain: str) -> Nic:
-    name = match(DEVICE_NAME, item["name"], f"{where}.name", DEVICE_NAME_SAYS)
-    network, bridge, hostdev = item.get("network"), item.get("bridge"), item.get("hostdev")
+def _nic(item: NicOptions, old: Nic | None, domain: str) -> Nic:
+    where = item.where
+    name = match(DEVICE_NAME, item.name, f"{where}.name", DEVICE_NAME_SAYS)
+    network, bridge, hostdev = item.network, item.bridge, item.hostdev
     if sum(map(bool, (network, bridge, hostdev))) != 1:
         found = f"network: {network}, bridge: {bridge}, hostdev: {hostdev}"
         raise InvalidInput(f"{where}: give one of network, bridge and hostdev ({found}).", option=where)
-    mac = choose(item.get("mac"), old and old.mac, stable_mac(domain, name)).lower()
+    mac = None if item.mac is None else match(MAC, item.mac.lower(), f"{where}.mac", MAC_SAYS)
     return Nic(
         name=name,
-        mac=match(MAC, mac, f"{where}.mac", "a unicast MAC address such as 52:54:00:12:34:56"),
+        mac=choose(mac, old and old.mac, stable_mac(domain, name)),
         network=network,
         bridge=bridge,
         hostdev=match(PCI, hostdev.lower(), f"{where}.hostdev", PCI_SAYS) if hostdev else None,
-        model=choose(item.get("model"), old and old.model, "virtio"),
-        mtu=in_range(choose(item.get("mtu"), old and old.mtu, None), 68, 65535, f"{where}.mtu"),
-        queues=in_range(choose(item.get("queues"), old and old.queues, None), 1, 256, f"{where}.queues"),
-        link=choose(item.get("link"), old and old.link, True),
-        inbound=_rate(item, old, "inbound", where),
-        outbound=_rate(item, old, "outbound", where),
+        model=choose(item.model, old and old.model, "virtio"),
+        mtu=choose(in_range(item.mtu, 68, 65535, f"{where}.mtu"), old and old.mtu, None),
+        queues=choose(in_range(item.queues, 1, 256, f"{where}.queues"), old and old.queues, None),
+        link=choose(item.link, old and old.link, True),
+        inbound=_rate(item.inbound, old.inbound if old else None, f"{where}.inbound"),
+        outbound=_rate(item.outbound, old.outbound if old else None, f"{where}.outbound"),
         boot=old.boot if old else None,
     )
 
 
-def _rate(item: Options, old: Nic | None, field: str, where: str) -> int | None:
-    if item.get(field) is None:
-        return getattr(old, field) if old else None
-    return parse_rate(item[field], f"{where}.{field}")
+def _rate(asked: str | None, before: int | None, where: str) -> int | None:
+    return before if asked is None else parse_rate(asked, where)
 
 
 def boot_order(

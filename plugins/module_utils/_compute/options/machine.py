@@ -10,6 +10,7 @@ from typing import Any
 from ..._errors import InvalidInput
 from ..._sizes import UNITS, parse_size, show_size
 from ..model.host_facts import HostFacts
+from ..model.request import CpuOptions, DomainOptions, FilesystemOptions, NumaOptions
 from ..model.spec import Cpu, DomainSpec, Filesystem, NumaCell, stable_uuid
 from ..xml.override import parse_override
 from .values import (
@@ -17,7 +18,6 @@ from .values import (
     DEVICE_NAME_SAYS,
     PCI,
     PCI_SAYS,
-    Options,
     choose,
     cpu_numbers,
     cpu_ranges,
@@ -36,12 +36,12 @@ FAMILIES = {"q35": "pc-q35", "pc": "pc-i440fx"}
 VERSION = re.compile(r"-[0-9][0-9.]*$")
 
 
-def uuid_of(options: Options, before: DomainSpec | None, name: str) -> str:
+def uuid_of(options: DomainOptions, before: DomainSpec | None, name: str) -> str:
     """Return the UUID, which never changes."""
-    asked = options.get("uuid")
+    asked = options.uuid
     if asked is None:
         return before.uuid if before else stable_uuid(name)
-    found = match(UUID, str(asked).lower(), "uuid", "a UUID in its usual form")
+    found = match(UUID, asked.lower(), "uuid", "a UUID in its usual form")
     if before and before.uuid != found:
         raise InvalidInput(f"uuid: domain {name} has UUID {before.uuid}; a UUID never changes, asked was {found}.", option="uuid")
     return found
@@ -62,18 +62,16 @@ def machine_of(asked: str | None, before: DomainSpec | None, arch: str, host: Ho
     return host.machines.get(wanted, wanted)
 
 
-def size_fields(options: Options, before: DomainSpec | None) -> dict[str, Any]:
+def size_fields(options: DomainOptions, before: DomainSpec | None) -> dict[str, Any]:
     """Return memory and vCPUs with their ceilings; a ceiling that is left out stays, and rises with what it holds."""
-    memory = _memory(options.get("memory"), "memory", before.memory if before else DEFAULT_MEMORY)
-    ceiling = _memory(options.get("max_memory"), "max_memory", max(memory, before.max_memory if before else 0))
+    memory = _memory(options.memory, "memory", before.memory if before else DEFAULT_MEMORY)
+    ceiling = _memory(options.max_memory, "max_memory", max(memory, before.max_memory if before else 0))
     if ceiling < memory:
         raise InvalidInput(
             f"max_memory: {show_size(ceiling)} is less than memory ({show_size(memory)}).", option="max_memory", value=ceiling
         )
-    vcpus = int(choose(options.get("vcpus"), before and before.vcpus, 1))
-    in_range(vcpus, 1, MOST_VCPUS, "vcpus")
-    top = int(choose(options.get("max_vcpus"), None, max(vcpus, before.max_vcpus if before else 0)))
-    in_range(top, 1, MOST_VCPUS, "max_vcpus")
+    vcpus = int(choose(in_range(options.vcpus, 1, MOST_VCPUS, "vcpus"), before and before.vcpus, 1))
+    top = in_range(options.max_vcpus, 1, MOST_VCPUS, "max_vcpus") or max(vcpus, before.max_vcpus if before else 0)
     if top < vcpus:
         raise InvalidInput(f"max_vcpus: {top} is less than vcpus ({vcpus}).", option="max_vcpus", value=top)
     return {"memory": memory, "max_memory": ceiling, "vcpus": vcpus, "max_vcpus": top}
@@ -90,11 +88,11 @@ def _memory(asked: str | None, where: str, otherwise: int) -> int:
     return size // 1024 * 1024
 
 
-def cpu_of(asked: Options | None, before: DomainSpec | None, virt_type: str) -> Cpu:
+def cpu_of(asked: CpuOptions | None, before: DomainSpec | None, virt_type: str) -> Cpu:
     """Return the CPU; what is asked is the whole of it."""
     if asked is None:
         return before.cpu if before else Cpu({"kvm": "host-model", "qemu": "maximum"}.get(virt_type, "none"))
-    mode, model = asked["mode"], asked.get("model")
+    mode, model = asked.mode, asked.model
     if (mode == "custom") != bool(model):
         raise InvalidInput(
             f"cpu.model: it is needed with mode custom, and only there (asked: mode {mode}, model {model or 'none'}).",
@@ -103,7 +101,7 @@ def cpu_of(asked: Options | None, before: DomainSpec | None, virt_type: str) -> 
         )
     if virt_type == "qemu" and mode.startswith("host-"):
         raise InvalidInput(f"cpu.mode: {mode} needs virt_type kvm; with qemu use maximum or custom.", option="cpu.mode", value=mode)
-    topology = {name: asked.get(name) for name in ("sockets", "cores", "threads")}
+    topology = {"sockets": asked.sockets, "cores": asked.cores, "threads": asked.threads}
     for name, count in topology.items():
         in_range(count, 1, MOST_VCPUS, f"cpu.{name}")
     if any(topology.values()):
@@ -111,83 +109,78 @@ def cpu_of(asked: Options | None, before: DomainSpec | None, virt_type: str) -> 
     return Cpu(mode, model, **topology)
 
 
-def tuning_fields(options: Options, before: DomainSpec | None) -> dict[str, Any]:
+def tuning_fields(options: DomainOptions, before: DomainSpec | None) -> dict[str, Any]:
     """Return pinning, NUMA, huge pages and I/O threads."""
-    pages = kept_text(options, "hugepages", None) if options.get("hugepages") is not None else None
-    asked = options.get("vcpu_pinning")
+    pages, asked = options.hugepages, options.vcpu_pinning
     pinning = [cpu_ranges(cpus, f"vcpu_pinning[{place}]") if cpus else "" for place, cpus in enumerate(asked or ())]
     while pinning and not pinning[-1]:
         pinning.pop()
-    emulator = kept_text(options, "emulator_pinning", before)
-    iothreads = choose(options.get("iothreads"), before and before.iothreads, 0)
+    emulator = cpu_ranges(options.emulator_pinning, "emulator_pinning") if options.emulator_pinning else None
+    iothreads = in_range(options.iothreads, 0, 64, "iothreads")
     return {
         "hugepages": parse_size(pages, "hugepages") if pages else _keep(options, "hugepages", before, None),
-        "numa": _numa(options.get("numa"), before),
+        "numa": _numa(options.numa, before),
         "vcpu_pinning": tuple(pinning) if asked is not None else _keep(options, "vcpu_pinning", before, ()),
-        "emulator_pinning": cpu_ranges(emulator, "emulator_pinning") if emulator else None,
-        "iothreads": in_range(iothreads, 0, 64, "iothreads"),
+        "emulator_pinning": emulator or _keep(options, "emulator_pinning", before, None),
+        "iothreads": choose(iothreads, before and before.iothreads, 0),
     }
 
 
-def _keep(options: Options, field: str, before: DomainSpec | None, default: Any) -> Any:
+def _keep(options: DomainOptions, field: str, before: DomainSpec | None, default: Any) -> Any:
     """Return what was before of an option that was left out, the default of one that was emptied."""
-    return getattr(before, field) if before and options.get(field) is None else default
+    return getattr(before, field) if before and getattr(options, field) is None else default
 
 
-def _numa(asked: list[Options] | None, before: DomainSpec | None) -> tuple[NumaCell, ...]:
+def _numa(asked: tuple[NumaOptions, ...] | None, before: DomainSpec | None) -> tuple[NumaCell, ...]:
     if asked is None:
         return before.numa if before else ()
     return tuple(
-        NumaCell(
-            cpu_ranges(cell["cpus"], f"numa[{place}].cpus"),
-            _memory(cell["memory"], f"numa[{place}].memory", 0),
-        )
-        for place, cell in enumerate(asked)
+        NumaCell(cpu_ranges(cell.cpus, f"{cell.where}.cpus"), _memory(cell.memory, f"{cell.where}.memory", 0)) for cell in asked
     )
 
 
-def firmware_fields(options: Options, before: DomainSpec | None, folder: str) -> dict[str, Any]:
+def firmware_fields(options: DomainOptions, before: DomainSpec | None, folder: str) -> dict[str, Any]:
     """Return firmware, secure boot and where the firmware keeps its variables: in the VM's folder, like its disks."""
-    firmware = choose(options.get("firmware"), before and before.firmware, "bios")
-    secure = bool(choose(options.get("secure_boot"), before and before.secure_boot, False))
+    firmware = choose(options.firmware, before and before.firmware, "bios")
+    secure = bool(choose(options.secure_boot, before and before.secure_boot, False))
     if before and before.firmware == firmware:
         return {"firmware": firmware, "secure_boot": secure, "nvram": before.nvram}
     return {"firmware": firmware, "secure_boot": secure, "nvram": f"{folder}/nvram.fd" if firmware == "uefi" else None}
 
 
-def device_fields(options: Options, before: DomainSpec | None) -> dict[str, Any]:
+def device_fields(options: DomainOptions, before: DomainSpec | None) -> dict[str, Any]:
     """Return devices that are there or not, folders of the host and its PCI devices."""
-    spice, watchdog = options.get("spice"), options.get("watchdog")
+    spice, watchdog = options.spice, options.watchdog
     override = kept_text(options, "xml_override", before)
-    if override:
-        parse_override(override)
+    if options.xml_override:
+        parse_override(options.xml_override)
     return {
-        "vnc": choose(options.get("vnc"), before and before.vnc, False),
-        "agent": choose(options.get("guest_agent"), before and before.agent, True),
-        "rng": choose(options.get("rng"), before and before.rng, True),
-        "tpm": choose(options.get("tpm"), before and before.tpm, False),
-        "virtio_console": choose(options.get("virtio_console"), before and before.virtio_console, False),
+        "vnc": choose(options.vnc, before and before.vnc, False),
+        "agent": choose(options.guest_agent, before and before.agent, True),
+        "rng": choose(options.rng, before and before.rng, True),
+        "tpm": choose(options.tpm, before and before.tpm, False),
+        "virtio_console": choose(options.virtio_console, before and before.virtio_console, False),
         "spice": _keep(options, "spice", before, None) if spice in (None, "none") else spice,
         "watchdog": _keep(options, "watchdog", before, None) if watchdog in (None, "none") else watchdog,
-        "filesystems": _filesystems(options.get("filesystems"), before),
-        "pci_devices": _pci_devices(options.get("pci_devices"), before),
+        "filesystems": _filesystems(options.filesystems, before),
+        "pci_devices": _pci_devices(options.pci_devices, before),
         "xml_override": override,
     }
 
 
-def _filesystems(asked: list[Options] | None, before: DomainSpec | None) -> tuple[Filesystem, ...]:
+def _filesystems(asked: tuple[FilesystemOptions, ...] | None, before: DomainSpec | None) -> tuple[Filesystem, ...]:
     if asked is None:
         return before.filesystems if before else ()
-    for place, item in enumerate(asked):
-        match(DEVICE_NAME, item["tag"], f"filesystems[{place}].tag", DEVICE_NAME_SAYS)
-        if not item["path"].startswith("/"):
-            where = f"filesystems[{place}].path"
-            raise InvalidInput(f"{where}: {item['path']} is not absolute.", option=where, value=item["path"])
-    unique((f"filesystems[{place}].tag", item["tag"]) for place, item in enumerate(asked))
-    return tuple(sorted(Filesystem(item["tag"], item["path"]) for item in asked))
+    for item in asked:
+        match(DEVICE_NAME, item.tag, f"{item.where}.tag", DEVICE_NAME_SAYS)
+        if not item.path.startswith("/"):
+            where = f"{item.where}.path"
+            raise InvalidInput(f"{where}: {item.path} is not absolute.", option=where, value=item.path)
+    unique((f"{item.where}.tag", item.tag) for item in asked)
+    return tuple(sorted(Filesystem(item.tag, item.path) for item in asked))
 
 
-def _pci_devices(asked: list[str] | None, before: DomainSpec | None) -> tuple[str, ...]:
+def _pci_devices(asked: tuple[str, ...] | None, before: DomainSpec | None) -> tuple[str, ...]:
     if asked is None:
         return before.pci_devices if before else ()
     found = [match(PCI, address.lower(), f"pci_devices[{place}]", PCI_SAYS) for place, address in enumerate(asked)]

@@ -5,11 +5,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from ..._errors import InvalidInput
 from ..._sizes import parse_size
+from ..model.request import DomainOptions
 
 KIB = 1024
 DEVICE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,19}")
@@ -17,8 +18,6 @@ DEVICE_NAME_SAYS = "lower-case letters, digits and dashes, at most 20"
 PCI = re.compile(r"[0-9a-f]{4}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]")
 PCI_SAYS = "a PCI address such as 0000:65:00.0"
 CPUS = re.compile(r"[0-9]{1,4}(-[0-9]{1,4})?(,[0-9]{1,4}(-[0-9]{1,4})?)*")
-
-Options = Mapping[str, Any]
 
 
 def choose(asked: Any, before: Any, default: Any) -> Any:
@@ -42,9 +41,9 @@ def in_range(number: int | None, low: int, high: int, where: str) -> int | None:
     return number
 
 
-def kept_text(options: Options, field: str, before: Any) -> str | None:
+def kept_text(options: DomainOptions, field: str, before: Any) -> str | None:
     """Return an optional text; the empty text removes it."""
-    asked = options.get(field)
+    asked = getattr(options, field)
     if asked is None:
         return getattr(before, field) if before else None
     return str(asked) or None

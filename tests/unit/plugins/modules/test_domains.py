@@ -11,6 +11,7 @@ import libvirt
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.batch import Batch
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
+from ansible_collections.edge.cloud.plugins.module_utils._compute.model.request import DomainOptions
 from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
 from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
 from ansible_collections.edge.cloud.plugins.modules import domain, domains
@@ -190,7 +191,7 @@ def test_too_much_memory_together_is_a_warning(run: Any, driver: Any, folders: F
     runner = SubprocessRunner()
 
     def warnings(state: str) -> list[str]:
-        options = {"name": "a", "state": state, "timeout": 10}
+        options = DomainOptions("a", state=state, timeout=10)
         return list(Batch(driver, DiskFiles(runner, folders), runner, folders, [options]).run(check_mode=False)["warnings"])
 
     assert warnings("stopped") == []

@@ -8,21 +8,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.edge.cloud.plugins.module_utils._compute.model.request import CloudInitOptions
 from ansible_collections.edge.cloud.plugins.module_utils._compute.seed import Seed, build_seed, make_context, make_seed, read_digest
 from ansible_collections.edge.cloud.plugins.module_utils._errors import CommandFailed, InvalidInput
 from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
 from support.runners import ScriptedRunner
 
 UUID = "6f1c3f4e-8f2d-5a53-9b7e-0c7b4c6d1e2f"
-OPTIONS = {
+OPTIONS: dict[str, Any] = {
     "user_data": {"packages": ["nginx"]},
-    "ssh_authorized_keys": ["ssh-ed25519 AAAA admin"],
+    "ssh_authorized_keys": ("ssh-ed25519 AAAA admin",),
     "network_config": {"version": 2},
 }
 
 
+def seed_of(**options: Any) -> Seed:
+    return make_seed(CloudInitOptions(**options), "web", UUID)
+
+
 def files(options: dict[str, Any]) -> dict[str, str]:
-    return dict(make_seed(options, "web", UUID).files)
+    return dict(seed_of(**options).files)
 
 
 def test_the_files_of_a_seed() -> None:
@@ -64,13 +69,13 @@ def test_bad_content_is_named(options: dict[str, Any], where: str) -> None:
 
 
 def test_the_order_of_keys_is_no_difference_but_a_value_is() -> None:
-    one = make_seed({"user_data": {"a": 1, "b": 2}}, "web", UUID)
-    assert one.digest == make_seed({"user_data": {"b": 2, "a": 1}}, "web", UUID).digest
-    assert one.digest != make_seed({"user_data": {"a": 1, "b": 3}}, "web", UUID).digest
+    one = seed_of(user_data={"a": 1, "b": 2})
+    assert one.digest == seed_of(user_data={"b": 2, "a": 1}).digest
+    assert one.digest != seed_of(user_data={"a": 1, "b": 3}).digest
 
 
 def test_a_built_seed_names_its_content_and_has_the_same_bytes_again(tmp_path: Path) -> None:
-    seed = make_seed(OPTIONS, "web", UUID)
+    seed = seed_of(**OPTIONS)
     first, second = tmp_path / "1.iso", tmp_path / "2.iso"
     build_seed(seed, str(first), SubprocessRunner())
     build_seed(seed, str(second), SubprocessRunner())
@@ -81,7 +86,7 @@ def test_a_built_seed_names_its_content_and_has_the_same_bytes_again(tmp_path: P
 
 
 def test_cloud_init_finds_label_and_files(tmp_path: Path) -> None:
-    seed = make_seed(OPTIONS, "web", UUID)
+    seed = seed_of(**OPTIONS)
     path = tmp_path / "seed.iso"
     build_seed(seed, str(path), SubprocessRunner())
     assert path.read_bytes()[32768 + 40 : 32768 + 72].rstrip() == b"CIDATA"

@@ -9,6 +9,7 @@ import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.check_host import check_wanted
 from ansible_collections.edge.cloud.plugins.module_utils._compute.host.view import check_ownership
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import VolumeFile
+from ansible_collections.edge.cloud.plugins.module_utils._compute.model.request import read_options
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec import Cpu, Nic
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.state import VmState
 from ansible_collections.edge.cloud.plugins.module_utils._compute.options.resolve import DomainRequest
@@ -20,7 +21,7 @@ MAC = "52:54:00:00:00:01"
 
 
 def check(wanted: DomainRequest, state: VmState | None = None, asked: Any = (), **facts: Any) -> None:
-    check_wanted(wanted, state or VmState("web"), host(**facts), asked)
+    check_wanted(wanted, state or VmState("web"), host(**facts), read_options({"name": "web", "disks": asked}))
 
 
 def file(**changes: Any) -> VolumeFile:

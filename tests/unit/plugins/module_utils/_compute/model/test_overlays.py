@@ -19,6 +19,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.model.overlays
     overlay_of,
     own_spec,
 )
+from ansible_collections.edge.cloud.plugins.module_utils._compute.model.request import read_options
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec import Record, Volume
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.state import VmState
 from ansible_collections.edge.cloud.plugins.module_utils._compute.options.resolve import DomainRequest
@@ -115,7 +116,7 @@ def test_grow_grows_the_active_file() -> None:
 
 
 def check(volume: Volume, now: VmState, active: Any = ON_OVERLAY) -> None:
-    check_wanted(DomainRequest(active, (volume,)), now, host(), [{"name": "root"}])
+    check_wanted(DomainRequest(active, (volume,)), now, host(), read_options({"name": "web", "disks": [{"name": "root"}]}))
 
 
 def test_the_image_is_compared_with_the_bottom_and_the_size_with_the_top() -> None:

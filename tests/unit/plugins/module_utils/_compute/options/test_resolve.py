@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import VolumeFile
+from ansible_collections.edge.cloud.plugins.module_utils._compute.model.request import DomainOptions, read_options
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec import (
     Cpu,
     Disk,
@@ -22,7 +23,7 @@ from support.compute import DIGEST, GIB, host, root_disk, root_volume, spec, spe
 
 
 def wanted(options: dict[str, Any], before: Any = None, volumes: Any = (), foreign: Any = (), **facts: Any) -> DomainRequest:
-    return resolve({"name": "web", **options}, before, volumes, host(**facts), foreign)
+    return resolve(read_options({"name": "web", **options}), before, volumes, host(**facts), foreign)
 
 
 def test_a_name_alone_makes_what_an_expert_would() -> None:
@@ -38,7 +39,7 @@ def test_without_kvm_the_cpu_is_all_that_the_emulator_has() -> None:
 
 @given(specs)
 def test_what_is_left_out_keeps_its_value(before: Any) -> None:
-    assert resolve({"name": before.name}, before, (), host(), ()) == DomainRequest(before)
+    assert resolve(DomainOptions(before.name), before, (), host(), ()) == DomainRequest(before)
 
 
 @given(specs)
@@ -50,7 +51,7 @@ def test_disks_named_alone_keep_their_values(before: Any) -> None:
     )
     disks = [{"name": disk.name} for disk in before.disks]
     volumes = tuple(replace(root_volume(), disk=disk.name, path=disk.path) for disk in before.disks)
-    found = resolve({"name": before.name, "disks": disks}, before, volumes, host(), ())
+    found = resolve(read_options({"name": before.name, "disks": disks}), before, volumes, host(), ())
     first = before.disks[0].name if before.disks else None
     assert found.spec.disks == tuple(replace(disk, boot=1 if disk.name == first else None) for disk in before.disks)
     assert found.volumes == volumes
@@ -177,7 +178,7 @@ def test_a_uuid_never_changes() -> None:
 
 def test_a_digest_is_checked_before_it_becomes_a_path() -> None:
     with pytest.raises(InvalidInput, match=r"^disks\[0\]\.image: "):
-        asked_images({"disks": [{"name": "root", "image": "sha256:../../etc/passwd"}]})
+        asked_images(read_options({"name": "web", "disks": [{"name": "root", "image": "sha256:../../etc/passwd"}]}))
 
 
 def test_memory_is_whole_kib() -> None:
@@ -237,3 +238,12 @@ def test_firmware_keeps_its_variables_in_the_folder_of_the_vm() -> None:
     found = wanted({"firmware": "uefi", "secure_boot": True, "tpm": True}).spec
     assert (found.firmware, found.secure_boot, found.nvram) == ("uefi", True, "/var/lib/edge/vms/web/nvram.fd")
     assert wanted({}, found).spec == found
+
+
+def test_what_was_not_asked_is_not_checked() -> None:
+    """A domain that was taken over may have what its options would not take."""
+    nic = Nic("lan", "01:00:5E:00:00:01", bridge="br0", mtu=9, queues=999)
+    before = spec(vcpus=2000, iothreads=99, emulator_pinning="any", nics=(nic,), disks=(root_disk(queues=999, iothread=70),))
+    asked = {"disks": [{"name": "root"}], "nics": [{"name": "lan", "bridge": "br0"}], "memory": "2GiB"}
+    after = wanted(asked, before, (root_volume(),)).spec
+    assert after == replace(before, memory=2 * GIB, max_memory=2 * GIB)
