@@ -168,7 +168,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.edge.cloud.plugins.module_utils._compute.disk.reconcile import Disks
+from ansible_collections.edge.cloud.plugins.module_utils._compute.disk.reconcile import DiskRequest, Disks
 from ansible_collections.edge.cloud.plugins.module_utils._compute.host.events import EventLoop
 from ansible_collections.edge.cloud.plugins.module_utils._compute.job.block_job import JobLimits
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
@@ -184,7 +184,7 @@ FOLDERS = Folders()
 
 
 def progress(options: dict[str, Any]) -> Callable[[int, int], None]:
-    """Return who is told how far it is."""
+    """Return what reports done and total bytes."""
     if not options["progress_file"]:
         return lambda _done, _total: None
     path = absolute_path(options["progress_file"], "The progress file")
@@ -195,9 +195,11 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     options = module.params
     bandwidth = parse_size(options["bandwidth"], "bandwidth") if options["bandwidth"] else 0
     limits = JobLimits(options["timeout"], bandwidth, progress(options))
+    asked = ("state", "depth", "compress", "quiesce")
+    request = DiskRequest(dest=options["dest"] or "", **{name: options[name] for name in asked})
     with EventLoop(), connection(options["uri"]) as opened:
         tool = DiskFiles(ModuleRunner(module), FOLDERS)
-        plan, view, disk = Disks(opened, tool, FOLDERS, options["name"], options["disk"], limits).run(options, module.check_mode)
+        plan, view, disk = Disks(opened, tool, FOLDERS, options["name"], options["disk"], limits).run(request, module.check_mode)
     return {"changed": plan.changed, "actions": plan.actions, "diff": plan.diff(view), "disk": disk}
 
 

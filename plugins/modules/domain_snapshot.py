@@ -130,6 +130,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.edge.cloud.plugins.module_utils._compute.host.events import EventLoop
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
+from ansible_collections.edge.cloud.plugins.module_utils._compute.snapshot.plan import SnapshotRequest
 from ansible_collections.edge.cloud.plugins.module_utils._compute.snapshot.reconcile import Snapshots
 from ansible_collections.edge.cloud.plugins.module_utils._compute.snapshot.state import view
 from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
@@ -142,10 +143,20 @@ FOLDERS = Folders()
 
 def run(module: AnsibleModule) -> dict[str, Any]:
     tool = DiskFiles(ModuleRunner(module), FOLDERS)
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    with EventLoop(), connection(module.params["uri"]) as opened:
-        snapshots = Snapshots(opened, tool, FOLDERS, module.params["name"], module.params["timeout"])
-        plan, found = snapshots.run(module.params, now, module.check_mode)
+    options = module.params
+    request = SnapshotRequest(
+        name=options["snapshot"],
+        state=options["state"],
+        description=options["description"] or "",
+        memory=options["memory"],
+        quiesce=options["quiesce"],
+        allow_restart=options["allow_restart"],
+        discard=options["discard"],
+        now=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    )
+    with EventLoop(), connection(options["uri"]) as opened:
+        snapshots = Snapshots(opened, tool, FOLDERS, options["name"], options["timeout"])
+        plan, found = snapshots.run(request, module.check_mode)
     return {"changed": plan.changed, "actions": plan.actions, "diff": plan.diff(view), "snapshots": found}
 
 

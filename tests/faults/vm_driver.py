@@ -29,6 +29,7 @@ from module_utils._compute.job.block_job import JobLimits
 from module_utils._compute.model.host_facts import Folders
 from module_utils._compute.snapshot import reconcile as snapshots
 from module_utils._compute.snapshot.apply import SnapshotGuest
+from module_utils._compute.snapshot.plan import SnapshotRequest
 from module_utils._disks import DiskFiles
 from module_utils._errors import EdgeError
 from module_utils._libvirt import connection
@@ -89,22 +90,23 @@ def change_snapshots(order: dict[str, Any], fault: dict[str, Any]) -> dict[str, 
     """Run what domain_snapshot runs."""
     name = order.pop("name")
     snapshots.SnapshotGuest = doomed(SnapshotGuest, name, fault)  # type: ignore[misc]
+    request = SnapshotRequest(order.pop("snapshot"), **{"quiesce": "auto", "now": "2026-01-01T00:00:00Z", **order})
     with EventLoop(), connection() as opened:
-        plan, found = snapshots.Snapshots(opened, TOOL, FOLDERS, name, 120).run(order, "2026-01-01T00:00:00Z", False)
+        plan, found = snapshots.Snapshots(opened, TOOL, FOLDERS, name, 120).run(request, False)
     return {"actions": plan.actions, **found}
 
 
 def change_disk(order: dict[str, Any], fault: dict[str, Any]) -> dict[str, Any]:
     """Run what domain_disk runs."""
     name, check = order.pop("name"), order.pop("check", False)
-    limits = JobLimits(120, order.pop("bandwidth", 0))
+    disk, limits = order.pop("disk"), JobLimits(120, order.pop("bandwidth", 0))
     disks.DiskGuest = doomed(disks.DiskGuest, name, fault)  # type: ignore[misc]
     if fault.get("when") == "frozen":
         backup_job.frozen = ended_when_frozen(name, fault)
     elif fault and "when" not in fault:
         threading.Timer(fault["delay"], kill, (name,), fault).start()
     with EventLoop(), connection() as opened:
-        plan, _view, found = disks.Disks(opened, TOOL, FOLDERS, name, order.pop("disk"), limits).run(order, check)
+        plan, _view, found = disks.Disks(opened, TOOL, FOLDERS, name, disk, limits).run(disks.DiskRequest(**order), check)
     return {"actions": plan.actions, **found}
 
 

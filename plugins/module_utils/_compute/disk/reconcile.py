@@ -28,8 +28,18 @@ from ..snapshot.state import SnapshotState
 from .export import Export, ExportState, export_view, plan_export
 from .flatten import Flatten, chain_view, own_files, plan_flatten, require_disk
 
-Options: TypeAlias = Mapping[str, Any]
 Report: TypeAlias = tuple[Plan[Any], Callable[[Any], Mapping[str, Any]], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class DiskRequest:
+    """What is asked of a disk: ``state`` flattened, as far as ``depth`` says, or exported, as the file ``dest``."""
+
+    state: str
+    depth: str = "image"
+    dest: str = ""
+    compress: bool = False
+    quiesce: str = "auto"
 
 
 class DiskGuest(SnapshotGuest):
@@ -53,7 +63,7 @@ class DiskGuest(SnapshotGuest):
 
 @dataclass(frozen=True)
 class Disks:
-    """One disk of one domain, on one connection; ``pace`` bounds every job."""
+    """One disk of one domain, on one connection; ``limits`` bound every job."""
 
     connection: Any
     tool: DiskTool
@@ -62,15 +72,15 @@ class Disks:
     disk: str
     limits: JobLimits
 
-    def run(self, options: Options, check_mode: bool) -> Report:
+    def run(self, request: DiskRequest, check_mode: bool) -> Report:
         """Return the plan, what its diff is made of, and the result: as predicted in check mode, as read back else."""
-        do = {"flattened": self._flatten, "exported": self._export}[options["state"]]
+        do = {"flattened": self._flatten, "exported": self._export}[request.state]
         name = check_name(self.domain)
         if check_mode or not Path(self.folders.vm(name)).is_dir():
-            return do(options, True)
+            return do(request, True)
         with vm_lock(self.folders.lock(name), name, self.limits.timeout):
             self._thaw()
-            return do(options, False)
+            return do(request, False)
 
     @property
     def _marker(self) -> Path:
@@ -101,8 +111,8 @@ class Disks:
             )
         return state
 
-    def _flatten(self, options: Options, check_mode: bool) -> Report:
-        state, alone = self._read(), options["depth"] == "all"
+    def _flatten(self, request: DiskRequest, check_mode: bool) -> Report:
+        state, alone = self._read(), request.depth == "all"
         files = own_files(state, require_disk(state, self.disk))
         users = {one.path: sorted(self.tool.users(one.path)) for one in files} if len(files) > 1 else {}
         plan = plan_flatten(state, self.disk, alone=alone, users=users)
@@ -113,24 +123,24 @@ class Disks:
         after = self._read() if plan.changed and not check_mode else plan.after
         return plan, lambda one: chain_view(one, self.disk), self._described(after)
 
-    def _export(self, options: Options, check_mode: bool) -> Report:
-        dest = self._dest(options["dest"])
+    def _export(self, request: DiskRequest, check_mode: bool) -> Report:
+        dest = self._dest(request.dest)
         state = self._read()
         disk = require_disk(state, self.disk)
         source = next(one for one in state.files if one.path == disk.active)
-        wanted = Export(state.name, disk.name, disk.target, source, dest, state.run != "stopped", compress=options["compress"])
+        wanted = Export(state.name, disk.name, disk.target, source, dest, state.run != "stopped", compress=request.compress)
         before = ExportState(dest, self.tool.info(dest) if Path(dest).exists() else None)
         plan = plan_export(before, wanted)
         copied = {}
         if plan.changed:
             self._require_room(source, str(PurePosixPath(dest).parent))
-            wanted = replace(wanted, quiesce=quiesce_of(self.connection, state, options["quiesce"]))
+            wanted = replace(wanted, quiesce=quiesce_of(self.connection, state, request.quiesce))
             plan = plan_export(before, wanted)
             copied = {"quiesced": wanted.quiesce != "never" if check_mode else self._copy(wanted)}
         return plan, export_view, {**self._described(state), "exported": {**export_view(plan.after), **copied}}
 
     def _dest(self, path: str) -> str:
-        """Return where the copy shall be; raise InvalidInput where it could be taken for a disk or an image of ours."""
+        """Return where the copy goes; raise InvalidInput where it could be taken for one of our disks or images."""
         place = PurePosixPath(path)
         homes = (self.folders.vms, self.folders.images)
         if not place.is_absolute() or ".." in place.parts or place.suffix != ".qcow2":

@@ -23,7 +23,10 @@ from .steps import Drop, MakeOverlay, Note, PowerOff, Step, Switch, SwitchLive
 
 @dataclass(frozen=True)
 class SnapshotRequest:
-    """What is asked: ``state`` of the snapshot ``name``, and what may be done for it. ``now`` is the time of a new one."""
+    """What is asked: ``state`` of the snapshot ``name``, and what may be done for it. ``now`` is the time of a new one.
+
+    A plan takes ``quiesce`` as it is: Snapshots makes it never where no agent answers or none is needed.
+    """
 
     name: str
     state: str

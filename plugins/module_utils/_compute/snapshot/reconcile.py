@@ -5,9 +5,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +28,14 @@ from .state import SnapshotState, describe
 SNAPSHOT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,49}")
 
 
-def check_snapshot(name: str) -> str:
-    """Return a snapshot's name if it is one."""
+def check_snapshot(name: str) -> None:
+    """Raise InvalidInput for what cannot be a snapshot's name."""
     if SNAPSHOT.fullmatch(name) is None or name == "arriving":
         raise InvalidInput(
             f"snapshot: {name!r} is not valid; it must be letters, digits, dashes and underscores, at most 50, and not arriving.",
             option="snapshot",
             value=name,
         )
-    return name
 
 
 @dataclass(frozen=True)
@@ -57,14 +55,15 @@ class Snapshots:
         """Return the tree of snapshots and the chains of the disks."""
         return describe(self._read())
 
-    def run(self, options: Mapping[str, Any], now: str, check_mode: bool) -> tuple[Plan[SnapshotState], dict[str, Any]]:
+    def run(self, request: SnapshotRequest, check_mode: bool) -> tuple[Plan[SnapshotState], dict[str, Any]]:
         """Return the plan and the snapshots after it: as predicted in check mode, as read back else."""
-        name, home = check_snapshot(options["snapshot"]), self.folders.vm(check_name(self.domain))
+        check_snapshot(request.name)
+        home = self.folders.vm(check_name(self.domain))
         if check_mode or not Path(home).is_dir():
-            plan = self._plan(self._read(), options, name, now)
+            plan = self._plan(self._read(), request)
             return plan, describe(plan.after)
         with vm_lock(self.folders.lock(self.domain), self.domain, 0):
-            plan = self._plan(self._read(), options, name, now)
+            plan = self._plan(self._read(), request)
             self.execute(plan)
             return plan, describe(self._read() if plan.changed else plan.before)
 
@@ -84,26 +83,16 @@ class Snapshots:
         steps = recover(state) if state.index.journal and state.index.journal.what == "take" else []
         execute(Plan(state, tuple(steps)), SnapshotGuest(self.connection, state, self.tool, JobLimits(self.timeout)).apply)
 
-    def _plan(self, state: SnapshotState, options: Mapping[str, Any], name: str, now: str) -> Plan[SnapshotState]:
+    def _plan(self, state: SnapshotState, request: SnapshotRequest) -> Plan[SnapshotState]:
         refuse_while_migrating(state.name, state.home, state.run)
         waiting = [disk.name for disk in state.disks if is_arriving(disk.active)]
-        if waiting and options["state"] != "absent":
+        if waiting and request.state != "absent":
             raise Busy(
                 f"name: the image of disk {waiting[0]} of {state.name} is still on its way; run edge.cloud.domain again "
                 "once it is here, then take the snapshot.",
                 option="name",
                 disk=waiting[0],
             )
-        asked, memory = options.get("quiesce") or "auto", bool(options.get("memory"))
-        new = options["state"] == "present" and state.index.snapshot(name) is None
-        wanted = SnapshotRequest(
-            name=name,
-            state=options["state"],
-            description=options.get("description") or "",
-            memory=memory,
-            quiesce=quiesce_of(self.connection, state, asked, memory=memory) if new else "never",
-            allow_restart=bool(options.get("allow_restart")),
-            discard=bool(options.get("discard")),
-            now=now,
-        )
-        return plan_snapshot(state, wanted)
+        new = request.state == "present" and state.index.snapshot(request.name) is None
+        quiesce = quiesce_of(self.connection, state, request.quiesce, memory=request.memory) if new else "never"
+        return plan_snapshot(state, replace(request, quiesce=quiesce))
