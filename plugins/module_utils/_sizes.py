@@ -8,7 +8,8 @@ import re
 
 from ._errors import InvalidInput
 
-UNITS = {"": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40, "PiB": 2**50}
+KIB, MIB, GIB = 2**10, 2**20, 2**30
+UNITS = {"": 1, "KiB": KIB, "MiB": MIB, "GiB": GIB, "TiB": 2**40, "PiB": 2**50}
 SIZE = re.compile(r"(?P<number>[0-9]{1,15})(?:(?P<unit>[KMGTP])(?:i?B)?|B)?", re.IGNORECASE)
 OVERLAY_CLUSTER = 131072  # bytes; with extended L2 entries it has 32 subclusters of a page each
 OVERLAY_SUBCLUSTER = OVERLAY_CLUSTER // 32  # bytes: an overlay has all of one by itself, or none
@@ -20,7 +21,7 @@ def length_when_full(size: int) -> int:
 
     A write beyond a file's end waits for the file system, a write into a hole does not: a guest's first writes are twice as fast.
     """
-    return min(size + size // 4096 + 2**20, LONGEST_HOLE)  # the tables of an overlay take 1/6500 of it
+    return min(size + size // 4096 + MIB, LONGEST_HOLE)  # the tables of an overlay take 1/6500 of it
 
 
 def parse_size(text: str, where: str) -> int:

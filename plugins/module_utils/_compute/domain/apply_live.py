@@ -16,6 +16,7 @@ from xml.etree.ElementTree import Element
 
 from ..._errors import EdgeError, TimedOut
 from ..._libvirt import intent, libvirt
+from ..._sizes import KIB, MIB
 from ..host.events import Waiter, hearing, lifecycle
 from ..options.values import cpu_numbers
 from ..xml.device import ALIAS, alias_of, pci_addresses, read_pci, root_ports
@@ -24,9 +25,8 @@ from ..xml.domain import MARK, NAMESPACE, mark_element, mark_of, parse_xml
 from ..xml.interface import emit_nic
 from . import hotplug as steps
 
-KIB = 1024
 LOOK_AGAIN = 1.0
-SLACK = 2**20
+SLACK = MIB
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from typing import Any
 
 from ..._errors import Unsupported
 from ..._libvirt import intent, libvirt
+from ..._sizes import KIB
 
-KIB = 1024
 BLOCK = {"rd.reqs": "reads", "rd.bytes": "read_bytes", "wr.reqs": "writes", "wr.bytes": "written_bytes", "allocation": "allocation"}
 NET = {"rx.bytes": "received_bytes", "rx.pkts": "received_packets", "tx.bytes": "sent_bytes", "tx.pkts": "sent_packets"}
 

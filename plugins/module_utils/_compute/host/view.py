@@ -15,6 +15,7 @@ from xml.etree.ElementTree import Element
 
 from ..._errors import Conflict
 from ..._libvirt import error_name, intent, libvirt
+from ..._sizes import KIB, MIB
 from ..model.host_facts import Folders, HostFacts
 from ..model.image_tools import ImageTool
 from ..model.remote_image import RemoteImage
@@ -27,8 +28,6 @@ from .observe import ObservedDomain, read_vm, see_all, vm_of, with_files
 from .qemu_conf import unset
 
 __all__ = ["HostView", "read_vm"]
-
-KIB = 1024
 
 NEEDS: dict[str, tuple[tuple[Any, ...], tuple[str, str]]] = {
     "firmware": (("uefi",), ("os/enum[@name='firmware']", "efi")),
@@ -56,7 +55,7 @@ class HostView:
         with intent("read the capabilities of this host"):
             capabilities = parse_xml(self.connection.getCapabilities())
             networks = {network.name(): bool(network.isActive()) for network in self.connection.listAllNetworks()}
-            memory = self.connection.getInfo()[1] * KIB * KIB
+            memory = self.connection.getInfo()[1] * MIB
         virt_types, machines = _guests(capabilities)
         return HostFacts(
             virt_types=virt_types,

@@ -7,11 +7,11 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 
 from ..._errors import Busy, Conflict, EdgeError, InvalidInput, NoSpace, NotFound, Refused, Unsupported
-from ..._sizes import show_size
+from ..._sizes import MIB, show_size
 from ..host.migration_mark import NOTE
 from .model import Destination, MigrationState, SourceVm
 
-RESERVE = 64 * 2**20
+RESERVE = 64 * MIB
 
 
 def check_migration(state: MigrationState) -> SourceVm:

@@ -14,6 +14,7 @@ from xml.etree import ElementTree as ET
 
 from ..._errors import InvalidInput, Unreachable
 from ..._libvirt import intent, libvirt, lookup
+from ..._sizes import KIB
 from ..host.observe import RUN_STATES
 from ..model.host_facts import Folders
 from ..xml.domain import parse, parse_xml
@@ -86,7 +87,7 @@ def read_destination(connection: Any, address: Address, name: str, source: Sourc
         macs=_macs(connection),
         networks=networks,
         bridges=_bridges(connection) if source and source.bridges else (),
-        memory=sum(memory.get(key, 0) for key in ("free", "buffers", "cached")) * 1024,
+        memory=sum(memory.get(key, 0) for key in ("free", "buffers", "cached")) * KIB,
         folder=there,
         free=volumes.free(folders.vms) if there else 0,
         files=frozenset(f"{folder}/{file}" for file in files),

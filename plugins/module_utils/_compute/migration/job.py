@@ -12,10 +12,10 @@ from typing import Any
 
 from ..._errors import EdgeError, InvalidInput, TimedOut, Unsupported
 from ..._libvirt import intent, libvirt
+from ..._sizes import MIB
 from .destination import Address
 from .source import job_operation
 
-MIB = 2**20
 LOOK_AGAIN = 0.5
 FIRST_PASS = 2
 

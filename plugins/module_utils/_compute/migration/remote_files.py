@@ -18,11 +18,11 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 
 from ..._errors import Corrupt, EdgeError
 from ..._libvirt import error_name, intent, libvirt, lookup
-from ..._sizes import OVERLAY_CLUSTER, length_when_full
+from ..._sizes import KIB, OVERLAY_CLUSTER, length_when_full
 from .sparse_digest import SparseDigest
 
 POOL = "edge-"
-CHUNK = 256 * 1024
+CHUNK = 256 * KIB
 Progress = Callable[[int], None]
 
 

@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 from ..._errors import InvalidInput
-from ..._sizes import UNITS, parse_size, show_size
+from ..._sizes import GIB, KIB, MIB, parse_size, show_size
 from ..model.host_facts import HostFacts
 from ..model.request import CpuOptions, DomainOptions, FilesystemOptions, NumaOptions
 from ..model.spec import Cpu, DomainSpec, Filesystem, NumaCell, stable_uuid
@@ -27,8 +27,8 @@ from .values import (
     unique,
 )
 
-MIN_MEMORY = 16 * UNITS["MiB"]
-DEFAULT_MEMORY = UNITS["GiB"]
+MIN_MEMORY = 16 * MIB
+DEFAULT_MEMORY = GIB
 MOST_VCPUS = 1024
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 MACHINES = {"x86_64": "q35", "i686": "pc", "aarch64": "virt", "riscv64": "virt", "ppc64le": "pseries", "s390x": "s390-ccw-virtio"}
@@ -85,7 +85,7 @@ def _memory(asked: str | None, where: str, otherwise: int) -> int:
         raise InvalidInput(
             f"{where}: {asked} is {size} bytes, less than 16MiB; write the unit, such as 512MiB.", option=where, value=asked
         )
-    return size // 1024 * 1024
+    return size // KIB * KIB
 
 
 def cpu_of(asked: CpuOptions | None, before: DomainSpec | None, virt_type: str) -> Cpu:

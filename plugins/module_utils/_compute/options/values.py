@@ -9,10 +9,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..._errors import InvalidInput
-from ..._sizes import parse_size
+from ..._sizes import KIB, parse_size
 from ..model.request import DomainOptions
 
-KIB = 1024
 DEVICE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,19}")
 DEVICE_NAME_SAYS = "lower-case letters, digits and dashes, at most 20"
 PCI = re.compile(r"[0-9a-f]{4}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]")

@@ -7,9 +7,10 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from xml.etree.ElementTree import Element, SubElement
 
+from ..._sizes import KIB
 from ..model.spec import DomainSpec, Nic
 from .device import ALIAS, Kind, alias_of, drop_stale, our_devices, owned, read_pci, write_pci
-from .properties import KIB, Property, read_all, write_all
+from .properties import Property, read_all, write_all
 
 
 def _from_kib(text: str) -> int:

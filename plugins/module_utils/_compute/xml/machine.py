@@ -8,8 +8,9 @@ from dataclasses import asdict
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement
 
+from ..._sizes import KIB
 from ..model.spec import Cpu, DomainSpec, NumaCell
-from .properties import KIB, Property, or_nothing, read_all, read_path, read_scaled, write_all, write_kib, write_path
+from .properties import Property, or_nothing, read_all, read_path, read_scaled, write_all, write_kib, write_path
 
 CPU = (
     Property("mode", "@mode", absent="none", encode=lambda mode: None if mode == "none" else mode),

@@ -14,8 +14,9 @@ from itertools import pairwise
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement
 
-KIB = 1024
-SCALES = {"b": 1, "bytes": 1, "KiB": KIB, "k": KIB, "MiB": KIB**2, "M": KIB**2, "GiB": KIB**3, "G": KIB**3}
+from ..._sizes import GIB, KIB, MIB
+
+SCALES = {"b": 1, "bytes": 1, "KiB": KIB, "k": KIB, "MiB": MIB, "M": MIB, "GiB": GIB, "G": GIB}
 
 
 def _same(value: str) -> str:
