@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Documentation of the options that say what a domain is."""
+"""Documentation of the options that describe a domain."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ options:
   machine:
     description:
       - The machine type of QEMU. A new domain of x86_64 has V(q35) without it.
-      - An alias such as V(q35) becomes the newest version when the domain is made, and that version stays.
+      - An alias such as V(q35) becomes the newest version when the domain is created, and that version stays.
     type: str
   firmware:
     description:
@@ -123,8 +123,8 @@ options:
   secure_boot:
     description:
       - Whether the firmware starts only what is signed with Microsoft's keys. It needs O(firmware=uefi) and machine V(q35).
-      - It does not hold for a O(kernel) given from the host. Debian's firmware says on the console that nobody signed that one, and
-        starts it all the same.
+      - It does not hold for a O(kernel) given from the host. Debian's firmware reports on the console that it is not signed, and
+        starts it nevertheless.
     type: bool
   tpm:
     description:
@@ -146,7 +146,7 @@ options:
     description:
       - All disks of the domain, except those that others attached. The first one is booted.
       - A disk that is left out is detached, from a running guest too unless it was booted from it; its file stays.
-        A disk is never made again and never shrinks.
+        A disk is never recreated and never shrinks.
     type: list
     elements: dict
     suboptions:
@@ -172,12 +172,12 @@ options:
         type: path
       device:
         description:
-          - V(cdrom) is a read-only CD drive, on SATA unless O(disks[].bus) says another. It never changes.
+          - V(cdrom) is a read-only CD drive, on SATA unless O(disks[].bus) is given. It never changes.
         type: str
         choices: [disk, cdrom]
       source:
         description:
-          - Where the disk is if no file of this host is it. It takes none of O(disks[].image), O(disks[].size) and O(disks[].path).
+          - Where a disk is that is not a file of this host. It takes none of O(disks[].image), O(disks[].size) and O(disks[].path).
         type: dict
         suboptions:
           protocol:
@@ -218,12 +218,12 @@ options:
         type: int
       limits:
         description:
-          - The most that the guest may read and write each second. A limit that is left out of the dictionary is none.
+          - The most that the guest may read and write each second. What is left out of the dictionary is not limited.
         type: dict
         suboptions:
           total_bytes:
             description:
-              - Bytes read and written together, with a unit. It goes without the two others.
+              - Bytes read and written together, with a unit. It excludes the two others.
             type: str
           read_bytes:
             description:
@@ -235,7 +235,7 @@ options:
             type: str
           total_iops:
             description:
-              - Requests of both kinds together. It goes without the two others.
+              - Requests of both kinds together. It excludes the two others.
             type: int
           read_iops:
             description:
@@ -247,7 +247,7 @@ options:
             type: int
       format:
         description:
-          - The format of the file of O(disks[].path). Without it, the file's first bytes tell.
+          - The format of the file of O(disks[].path). Without it, it is found in the file's first bytes.
         type: str
         choices: [qcow2, raw]
       target:
@@ -317,7 +317,7 @@ options:
         choices: [virtio, e1000e]
       mtu:
         description:
-          - The MTU in bytes that the guest is told.
+          - The MTU in bytes that the guest's driver gets.
         type: int
       hostdev:
         description:
@@ -341,8 +341,8 @@ options:
         type: str
   boot_order:
     description:
-      - The names of the disks and interfaces to boot from, in this order. Without it, the first disk is booted, or what an earlier
-        order said. It takes effect at the next start.
+      - The names of the disks and interfaces to boot from, in this order. Without it, an earlier order stays, and a new domain
+        boots its first disk. It takes effect at the next start.
     type: list
     elements: str
   filesystems:
@@ -410,16 +410,16 @@ options:
     type: bool
   virtio_console:
     description:
-      - Whether there is a paravirtual console (C(hvc0)) beside the serial port. A new domain has V(false) without it.
+      - Whether the guest has a paravirtual console (C(hvc0)) beside the serial port. A new domain has V(false) without it.
     type: bool
   vnc:
     description:
-      - Whether there is a display by VNC on the host's loopback address. A new domain has V(false) without it.
+      - Whether the guest has a display by VNC on the host's loopback address. A new domain has V(false) without it.
     type: bool
   spice:
     description:
-      - Whether there is a display by SPICE. V(loopback) listens on the host's loopback address. V(tls) listens on all addresses,
-        takes encrypted channels only, and asks for the password of the host, C(hypervisor_spice_password) of the role
+      - Whether the guest has a display by SPICE. V(loopback) listens on the host's loopback address. V(tls) listens on all
+        addresses, takes encrypted channels only, and asks for the password of the host, C(hypervisor_spice_password) of the role
         P(edge.cloud.hypervisor#role); a host without one is refused. A new domain has V(none) without it.
     type: str
     choices: [none, loopback, tls]
@@ -430,7 +430,7 @@ options:
     choices: [none, reset, poweroff, pause]
   guest_agent:
     description:
-      - Whether there is a channel for the QEMU guest agent. A new domain has V(true) without it.
+      - Whether the guest has a channel for the QEMU guest agent. A new domain has V(true) without it.
     type: bool
   rng:
     description:
@@ -442,9 +442,9 @@ options:
     type: bool
   xml_override:
     description:
-      - A libvirt C(<domain>) element that is merged over the domain's XML at the end, the last resort for what no option says.
+      - A libvirt C(<domain>) element that is merged over the domain's XML at the end, the last resort where no option exists.
       - Its attributes and texts win. A device is meant by its alias, target or MAC address, other elements by their tag; a device
-        that is not there is added. What an earlier override said is taken out first. The empty text removes it.
-      - It takes effect at the next start, and nothing of it is checked before.
+        that is not there is added. What an earlier override added is taken out first. The empty text removes it.
+      - It takes effect at the next start, and is not checked by edge.cloud.
     type: str
 """

@@ -79,7 +79,7 @@ class DiskFiles:
 
     def remote_image(self, digest: str, servers: Sequence[str], option: str) -> RemoteImage:
         """See ImageTool."""
-        said = []
+        errors = []
         for server in servers:
             image = on_server(server, digest, "image_servers")
             try:
@@ -87,9 +87,9 @@ class DiskFiles:
                 refuse_other_files(found, Path(image.export))
                 return replace(image, size=int(found["virtual-size"]))
             except EdgeError as error:
-                said.append(f"{server}: {error.message}")
+                errors.append(f"{server}: {error.message}")
         raise Unreachable(
-            f"{option}: the image {digest} is not in the host cache, and no server of image_servers gives it. {' '.join(said)}",
+            f"{option}: the image {digest} is not in the host cache, and no server of image_servers gives it. {' '.join(errors)}",
             option=option,
             value=digest,
         )

@@ -11,12 +11,12 @@ module: domain
 short_description: Create, change, run, stop and remove a VM of a hypervisor
 version_added: 0.1.0
 description:
-  - Makes one libvirt domain what the options say, with the files of its disks and its cloud-init seed, and keeps it so.
+  - Brings one libvirt domain to what the options describe, with the files of its disks and its cloud-init seed.
   - An option that is left out keeps its value in a domain that exists, and has its default in a new one.
   - A running guest takes at once what it can, such as more vCPUs and other memory up to their ceilings, disks and network
     interfaces, their limits, a link, another network, what is in a CD drive, a larger disk, pinning. The rest is written to the
     persistent configuration and reported in RV(domain.pending_restart); with O(allow_restart) the domain is restarted for it.
-  - What would need another domain (architecture, machine family, firmware, UUID, another image of a disk) is refused.
+  - A change that only a new domain can have (architecture, machine family, firmware, UUID, another image of a disk) is refused.
   - UUID and MAC addresses are derived from names, so that they are the same on every host and after a rebuild.
   - XML that others added to the domain stays. A domain that this module did not make is never touched without O(adopt).
 extends_documentation_fragment:
@@ -31,7 +31,7 @@ options:
     required: true
   state:
     description:
-      - V(running) makes the domain and starts it. V(stopped) makes it and shuts it down.
+      - V(running) creates the domain and starts it. V(stopped) creates it and shuts it down.
       - V(paused) halts a running guest where it is, in memory. V(saved) writes its memory to disk and stops it; the next start
         goes on from there. Both are refused for a domain that does not run.
       - V(absent) shuts it down and undefines it; the files of its disks stay unless O(delete_disks). A saved state goes with it.
@@ -41,7 +41,7 @@ options:
   allow_restart:
     description:
       - Whether a running domain may be shut down and started again for a change that it cannot take while it runs.
-      - Where it may and must, all changes are made by that restart and none in the running guest.
+      - If it is set and a change needs a restart, all changes are made by that restart and none in the running guest.
     type: bool
     default: false
   force_stop:
@@ -164,7 +164,7 @@ actions:
   elements: str
   sample: ["Define domain web", "Start domain web"]
 domain:
-  description: The domain after the run, as read back; in check mode as predicted. Without a domain only its name and state.
+  description: The domain after the run, as read back; in check mode as predicted. An absent one has only its name and state.
   returned: success
   type: dict
   contains:
@@ -240,7 +240,7 @@ domain:
           type: str
           sample: ipv4
         source:
-          description: Who knows it, V(agent), V(lease) or V(arp).
+          description: The source of the address, V(agent), V(lease) or V(arp).
           returned: always
           type: str
           sample: lease

@@ -12,8 +12,8 @@ short_description: Flatten a disk of a VM, or copy it to a file
 version_added: 0.2.0
 description:
   - Works on one disk of a VM as a whole, while the guest runs, is paused or is stopped.
-  - To make, grow, attach and detach disks use M(edge.cloud.domain); M(edge.cloud.domain_info) shows the files of each.
-  - No two tasks work on a VM at once. A run that was interrupted, by the death of the process, of QEMU or of the host, leaves a
+  - To create, grow, attach and detach disks use M(edge.cloud.domain); M(edge.cloud.domain_info) shows the files of each.
+  - No two tasks work on a VM at once. A run that was interrupted, by a crash of the process, of QEMU or of the host, leaves a
     disk with all that the guest wrote, and the next run goes on from there.
 extends_documentation_fragment:
   - edge.cloud.attributes
@@ -31,7 +31,7 @@ options:
     required: true
   state:
     description:
-      - V(flattened) makes the disk need fewer files, as O(depth) says.
+      - V(flattened) makes the disk need fewer files, down to O(depth).
       - V(exported) makes sure that O(dest) is a standalone copy of the disk, as it was at one instant. A copy that is there stays
         as it is, whatever the guest has written since.
     type: str
@@ -61,19 +61,19 @@ options:
     description:
       - Whether the guest agent freezes the guest's file systems for the instant that the copy is of, some tenths of a second.
       - V(auto) does if the agent answers, V(required) fails if it does not, V(never) does not ask it.
-      - They are thawed too where the run is killed in that instant; where libvirtd dies with it, by the next run of this module
+      - They are thawed even if the run is killed in that instant; if libvirtd is killed with it, by the next run of this module
         for the VM.
     type: str
     choices: [auto, required, never]
     default: auto
   bandwidth:
     description:
-      - The most that is copied in a second while the guest runs, such as V(50MiB). Without it there is no bound.
+      - The most that is copied in a second while the guest runs, such as V(50MiB). Without it, the rate is not limited.
     type: str
   timeout:
     description:
-      - How long each commit or copy under a running guest may take, in seconds; also how long another task that works on the VM is
-        waited for. One that takes longer is ended, and the guest runs on as before.
+      - How long each commit or copy under a running guest may take, in seconds; also how long to wait for another task that works
+        on the VM. A job that takes longer is ended, and the guest runs on with its files.
     type: int
     default: 3600
   progress_file:
@@ -105,7 +105,7 @@ EXAMPLES = r"""
     depth: all
     bandwidth: 50MiB
 
-- name: Commit the overlays that somebody's snapshots left
+- name: Commit the overlays that snapshots of other tools left
   edge.cloud.domain_disk:
     name: web
     disk: data
@@ -142,7 +142,7 @@ disk:
       type: list
       elements: str
     interrupted:
-      description: What an interrupted run left to be finished, null where nothing is.
+      description: What an interrupted run left to be finished, null if it left nothing.
       type: str
     exported:
       description: The copy, with O(state=exported).

@@ -11,7 +11,7 @@ module: domain_info
 short_description: Read the VMs of a hypervisor
 version_added: 0.1.0
 description:
-  - Returns what runs on a hypervisor, with addresses, disks, pending changes and statistics, and changes nothing.
+  - Returns the domains of a hypervisor, with addresses, disks, pending changes and statistics, and changes nothing.
   - Domains that M(edge.cloud.domain) did not make are returned too, with RV(domains[].managed=false).
 extends_documentation_fragment:
   - edge.cloud.attributes
@@ -20,7 +20,7 @@ extends_documentation_fragment:
 options:
   name:
     description:
-      - The name of the only domain to read. All domains are read without it. The list is empty where there is none of this name.
+      - The name of the only domain to read. All domains are read without it. The list is empty if no domain has this name.
     type: str
 seealso:
   - module: edge.cloud.domain

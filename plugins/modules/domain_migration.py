@@ -16,9 +16,9 @@ description:
   - The image below a disk is not sent. It must be in the host cache of the destination, where
     M(edge.cloud.replica_image) brings it. Of a running VM's disk only what it has beyond its image moves.
   - Everything that the VM needs on the destination is checked before anything is changed.
-  - The VM is forgotten here, and its files deleted, only after it is verified on the destination. Until then a journal in the VM's
-    folder tells what was done, so that after a crash of a host, of libvirt or of this task a second run finishes the migration or
-    begins it anew, with the VM running once. Meanwhile M(edge.cloud.domain) does not start the VM here a second time.
+  - The VM is removed from this host, and its files deleted, only after it is verified on the destination. Until then a journal in
+    the VM's folder records what was done, so that after a crash of a host, of libvirt or of this task a second run finishes the
+    migration or starts it again, with the VM running once. Until then M(edge.cloud.domain) does not start the VM here as well.
   - A VM that is on the destination already is left as it is.
 extends_documentation_fragment:
   - edge.cloud.attributes
@@ -31,14 +31,14 @@ options:
     required: true
   destination:
     description:
-      - The name or address of the other hypervisor, as this host reaches it and as the certificate there says.
+      - The name or address of the other hypervisor, as this host reaches it and as its certificate has it.
         Both hosts had the role P(edge.cloud.hypervisor#role) with C(hypervisor_migration).
     type: str
     required: true
   bandwidth:
     description:
       - The bytes a second that memory, and each disk, may take, with a unit, such as V(100MiB). At least 1 MiB.
-      - Without it there is no limit.
+      - Without it, the rate is not limited.
     type: str
   auto_converge:
     description:
@@ -49,7 +49,7 @@ options:
     description:
       - Whether the guest goes on at the destination after the first pass over its memory and fetches the rest when it needs it.
       - It ends every migration, but a network or host that fails after the switch takes the VM's memory with it, and the VM must be
-        started anew. The destination needs C(vm.unprivileged_userfaultfd=1).
+        started again from its disks. The destination needs C(vm.unprivileged_userfaultfd=1).
     type: bool
     default: false
   compressed:
@@ -59,7 +59,7 @@ options:
     default: false
   keep_source:
     description:
-      - Whether the files of the disks stay here. The domain is undefined all the same, since two of it must never run.
+      - Whether the files of the disks stay here. The domain is undefined in any case, since it must never run twice.
     type: bool
     default: false
   timeout:
@@ -142,7 +142,7 @@ domain:
       type: bool
       sample: false
 migration:
-  description: What moved. Empty in check mode, and where nothing was to do. A failure has it in RV(ignore:error.migration).
+  description: What moved. Empty in check mode, and if there was nothing to do. A failure has it in RV(ignore:error.migration).
   returned: success
   type: dict
   contains:
@@ -213,7 +213,7 @@ FOLDERS = Folders()
 
 
 def progress(options: dict[str, Any]) -> Callable[[int, int], None]:
-    """Return who is told how far it is."""
+    """Return what reports done and total bytes."""
     if not options["progress_file"]:
         return lambda _done, _total: None
     path = absolute_path(options["progress_file"], "The progress file")

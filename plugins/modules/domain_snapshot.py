@@ -14,9 +14,9 @@ description:
   - A snapshot holds all disks of a VM as they are at one instant, and with O(memory) the guest's memory too. Taking one copies
     nothing, whatever the size of the disks; the guest goes on writing to new overlays.
   - The VM may run, be paused or be stopped. Read-only disks, and disks that others attached, take no part.
-  - Every change is journaled in the VM's folder. A run that was interrupted, by the death of the process, of QEMU or of the host,
+  - Every change is journaled in the VM's folder. A run that was interrupted, by a crash of the process, of QEMU or of the host,
     leaves a VM that starts, and the next run of this module finishes or undoes what was under way.
-  - libvirt is told to keep no snapshot metadata of its own, so that its snapshots neither see these nor get in their way.
+  - libvirt keeps no snapshot metadata of its own for them, so that its snapshots neither see these nor get in their way.
 extends_documentation_fragment:
   - edge.cloud.attributes
   - edge.cloud.libvirt
@@ -33,12 +33,12 @@ options:
     required: true
   state:
     description:
-      - V(present) takes the snapshot where there is none of this name; one that is there is left as it is.
+      - V(present) takes the snapshot if the VM has none of this name; one that exists is left as it is.
       - V(absent) removes it. What was written after it is committed into the file below, while the guest runs if it does, and the
         overlay's file is deleted only after that was verified. It also deletes what reverts to this snapshot left behind.
-        A file that another snapshot still stands on stays until that one is removed.
+        A file that another snapshot still needs stays until that one is removed.
       - V(reverted) puts all disks of the snapshot back to it, each on a new overlay. Snapshots taken later stay. What the guest
-        wrote since is kept until the snapshot is removed, unless O(discard). Nothing is done where nothing was written since.
+        wrote since is kept until the snapshot is removed, unless O(discard) is set. Nothing is done if nothing was written since.
     type: str
     choices: [present, absent, reverted]
     default: present
@@ -57,7 +57,7 @@ options:
     description:
       - Whether the guest agent freezes the guest's file systems for the instant of a new snapshot.
       - V(auto) does if the agent answers, V(required) fails if it does not, V(never) does not ask it.
-      - Not with O(memory), which needs none.
+      - It does not go with O(memory), which does not need it.
     type: str
     choices: [auto, required, never]
     default: auto
@@ -73,7 +73,7 @@ options:
     default: false
   timeout:
     description:
-      - How long one commit may take, in seconds. One that takes longer is ended; nothing is lost, and the next run begins it again.
+      - How long one commit may take, in seconds. One that takes longer is ended; nothing is lost, and the next run starts it again.
     type: int
     default: 600
 seealso:

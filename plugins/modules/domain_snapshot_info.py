@@ -52,7 +52,7 @@ state:
   type: str
   sample: running
 current:
-  description: The snapshot that the guest came from last, null where there is none.
+  description: The snapshot that the guest came from last, null without one.
   returned: success
   type: str
   sample: before-upgrade

@@ -11,18 +11,18 @@ module: domains
 short_description: Create, change, run, stop and remove many VMs of a hypervisor in one task
 version_added: 0.1.0
 description:
-  - Makes many libvirt domains of one host what the options say, each as M(edge.cloud.domain) does, over one connection.
-  - The host is read once. All domains are planned and checked, alone and against each other, before anything is changed. An error
-    in one of them stops the task then, and names every domain that has one.
-  - Domains are worked on in parallel. Where one fails on the way, the others are done all the same, and the task fails with what
-    became of each.
+  - Brings many libvirt domains of one host to what the options describe, each as M(edge.cloud.domain) does, over one connection.
+  - The host is read once. All domains are planned and checked, alone and against each other, before anything is changed. If one of
+    them has an error, nothing is changed, and the task fails with the errors of all domains.
+  - Domains are worked on in parallel. If one fails on the way, the others are still done, and the task fails with the result
+    of each.
 extends_documentation_fragment:
   - edge.cloud.attributes
   - edge.cloud.libvirt
 options:
   domains:
     description:
-      - The domains. Each takes every option of M(edge.cloud.domain) but C(uri), and C(name) is required.
+      - The domains. Each takes every option of M(edge.cloud.domain) except C(uri), and C(name) is required.
       - No two may have the same name, UUID or MAC address, or a disk that one of them writes.
       - A MAC address that a domain of the host has can be given to another one in a later task only.
     type: list
@@ -30,7 +30,7 @@ options:
     required: true
   defaults:
     description:
-      - Options of M(edge.cloud.domain) for each of O(domains) that does not have them itself, but C(name), C(uuid) and C(uri).
+      - Options of M(edge.cloud.domain) for each of O(domains) that does not have them itself, except C(name), C(uuid) and C(uri).
       - An option of a domain replaces the whole default of that name, lists and dictionaries too.
     type: dict
     default: {}
@@ -120,7 +120,7 @@ error:
       sample: domains_failed
     errors:
       description:
-        - For each domain that has an error its name as C(domain), the words as C(msg), the C(code), and what else is known, such as
+        - For each domain that has an error its name as C(domain), the message as C(msg), the C(code), and further details, such as
           the C(option), or the actions C(done) and C(left).
       returned: where the error is one of domains
       type: list

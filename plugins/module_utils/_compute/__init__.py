@@ -4,4 +4,4 @@
 
 Folders from top to bottom: inventory, migration, domain, disk, snapshot, lazy, job, host, options, xml (with seed), model. A folder
 imports only from those below it, from the spine and from ``_libvirt``; import-linter holds that. Files of disk images are made by
-another room: this one says what it needs of them in ``model/image_tools``."""
+``_storage``: what is needed of it is in ``model/image_tools``."""

@@ -81,7 +81,7 @@ def make_context(options: Mapping[str, Any]) -> Seed:
         value = options[name]
         if CONTEXT_NAME.fullmatch(name) is None:
             raise InvalidInput(
-                f"context.{name}: it is not the name of a variable (upper-case letters, digits and underscores).",
+                f"context.{name}: this is not the name of a variable (upper-case letters, digits and underscores).",
                 option=f"context.{name}",
             )
         text = "YES" if value is True else "NO" if value is False else str(value)
@@ -117,17 +117,17 @@ def _user_data(data: Any, where: str) -> str:
 
 
 def read_digest(path: str) -> str | None:
-    """Return the digest of the content of the seed at ``path``; None where there is none, or one that we did not build."""
+    """Return the digest of the content of the seed at ``path``; None where it does not exist or was not built by us."""
     try:
         with Path(path).open("rb") as file:
             file.seek(DESCRIPTOR)
             descriptor = file.read(SECTOR)
     except FileNotFoundError:
         return None
-    said = descriptor[APPLICATION_FIELD].decode("ascii", "replace").strip()
-    if descriptor[1:6] != b"CD001" or not said.startswith(APPLICATION):
+    label = descriptor[APPLICATION_FIELD].decode("ascii", "replace").strip()
+    if descriptor[1:6] != b"CD001" or not label.startswith(APPLICATION):
         return None
-    return "sha256:" + said.removeprefix(APPLICATION).lower()
+    return "sha256:" + label.removeprefix(APPLICATION).lower()
 
 
 def build_seed(seed: Seed, path: str, runner: Runner) -> None:

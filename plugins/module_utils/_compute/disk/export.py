@@ -14,7 +14,7 @@ from ..model.host_facts import VolumeFile
 
 @dataclass(frozen=True)
 class ExportState:
-    """The file that a disk is exported to: ``found`` is None where there is none."""
+    """The file that a disk is exported to: ``found`` is None where it does not exist."""
 
     dest: str
     found: VolumeFile | None = None
@@ -22,7 +22,7 @@ class ExportState:
 
 @dataclass(frozen=True)
 class Export:
-    """Copy a disk to ``dest``; ``target`` is its device name, ``live`` says that the guest runs on meanwhile.
+    """Copy a disk to ``dest``; ``target`` is its device name, ``live`` where the guest runs on.
 
     ``quiesce`` is never, auto or required.
     """
@@ -56,7 +56,7 @@ def plan_export(state: ExportState, wanted: Export) -> Plan[ExportState]:
     if (found.format, found.size, found.backing) != ("qcow2", wanted.source.size, None):
         stands = f" over {found.backing}" if found.backing else ""
         raise Conflict(
-            f"dest: {found.path} is there and is no copy of disk {wanted.disk} ({found.format}{stands}, {found.size} bytes, the "
+            f"dest: {found.path} exists and is not a copy of disk {wanted.disk} ({found.format}{stands}, {found.size} bytes, the "
             f"disk has {wanted.source.size}); it was left alone. Name another file, or remove it first.",
             option="dest",
             value=found.path,

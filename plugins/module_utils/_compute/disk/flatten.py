@@ -71,8 +71,8 @@ def plan_flatten(
 ) -> Plan[SnapshotState]:
     """Return the steps to a disk of one file over its image, or with ``alone`` over nothing.
 
-    ``users`` are, for each file, the disk files of others that stand on it. Raise before any change where a snapshot, or somebody
-    else, needs a file that would be committed.
+    ``users`` are, for each file, the disk files of others that stand on it. Raise before any change where a snapshot, or a disk of
+    others, needs a file that would be committed.
     """
     steps = recover(state)
     disk = require_disk(predict(state, steps), name)

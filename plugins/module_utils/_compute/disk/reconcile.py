@@ -33,7 +33,7 @@ Report: TypeAlias = tuple[Plan[Any], Callable[[Any], Mapping[str, Any]], dict[st
 
 @dataclass(frozen=True)
 class DiskRequest:
-    """What is asked of a disk: ``state`` flattened, as far as ``depth`` says, or exported, as the file ``dest``."""
+    """What is asked of a disk: ``state`` flattened, as far as ``depth``, or exported, to the file ``dest``."""
 
     state: str
     depth: str = "image"

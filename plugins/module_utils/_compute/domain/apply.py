@@ -101,7 +101,7 @@ class Guest:
     def _build_seed(self, step: steps.BuildSeed) -> None:
         seed = self.context if step.context else self.seed
         if seed is None or seed.digest != step.digest:
-            raise InvalidInput(f"The content of the seed {step.path} is not at hand.", path=step.path)
+            raise InvalidInput(f"The content of the seed {step.path} is missing.", path=step.path)
         self._make_folder()
         build_seed(seed, step.path, self.runner)
 
@@ -156,8 +156,9 @@ class Guest:
                 return
             if not step.force:
                 raise TimedOut(
-                    f"Domain {self.name} did not shut down within {self.timeout:g} s; give it more with timeout, "
-                    "or let it be powered off with force_stop.",
+                    f"timeout: domain {self.name} did not shut down within {self.timeout:g} s; give it more time, or power it "
+                    "off with force_stop.",
+                    option="timeout",
                     domain={"name": self.name, "state": "running"},
                     seconds=self.timeout,
                 )
@@ -168,7 +169,7 @@ class Guest:
         with intent(f"shut down domain {self.name}"):
             state = domain.state()[0]
             if state in (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PMSUSPENDED):
-                domain.resume()  # a paused guest hears nothing
+                domain.resume()  # a paused guest does not react
             if state not in (libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTDOWN):
                 _unless_stopped(domain, domain.shutdown)
 
@@ -193,7 +194,7 @@ class Guest:
             folder.rmdir()
 
     def wait_for_address(self, nics: Sequence[Nic]) -> None:
-        """Return once there is an address that is not link-local. There is no event for a lease: each second it is asked."""
+        """Return once the guest has an address that is not link-local. A lease causes no event: sources are asked each second."""
         domain = self._domain()
         found: list[dict[str, Any]] = []
 
@@ -205,14 +206,15 @@ class Guest:
             if waiter.until(known, self.timeout, LOOK_AGAIN):
                 return
         raise TimedOut(
-            f"Domain {self.name} runs, but no address of it was seen within {self.timeout:g} s "
+            f"wait_for_address: domain {self.name} runs, but no address of it was found within {self.timeout:g} s "
             "(asked: guest agent, DHCP leases, ARP); look at its console log.",
+            option="wait_for_address",
             domain={"name": self.name, "state": "running", "addresses": found}, seconds=self.timeout,
         )  # fmt: skip
 
 
 def _unless_stopped(domain: Any, action: Callable[[], Any]) -> None:
-    """Do ``action``; that the guest stopped in the meantime is no error."""
+    """Do ``action``; a guest that has just stopped is not an error."""
     try:
         action()
     except libvirt.libvirtError:

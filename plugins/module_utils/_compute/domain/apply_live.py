@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Applies the steps that a running guest takes at once, each to the running domain only: the configuration was written before.
+"""Applies the steps that a running guest takes at once, each to the running domain only: the configuration is written already.
 
 A device gets the place (PCI address) that the configuration gives it, where it is free, so that a restart moves nothing.
 """
@@ -65,7 +65,7 @@ class LiveGuest:
             self._domain().setVcpusFlags(step.count, libvirt.VIR_DOMAIN_AFFECT_LIVE)
 
     def _set_memory(self, step: steps.SetMemory) -> None:
-        """Ask the balloon and wait until the guest followed; only then the running domain's mark says so."""
+        """Ask the balloon and wait until the guest followed; only then the running domain's mark has the new size."""
         domain = self._domain()
 
         def followed() -> bool:
@@ -131,9 +131,9 @@ class LiveGuest:
                 domain.detachDeviceFlags(ET.tostring(element, encoding="unicode"), libvirt.VIR_DOMAIN_AFFECT_LIVE)
             if not waiter.until(lambda: _find(self._tree(domain), alias) is None, self.timeout, LOOK_AGAIN):
                 raise TimedOut(
-                    f"The guest of domain {self.name} did not let go of {kind} {name} within {self.timeout:g} s; it may be in use, "
-                    "or the guest still boots. Try again, or restart it with allow_restart.",
-                    domain={"name": self.name, "state": "running"}, seconds=self.timeout,
+                    f"timeout: the guest of domain {self.name} did not release {kind} {name} within {self.timeout:g} s; it may "
+                    "be in use, or the guest still boots. Try again, or restart it with allow_restart.",
+                    option="timeout", domain={"name": self.name, "state": "running"}, seconds=self.timeout,
                 )  # fmt: skip
 
     def _change_disk(self, step: steps.ChangeDisk) -> None:

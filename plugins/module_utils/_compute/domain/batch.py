@@ -35,9 +35,9 @@ class DomainsFailed(EdgeError):
     code: ClassVar[str] = "domains_failed"
 
     def __init__(self, head: str, errors: Errors, partial: Mapping[str, Any]) -> None:
-        said = [f"{where}: {error.message}" for where, (_name, error) in errors.items()]
+        lines = [f"{where}: {error.message}" for where, (_name, error) in errors.items()]
         rows = [{"domain": name, **error.as_result()["error"], "msg": error.message} for name, error in errors.values()]
-        super().__init__("\n".join([head, *said]), errors=rows)
+        super().__init__("\n".join([head, *lines]), errors=rows)
         self.partial = dict(partial)
 
     def as_result(self) -> dict[str, Any]:
@@ -89,7 +89,7 @@ class Batch:
     def run(self, check_mode: bool) -> dict[str, Any]:
         """Return what a module reports: changed, actions, diff by domain, the domains in the order asked, warnings.
 
-        Raises DomainsFailed: before any change where a plan cannot be, after all others are done where one failed on the way.
+        Raises DomainsFailed: before any change where a VM cannot be planned, after all others are done where one failed on the way.
         """
         host = HostView(self.connection, self.tool, self.folders)
         drafts = self.plan(host)
@@ -125,8 +125,8 @@ class Batch:
         for place, options in enumerate(self.wanted):
             name = options.name
             if first.setdefault(name, place) != place:
-                said = f"name: {name} is already domains[{first[name]}]; name each domain once."
-                yield place_of(place, name), (name, InvalidInput(said, option="name", value=name))
+                repeated = f"name: {name} is already domains[{first[name]}]; name each domain once."
+                yield place_of(place, name), (name, InvalidInput(repeated, option="name", value=name))
 
     def _asked(self, host: HostView) -> Iterator[tuple[str, DomainOptions]]:
         """Yield every VM to plan: those that are named, then with ``purge`` every other domain that bears our mark."""
@@ -186,7 +186,7 @@ def _report(outcomes: Sequence[Outcome]) -> dict[str, Any]:
 
 
 def _warnings(host: HostView, drafts: Sequence[Draft]) -> list[str]:
-    """Say that memory is short, where this task makes it so."""
+    """Warn that memory is short, where this task makes it so."""
     started = [one for one in drafts if one.plan.changed and one.plan.after.run == "running"]
     if not started:
         return []
@@ -195,5 +195,5 @@ def _warnings(host: HostView, drafts: Sequence[Draft]) -> list[str]:
     others = [
         read_scaled(seen.config, "memory") for seen in host.domains.values() if seen.name not in ours and seen.run != "stopped"
     ]
-    said = memory_warning([*running, *others], host.basics.memory)
-    return [said] if said else []
+    warning = memory_warning([*running, *others], host.basics.memory)
+    return [warning] if warning else []

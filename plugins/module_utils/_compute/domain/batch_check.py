@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What many VMs of one task must be to each other. Pure: it looks at the states that their plans predict."""
+"""Conflicts between the VMs of one task. Pure: it compares the states that their plans predict."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _twice(specs: Mapping[str, DomainSpec], values: Any) -> Iterator[tuple[str, 
 
 
 def _shared_disks(specs: Mapping[str, DomainSpec]) -> Iterator[tuple[str, str, str, str]]:
-    """A file may be a read-only disk of many; one that somebody writes is nobody else's."""
+    """A file may be a read-only disk of many VMs; one that a VM writes belongs to that VM alone."""
     users: dict[str, list[tuple[str, bool]]] = {}
     for where, spec in specs.items():
         for disk in spec.disks:
@@ -50,7 +50,7 @@ def _shared_disks(specs: Mapping[str, DomainSpec]) -> Iterator[tuple[str, str, s
 
 
 def memory_warning(running: Iterable[int], memory: int) -> str | None:
-    """Return what to say where the running VMs want more memory (bytes) than the host has; a balloon may make it good."""
+    """Return a warning where the running VMs want more memory (bytes) than the host has; a balloon may compensate it."""
     total = sum(running)
     if total <= memory:
         return None

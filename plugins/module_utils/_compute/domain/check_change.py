@@ -10,7 +10,7 @@ from ..model.state import VmState
 from ..options.machine import machine_family
 from ..options.resolve import DomainRequest
 
-ANEW = "it needs a domain made anew: remove this one (state absent keeps its disks), then make it with the new value."
+RECREATE = "only a new domain can have it: remove this one (state absent keeps its disks), then create it with the new value."
 
 
 def check_change(wanted: DomainRequest, state: VmState, asked: str) -> None:
@@ -42,7 +42,7 @@ def _check_recreation(spec: DomainSpec, before: DomainSpec) -> None:
     for option, found, asked in pairs:
         if found != asked:
             raise Refused(
-                f"{option}: domain {spec.name} has {found}, asked was {asked}; {ANEW}", option=option, value=asked, found=found
+                f"{option}: domain {spec.name} has {found}, {asked} was asked; {RECREATE}", option=option, value=asked, found=found
             )
 
 

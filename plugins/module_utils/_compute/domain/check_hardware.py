@@ -46,7 +46,7 @@ def check_hardware(spec: DomainSpec, before: DomainSpec | None, host: HostFacts)
     for place, one in enumerate(spec.filesystems):
         if one.path in host.missing:
             where = f"filesystems[{place}].path"
-            raise NotFound(f"{where}: there is no folder {one.path} on this host.", option=where, value=one.path)
+            raise NotFound(f"{where}: this host has no folder {one.path}.", option=where, value=one.path)
     functions = {f"nics[{place}].hostdev": nic.hostdev for place, nic in enumerate(spec.nics) if nic.hostdev}
     functions |= {f"pci_devices[{place}]": address for place, address in enumerate(spec.pci_devices)}
     unique((where, address) for where, address in functions.items() if address)

@@ -25,7 +25,7 @@ def check_wanted(wanted: DomainRequest, state: VmState, host: HostFacts, options
     _check_nics(spec, host)
     for path, option in ((spec.kernel, "kernel"), (spec.initrd, "initrd")):
         if path in host.missing:
-            raise NotFound(f"{option}: there is no file {path} on this host.", option=option, value=path)
+            raise NotFound(f"{option}: this host has no file {path}.", option=option, value=path)
     _check_paths(options, host)
     for volume in wanted.volumes:
         _check_volume(volume, options.disk_path(volume.disk), state, host, spec)
@@ -102,7 +102,7 @@ def _check_paths(options: DomainOptions, host: HostFacts) -> None:
         if not path:
             continue
         if path in host.missing:
-            raise NotFound(f"{where}.path: there is no file {path} on this host.", option=f"{where}.path", value=path)
+            raise NotFound(f"{where}.path: this host has no file {path}.", option=f"{where}.path", value=path)
         found = host.files.get(path)
         if found and item.format and item.format != found.format:
             raise InvalidInput(
@@ -144,26 +144,26 @@ def _check_files(volume: Volume, where: str, state: VmState, files: Sequence[Vol
     active, bottom = files[0], files[-1]
     if volume.image and bottom.backing != volume.backing and not _began_as(volume, state, bottom):
         raise Conflict(
-            f"{where}.image: {bottom.path} exists with backing file {bottom.backing or 'none'}, asked was {volume.image}; "
+            f"{where}.image: {bottom.path} exists with backing file {bottom.backing or 'none'}, {volume.image} was asked; "
             "a disk is never recreated. Name another disk, or delete this one with the domain.",
             option=f"{where}.image",
             value=volume.image,
         )
     if volume.size is not None and volume.size < active.size:
         raise InvalidInput(
-            f"{where}.size: {active.path} has {show_size(active.size)}, asked was {show_size(volume.size)}; a disk never shrinks.",
+            f"{where}.size: {active.path} has {show_size(active.size)}, {show_size(volume.size)} was asked; a disk never shrinks.",
             option=f"{where}.size",
             value=volume.size,
         )
 
 
 def _began_as(volume: Volume, state: VmState, bottom: VolumeFile) -> bool:
-    """Tell whether the record says that the disk began as this image and its file rightly does not name it.
+    """Return whether the disk began as this image by the record, and its file rightly does not name it.
 
-    It was flattened (no backing file), or its image is still on its way and read from afar.
+    It was flattened (no backing file), or its image is still on its way and read from a replica.
     """
-    afar = from_url(bottom.backing)
-    if afar is not None and afar.digest == volume.image:
+    remote = from_url(bottom.backing)
+    if remote is not None and remote.digest == volume.image:
         return True
     known = state.record.volumes if state.record else ()
     same = any(one.disk == volume.disk and one.image == volume.image for one in known)

@@ -281,7 +281,7 @@ def _resize(state: VmState, live: DomainSpec, config: DomainSpec) -> Iterator[St
 
 
 def _only_more_pins(live: DomainSpec, config: DomainSpec) -> bool:
-    """Return whether nothing is let loose: libvirt cannot say of a running guest that it is not pinned."""
+    """Return whether no CPU loses its pins: libvirt cannot unpin a running guest."""
     wanted = dict(enumerate(config.vcpu_pinning))
     loose = any(cpus and not wanted.get(place) for place, cpus in enumerate(live.vcpu_pinning))
     running = len(config.vcpu_pinning) <= max(live.vcpus, config.vcpus if config.vcpus <= live.max_vcpus else 0)

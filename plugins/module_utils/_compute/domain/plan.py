@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Decides the steps from a VM as it is to one as it shall be. Pure: the world was read before and is changed after."""
+"""Decides the steps from a VM as it is to one as it is to be. Pure: nothing is read or changed here."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class CreateVolume:
 
 @dataclass(frozen=True)
 class GrowVolume:
-    """Make a disk larger; ``live`` is its device name where the guest runs and shall see it at once."""
+    """Make a disk larger; ``live`` is its device name where the guest runs and is to see it at once."""
 
     path: str
     size: int
@@ -215,7 +215,7 @@ class Stop:
 
 @dataclass(frozen=True)
 class Undefine:
-    """Make libvirt forget the domain; the files of its disks stay."""
+    """Undefine the domain in libvirt; the files of its disks stay."""
 
     name: str
 
@@ -250,7 +250,7 @@ class DeleteFiles:
 
 @dataclass(frozen=True)
 class Goal:
-    """What a VM shall be: running, stopped, paused or saved, with which record, and what may be done to get there.
+    """What a VM is to be: running, stopped, paused or saved, with which record, and what may be done to get there.
 
     ``active`` is the record's spec with the active file of each disk, None where every disk's own file is active.
     ``autostart`` None leaves it alone. ``sizes`` are the virtual sizes in bytes of the images behind new volumes.
@@ -268,14 +268,14 @@ class Goal:
 
     @property
     def spec(self) -> DomainSpec:
-        """What libvirt shall have."""
+        """What libvirt is to have."""
         return self.active or self.record.spec
 
 
 def plan_goal(state: VmState, goal: Goal) -> Plan[VmState]:
     """Return the steps to a VM that is as the goal says; files come before the definition that names them.
 
-    A running guest takes at once what it can (live.py); the rest waits for its next start.
+    A running guest takes at once what it can (``hotplug``); the rest waits for its next start.
     """
     spec = goal.spec
     steps: list[Step] = [*_first_steps(state, goal)]

@@ -114,7 +114,11 @@ class Reconciler:
             seen = see_one(self.connection, self.name)
             now = vm_of(seen, adopt=self.options.adopt) if seen else VmState(self.name)
             if any(getattr(now, field) != getattr(plan.before, field) for field in ("run", "config", "record")):
-                raise Busy(f"Domain {self.name} was changed by another task meanwhile; run again.", domain={"name": self.name})
+                raise Busy(
+                    f"name: domain {self.name} was changed by another task since it was planned; run again.",
+                    option="name",
+                    value=self.name,
+                )
             return self._settle(plan, seed, check_mode)
 
     def _settle(self, plan: Plan[VmState], seed: Seed | None, check_mode: bool) -> dict[str, Any]:
@@ -132,7 +136,7 @@ class Reconciler:
         return {**view(state), **self._addresses(state)}
 
     def run(self, check_mode: bool) -> tuple[Plan[VmState], dict[str, Any]]:
-        """Return the plan and the VM after it; no other task works on the VM meanwhile."""
+        """Return the plan and the VM after it; no other task works on the VM at the same time."""
         with nullcontext() if check_mode else self._lock():
             plan, seed = self.plan()
             return plan, self._settle(plan, seed, check_mode)

@@ -25,12 +25,12 @@ def _sources() -> tuple[tuple[str, int], ...]:
 
 
 def read_addresses(domain: Any, nics: Sequence[Nic]) -> list[dict[str, Any]]:
-    """Return every address once, with the NIC that has it and who said so; empty where nobody knows."""
+    """Return every address once, with the NIC that has it and the source that knows it; empty where no source does."""
     return merge([(name, _ask(domain, number)) for name, number in _sources()], nics)
 
 
 def first_addresses(domain: Any, nics: Sequence[Nic]) -> list[dict[str, Any]]:
-    """Return the addresses that the most trusted source knows which knows one to reach the guest by; for many, from afar."""
+    """Return the addresses of the most trusted source that knows one by which the guest is reached; for many guests, remotely."""
     for name, number in _sources():
         found = merge([(name, _ask(domain, number))], nics)
         if main_address(found):
@@ -39,7 +39,7 @@ def first_addresses(domain: Any, nics: Sequence[Nic]) -> list[dict[str, Any]]:
 
 
 def _ask(domain: Any, source: int) -> Mapping[str, Any]:
-    """Return libvirt's answer; a source that cannot answer (no agent or a silent one, no lease server) has nothing to say."""
+    """Return libvirt's answer; a source that does not answer (no agent or a silent one, no lease server) knows nothing."""
     if source == libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT:
         limit_agent(domain)
     try:

@@ -20,7 +20,7 @@ class EventLoop:
     _registered = False
 
     def __enter__(self) -> EventLoop:
-        if libvirt is None:  # connection() says so in words
+        if libvirt is None:  # connection() explains it
             return self
         if not EventLoop._registered:
             libvirt.virEventRegisterDefaultImpl()
@@ -71,9 +71,9 @@ class Waiter:
 
 @contextmanager
 def hearing(connection: Any, domain: Any, event: int, callback: Callable[..., None]) -> Iterator[None]:
-    """Have ``callback`` called for each event of one kind of the domain meanwhile.
+    """Call ``callback`` within for each event of one kind of the domain.
 
-    That a connection is lost by the end is no error of its own, which would hide what is raised because of it.
+    A connection that is lost by the end raises nothing here: that would hide the error which it caused.
     """
     with intent(f"listen to the events of domain {domain.name()}"):
         number = connection.domainEventRegisterAny(domain, event, callback, None)
@@ -86,7 +86,7 @@ def hearing(connection: Any, domain: Any, event: int, callback: Callable[..., No
 
 @contextmanager
 def lifecycle(connection: Any, domain: Any) -> Iterator[Waiter]:
-    """Give a Waiter that hears the domain's lifecycle events from before the change that is waited for."""
+    """Give a Waiter for the domain's lifecycle events; enter it before the change that is waited for."""
     waiter = Waiter()
     with hearing(connection, domain, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, waiter.wake):
         yield waiter

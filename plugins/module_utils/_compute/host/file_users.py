@@ -20,7 +20,7 @@ from .observe import ObservedDomain
 
 @dataclass(frozen=True)
 class Claim:
-    """A file that a domain uses as disk ``target``; ``written`` says that it may write it, and has not only something over it."""
+    """A file that a domain uses as disk ``target``; ``written`` where it may write the file itself, not only an overlay."""
 
     domain: str
     target: str
@@ -48,7 +48,7 @@ def _disks(seen: ObservedDomain) -> Iterator[Element]:
         try:
             with intent(f"read domain {seen.name}"):
                 live = parse_xml(seen.handle.XMLDesc(libvirt.VIR_DOMAIN_XML_SECURE))
-        except NotFound:  # it ended meanwhile
+        except NotFound:  # it has just ended
             return
         yield from live.iterfind("devices/disk")
 

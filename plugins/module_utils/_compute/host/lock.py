@@ -39,7 +39,9 @@ def _acquire(descriptor: int, path: str, name: str, deadline: float) -> None:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise Busy(
-                    f"Domain {name} is being worked on by another task, which holds {path}; try again, or give it more timeout.",
+                    f"name: another task works on domain {name} and holds {path}; run again when it has ended.",
+                    option="name",
+                    value=name,
                     domain={"name": name},
                     path=path,
                 ) from None

@@ -50,7 +50,7 @@ def refuse_while_migrating(name: str, folder: str, run: str) -> None:
     if mark is not None and mark["phase"] != "failed" and run == "stopped":
         destination = mark["destination"]
         raise Busy(
-            f"name: a migration of domain {name} to {destination} began and has no end; run edge.cloud.domain_migration "
+            f"name: a migration of domain {name} to {destination} began and did not end; run edge.cloud.domain_migration "
             f"with destination {destination} again, which finishes it or cleans up.",
             option="name",
             value=name,
@@ -59,11 +59,11 @@ def refuse_while_migrating(name: str, folder: str, run: str) -> None:
 
 
 def refuse_incoming(name: str, folder: str) -> None:
-    """Raise Busy where a migration of this VM to this host began and has no end."""
+    """Raise Busy where a migration of this VM to this host began and did not end."""
     path = Path(folder, NOTE)
     if path.exists():
         raise Busy(
-            f"name: a migration of domain {name} to this host began and has no end; run edge.cloud.domain_migration "
+            f"name: a migration of domain {name} to this host began and did not end; run edge.cloud.domain_migration "
             f"{_origin(path)} again, which finishes it or cleans up. If that host is lost for good and the VM is whole here, "
             f"delete {path}.",
             option="name",
@@ -73,7 +73,7 @@ def refuse_incoming(name: str, folder: str) -> None:
 
 
 def note(here: str) -> bytes:
-    """Return what the note on the destination says: where the VM comes from."""
+    """Return the note on the destination: where the VM comes from."""
     return (json.dumps({"source": here}) + "\n").encode()
 
 

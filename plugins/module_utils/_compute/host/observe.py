@@ -41,7 +41,7 @@ class ObservedDomain:
 
 
 def see(domain: Any, autostart: bool | None = None) -> ObservedDomain | None:
-    """Return one domain, or None where it went away meanwhile; ``autostart`` is asked for where it is not given."""
+    """Return one domain, or None where it has just gone; ``autostart`` is read where it is not given."""
     try:
         with intent(f"read domain {domain.name()}"):
             run = RUN_STATES[domain.state()[0]] if domain.ID() >= 0 else "stopped"  # the list has the ID, a state is a call each
@@ -56,7 +56,7 @@ def see(domain: Any, autostart: bool | None = None) -> ObservedDomain | None:
 
 
 def see_one(connection: Any, name: str) -> ObservedDomain | None:
-    """Return the domain of this name, None where there is none."""
+    """Return the domain of this name, or None."""
     with intent(f"look up domain {name}"):
         domain = lookup(connection.lookupByName, name)
     return see(domain) if domain is not None else None
@@ -98,7 +98,7 @@ def vm_of(seen: ObservedDomain, *, adopt: bool = False) -> VmState:
 
 
 def _live_tree(seen: ObservedDomain) -> Element | None:
-    """Return the XML that runs, or that a saved guest will run; None where the driver cannot say."""
+    """Return the XML that runs, or that a saved guest will run; None where the driver does not know it."""
     if seen.run != "saved":
         return parse_xml(seen.handle.XMLDesc(libvirt.VIR_DOMAIN_XML_SECURE))
     try:
@@ -110,7 +110,7 @@ def _live_tree(seen: ObservedDomain) -> Element | None:
 
 
 def live_spec(live: Parsed, config: DomainSpec) -> DomainSpec:
-    """Return the live spec with what libvirt's live XML says otherwise than it was asked for.
+    """Return the live spec without what libvirt's live XML has in another form than it was asked for.
 
     The CPU is there as expanded, the memory as the balloon has it at this instant, an MTU as the network gave it.
     """

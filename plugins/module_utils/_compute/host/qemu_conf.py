@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What libvirt's qemu.conf has to say before a display may listen on the network."""
+"""What libvirt's qemu.conf must set before a display may listen on the network."""
 
 from __future__ import annotations
 

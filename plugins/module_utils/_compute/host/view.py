@@ -101,7 +101,7 @@ class HostView:
         )
 
     def _remote_images(self, options: DomainOptions) -> dict[str, RemoteImage]:
-        """Return where images that a new disk needs and that are not here can be read meanwhile."""
+        """Return where images that new disks need can be read until they are in the host cache."""
         servers = asked_servers(options)
         home = self.folders.vm(options.name)
         found = {}
@@ -161,7 +161,7 @@ class HostView:
 
 
 def free_memory(connection: Any) -> int | None:
-    """Return the bytes of memory that a new guest can have without another giving any, None where libvirt cannot tell."""
+    """Return the bytes of memory that a new guest can have without another giving any, None where libvirt does not know it."""
     try:
         found = connection.getMemoryStats(libvirt.VIR_NODE_MEMORY_STATS_ALL_CELLS, 0)
     except libvirt.libvirtError as error:
@@ -172,7 +172,7 @@ def free_memory(connection: Any) -> int | None:
 
 
 def free_pages(connection: Any) -> dict[int, int]:
-    """Return how many pages of each size, in bytes, are free on all NUMA nodes together; nothing where libvirt cannot tell."""
+    """Return how many pages of each size, in bytes, are free on all NUMA nodes together; nothing where libvirt does not know it."""
     cells = parse_xml(connection.getCapabilities()).findall("host/topology/cells/cell")
     sizes = sorted({int(page.get("size", 0)) for cell in cells for page in cell.iterfind("pages[@unit='KiB']")})
     free: dict[int, int] = {}

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads the VMs of many hypervisors at a time, from afar: by libvirt connections only, none of their files."""
+"""Reads the VMs of many hypervisors at a time, remotely: by libvirt connections only, without their files."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Hypervisor:
 def read_hypervisors(uris: Sequence[str], seconds: float) -> list[Hypervisor]:
     """Return each hypervisor in the order asked; one that has not answered within ``seconds`` has TimedOut as its error.
 
-    libvirt cannot be told to give up, so that a thread which waits for such a host is left to itself and holds up no exit.
+    libvirt cannot be made to give up: a thread that waits for such a host is left alone, and does not delay the exit.
     """
     found: list[Hypervisor] = []
     for begin in range(0, len(uris), AT_A_TIME):
@@ -47,7 +47,7 @@ def _batch(uris: Sequence[str], seconds: float) -> Iterator[Hypervisor]:
     def read(place: int) -> None:
         try:
             answers[place] = read_hypervisor(uris[place])
-        except BaseException as error:  # noqa: BLE001 - a thread has nobody else to tell
+        except BaseException as error:  # noqa: BLE001 - the caller raises it
             answers[place] = error
 
     threads = [threading.Thread(target=read, args=(place,), daemon=True) for place in range(len(uris))]

@@ -14,7 +14,7 @@ Domain = Mapping[str, Any]
 def choose(domains: Iterable[Domain]) -> tuple[list[Domain], list[str]]:
     """Return one domain for each UUID, the most alive one, in the order given, and warnings.
 
-    A VM that was moved is defined on two hypervisors for a while; one that runs on two has lost its fencing, which is said.
+    A VM that was moved is defined on two hypervisors for a while; one that runs on two has lost its fencing, and gets a warning.
     """
     by_uuid: dict[str, list[Domain]] = {}
     for domain in domains:
@@ -23,8 +23,8 @@ def choose(domains: Iterable[Domain]) -> tuple[list[Domain], list[str]]:
     for uuid, found in by_uuid.items():
         places = [domain["hypervisor"] for domain in found if domain["state"] == "running"]
         if len(places) > 1:
-            said = f"Domain {found[0]['name']} ({uuid}) runs on {' and '.join(places)} at the same time; {places[0]} is taken."
-            warnings.append(said)
+            warning = f"Domain {found[0]['name']} ({uuid}) runs on {' and '.join(places)} at the same time; {places[0]} is taken."
+            warnings.append(warning)
     return [min(found, key=lambda domain: _rank(domain["state"])) for found in by_uuid.values()], warnings
 
 

@@ -22,7 +22,7 @@ from .quiesce import frozen
 
 @dataclass
 class PushBackup:
-    """Copies disks of one domain; ``marker`` is a file that says that we froze the guest's file systems."""
+    """Copies disks of one domain; the file ``marker`` exists while the guest's file systems are frozen by us."""
 
     connection: Any
     domain: Any
@@ -47,8 +47,9 @@ class PushBackup:
             if not waiter.until(self._is_over, self.limits.timeout, LOOK_AGAIN):
                 self._abort()
                 raise TimedOut(
-                    f"The copy of disk {target} of domain {self._name} was not done within {self.limits.timeout:g} s and was "
-                    "ended; the guest runs on. Give it more with timeout or bandwidth.",
+                    f"timeout: the copy of disk {target} of domain {self._name} was not done within {self.limits.timeout:g} s and "
+                    "was ended; the guest runs on. Give it more time or bandwidth.",
+                    option="timeout",
                     disk=target,
                     seconds=self.limits.timeout,
                 )
@@ -113,12 +114,12 @@ class PushBackup:
 
     def _require_success(self, target: str) -> None:
         found = self._ended
-        if not found:  # libvirtd ended before it told
+        if not found:  # libvirtd ended before it reported the end
             with intent(f"read how the copy of disk {target} of domain {self._name} ended"):
                 found = self.domain.jobStats(libvirt.VIR_DOMAIN_JOB_STATS_COMPLETED)
         if not found.get("success"):
             raise EdgeError(
-                f"The copy of disk {target} of domain {self._name} failed: {found.get('errmsg') or 'libvirt does not say why'}. "
+                f"The copy of disk {target} of domain {self._name} failed: {found.get('errmsg') or 'libvirt gives no reason'}. "
                 "Look at the host's free space and QEMU's log, then run again.",
                 disk=target,
             )

@@ -19,20 +19,20 @@ from ..xml.properties import read_path
 LOOK_AGAIN = 1.0
 
 
-def _nobody(_done: int, _total: int) -> None:
-    """Be told how far a job is, and say nothing."""
+def _ignore(_done: int, _total: int) -> None:
+    """Ignore the progress of a job."""
 
 
 @dataclass(frozen=True)
 class JobLimits:
     """How a job may go: ``timeout`` in seconds, ``bandwidth`` in bytes a second, 0 for no bound.
 
-    ``told`` hears how many bytes are done, and of how many.
+    ``on_progress`` is called with the bytes that are done, and of how many.
     """
 
     timeout: float = 600
     bandwidth: int = 0
-    on_progress: Callable[[int, int], None] = _nobody
+    on_progress: Callable[[int, int], None] = _ignore
 
 
 def live_disk(domain: Any, target: str) -> Element:
@@ -58,14 +58,14 @@ def live_chain(domain: Any, target: str) -> list[str]:
 
 @contextmanager
 def block_jobs(connection: Any, domain: Any) -> Iterator[Waiter]:
-    """Give a Waiter that hears the events of the domain's block jobs."""
+    """Give a Waiter that receives the events of the domain's block jobs."""
     waiter = Waiter()
     with hearing(connection, domain, libvirt.VIR_DOMAIN_EVENT_ID_BLOCK_JOB_2, waiter.wake):
         yield waiter
 
 
 def job_of(domain: Any, target: str) -> dict[str, Any]:
-    """Return the block job of a disk as libvirt tells it, empty where there is none."""
+    """Return the block job of a disk as libvirt reports it, empty where it has none."""
     with intent(f"read the block job of disk {target} of domain {domain.name()}"):
         return dict(domain.blockJobInfo(target) or {})
 
@@ -84,8 +84,9 @@ def wait_job(domain: Any, target: str, waiter: Waiter, limits: JobLimits, ready:
     with suppress(libvirt.libvirtError):
         domain.blockJobAbort(target, 0)
     raise TimedOut(
-        f"The block job of disk {target} of domain {domain.name()} did not end within {limits.timeout:g} s and was ended; "
-        "nothing is lost. Give it more with timeout and run again.",
+        f"timeout: the block job of disk {target} of domain {domain.name()} did not end within {limits.timeout:g} s and was "
+        "ended; nothing is lost. Give it more time and run again.",
+        option="timeout",
         disk=target,
         seconds=limits.timeout,
     )
@@ -99,7 +100,7 @@ def mirror_ready(domain: Any, target: str) -> bool:
 def require_mirror(domain: Any, target: str) -> None:
     """Raise EdgeError unless the guest can be switched to the second file."""
     if not mirror_ready(domain, target):
-        raise EdgeError(f"The copy of disk {target} of domain {domain.name()} ended early; libvirt's log tells why.", disk=target)
+        raise EdgeError(f"The copy of disk {target} of {domain.name()} ended early; libvirt's log has the reason.", disk=target)
 
 
 def commit_live(connection: Any, domain: Any, target: str, files: tuple[str, str], limits: JobLimits) -> None:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A guest's file systems, frozen by its agent for an instant and thawed after it, whoever dies meanwhile."""
+"""A guest's file systems, frozen by its agent for an instant and thawed after it, even if this process is killed in between."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 from ..._errors import EdgeError
 from ..._libvirt import intent, libvirt
 
-# Reads the end of its input without a byte when whoever started it died. Where libvirtd died with it, the marker is left.
+# Reads the end of its input, without a byte, when its parent was killed. If libvirtd was killed too, the marker stays.
 GUARD = """
 import os, sys
 uri, domain, marker = sys.argv[1:]
@@ -27,10 +27,10 @@ if not sys.stdin.buffer.read(1) and os.path.exists(marker):
 
 @contextmanager
 def frozen(domain: Any, marker: Path, quiesce: str) -> Iterator[bool]:
-    """Keep the file systems frozen meanwhile and say whether they are; ``quiesce`` is never, auto or required.
+    """Keep the file systems frozen within, and give whether they are; ``quiesce`` is never, auto or required.
 
-    ``marker`` is a file that says that we froze them. A process of its own thaws them where this one is killed; where libvirtd died
-    too, ``thaw`` does at the next run. Raises EdgeError where it is required and cannot be done.
+    The file ``marker`` exists while they are. A process of its own thaws them if this one is killed; if libvirtd is killed too,
+    ``thaw`` does at the next run. Raises EdgeError where it is required and cannot be done.
     """
     if quiesce == "never":
         yield False
@@ -45,7 +45,7 @@ def frozen(domain: Any, marker: Path, quiesce: str) -> Iterator[bool]:
 
 
 def thaw(domain: Any, marker: Path) -> None:
-    """Thaw the guest's file systems where the marker says that we froze them; one that was not frozen is left as it is."""
+    """Thaw the guest's file systems where the marker exists; a guest that is not frozen is left as it is."""
     if marker.exists():
         with suppress(libvirt.libvirtError):  # it was not frozen, or it ended and took the freeze with it
             domain.fsThaw()

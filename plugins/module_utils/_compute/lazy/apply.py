@@ -99,7 +99,7 @@ class ArrivalMover:
 
     @contextmanager
     def _paused(self, marker: Path) -> Iterator[None]:
-        """Keep the guest from writing for the moment; one that somebody paused stays so."""
+        """Pause the guest within; one that was paused already stays so."""
         with intent(f"pause domain {self.domain.name()} for the switch"):
             ours = self.domain.state()[0] == libvirt.VIR_DOMAIN_RUNNING
             if ours:
@@ -114,7 +114,7 @@ class ArrivalMover:
                 write_marker(marker, paused=False)
 
     def _give_up(self, step: MoveDisk) -> None:
-        """End the copy and remove its file; the guest goes on as before."""
+        """End the copy and remove its file; the guest goes on with its old file."""
         with contextlib.suppress(libvirt.libvirtError):
             self.domain.blockJobAbort(step.target)
         if self._file_of(step.target) == step.source:
@@ -169,7 +169,7 @@ def calls_below(vms: Path) -> Path:
 
 
 def read_marker(path: Path) -> dict[str, Any]:
-    """Return what a marker says; nothing where there is none."""
+    """Return the content of a marker; empty without one."""
     try:
         return dict(json.loads(path.read_text()))
     except (FileNotFoundError, ValueError, TypeError):

@@ -72,7 +72,7 @@ def _over(disk: Disk, image: RemoteImage | None) -> Disk:
 
 
 def move_steps(state: VmState, wanted: DomainSpec, volumes: Sequence[Volume], running: bool) -> Iterator[MoveDisk]:
-    """Yield the moves of disks that are laid over a remote image and shall be over the local one."""
+    """Yield the moves of disks that are laid over a remote image and are to be over the local one."""
     by_disk = {volume.disk: volume for volume in volumes}
     now = {disk.name: disk for disk in state.config.disks} if state.config else {}
     for disk in wanted.disks:
@@ -104,7 +104,7 @@ class CreateRemoteVolume:
 
 @dataclass(frozen=True)
 class MoveDisk:
-    """Move a disk from its remote image onto the local one; ``live`` says that the guest runs meanwhile."""
+    """Move a disk from its remote image onto the local one; ``live`` where the guest runs."""
 
     domain: str
     disk: str

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Applies the steps of a migration, each after the journal says that it may have begun."""
+"""Applies the steps of a migration, each once the journal has that it may have begun."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class MigratingVm:
         actions[type(step)](step)
 
     def write(self, journal: Journal) -> None:
-        """Make the journal durable before what it tells of begins."""
+        """Make the journal durable before what it records begins."""
         write_journal(self.folder, journal)
         self.journal = journal
 
@@ -84,7 +84,7 @@ class MigratingVm:
         self.write(replace(self.journal, made=(), phase="prepared"))
 
     def clear(self) -> None:
-        """Remove from the destination what the journal says is ours, and nothing else."""
+        """Remove from the destination what is ours by the journal, and nothing else."""
         with intent(f"undefine domain {self.name} on {self.address.host}"):
             domain = lookup(self.there.lookupByName, self.name)
             if domain is not None and domain.UUIDString() == self.journal.uuid:
@@ -159,13 +159,13 @@ class MigratingVm:
 
     def _define(self, _step: steps.DefineThere) -> None:
         if self.source is None:
-            raise Conflict(f"Domain {self.name} is not here any more; run the task again.")
+            raise Conflict(f"name: domain {self.name} is not on this host any more; run again.", option="name", value=self.name)
         with intent(f"define domain {self.name} on {self.address.host}"):
             self.there.defineXML(self.source.xml)
         self.write(replace(self.journal, phase="moved"))
 
     def _move_checkpoints(self, step: steps.MoveCheckpoints) -> None:
-        """Define the checkpoints; where a bitmap did not come along the next recovery point is a full one, which is said."""
+        """Define the checkpoints; where a bitmap did not come along the next recovery point is a full one, with a warning."""
         domain = self._domain(self.there)
         flags = libvirt.VIR_DOMAIN_CHECKPOINT_CREATE_REDEFINE
         if self.journal.run != "stopped":
@@ -193,7 +193,7 @@ class MigratingVm:
         domain = self._domain(self.here)
         with intent(f"undefine domain {self.name}"):
             if domain.isActive():
-                raise Conflict(f"Domain {self.name} runs here again; it was not undefined.")
+                raise Conflict(f"name: domain {self.name} runs here again; it was not undefined.", option="name", value=self.name)
             domain.undefineFlags(_undefine_flags(self.here))
 
     def _delete(self, step: steps.DeleteHere) -> None:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What must hold before a VM begins to move; each failure says what was asked, what was found and what to do. Pure."""
+"""What must hold before a VM begins to move; each failure has what was asked, what was found and what to do. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def check_migration(state: MigrationState) -> SourceVm:
         )
     if not source.marked:
         raise Conflict(
-            f"name: domain {state.name} was not made by edge.cloud; take it over with edge.cloud.domain and adopt before.",
+            f"name: domain {state.name} was not made by edge.cloud; take it over with edge.cloud.domain and adopt first.",
             option="name",
             value=state.name,
         )
@@ -64,18 +64,18 @@ def _check_networks(there: Destination, source: SourceVm) -> None:
     for name in source.networks:
         if name not in there.networks:
             known = ", ".join(sorted(there.networks)) or "none"
-            raise _fail(NotFound, there, f"libvirt of {there.host} has no network {name} (there: {known}); make it there before.")
+            raise _fail(NotFound, there, f"libvirt of {there.host} has no network {name} (there: {known}); create it there first.")
         if not there.networks[name]:
-            raise _fail(Refused, there, f"the network {name} is not active on {there.host}; start it there before.")
+            raise _fail(Refused, there, f"the network {name} is not active on {there.host}; start it there first.")
     for name in source.bridges:
         if name not in there.bridges:
-            raise _fail(NotFound, there, f"{there.host} has no bridge {name}; make it there before, such as by edge.cloud.bridge.")
+            raise _fail(NotFound, there, f"{there.host} has no bridge {name}; create it there first (edge.cloud.bridge).")
 
 
 def _check_files(state: MigrationState, source: SourceVm) -> None:
     there = state.there
     if not there.folder:
-        raise _fail(NotFound, there, f"{there.host} has no folder for VMs; run the role edge.cloud.hypervisor there before.")
+        raise _fail(NotFound, there, f"{there.host} has no folder for VMs; run the role edge.cloud.hypervisor there first.")
     for path in source.images:
         if path not in there.images:
             digest = "sha256:" + PurePosixPath(path).stem
@@ -83,18 +83,18 @@ def _check_files(state: MigrationState, source: SourceVm) -> None:
                 NotFound,
                 there,
                 f"the image {digest} of domain {state.name} is not in the host cache of {there.host} (looked for {path} and its "
-                "manifest); run edge.cloud.replica_image there before.",
+                "manifest); run edge.cloud.replica_image there first.",
             )
     if there.missing:
         raise _fail(
-            NotFound, there, f"{there.host} lacks {', '.join(there.missing)}, which domain {state.name} uses; put it there before."
+            NotFound, there, f"{there.host} lacks {', '.join(there.missing)}, which domain {state.name} uses; put it there first."
         )
     ours = state.journal.made if state.journal else ()
     if any(PurePosixPath(path).name == NOTE and path not in ours for path in there.files):
         raise _fail(
             Busy,
             there,
-            f"another migration of domain {state.name} to {there.host} began and has no end; run it again before, on the host that "
+            f"another migration of domain {state.name} to {there.host} began and did not end; run it again first, on the host that "
             f"it began on (see {NOTE} in the VM's folder on {there.host}).",
         )
     strange = sorted(path for path in source.paths if path in there.files and path not in ours)
@@ -102,7 +102,7 @@ def _check_files(state: MigrationState, source: SourceVm) -> None:
         raise _fail(
             Conflict,
             there,
-            f"{there.host} has {', '.join(strange)} already, which this migration did not make; move it away or delete it before.",
+            f"{there.host} has {', '.join(strange)} already, which this migration did not make; move it away or delete it first.",
         )
 
 

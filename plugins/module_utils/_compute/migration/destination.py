@@ -52,7 +52,7 @@ class Address:
 def check_destination(text: str) -> Address:
     """Return the address of a destination, or raise InvalidInput where it cannot be a host's name or address."""
     if not HOST.fullmatch(text):
-        raise InvalidInput(f"destination: {text!r} is no host name and no IP address.", option="destination", value=text)
+        raise InvalidInput(f"destination: {text!r} is neither a host name nor an IP address.", option="destination", value=text)
     return Address(text)
 
 
@@ -70,7 +70,7 @@ def probe(address: Address) -> None:
 
 
 def read_destination(connection: Any, address: Address, name: str, source: SourceVm | None, folders: Folders) -> Destination:
-    """Return the destination's side; nothing there is changed but for views of folders that libvirt needs to look into them."""
+    """Return the destination's side; nothing there is changed, except views of folders that libvirt needs to look into them."""
     with intent(f"read the domains and networks of {address.host}"):
         domains = {one.name(): one.UUIDString() for one in connection.listAllDomains()}
         networks = {one.name(): bool(one.isActive()) for one in connection.listAllNetworks()}

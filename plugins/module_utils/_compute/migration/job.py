@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One live migration by libvirt, from host to host: started, watched, told about, and aborted when its time is up."""
+"""One live migration by libvirt, from host to host: started, watched, reported, and aborted when its time is up."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class MigrationOptions:
 
 @dataclass
 class Job:
-    """Watches the migration of one domain; ``told`` hears done and total bytes."""
+    """Watches the migration of one domain; ``on_progress`` is called with done and total bytes."""
 
     domain: Any
     options: MigrationOptions
@@ -70,7 +70,7 @@ class Job:
     _post_copy: bool = False
 
     def run(self, address: Address, targets: Sequence[str]) -> None:
-        """Migrate and return when libvirt says that it is done; raise TimedOut, with how far it came, when the time is up."""
+        """Migrate and return when libvirt reports the end; raise TimedOut, with how far it came, when the time is up."""
         flags = self.options.flags() | (libvirt.VIR_MIGRATE_NON_SHARED_INC if targets else 0)
         parameters = self.options.parameters(address, targets)
         thread = threading.Thread(target=self._migrate, args=(address.uri, parameters, flags), name="migration", daemon=True)
@@ -85,10 +85,10 @@ class Job:
 
     def _check_post_copy(self, host: str) -> None:
         """Raise Unsupported where the kernel of the destination does not let QEMU have what post-copy needs."""
-        said = str(self._error.get_error_message())
-        if self.options.post_copy and "ostcopy" in said:
+        reason = str(self._error.get_error_message())
+        if self.options.post_copy and "ostcopy" in reason:
             raise Unsupported(
-                f"post_copy: {host} refuses it: {said}. Let QEMU's user have userfaultfd there (sysctl "
+                f"post_copy: {host} refuses it: {reason}. Let QEMU's user have userfaultfd there (sysctl "
                 "vm.unprivileged_userfaultfd=1), or leave post_copy out.",
                 option="post_copy",
                 value=True,
@@ -101,7 +101,7 @@ class Job:
             self._error = error
 
     def _watch(self, thread: threading.Thread) -> bool:
-        """Look at the job until it ends; abort it when the time is up and tell so."""
+        """Look at the job until it ends; abort it when the time is up; return whether it was aborted."""
         deadline = time.monotonic() + self.options.timeout
         late = False
         while thread.is_alive():
@@ -121,12 +121,12 @@ class Job:
             time.sleep(LOOK_AGAIN)
 
     def _look(self) -> bool:
-        """Note how far the job is; tell whether there is one."""
+        """Note how far the job is; return whether it still runs."""
         try:
             stats = self.domain.jobStats()
             if job_operation(self.domain) is None:
                 return False
-        except libvirt.libvirtError:  # it ended meanwhile
+        except libvirt.libvirtError:  # it has just ended
             return False
         for key in ("memory_total", "memory_processed", "disk_total", "disk_processed", "memory_iteration"):
             self.seen[key] = max(self.seen.get(key, 0), int(stats.get(key, 0)))
@@ -153,8 +153,9 @@ class Job:
 
     def _timed_out(self, host: str) -> EdgeError:
         return TimedOut(
-            f"The migration of domain {self.domain.name()} to {host} was aborted after {self.options.timeout:g} s (timeout); the "
+            f"timeout: the migration of domain {self.domain.name()} to {host} was aborted after {self.options.timeout:g} s; the "
             "domain runs on here. Give it more time or bandwidth, or auto_converge.",
+            option="timeout",
             progress=dict(self.seen),
             seconds=self.options.timeout,
         )

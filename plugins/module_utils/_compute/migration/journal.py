@@ -3,7 +3,7 @@
 """The journal of a migration, in the VM's folder on its source: what a rerun needs to finish or to clean up.
 
 Where the VM is follows from the phase: ``prepared`` – here, unless libvirt defined the domain on the destination, which it does at
-the switch-over and not before; ``failed`` – here, with leftovers there; ``moved`` – there, verified.
+the switch-over and not earlier; ``failed`` – here, with leftovers there; ``moved`` – there, verified.
 
 Its twin on the destination is a note in the VM's folder there (``host/migration_mark``): only this migration works on the VM there
 while the note exists.
@@ -26,7 +26,7 @@ from ..host.migration_mark import FILE, read_mark, unreadable
 class Journal:
     """One migration: ``made`` are the files that we make on the destination, ``files`` those that are deleted here at the end.
 
-    ``run`` and ``autostart`` are what the VM was when it began and shall be again; ``checkpoints`` are XMLs, parents first.
+    ``run`` and ``autostart`` are what the VM was when it began and is to be again; ``checkpoints`` are XMLs, parents first.
     """
 
     destination: str

@@ -37,7 +37,7 @@ class MovingDisk:
 class SourceVm:
     """The domain on this host. ``files`` move beside the disks (such as snapshots); ``needed`` must be on the destination already.
 
-    ``obstacles`` are sentences that say why it cannot move. ``checkpoints`` are the XMLs of libvirt's, parents first.
+    ``obstacles`` are the reasons why it cannot move. ``checkpoints`` are the XMLs of libvirt's, parents first.
     ``mark`` is our record in the persistent configuration; that of a running guest is as old as its start.
     """
 
@@ -107,7 +107,7 @@ class DestinationVm:
 class Destination:
     """The destination as far as a plan needs it; ``files`` are paths in the VM's folder and the sizes of ``images`` bytes.
 
-    ``cpu`` says why the guest's CPU does not run there, if it does not. ``folder`` tells whether the folder of the VMs is there.
+    ``cpu`` is why the guest's CPU does not run there, if it does not. ``folder`` is whether the folder of the VMs exists there.
     """
 
     host: str
@@ -127,7 +127,7 @@ class Destination:
 
 @dataclass(frozen=True)
 class MigrationState:
-    """Both ends of a migration, and the journal of one that began before."""
+    """Both ends of a migration, and the journal of one that began earlier."""
 
     name: str
     here: str

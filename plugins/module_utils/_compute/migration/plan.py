@@ -59,7 +59,7 @@ class HoldAutostart:
 
 @dataclass(frozen=True)
 class CopyFile:
-    """Copy a file that nobody writes, read it back and compare."""
+    """Copy a file that is not written to, read it back and compare."""
 
     overlay: MovingFile
     host: str
@@ -182,7 +182,7 @@ class AutostartThere:
 
 @dataclass(frozen=True)
 class UndefineHere:
-    """Verify the VM on the destination, then forget it here."""
+    """Verify the VM on the destination, then remove it here."""
 
     name: str
     here: str
@@ -237,7 +237,7 @@ def where(state: MigrationState) -> str:
         return MOVING
     if source is None:
         return THERE
-    if journal is None or vm is None or vm.uuid != journal.uuid:  # a stranger of that name is refused by the checks
+    if journal is None or vm is None or vm.uuid != journal.uuid:  # the checks refuse another VM of that name
         return HERE
     running = vm.run != "stopped" and not vm.incoming
     if running and (source.live if journal.phase != "failed" else not source.live):

@@ -33,12 +33,12 @@ LONGEST_WAIT = 60.0
 
 
 def _silent(_done: int, _total: int) -> None:
-    """Tell nobody."""
+    """Ignore the progress."""
 
 
 @dataclass
 class Migrator:
-    """Brings one VM of this host to another; ``told`` hears done and total bytes of what is on its way."""
+    """Brings one VM of this host to another; ``on_progress`` is called with done and total bytes of what is on its way."""
 
     here: Any
     tool: ImageTool
@@ -55,7 +55,7 @@ class Migrator:
 
     @contextmanager
     def destination(self) -> Iterator[Any]:
-        """Give a connection to the destination that notices when the other end dies."""
+        """Give a connection to the destination that notices when the other end fails."""
         probe(self.address)
         with connection(self.address.uri) as there:
             with intent(f"watch the connection to {self.address.host}"):
@@ -74,11 +74,11 @@ class Migrator:
         return MigrationState(self.name, here, found, source, journal, self._files(source, journal))
 
     def _check_journal(self, journal: Journal | None) -> None:
-        """Raise Conflict where another destination may have the VM; what only failed there is forgotten by a new destination."""
+        """Raise Conflict where another destination may have the VM; what only failed there does not bind a new destination."""
         if journal is not None and journal.destination != self.address.host and journal.phase != "failed":
             raise Conflict(
-                f"destination: a migration of domain {self.name} to {journal.destination} began and has no end; run this with "
-                f"destination {journal.destination} before, which finishes it or cleans up.",
+                f"destination: a migration of domain {self.name} to {journal.destination} began and did not end; run this with "
+                f"destination {journal.destination} first, which finishes it or cleans up.",
                 option="destination",
                 value=self.address.host,
             )
@@ -91,7 +91,7 @@ class Migrator:
     def run(self, check_mode: bool) -> tuple[Plan[MigrationState], dict[str, Any], dict[str, Any]]:
         """Return the plan, the VM after it (as predicted in check mode, as read back else), and what moved.
 
-        No other task works on the VM of this host meanwhile; one that does is waited for, a minute at most, then Busy is raised.
+        No other task works on the VM of this host at the same time. The lock is waited for a minute at most, then Busy is raised.
         """
         lock = vm_lock(self.folders.lock(self.name), self.name, min(self.options.timeout, LONGEST_WAIT))
         with nullcontext() if check_mode else lock:
@@ -118,7 +118,11 @@ class Migrator:
     def _wait(self, check_mode: bool) -> None:
         """Wait for the migration that an earlier run began and did not see the end of."""
         if check_mode:
-            raise Conflict(f"name: domain {self.name} is on its way to {self.address.host} now; ask again when it is there.")
+            raise Conflict(
+                f"name: domain {self.name} is on its way to {self.address.host} now; run again when it is there.",
+                option="name",
+                value=self.name,
+            )
         with intent(f"look up domain {self.name}"):
             domain = lookup(self.here.lookupByName, self.name)
         if domain is not None:
@@ -148,7 +152,11 @@ class Migrator:
         journal, source = state.journal, state.source
         if source is None or (journal is not None and journal.phase != "failed"):
             if journal is None:
-                raise Conflict(f"name: domain {self.name} is not here, and no migration of it began here.")
+                raise Conflict(
+                    f"name: domain {self.name} is not on this host, and no migration of it began here.",
+                    option="name",
+                    value=self.name,
+                )
             return journal
         new = began(state, source)
         if journal is None or journal.destination != self.address.host:

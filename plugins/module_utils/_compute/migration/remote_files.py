@@ -116,7 +116,7 @@ class Volumes:
         return True
 
     def names(self, folder: str) -> dict[str, int]:
-        """Return the files in a folder with their lengths in bytes; raise where there is no such folder."""
+        """Return the files in a folder with their lengths in bytes; raise where it does not exist."""
         pool = self._pool(folder)
         with intent(f"list {folder} on {self.host}"):
             found = {one.name(): one.infoFlags(libvirt.VIR_STORAGE_VOL_GET_PHYSICAL) for one in pool.listAllVolumes()}
@@ -183,7 +183,7 @@ class Volumes:
             volume.resize(volume.info()[1])
 
     def remove(self, path: str) -> bool:
-        """Delete a file; tell whether there was one. The folder goes with its last file."""
+        """Delete a file; return whether it existed. The folder goes with its last file."""
         folder, name = os.path.split(path)
         if not self.exists(folder):
             return False
@@ -228,7 +228,7 @@ class _Sender:
     def __init__(self, file: Any, length: int, on_progress: Progress, rate: int | None) -> None:
         self._file = file
         self._length = length
-        self._told = on_progress
+        self._on_progress = on_progress
         self._rate = rate
         self._began = time.monotonic()
         self._sent = 0
@@ -239,7 +239,7 @@ class _Sender:
         data: bytes = self._file.read(min(size, CHUNK))
         self.digest.update(data)
         self._sent += len(data)
-        self._told(len(data))
+        self._on_progress(len(data))
         if self._rate:
             time.sleep(max(0.0, self._sent / self._rate - (time.monotonic() - self._began)))
         return data

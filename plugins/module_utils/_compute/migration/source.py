@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads the VM that shall move, on the host where it is."""
+"""Reads the VM that is to move, on the host where it is."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def read_source(connection: Any, name: str, tool: ImageTool, folders: Folders) -
 
 
 def mark_text(root: Element) -> str | None:
-    """Return our record in a domain's metadata, None where there is none."""
+    """Return our record in a domain's metadata, or None."""
     mark = root.find(f"metadata/{MARK}")
     return mark.text if mark is not None else None
 
@@ -89,7 +89,7 @@ def job_operation(domain: Any) -> int | None:
 
 
 def _checkpoints(domain: Any) -> tuple[str, ...]:
-    """Return libvirt's checkpoints, each after its parent, in the form that defines them anew."""
+    """Return libvirt's checkpoints, each after its parent, in the form that defines them again."""
     with intent(f"list the checkpoints of domain {domain.name()}"):
         found = domain.listAllCheckpoints(libvirt.VIR_DOMAIN_CHECKPOINT_LIST_TOPOLOGICAL)
         return tuple(one.getXMLDesc(libvirt.VIR_DOMAIN_CHECKPOINT_XML_SECURE) for one in found)
@@ -100,21 +100,21 @@ def _obstacles(domain: Any, live: Element, run: str) -> Iterator[str]:
         if domain.listAllSnapshots():
             yield "it has snapshots in libvirt's own list, which cannot move; delete them (virsh snapshot-delete)"
         if run == "stopped" and domain.hasManagedSaveImage():
-            yield "its memory is saved on this host; start it, or drop the saved memory, before"
+            yield "its memory is saved on this host; start it, or drop the saved memory, first"
         if run != "stopped" and job_operation(domain) not in (None, libvirt.VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT):
             yield "another job works on it (virsh domjobinfo); wait for its end"
         if run != "stopped" and domain.state() == [libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_IOERROR]:
-            yield "it is paused by an I/O error; make room for its disks and resume it before"
+            yield "it is paused by an I/O error; make room for its disks and resume it first"
     if live.find("devices/hostdev") is not None:
-        yield "a device of this host is passed through to it; take the device out before"
+        yield "a device of this host is passed through to it; take the device out first"
     if live.find("devices/disk/backingStore[@type='network']") is not None:
         yield "the image of one of its disks has not arrived on this host yet; wait for edge-arrive.service"
     if run == "stopped" and live.find("devices/tpm/backend[@type='emulator']") is not None:
-        yield "the state of its emulated TPM can move only while it runs; start it before"
+        yield "the state of its emulated TPM can move only while it runs; start it first"
 
 
 class _Disks:
-    """Reads disks and gathers what they say about whether the VM can move."""
+    """Reads disks, and gathers what keeps the VM from moving."""
 
     def __init__(self, tool: ImageTool, folders: Folders, name: str) -> None:
         self._tool = tool
@@ -134,13 +134,13 @@ class _Disks:
             return None
         path = read_path(element, "source@file") if kind == "file" else None
         if path is None:
-            self.obstacles.append(f"its disk {target} is of type {kind}, which cannot move; detach it before")
+            self.obstacles.append(f"its disk {target} is of type {kind}, which cannot move; detach it first")
         elif path.startswith(self._own):
             return self._moving(target, path, read_path(element, "driver@type") or "raw", read_only)
         elif read_only:
             self.needed.append(path)
         else:
-            self.obstacles.append(f"its disk {target} is {path}, outside of the VM's folder {self._own}; detach it before")
+            self.obstacles.append(f"its disk {target} is {path}, outside of the VM's folder {self._own}; detach it first")
         return None
 
     def _moving(self, target: str, path: str, form: str, read_only: bool) -> MovingDisk | None:
@@ -156,7 +156,7 @@ class _Disks:
             return MovingDisk(target, read_only, tuple(overlays))
         if Path(at).parent != Path(self._folders.images) or not at.endswith(".qcow2"):
             self.obstacles.append(
-                f"its disk {target} is laid over {at}, which is no image of the host cache; where it is one on its way, wait for it"
+                f"its disk {target} is laid over {at}, not an image of the host cache; if it is still on its way, wait for it"
             )
             return None
         return MovingDisk(target, read_only, tuple(overlays), at)

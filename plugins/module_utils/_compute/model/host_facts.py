@@ -35,7 +35,7 @@ class Folders:
         return f"{self.locks}/domain-{name}"
 
     def frozen(self, name: str) -> str:
-        """Return the file that says that we froze the file systems of one VM's guest."""
+        """Return the marker that exists while the file systems of one VM's guest are frozen by us."""
         return f"{self.locks}/frozen-{name}"
 
     def image(self, digest: str) -> str:
@@ -57,7 +57,7 @@ class VolumeFile:
 class ChainFile:
     """One file of a disk's chain, the top first; sizes in bytes: what the guest sees, what the file occupies.
 
-    Both are None where the file is not on this host or cannot be read as what it shall be.
+    Both are None where the file is not on this host or cannot be read as the format that it should have.
     """
 
     path: str
@@ -72,10 +72,10 @@ class HostFacts:
 
     ``machines`` maps an alias such as q35 to the version it stands for. ``files`` has every existing disk file that was asked
     about, ``images`` the virtual size in bytes of every image of the host cache that was, ``remote_images`` those that a replica
-    gives meanwhile, ``missing`` paths that are not there, ``lacks`` options that were asked for and need what is not installed.
+    serves until they are here, ``missing`` paths that do not exist, ``lacks`` options that need what is not installed.
     ``unset`` has settings of libvirt's ``qemu.conf`` that were needed and are not there.
-    ``free`` is bytes of memory that nobody uses, or that can be had back; ``free_pages``, looked at where huge pages were asked
-    for, how many pages of each size (bytes) are free. Where libvirt does not tell, ``free`` is None, and ``free_pages`` and
+    ``free`` is bytes of memory that are unused or can be reclaimed; ``free_pages``, looked at where huge pages were asked
+    for, how many pages of each size (bytes) are free. Where libvirt does not report them, ``free`` is None, and ``free_pages`` and
     ``cpu_models`` are empty.
     """
 
@@ -100,5 +100,5 @@ class HostFacts:
     folders: Folders = field(default_factory=Folders)
 
     def image_sizes(self) -> dict[str, int]:
-        """Return the virtual size in bytes of every image that a disk can be laid over now, here or from afar."""
+        """Return the virtual size in bytes of every image that a disk can be laid over now, in the host cache or on a replica."""
         return {**{digest: image.size for digest, image in self.remote_images.items()}, **self.images}

@@ -28,19 +28,19 @@ class ImageTool(Protocol):
         """Make a qcow2 overlay on an image of the host cache; it appears under its name complete or not at all."""
 
     def remote_image(self, digest: str, servers: Sequence[str], option: str) -> RemoteImage:
-        """Return the image on the first of the replicas' NBD servers that gives it; raise Unreachable with what each said."""
+        """Return the image on the first of the replicas' NBD servers that gives it; raise Unreachable with the error of each."""
 
     def create_remote_overlay(self, path: str, image: RemoteImage, size: int) -> None:
         """Make a qcow2 overlay on a remote image; it appears under its name complete or not at all."""
 
     def rebase(self, path: str, digest: str) -> None:
-        """Name an image of the host cache as the backing of an overlay that nobody uses; it has the same bytes as the old one."""
+        """Name an image of the host cache as the backing of an overlay that is not in use; it has the same bytes as the old one."""
 
     def create_empty(self, path: str, size: int) -> None:
         """Make an empty qcow2 file; it appears under its name complete or not at all."""
 
     def grow(self, path: str, size: int) -> None:
-        """Make a qcow2 file that nobody uses larger."""
+        """Make a qcow2 file that is not in use larger."""
 
 
 class OverlayTool(ImageTool, Protocol):
@@ -50,13 +50,13 @@ class OverlayTool(ImageTool, Protocol):
         """Make an empty qcow2 over a file; it appears under its name complete or not at all. The file below may be in use."""
 
     def commit(self, top: str, base: str) -> None:
-        """Write the data of ``top`` into ``base``, the file below it, which nobody uses; ``top`` stays as it is."""
+        """Write the data of ``top`` into ``base``, the file below it, which is not in use; ``top`` stays as it is."""
 
     def rebase_on(self, path: str, below: str, below_format: str) -> None:
-        """Let a qcow2 that nobody uses stand on another file of the same content."""
+        """Let a qcow2 that is not in use stand on another file of the same content."""
 
     def flatten(self, path: str) -> None:
-        """Replace a qcow2 that nobody uses by one that stands alone; at any moment the name is that of a whole file."""
+        """Replace a qcow2 that is not in use by one that stands alone; at any moment the name is that of a whole file."""
 
     def has_data(self, path: str) -> bool:
         """Tell whether something was written to an overlay, or a QEMU that may write has it open."""
@@ -75,7 +75,7 @@ class DiskTool(OverlayTool, Protocol):
         """Give a scratch name beside ``path`` for a qcow2; what is there at the end is checked and appears as ``path``, durable."""
 
     def convert(self, source: str, source_format: str, target: str) -> None:
-        """Write what a disk that nobody writes has, in all its files, to a new standalone qcow2."""
+        """Write the content of a disk that is not written to, from all its files, to a new standalone qcow2."""
 
     def require_room(self, folder: str, needed: int, what: str) -> None:
-        """Raise NoSpace unless so many bytes fit into a folder, NotFound where it is not there."""
+        """Raise NoSpace unless the bytes fit into a folder, NotFound where the folder does not exist."""

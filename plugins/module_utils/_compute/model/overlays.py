@@ -56,7 +56,7 @@ def _own(disk: Disk, home: str, named: Disk | None) -> Disk:
         return disk
     if named and overlay_of(named.path, disk.name, home) is None:
         return replace(disk, path=named.path, format=named.format, remote=None)
-    return replace(disk, path=f"{home}/{disk.name}.qcow2", remote=None)  # a record of somebody else may name the overlay itself
+    return replace(disk, path=f"{home}/{disk.name}.qcow2", remote=None)  # a record of others may name the overlay itself
 
 
 def active_spec(wanted: DomainSpec, state: VmState, home: str) -> DomainSpec:
@@ -83,8 +83,9 @@ def _leaf(disk: Disk, volumes: Iterable[VolumeFile], home: str) -> str:
     leaves = sorted({one.path for one in files} - {one.backing for one in files if one.backing})
     if len(leaves) > 1:
         raise Conflict(
-            f"disk {disk.name}: it has several files that may be the newest ({', '.join(leaves)}), and no domain tells which; "
+            f"disks: disk {disk.name} has several files that may be the newest ({', '.join(leaves)}), and no domain uses one; "
             "move the others away, or name the right one with path.",
+            option="disks",
             disk=disk.name,
             files=leaves,
         )

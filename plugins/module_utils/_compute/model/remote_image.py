@@ -16,7 +16,7 @@ URL = re.compile(r"nbds?://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9][A-Za-z0-9.-]{0,252}):
 
 @dataclass(frozen=True)
 class RemoteImage:
-    """An image over NBD with TLS; ``size`` is its virtual size in bytes, 0 where nobody asked."""
+    """An image over NBD with TLS; ``size`` is its virtual size in bytes, 0 where it was not read."""
 
     host: str
     port: int

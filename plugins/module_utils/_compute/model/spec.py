@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The domain as plain frozen data: everything that we own in its libvirt XML, and the files behind its disks.
 
-A DomainSpec has no open questions: every default was decided when it was made (see options.py), so that two of
-them compare by value and one is the whole description of what libvirt shall run.
+A DomainSpec has no open questions: every default was decided when it was made (see ``options/resolve``), so that two of
+them compare by value and one is the whole description of what libvirt is to run.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class NetworkSource:
 
 @dataclass(frozen=True)
 class DiskLimits:
-    """The most that a guest may read and write, in bytes or requests a second; 0 is no limit."""
+    """The most that a guest may read and write, in bytes or requests a second; 0 means unlimited."""
 
     total_bytes: int = 0
     read_bytes: int = 0
@@ -68,7 +68,7 @@ class DiskLimits:
 class Disk:
     """One block device of a guest, backed by a file, by ``source``, or (a CD drive) by nothing: then ``path`` is empty.
 
-    ``remote`` is the URL of an image that the file is laid over from afar.
+    ``remote`` is the URL of a remote image that the file is laid over.
     """
 
     name: str
@@ -170,7 +170,7 @@ class DomainSpec:
 
 @dataclass(frozen=True)
 class Volume:
-    """The file that a disk shall have: an overlay on ``backing`` or an empty qcow2 of ``size`` bytes.
+    """The file that a disk is to have: an overlay on ``backing`` or an empty qcow2 of ``size`` bytes.
 
     ``image`` is the digest of the backing image; ``size`` None keeps what the file has.
     """
@@ -184,7 +184,7 @@ class Volume:
 
 @dataclass(frozen=True)
 class Record:
-    """What we asked for, kept in the domain's metadata: it marks the domain as ours and tells what a run started with."""
+    """What we asked for, kept in the domain's metadata: it marks the domain as ours and keeps what a run started with."""
 
     spec: DomainSpec
     volumes: tuple[Volume, ...] = ()

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From what a user wrote of a disk to all of it that is not its file: device, remote source, I/O thread, queues, limits."""
+"""From the request to all of a disk that is not its file: device, remote source, I/O thread, queues, limits."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def with_bus(item: DiskOptions, old: Disk | None) -> DiskOptions:
 
 
 def has_own_source(item: DiskOptions) -> bool:
-    """Return whether a new disk needs no file of ours: it is elsewhere, or a drive that may be empty."""
+    """Return whether a new disk needs no file of ours: its data is elsewhere, or it is a drive that may be empty."""
     return item.source is not None or item.device == "cdrom"
 
 
 def with_details(disk: Disk, item: DiskOptions, old: Disk | None) -> Disk:
-    """Return the disk with what its options say beyond its file."""
+    """Return the disk with what is asked of it beyond its file."""
     where = item.where
     device = choose(item.device, old and old.device, "disk")
     if old and old.device != device:
@@ -66,11 +66,10 @@ def _source(item: DiskOptions, source: SourceOptions) -> NetworkSource:
             raise InvalidInput(f"{where}.source: it takes no {other}.", option=f"{where}.source")
     if source.protocol == "rbd":
         match(NEWLINE, source.name, f"{where}.source.name", "a pool and an image, such as vms/web")
-    says = "HOST:PORT"
     for place, host in enumerate(hosts):
-        match(HOST, host, f"{where}.source.hosts[{place}]", says)
+        match(HOST, host, f"{where}.source.hosts[{place}]", "HOST:PORT")
     if source.protocol == "nbd" and len(hosts) != 1:
-        raise InvalidInput(f"{where}.source.hosts: nbd needs one {says}, found {len(hosts)}.", option=f"{where}.source.hosts")
+        raise InvalidInput(f"{where}.source.hosts: nbd needs one HOST:PORT, found {len(hosts)}.", option=f"{where}.source.hosts")
     if bool(source.user) != bool(source.secret):
         raise InvalidInput(f"{where}.source.secret: user and secret go together.", option=f"{where}.source.secret")
     return NetworkSource(source.protocol, source.name, hosts, source.user, source.secret, source.tls)

@@ -60,7 +60,7 @@ def _rate(asked: str | None, before: int | None, where: str) -> int | None:
 def boot_order(
     asked: Sequence[str] | None, before: DomainSpec | None, disks: tuple[Disk, ...], nics: tuple[Nic, ...], first: str | None
 ) -> tuple[tuple[Disk, ...], tuple[Nic, ...]]:
-    """Return the devices with their place in the boot order: what was asked, else what was chosen before, else ``first``."""
+    """Return the devices with their place in the boot order: what was asked, else the order chosen earlier, else ``first``."""
     there = [disk.name for disk in disks] + [nic.name for nic in nics]
     if asked is None:
         chosen = [name for name in _chosen_order(before) if name in there]
@@ -71,14 +71,14 @@ def boot_order(
         for place, name in enumerate(wanted):
             if name not in there:
                 where = f"boot_order[{place}]"
-                raise InvalidInput(f"{where}: there is no disk and no interface {name}.", option=where, value=name)
+                raise InvalidInput(f"{where}: the domain has neither a disk nor an interface {name}.", option=where, value=name)
     order = {name: place for place, name in enumerate(wanted, start=1)}
     booted = tuple(replace(disk, boot=order.pop(disk.name, None)) for disk in disks)
     return booted, tuple(replace(nic, boot=order.pop(nic.name, None)) for nic in nics)
 
 
 def _chosen_order(before: DomainSpec | None) -> list[str]:
-    """Return the boot order that a user chose once; that one disk is booted is nobody's choice."""
+    """Return the boot order that a user chose earlier; one disk alone is the default, not a choice."""
     devices: list[Disk | Nic] = [*before.disks, *before.nics] if before else []
     order = [device for device in sorted(devices, key=lambda device: device.boot or LAST) if device.boot]
     return [device.name for device in order] if len(order) > 1 or any(isinstance(device, Nic) for device in order) else []

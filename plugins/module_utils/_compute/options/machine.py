@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From what a user wrote to the fields of a spec that are processors, memory, firmware and devices that are there or not."""
+"""From the request to processors, memory, firmware and devices that are there or not."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def uuid_of(options: DomainOptions, before: DomainSpec | None, name: str) -> str
         return before.uuid if before else stable_uuid(name)
     found = match(UUID, asked.lower(), "uuid", "a UUID in its usual form")
     if before and before.uuid != found:
-        raise InvalidInput(f"uuid: domain {name} has UUID {before.uuid}; a UUID never changes, asked was {found}.", option="uuid")
+        raise InvalidInput(f"uuid: domain {name} has UUID {before.uuid}; a UUID never changes, {found} was asked.", option="uuid")
     return found
 
 
@@ -127,7 +127,7 @@ def tuning_fields(options: DomainOptions, before: DomainSpec | None) -> dict[str
 
 
 def _keep(options: DomainOptions, field: str, before: DomainSpec | None, default: Any) -> Any:
-    """Return what was before of an option that was left out, the default of one that was emptied."""
+    """Return what the domain has of an option that was left out, the default of one that was emptied."""
     return getattr(before, field) if before and getattr(options, field) is None else default
 
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From what a user wrote to a DomainSpec without open questions: rules of each value, and an expert's defaults.
+"""From the request to a DomainSpec without open questions: rules of each value, and an expert's defaults.
 
 What the user left out keeps its value in a domain that exists, and has the default in a new one. Errors begin with the path of
 the bad item, such as ``disks[1].size``.
@@ -34,7 +34,7 @@ KEPT = ("format", "bus", "discard", "serial", "read_only")
 
 @dataclass(frozen=True)
 class DomainRequest:
-    """What a domain shall be: its spec and the files behind its disks."""
+    """What a domain is to be: its spec and the files behind its disks."""
 
     spec: DomainSpec
     volumes: tuple[Volume, ...] = ()
@@ -78,7 +78,7 @@ def pci_path(address: str) -> str:
 def resolve(
     options: DomainOptions, before: DomainSpec | None, volumes: Sequence[Volume], host: HostFacts, foreign: Iterable[str]
 ) -> DomainRequest:
-    """Return what the options want, over what the domain is (``before``, ``volumes``), on this host.
+    """Merge the request over what the domain is (``before``, ``volumes``), on this host; what was not asked is not checked.
 
     ``foreign`` are disk targets that others use. Raises InvalidInput.
     """
@@ -114,7 +114,7 @@ def resolve(
 def _devices(
     options: DomainOptions, before: DomainSpec | None, host: HostFacts, name: str, foreign: frozenset[str]
 ) -> tuple[tuple[Disk, ...], tuple[Nic, ...]]:
-    """Return disks and interfaces with their place in the boot order: the first disk is booted, unless boot_order says more."""
+    """Return disks and interfaces with their place in the boot order: the first disk is booted, unless boot_order names others."""
     disks = _disks(options, before, host, name, foreign)
     nics = nics_of(options.nics, before, name)
     if options.disks is None and options.nics is None and options.boot_order is None:
@@ -226,7 +226,7 @@ def _seed_disks(options: DomainOptions, had: Mapping[str, Disk], host: HostFacts
 
 
 def _volumes(asked: Sequence[DiskOptions], spec: DomainSpec, before: Sequence[Volume], host: HostFacts) -> tuple[Volume, ...]:
-    """Return the files that we keep for disks; a disk with ``path`` brings its own file, which is none of ours."""
+    """Return the files that we keep for disks; a disk with ``path`` brings its own file, which we do not keep."""
     had = {volume.disk: volume for volume in before}
     paths = {disk.name: disk.path for disk in spec.disks}
     volumes = []
@@ -241,7 +241,7 @@ def _volumes(asked: Sequence[DiskOptions], spec: DomainSpec, before: Sequence[Vo
             volumes.append(old)
         elif not item.path and not has_own_source(item) and not _has_source(spec, item.name):
             raise InvalidInput(
-                f"{item.where}: disk {item.name} is new; say its image, its size or the path of a file.", option=item.where
+                f"{item.where}: disk {item.name} is new; give its image, its size or the path of a file.", option=item.where
             )
     return tuple(volumes)
 

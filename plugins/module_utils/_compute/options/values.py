@@ -20,7 +20,7 @@ CPUS = re.compile(r"[0-9]{1,4}(-[0-9]{1,4})?(,[0-9]{1,4}(-[0-9]{1,4})?)*")
 
 
 def choose(asked: Any, before: Any, default: Any) -> Any:
-    """Return what was asked, else what was before, else the default."""
+    """Return what was asked, else what the domain has, else the default."""
     if asked is not None:
         return asked
     return default if before is None else before

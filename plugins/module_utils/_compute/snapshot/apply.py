@@ -118,7 +118,7 @@ class SnapshotGuest:
             self.connection.defineXML(self._with_files(domain.XMLDesc(flags), step.overlays))
 
     def _with_files(self, text: str, overlays: Paths) -> str:
-        """Return a domain's XML with other files; what it says of the files below is left to libvirt to find anew."""
+        """Return a domain's XML with other files; the files below are left out, for libvirt to find."""
         root = parse_xml(text)
         paths = {self._target(disk): path for disk, path in overlays}
         for disk in root.iterfind("devices/disk"):
@@ -146,13 +146,13 @@ class SnapshotGuest:
                 self._domain().createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED if step.paused else 0)
 
     def _commit(self, step: steps.Commit) -> None:
-        strangers = set(self.tool.users(step.base)) - {one.path for one in self.state.files}
-        if strangers:
+        others = set(self.tool.users(step.base)) - {one.path for one in self.state.files}
+        if others:
             raise Busy(
-                f"{step.base} is also below {', '.join(sorted(strangers))}, which committing {step.top} into it would damage; "
+                f"{step.base} is also below {', '.join(sorted(others))}, which committing {step.top} into it would damage; "
                 "remove or flatten those first.",
                 path=step.base,
-                used_by=sorted(strangers),
+                used_by=sorted(others),
             )
         domain = self._domain()
         with intent(f"read domain {self.state.name}"):

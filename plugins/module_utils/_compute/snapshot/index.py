@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What we know of a VM's snapshots, as plain data: one JSON file in the VM's folder, and the journal of what is under way.
 
-libvirt is told to keep no metadata of them: its own cannot be reverted or deleted in libvirt 9, and blocks migration and undefine.
+libvirt keeps no metadata of them: its own cannot be reverted or deleted in libvirt 9, and blocks migration and undefine.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Paths = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A snapshot: the files that have each disk as it was at that instant, and nobody writes; ``memory`` is a file too."""
+    """A snapshot: the files that have each disk as it was at that instant, not written any more; ``memory`` is a file too."""
 
     name: str
     files: Paths
@@ -44,7 +44,7 @@ class Journal:
     """A change under way: ``take`` or ``revert`` of ``snapshot`` with new ``overlays`` (disk, file), ``commit`` of ``top``
     into ``base``.
 
-    ``run`` is what the guest did before, ``old`` the active files then.
+    ``run`` is what the guest did when it began, ``old`` the active files then.
     """
 
     what: str
@@ -105,7 +105,7 @@ class SnapshotIndex:
 
 
 def index_from_json(text: str, where: str) -> SnapshotIndex:
-    """Return the index; raise Corrupt where the text is none, since guessing could delete a disk."""
+    """Return the index; raise Corrupt where the text is not an index, since guessing could delete a disk."""
     try:
         data = json.loads(text)
         known = {VERSION: data}[data["version"]]

@@ -30,7 +30,7 @@ def read_snapshots(connection: Any, name: str, tool: OverlayTool, folders: Folde
     """Return the VM's disks, files and snapshots; raise NotFound without such a domain, Conflict for one that is not ours."""
     vm = read_vm(connection, name, tool, folders)
     if vm.config is None:
-        raise NotFound(f"name: there is no domain {name} on this host.", option="name", value=name)
+        raise NotFound(f"name: this host has no domain {name}.", option="name", value=name)
     check_ownership(vm, adopt=False)
     home = folders.vm(name)
     index = read_index(home)
@@ -90,13 +90,13 @@ def agent_answers(domain: Any, seconds: int = AGENT_SECONDS) -> bool:
         return False
     limit_agent(domain, seconds)
     try:
-        return bool(domain.guestInfo(libvirt.VIR_DOMAIN_GUEST_INFO_HOSTNAME, 0))  # empty where it greets and then says nothing
+        return bool(domain.guestInfo(libvirt.VIR_DOMAIN_GUEST_INFO_HOSTNAME, 0))  # empty where it greets and then answers nothing
     except libvirt.libvirtError:
         return False
 
 
 def quiesce_of(connection: Any, state: SnapshotState, asked: str, *, memory: bool = False) -> str:
-    """Return what was asked where the agent answers, ``never`` where none is needed; raise where one is required and mute."""
+    """Return what was asked where the agent answers, ``never`` where none is needed; raise where a required one is silent."""
     if memory and asked == "required":
         raise InvalidInput("quiesce: a snapshot with memory is whole by itself; leave quiesce out.", option="quiesce", value=asked)
     if asked == "never" or memory or state.run == "stopped":

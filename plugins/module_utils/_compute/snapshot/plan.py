@@ -3,8 +3,8 @@
 """Decides the steps that take, remove or revert a snapshot. Pure.
 
 A file of a disk is needed while a snapshot (or what a revert left) names it, while the guest writes it, or while two others stand
-on it. Removing a snapshot forgets it and then tidies: a leaf that nobody needs is deleted, a file with one file on it is committed
-with that one. What an interrupted run left is finished or undone before anything else.
+on it. Removing a snapshot takes it out of the index and then tidies: a leaf that nothing needs is deleted, and a file with one file
+on it is committed with that one. What an interrupted run left is finished or undone before anything else.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def _overlays(state: SnapshotState, below: Paths, overlays: Paths) -> list[Step]
 def _there(state: SnapshotState, path: str) -> VolumeFile:
     found = state.file(path)
     if found is None:
-        raise NotFound(f"name: {path}, a disk file of {state.name}, is gone; put it back first.", path=path)
+        raise NotFound(f"name: {path}, a disk file of {state.name}, is gone; put it back first.", option="name", path=path)
     return found
 
 

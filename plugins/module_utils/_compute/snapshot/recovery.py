@@ -3,7 +3,7 @@
 """Finishes or undoes what an interrupted run left, from the journal and what is there. Pure.
 
 The journal is written before the first change and closed after the last. A take has happened once one new overlay is in use:
-libvirt switches all disks at one instant. A revert goes on once the guest was stopped for it, and is undone before. A commit is
+libvirt switches all disks at one instant. A revert goes on if the guest was stopped for it, and is undone if not. A commit is
 repeated: committing the same data again changes nothing, and the file above keeps it until then.
 """
 
@@ -24,7 +24,7 @@ def predict(state: SnapshotState, steps: Sequence[Step]) -> SnapshotState:
 
 
 def begin(state: SnapshotState, journal: Journal, new: Iterable[str] = ()) -> SnapshotIndex:
-    """Return the index with a journal entry; files that are gone are forgotten, ``new`` ones are ours before they are made."""
+    """Return the index with a journal entry; files that are gone are left out, ``new`` ones are ours before they are made."""
     there = {one.path for one in state.files}
     made = tuple(path for path in state.index.made if path in there)
     return replace(state.index, journal=journal, made=(*made, *new))
@@ -81,7 +81,7 @@ def _revert(state: SnapshotState, journal: Journal) -> list[Step]:
 
 
 def boot_steps(state: SnapshotState, journal: Journal) -> list[Step]:
-    """Return how the guest goes on after a revert: from its memory if the snapshot has it, else as it was before."""
+    """Return how the guest goes on after a revert: from its memory if the snapshot has it, else as it ran when the revert began."""
     snapshot = snapshot_of(journal)
     if state.run != "stopped":
         return []

@@ -28,7 +28,7 @@ class SnapshotState:
     """A VM's disks, their files, and the index.
 
     ``run`` is running, paused or stopped. ``written`` are files that a QEMU writes, or that hold data of their own: an overlay that
-    was put in place and not yet recorded is told by it. ``others`` are targets of disks that take no part.
+    was put in place and not yet recorded is recognised by that. ``others`` are targets of disks that take no part.
     """
 
     name: str

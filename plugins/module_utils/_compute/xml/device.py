@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Devices of a domain's XML: which are ours, finding or making one, and PCI addresses.
 
-Devices of ours carry an alias that begins with ``ua-edge-``: it is stable, libvirt keeps it, and a device without it belongs to
-somebody else.
+Devices of ours carry an alias that begins with ``ua-edge-``: it is stable, libvirt keeps it, and a device without it was
+attached by others.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PARTS = ("domain", "bus", "slot", "function")
 
 @dataclass(frozen=True)
 class Kind:
-    """A device: its tag, our alias for it, what tells it from others of its tag, and the attributes that a new one begins with."""
+    """A device: its tag, our alias for it, what identifies it among others of its tag, and the attributes of a new one."""
 
     tag: str
     alias: str
@@ -69,7 +69,7 @@ def owned(devices: Element, kind: Kind) -> Element:
 
 
 def find_single(root: Element, kind: Kind, adopt: bool) -> Element | None:
-    """Return our device of which a domain has at most one; ``adopt`` takes one of somebody else by its natural key."""
+    """Return our device of which a domain has at most one; ``adopt`` takes one of others by its natural key."""
     by_key = adopt or not kind.has_alias
     for one in root.iterfind(f"devices/{kind.tag}"):
         if alias_of(one) == ALIAS + kind.alias or (by_key and read_path(one, kind.key) == kind.value):

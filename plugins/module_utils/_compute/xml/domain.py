@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Domain spec ↔ libvirt domain XML, in both directions from the same tables.
 
-What is ours is told by aliases (devices_xml); what others put into the XML stays when a spec is emitted over it.
+What is ours has an alias of ours (``device``); what others put into the XML stays when a spec is emitted over it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ DOMAIN = (
 
 @dataclass(frozen=True)
 class Parsed:
-    """What an XML says: our part of it, our mark if it is there, and the targets of disks that are not ours.
+    """What an XML has: our part of it, our mark if it is there, and the targets of disks that are not ours.
 
     ``free_ports`` is how many devices can be plugged in while it runs, None where that is not limited.
     """
@@ -79,7 +79,7 @@ def mark_of(root: Element) -> Record | None:
 def parse(root: Element, adopt: bool = False) -> Parsed:
     """Read a domain's XML; ``adopt`` takes devices without our alias as ours, named by their target.
 
-    The override is what the record says: in the XML it cannot be told from what others wrote.
+    The override is that of the record: in the XML it looks like what others wrote.
     """
     record = mark_of(root)
     disks = parse_disks(root, adopt)
@@ -143,7 +143,7 @@ def mark_element(record: Record) -> Element:
 
 
 def _scaffold(spec: DomainSpec) -> Element:
-    """Return what every new domain of ours begins with and what nobody asks about later."""
+    """Return what every new domain of ours begins with and no option changes."""
     root = Element("domain")
     x86 = spec.arch in ("x86_64", "i686")
     features = SubElement(root, "features")

@@ -42,7 +42,7 @@ def parse_nics(root: Element, adopt: bool) -> tuple[Nic, ...]:
 
 
 def parse_nic(name: str, element: Element) -> Nic:
-    """Return the interface that an element is; a running one on a network also says its bridge, which is not ours to say."""
+    """Return the interface that an element is; a running one on a network has its bridge too, which we do not set."""
     nic = Nic(name=name, **read_all(element, NIC))
     if element.get("type") == "hostdev":
         return replace(nic, model=nic.model or "virtio", hostdev=read_pci(element.find("source/address")))

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Processors, memory and firmware ↔ libvirt XML. What says the same already is not touched."""
+"""Processors, memory and firmware ↔ libvirt XML. What has the same value already is not touched."""
 
 from __future__ import annotations
 

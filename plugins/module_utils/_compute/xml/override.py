@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A user's XML merged over a domain, the last resort: what no option says yet.
+"""A user's XML merged over a domain, the last resort where no option exists yet.
 
 The fragment is a ``<domain>`` element. Its attributes and texts win; a child goes into the one that it means: a device by what
 names it (alias, target, MAC address), everything else by its tag. A device that is not there is added.
@@ -19,10 +19,10 @@ NAMES = ("alias@name", "target@dev", "mac@address", "target@name")
 
 
 def parse_override(text: str) -> Element:
-    """Return the fragment; raise InvalidInput where it is not a <domain> or says what must not be said twice."""
+    """Return the fragment; raise InvalidInput where it is not a <domain> or has an element that we own."""
     where = "xml_override"
     if "<!" in text:
-        raise InvalidInput(f"{where}: comments, document types and CDATA are not taken.", option=where)
+        raise InvalidInput(f"{where}: comments, document types and CDATA are not allowed.", option=where)
     try:
         root = ET.fromstring(text)  # noqa: S314 - without a document type there are no entities
     except ET.ParseError as error:
@@ -31,12 +31,12 @@ def parse_override(text: str) -> Element:
         raise InvalidInput(f"{where}: its outermost element must be <domain>, found <{root.tag}>.", option=where, value=root.tag)
     for tag in OWNED:
         if root.find(tag) is not None:
-            raise InvalidInput(f"{where}: <{tag}> is not taken; it is ours.", option=where, value=tag)
+            raise InvalidInput(f"{where}: <{tag}> is not allowed; edge.cloud sets it.", option=where, value=tag)
     return root
 
 
 def merge(target: Element, fragment: Element) -> None:
-    """Make ``target`` say what ``fragment`` says; merging again changes nothing."""
+    """Put all of ``fragment`` into ``target``; merging again changes nothing."""
     target.attrib.update(fragment.attrib)
     if (fragment.text or "").strip():
         target.text = fragment.text
@@ -49,7 +49,7 @@ def merge(target: Element, fragment: Element) -> None:
 
 
 def unmerge(target: Element, fragment: Element) -> None:
-    """Take out of ``target`` what a merged ``fragment`` said; what is then empty goes."""
+    """Take a merged ``fragment`` out of ``target``, and elements that are empty then."""
     for child in fragment:
         found = _meant(target, child, fragment)
         if found is None:
@@ -71,7 +71,7 @@ def _added(target: Element, child: Element, fragment: Element) -> bool:
 
 
 def _meant(target: Element, child: Element, fragment: Element) -> Element | None:
-    """Return the element that ``child`` is about: named alike, or the only one of its tag, or one that says all of it."""
+    """Return the element that ``child`` is about: named alike, or the only one of its tag, or one that has all of it."""
     found = target.findall(child.tag)
     named = _name(child)
     if named is not None:
@@ -87,7 +87,7 @@ def _name(element: Element) -> tuple[str, str] | None:
 
 
 def _contains(element: Element, fragment: Element) -> bool:
-    """Return whether ``element`` says all that ``fragment`` says."""
+    """Return whether ``element`` has all that ``fragment`` has."""
     if any(element.get(name) != value for name, value in fragment.attrib.items()):
         return False
     text = (fragment.text or "").strip()

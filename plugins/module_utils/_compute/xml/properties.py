@@ -28,7 +28,7 @@ def _text(value: Any) -> str | None:
 
 
 def from_yes(text: str) -> bool:
-    """Return whether libvirt says yes."""
+    """Return whether the text is libvirt's yes."""
     return text in ("yes", "on")
 
 
@@ -60,7 +60,7 @@ class Property:
         return self.absent if text is None else self.decode(text)
 
     def write(self, element: Element, value: Any) -> None:
-        """Make the XML say ``value``; None and the empty text leave no trace."""
+        """Write ``value`` into the XML; None and the empty text remove its place."""
         if self.path.endswith("?"):
             write_path(element, self.path[:-1], "" if value else None)
         else:

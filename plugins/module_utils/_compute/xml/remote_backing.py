@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The part of a disk's XML that lays its file over a remote image: an NBD export over TLS.
 
-While the image is remote the guest is paused at an I/O error instead of being told of it, so that a replica that reboots costs
-time and no file system.
+While the image is remote, an I/O error pauses the guest and is not reported to it: a replica that reboots costs time, and no
+file system.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ RECONNECT_SECONDS = "60"
 
 
 def read_remote(disk: Element) -> str | None:
-    """Return the URL of the image that a disk's file is laid over from afar."""
+    """Return the URL of the remote image that a disk's file is laid over."""
     source = disk.find("backingStore[@type='network']/source[@protocol='nbd']")
     host = source.find("host") if source is not None else None
     if source is None or host is None or source.get("tls") != "yes":
@@ -30,7 +30,7 @@ def read_remote(disk: Element) -> str | None:
 
 
 def write_remote(disk: Element, url: str | None) -> None:
-    """Make the XML say what the file is laid over; for a file that stands on local ones libvirt reads it from their headers."""
+    """Write the remote image that the file is laid over; libvirt reads local files below from their headers."""
     if read_remote(disk) == url and url is not None:
         return
     for old in disk.findall("backingStore"):

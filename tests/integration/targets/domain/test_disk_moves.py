@@ -73,13 +73,13 @@ def test_a_disk_goes_from_one_running_guest_to_another(host: StreamHost) -> None
     assert host.run("ls", VMS) == ""
 
 
-def test_nobody_works_on_a_vm_whose_disks_are_being_deleted(host: StreamHost, inventory: Path) -> None:
-    """The guest does not hear that it shall shut down, so that the removal takes a while; it holds the VM's lock all along."""
+def test_no_other_task_works_on_a_vm_whose_disks_are_being_deleted(host: StreamHost, inventory: Path) -> None:
+    """The guest does not react to the shutdown, so the removal takes a while; it holds the VM's lock all along."""
     host.module("domain", name="deaf", virt_type="qemu", memory="64MiB", disks=[ROOT])
     remove = {"name": "deaf", "state": "absent", "delete_disks": True, "timeout": 600}
     running = start_play([{"edge.cloud.domain": remove}], inventory=inventory, hosts=host.host.name)
     lock = ("flock", "--nonblock", "/run/edge/locks/domain-deaf", "echo", "free")
-    stream_guest.wait_for(lambda: host.run(*lock, ok=False) or "held", lambda said: said == "held", "the lock")
+    stream_guest.wait_for(lambda: host.run(*lock, ok=False) or "held", lambda found: found == "held", "the lock")
     snapshot = {"name": "deaf", "snapshot": "late"}
     flattened = {"name": "deaf", "disk": "root", "state": "flattened", "timeout": 0}
     found = host.play(

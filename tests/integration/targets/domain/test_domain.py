@@ -117,11 +117,11 @@ def test_a_guest_that_does_not_listen_is_only_powered_off_by_option(host: SmallH
 def test_what_others_added_stays_and_what_others_made_is_not_touched(host: SmallHost) -> None:
     host.guest("shared", state="stopped")
     host.run("virsh", "attach-disk", "shared", "/var/lib/edge/boot/initrd.gz", "vdb", "--config", "--mode", "readonly")
-    host.run("virsh", "desc", "shared", "--config", "a note of somebody")
+    host.run("virsh", "desc", "shared", "--config", "a note of others")
     changed = host.guest("shared", state="stopped", memory="160MiB")
     assert changed["actions"] == ["Redefine domain shared"]
     xml = host.run("virsh", "dumpxml", "--inactive", "shared")
-    assert "a note of somebody" in xml and "/var/lib/edge/boot/initrd.gz'/>" in xml and "<target dev='vdb'" in xml
+    assert "a note of others" in xml and "/var/lib/edge/boot/initrd.gz'/>" in xml and "<target dev='vdb'" in xml
     taken = [{"name": "root"}, {"name": "data", "size": "1GiB", "target": "vdb"}]
     clash = host.domain("shared", state="stopped", disks=taken, ok=False)
     assert clash["msg"].startswith("disks[1].target: vdb is used by a disk that is not ours")

@@ -55,8 +55,8 @@ def test_what_is_missing_is_named_and_then_it_boots(host: SmallHost) -> None:
         ]
     )
     host.guest("hard", **HARDWARE)
-    said = host.wait_text("hard", READY, 240)
-    assert all(word in said for word in ("FIRMWARE uefi", "TPM yes", "SHARE from the host"))
+    text = host.wait_text("hard", READY, 240)
+    assert all(word in text for word in ("FIRMWARE uefi", "TPM yes", "SHARE from the host"))
     assert host.run("cat", f"{SHARE}/answer") == "from the guest"
     assert host.run("virsh", "domdisplay", "hard").startswith("spice://127.0.0.1")
     again = host.guest("hard", **HARDWARE)
@@ -93,7 +93,7 @@ def test_a_display_over_tls_asks_for_the_password_of_the_host(host: SmallHost, t
 
 @contextmanager
 def huge_pages(count: int) -> Iterator[None]:
-    """Have the machine reserve so many pages of 2 MiB more meanwhile; a lab host sees the machine's."""
+    """Have the machine reserve more pages of 2 MiB within; a lab host sees the machine's."""
     had = int(PAGES.read_text())
     PAGES.write_text(str(had + count))
     try:
@@ -118,9 +118,9 @@ def test_huge_pages_back_a_guest_and_are_counted_before(host: SmallHost) -> None
 
 
 def test_secure_boot_verifies_what_it_starts(host: SmallHost) -> None:
-    """The firmware finds that nobody signed the guest's kernel. That one came from the host, so it starts all the same.
+    """The firmware finds that the guest's kernel is not signed. That one came from the host, so it starts all the same.
 
-    Runs after the test before, with the firmware that was installed there.
+    Runs after the previous test, with the firmware that was installed there.
     """
     strict = {"firmware": "uefi", "secure_boot": True, "memory": "256MiB"}
     host.guest("strict", **strict)

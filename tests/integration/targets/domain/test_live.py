@@ -36,10 +36,10 @@ def device(root: ET.Element, alias: str) -> ET.Element | None:
 
 
 def sees(host: SmallHost, name: str, pattern: str) -> None:
-    """Wait until the last that the guest says it sees is ``pattern``."""
+    """Wait until the last that the guest reports to see is ``pattern``."""
 
-    def last(said: str) -> bool:
-        found = re.findall(r"SEES (.*)", said)
+    def last(text: str) -> bool:
+        found = re.findall(r"SEES (.*)", text)
         return bool(found) and re.search(pattern, found[-1]) is not None
 
     wait_for(lambda: host.console(name), last, pattern)

@@ -41,13 +41,13 @@ def test_flattened_while_it_runs(host: DiskHost) -> None:
     host.guest("flat", disks=[host.data()])
     host.wait_more("flat")
     below = f"{IMAGES}/{host.digest.removeprefix('sha256:')}.qcow2"
-    for overlay in ("alien", "stranger"):
+    for overlay in ("alien", "foreign"):
         host.with_overlay("flat", overlay)
     known = host.acked("flat")
     planned, done, again = host.play([task("flat", state="flattened", check_mode=True), *[task("flat", state="flattened")] * 2])
     assert (done["actions"], done["diff"]) == (planned["actions"], planned["diff"]) and not again["changed"]
     assert [Path(one).name for one in done["diff"]["before"]["chain"]] == [
-        "data.stranger.qcow2", "data.alien.qcow2", "data.qcow2", Path(below).name,
+        "data.foreign.qcow2", "data.alien.qcow2", "data.qcow2", Path(below).name,
     ]  # fmt: skip
     assert done["disk"]["chain"] == planned["disk"]["chain"] == [f"{VMS}/flat/data.qcow2", below]
     assert host.files("flat") == {"data.qcow2"} and host.active("flat") == f"{VMS}/flat/data.qcow2"
@@ -96,7 +96,7 @@ def test_exported_while_it_runs(host: DiskHost) -> None:
     host.guest("copied", agent="", disks=disks)
     host.wait_more("copied")
     ping = ("virsh", "qemu-agent-command", "copied", '{"execute": "guest-ping"}')
-    stream_guest.wait_for(lambda: host.run(*ping, ok=False), lambda said: "return" in said, "the guest's agent")
+    stream_guest.wait_for(lambda: host.run(*ping, ok=False), lambda text: "return" in text, "the guest's agent")
     one = {"state": "exported", "dest": f"{EXPORTS}/one.qcow2", "quiesce": "required"}
     known = host.acked("copied")
     planned, done, again, other = host.play(
@@ -123,7 +123,7 @@ def _interrupted(host: DiskHost) -> None:
     """A run is killed while QEMU copies: the next one ends that copy and makes a whole one."""
     two = {"disk": "bulk", "state": "exported", "dest": f"{EXPORTS}/two.qcow2", "quiesce": "never"}
     running = start_play([task("copied", bandwidth="2MiB", **two)], inventory=host.inventory, hosts=host.host.name)
-    stream_guest.wait_for(lambda: host.run("virsh", "domjobinfo", "copied"), lambda said: "Backup" in said, "the job")
+    stream_guest.wait_for(lambda: host.run("virsh", "domjobinfo", "copied"), lambda text: "Backup" in text, "the job")
     host.run("sh", "-c", "kill -KILL $(lslocks -n -o PID,PATH | awk '/domain-copied$/ {print $1}')")
     running.wait()
     assert "Backup" in host.run("virsh", "domjobinfo", "copied") and "two.qcow2" not in host.run("ls", EXPORTS).split()

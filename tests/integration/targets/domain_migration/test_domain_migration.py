@@ -45,9 +45,9 @@ def test_there_and_back_while_it_runs(hosts: Pair) -> None:
     assert moved["domain"] == planned["domain"] == {
         "name": "web", "state": "running", "host": hosts.two.host.name, "uuid": uuid, "autostart": True,
     }  # fmt: skip
-    told = moved["migration"]
-    assert 0 < told["memory_bytes"] < 128 * MIB and 0 < told["downtime"] < 30 and told["warnings"] == []
-    assert sent < told["memory_bytes"] + 16 * MIB, "the disk of 136 MiB was sent too, and not only what it has beyond its image"
+    sums = moved["migration"]
+    assert 0 < sums["memory_bytes"] < 128 * MIB and 0 < sums["downtime"] < 30 and sums["warnings"] == []
+    assert sent < sums["memory_bytes"] + 16 * MIB, "the disk of 136 MiB was sent too, and not only what it has beyond its image"
     assert "web to " in hosts.one.run("cat", "/run/edge-migration.progress")
     hosts.only_on(hosts.two, "web")
     length, blocks = map(int, hosts.two.run("stat", "-c", "%s %b", f"{VMS}/web/data.qcow2").split())
@@ -114,7 +114,7 @@ def test_snapshots_and_recovery_points_go_along(hosts: Pair, tmp_path: Path) -> 
 
 
 def go_back(host: StreamHost, name: str, snapshot: str) -> None:
-    """Revert, and forget what the guest said before: its blocks have lower numbers again."""
+    """Revert, and forget what the guest wrote to its console: its blocks have lower numbers again."""
     host.module("domain", name=name, state="stopped", force_stop=True, timeout=5)
     host.run("truncate", "-s", "0", f"{VMS}/{name}/console.log")
     assert host.snapshot(name, snapshot, state="reverted", allow_restart=True)["changed"]
@@ -140,14 +140,14 @@ def test_one_task_at_a_time_on_both_ends(hosts: Pair) -> None:
     lock = "/run/edge/locks/domain-held"
     one.run("systemd-run", "--quiet", "--unit=holder", "flock", lock, "sleep", "600")
     one.run("sh", "-c", f"until ! flock -n {lock} true; do sleep 0.1; done")
-    said = hosts.migrate("held", ok=False, timeout=1)
-    assert said["error"]["code"] == "busy" and lock in said["msg"] and "held" not in two.run("ls", VMS).split()
+    failed = hosts.migrate("held", ok=False, timeout=1)
+    assert failed["error"]["code"] == "busy" and lock in failed["msg"] and "held" not in two.run("ls", VMS).split()
     one.run("systemctl", "stop", "holder")
 
     two.run("mkdir", "-p", f"{VMS}/held")
     two.run("sh", "-c", f"""echo '{{"source": "{one.host.name}"}}' > {VMS}/held/incoming.json""")
-    said = hosts.guest("held", two, nics=[], ok=False)
-    assert said["error"]["code"] == "busy" and f"on {one.host.name} again" in said["msg"]
+    failed = hosts.guest("held", two, nics=[], ok=False)
+    assert failed["error"]["code"] == "busy" and f"on {one.host.name} again" in failed["msg"]
     assert "incoming.json" in hosts.migrate("held", ok=False)["msg"], "a note that another migration left there was overlooked"
     two.run("rm", "-r", f"{VMS}/held")
 
@@ -159,8 +159,8 @@ def test_one_task_at_a_time_on_both_ends(hosts: Pair) -> None:
     two.run("sh", "-c", f"until [ -s {VMS}/held/incoming.json ]; do sleep 0.1; done")
     others = (("domain_snapshot", {"name": "held", "snapshot": "no"}), ("domain", {"name": "held", "timeout": 1}))
     for host in (one, two):
-        said = host.play([{f"edge.cloud.{module}": asked, "ignore_errors": True} for module, asked in others])
-        assert [result["failed"] for result in said] == [True, True] and said[1]["error"]["code"] == "busy", said
+        failed = host.play([{f"edge.cloud.{module}": asked, "ignore_errors": True} for module, asked in others])
+        assert [result["failed"] for result in failed] == [True, True] and failed[1]["error"]["code"] == "busy", failed
     one.run("virsh", "migrate-setspeed", "held", "1000")
     assert task.wait(120) == 0
     hosts.only_on(two, "held")
@@ -168,17 +168,17 @@ def test_one_task_at_a_time_on_both_ends(hosts: Pair) -> None:
     two.module("domain", name="held", state="absent", force_stop=True, delete_disks=True, timeout=5)
 
 
-def test_what_cannot_move_is_told_before_any_change(hosts: Pair) -> None:
+def test_what_cannot_move_is_reported_before_any_change(hosts: Pair) -> None:
     hosts.guest("stays", memory="64MiB")
     two, hexadecimal = hosts.two, hosts.digest.removeprefix("sha256:")
 
     def refused(*words: str, name: str = "stays", **options: object) -> None:
-        said = hosts.migrate(name, ok=False, **options)["msg"]
-        assert all(word in said for word in words), said
+        failed = hosts.migrate(name, ok=False, **options)["msg"]
+        assert all(word in failed for word in words), failed
 
     refused("destination: ", "nowhere.example", destination="nowhere.example")
     refused("destination: ", "is this host itself", destination=hosts.one.host.name)
-    refused("destination: ", "no host name", destination="a b")
+    refused("destination: ", "neither a host name", destination="a b")
     refused("bandwidth: ", bandwidth="10KiB")
     refused("neither", "ghost", name="ghost")
     two.run("mv", f"{IMAGES}/{hexadecimal}.json", "/root/kept.json")
@@ -241,18 +241,18 @@ def test_post_copy_where_the_kernel_lets_it(hosts: Pair) -> None:
         host.module("domain", name="late", state="absent", force_stop=True, delete_disks=True, timeout=5)
 
 
-def test_a_stranger_gets_nothing(hosts: Pair) -> None:
-    """Without a certificate, with one of another CA, or with one of ours that is no hypervisor's, libvirt says nothing."""
+def test_a_client_without_a_certificate_of_ours_gets_nothing(hosts: Pair) -> None:
+    """Without a certificate, with one of another CA, or with one of ours that is not a hypervisor's, libvirt answers nothing."""
     uri = f"qemu+tls://{hosts.two.host.name}/system"
     assert hosts.one.run("virsh", "-c", uri, "uri")
-    hosts.one.run("sh", "-c", STRANGERS)
-    for who in ("nobody", "foreign", "guest"):
+    hosts.one.run("sh", "-c", CERTIFICATES)
+    for who in ("none", "foreign", "guest"):
         done = hosts.one.host.run(["virsh", "-c", f"{uri}?pkipath=/root/{who}", "list"], check=False)
         assert done.returncode != 0, who
         assert "error" in done.stderr and "Id " not in done.stdout
 
 
-STRANGERS = """
+CERTIFICATES = """
 set -e
 cd /root
 pki=/etc/edge/pki
@@ -261,8 +261,8 @@ new() {  # folder, name, CA certificate, CA key
   openssl x509 -req -in $1/request -CA $3 -CAkey $4 -CAcreateserial -days 2 -out $1/clientcert.pem 2>/dev/null
   cp $pki/ca.crt $1/cacert.pem
 }
-mkdir -p nobody foreign guest
-cp $pki/ca.crt nobody/cacert.pem
+mkdir -p none foreign guest
+cp $pki/ca.crt none/cacert.pem
 openssl req -x509 -newkey rsa:2048 -nodes -keyout foreign.key -subj /CN=foreign -days 2 -out foreign.crt 2>/dev/null
 new foreign mig-1 foreign.crt foreign.key
 new guest guest.example $pki/ca/ca.crt $pki/ca/ca.key

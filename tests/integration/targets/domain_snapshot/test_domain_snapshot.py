@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""domain_snapshot under a running guest that streams checked blocks, on libvirt 9 and 11. What dies midway is in tests/faults.
+"""domain_snapshot under a running guest that streams checked blocks, on libvirt 9 and 11. Kills midway are in tests/faults.
 
 The guest's agent is the small one of support/stream_guest.py, which freezes the writer of the stream and not a file system.
 """
@@ -41,7 +41,7 @@ def task(domain: str, snapshot: str, **options: Any) -> dict[str, Any]:
 
 def wait_again(host: StreamHost, name: str, block: int) -> None:
     """Wait until a guest that was taken back has written a block for the second time."""
-    wait_for(lambda: host.console(name), lambda said: len(re.findall(rf"STREAM {block}\b", said)) == 2, f"block {block} again")
+    wait_for(lambda: host.console(name), lambda text: len(re.findall(rf"STREAM {block}\b", text)) == 2, f"block {block} again")
 
 
 def gone(host: StreamHost, name: str) -> None:
@@ -53,7 +53,7 @@ def test_disks_taken_gone_back_to_and_removed(host: StreamHost) -> None:
     host.guest("web", disks=2, agent="")
     host.wait_more("web")
     ping = ("virsh", "qemu-agent-command", "web", '{"execute": "guest-ping"}')
-    wait_for(lambda: host.run(*ping, ok=False), lambda said: "return" in said, "the guest's agent")
+    wait_for(lambda: host.run(*ping, ok=False), lambda text: "return" in text, "the guest's agent")
     first: dict[str, Any] = {"quiesce": "required", "description": "as shipped"}
     planned, taken, again = host.play(
         [task("web", "first", check_mode=True, **first), task("web", "first", **first), task("web", "first", **first)]

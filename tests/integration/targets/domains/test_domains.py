@@ -114,11 +114,11 @@ def _read_all(hypervisor: Hypervisor) -> None:
 def _list_all(hypervisor: Hypervisor, folder: Path, addresses: dict[str, str]) -> None:
     """By ansible-inventory over ssh, with one more hypervisor that is not there."""
     source = folder / "vms.libvirt.yml"
-    dead = "qemu+tcp://127.0.0.1:1/system"
-    options = {"plugin": "edge.cloud.libvirt", "uris": [hypervisor.uri(), dead], "keyed_groups": [{"key": "edge_virt_type"}]}
+    closed = "qemu+tcp://127.0.0.1:1/system"
+    options = {"plugin": "edge.cloud.libvirt", "uris": [hypervisor.uri(), closed], "keyed_groups": [{"key": "edge_virt_type"}]}
     source.write_text(yaml.safe_dump(options))
     done = listing(source)
-    assert done.returncode == 0 and dead in " ".join(done.stderr.split())
+    assert done.returncode == 0 and closed in " ".join(done.stderr.split())
     shown = json.loads(done.stdout, object_hook=lambda found: found.get("__ansible_unsafe", found))
     found = shown["_meta"]["hostvars"]
     assert {name: values["ansible_host"] for name, values in found.items()} == addresses
@@ -143,7 +143,7 @@ def listing(source: Path, *more: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_one_that_qemu_refuses_stops_nobody_else_and_waits_overlap(hypervisor: Hypervisor) -> None:
+def test_one_that_qemu_refuses_does_not_stop_the_others_and_waits_overlap(hypervisor: Hypervisor) -> None:
     deaf = {"virt_type": "qemu", "memory": "64MiB", "disks": [{"name": "root", "size": "64MiB"}], "nics": []}
     names = [f"deaf{number}" for number in range(4)]
     items: list[dict[str, Any]] = [{"name": name} for name in names]
@@ -173,6 +173,6 @@ def test_every_error_is_told_before_any_change(hypervisor: Hypervisor) -> None:
     ]
     failed = hypervisor.task("domains", ok=False, domains=wrong, defaults=hypervisor.guest)
     assert failed["changed"] is False
-    for said in ("domains[1] (large): memory: 64TiB", "domains[2] (lost): nics[0].network: ", "domains[4] (twice): uuid: "):
-        assert said in failed["msg"]
+    for text in ("domains[1] (large): memory: 64TiB", "domains[2] (lost): nics[0].network: ", "domains[4] (twice): uuid: "):
+        assert text in failed["msg"]
     assert hypervisor.host.run(["virsh", "list", "--all", "--name"]).stdout.strip() == ""

@@ -53,7 +53,7 @@ def base(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def home(folders: Folders, driver: Any, base: Path, capsys: pytest.CaptureFixture[str]) -> Path:
-    """Return the folder of a stopped VM ``web`` whose disk is an overlay of ``base`` with two overlays of somebody else over it."""
+    """Return the folder of a stopped VM ``web`` whose disk is an overlay of ``base`` with two overlays of other tools over it."""
     options = {"name": "web", "state": "stopped", "memory": "64MiB", "disks": [{"name": "data", "size": "1MiB"}]}
     assert run_module(capsys, "domain", uri=URI, **options)["changed"]
     found = Path(folders.vm("web"))
@@ -61,8 +61,8 @@ def home(folders: Folders, driver: Any, base: Path, capsys: pytest.CaptureFixtur
     io(found / "data.qcow2", "write -P 2 64k 64k")
     overlay(driver, found, "data", "alien")
     io(found / "data.alien.qcow2", "write -P 9 128k 64k")
-    overlay(driver, found, "data.alien", "stranger")
-    io(found / "data.stranger.qcow2", "write -P 3 128k 64k")
+    overlay(driver, found, "data.alien", "foreign")
+    io(found / "data.foreign.qcow2", "write -P 3 128k 64k")
     return found
 
 
@@ -139,7 +139,7 @@ def test_a_merge_that_was_cut_off_is_finished(disk: Any, home: Path, monkeypatch
     with monkeypatch.context() as patched:
         patched.setattr(domain_disk.DiskFiles, "commit", _dies)
         assert "power" in disk(state="flattened")["msg"]
-        assert {path.name for path in home.glob("*.qcow2")} == {"data.qcow2", "data.alien.qcow2", "data.stranger.qcow2"}
+        assert {path.name for path in home.glob("*.qcow2")} == {"data.qcow2", "data.alien.qcow2", "data.foreign.qcow2"}
     left = disk(state="flattened", check=True)
     assert not left["failed"], left
     assert left["diff"]["before"]["interrupted"] == "commit"

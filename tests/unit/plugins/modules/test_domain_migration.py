@@ -14,7 +14,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_fac
 from ansible_collections.edge.cloud.plugins.modules import domain_migration
 from support.modules import run_module
 
-NOBODY = "127.0.0.9"
+NO_HOST = "127.0.0.9"
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folders:
 @pytest.fixture
 def migrate(capsys: pytest.CaptureFixture[str], folders: Folders) -> Any:
     def run(*, check: bool = False, **options: Any) -> dict[str, Any]:
-        asked = {"uri": "test:///default", "name": "web", "destination": NOBODY, "timeout": 0, **options}
+        asked = {"uri": "test:///default", "name": "web", "destination": NO_HOST, "timeout": 0, **options}
         return run_module(capsys, "domain_migration", check=check, **asked)
 
     return run
@@ -35,9 +35,9 @@ def migrate(capsys: pytest.CaptureFixture[str], folders: Folders) -> Any:
 
 def test_who_works_on_the_vm_is_waited_for_and_then_named(folders: Folders, migrate: Any) -> None:
     with vm_lock(folders.lock("web"), "web", 0):
-        said = migrate()
-        assert said["error"]["code"] == "busy" and folders.lock("web") in said["msg"] and "web" in said["msg"]
-        assert migrate(check=True)["error"]["code"] == "unreachable", "check mode waits for nobody"
+        failed = migrate()
+        assert failed["error"]["code"] == "busy" and folders.lock("web") in failed["msg"] and "web" in failed["msg"]
+        assert migrate(check=True)["error"]["code"] == "unreachable", "check mode does not wait"
     assert migrate()["error"]["code"] == "unreachable"
 
 
@@ -53,12 +53,12 @@ def test_a_vm_that_has_not_wholly_arrived_does_not_leave(folders: Folders, migra
         ("name", "../x", "name: "),
         ("destination", "a b", "destination: 'a b'"),
         ("destination", "user@host", "destination: 'user@host'"),
-        ("destination", NOBODY, f"destination: libvirt of {NOBODY} does not answer"),
+        ("destination", NO_HOST, f"destination: libvirt of {NO_HOST} does not answer"),
         ("bandwidth", "10KiB", "bandwidth: "),
         ("bandwidth", "fast", "bandwidth"),
         ("progress_file", "relative", "progress file"),
     ],
 )
 def test_bad_input_names_the_option_and_the_value(migrate: Any, option: str, value: str, words: str) -> None:
-    said = migrate(**{option: value})
-    assert words in said["msg"], said
+    failed = migrate(**{option: value})
+    assert words in failed["msg"], failed

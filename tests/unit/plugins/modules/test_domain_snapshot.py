@@ -57,8 +57,8 @@ def write(info: Any, pattern: int) -> None:
 
 
 def has(info: Any, pattern: int) -> bool:
-    told = [io(disk["active"], f"read -P {pattern} 0 64k") for disk in info()["disks"]]
-    return not any("verification failed" in one for one in told)
+    answers = [io(disk["active"], f"read -P {pattern} 0 64k") for disk in info()["disks"]]
+    return not any("verification failed" in one for one in answers)
 
 
 def names(home: Path) -> set[str]:
@@ -144,7 +144,7 @@ def test_everything_goes_with_the_domain(snapshot: Any, home: Path, capsys: pyte
     [
         ({"snapshot": "../a"}, "invalid_input", "snapshot: '../a' is not valid"),
         ({"snapshot": "arriving"}, "invalid_input", "snapshot: 'arriving' is not valid"),
-        ({"snapshot": "a", "name": "none"}, "not_found", "name: there is no domain none"),
+        ({"snapshot": "a", "name": "none"}, "not_found", "name: this host has no domain none"),
         ({"snapshot": "a", "name": "test"}, "conflict", "name: domain test exists on this host and was not made by edge.cloud"),
         ({"snapshot": "a", "memory": True}, "invalid_input", "memory: domain web does not run"),
         ({"snapshot": "a", "memory": True, "quiesce": "required"}, "invalid_input", "quiesce: a snapshot with memory"),

@@ -125,7 +125,7 @@ def test_bad_input(run: Any, driver: Any, items: list[Any], says: str) -> None:
     assert names_of(driver) == []
 
 
-def test_a_disk_that_one_writes_is_nobody_elses(run: Any, folders: Folders, tmp_path: Path) -> None:
+def test_a_disk_that_one_writes_belongs_to_it_alone(run: Any, folders: Folders, tmp_path: Path) -> None:
     shared = tmp_path / "shared.raw"
     shared.write_bytes(b"\0" * MIB)
     disk = {"name": "data", "path": str(shared)}
@@ -141,7 +141,7 @@ def test_bad_defaults(run: Any) -> None:
     assert run("a", parallel=0)["error"]["option"] == "parallel"
 
 
-def test_one_that_fails_stops_nobody_else(run: Any, driver: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_that_fails_does_not_stop_the_others(run: Any, driver: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     real = libvirt.virDomain.create
 
     def create(found: Any) -> Any:

@@ -123,7 +123,7 @@ def test_a_context_disk_is_a_shell_file_of_variables() -> None:
     (file,) = context.files
     assert file[0] == "context.sh" and context.volume == "CONTEXT"
     code = file[1] + 'printf "%s|%s|%s" "$NETWORK" "$ETH0_IP" "$NOTE"'
-    said = subprocess.run(["sh", "-c", code], capture_output=True, text=True, check=True).stdout
-    assert said == "YES|192.0.2.9|it's; $(here)"
-    with pytest.raises(InvalidInput, match=r"^context\.a-b: it is not the name of a variable"):
+    output = subprocess.run(["sh", "-c", code], capture_output=True, text=True, check=True).stdout
+    assert output == "YES|192.0.2.9|it's; $(here)"
+    with pytest.raises(InvalidInput, match=r"^context\.a-b: this is not the name of a variable"):
         make_context({"a-b": 1})

@@ -49,7 +49,7 @@ CASES: list[tuple[DomainRequest, dict[str, Any], str, str]] = [
     (want(spec(nics=(Nic("n", MAC, "asleep"),))), {}, "invalid_input", "nics[0].network: network asleep is not active"),
     (want(spec(nics=(Nic("n", MAC, bridge="no"),))), {}, "not_found", "nics[0].bridge: this host has no bridge no (there:"),
     (want(spec(nics=(Nic("n", MAC, "edge"),))), {"macs": {MAC: "other"}}, "conflict", f"nics[0].mac: {MAC} is used by domain"),
-    (want(spec(kernel="/k")), {"missing": frozenset({"/k"})}, "not_found", "kernel: there is no file /k"),
+    (want(spec(kernel="/k")), {"missing": frozenset({"/k"})}, "not_found", "kernel: this host has no file /k"),
     (want(spec(), (root_volume(),)), {"images": {}}, "not_found", f"disks[0].image: image {DIGEST} is not in the host cache"),
     (want(spec(), (root_volume(size=GIB),)), {}, "invalid_input", "disks[0].size: 1GiB is smaller than the image (2GiB)"),
 ]  # fmt: skip
@@ -81,7 +81,7 @@ def test_a_disk_is_never_made_again_nor_shrunk(state: VmState, wanted: Any, says
 
 def test_files_of_others_are_looked_at() -> None:
     asked = [{"name": "data", "path": "/d", "format": "raw"}]
-    with pytest.raises(EdgeError, match=r"^disks\[0\]\.path: there is no file /d"):
+    with pytest.raises(EdgeError, match=r"^disks\[0\]\.path: this host has no file /d"):
         check(DomainRequest(spec()), asked=asked, missing=frozenset({"/d"}))
     with pytest.raises(EdgeError, match=r"^disks\[0\]\.format: /d is qcow2, not raw"):
         check(DomainRequest(spec()), asked=asked, files={"/d": VolumeFile("/d", "qcow2", 1)})

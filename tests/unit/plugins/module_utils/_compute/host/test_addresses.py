@@ -11,7 +11,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec imp
 NICS = (Nic("nic0", "52:54:00:00:00:01", network="edge"), Nic("nic1", "52:54:00:00:00:02", bridge="br-lan"))
 
 
-def said(mac: str | None, *addresses: tuple[str, int]) -> dict[str, Any]:
+def answer(mac: str | None, *addresses: tuple[str, int]) -> dict[str, Any]:
     rows = [{"addr": address, "prefix": prefix, "type": 1 if ":" in address else 0} for address, prefix in addresses]
     return {"eth": {"hwaddr": mac, "addrs": rows or None}}
 
@@ -19,9 +19,9 @@ def said(mac: str | None, *addresses: tuple[str, int]) -> dict[str, Any]:
 def test_the_first_source_is_believed_and_each_address_is_there_once() -> None:
     found = merge(
         [
-            ("agent", said("52:54:00:00:00:01", ("192.0.2.5", 24), ("fe80::1", 64))),
-            ("lease", said("52:54:00:00:00:01", ("192.0.2.5", 0))),
-            ("arp", said("52:54:00:00:00:02", ("198.51.100.7", 0))),
+            ("agent", answer("52:54:00:00:00:01", ("192.0.2.5", 24), ("fe80::1", 64))),
+            ("lease", answer("52:54:00:00:00:01", ("192.0.2.5", 0))),
+            ("arp", answer("52:54:00:00:00:02", ("198.51.100.7", 0))),
         ],
         NICS,
     )
@@ -34,13 +34,13 @@ def test_the_first_source_is_believed_and_each_address_is_there_once() -> None:
 
 
 def test_what_is_not_of_our_nics_is_not_told() -> None:
-    """An agent tells of loopback and of the guest's own bridges."""
-    answers = [("agent", said("52:54:00:00:00:01", ("127.0.0.1", 8))), ("agent", said("02:42:00:00:00:09", ("172.17.0.1", 16)))]
-    assert merge([*answers, ("lease", said(None, ("192.0.2.1", 24))), ("arp", said("52:54:00:00:00:01"))], NICS) == []
+    """An agent reports loopback and of the guest's own bridges."""
+    answers = [("agent", answer("52:54:00:00:00:01", ("127.0.0.1", 8))), ("agent", answer("02:42:00:00:00:09", ("172.17.0.1", 16)))]
+    assert merge([*answers, ("lease", answer(None, ("192.0.2.1", 24))), ("arp", answer("52:54:00:00:00:01"))], NICS) == []
 
 
 @pytest.mark.parametrize(
     ("addresses", "main"), [([], None), (["169.254.1.1", "fe80::1"], None), (["fe80::1", "2001:db8::1"], "2001:db8::1")]
 )
-def test_link_local_reaches_nobody(addresses: list[str], main: str | None) -> None:
+def test_a_link_local_address_reaches_no_guest(addresses: list[str], main: str | None) -> None:
     assert main_address([{"address": address} for address in addresses]) == main

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tests of what libvirt's qemu.conf has to say."""
+"""What libvirt's qemu.conf must set for a display on the network."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ def test_a_destination_is_nothing_else(text: str) -> None:
         check_destination(text)
 
 
-def test_nobody_at_the_door() -> None:
+def test_a_destination_that_does_not_answer() -> None:
     with pytest.raises(Unreachable, match=r"destination: libvirt of 127\.0\.0\.9 does not answer"):
         probe(check_destination("127.0.0.9"))
 

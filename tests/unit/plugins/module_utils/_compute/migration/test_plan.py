@@ -99,18 +99,18 @@ def test_nothing_is_left_to_do_once_it_is_there() -> None:
 CASES: list[tuple[str, MigrationState, str]] = [
     ("never began", BEGIN, plan.HERE),
     ("began", state("running", None, journal()), plan.HERE),
-    ("the source died on the way", state("stopped", None, journal()), plan.HERE),
+    ("the source failed on the way", state("stopped", None, journal()), plan.HERE),
     ("memory is still on its way", state("running", there(incoming=True, run="paused"), journal(), migrating=True), plan.MOVING),
-    ("it was on its way when libvirt died here", state("running", there(incoming=True, run="paused"), journal()), plan.HERE),
-    ("a half-arrived guest is no guest", state("stopped", there(persistent=False), journal()), plan.HERE),
+    ("it was on its way when libvirt was killed here", state("running", there(incoming=True, run="paused"), journal()), plan.HERE),
+    ("a guest that arrived by half does not count", state("stopped", there(persistent=False), journal()), plan.HERE),
     ("switched over", state("stopped", there(), journal()), plan.THERE),
-    ("switched over, then the destination died", state("stopped", there(run="stopped"), journal()), plan.THERE),
-    ("the destination died at the switch, the source went on", state("running", there(run="stopped"), journal()), plan.HERE),
+    ("switched over, then the destination failed", state("stopped", there(run="stopped"), journal()), plan.THERE),
+    ("the destination failed at the switch, the source went on", state("running", there(run="stopped"), journal()), plan.HERE),
     ("verified", state("stopped", there(run="stopped"), journal(phase="moved")), plan.THERE),
     ("failed, and libvirt resumed it here", state("running", there(), journal(phase="failed")), plan.HERE),
-    ("failed, and the host died since", state("stopped", there(run="stopped"), journal(phase="failed")), plan.HERE),
+    ("failed, and the host failed since", state("stopped", there(run="stopped"), journal(phase="failed")), plan.HERE),
     ("undefined here", state(None, there(), journal(phase="moved")), plan.THERE),
-    ("a stranger of that name", state("stopped", there(uuid="other"), journal()), plan.HERE),
+    ("another VM of that name", state("stopped", there(uuid="other"), journal()), plan.HERE),
 ]
 
 
@@ -202,7 +202,7 @@ BROKEN: list[tuple[str, MigrationState]] = [
 
 
 @pytest.mark.parametrize(("words", "found"), BROKEN, ids=[case[0] for case in BROKEN])
-def test_what_cannot_move_is_told_before_any_step(words: str, found: MigrationState) -> None:
+def test_what_cannot_move_is_reported_before_any_step(words: str, found: MigrationState) -> None:
     with pytest.raises(EdgeError) as error:
         plan.plan_migration(found, keep_source=False)
     assert words in error.value.message and error.value.details["option"] in ("name", "destination")

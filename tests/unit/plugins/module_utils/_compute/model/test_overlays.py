@@ -123,7 +123,7 @@ def test_the_image_is_compared_with_the_bottom_and_the_size_with_the_top() -> No
     check(root_volume(), state())
     grown = (FILES[0], replace(FILES[1], size=30 * GIB))
     check(root_volume(size=30 * GIB), state(volumes=grown))
-    with pytest.raises(EdgeError, match=r"root\.before\.qcow2 has 30GiB, asked was 20GiB; a disk never shrinks"):
+    with pytest.raises(EdgeError, match=r"root\.before\.qcow2 has 30GiB, 20GiB was asked; a disk never shrinks"):
         check(root_volume(), state(volumes=grown))
     with pytest.raises(EdgeError, match=r"root\.qcow2 exists with backing file .*a disk is never recreated"):
         check(root_volume(image="sha256:" + "cd" * 32, backing="/other.qcow2"), state())

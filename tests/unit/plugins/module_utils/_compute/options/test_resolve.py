@@ -138,7 +138,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"filesystems": [{"tag": "a", "path": "b"}]}, "filesystems[0].path: b is not absolute"),
     ({"pci_devices": ["65:00.0"]}, "pci_devices[0]: '65:00.0' is not valid"),
     ({"xml_override": "<devices/>"}, "xml_override: its outermost element must be <domain>"),
-    ({"boot_order": ["root"]}, "boot_order[0]: there is no disk and no interface root"),
+    ({"boot_order": ["root"]}, "boot_order[0]: the domain has neither a disk nor an interface root"),
     ({"disks": [{"name": "context", "size": "1G"}]}, "disks[0].name: context is the name of the context disk"),
     ({"disks": [{**SIZED, "iothread": 1}]}, "disks[0].iothread: 1 is more than iothreads (0)"),
     ({"disks": [{**SIZED, "bus": "scsi", "queues": 2}]}, "disks[0].queues: it needs bus virtio, not scsi"),

@@ -310,7 +310,7 @@ CASES: list[tuple[SnapshotState, SnapshotRequest, type[EdgeError], str]] = [
 
 
 @pytest.mark.parametrize(("state", "wanted", "kind", "says"), CASES)
-def test_what_cannot_be_done_is_said(state: SnapshotState, wanted: SnapshotRequest, kind: type[EdgeError], says: str) -> None:
+def test_what_cannot_be_done_is_an_error(state: SnapshotState, wanted: SnapshotRequest, kind: type[EdgeError], says: str) -> None:
     with pytest.raises(kind) as found:
         plan_snapshot(state, wanted)
     assert found.value.message.startswith(says)

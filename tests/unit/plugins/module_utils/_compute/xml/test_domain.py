@@ -208,7 +208,7 @@ def test_an_override_comes_and_goes_without_a_trace() -> None:
     [
         ("<domain>", "it is not well-formed XML"),
         ("<devices/>", "its outermost element must be <domain>"),
-        ("<domain><name>x</name></domain>", "<name> is not taken"),
+        ("<domain><name>x</name></domain>", "<name> is not allowed"),
         ('<!DOCTYPE d [<!ENTITY a "b">]><domain/>', "comments, document types"),
     ],
 )
