@@ -22,13 +22,19 @@ def check_wanted(wanted: DomainRequest, state: VmState, host: HostFacts, options
     spec = wanted.spec
     _check_identity(spec, state, host)
     _check_machine(spec, state.config, host)
-    _check_nics(spec, host)
+    if options.nics is not None or _will_start(state, options):
+        _check_nics(spec, host)
     for path, option in ((spec.kernel, "kernel"), (spec.initrd, "initrd")):
         if path in host.missing:
             raise NotFound(f"{option}: this host has no file {path}.", option=option, value=path)
     _check_paths(options, host)
     for volume in wanted.volumes:
         _check_volume(volume, options.disk_path(volume.disk), state, host, spec)
+
+
+def _will_start(state: VmState, options: DomainOptions) -> bool:
+    """Return whether the guest may be started, which needs the networks that it has even where they were not asked."""
+    return options.allow_restart or (options.state in ("running", "paused") and state.run in ("stopped", "saved"))
 
 
 def _check_identity(spec: DomainSpec, state: VmState, host: HostFacts) -> None:

@@ -9,7 +9,7 @@ import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.check_host import check_wanted
 from ansible_collections.edge.cloud.plugins.module_utils._compute.host.view import check_ownership
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import VolumeFile
-from ansible_collections.edge.cloud.plugins.module_utils._compute.model.request import read_options
+from ansible_collections.edge.cloud.plugins.module_utils._compute.model.request import DomainOptions, read_options
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec import Cpu, Nic
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.state import VmState
 from ansible_collections.edge.cloud.plugins.module_utils._compute.options.resolve import DomainRequest
@@ -91,6 +91,22 @@ def test_what_the_domain_already_has_is_not_asked_again() -> None:
     """An upgrade of the host must not make every run fail."""
     before = spec(memory=65 * GIB, machine="pc-q35-5.2", nics=(Nic("n", MAC, "edge"),))
     check(DomainRequest(before), VmState("web", config=before), macs={MAC: "web"})
+
+
+def test_networks_are_checked_where_they_are_asked_or_needed_to_start() -> None:
+    """A running guest takes other memory whatever became of its network."""
+    there = spec(nics=(Nic("n", MAC, "asleep"),))
+    runs = VmState("web", run="running", config=there, live=there)
+    check_wanted(DomainRequest(there), runs, host(), DomainOptions("web"))
+    check_wanted(DomainRequest(there), replace(runs, run="stopped"), host(), DomainOptions("web", state="stopped"))
+    asked = read_options({"name": "web", "nics": [{"name": "n", "network": "asleep"}]})
+    for state, options in (
+        (runs, asked),
+        (runs, DomainOptions("web", allow_restart=True)),
+        (replace(runs, run="stopped"), DomainOptions("web")),
+    ):
+        with pytest.raises(EdgeError, match=r"^nics\[0\]\.network: network asleep is not active"):
+            check_wanted(DomainRequest(there), state, host(), options)
 
 
 def test_foreign_domains_need_the_word() -> None:
