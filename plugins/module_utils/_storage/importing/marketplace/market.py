@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...._errors import InvalidInput, NotFound
-from . import checksum_files, opennebula, plain, simplestreams
+from . import checksum_files, index, opennebula, simplestreams
 from .appliance import Catalogue, Skipped, below, web_url
 from .documents import Access, document
 
@@ -64,7 +64,7 @@ class Marketplace:
 
     def _index(self) -> Catalogue:
         base = self._base.removesuffix("/index.json")
-        return plain.parse(self._document(f"{base}/index.json"), self.where, base)
+        return index.parse(self._document(f"{base}/index.json"), self.where, base)
 
     def _simplestreams(self) -> Catalogue:
         base = self._base.removesuffix(f"/{simplestreams.INDEX}")

@@ -11,8 +11,8 @@ import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._errors import InvalidInput
 from ansible_collections.edge.cloud.plugins.module_utils._storage.importing.marketplace import (
     checksum_files,
+    index,
     opennebula,
-    plain,
     simplestreams,
 )
 from ansible_collections.edge.cloud.plugins.module_utils._storage.importing.marketplace.appliance import Catalogue, File
@@ -124,7 +124,7 @@ def test_a_bad_opennebula_entry_is_told_and_hides_no_other(change: dict[str, Any
     "data", [b"", b"<html>", b"[]", b"{}", b'{"appliances": {}}', b"[" * 100_000, b"\xff\xfe", b'{"a": ' + b"9" * 5000 + b"}"]
 )
 def test_what_is_no_catalogue_names_itself(data: bytes) -> None:
-    for parse in (opennebula.parse, plain.parse, simplestreams.parse_products):
+    for parse in (opennebula.parse, index.parse, simplestreams.parse_products):
         with pytest.raises(InvalidInput, match="The catalogue here"):
             parse(data, "here", BASE)
     with pytest.raises(InvalidInput, match="The catalogue here"):
@@ -152,12 +152,12 @@ def test_our_own_index() -> None:
         "created": "2026-01-02T03:04:05Z",
     }
     data = json.dumps({"images": [image, {**image, "digest": "sha256:../x"}, {"name": "debian"}, None]}).encode()
-    found = plain.parse(data, "here", "https://market.example/images/")
+    found = index.parse(data, "here", "https://market.example/images/")
     (one,) = found.appliances
     assert (one.name, one.version, one.arch) == ("debian", "13.1", "x86_64")
     assert one.files == (File(f"https://market.example/images/{SHA}.qcow2", 5, 9, (("sha256", SHA),), "qcow2"),)
     assert [skipped.entry for skipped in found.skipped] == ["1", "2", "3"]
-    assert plain.parse(data, "here", "/srv/x").appliances[0].files[0].url == f"/srv/x/{SHA}.qcow2"
+    assert index.parse(data, "here", "/srv/x").appliances[0].files[0].url == f"/srv/x/{SHA}.qcow2"
 
 
 UBUNTU = {
@@ -321,7 +321,7 @@ JSON = st.recursive(
 def test_no_json_breaks_a_parser(entries: list[Any]) -> None:
     found = opennebula_of(*entries, IMAGE)
     assert len(found.appliances) + len(found.skipped) == len(entries) + 1
-    assert plain.parse(json.dumps({"images": entries}).encode(), "here", BASE)
+    assert index.parse(json.dumps({"images": entries}).encode(), "here", BASE)
     assert products({str(number): entry for number, entry in enumerate(entries)})
     for one in found.appliances:
         assert all(file.url.startswith(("https://", "http://")) for file in one.files)

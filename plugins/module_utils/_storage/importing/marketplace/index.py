@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A marketplace of our own: the ``index.json`` of an image datastore, with its images beside it."""
+"""The kind ``index``: the ``index.json`` of an image datastore, with its images beside it."""
 
 from __future__ import annotations
 
