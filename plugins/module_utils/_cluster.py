@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,10 +12,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ._errors import EdgeError, InvalidInput, NotFound
-from ._sizes import parse_size
+from ._json import load_json
+from ._sizes import MIB, parse_size
 
 FILE = Path("/etc/edge/cluster.json")
-LARGEST = 4 * 1024 * 1024
+LARGEST = 4 * MIB
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
 Check = Callable[[Any, str], Any]
 
@@ -181,11 +181,7 @@ CLUSTER = _object(
 def parse(data: bytes, where: str) -> Cluster:
     """Return the cluster that ``data`` describes, or raise InvalidInput that names ``where`` and the value."""
     try:
-        value = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise InvalidInput(f"{where} is not JSON: {error}.", path=where) from None
-    try:
-        cluster: Cluster = CLUSTER(value, where)
+        cluster: Cluster = CLUSTER(load_json(data, where, LARGEST), where)
         for members in (cluster.replicas, cluster.peers):
             _require_unique([member.name for member in members], where)
     except EdgeError as error:
@@ -206,6 +202,4 @@ def load(path: Path = FILE) -> Cluster:
             data = file.read(LARGEST + 1)
     except FileNotFoundError:
         raise NotFound(f"{path} does not exist; the role edge.cloud.host writes it.", path=str(path)) from None
-    if len(data) > LARGEST:
-        raise InvalidInput(f"{path} is larger than {LARGEST} bytes; it was not read.", path=str(path))
     return parse(data, str(path))

@@ -29,7 +29,7 @@ SECTOR = 512
 
 @dataclass(frozen=True)
 class DiskFiles:
-    """The compute room's ImageTool and LayerTool, by qemu-img and the host cache."""
+    """The tools that ``_compute`` needs for disk files, by qemu-img and the image cache of the host."""
 
     runner: Runner
     folders: Folders

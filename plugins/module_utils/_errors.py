@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 
@@ -88,25 +88,16 @@ class Refused(EdgeError):
 
 
 class CommandFailed(EdgeError):
-    """A program ended with an error; its own words are passed on whole."""
+    """A program ended with an error; what it printed is passed on whole."""
 
     code = "command_failed"
 
     def __init__(self, argv: Sequence[str], rc: int, stderr: str, **details: Any) -> None:
-        said = stderr.strip() or "(it printed no error)"
-        super().__init__(f"{argv[0]} failed with exit code {rc}: {said}", argv=list(argv), rc=rc, stderr=stderr, **details)
+        words = stderr.strip() or "(it printed no error)"
+        super().__init__(f"{argv[0]} failed with exit code {rc}: {words}", argv=list(argv), rc=rc, stderr=stderr, **details)
         self.argv = tuple(argv)
         self.rc = rc
         self.stderr = stderr
-
-
-def required(mapping: Mapping[str, Any], key: str, where: str) -> Any:
-    """Return ``mapping[key]`` or raise InvalidInput that names ``where`` and the keys that are there."""
-    try:
-        return mapping[key]
-    except KeyError:
-        found = ", ".join(sorted(mapping)) or "nothing"
-        raise InvalidInput(f"{where}: {key} is missing (found: {found}).", where=where, key=key) from None
 
 
 def from_os_error(error: OSError) -> EdgeError:

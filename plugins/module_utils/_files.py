@@ -130,10 +130,10 @@ def held(path: Path) -> bool:
 
 
 @contextmanager
-def told(path: Path) -> Iterator[None]:
-    """Have ``held`` say yes about ``path`` meanwhile; any number of processes may say so at once, and nothing holds them up."""
+def signalled(path: Path) -> Iterator[None]:
+    """Make ``held`` return True for ``path`` meanwhile; any number of processes may do so at once, and none of them waits."""
     with contextlib.ExitStack() as stack:
-        with contextlib.suppress(OSError):  # a full disk, or somebody who just looks
+        with contextlib.suppress(OSError):  # a full disk, or a process that calls held() just now
             descriptor = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
             stack.callback(os.close, descriptor)
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -129,7 +129,13 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.edge.cloud.plugins.module_utils._module import plan_result, run_module
-from ansible_collections.edge.cloud.plugins.module_utils._storage.maintenance.gc import Collected, Collector, limits_of, told, view
+from ansible_collections.edge.cloud.plugins.module_utils._storage.maintenance.gc import (
+    Collected,
+    Collector,
+    limits_of,
+    report,
+    view,
+)
 from ansible_collections.edge.cloud.plugins.module_utils._storage.names import absolute_path, size_in_bytes
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
 
@@ -151,7 +157,7 @@ def run(module: Any) -> dict[str, Any]:
         observed = collected.decision.plan.before
     if collected.decision.over:
         module.warn(f"The images in {store.root} are {collected.decision.over} bytes over the quota; see why each is kept.")
-    result = {**plan_result(collected.done, view, "cache", observed), **told(collected.done, collected.decision)}
+    result = {**plan_result(collected.done, view, "cache", observed), **report(collected.done, collected.decision)}
     return {**result, **({} if limits.quota is None else {"quota": limits.quota})}
 
 

@@ -24,7 +24,7 @@ extends_documentation_fragment:
 options:
   repair:
     description:
-      - Repair what is damaged. With V(false) it is only told.
+      - Repair what is damaged. With V(false) it is only reported.
     type: bool
     default: true
   sources:
@@ -113,8 +113,8 @@ def run(module: Any) -> dict[str, Any]:
     trust = trust_of(options["ca_file"], options["cert_file"], options["key_file"])
     store = Store(absolute_path(options["root"], "The root"))
     scrub = Scrub(store, [source_of(text, trust) for text in options["sources"]])
-    done, told = scrub.run(time.time, repair=options["repair"], check=module.check_mode)
-    return {**plan_result(done, view, "scrub"), **told}
+    done, report = scrub.run(time.time, repair=options["repair"], check=module.check_mode)
+    return {**plan_result(done, view, "scrub"), **report}
 
 
 def main() -> None:

@@ -111,7 +111,7 @@ def _kept_running(domain: Any) -> Iterator[None]:
 
 
 def arrive(cluster: Cluster, _options: Options) -> dict[str, Any]:
-    """Settle every VM that waits; one that fails does not hold up the others, and is told at the end."""
+    """Settle every VM that waits; one that fails does not hold up the others, and is reported at the end."""
     actions: list[str] = []
     failed: dict[str, str] = {}
     folders = Folders(images=str(cluster.images.root))
@@ -126,6 +126,6 @@ def arrive(cluster: Cluster, _options: Options) -> dict[str, Any]:
         for name in arrivals.waiting():
             failed.setdefault(name, "it cannot be moved now (saved, or in the middle of something else).")
     if failed:
-        said = " ".join(f"{name}: {message}" for name, message in failed.items())
-        raise EdgeError(f"These VMs still read a remote image. {said}", failed=failed, actions=actions)
+        reasons = " ".join(f"{name}: {message}" for name, message in failed.items())
+        raise EdgeError(f"These VMs still read a remote image. {reasons}", failed=failed, actions=actions)
     return {"changed": bool(actions), "actions": actions}

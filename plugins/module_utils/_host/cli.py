@@ -16,8 +16,10 @@ from typing import Any, NoReturn
 from .. import _cluster
 from .._cluster import Cluster
 from .._errors import EdgeError, InvalidInput, from_os_error
+from .._json import load_object
+from .._sizes import MIB
 
-LARGEST_JSON = 1024 * 1024
+LARGEST_JSON = MIB
 
 
 @dataclass(frozen=True)
@@ -76,12 +78,7 @@ def _given(verb: Verb, found: argparse.Namespace) -> dict[str, Any]:
 
 
 def _read_options(verb: Verb) -> dict[str, Any]:
-    try:
-        options = json.loads(sys.stdin.read(LARGEST_JSON))
-    except ValueError as error:
-        raise InvalidInput(f"The options on stdin are not JSON: {error}.") from None
-    if not isinstance(options, dict):
-        raise InvalidInput("The options on stdin are not a JSON object.")
+    options = load_object(sys.stdin.read(LARGEST_JSON + 1), "The text on stdin", LARGEST_JSON, InvalidInput)
     for key, value in options.items():
         if key not in verb.options:
             raise InvalidInput(f"Unknown option {key!r:.100}; there are {', '.join(verb.options) or 'none'}.", option=key)

@@ -57,8 +57,8 @@ def pull(cluster: Cluster, options: Options) -> dict[str, Any]:
     plan = work.plan("pinned" if options.get("pinned") else "present")
     execute(plan, lambda step: work.apply(step, time.time()))
     work.keep(plan, time.time())
-    told = {"bytes_fetched": work.bytes_fetched, "bytes_reused": work.bytes_reused, "sources": list(work.used)}
-    return {"changed": plan.changed, "actions": plan.actions, "image": dict(view(work.observe())), **told}
+    transfer = {"bytes_fetched": work.bytes_fetched, "bytes_reused": work.bytes_reused, "sources": list(work.used)}
+    return {"changed": plan.changed, "actions": plan.actions, "image": dict(view(work.observe())), **transfer}
 
 
 def collect(cluster: Cluster, _options: Options) -> dict[str, Any]:
@@ -68,14 +68,14 @@ def collect(cluster: Cluster, _options: Options) -> dict[str, Any]:
     limits = gc.limits_of(store, images.quota_bytes, images.quota_percent, images.minimum_age)
     collected = Collector(store, images.disk_directories, limits).collect()
     done = collected.done
-    told = gc.told(done, collected.decision)
-    return {"changed": done.changed, "actions": done.actions, **told, "quota": limits.quota}
+    report = gc.report(done, collected.decision)
+    return {"changed": done.changed, "actions": done.actions, **report, "quota": limits.quota}
 
 
 def scrub(cluster: Cluster, _options: Options) -> dict[str, Any]:
     """Verify and repair every image, as the module image_scrub does."""
-    done, told = Scrub(Store(cluster.images.root), _sources(cluster)).run(time.time)
-    return {"changed": done.changed, "actions": done.actions, **told}
+    done, report = Scrub(Store(cluster.images.root), _sources(cluster)).run(time.time)
+    return {"changed": done.changed, "actions": done.actions, **report}
 
 
 def cache(cluster: Cluster, _options: Options) -> dict[str, Any]:

@@ -24,12 +24,14 @@ from typing import Any
 
 from .._errors import InvalidInput, Refused
 from .._files import fsync
+from .._json import load_object
 from .._plan import Plan
+from .._sizes import MIB
 
 PACKAGE = "edge_cloud"
 LINK = "current"
 OURS = re.compile(r"\.?[0-9a-f]{16}(\.new|\.old)?|\.?current(\.new)?")
-LARGEST = 64 * 1024 * 1024
+LARGEST = 64 * MIB
 BY_HASH = py_compile.PycInvalidationMode.UNCHECKED_HASH  # a state never changes, so a look at the source is wasted
 
 
@@ -44,10 +46,10 @@ def unpack(text: str) -> dict[str, str]:
     try:
         opened = zlib.decompressobj()
         data = opened.decompress(base64.b64decode(text, validate=True), LARGEST)
-        found = json.loads(data)
     except (ValueError, zlib.error) as error:
         raise InvalidInput(f"The archive of the library cannot be read: {error}.") from None
-    if not isinstance(found, dict) or not found or not all(_is_file(name) and isinstance(found[name], str) for name in found):
+    found = load_object(data, "The archive of the library", LARGEST, InvalidInput)
+    if not found or not all(_is_file(name) and isinstance(found[name], str) for name in found):
         raise InvalidInput("The archive of the library has something else than Python files below a folder.")
     return found
 

@@ -33,16 +33,16 @@ def trust_in(cluster: Cluster) -> Trust:
 
 
 @dataclass
-class _Story:
+class _Attempt:
     """What happened in one pull: whom to leave, what they said, and the bytes that came before it went wrong."""
 
     left: set[str] = field(default_factory=set)
-    said: dict[str, str] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
     refused: EdgeError | None = None
 
     def leave(self, name: str, message: str) -> None:
         self.left.add(name)
-        self.said[name] = message
+        self.errors[name] = message
 
 
 @dataclass(frozen=True)
@@ -77,16 +77,16 @@ class ClusterReplica(Replica):
                 raise NotFound(f"{source.name} has no image {digest}.", digest=digest)
             return found[0]
 
-        return {key: getattr(self._ask(digest, find), key) for key in catalogue.TOLD}
+        return {key: getattr(self._ask(digest, find), key) for key in catalogue.KEYS}
 
     def pull(self, digest: str, *, now: float, progress: Progress = no_progress, limit: Limit = no_limit) -> Pulled:
         """Make the image visible here, from whoever the rule names; go on with another whenever one is lost."""
-        story = _Story()
+        attempt = _Attempt()
         while True:
             there = self.store.claim(digest, usage.PULL)
             if there is not None:
                 return Pulled(there, self.store.image_path(digest))
-            step = self._situation(digest).decide(self._survey(digest, story), story.left)
+            step = self._situation(digest).decide(self._survey(digest, attempt), attempt.left)
             try:
                 if isinstance(step, Ask):
                     Asking(step.replica, digest, self.trust, self.cluster.host).wait(progress)
@@ -94,29 +94,29 @@ class ClusterReplica(Replica):
                 return self._fetch(
                     step,
                     digest,
-                    story,
+                    attempt,
                     lambda sources: pull_image(self.store, digest, sources, now=now, progress=progress, limit=limit),
                 )
             except (Unreachable, Corrupt, NotFound, ReplicaFailed) as error:
-                self._note(step, error, story)
+                self._note(step, error, attempt)
 
     def _situation(self, digest: str) -> Situation:
         cluster = self.cluster
         peers = ranked(digest, cluster.others(cluster.peers), salt=cluster.host)[:PEERS]
         return Situation(cluster.host, tuple(ranked(digest, cluster.replicas)), tuple(peers), cluster.frontends)
 
-    def _survey(self, digest: str, story: _Story) -> dict[str, ObservedMember]:
+    def _survey(self, digest: str, attempt: _Attempt) -> dict[str, ObservedMember]:
         def asked(members: Sequence[Member]) -> list[Member]:
-            return [member for member in members if member.name != self.cluster.host and member.name not in story.left]
+            return [member for member in members if member.name != self.cluster.host and member.name not in attempt.left]
 
         situation = self._situation(digest)
-        seen = survey(asked(situation.peers), asked(situation.replicas), digest, self.trust)
-        story.said.update({name: one.said for name, one in seen.items() if one.said})
-        return seen
+        observed = survey(asked(situation.peers), asked(situation.replicas), digest, self.trust)
+        attempt.errors.update({name: one.error for name, one in observed.items() if one.error})
+        return observed
 
-    def _fetch(self, step: Fetch, digest: str, story: _Story, go: Callable[[list[Source]], Pulled]) -> Pulled:
-        if step.wan and story.refused is not None and not self.cluster.is_replica:
-            raise story.refused
+    def _fetch(self, step: Fetch, digest: str, attempt: _Attempt, go: Callable[[list[Source]], Pulled]) -> Pulled:
+        if step.wan and attempt.refused is not None and not self.cluster.is_replica:
+            raise attempt.refused
         if not step.urls:
             raise NotFound(
                 f"Nobody in the cluster {self.cluster.name} has the image {digest}, and it has no Front-end.", digest=digest
@@ -131,24 +131,24 @@ class ClusterReplica(Replica):
             catalogue.write(self.store)
         return done
 
-    def _note(self, step: Ask | Fetch, error: EdgeError, story: _Story) -> None:
+    def _note(self, step: Ask | Fetch, error: EdgeError, attempt: _Attempt) -> None:
         """Leave whom this step was about; raise what another host cannot mend."""
         if isinstance(error, ReplicaFailed):
             if isinstance(error.cause, NotFound | Corrupt | InvalidInput):
                 raise error.cause from None
-            story.refused = error.cause
+            attempt.refused = error.cause
         if isinstance(step, Ask):
-            story.leave(step.replica.name, error.message)
+            attempt.leave(step.replica.name, error.message)
         elif step.wan:
-            raise _with_story(error, story) from None
+            raise _with_errors(error, attempt) from None
         else:
             for member in (*self.cluster.replicas, *self.cluster.peers):
                 if member.url in step.urls:
-                    story.leave(member.name, error.message)
+                    attempt.leave(member.name, error.message)
 
 
-def _with_story(error: EdgeError, story: _Story) -> EdgeError:
-    if not story.said:
+def _with_errors(error: EdgeError, attempt: _Attempt) -> EdgeError:
+    if not attempt.errors:
         return error
-    before = "; ".join(f"{name}: {message}" for name, message in story.said.items())
-    return type(error)(f"{error.message} In the cluster: {before}", **{**error.details, "members": dict(story.said)})
+    before = "; ".join(f"{name}: {message}" for name, message in attempt.errors.items())
+    return type(error)(f"{error.message} In the cluster: {before}", **{**error.details, "members": dict(attempt.errors)})

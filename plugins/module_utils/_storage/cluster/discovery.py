@@ -24,15 +24,15 @@ def look(member: Member, digest: str, trust: Trust, seconds: float) -> ObservedM
     try:
         connection = Connection(member.url, trust, seconds)
     except EdgeError as error:
-        return ObservedMember(said=error.message)
+        return ObservedMember(error=error.message)
     try:
         with connection.ask("HEAD", f"{names.hex_of(digest)}.json") as response:
             response.read()
             if response.status in (200, 404):
                 return ObservedMember(reachable=True, has=response.status == 200)
-            return ObservedMember(said=f"{member.url} answered {response.status} {response.reason}")
+            return ObservedMember(error=f"{member.url} answered {response.status} {response.reason}")
     except EdgeError as error:
-        return ObservedMember(said=error.message)
+        return ObservedMember(error=error.message)
     finally:
         connection.close()
 
@@ -42,7 +42,7 @@ def survey(peers: Sequence[Member], replicas: Sequence[Member], digest: str, tru
     asked = {member.name: _asked(member, digest, trust, PEER_SECONDS) for member in peers}
     asked |= {member.name: _asked(member, digest, trust, REPLICA_SECONDS) for member in replicas}
     _wait(list(asked.values()), [asked[member.name] for member in replicas])
-    return {name: future.result() if future.done() else ObservedMember(said="no answer yet") for name, future in asked.items()}
+    return {name: future.result() if future.done() else ObservedMember(error="no answer yet") for name, future in asked.items()}
 
 
 def _asked(member: Member, digest: str, trust: Trust, seconds: float) -> Future[ObservedMember]:

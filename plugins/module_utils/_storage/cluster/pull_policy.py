@@ -22,7 +22,7 @@ class ObservedMember:
 
     reachable: bool = False
     has: bool = False
-    said: str = ""
+    error: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,14 +54,16 @@ class Situation:
     peers: tuple[Member, ...]
     frontends: tuple[str, ...]
 
-    def decide(self, seen: Mapping[str, ObservedMember], left: Set[str]) -> Fetch | Ask:
+    def decide(self, observed: Mapping[str, ObservedMember], left: Set[str]) -> Fetch | Ask:
         """Return what to do next; members of ``left`` were tried and failed. Every answer but the WAN's names members not left."""
         others = [member for member in self.replicas if member.name != self.host]
-        holders = [one.url for one in (*self.peers, *others) if one.name not in left and seen.get(one.name, ObservedMember()).has]
+        holders = [
+            one.url for one in (*self.peers, *others) if one.name not in left and observed.get(one.name, ObservedMember()).has
+        ]
         if holders:
             return Fetch(tuple(holders))
         for replica in self._before():
-            if replica.name not in left and seen.get(replica.name, ObservedMember()).reachable:
+            if replica.name not in left and observed.get(replica.name, ObservedMember()).reachable:
                 return Ask(replica)
         return Fetch(self.frontends, wan=True)
 

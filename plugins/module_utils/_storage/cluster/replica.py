@@ -101,17 +101,17 @@ class Replica:
         return pull_image(self.store, digest, self.sources, now=now, progress=progress, limit=limit)
 
     def _ask(self, what: str, question: Callable[[Source], Answer]) -> Answer:
-        said: dict[str, str] = {}
+        errors: dict[str, str] = {}
         missing = True
         for source in self.sources:
             try:
                 return question(source)
             except EdgeError as error:
-                said[source.name] = error.message
+                errors[source.name] = error.message
                 missing = missing and isinstance(error, NotFound)
-        listed = " ".join(said.values()) or "There are no sources to ask."
+        listed = " ".join(errors.values()) or "There are no sources to ask."
         kind = NotFound if missing else Unreachable
-        raise kind(f"The image {what} is not in {self.store.root} and no source has it. {listed}", sources=said)
+        raise kind(f"The image {what} is not in {self.store.root} and no source has it. {listed}", sources=errors)
 
     def observe(self, digest: str | None) -> Stored:
         """Return what is here of an image."""

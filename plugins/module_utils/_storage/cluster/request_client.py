@@ -18,7 +18,7 @@ from . import requests
 from .requests import RequestState
 
 POLL_SECONDS = 3.0  # an answer that takes longer counts as none
-TRIES = 3
+MOST_POLLS = 3  # of one state, while the server reloads
 BEGIN_SECONDS = 30.0
 STALL_SECONDS = 120.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 1.0
@@ -120,7 +120,7 @@ class Asking:
 
     def _patiently(self) -> RequestState | None:
         """Return the state; a server that is just reloading is asked again."""
-        for _try in range(TRIES - 1):
+        for _poll in range(MOST_POLLS - 1):
             try:
                 return self._state()
             except Unreachable:

@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What others want of a replica: ``asked/HEX`` is a request that came in, ``state/HEX.json`` is what became of it.
+"""The pull requests of a replica: ``asked/HEX`` is a request that came in, ``state/HEX.json`` is its state.
 
-A request is taken by writing its state first and removing it then, so that a kill in between loses none: unfinished states are
-requests too. Nothing of a request but its name is ever read.
+To take a request, its state is written first and the request is removed then, so a kill in between loses none: unfinished states
+are requests too. Only the name of a request is ever read.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from typing import Any
 
 from ... import _files
 from ..._errors import Corrupt
-from ..store.manifest import HEX, load_object
+from ..._json import load_object
+from ..store.manifest import HEX
 
 LARGEST_JSON = 65536
 KEPT_SECONDS = 24 * 3600
@@ -26,7 +27,7 @@ STATES = ("queued", "pulling", "done", "failed")
 
 @dataclass(frozen=True)
 class RequestState:
-    """How far a request is: bytes done of total; ``run`` tells one try from the next, ``code`` and ``error`` why it failed."""
+    """The state of a request, in bytes; ``run`` differs for each try, ``code`` and ``error`` say why one failed."""
 
     run: str
     state: str
@@ -38,7 +39,7 @@ class RequestState:
 
     @property
     def final(self) -> bool:
-        """Whether nothing more comes of this try."""
+        """Whether this try has ended."""
         return self.state in ("done", "failed")
 
 
@@ -66,19 +67,19 @@ class PullRequests:
 
     @property
     def asked(self) -> Path:
-        """Where the web server puts what others ask."""
+        """The folder where the web server puts requests."""
         return self.folder / "asked"
 
     @property
     def states(self) -> Path:
-        """What the web server tells others."""
+        """The folder of states, which the web server serves."""
         return self.folder / "state"
 
     def _path(self, hex_: str) -> Path:
         return self.states / f"{hex_}.json"
 
     def prepare(self) -> None:
-        """Make the folder of the states."""
+        """Create the folder of the states."""
         self.states.mkdir(mode=0o755, parents=True, exist_ok=True)
 
     def waiting(self) -> list[str]:
@@ -92,33 +93,33 @@ class PullRequests:
         return found[:LARGEST_QUEUE]
 
     def take(self, digest: str, state: RequestState | None) -> None:
-        """Take a request: its state is told before the request is removed; None for one that is worked on already."""
+        """Take a request: its state is written before the request is removed; None for one that is being served already."""
         if state is not None:
-            self.tell(digest, state)
+            self.write(digest, state)
         (self.asked / digest.removeprefix("sha256:")).unlink(missing_ok=True)
 
     def unfinished(self) -> list[str]:
-        """Return the digests whose work a dead process left."""
+        """Return the digests whose pull a killed process left unfinished."""
         found = {path.stem: self.read(f"sha256:{path.stem}") for path in sorted(self.states.glob("*.json"))}
         return [f"sha256:{hex_}" for hex_, state in found.items() if HEX.fullmatch(hex_) and (state is None or not state.final)]
 
     def read(self, digest: str) -> RequestState | None:
-        """Return what is told of a request."""
+        """Return the state of a request, or None if there is none that can be read."""
         path = self._path(digest.removeprefix("sha256:"))
         try:
             return parse(path.read_bytes(), str(path))
         except (FileNotFoundError, Corrupt):
             return None
 
-    def tell(self, digest: str, state: RequestState) -> None:
-        """Tell how far a request is; a reader sees the old or the new state whole."""
+    def write(self, digest: str, state: RequestState) -> None:
+        """Write the state of a request; a reader sees the old or the new state whole."""
         hex_ = digest.removeprefix("sha256:")
         data = json.dumps(asdict(state), sort_keys=True).encode() + b"\n"
         with self._lock:
             _files.write_atomically(self._path(hex_), data, self.states / f".{hex_}.new")
 
     def sweep(self, now: float) -> None:
-        """Forget what was told long ago."""
+        """Remove the states of requests that ended long ago."""
         for path in self.states.glob("*.json"):
             state = self.read(f"sha256:{path.stem}")
             if state is not None and state.final and now - state.updated > KEPT_SECONDS:
@@ -126,10 +127,10 @@ class PullRequests:
 
 
 def failed(state: RequestState, message: str, code: str, now: float) -> RequestState:
-    """Return the end of a try that failed."""
+    """Return the final state of a try that failed."""
     return replace(state, state="failed", error=message[:4000], code=code, updated=now)
 
 
 def shown(state: RequestState) -> dict[str, Any]:
-    """Return what a report tells of a request."""
+    """Return the state of a request as a report shows it."""
     return {key: value for key, value in asdict(state).items() if key != "run"}

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from ..._runner import C_LOCALE, Completed
 
 MOST_COMPLAINTS = 16 * 1024 * 1024
-TOLD = 2000
+KEPT_BYTES = 2000
 
 
 def run_bounded(argv: Sequence[str], seconds: int) -> Completed:
@@ -31,5 +31,5 @@ def run_bounded(argv: Sequence[str], seconds: int) -> Completed:
             check=False,
         )
         complaints.seek(0)
-        said = complaints.read(TOLD)
-    return Completed(done.returncode, done.stdout.decode(errors="replace"), said.decode(errors="replace"))
+        kept = complaints.read(KEPT_BYTES)
+    return Completed(done.returncode, done.stdout.decode(errors="replace"), kept.decode(errors="replace"))

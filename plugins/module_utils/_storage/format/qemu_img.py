@@ -13,11 +13,10 @@ from typing import Any, TypeAlias
 
 from ..._errors import Busy, CommandFailed, Corrupt, NoSpace
 from ..._runner import Completed, Runner
-from ..._sizes import OVERLAY_CLUSTER, length_when_full
+from ..._sizes import GIB, OVERLAY_CLUSTER, length_when_full
 from .. import names
 from .bounded import run_bounded
 
-GIB = 1024**3
 LOCKED = "Is another process using the image"
 FULL = ("No space left on device", "Disk quota exceeded")
 QEMU_PKI = "/etc/pki/qemu"

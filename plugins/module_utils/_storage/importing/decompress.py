@@ -126,13 +126,13 @@ def require_program(packed: str | None, where: str) -> None:
 def _zstd(reader: BinaryIO) -> Iterator[bytes]:
     require_program("zstd", reader.name)
     argv = ["zstd", "--decompress", "--stdout", "--quiet", f"--memory={MEMORY}"]
-    with tempfile.TemporaryFile() as said, subprocess.Popen(argv, stdin=reader, stdout=subprocess.PIPE, stderr=said) as process:
+    with tempfile.TemporaryFile() as errors, subprocess.Popen(argv, stdin=reader, stdout=subprocess.PIPE, stderr=errors) as process:
         try:
             while process.stdout is not None and (block := process.stdout.read(BLOCK)):
                 yield block
             if process.wait():
-                said.seek(0)
-                raise EOFError(said.read(500).decode(errors="replace").strip())
+                errors.seek(0)
+                raise EOFError(errors.read(500).decode(errors="replace").strip())
         finally:
             process.kill()
 

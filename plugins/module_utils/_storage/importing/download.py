@@ -24,7 +24,7 @@ BLOCK = 1024 * 1024
 LOOK_EVERY = 64 * BLOCK
 REDIRECTS = (301, 302, 303, 307, 308)
 MOST_REDIRECTS = 5
-TRIES = 3
+MOST_ATTEMPTS = 3
 RANGE = re.compile(r"bytes (\d+)-\d+/(?:\d+|\*)")
 
 
@@ -62,7 +62,7 @@ def _final(error: BaseException) -> bool:
 def _anew(path: Path, url: str, trust: Trust) -> None:
     path.unlink(missing_ok=True)
     try:
-        _complete(path, url, trust, tries=1)
+        _complete(path, url, trust, attempts=1)
     except BaseException:
         path.unlink(missing_ok=True)
         raise
@@ -81,8 +81,8 @@ def _proven(path: Path, url: str, demanded: str, trust: Trust) -> None:
     raise Corrupt(f"{url} has the checksum {found}, but {demanded} was demanded; nothing was kept.", url=url, found=found)
 
 
-def _complete(path: Path, url: str, trust: Trust, tries: int = TRIES) -> None:
-    for left in reversed(range(tries)):
+def _complete(path: Path, url: str, trust: Trust, attempts: int = MOST_ATTEMPTS) -> None:
+    for left in reversed(range(attempts)):
         before = path.stat().st_size if path.exists() else 0
         try:
             return _append(path, url, trust, before)

@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from ... import _files
-from ..._errors import Busy, NotFound, Refused
+from ..._errors import Busy, Corrupt, NotFound, Refused
+from ..._json import load_object
 from ..._plan import Plan, Step, execute
+from ..._sizes import MIB
 from ..importing.datastore import timestamp
 from ..store import manifest, usage
 from ..store.references import References, references
@@ -27,6 +29,7 @@ from .gc_plan import Cache, Cached, Decision, Leftover, Limits, RemoveCached, Re
 
 LOCK = "gc"
 STATE_FILE = "gc.json"
+LARGEST_STATE = 64 * MIB
 ROUNDS = 3
 
 
@@ -91,12 +94,12 @@ class Collector:
             return False
         return True
 
-    def _require_same(self, seen: Cached, now: float) -> None:
+    def _require_same(self, planned: Cached, now: float) -> None:
         """Look again, under the image's locks, at what the plan believed; who uses it is looked at by the removal itself."""
-        image = _cached(self.store, seen.digest, References({}, frozenset()), locked=True)
+        image = _cached(self.store, planned.digest, References({}, frozenset()), locked=True)
         against = held_by(image, self.limits.minimum_age, now)
-        if against is not None or image.orphan != seen.orphan:
-            raise Refused(f"The image {seen.digest} stays: {against or 'it became whole'}.", digest=seen.digest)
+        if against is not None or image.orphan != planned.orphan:
+            raise Refused(f"The image {planned.digest} stays: {against or 'it became whole'}.", digest=planned.digest)
 
     def _record(self, begun: float, collected: Collected) -> None:
         removed = [step.image.digest for step in collected.done.steps if isinstance(step, RemoveCached)]
@@ -116,7 +119,7 @@ def view(state: Cache) -> dict[str, Any]:
     return {"bytes": state.bytes, "images": images, "leftovers": [one.name for one in state.leftovers]}
 
 
-def told(done: Plan[Cache], decision: Decision) -> dict[str, Any]:
+def report(done: Plan[Cache], decision: Decision) -> dict[str, Any]:
     """Return what was or would be removed, and why the rest is kept."""
     removed = [step.image for step in done.steps if isinstance(step, RemoveCached)]
     return {
@@ -130,7 +133,7 @@ def told(done: Plan[Cache], decision: Decision) -> dict[str, Any]:
 def account(store: Store, directories: Sequence[Path], now: float) -> dict[str, Any]:
     """Return what a store holds, with the uses of each image and what they saved."""
     cache = observe(store, directories, now)
-    images = [_told_of(store, image) for image in cache.images if not image.orphan]
+    images = [_usage_of(store, image) for image in cache.images if not image.orphan]
     folder = next(path for path in (store.root, *store.root.parents) if path.exists())
     return {
         "images": images,
@@ -143,7 +146,7 @@ def account(store: Store, directories: Sequence[Path], now: float) -> dict[str, 
     }
 
 
-def _told_of(store: Store, image: Cached) -> dict[str, Any]:
+def _usage_of(store: Store, image: Cached) -> dict[str, Any]:
     found = store.find(image.digest)
     used = usage.read(store.image_path(image.digest))
     return {
@@ -164,8 +167,8 @@ def _told_of(store: Store, image: Cached) -> dict[str, Any]:
 def last_collection(store: Store) -> dict[str, Any]:
     """Return what the last collection recorded, or an empty dictionary if there was none."""
     try:
-        return dict(json.loads((store.root / STATE_FILE).read_bytes()))
-    except (FileNotFoundError, ValueError, TypeError):
+        return load_object((store.root / STATE_FILE).read_bytes(), STATE_FILE, LARGEST_STATE)
+    except (FileNotFoundError, Corrupt):
         return {}
 
 

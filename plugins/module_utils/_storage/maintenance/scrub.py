@@ -101,18 +101,18 @@ class Scrub:
         done: list[Any] = list(plan.steps) if check else []
         if not check:
             execute(plan, lambda step: done.append(step) if self.apply(step, now()) else None)
-        told = {
+        report = {
             "checked": plan.before.checked,
             "damaged": [{"digest": one.digest, "image": one.label, "pieces": list(one.pieces)} for one in plan.before.damaged],
             "repaired": [step.damage.digest for step in done],
             "bytes_fetched": self.bytes_fetched,
         }
         if self.unrepairable:
-            words = " ".join(f"{digest}: {message}" for digest, message in self.unrepairable.items())
+            errors = " ".join(f"{digest}: {message}" for digest, message in self.unrepairable.items())
             raise Corrupt(
-                f"Damaged images in {self.store.root} could not be repaired. {words}", unrepairable=self.unrepairable, **told
+                f"Damaged images in {self.store.root} could not be repaired. {errors}", unrepairable=self.unrepairable, **report
             )
-        return Plan(plan.before, tuple(done)), told
+        return Plan(plan.before, tuple(done)), report
 
     def _repair(self, digest: str, now: float) -> None:
         """Look once more under the lock: another process may have repaired, replaced or removed it."""
@@ -153,16 +153,16 @@ def inspect(store: Store, image: Manifest) -> Damage | None:
     """Return what is wrong with an image, or None. Its digest alone decides: whole bytes prove a manifest's pieces wrong."""
     label = f"{image.name} {image.version}"
     try:
-        seen = digests.describe(store.image_path(image.digest), image.piece_size)
+        described = digests.describe(store.image_path(image.digest), image.piece_size)
     except FileNotFoundError:
         return None  # removed while the others were read
     except OSError:  # the disk gives some of it no more
         hashed = [sha256(data).hexdigest() if data is not None else "" for _index, data in _pieces(store, image)]
     else:
-        if seen.digest == image.digest:
-            true = (seen.pieces, seen.checkpoints) == (image.pieces, image.checkpoints)
+        if described.digest == image.digest:
+            true = (described.pieces, described.checkpoints) == (image.pieces, image.checkpoints)
             return None if true else Damage(image.digest, label)
-        hashed = [*seen.pieces]
+        hashed = [*described.pieces]
     wrong = tuple(index for index, then in enumerate(image.pieces) if index >= len(hashed) or hashed[index] != then)
     return Damage(image.digest, label, wrong or tuple(range(len(image.pieces))))
 
@@ -179,8 +179,8 @@ def _pieces(store: Store, image: Manifest) -> Iterator[tuple[int, bytes | None]]
 
 def _describe_truly(store: Store, image: Manifest) -> None:
     """Give a whole image a manifest that has its true pieces; raise Corrupt if the image is not whole after all."""
-    seen = digests.describe(store.image_path(image.digest), image.piece_size)
-    if seen.digest != image.digest:
+    described = digests.describe(store.image_path(image.digest), image.piece_size)
+    if described.digest != image.digest:
         raise Corrupt(f"The image {image.digest} is damaged again right after its repair; look at the disk.", digest=image.digest)
-    if (seen.pieces, seen.checkpoints) != (image.pieces, image.checkpoints):
-        store.describe_anew(image.described(pieces=seen.pieces, checkpoints=seen.checkpoints))
+    if (described.pieces, described.checkpoints) != (image.pieces, image.checkpoints):
+        store.describe_anew(image.described(pieces=described.pieces, checkpoints=described.checkpoints))

@@ -11,13 +11,14 @@ from typing import Any
 
 from ... import _files
 from ..._errors import Conflict, Corrupt, EdgeError, NotFound
+from ..._json import load_object
 from .. import names
-from .manifest import RULES, load_object
+from .manifest import RULES
 from .store import Store
 
 FILE = "index.json"
 LARGEST_JSON = 16 * 1024 * 1024
-TOLD = ("name", "version", "digest", "size", "virtual_size", "format", "os", "arch", "min_disk", "created")
+KEYS = ("name", "version", "digest", "size", "virtual_size", "format", "os", "arch", "min_disk", "created")
 
 
 @dataclass(frozen=True)
@@ -46,14 +47,14 @@ def parse(data: bytes, where: str) -> list[Entry]:
 
 def entry(item: Any, where: str) -> Entry:
     """Return one image of a catalogue from anybody, or raise Corrupt that names ``where``."""
-    if not isinstance(item, dict) or not set(TOLD) <= set(item):
-        raise Corrupt(f"{where} lacks keys; it needs {', '.join(TOLD)}.", where=where)
+    if not isinstance(item, dict) or not set(KEYS) <= set(item):
+        raise Corrupt(f"{where} lacks keys; it needs {', '.join(KEYS)}.", where=where)
     try:
-        for key in TOLD:
+        for key in KEYS:
             RULES[key](item[key], key)
     except EdgeError as error:
         raise Corrupt(f"{where}: {error.message}", where=where) from None
-    return Entry(**{key: item[key] for key in TOLD})
+    return Entry(**{key: item[key] for key in KEYS})
 
 
 def resolve(entries: list[Entry], name: str, version: str | None, where: str) -> Entry:
@@ -68,7 +69,7 @@ def resolve(entries: list[Entry], name: str, version: str | None, where: str) ->
 
 def render(store: Store) -> bytes:
     """Return the catalogue of what the store has now, as canonical JSON."""
-    images = [{key: value for key, value in one.summary().items() if key in TOLD} for one in store.images()]
+    images = [{key: value for key, value in one.summary().items() if key in KEYS} for one in store.images()]
     return json.dumps({"images": images}, sort_keys=True, separators=(",", ":")).encode() + b"\n"
 
 

@@ -30,10 +30,10 @@ class Filter:
 def images_of(store: Store, wanted: Filter, directories: Sequence[Path], *, verify: bool = False) -> list[dict[str, Any]]:
     """Return the store's images that ``wanted`` admits, each with its users and, with ``verify``, its damaged pieces."""
     found = [image for image in store.images() if wanted.admits(image)]
-    return [_told(store, image, directories, verify) for image in found]
+    return [_shown_with_users(store, image, directories, verify) for image in found]
 
 
-def _told(store: Store, image: Manifest, directories: Sequence[Path], verify: bool) -> dict[str, Any]:
+def _shown_with_users(store: Store, image: Manifest, directories: Sequence[Path], verify: bool) -> dict[str, Any]:
     return {
         **(shown(store, image) or {}),
         "pinned": store.pinned(image.digest),

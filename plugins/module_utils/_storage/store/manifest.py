@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from ..._errors import Corrupt, InvalidInput
+from ..._json import load_object
 from .. import names
 
 # Small pieces let a new version reuse more of an old one; this many keep a manifest below 2.3 MB, which is parsed in 20 ms.
@@ -151,16 +152,3 @@ def parse(data: bytes, where: str, expected: str | None = None) -> Manifest:
     if expected is not None and manifest.digest != expected:
         raise Corrupt(f"{where} describes {manifest.digest}, but {expected} was asked for.", where=where)
     return manifest
-
-
-def load_object(data: bytes, where: str, limit: int) -> dict[str, Any]:
-    """Return the JSON object in ``data``, which may be hostile, or raise Corrupt."""
-    if len(data) > limit:
-        raise Corrupt(f"{where} is larger than {limit} bytes; it was not read.", where=where)
-    try:
-        loaded = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise Corrupt(f"{where} is not JSON: {error!s:.200}.", where=where) from None
-    if not isinstance(loaded, dict):
-        raise Corrupt(f"{where} is not a JSON object.", where=where)
-    return loaded

@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..._errors import Corrupt, EdgeError
+from ..._json import load_json
 from ..format import qcow2
 
 DISK_DIRECTORIES = ("/var/lib/edge/vms", "/var/lib/edge/recovery")
@@ -53,13 +53,13 @@ def references(directories: Sequence[Path]) -> References:
 
 def _below(path: Path, inside: Set[Path]) -> Iterator[Path]:
     """Yield the backing file, and its own while it is not one of the disks that are looked at anyway."""
-    seen: set[Path] = set()
+    followed: set[Path] = set()
     ahead = _backings_of(path)
     while ahead:
         backing = ahead.pop()
-        if backing not in seen:
+        if backing not in followed:
             yield backing
-            seen.add(backing)
+            followed.add(backing)
             ahead += _backings_of(backing) if backing not in inside and _is_qcow2(backing) else []
 
 
@@ -72,10 +72,11 @@ def _backings_of(path: Path) -> list[Path]:
         return []
     if not backing.startswith("json:"):
         return [resolve_backing(path, backing)]
+    options = load_json(backing.removeprefix("json:"), f"The name of the backing file of {path}", qcow2.LONGEST_NAME)
     try:
-        return [resolve_backing(path, name) for name in _file_names(json.loads(backing.removeprefix("json:")))]
+        return [resolve_backing(path, name) for name in _file_names(options)]
     except (ValueError, RecursionError):
-        raise Corrupt(f"{path} names its backing file in JSON that cannot be read: {backing:.200}.", path=str(path)) from None
+        raise Corrupt(f"{path} names a backing file that cannot be a path: {backing:.200}.", path=str(path)) from None
 
 
 def _file_names(node: object, key: str = "") -> Iterator[str]:
@@ -92,14 +93,14 @@ def _file_names(node: object, key: str = "") -> Iterator[str]:
 
 def _files(directories: Sequence[Path]) -> Iterator[Path]:
     """Yield all files under ``directories``, through symbolic links as QEMU goes, each folder once."""
-    seen: set[tuple[int, int]] = set()
+    visited: set[tuple[int, int]] = set()
     for directory in directories:
         for folder, below, entries in os.walk(directory, onerror=_raise_unless_gone, followlinks=True):
             found = _identity(folder)
-            if found is None or found in seen:
+            if found is None or found in visited:
                 below.clear()
                 continue
-            seen.add(found)
+            visited.add(found)
             yield from (Path(folder, entry) for entry in entries)
 
 

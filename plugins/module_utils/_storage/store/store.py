@@ -212,8 +212,8 @@ class Store:
         found = self.find(digest)
         if found is None:
             raise NotFound(f"The image {digest} is not in {self.root}.", digest=digest)
-        seen = digests.describe(self.image_path(digest), found.piece_size)
-        return [index for index, (now, then) in enumerate(zip(seen.pieces, found.pieces, strict=True)) if now != then]
+        described = digests.describe(self.image_path(digest), found.piece_size)
+        return [index for index, (now, then) in enumerate(zip(described.pieces, found.pieces, strict=True)) if now != then]
 
     def replace(self, work: Path, digest: str) -> None:
         """Put ``work`` (in the partial folder, verified) in the place of a visible image's damaged bytes, by a rename.

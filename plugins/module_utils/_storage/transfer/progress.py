@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-MIB = 1024 * 1024
+from ..._sizes import MIB
+
 SECONDS = 1.0
 
 

@@ -25,7 +25,7 @@ from .rate_limit import Backoff, no_limit
 from .source_choice import Speeds
 from .sources.protocol import Reader, Source
 
-TRIES = 3
+MOST_FAILURES = 3  # of a source in a row; then the pull goes on without it
 SLICE = 65536  # bytes that are asked for at a time, less of a source that is slow to give them
 SMALLEST_SLICE = 4096
 BATCH = 1024 * 1024  # bytes that are received, then written and hashed while the next arrive; an interruption costs two
@@ -59,14 +59,14 @@ class _Tally:
 
     speeds: Speeds = field(default_factory=Speeds)
     failures: dict[str, int] = field(default_factory=dict)
-    said: dict[str, str] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
     used: list[str] = field(default_factory=list)
     fetched: int = 0
 
     def failed(self, source: Source, error: EdgeError) -> None:
         final = not isinstance(error, Unreachable)
-        self.failures[source.name] = TRIES if final else self.failures.get(source.name, 0) + 1
-        self.said[source.name] = error.message
+        self.failures[source.name] = MOST_FAILURES if final else self.failures.get(source.name, 0) + 1
+        self.errors[source.name] = error.message
 
     def gave(self, source: Source) -> None:
         self.failures[source.name] = 0
@@ -77,7 +77,7 @@ class _Tally:
         return min(self.usable(sources), key=self._rank, default=None)
 
     def usable(self, sources: Iterable[Source]) -> list[Source]:
-        return [source for source in sources if self.failures.get(source.name, 0) < TRIES]
+        return [source for source in sources if self.failures.get(source.name, 0) < MOST_FAILURES]
 
     def _rank(self, source: Source) -> tuple[tuple[bool, float], int]:
         return (self.speeds.rank(source.name), self.failures.get(source.name, 0))
@@ -152,16 +152,16 @@ class _Pull:
                 tried.append(manifest)
                 return self._with_manifest(manifest)
             except (NotFound, Unreachable, Corrupt) as error:
-                self._tally.said.setdefault(source.name, error.message)
+                self._tally.errors.setdefault(source.name, error.message)
                 errors.append(error)
-        raise self._nobody(errors)
+        raise self._failure(errors)
 
-    def _nobody(self, errors: list[EdgeError]) -> EdgeError:
-        said = self._tally.said
-        listed = "; ".join(f"{name}: {message}" for name, message in said.items()) or "there are no sources"
+    def _failure(self, errors: list[EdgeError]) -> EdgeError:
+        reasons = self._tally.errors
+        listed = "; ".join(f"{name}: {message}" for name, message in reasons.items()) or "there are no sources"
         kinds = {type(error) for error in errors}
         kind = next((kind for kind in (Corrupt, Unreachable) if kind in kinds), NotFound)
-        return kind(f"The image {self._digest} could not be pulled from any source. {listed}", digest=self._digest, sources=said)
+        return kind(f"The image {self._digest} could not be pulled from any source. {listed}", digest=self._digest, sources=reasons)
 
     def _with_manifest(self, manifest: Manifest) -> Pulled:
         self._tally.failures.clear()

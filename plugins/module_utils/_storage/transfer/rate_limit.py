@@ -51,12 +51,12 @@ class Backoff:
         self._granted = max(0, self._granted - count)
         if self._granted or not self._busy():
             return
-        began = seen = self._clock()
+        began = busy_at = self._clock()
         while self._clock() - began < LONGEST_SECONDS:
             self._sleep(LOOK_SECONDS)
             if self._busy():
-                seen = self._clock()
-            elif self._clock() - seen >= LINGER_SECONDS:
+                busy_at = self._clock()
+            elif self._clock() - busy_at >= LINGER_SECONDS:
                 return
         self._granted = GRANTED
 

@@ -70,13 +70,15 @@ class ReadThrough:
         return data[begin : begin + length]
 
     def _offered(self) -> Manifest:
-        said: list[str] = []
+        errors: list[str] = []
         for source in self._sources:
             try:
                 return source.manifest(self._digest)
             except EdgeError as error:
-                said.append(error.message)
-        raise NotFound(f"The image {self._digest} is not here and no source has it. {' '.join(said)}".strip(), digest=self._digest)
+                errors.append(error.message)
+        raise NotFound(
+            f"The image {self._digest} is not here and no source has it. {' '.join(errors)}".strip(), digest=self._digest
+        )
 
     def _opened(self) -> int | None:
         """Return the published image, held against removal from the first read on; None until it is here."""
@@ -114,7 +116,7 @@ class ReadThrough:
                 self._pieces.popitem(last=False)
 
     def _fetched(self, index: int) -> bytes:
-        with _files.told(self._store.demand_path):
+        with _files.signalled(self._store.demand_path):
             return self._fetch(index)
 
     def _fetch(self, index: int) -> bytes:
@@ -124,17 +126,17 @@ class ReadThrough:
         end = min(index + limit, len(self._manifest.pieces))
         end = next((other for other in range(index + 1, end) if self._here(other) is not None), end)
         self._next, self._window = end, limit
-        said: list[str] = []
+        errors: list[str] = []
         for source in tuple(self._sources):
             try:
                 found = self._from(source, pull_plan.run_of(self._manifest, index, end))
             except EdgeError as error:
-                said.append(error.message)
+                errors.append(error.message)
                 continue
             self._sources.remove(source)
             self._sources.insert(0, source)  # the next read does not wait again for those that failed
             return found
-        raise Unreachable(f"No source gives piece {index} of {self._digest} now. {' '.join(said)}".strip(), digest=self._digest)
+        raise Unreachable(f"No source gives piece {index} of {self._digest} now. {' '.join(errors)}".strip(), digest=self._digest)
 
     def _from(self, source: Source, run: pull_plan.Run) -> bytes:
         buffer = bytearray(run.length)

@@ -6,9 +6,8 @@ from __future__ import annotations
 
 import json
 
-import pytest
 from ansible_collections.edge.cloud.plugins.module_utils import _errors
-from ansible_collections.edge.cloud.plugins.module_utils._errors import CommandFailed, Conflict, EdgeError, InvalidInput, required
+from ansible_collections.edge.cloud.plugins.module_utils._errors import CommandFailed, Conflict, EdgeError
 
 CODES = {
     "EdgeError": "error",
@@ -51,13 +50,3 @@ def test_a_failed_command_passes_its_words_on_whole() -> None:
 
 def test_a_command_that_said_nothing() -> None:
     assert CommandFailed(["false"], 1, " \n").message == "false failed with exit code 1: (it printed no error)"
-
-
-def test_required() -> None:
-    assert required({"a": None}, "a", "manifest") is None
-    with pytest.raises(InvalidInput) as caught:
-        required({"b": 1, "a": 2}, "digest", "manifest")
-    assert caught.value.message == "manifest: digest is missing (found: a, b)."
-    assert caught.value.details == {"where": "manifest", "key": "digest"}
-    with pytest.raises(InvalidInput, match="found: nothing"):
-        required({}, "digest", "manifest")

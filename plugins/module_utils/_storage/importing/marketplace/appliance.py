@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -12,6 +11,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from ...._errors import EdgeError, InvalidInput
+from ...._json import load_object
 
 LARGEST_CATALOGUE = 32 * 1024 * 1024
 MOST_ENTRIES = 100_000
@@ -99,14 +99,9 @@ def printable(label: str) -> str:
     return label[:200] if TEXT.fullmatch(label) else ascii(label[:200])[1:-1]
 
 
-def load_json(data: bytes, where: str) -> Any:
-    """Return the JSON in ``data``, which may be hostile, or raise InvalidInput that names the catalogue."""
-    if len(data) > LARGEST_CATALOGUE:
-        raise InvalidInput(f"The catalogue {where} is larger than {LARGEST_CATALOGUE} bytes; it was not read.", catalogue=where)
-    try:
-        return json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise InvalidInput(f"The catalogue {where} is not JSON: {error!s:.200}.", catalogue=where) from None
+def load_catalogue(data: bytes, where: str) -> Mapping[str, Any]:
+    """Return the JSON object of a catalogue, or raise InvalidInput that names it."""
+    return load_object(data, f"The catalogue {where}", LARGEST_CATALOGUE, InvalidInput)
 
 
 def mapping(value: Any, where: str) -> Mapping[str, Any]:

@@ -45,15 +45,15 @@ def gather_sums(data: bytes, where: str) -> dict[str, tuple[str, dict[str, str]]
     except UnicodeDecodeError:
         raise InvalidInput(f"The catalogue {where} is not text; is it a checksum file?", catalogue=where) from None
     found: dict[str, tuple[str, dict[str, str]]] = {}
-    seen = 0
+    count = 0
     for name, hex_ in _lines(lines):
-        seen += 1
+        count += 1
         algorithm = ALGORITHMS.get(len(hex_))
         if algorithm and IMAGE.fullmatch(name):
             known = found.setdefault(name, (name, {}))[1]
             if known.setdefault(algorithm, hex_) != hex_:
                 raise InvalidInput(f"The catalogue {where} has two checksums {algorithm} of {name!a:.120}.", catalogue=where)
-    if not seen and any(line.strip() for line in lines):
+    if not count and any(line.strip() for line in lines):
         raise InvalidInput(f"The catalogue {where} has no line with a checksum and a name.", catalogue=where)
     return found
 

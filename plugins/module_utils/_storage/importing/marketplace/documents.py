@@ -13,12 +13,14 @@ from http.client import HTTPResponse
 from pathlib import Path
 
 from .... import _files
-from ...._errors import InvalidInput, NotFound
+from ...._errors import Corrupt, InvalidInput, NotFound
+from ...._json import load_object
 from ...transfer.http_client import Trust, announced_length, require_status, require_whole
 from ..download import follow
 from .appliance import LARGEST_CATALOGUE
 
 BLOCK = 256 * 1024
+LARGEST_HEAD = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -83,8 +85,8 @@ def _kept(path: Path, url: str) -> Kept | None:
     """Return what is kept of a URL; a file that is not whole counts as none."""
     try:
         head, _newline, data = path.read_bytes().partition(b"\n")
-        kept = Kept(**json.loads(head), data=data)
-    except (FileNotFoundError, ValueError, TypeError):
+        kept = Kept(**load_object(head, str(path), LARGEST_HEAD), data=data)
+    except (FileNotFoundError, Corrupt, TypeError):
         return None
     return kept if kept.url == url and kept.sha256 == hashlib.sha256(data).hexdigest() else None
 

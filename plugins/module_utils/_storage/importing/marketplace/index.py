@@ -10,12 +10,12 @@ from typing import Any
 from ...._errors import InvalidInput
 from ... import names
 from ...store import catalogue
-from .appliance import Appliance, Catalogue, File, arch_of, below, gather, load_json, mapping
+from .appliance import Appliance, Catalogue, File, arch_of, below, gather, load_catalogue
 
 
 def parse(data: bytes, where: str, base: str) -> Catalogue:
     """Return the images of an image datastore as appliances; ``base`` is its URL or folder."""
-    found = mapping(load_json(data, where), f"The catalogue {where}")
+    found = load_catalogue(data, where)
     if not isinstance(found.get("images"), list):
         raise InvalidInput(
             f"The catalogue {where} has no list of images; is it the index.json of an image datastore?", catalogue=where

@@ -18,7 +18,7 @@ from .appliance import (
     checksums,
     gather,
     listing,
-    load_json,
+    load_catalogue,
     mapping,
     number,
     text,
@@ -33,7 +33,7 @@ FORMATS = ("qcow2", "raw", "vmdk", "vdi", "vhdx")
 
 def parse(data: bytes, where: str, base: str) -> Catalogue:
     """Return the appliances in ``data``; ``base`` is the marketplace's URL, for files that are fetched through it."""
-    found = mapping(load_json(data, where), f"The catalogue {where}")
+    found = load_catalogue(data, where)
     if not isinstance(found.get("appliances"), list):
         raise InvalidInput(f"The catalogue {where} has no list of appliances; is it an OpenNebula marketplace?", catalogue=where)
     entries = ((_label(entry, number), entry) for number, entry in enumerate(found["appliances"]))

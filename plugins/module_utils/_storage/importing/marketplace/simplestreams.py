@@ -8,7 +8,20 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ...._errors import InvalidInput
-from .appliance import Appliance, Catalogue, File, arch_of, below, checksums, gather, load_json, mapping, number, text, version_of
+from .appliance import (
+    Appliance,
+    Catalogue,
+    File,
+    arch_of,
+    below,
+    checksums,
+    gather,
+    load_catalogue,
+    mapping,
+    number,
+    text,
+    version_of,
+)
 
 INDEX = "streams/v1/index.json"
 MOST_DOCUMENTS = 16
@@ -18,7 +31,7 @@ DATATYPE = "image-downloads"
 
 def parse_index(data: bytes, where: str) -> list[str]:
     """Return the paths, below the marketplace, of the documents that have images to download."""
-    found = mapping(load_json(data, where), f"The catalogue {where}")
+    found = load_catalogue(data, where)
     documents = mapping(found.get("index"), f"The catalogue {where}: its index")
     paths = []
     for name, document in documents.items():
@@ -34,7 +47,7 @@ def parse_index(data: bytes, where: str) -> list[str]:
 
 def parse_products(data: bytes, where: str, base: str) -> Catalogue:
     """Return an appliance for each version of each product that has the disk of a VM; products of containers alone have none."""
-    found = mapping(load_json(data, where), f"The catalogue {where}")
+    found = load_catalogue(data, where)
     products = mapping(found.get("products"), f"The catalogue {where}: its products")
     return gather(_versions(products), lambda entry, label: _read(entry, label, base), where)
 

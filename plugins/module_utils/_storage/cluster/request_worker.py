@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filling a replica: what others asked for, a few at a time and told as it goes, then what other replicas have and it has not.
+"""The pulls of a replica: images that other hosts requested, a few at a time, then images that only other replicas have.
 
-One filler runs on a host. New requests are taken while it works; it ends when there is nothing left to do.
+One worker runs on a host. It takes new requests while it works and ends when nothing is left to do.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from .requests import PullRequests, RequestState, failed
 
 WORKERS = 4
 LOOK_SECONDS = 0.5
-TELL_SECONDS = 1.0
+REPORT_SECONDS = 1.0
 ALIVE_SECONDS = 5.0
 Pull = Callable[[str, Progress], Pulled]
 
 
 @dataclass
-class Filled:
-    """What a filler did: images that came, and why others did not."""
+class Outcome:
+    """What a worker did: the images that were pulled, and why others were not."""
 
     pulled: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
@@ -37,15 +37,15 @@ class Filled:
 
 @dataclass
 class _Work:
-    """A request in work."""
+    """A request that is being served."""
 
     state: RequestState
     begun: bool = False
-    told_at: float = 0.0
+    reported_at: float = 0.0
 
 
-class Filler:
-    """Works off ``requests`` with ``pull``, then ``extras``: images by digest that are pulled while nobody waits."""
+class RequestWorker:
+    """Serves ``requests`` with ``pull``, then pulls ``extras``: images by digest that no host waits for."""
 
     def __init__(
         self,
@@ -63,10 +63,10 @@ class Filler:
         self._clock = clock
         self._work: dict[str, _Work] = {}
         self._futures: dict[str, Future[Pulled]] = {}
-        self._filled = Filled()
+        self._outcome = Outcome()
 
-    def run(self) -> Filled:
-        """Return when there is nothing left to do; raise Busy if another filler runs."""
+    def run(self) -> Outcome:
+        """Return when nothing is left to do; raise Busy if another worker runs."""
         self._requests.prepare()
         with _files.locked(self._requests.folder / "fill.lock", wait=False), ThreadPoolExecutor(WORKERS) as pool:
             self._requests.sweep(self._clock())
@@ -75,10 +75,10 @@ class Filler:
             while True:
                 self._take(pool)
                 if not self._futures and not self._next_extra(pool):
-                    return self._filled
+                    return self._outcome
                 wait(self._futures.values(), timeout=LOOK_SECONDS, return_when=FIRST_COMPLETED)
                 self._settle()
-                self._say_alive()
+                self._show_alive()
 
     def _take(self, pool: ThreadPoolExecutor) -> None:
         for digest in self._requests.waiting():
@@ -98,24 +98,24 @@ class Filler:
         def progress(done: int, total: int) -> None:
             now = self._clock()
             work.state = replace(work.state, state="pulling", done=done, total=total, updated=now)
-            if now - work.told_at >= TELL_SECONDS:
-                work.told_at = now
-                self._requests.tell(digest, work.state)
+            if now - work.reported_at >= REPORT_SECONDS:
+                work.reported_at = now
+                self._requests.write(digest, work.state)
 
         work.begun = True
         progress(0, 0)
         return self._pull(digest, progress)
 
     def _settle(self) -> None:
-        """Tell the end of what ended. Only then a new request for the same image is one of its own."""
+        """Write the final state of the pulls that ended. A later request for the same image starts a new pull."""
         for digest, future in [(digest, future) for digest, future in self._futures.items() if future.done()]:
             error = _error_of(future)
             if error is None:
                 done = future.result()
-                self._filled.bytes_fetched += done.bytes_fetched
-                self._filled.pulled += [digest] if done.bytes_fetched or done.bytes_reused else []
+                self._outcome.bytes_fetched += done.bytes_fetched
+                self._outcome.pulled += [digest] if done.bytes_fetched or done.bytes_reused else []
             else:
-                self._filled.failed[digest] = error.message
+                self._outcome.failed[digest] = error.message
             self._end(digest, error)
             del self._futures[digest]
 
@@ -127,14 +127,14 @@ class Filler:
         ended = (
             failed(state, error.message, error.code, now) if error else replace(state, state="done", done=state.total, updated=now)
         )
-        self._requests.tell(digest, ended)
+        self._requests.write(digest, ended)
 
-    def _say_alive(self) -> None:
+    def _show_alive(self) -> None:
         now = self._clock()
         for digest, work in self._work.items():
             if not work.begun and now - work.state.updated >= ALIVE_SECONDS:
                 work.state = replace(work.state, updated=now)
-                self._requests.tell(digest, work.state)
+                self._requests.write(digest, work.state)
 
     def _next_extra(self, pool: ThreadPoolExecutor) -> bool:
         digest = next(self._extras, None)
@@ -145,7 +145,7 @@ class Filler:
 
 
 def _error_of(future: Future[Pulled]) -> EdgeError | None:
-    """Return the failure in words; a defect of ours is told with its traceback and must not hold up the other requests."""
+    """Return the failure, if there was one; our own defect is logged with its traceback and does not stop the other requests."""
     error = future.exception()
     if error is None or isinstance(error, EdgeError):
         return error
