@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 
@@ -34,13 +35,13 @@ class InvalidInput(EdgeError):
 
 
 class NotFound(EdgeError):
-    """What was asked for is not there."""
+    """What was asked for does not exist."""
 
     code = "not_found"
 
 
 class Conflict(EdgeError):
-    """What is there contradicts what was asked, and is not ours to change."""
+    """What exists contradicts the request, and we may not change it."""
 
     code = "conflict"
 
@@ -52,7 +53,7 @@ class Unsupported(EdgeError):
 
 
 class Busy(EdgeError):
-    """Somebody else uses the thing now; the same call can succeed later."""
+    """Another process uses it now; the same call can succeed later."""
 
     code = "busy"
 
@@ -82,13 +83,13 @@ class NoSpace(EdgeError):
 
 
 class Refused(EdgeError):
-    """The change would disrupt or lose something and nobody gave the word for it."""
+    """The change would disrupt or lose something, and no option allows that."""
 
     code = "refused"
 
 
 class CommandFailed(EdgeError):
-    """A program ended with an error; what it printed is passed on whole."""
+    """A program ended with an error; its output is passed on whole."""
 
     code = "command_failed"
 
@@ -100,8 +101,24 @@ class CommandFailed(EdgeError):
         self.stderr = stderr
 
 
+ABOUT_A_VALUE = (InvalidInput, NotFound, Conflict, Unsupported, Corrupt, Unreachable, Refused)
+
+
+@contextmanager
+def about_option(option: str) -> Iterator[None]:
+    """Let an error about a user's value begin with the option's path, unless it names one; errors of the host stay as they are."""
+    try:
+        yield
+    except EdgeError as error:
+        if isinstance(error, ABOUT_A_VALUE) and "option" not in error.details:
+            error.message = f"{option}: {error.message}"
+            error.args = (error.message,)
+            error.details["option"] = option
+        raise
+
+
 def from_os_error(error: OSError) -> EdgeError:
-    """Return the library's error for one of the operating system."""
+    """Return the library's error for an error of the operating system."""
     where = f" ({error.filename})" if error.filename else ""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return NoSpace(f"No space left on the file system{where}; free some or choose another place.", path=error.filename)

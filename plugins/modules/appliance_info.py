@@ -172,7 +172,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._storage.importing.mark
 def run(module: Any) -> dict[str, Any]:
     options = module.params
     if options["limit"] < 1:
-        raise InvalidInput(f"limit is {options['limit']}; it is 1 or more.")
+        raise InvalidInput(f"limit: {options['limit']} is less than 1.", option="limit")
     trust = trust_of(options["ca_file"], options["cert_file"], options["key_file"], proxy_of(options["proxy"]))
     market = marketplace_of(options, trust, ModuleRunner(module))
     found = market.read()

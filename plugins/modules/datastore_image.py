@@ -295,7 +295,7 @@ def datastore(module: Any, options: dict[str, Any]) -> Datastore:
     trust = trust_of(options["ca_file"], options["cert_file"], options["key_file"], proxy_of(options["proxy"]))
     words = {key: options[key] or "" for key in ("os", "arch", "source")}
     return Datastore(
-        Store(absolute_path(options["root"], "The root")),
+        Store(absolute_path(options["root"], "root")),
         QemuImg(ModuleRunner(module)),
         ImageDescription(options["name"], options["version"], created="", min_disk=min_disk, **words),
         Rules(
@@ -313,12 +313,13 @@ def datastore(module: Any, options: dict[str, Any]) -> Datastore:
 
 
 def offered(module: Any, images: Datastore) -> Datastore:
-    """Return the same with the appliance as its source."""
+    """Return the datastore with the appliance as the source."""
     unproven = bool(images.rules.checksum or images.signed or images.unverified)
     offer = offer_by(module.params, images.trust, ModuleRunner(module), unproven=unproven)
     wanted, rules = images.wanted, images.rules
     return replace(
         images,
+        origin="appliance",
         wanted=replace(wanted, source=offer.source, os=wanted.os or offer.os, arch=wanted.arch or offer.arch),
         rules=replace(rules, checksum=rules.checksum or offer.checksum),
     )

@@ -141,12 +141,12 @@ from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store im
 
 
 def quota_bytes(text: str | None) -> int | None:
-    return None if text is None else 0 if text == "0" else size_in_bytes(text, "The quota")
+    return None if text is None else 0 if text == "0" else size_in_bytes(text, "quota_bytes")
 
 
 def run(module: Any) -> dict[str, Any]:
     options = module.params
-    store = Store(absolute_path(options["root"], "The root"))
+    store = Store(absolute_path(options["root"], "root"))
     limits = limits_of(store, quota_bytes(options["quota_bytes"]), options["quota_percent"], options["minimum_age"])
     collector = Collector(store, [Path(folder) for folder in options["disk_directories"]], limits, options["stale_age"])
     if module.check_mode:

@@ -102,7 +102,7 @@ import time
 from typing import Any
 
 from ansible_collections.edge.cloud.plugins.module_utils._module import plan_result, run_module
-from ansible_collections.edge.cloud.plugins.module_utils._storage.cluster.replica import source_of, trust_of
+from ansible_collections.edge.cloud.plugins.module_utils._storage.cluster.replica import sources_of, trust_of
 from ansible_collections.edge.cloud.plugins.module_utils._storage.maintenance.scrub import Scrub, view
 from ansible_collections.edge.cloud.plugins.module_utils._storage.names import absolute_path
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
@@ -111,8 +111,8 @@ from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store im
 def run(module: Any) -> dict[str, Any]:
     options = module.params
     trust = trust_of(options["ca_file"], options["cert_file"], options["key_file"])
-    store = Store(absolute_path(options["root"], "The root"))
-    scrub = Scrub(store, [source_of(text, trust) for text in options["sources"]])
+    store = Store(absolute_path(options["root"], "root"))
+    scrub = Scrub(store, sources_of(options["sources"], trust))
     done, report = scrub.run(time.time, repair=options["repair"], check=module.check_mode)
     return {**plan_result(done, view, "scrub"), **report}
 

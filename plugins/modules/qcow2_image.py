@@ -173,13 +173,13 @@ def wanted(options: dict[str, Any], disks: Qcow2Files, exists: bool) -> DiskRequ
     cluster = options["cluster_size"]
     return DiskRequest(
         path=options["path"],
-        size=size_in_bytes(options["size"]) if options["size"] else None,
-        backing=disks.base(absolute_path(backing, "The backing image"), options["backing_format"]) if backing else None,
+        size=size_in_bytes(options["size"], "size") if options["size"] else None,
+        backing=disks.base(absolute_path(backing, "backing_image"), options["backing_format"]) if backing else None,
         standalone=backing == "",
         creation=Creation(
-            source=disks.source(absolute_path(source, "The source"), options["source_format"]) if source and not exists else None,
+            source=disks.source(absolute_path(source, "source"), options["source_format"]) if source and not exists else None,
             compress=options["compress"],
-            cluster_size=cluster_size(size_in_bytes(cluster, "The cluster size")) if cluster else None,
+            cluster_size=cluster_size(size_in_bytes(cluster, "cluster_size")) if cluster else None,
             preallocation=options["preallocation"],
         ),
         allow_shrink=options["allow_shrink"],

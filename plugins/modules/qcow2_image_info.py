@@ -66,6 +66,7 @@ chain:
 
 from typing import Any
 
+from ansible_collections.edge.cloud.plugins.module_utils._errors import about_option
 from ansible_collections.edge.cloud.plugins.module_utils._module import run_module
 from ansible_collections.edge.cloud.plugins.module_utils._runner import ModuleRunner
 from ansible_collections.edge.cloud.plugins.module_utils._storage.disk.disk_files import chain_of
@@ -75,7 +76,8 @@ from ansible_collections.edge.cloud.plugins.module_utils._storage.names import a
 
 def run(module: Any) -> dict[str, Any]:
     path = absolute_path(module.params["path"])
-    return {"changed": False, "chain": chain_of(QemuImg(ModuleRunner(module)), path)}
+    with about_option("path"):
+        return {"changed": False, "chain": chain_of(QemuImg(ModuleRunner(module)), path)}
 
 
 def main() -> None:

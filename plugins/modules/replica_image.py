@@ -161,21 +161,23 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.edge.cloud.plugins.module_utils._cluster import load
+from ansible_collections.edge.cloud.plugins.module_utils._errors import about_option
 from ansible_collections.edge.cloud.plugins.module_utils._module import plan_result, run_module
 from ansible_collections.edge.cloud.plugins.module_utils._plan import execute
 from ansible_collections.edge.cloud.plugins.module_utils._storage.cluster.cluster_replica import ClusterReplica
-from ansible_collections.edge.cloud.plugins.module_utils._storage.cluster.replica import Choice, Replica, Work, source_of, trust_of
+from ansible_collections.edge.cloud.plugins.module_utils._storage.cluster.replica import Choice, Replica, Work, sources_of, trust_of
 from ansible_collections.edge.cloud.plugins.module_utils._storage.names import absolute_path
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.image_plan import diff_view, view
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
 
 
 def replica_of(options: dict[str, Any]) -> Replica:
-    store = Store(absolute_path(options["root"], "The root"))
+    store = Store(absolute_path(options["root"], "root"))
     if options["cluster_file"]:
-        return ClusterReplica.of(load(absolute_path(options["cluster_file"], "The cluster file")), store)
+        with about_option("cluster_file"):
+            return ClusterReplica.of(load(absolute_path(options["cluster_file"], "cluster_file")), store)
     trust = trust_of(options["ca_file"], options["cert_file"], options["key_file"])
-    return Replica(store, [source_of(text, trust) for text in options["sources"]])
+    return Replica(store, sources_of(options["sources"], trust))
 
 
 def run(module: Any) -> dict[str, Any]:
@@ -186,7 +188,7 @@ def run(module: Any) -> dict[str, Any]:
         replica,
         choice,
         [Path(folder) for folder in options["disk_directories"]],
-        absolute_path(options["progress_file"], "The progress file") if options["progress_file"] else None,
+        absolute_path(options["progress_file"], "progress_file") if options["progress_file"] else None,
         rate_limit=options["rate_limit"],
     )
     plan = work.plan(options["state"])

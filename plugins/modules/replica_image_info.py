@@ -105,7 +105,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store im
 
 def run(module: Any) -> dict[str, Any]:
     options = module.params
-    store = Store(absolute_path(options["root"], "The root"))
+    store = Store(absolute_path(options["root"], "root"))
     wanted = Filter(options["name"], options["version"], options["digest"])
     folders = [Path(folder) for folder in options["disk_directories"]]
     return {"changed": False, "images": images_of(store, wanted, folders, verify=options["verify"]), "broken": store.broken()}

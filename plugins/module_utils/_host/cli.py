@@ -24,14 +24,14 @@ LARGEST_JSON = MIB
 
 @dataclass(frozen=True)
 class Verb:
-    """Its function as ``file.name``, loaded when it is wanted; its help; its options: a string each, or a flag where it is bool."""
+    """A verb: its function as ``file.name``, loaded on use, its help, and its options with their types (bool is a flag)."""
 
     function: str
     help: str
     options: Mapping[str, type] = field(default_factory=dict)
 
     def run(self, cluster: Cluster, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Do it; a verb costs no more than what it needs, and needs no more to be installed."""
+        """Run the verb; only what it needs is loaded, and only that must be installed."""
         file, _dot, name = self.function.partition(".")
         function: Callable[[Cluster, Mapping[str, Any]], dict[str, Any]] = getattr(import_module(f".{file}", __package__), name)
         return function(cluster, options)
@@ -39,13 +39,13 @@ class Verb:
 
 IMAGE = {"digest": str, "name": str, "version": str}
 VERBS = {
-    "config": Verb("images.config", "check the configuration and tell what this host is"),
+    "config": Verb("images.config", "check the configuration and show what this host is"),
     "pull": Verb("images.pull", "make an image visible on this host", {**IMAGE, "pinned": bool, "progress_file": str}),
-    "fill": Verb("fill.fill", "on a replica: have what others want, and what other replicas have"),
+    "fill": Verb("fill.fill", "on a replica: pull what other hosts requested and what other replicas have"),
     "gc": Verb("images.collect", "keep the images within the quota"),
     "scrub": Verb("images.scrub", "read every image whole and repair what is damaged"),
     "arrive": Verb("arrive.arrive", "bring the images that running VMs wait for, and move the VMs onto them"),
-    "cache": Verb("images.cache", "tell what the images are and how they are used"),
+    "cache": Verb("images.cache", "show the images and how they are used"),
 }
 
 
@@ -55,7 +55,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="edge-host", description="What a host of an edge cluster does. Prints JSON.", allow_abbrev=False)
+    parser = _Parser(prog="edge-host", description="Run a task of a host of an edge cluster. Prints JSON.", allow_abbrev=False)
     parser.add_argument("--config", type=Path, default=_cluster.FILE, help="the host's configuration (%(default)s)")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=_Parser)
     for name, verb in VERBS.items():
@@ -73,34 +73,36 @@ def _parser() -> argparse.ArgumentParser:
 def _given(verb: Verb, found: argparse.Namespace) -> dict[str, Any]:
     """Return the options, those of the command line over those of stdin."""
     read = _read_options(verb) if found.json else {}
-    spoken = {key: value for key in verb.options if (value := getattr(found, key)) is not None}
-    return {**read, **spoken}
+    given = {key: value for key in verb.options if (value := getattr(found, key)) is not None}
+    return {**read, **given}
 
 
 def _read_options(verb: Verb) -> dict[str, Any]:
     options = load_object(sys.stdin.read(LARGEST_JSON + 1), "The text on stdin", LARGEST_JSON, InvalidInput)
     for key, value in options.items():
         if key not in verb.options:
-            raise InvalidInput(f"Unknown option {key!r:.100}; there are {', '.join(verb.options) or 'none'}.", option=key)
+            raise InvalidInput(
+                f"{key:.100}: this option is unknown; the options are {', '.join(verb.options) or 'none'}.", option=key
+            )
         if value is not None and not isinstance(value, verb.options[key]):
-            raise InvalidInput(f"The option {key} is {value!r:.100}; it must be a {verb.options[key].__name__}.", option=key)
+            raise InvalidInput(f"{key}: {value!r:.100} is not a {verb.options[key].__name__}.", option=key)
     return options
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one verb and print its result; any failure that we know is one JSON object and exit code 1."""
+    """Run one verb and print its result; an expected failure is one JSON object and exit code 1."""
     try:
         found = _parser().parse_args(arguments)
         verb = VERBS[found.verb]
         options = _given(verb, found)
         result = verb.run(_cluster.load(found.config), options)
     except EdgeError as error:
-        return _say(error.as_result(), 1)
+        return _print(error.as_result(), 1)
     except OSError as error:
-        return _say(from_os_error(error).as_result(), 1)
-    return _say(result, 0)
+        return _print(from_os_error(error).as_result(), 1)
+    return _print(result, 0)
 
 
-def _say(result: Mapping[str, Any], code: int) -> int:
+def _print(result: Mapping[str, Any], code: int) -> int:
     sys.stdout.write(json.dumps(result, sort_keys=True) + "\n")
     return code

@@ -51,7 +51,7 @@ def pull(cluster: Cluster, options: Options) -> dict[str, Any]:
         ClusterReplica.of(cluster),
         choice,
         images.disk_directories,
-        names.absolute_path(progress, "The progress file") if progress else None,
+        names.absolute_path(progress, "progress_file") if progress else None,
         rate_limit=images.rate_limit,
     )
     plan = work.plan("pinned" if options.get("pinned") else "present")

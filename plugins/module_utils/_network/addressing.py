@@ -18,13 +18,13 @@ HOST_NAME = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
 MTU_MIN, MTU_MAX = 68, 65535
 
 
-def link_name(name: str, where: str = "name") -> str:
-    """Return a network interface's name that Linux takes (1 to 15 letters, digits, ``_``, ``.``, ``-``)."""
+def link_name(name: str, option: str = "name") -> str:
+    """Return the name of a network interface that Linux accepts (1 to 15 letters, digits, ``_``, ``.``, ``-``)."""
     if not LINK_NAME.fullmatch(name) or name in ("all", "default", "lo"):
         raise InvalidInput(
-            f"{where}: {name!r} cannot name a bridge or port; use 1 to 15 letters, digits, '_', '.' or '-',"
+            f"{option}: {name!r} cannot name a bridge or port; use 1 to 15 letters, digits, '_', '.' or '-',"
             " beginning with a letter or digit, and not 'all', 'default' or 'lo'.",
-            where=where,
+            option=option,
         )
     return name
 
@@ -34,38 +34,40 @@ def network_name(name: str) -> str:
     if not NETWORK_NAME.fullmatch(name):
         raise InvalidInput(
             f"name: {name!r} cannot name a network; use 1 to 50 letters, digits, '_', '.' or '-', the first a letter or digit.",
-            where="name",
+            option="name",
         )
     return name
 
 
-def mac_address(mac: str, where: str = "mac") -> str:
+def mac_address(mac: str, option: str = "mac") -> str:
     """Return a unicast MAC address in lower case with colons."""
     found = mac.lower().replace("-", ":")
     if not MAC.fullmatch(found) or int(found[:2], 16) & 1 or found == "00:00:00:00:00:00":
-        raise InvalidInput(f"{where}: {mac!r} is no unicast MAC address; write it as 52:54:00:12:34:56.", where=where)
+        raise InvalidInput(f"{option}: {mac!r} is not a unicast MAC address; write it as 52:54:00:12:34:56.", option=option)
     return found
 
 
 def mtu_bytes(mtu: int) -> int:
     """Return an MTU that a bridge can have (68 to 65535 bytes)."""
     if not MTU_MIN <= mtu <= MTU_MAX:
-        raise InvalidInput(f"mtu: {mtu} is out of range; a bridge takes {MTU_MIN} to {MTU_MAX} bytes.", where="mtu")
+        raise InvalidInput(f"mtu: {mtu} is out of range; a bridge takes {MTU_MIN} to {MTU_MAX} bytes.", option="mtu")
     return mtu
 
 
-def interface_address(text: str, where: str = "addresses") -> str:
+def interface_address(text: str, option: str = "addresses") -> str:
     """Return an address with its prefix length, such as ``192.0.2.1/24`` or ``2001:db8::1/64``, in canonical form."""
     if "/" not in text:
-        raise InvalidInput(f"{where}: {text!r} has no prefix length; write it as 192.0.2.1/24 or 2001:db8::1/64.", where=where)
+        raise InvalidInput(f"{option}: {text!r} has no prefix length; write it as 192.0.2.1/24 or 2001:db8::1/64.", option=option)
     try:
         found = ip_interface(text.strip())
     except ValueError as error:
-        raise InvalidInput(f"{where}: {text!r} is no address ({error}).", where=where) from None
+        raise InvalidInput(
+            f"{option}: {text!r} is not an address ({error}); write it as 192.0.2.1/24 or 2001:db8::1/64.", option=option
+        ) from None
     if found.ip.is_multicast or found.ip.is_loopback or found.ip.is_unspecified:
-        raise InvalidInput(f"{where}: {text!r} is multicast, loopback or unspecified; a bridge cannot have it.", where=where)
+        raise InvalidInput(f"{option}: {text!r} is multicast, loopback or unspecified; a bridge cannot have it.", option=option)
     if found.version == 4 and found.network.prefixlen < 31 and found.ip in (found.network[0], found.network[-1]):
-        raise InvalidInput(f"{where}: {text!r} is the first or last of its subnet, which no host can have.", where=where)
+        raise InvalidInput(f"{option}: {text!r} is the first or last of its subnet, which no host can have.", option=option)
     return found.with_prefixlen
 
 
@@ -74,32 +76,32 @@ def ipv4_subnet(text: str) -> IPv4Network:
     try:
         found = ip_network(text.strip())
     except ValueError as error:
-        raise InvalidInput(f"subnet: {text!r} is no subnet ({error}); write it as 192.0.2.0/24.", where="subnet") from None
+        raise InvalidInput(f"subnet: {text!r} is not a subnet ({error}); write it as 192.0.2.0/24.", option="subnet") from None
     if not isinstance(found, IPv4Network) or not 8 <= found.prefixlen <= 30:
-        raise InvalidInput(f"subnet: {text} must be IPv4 with a prefix length of 8 to 30.", where="subnet")
+        raise InvalidInput(f"subnet: {text} must be IPv4 with a prefix length of 8 to 30.", option="subnet")
     if found.is_multicast or found.is_loopback or found.is_link_local:
-        raise InvalidInput(f"subnet: {text} is a multicast, loopback or link-local range; choose a private one.", where="subnet")
+        raise InvalidInput(f"subnet: {text} is a multicast, loopback or link-local range; choose a private one.", option="subnet")
     return found
 
 
-def ipv4_in(text: str, subnet: IPv4Network, where: str) -> IPv4Address:
+def ipv4_in(text: str, subnet: IPv4Network, option: str) -> IPv4Address:
     """Return an address that a VM can have in ``subnet``: not the network, broadcast or host's own address."""
     try:
         found = IPv4Address(text.strip())
     except ValueError as error:
-        raise InvalidInput(f"{where}: {text!r} is no IPv4 address ({error}).", where=where) from None
+        raise InvalidInput(f"{option}: {text!r} is not an IPv4 address ({error}).", option=option) from None
     taken = (subnet.network_address, subnet.network_address + 1, subnet.broadcast_address)
     if found not in subnet or found in taken:
         raise InvalidInput(
-            f"{where}: {found} is no address that a VM can have in {subnet}; use {taken[1] + 1} to {taken[2] - 1}.", where=where
+            f"{option}: a VM cannot have the address {found} in {subnet}; use {taken[1] + 1} to {taken[2] - 1}.", option=option
         )
     return found
 
 
-def host_name(name: str, where: str) -> str:
+def host_name(name: str, option: str) -> str:
     """Return one DNS label in lower case."""
     if not HOST_NAME.fullmatch(name.lower()):
-        raise InvalidInput(f"{where}: {name!r} is no host name; use 1 to 63 letters, digits or '-' within.", where=where)
+        raise InvalidInput(f"{option}: {name!r} is not a host name; use 1 to 63 letters, digits or '-' within.", option=option)
     return name.lower()
 
 
@@ -107,12 +109,12 @@ def domain_name(name: str) -> str:
     """Return a DNS domain in lower case."""
     labels = name.lower().rstrip(".").split(".")
     if len(name) > 253 or not all(HOST_NAME.fullmatch(label) for label in labels):
-        raise InvalidInput(f"domain: {name!r} is no DNS domain; write it as vms.example.", where="domain")
+        raise InvalidInput(f"domain: {name!r} is not a DNS domain; write it as vms.example.", option="domain")
     return ".".join(labels)
 
 
 def default_dhcp_range(subnet: IPv4Network) -> tuple[str, str]:
-    """Return first and last address for DHCP: all but the host's own and the first tenth, which stays for static ones."""
+    """Return first and last address for DHCP: all except the host's own and the first tenth, which is kept for static ones."""
     usable = subnet.num_addresses - 2
     first = subnet.network_address + 1 + max(1, usable // 10)
     return str(first), str(subnet.broadcast_address - 1)
@@ -120,7 +122,7 @@ def default_dhcp_range(subnet: IPv4Network) -> tuple[str, str]:
 
 @dataclass(frozen=True)
 class Taken:
-    """A range of addresses that something of the host uses already, and what that is."""
+    """A range of addresses that is in use on the host already, and what uses it."""
 
     network: IPv4Network | IPv6Network
     by: str
@@ -133,6 +135,7 @@ def refuse_overlap(subnet: IPv4Network, taken: Iterable[Taken]) -> None:
         what = "; ".join(sorted({f"{item.network} ({item.by})" for item in found}))
         raise Conflict(
             f"subnet: {subnet} overlaps what the host uses already: {what}. Choose another subnet.",
+            option="subnet",
             subnet=str(subnet),
             overlaps=sorted({str(item.network) for item in found}),
         )

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The text of the files that make a bridge again at boot. Pure."""
+"""The text of the files that create a bridge at boot. Pure."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def matches(text: str, link: str) -> bool:
 
 
 def boot_files(bridge: Bridge, routes: Iterable[Route], *, mac: str | None, mtu: int | None) -> dict[str, str]:
-    """Return file name and text of all that makes ``bridge`` again at boot; VM ports attach themselves.
+    """Return name and text of the files that create ``bridge`` at boot; VM ports attach themselves.
 
-    ``mac`` and ``mtu`` are written only where a user asked for them: else they follow the ports, at boot as now.
+    ``mac`` and ``mtu`` are written only if the user asked for them; otherwise they follow the ports, at boot as now.
     """
     netdev, network, ports = file_names(bridge.name)
-    # Not in the netdev: an MTU that a bridge is made with does not outlive its first port.
+    # Not in the netdev: the first port would change an MTU that is set there.
     link: list[Section] = [("Link", [("MTUBytes", mtu)])] if mtu else []
     files = {
         netdev: _text(

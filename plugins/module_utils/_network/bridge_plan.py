@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a bridge should be, what stands against it, and the smallest steps that lead there. Pure."""
+"""What a bridge should be, what prevents it, and the smallest steps to it. Pure."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ class BridgeRequest:
         name = link_name(options["name"])
         ports, addresses, delay = options.get("ports"), options.get("addresses"), options.get("forward_delay")
         if ports is not None and name in ports:
-            raise InvalidInput(f"ports: the bridge {name} cannot be its own port.", where="ports")
+            raise InvalidInput(f"ports: the bridge {name} cannot be its own port.", option="ports")
         if delay is not None and not 0 <= delay <= FORWARD_DELAY_WITH_STP[1]:
-            raise InvalidInput(f"forward_delay: {delay} is out of range; use 0 to 30 seconds.", where="forward_delay")
+            raise InvalidInput(f"forward_delay: {delay} is out of range; use 0 to 30 seconds.", option="forward_delay")
         return cls(
             name=name,
             present=options.get("state", "present") == "present",
@@ -83,7 +83,7 @@ def plan(host: Host, boot: Mapping[str, str], wanted: BridgeRequest) -> Plan[Bri
     """Return the steps from ``host`` and its boot files to ``wanted``.
 
     Raises Conflict where the name or a port is something else, NotFound for a missing port, Refused for a disruption
-    without the word for it.
+    without allow_disruption.
     """
     before = BridgeState(bridge_of(host, wanted.name), tuple(sorted(boot.items())))
     _check_kind(host, wanted.name)
@@ -101,7 +101,9 @@ def _check_kind(host: Host, name: str) -> None:
     link = host.links.get(name)
     if link is not None and link.kind != "bridge":
         kind = f"a link of kind {link.kind}" if link.kind else "a physical link"
-        raise Conflict(f"{name} exists and is {kind}, not a bridge; choose another name or remove it.", name=name, kind=link.kind)
+        raise Conflict(
+            f"name: {name} exists and is {kind}, not a bridge; choose another name or remove it.", option="name", kind=link.kind
+        )
 
 
 def _removal(host: Host, before: BridgeState, wanted: BridgeRequest) -> Steps:
@@ -110,9 +112,11 @@ def _removal(host: Host, before: BridgeState, wanted: BridgeRequest) -> Steps:
         if vms and not wanted.allow_disruption:
             carried = ", ".join(vms)
             raise Refused(
-                f"The bridge {wanted.name} carries VMs ({carried}); stop or move them, or set allow_disruption.", ports=list(vms)
+                f"state: the bridge {wanted.name} carries VMs ({carried}); stop or move them, or set allow_disruption.",
+                option="state",
+                ports=list(vms),
             )
-        _keep_default(host.routes_of(wanted.name), wanted, "Removing")
+        _keep_default(host.routes_of(wanted.name), wanted, "state: removing")
         yield RemoveBridge(wanted.name)
     yield from (RemoveBootFile(file) for file, _text in before.boot)
 
@@ -123,6 +127,7 @@ def _keep_default(routes: tuple[Route, ...], wanted: BridgeRequest, doing: str) 
         raise Refused(
             f"{doing} the bridge {wanted.name} would cut the host's default route via {lost[0].gateway or lost[0].dev};"
             " set allow_disruption if another way to the host is open.",
+            option=doing.partition(":")[0],
             gateway=lost[0].gateway,
         )
 
@@ -132,15 +137,18 @@ def _check_ports(host: Host, wanted: BridgeRequest) -> None:
         link = host.links.get(name)
         if link is None:
             found = ", ".join(sorted(set(host.links) - {"lo", wanted.name})) or "none"
-            raise NotFound(f"ports: there is no link {name} on this host (found: {found}).", port=name)
+            raise NotFound(f"ports: the link {name} does not exist on this host (found: {found}).", option="ports", port=name)
         if link.kind == "bridge":
-            raise Conflict(f"ports: {name} is a bridge itself; a bridge cannot be a port.", port=name)
+            raise Conflict(f"ports: {name} is a bridge itself; a bridge cannot be a port.", option="ports", port=name)
         if link.master not in (None, wanted.name):
-            raise Conflict(f"ports: {name} is a port of {link.master}; take it out there first.", port=name, master=link.master)
+            raise Conflict(
+                f"ports: {name} is a port of {link.master}; detach it there first.", option="ports", port=name, master=link.master
+            )
         carried = _carries(host, link)
         if carried and not wanted.allow_disruption:
             raise Refused(
                 f"ports: {name} carries {', '.join(carried)}; set allow_disruption to move that to the bridge {wanted.name}.",
+                option="ports",
                 port=name,
                 carries=carried,
             )
@@ -158,6 +166,7 @@ def _check_lease(link: Link, wanted: BridgeRequest) -> None:
             raise Refused(
                 f"ports: {link.name} has the leased address {address.cidr}, and its lease cannot move to a bridge;"
                 f" give {wanted.name} that address or another by addresses.",
+                option="ports",
                 port=link.name,
                 address=address.cidr,
             )
@@ -190,11 +199,11 @@ def _fields(made: Plan[BridgeState], wanted: BridgeRequest) -> Steps:
         return
     stp = bridge.stp if wanted.stp is None else wanted.stp
     _check_delay(stp, bridge.forward_delay if wanted.forward_delay is None else wanted.forward_delay)
-    # A kernel takes a short delay only while STP is off, so the delay goes first where STP comes.
+    # The kernel accepts a short delay only while STP is off, so the delay is set before STP is turned on.
     order = ("mtu", "mac", "forward_delay", "stp") if stp else ("mtu", "mac", "stp", "forward_delay")
     for name in order:
         value = getattr(wanted, name)
-        # A new port can change the MTU and MAC address of a bridge, unless somebody has set them.
+        # A new port can change the MTU and MAC address of a bridge, unless they were set.
         unsure = name in ("mtu", "mac") and any(isinstance(step, AttachPort) for step in made.steps)
         if value is not None and (unsure or value != getattr(bridge, name)):
             yield SetField(wanted.name, name, value)
@@ -205,7 +214,7 @@ def _fields(made: Plan[BridgeState], wanted: BridgeRequest) -> Steps:
 def _check_delay(stp: bool, delay: float) -> None:
     low, high = FORWARD_DELAY_WITH_STP
     if stp and not low <= delay <= high:
-        raise InvalidInput(f"forward_delay: {delay} s is out of range; STP needs {low:g} to {high:g} s.", where="forward_delay")
+        raise InvalidInput(f"forward_delay: {delay} s is out of range; STP needs {low:g} to {high:g} s.", option="forward_delay")
 
 
 def _addresses(host: Host, state: BridgeState, wanted: BridgeRequest) -> Steps:
@@ -217,7 +226,7 @@ def _addresses(host: Host, state: BridgeState, wanted: BridgeRequest) -> Steps:
     moved = tuple(route for port in wanted.ports or () for route in host.routes_of(port))
     routes = (*host.routes_of(wanted.name), *moved)
     stay = tuple(route for route in routes if _reachable(route, want))
-    _keep_default(tuple(route for route in routes if route not in stay), wanted, "Changing the addresses of")
+    _keep_default(tuple(route for route in routes if route not in stay), wanted, "addresses: changing the addresses of")
     links = [host.links[name] for name in (wanted.name, *(wanted.ports or ())) if name in host.links]
     order = [address.cidr for link in links for address in link.addresses if address.cidr in has - want]
     yield SetAddresses(wanted.name, tuple(sorted(want - has)), tuple(dict.fromkeys(order[::-1])), tuple(sorted(has & want)), stay)

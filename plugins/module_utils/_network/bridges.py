@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bring one bridge of this host to what was asked: observe, plan, apply. What modules and host programs call."""
+"""Bring one bridge of this host to the requested state: observe, plan, apply. Modules and host programs call this."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def reconcile(
 
 
 def listing(ip: IpRoute, networkd: Networkd, name: str | None = None) -> list[dict[str, Any]]:
-    """Return all bridges of this host, or only ``name``, as JSON sorted by name; files of others are not read."""
+    """Return all bridges of this host, or only ``name``, as JSON sorted by name; only files that we wrote are read."""
     host = ip.observe()
     names = sorted(link.name for link in host.links.values() if link.kind == "bridge" and name in (None, link.name))
     return [BridgeState(bridge_of(host, found), _boot(networkd, found)).view() for found in names]

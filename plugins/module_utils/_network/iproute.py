@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The adapter of ip(8): what the kernel's links, addresses and routes are, and carrying out the steps of a plan."""
+"""The adapter of ip(8): it reads links, addresses and routes and carries out the steps of a plan."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .addressing import Taken
 from .links import Address, Host, Link, LinkStep, Route
 
 TIMEOUT = 60.0
-UNSAID = ("kernel", "ra", "redirect")
+NOT_CONFIGURED = ("kernel", "ra", "redirect")
 
 
 class IpRoute:
@@ -29,7 +29,7 @@ class IpRoute:
         return [item for item in found if item]
 
     def observe(self) -> Host:
-        """Return all links with their global addresses, and all routes that somebody set."""
+        """Return all links with their global addresses, and all routes that were configured."""
         links = {item["ifname"]: _link(item) for item in self._json("addr", "show")}
         routes = [
             route
@@ -39,17 +39,17 @@ class IpRoute:
         ]
         return Host(links, tuple(routes))
 
-    def taken(self, but: str | None = None) -> list[Taken]:
-        """Return what the host's addresses and routes use, without those of the link ``but``."""
+    def taken(self, without: str | None = None) -> list[Taken]:
+        """Return what the host's addresses and routes use, except those of the link ``without``."""
         found = []
         for item in self._json("addr", "show"):
             for address in item.get("addr_info", ()):
-                if item["ifname"] != but and "local" in address:
+                if item["ifname"] != without and "local" in address:
                     network = ip_network(f"{address['local']}/{address['prefixlen']}", strict=False)
                     found.append(Taken(network, f"address {address['local']} of {item['ifname']}"))
         for item in self._json("-4", "route", "show", "table", "main"):
             dev = item.get("dev", "several links or none")
-            if dev != but and item["dst"] != "default":
+            if dev != without and item["dst"] != "default":
                 found.append(Taken(ip_network(item["dst"]), f"route over {dev}"))
         return found
 
@@ -64,7 +64,7 @@ class IpRoute:
 
 
 def _batch_words(words: tuple[str, ...]) -> tuple[str, ...]:
-    # A batch line takes no options: the family is known from the destination, which "default" is not.
+    # A batch line takes no options: the family follows from the destination, except for "default".
     if words[0] not in ("-4", "-6"):
         return words
     family, rest = words[0], list(words[1:])
@@ -97,7 +97,7 @@ def _address(item: Mapping[str, Any]) -> Address:
 def _route(item: Mapping[str, Any], version: int) -> Route | None:
     if item.get("type", "unicast") != "unicast" or item.get("table") == "local" or "dev" not in item:
         return None
-    if item.get("protocol", "boot") in UNSAID:
+    if item.get("protocol", "boot") in NOT_CONFIGURED:
         return None
     via = item.get("via", {})
     gateway = item.get("gateway") or via.get("host")

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The adapter of libvirt's networks: what they are, and carrying out the steps of a plan."""
+"""The adapter of libvirt's networks: it reads them and carries out the steps of a plan."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class LibvirtNetworks:
             return lookup(self._connection.networkLookupByName, name)
 
     def observe(self, name: str) -> NetworkState:
-        """Return the network, or None where there is none."""
+        """Return the network, or None if it does not exist."""
         found = self._find(name)
         return None if found is None else self._state(found)
 
@@ -73,20 +73,20 @@ class LibvirtNetworks:
             if state.forward == "nat"
         ]
 
-    def taken(self, but: str) -> list[Taken]:
+    def taken(self, without: str) -> list[Taken]:
         """Return the subnets of all other networks, active or not."""
         with intent("list the networks"):
-            others = [network for network in self._connection.listAllNetworks(0) if network.name() != but]
+            others = [network for network in self._connection.listAllNetworks(0) if network.name() != without]
             roots = [(network.name(), nat_xml.parse(_persistent_xml(network))) for network in others]
         return [Taken(subnet, f"libvirt network {name}") for name, root in roots for subnet in nat_xml.subnets(root)]
 
-    def refuse_bridge(self, bridge: str, but: str) -> None:
+    def refuse_bridge(self, bridge: str, without: str) -> None:
         """Raise Conflict where another network has ``bridge`` already."""
         with intent("list the networks"):
-            others = [network for network in self._connection.listAllNetworks(0) if network.name() != but]
+            others = [network for network in self._connection.listAllNetworks(0) if network.name() != without]
             users = [network.name() for network in others if nat_xml.bridge_name(nat_xml.parse(network.XMLDesc(0))) == bridge]
         if users:
-            raise Conflict(f"bridge: {bridge} belongs to the libvirt network {users[0]}; choose another name.", bridge=bridge)
+            raise Conflict(f"bridge: {bridge} belongs to the libvirt network {users[0]}; choose another name.", option="bridge")
 
     def apply(self, step: Any) -> None:
         """Carry out one step."""
@@ -115,7 +115,7 @@ class LibvirtNetworks:
 
 
 def _persistent_xml(network: Any) -> str:
-    """Return the persistent configuration; a transient network or a driver with one configuration only has the live one."""
+    """Return the persistent configuration; a transient network, or a driver with a single configuration, has only the live one."""
     try:
         return str(network.XMLDesc(libvirt.VIR_NETWORK_XML_INACTIVE))
     except libvirt.libvirtError as error:
@@ -127,7 +127,7 @@ def _persistent_xml(network: Any) -> str:
 def _uses(domain: Any, network: str, bridge: str) -> bool:
     with intent(f"read the domain {domain.name()}"):
         text = lookup(lambda _name: domain.XMLDesc(0), domain.name())
-    if text is None:  # it ended since it was listed
+    if text is None:  # it stopped after it was listed
         return False
     root = ET.fromstring(text)  # noqa: S314 libvirt wrote it
     sources = root.findall("devices/interface/source")
@@ -149,7 +149,7 @@ def _leases(network: Any) -> list[dict[str, Any]]:
 def _change_live(network: Any, step: ChangeLive) -> None:
     """Delete before adding, since libvirt refuses two entries with one address, name or MAC address.
 
-    A host's DHCP entry comes and goes after its DNS name, so that a rerun sees from it alone what is left to do.
+    A host's DHCP entry comes and goes after its DNS name, so that this entry alone shows a rerun what is left to do.
     """
     gone = [lease for lease in step.before.hosts if lease not in step.after.hosts]
     come = [lease for lease in step.after.hosts if lease not in step.before.hosts]

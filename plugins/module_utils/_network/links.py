@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Links, addresses and routes of a host as data, and the steps that change a bridge. Pure: a step only says its commands."""
+"""Links, addresses and routes of a host as data, and the steps that change a bridge. Pure: a step only names its commands."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Address:
 
 @dataclass(frozen=True)
 class Route:
-    """A unicast route that somebody set (not the kernel's own), with the words that make it again but for its device."""
+    """A unicast route that was configured (not the kernel's own), with the words of ``ip`` that add it, except its device."""
 
     dst: str
     dev: str
@@ -69,7 +69,7 @@ class Link:
 
 @dataclass(frozen=True)
 class Host:
-    """What a host's kernel says of its links and routes at one moment."""
+    """The links and routes of a host at one moment."""
 
     links: dict[str, Link] = field(default_factory=dict)
     routes: tuple[Route, ...] = ()
@@ -108,7 +108,7 @@ BootFiles = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True)
 class BridgeState:
-    """The bridge of the running kernel, and the files (name, text) that make it again at boot."""
+    """The bridge of the running kernel, and the files (name, text) that create it at boot."""
 
     bridge: Bridge | None = None
     boot: BootFiles = ()
@@ -123,7 +123,7 @@ class BridgeState:
 
 
 def bridge_of(host: Host, name: str) -> Bridge | None:
-    """Return the bridge ``name`` of ``host`` or None; leased addresses are not ours and left out."""
+    """Return the bridge ``name`` of ``host`` or None; leased addresses are left out, because we do not manage them."""
     link = host.links.get(name)
     if link is None:
         return None
@@ -161,7 +161,7 @@ class LinkStep:
 
 @dataclass(frozen=True)
 class AddBridge(LinkStep):
-    """Make a bridge, with the fields that a kernel takes at once: an MTU given so would not outlive the first port."""
+    """Add a bridge, with the fields that are set at once; the MTU is not one of them, since the first port would change it."""
 
     bridge: Bridge
 
@@ -205,7 +205,7 @@ class RemoveBridge(LinkStep):
 
 @dataclass(frozen=True)
 class SetField(LinkStep):
-    """Give one field of a bridge another value, in place."""
+    """Change one field of a bridge in place."""
 
     name: str
     field: str
@@ -235,9 +235,9 @@ class SetField(LinkStep):
 
 @dataclass(frozen=True)
 class AttachPort(LinkStep):
-    """Make a link a port of the bridge, and move what it carried: no moment is without the addresses or routes.
+    """Make a link a port of the bridge, and move what it carried: the host has its addresses and routes at every moment.
 
-    ``drop`` is what the port loses, last first: with a first address the kernel takes others of its subnet along.
+    ``drop`` is what the port loses, last first: with the first address of a subnet the kernel removes the others too.
     """
 
     name: str
@@ -274,7 +274,7 @@ class AttachPort(LinkStep):
 
 @dataclass(frozen=True)
 class DetachPort(LinkStep):
-    """Take a port away from the bridge; the link itself stays."""
+    """Detach a port from the bridge; the link itself stays."""
 
     name: str
     port: str
@@ -296,7 +296,7 @@ class DetachPort(LinkStep):
 
 @dataclass(frozen=True)
 class SetAddresses(LinkStep):
-    """Add and remove addresses in one batch; those that stay, and their routes, are put again where the kernel took them along.
+    """Add and remove addresses in one batch; those that stay, and their routes, are added again where the kernel removed them too.
 
     ``remove`` is in the reverse of the kernel's order, for the same reason as AttachPort's ``drop``.
     """

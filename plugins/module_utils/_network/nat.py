@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A libvirt NAT network as data, and the smallest steps to what was asked. Pure.
+"""A libvirt NAT network as data, and the smallest steps to the request. Pure.
 
 Hosts, their DNS names and the DHCP range change while the network runs; bridge, subnet, domain and MTU need a restart.
 """
@@ -67,7 +67,7 @@ class Network:
 
     @property
     def pending(self) -> tuple[str, ...]:
-        """Return the fields whose live value is not the persistent one: a restart is due."""
+        """Return the fields whose live and persistent values differ: a restart is needed."""
         if self.live is None:
             return ()
         return tuple(name for name in RESTART_FIELDS if getattr(self.live, name) != getattr(self.config, name))
@@ -142,7 +142,7 @@ class NatRequest:
         bridge, subnet = self.bridge or (old and old.bridge), self.subnet or (old and old.subnet)
         if not bridge or not subnet:
             missing = "subnet" if bridge else "bridge"
-            raise InvalidInput(f"{missing}: a new network {self.name} needs it.", where=missing)
+            raise InvalidInput(f"{missing}: it is missing, and a new network ({self.name}) needs it.", option=missing)
         network = IPv4Network(subnet)
         if old and old.subnet == subnet:
             base = old
@@ -162,7 +162,7 @@ class NatRequest:
 def _span(span: Range, subnet: IPv4Network) -> Range:
     start, end = ipv4_in(span[0], subnet, "dhcp_range.start"), ipv4_in(span[1], subnet, "dhcp_range.end")
     if start > end:
-        raise InvalidInput(f"dhcp_range: it ends ({end}) before it starts ({start}).", where="dhcp_range")
+        raise InvalidInput(f"dhcp_range: the end {end} is lower than the start {start}.", option="dhcp_range")
     return str(start), str(end)
 
 
@@ -179,13 +179,13 @@ def _leases(hosts: tuple[Lease, ...], subnet: IPv4Network) -> tuple[Lease, ...]:
         values = [getattr(host, key) for host in found]
         twice = sorted({value for value in values if values.count(value) > 1})
         if twice:
-            raise InvalidInput(f"hosts: {key} {', '.join(twice)} is there more than once.", where="hosts")
+            raise InvalidInput(f"hosts: the {key} {', '.join(twice)} is given more than once.", option="hosts")
     return tuple(sorted(found, key=lambda host: IPv4Address(host.address)))
 
 
 @dataclass(frozen=True)
 class Define:
-    """Write the persistent configuration; what else stands in the XML stays."""
+    """Write the persistent configuration; all else in the XML is kept."""
 
     name: str
     config: Config
@@ -298,8 +298,8 @@ def live_fields(before: Config, after: Config) -> tuple[str, ...]:
 def plan(before: NetworkState, wanted: NatRequest) -> Plan[NetworkState]:
     """Return the steps from ``before`` to ``wanted``.
 
-    Raises Conflict for a network of somebody else, Refused where a restart is due and nobody gave the word or VMs are
-    attached.
+    Raises Conflict for a network that edge.cloud did not create, Refused where a restart is needed and allow_restart is not set, or
+    VMs are attached.
     """
     _check_ours(before, wanted)
     steps = tuple(_removal(before) if wanted.state == "absent" else _presence(before, wanted))
@@ -311,31 +311,33 @@ def _check_ours(before: NetworkState, wanted: NatRequest) -> None:
         return
     if before.forward != "nat":
         raise Conflict(
-            f"The libvirt network {wanted.name} exists and is no NAT network (forward mode {before.forward}); choose another name.",
-            name=wanted.name,
+            f"name: the libvirt network {wanted.name} is not a NAT network (forward mode {before.forward}); choose another name.",
+            option="name",
         )
     if not before.ours and not wanted.adopt:
         raise Conflict(
-            f"A libvirt network {wanted.name} exists and edge.cloud did not make it; rename yours by name, or set adopt"
+            f"name: the libvirt network {wanted.name} exists and edge.cloud did not create it; choose another name, or set adopt"
             " to let edge.cloud change that one.",
-            name=wanted.name,
+            option="name",
         )
 
 
 def _removal(before: NetworkState) -> Iterator[Step[NetworkState]]:
     if before is None:
         return
-    _nobody_attached(before, "Removing")
+    _require_no_vms(before, "state", "removing")
     if before.live:
         yield Stop(before.name)
     if before.persistent:
         yield Undefine(before.name)
 
 
-def _nobody_attached(before: Network, doing: str) -> None:
+def _require_no_vms(before: Network, option: str, doing: str) -> None:
     if before.vms:
         raise Refused(
-            f"{doing} the network {before.name} would cut off its VMs: {', '.join(before.vms)}. Stop or detach them first.",
+            f"{option}: {doing} the network {before.name} would cut off its VMs ({', '.join(before.vms)});"
+            " stop or detach them first.",
+            option=option,
             vms=list(before.vms),
         )
 
@@ -365,9 +367,11 @@ def _running(before: Network, config: Config, wanted: NatRequest) -> Iterator[St
     if due:
         if not wanted.allow_restart:
             raise Refused(
-                f"Changing {', '.join(due)} needs a restart of the network {before.name}; set allow_restart.", fields=list(due)
+                f"{due[0]}: changing {', '.join(due)} needs a restart of the network {before.name}; set allow_restart.",
+                option=due[0],
+                fields=list(due),
             )
-        _nobody_attached(before, "Restarting")
+        _require_no_vms(before, due[0], "restarting")
         yield Stop(before.name)
         yield Start(before.name)
     elif live_fields(live, config):

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bring one NAT network of this host to what was asked: observe, plan, apply. What modules and host programs call."""
+"""Bring one NAT network of this host to the requested state: observe, plan, apply. Modules and host programs call this."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def reconcile(
 ) -> tuple[Plan[NetworkState], NetworkState | None]:
     """Return the plan and the state after it; with ``check`` nothing is changed and the state is the prediction.
 
-    Raises Conflict before any change where the subnet overlaps something of the host or the bridge's name is taken.
+    Raises Conflict before any change where the subnet overlaps one that the host uses or the bridge's name is in use.
     """
     made = plan(networks.observe(wanted.name), wanted)
     _refuse_conflicts(networks, ip, made)
@@ -38,6 +38,6 @@ def _refuse_conflicts(networks: LibvirtNetworks, ip: IpRoute, made: Plan[Network
     bridge, subnet = after.config.bridge, after.config.subnet
     networks.refuse_bridge(bridge, after.name)
     if bridge != old_bridge and bridge in ip.observe().links:
-        raise Conflict(f"bridge: a link {bridge} exists on this host already; choose another name.", bridge=bridge)
+        raise Conflict(f"bridge: a link {bridge} exists on this host already; choose another name.", option="bridge")
     if not running or before is None or before.config.subnet != subnet:
-        refuse_overlap(IPv4Network(subnet), [*ip.taken(but=old_bridge), *networks.taken(after.name)])
+        refuse_overlap(IPv4Network(subnet), [*ip.taken(without=old_bridge), *networks.taken(after.name)])

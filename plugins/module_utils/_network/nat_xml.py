@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A NAT network's XML: reading our fields from it, and putting them into it with everything else kept. Pure."""
+"""A NAT network's XML: our fields are read and written, and all else is kept. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MARK = f"{{{NAMESPACE}}}network"
 
 
 def parse(text: str) -> ET.Element:
-    """Return the root element of libvirt's XML; the prefixes of others' name spaces stay as they are."""
+    """Return the root element of libvirt's XML; the prefixes of foreign namespaces are kept."""
     for _event, (prefix, uri) in ET.iterparse(io.StringIO(text), events=("start-ns",)):  # noqa: S314 libvirt wrote it
         if prefix:
             remember(prefix, uri)
@@ -30,13 +30,13 @@ def is_ours(root: ET.Element) -> bool:
 
 
 def forward_mode(root: ET.Element) -> str:
-    """Return the forward mode, ``isolated`` where there is none."""
+    """Return the forward mode, ``isolated`` if the network has none."""
     forward = root.find("forward")
     return "isolated" if forward is None else forward.get("mode", "nat")
 
 
 def bridge_name(root: ET.Element) -> str:
-    """Return the name of the bridge, or nothing."""
+    """Return the name of the bridge, or an empty text."""
     return _attribute(root, "bridge", "name") or ""
 
 
@@ -46,7 +46,7 @@ def subnets(root: ET.Element) -> list[Any]:
 
 
 def read(root: ET.Element) -> Config | None:
-    """Return our fields of a network, or None where it has no IPv4 subnet and so is no NAT network of our kind."""
+    """Return our fields of a network, or None if it has no IPv4 subnet, so that it is not a NAT network of our kind."""
     item = _ipv4(root)
     if item is None:
         return None
@@ -93,12 +93,12 @@ def new(name: str) -> ET.Element:
 
 
 def write(root: ET.Element, config: Config) -> str:
-    """Return the XML with our mark and fields; DNS names of hosts that went, and only those, go with them."""
+    """Return the XML with our mark and fields; of DNS names, only those of removed hosts are removed."""
     before = read(root)
     if not is_ours(root):
         ET.SubElement(_child(root, "metadata"), MARK)
     bridge = _child(root, "bridge")
-    # With STP, which libvirt turns on unasked, a VM's first packets are lost for four seconds; no loop leads past this bridge.
+    # libvirt turns STP on by default, and then a VM loses its packets for the first four seconds; this bridge is in no loop.
     bridge.attrib.update({"name": config.bridge, "stp": bridge.get("stp", "off"), "delay": bridge.get("delay", "0")})
     _optional(root, "mtu", "size", None if config.mtu is None else str(config.mtu))
     _optional(root, "domain", "name", config.domain)

@@ -33,16 +33,20 @@ class Networkd:
                 continue
             found[name] = path.read_text(encoding="utf-8")
             if not found[name].startswith(MARK):
-                raise Conflict(f"{path} was not written by edge.cloud.bridge; move it away, or keep the bridge in that file alone.")
+                raise Conflict(
+                    f"boot_directory: {path} was not written by edge.cloud.bridge; move it away, or configure the bridge in it.",
+                    option="boot_directory",
+                    path=str(path),
+                )
         return found
 
     def require(self, bridge: str, ports: Iterable[str]) -> None:
-        """Raise Unsupported without systemd-networkd, InvalidInput for a missing folder, Conflict for a file that comes first."""
+        """Raise Unsupported without systemd-networkd, InvalidInput without the folder, Conflict if another file comes first."""
         if self.directory != DIRECTORY:
             if not self.directory.is_dir():
-                raise InvalidInput(f"boot_directory: {self.directory} is no folder; make it first.", where="boot_directory")
+                raise InvalidInput(f"boot_directory: {self.directory} is not a folder; create it first.", option="boot_directory")
         elif not any(program.exists() for program in PROGRAMS):
-            raise Unsupported("boot: networkd was asked for, but systemd-networkd is not installed on this host.")
+            raise Unsupported("boot: networkd was asked for, but systemd-networkd is not installed on this host.", option="boot")
 
         ours = file_names(bridge)
         for path in sorted(self.directory.glob("*.network")):
@@ -50,7 +54,8 @@ class Networkd:
             found = [link for link in (bridge, *ports) if matches(text, link)]
             if found and path.name < ours[1]:
                 raise Conflict(
-                    f"boot: {path} configures {', '.join(found)} and comes before our files; take it out there, or leave boot out.",
+                    f"boot: {path} configures {', '.join(found)} and comes before our files; remove it there, or leave boot out.",
+                    option="boot",
                     path=str(path),
                 )
 

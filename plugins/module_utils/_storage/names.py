@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Names at the edge: what a digest, an image name, a version and a size may look like, and paths that stay under a root."""
+"""Checks of values at the edge: digests, image names, versions, sizes and absolute paths."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ CHECKSUM = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 LARGEST = 2**63 - 1
 
 
-def _match(pattern: re.Pattern[str], value: object, what: str, rule: str) -> str:
+def _match(pattern: re.Pattern[str], value: object, option: str, rule: str) -> str:
     if isinstance(value, str) and pattern.fullmatch(value):
         return value
-    raise InvalidInput(f"{what} {value!r:.200} is not valid: {rule}.")
+    raise InvalidInput(f"{option}: {value!r:.200} is not valid; use {rule}.", option=option)
 
 
 def image_name(value: object) -> str:
     """Return ``value`` if it is an image name."""
-    return _match(NAME, value, "The image name", "up to 128 letters, digits and ._+- that begin with a letter or digit")
+    return _match(NAME, value, "name", "up to 128 letters, digits and ._+- that begin with a letter or digit")
 
 
 def image_version(value: object) -> str:
     """Return ``value`` if it is a version."""
-    return _match(VERSION, value, "The version", "up to 64 letters, digits and ._+~- that begin with a letter or digit")
+    return _match(VERSION, value, "version", "up to 64 letters, digits and ._+~- that begin with a letter or digit")
 
 
 def digest(value: object) -> str:
     """Return ``value`` if it is a digest, ``sha256:`` and 64 lower-case hexadecimal digits."""
-    return _match(DIGEST, value, "The digest", "sha256: and 64 lower-case hexadecimal digits")
+    return _match(DIGEST, value, "digest", "sha256: and 64 lower-case hexadecimal digits")
 
 
 def checksum(value: object) -> str:
     """Return ``value`` in lower case if it is a checksum strong enough to prove a download: sha256 or sha512."""
     lowered = value.lower() if isinstance(value, str) else value
-    return _match(CHECKSUM, lowered, "The checksum", "sha256: and 64, or sha512: and 128 hexadecimal digits")
+    return _match(CHECKSUM, lowered, "checksum", "sha256: and 64, or sha512: and 128 hexadecimal digits")
 
 
 def hex_of(valid_digest: str) -> str:
@@ -49,18 +49,18 @@ def hex_of(valid_digest: str) -> str:
     return digest(valid_digest).removeprefix("sha256:")
 
 
-def size_in_bytes(value: object, what: str = "The size") -> int:
+def size_in_bytes(value: object, option: str) -> int:
     """Return bytes for ``10G``, ``512MiB`` or ``1048576``; units are powers of 1024."""
-    size = parse_size(str(value), what)
+    size = parse_size(str(value), option)
     if not 0 < size <= LARGEST:
-        raise InvalidInput(f"{what} {value} is out of range: from 1 byte to {LARGEST} bytes.")
+        raise InvalidInput(f"{option}: {value} is out of range; use 1 to {LARGEST} bytes.", option=option)
     return size
 
 
-def absolute_path(value: str, what: str = "The path") -> Path:
-    """Return ``value`` as a path if it is absolute and free of ``..`` and NUL, so that no program takes it for a protocol."""
+def absolute_path(value: str, option: str = "path") -> Path:
+    """Return ``value`` as a path if it is absolute and has no ``..`` and no NUL, so that no program takes it for a protocol."""
     if not value.startswith("/") or "\0" in value or ".." in Path(value).parts:
-        raise InvalidInput(f"{what} {value!r} must be absolute, without '..'.")
+        raise InvalidInput(f"{option}: {value!r} is not an absolute path without '..'.", option=option)
     return Path(value)
 
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A replica's or host cache's verbs: which image is meant, is it here, pull it, pin it, remove it."""
+"""What a replica or a host cache does: find the image that is meant, pull it, pin it, remove it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..._errors import EdgeError, InvalidInput, NotFound, Unreachable
+from ..._errors import EdgeError, InvalidInput, NotFound, Unreachable, about_option
 from ..._plan import Plan
 from .. import names
 from ..store import catalogue, usage
@@ -29,13 +29,18 @@ from ..transfer.sources.protocol import Source
 Answer = TypeVar("Answer")
 
 
-def source_of(text: str, trust: Trust) -> Source:
-    """Return the source that an ``https://`` URL or an absolute path means."""
+def sources_of(texts: Sequence[str], trust: Trust) -> list[Source]:
+    """Return the sources that the option ``sources`` lists."""
+    return [_source(text, trust, f"sources[{number}]") for number, text in enumerate(texts)]
+
+
+def _source(text: str, trust: Trust, option: str) -> Source:
     if text.startswith("https://"):
-        return HttpsSource(text, trust)
+        with about_option(option):
+            return HttpsSource(text, trust)
     if text.startswith("/"):
-        return DirectorySource(names.absolute_path(text, "The source"))
-    raise InvalidInput(f"The source {text!r} must be an https:// URL or an absolute path of a store on this host.", source=text)
+        return DirectorySource(names.absolute_path(text, option))
+    raise InvalidInput(f"{option}: {text!r} is not an https:// URL or the absolute path of a store on this host.", option=option)
 
 
 @dataclass(frozen=True)
@@ -54,16 +59,18 @@ class Choice:
         if self.version is not None:
             names.image_version(self.version)
         if self.digest is None and self.name is None:
-            raise InvalidInput("Say which image is meant: by digest, or by name and version.")
+            raise InvalidInput("digest: no image is named; give digest, or name and version.", option="digest")
 
     def require_exact(self) -> None:
-        """Raise InvalidInput unless one image is meant whatever else there is: nothing is removed by a guess."""
+        """Raise InvalidInput unless exactly one image can be meant: nothing is removed by a guess."""
         if self.digest is None and self.version is None:
-            raise InvalidInput(f"Say which version of {self.name} to remove, or its digest.", name=self.name)
+            raise InvalidInput(
+                f"version: {self.name} can have several versions; give the one to remove, or its digest.", option="version"
+            )
 
     @property
     def text(self) -> str:
-        """What messages call it."""
+        """The image as messages name it."""
         return self.digest or f"{self.name} {self.version or '(highest version)'}"
 
 
@@ -75,7 +82,7 @@ class Replica:
     sources: Sequence[Source] = ()
 
     def local(self, choice: Choice) -> Manifest | None:
-        """Return the meant image if it is here; a name without a version is a question to the sources if there are any."""
+        """Return the image if it is here; for a name without a version the sources decide, if there are any."""
         if choice.digest:
             return self.store.find(choice.digest)
         if choice.version:
@@ -84,7 +91,7 @@ class Replica:
         return of_name[-1] if of_name and not self.sources else None
 
     def resolve(self, choice: Choice) -> str:
-        """Return the digest that a choice means: what is here under name and version, else what the first source says."""
+        """Return the digest that a choice means: what is here under name and version, else the answer of the first source."""
         if choice.digest:
             return choice.digest
         here = self.local(choice)
@@ -93,7 +100,7 @@ class Replica:
         return self._ask(choice.text, lambda source: _resolved(source, choice))
 
     def offered(self, digest: str) -> Mapping[str, Any]:
-        """Return what the first source with this image tells of it."""
+        """Return the summary of the image from the first source that has it."""
         return self._ask(digest, lambda source: source.manifest(digest)).summary()
 
     def pull(self, digest: str, *, now: float, progress: Progress = no_progress, limit: Limit = no_limit) -> Pulled:
@@ -109,7 +116,7 @@ class Replica:
             except EdgeError as error:
                 errors[source.name] = error.message
                 missing = missing and isinstance(error, NotFound)
-        listed = " ".join(errors.values()) or "There are no sources to ask."
+        listed = " ".join(errors.values()) or "No sources are configured."
         kind = NotFound if missing else Unreachable
         raise kind(f"The image {what} is not in {self.store.root} and no source has it. {listed}", sources=errors)
 
@@ -124,7 +131,7 @@ def _resolved(source: Source, choice: Choice) -> str:
 
 
 class Work:
-    """What one task has to do for one image: planned once, applied, observed again."""
+    """The work of one task for one image: planned once, applied, observed again."""
 
     def __init__(
         self,
@@ -140,7 +147,7 @@ class Work:
         self._directories = directories
         self._progress_file = progress_file
         if rate_limit is not None and rate_limit < 1:
-            raise InvalidInput(f"The rate limit is {rate_limit}; it must be at least 1 byte a second.")
+            raise InvalidInput(f"rate_limit: {rate_limit} is less than 1 byte a second.", option="rate_limit")
         self._limit = RateLimit(rate_limit, time.monotonic, time.sleep) if rate_limit else no_limit
         self._digest: str | None = None
         self.bytes_fetched = 0
@@ -180,7 +187,7 @@ class Work:
             store.remove(step.digest, self._directories)
 
     def keep(self, plan: Plan[Stored], now: float) -> None:
-        """Note the use of an image that was here already; one that was taken away since it was seen is pulled after all."""
+        """Note the use of an image that was here already; one that was removed since it was observed is pulled after all."""
         pulled = any(isinstance(step, PullImage) for step in plan.steps)
         if plan.after.image and not pulled and self._replica.store.claim(str(self._digest), usage.PULL) is None:
             self._pull(PullImage(plan.after.image), now)
@@ -193,6 +200,7 @@ class Work:
 
 
 def trust_of(ca_file: str | None, cert_file: str | None, key_file: str | None, proxy: str | None = None) -> Trust:
-    """Return the TLS files of an option set, and the proxy for sources outside of the cloud."""
-    ca, cert, key = [names.absolute_path(text, "The TLS file") if text else None for text in (ca_file, cert_file, key_file)]
-    return Trust(ca, cert, key, proxy)
+    """Return the TLS files that options name, and the proxy for sources outside of the cloud."""
+    given = {"ca_file": ca_file, "cert_file": cert_file, "key_file": key_file}
+    files = {option: names.absolute_path(text, option) for option, text in given.items() if text}
+    return Trust(**files, proxy=proxy)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A VM's disk file, a qcow2 that may change: what is wanted of it, and the steps from what is there."""
+"""A VM's disk file, a qcow2 that may change: the request, and the steps from its present state."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Disk:
 
 @dataclass(frozen=True)
 class Creation:
-    """What counts only when the file is made: later runs do not change it."""
+    """What counts only when the file is created; later runs do not change it."""
 
     source: Base | None = None
     compress: bool = False
@@ -50,7 +50,7 @@ class Creation:
 
 
 def cluster_size(value: int) -> int:
-    """Return the cluster size if qcow2 has it, or raise InvalidInput."""
+    """Return the cluster size if qcow2 supports it, or raise InvalidInput."""
     if value not in CLUSTER_SIZES:
         raise InvalidInput(
             f"cluster_size: {value} is not a power of two from 512 to 2M (2097152).", option="cluster_size", value=value
@@ -60,7 +60,7 @@ def cluster_size(value: int) -> int:
 
 @dataclass(frozen=True)
 class DiskRequest:
-    """What is asked of a disk; None leaves a field alone, ``standalone`` asks for no backing image at all."""
+    """A request for a disk; None leaves a field alone, ``standalone`` asks for a disk without a backing image."""
 
     path: str
     size: int | None = None
@@ -74,7 +74,7 @@ class DiskRequest:
 
 @dataclass(frozen=True)
 class CreateDisk:
-    """Make an empty disk or an overlay."""
+    """Create an empty disk or an overlay."""
 
     path: str
     size: int
@@ -96,7 +96,7 @@ class CreateDisk:
 
 @dataclass(frozen=True)
 class ConvertDisk:
-    """Make a standalone disk from another image."""
+    """Create a standalone disk from another image."""
 
     path: str
     source: Base
@@ -193,11 +193,12 @@ def view(state: Disk | None) -> Mapping[str, Any]:
 
 
 def plan_present(state: Disk | None, wanted: DiskRequest) -> Plan[Disk | None]:
-    """Return the steps to the wanted disk; raise InvalidInput, Refused or Busy if there are none that may be taken."""
+    """Return the steps to the requested disk; raise InvalidInput, Refused or Busy if they may not be taken."""
     if wanted.backing and wanted.size is not None and wanted.size < wanted.backing.virtual_size:
         raise InvalidInput(
-            f"The size {wanted.size} of {wanted.path} is smaller than its backing image {wanted.backing.path} "
+            f"size: {wanted.size} of {wanted.path} is smaller than its backing image {wanted.backing.path} "
             f"({wanted.backing.virtual_size} bytes); the end of the image would be cut off. Give at least that size.",
+            option="size",
             path=wanted.path,
         )
     if state is None:
@@ -208,7 +209,7 @@ def plan_present(state: Disk | None, wanted: DiskRequest) -> Plan[Disk | None]:
 
 
 def plan_absent(state: Disk | None) -> Plan[Disk | None]:
-    """Return the steps to no disk."""
+    """Return the steps that remove the disk."""
     steps: tuple[Step[Disk | None], ...] = (RemoveDisk(state.path),) if state else ()
     _require_at_rest(state, steps)
     return Plan(state, steps)
@@ -217,7 +218,7 @@ def plan_absent(state: Disk | None) -> Plan[Disk | None]:
 def _require_at_rest(state: Disk | None, steps: tuple[Step[Disk | None], ...]) -> None:
     if state and state.in_use and steps:
         first = steps[0].sentence
-        raise Busy(f"{state.path} is in use by another process, likely a VM; stop that first. Left to do: {first}", path=state.path)
+        raise Busy(f"{state.path} is in use by another process, likely a VM; stop that first. Not done: {first}", path=state.path)
 
 
 def _creation(wanted: DiskRequest) -> tuple[Step[Disk | None], ...]:
@@ -227,7 +228,9 @@ def _creation(wanted: DiskRequest) -> tuple[Step[Disk | None], ...]:
         return (convert, *_resize(creation.source.virtual_size, wanted))
     size = wanted.size or (wanted.backing.virtual_size if wanted.backing else None)
     if size is None:
-        raise InvalidInput(f"{wanted.path} does not exist; give its size, a backing image or a source.", path=wanted.path)
+        raise InvalidInput(
+            f"size: {wanted.path} does not exist; give size, backing_image or source to create it.", option="size", path=wanted.path
+        )
     return (CreateDisk(wanted.path, size, wanted.backing, creation),)
 
 
@@ -251,8 +254,9 @@ def _resize(size: int, wanted: DiskRequest) -> tuple[Step[Disk | None], ...]:
     new = int(wanted.size or 0)
     if new < size and not wanted.allow_shrink:
         raise Refused(
-            f"{wanted.path} has {size} bytes and {new} were asked for; shrinking loses what lies beyond. Give allow_shrink: true "
+            f"size: {wanted.path} has {size} bytes and {new} were asked for; shrinking loses what lies beyond. Set allow_shrink "
             "if the guest's file systems are shrunk already.",
+            option="size",
             path=wanted.path,
         )
     return (ResizeDisk(wanted.path, size, new),)

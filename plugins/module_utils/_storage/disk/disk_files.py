@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Disk files by qemu-img: observed without disturbing a running VM, made atomically, changed only at rest."""
+"""Disk files by qemu-img: observed without disturbing a running VM, created atomically, changed only while no VM uses them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ... import _files
-from ..._errors import Busy, Conflict, Corrupt, NotFound, Refused
+from ..._errors import Busy, Conflict, Corrupt, NotFound, Refused, about_option
 from ..format import qcow2
 from ..format.foreign_image import Rules, judge
 from ..format.qemu_img import QemuImg
@@ -25,7 +25,7 @@ LONGEST_CHAIN = 200
 
 @dataclass(frozen=True)
 class Qcow2Files:
-    """Observes and changes disk files; ``directories`` are where overlays of a disk are looked for before it is removed."""
+    """Observes and changes disk files; before a disk is removed, its overlays are searched for in ``directories``."""
 
     qemu: QemuImg
     directories: Sequence[Path] = ()
@@ -35,10 +35,10 @@ class Qcow2Files:
         if not os.path.lexists(path):
             return None
         if path.is_symlink() or not path.is_file():
-            raise Conflict(f"{path} is there and is not a regular file; it was left alone.", path=str(path))
+            raise Conflict(f"path: {path} exists and is not a regular file; it was left alone.", option="path", path=str(path))
         with path.open("rb") as file:
             if file.read(4) != qcow2.MAGIC:
-                raise Conflict(f"{path} is there and is not a qcow2 image; it was left alone.", path=str(path))
+                raise Conflict(f"path: {path} exists and is not a qcow2 image; it was left alone.", option="path", path=str(path))
         header = qcow2.read_header(path)
         in_use = self._in_use(path, header)
         found = self.qemu.check(path) if check and not in_use else None
@@ -55,24 +55,32 @@ class Qcow2Files:
 
     def _in_use(self, path: Path, header: qcow2.Header) -> bool:
         if header.external_data:
-            raise Refused(f"{path} keeps its data in another file ({header.data_file!r}); it is not managed here.", path=str(path))
+            raise Refused(
+                f"path: {path} keeps its data in another file ({header.data_file!r}); such disks are not managed.",
+                option="path",
+                path=str(path),
+            )
         return _locked(self.qemu, path)
 
     def base(self, path: Path, image_format: str) -> Base:
-        """Return an image that a disk can be laid over."""
+        """Return an image that can be the backing image of a disk."""
         if not path.is_file():
-            raise NotFound(f"The backing image {path} does not exist on this host; pull or create it first.", path=str(path))
+            raise NotFound(
+                f"backing_image: {path} does not exist on this host; pull or create it first.",
+                option="backing_image",
+                path=str(path),
+            )
         if image_format != "qcow2":
             return Base(str(path.resolve()), image_format, path.stat().st_size)
-        header = qcow2.read_header(path)
-        qcow2.refuse_unless_standalone(replace(header, backing_file=None), f"The backing image {path}")
+        with about_option("backing_image"):
+            header = qcow2.read_header(path)
+            qcow2.refuse_unless_standalone(replace(header, backing_file=None), str(path))
         return Base(str(path.resolve()), image_format, header.virtual_size)
 
     def source(self, path: Path, image_format: str | None) -> Base:
-        """Return an image that a disk can be converted from; raise Refused if it points outside of itself."""
-        if not path.is_file():
-            raise NotFound(f"The source {path} does not exist on this host.", path=str(path))
-        found = judge(self.qemu, path, Rules(format=image_format))
+        """Return an image that a disk can be converted from; raise Refused if it refers to other files."""
+        with about_option("source"):
+            found = judge(self.qemu, path, Rules(format=image_format))
         return Base(str(path), found, int(self.qemu.info(path, found)["virtual-size"]))
 
     def apply(self, step: Change) -> None:
@@ -106,8 +114,8 @@ class Qcow2Files:
         """Raise Refused if the disk is the backing image of others."""
         users = references.users_of(path, [path.parent, *self.directories])
         if users:
-            message = f"{path} is the backing image of {', '.join(users)}; remove or rebase those first."
-            raise Refused(message, path=str(path), used_by=users)
+            message = f"path: {path} is the backing image of {', '.join(users)}; remove or rebase those first."
+            raise Refused(message, option="path", path=str(path), used_by=users)
 
     def _remove(self, path: Path) -> None:
         with _files.file_lock(path, shared=False):
@@ -131,9 +139,9 @@ def _held(backing: Base | None) -> Iterator[None]:
 
 @contextmanager
 def appearing(path: Path) -> Iterator[Path]:
-    """Give a scratch name beside ``path``; what was made there appears as ``path``, durable, at the end or not at all.
+    """Yield a scratch name beside ``path``; the file made there is renamed to ``path`` at the end, durable, or removed on an error.
 
-    The folder is locked meanwhile, so that the scratch name is ours and what a dead process left under it is replaced.
+    The folder is locked meanwhile, so that the scratch name is ours; a file that a killed process left there is replaced.
     """
     if not path.parent.is_dir():
         raise NotFound(f"The folder {path.parent} does not exist; create it first.", path=str(path.parent))
@@ -141,14 +149,14 @@ def appearing(path: Path) -> Iterator[Path]:
     with _files.file_lock(path.parent, shared=False):
         work.unlink(missing_ok=True)
         if os.path.lexists(path):
-            raise Conflict(f"{path} appeared meanwhile; run again.", path=str(path))
+            raise Conflict(f"{path} was created by another process meanwhile; run again.", path=str(path))
         with _taking_its_place(work, path, mode=0o600):
             yield work
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a scratch name beside a file; what was made there takes its place, durable, with its owner and mode, or not at all."""
+    """Yield a scratch name beside a file; the new file replaces it, durable, with its owner and mode, or is removed on an error."""
     work = path.with_name(f".{path.name}.flat")
     with _files.file_lock(path, shared=False):
         work.unlink(missing_ok=True)
@@ -159,7 +167,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def _taking_its_place(work: Path, path: Path, mode: int, owner: tuple[int, int] | None = None) -> Iterator[None]:
-    """Have ``work`` take the name ``path`` at the end, durable, with that mode and owner; it goes if anything fails before."""
+    """Rename ``work`` to ``path`` at the end, durable, with that mode and owner; remove it if anything fails first."""
     try:
         yield
         if owner:
@@ -173,7 +181,7 @@ def _taking_its_place(work: Path, path: Path, mode: int, owner: tuple[int, int] 
 
 
 def chain_of(qemu: QemuImg, path: Path) -> list[dict[str, Any]]:
-    """Return a disk and every local file below it, from the top; raise Corrupt if the chain runs in a circle."""
+    """Return a disk and every local file below it, from the top; raise Corrupt if the chain is a circle."""
     chain: list[dict[str, Any]] = []
     image_format = "qcow2"
     if not path.exists():
@@ -184,7 +192,9 @@ def chain_of(qemu: QemuImg, path: Path) -> list[dict[str, Any]]:
         if following is None:
             return chain
         if len(chain) >= LONGEST_CHAIN or str(following[0]) in {known["path"] for known in chain}:
-            raise Corrupt(f"The backing files of {chain[0]['path']} run in a circle or are more than {LONGEST_CHAIN}.", chain=chain)
+            raise Corrupt(
+                f"The backing files of {chain[0]['path']} form a circle, or the chain is longer than {LONGEST_CHAIN}.", chain=chain
+            )
         path, image_format = following
 
 

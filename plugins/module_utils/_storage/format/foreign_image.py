@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a disk image from outside may be: our own parsers look at it before qemu-img does."""
+"""Which disk images from outside are accepted: our own parsers read them before qemu-img does."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ LARGEST_UNPACKED = 128 * 1024**3
 
 @dataclass(frozen=True)
 class Rules:
-    """What an import demands and makes: the source's format and checksum, compression, the largest virtual and unpacked sizes.
+    """What an import requires and makes: the source's format and checksum, compression, the largest virtual and unpacked sizes.
 
-    The checksum is of the source as it is published, packed or not.
+    The checksum is that of the source as published, packed or not.
     """
 
     format: str | None = None
@@ -39,18 +39,18 @@ class Rules:
 
 
 def state_of(path: Path) -> tuple[int, int, int]:
-    """Return what tells that a source changed: inode, size and time; raise NotFound or InvalidInput unless it is a regular file."""
+    """Return what shows that a source changed: inode, size and time; raise NotFound or InvalidInput unless it is a regular file."""
     try:
         found = path.stat()
     except FileNotFoundError:
-        raise NotFound(f"The source {path} does not exist on this host.", path=str(path)) from None
+        raise NotFound(f"{path} does not exist on this host.", path=str(path)) from None
     if not path.is_file():
-        raise InvalidInput(f"The source {path} is not a regular file.", path=str(path))
+        raise InvalidInput(f"{path} is not a regular file.", path=str(path))
     return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def judge(qemu: QemuImg, path: Path, rules: Rules) -> str:
-    """Return the format of an image that may come in, or raise; our own parser looks before qemu-img does."""
+    """Return the format of an acceptable image, or raise; our own parser reads it before qemu-img does."""
     state_of(path)
     source_format = probe.format_of(path, rules.format)
     virtual_size = path.stat().st_size
@@ -68,12 +68,12 @@ def judge(qemu: QemuImg, path: Path, rules: Rules) -> str:
 
 
 def require_sound(qemu: QemuImg, path: Path, source_format: str) -> None:
-    """Raise Corrupt if the image's tables are damaged: a conversion would take what is missing for zeros, without a word."""
+    """Raise Corrupt if the image's tables are damaged: a conversion would silently read zeros in place of what is missing."""
     found = qemu.check_foreign(path, source_format)
     if found.corruptions or found.check_errors:
         raise Corrupt(
             f"{path} is damaged: qemu-img check found {found.corruptions} corruptions and {found.check_errors} errors; it was not "
-            "used. Get it anew from where it is published.",
+            "used. Download it again from its publisher.",
             path=str(path),
             **asdict(found),
         )
@@ -84,8 +84,8 @@ def _info(qemu: QemuImg, path: Path, source_format: str) -> dict[str, Any]:
         return qemu.info(path, source_format)
     except CommandFailed as error:
         raise Corrupt(
-            f"{path} is no sound {source_format} image: qemu-img cannot open it ({error.stderr.strip()[:500] or error.rc}). "
-            "Get it anew from where it is published.",
+            f"{path} is not a sound {source_format} image: qemu-img cannot open it ({error.stderr.strip()[:500] or error.rc}). "
+            "Download it again from its publisher.",
             path=str(path),
             rc=error.rc,
         ) from None
@@ -100,10 +100,10 @@ def _require_size(path: Path, virtual_size: int, rules: Rules) -> None:
 
 
 def refuse_other_files(info: Mapping[str, Any], path: Path) -> None:
-    """Raise Refused if what qemu-img tells of the image at ``path`` names any other file."""
+    """Raise Refused if qemu-img's report on the image at ``path`` names any other file."""
     specific = info.get("format-specific", {}).get("data", {})
     extents = [extent.get("filename") for extent in specific.get("extents", [])]
     named = [info.get("backing-filename"), info.get("full-backing-filename"), specific.get("data-file"), *extents]
     others = [name for name in named if name and os.path.realpath(name) != os.path.realpath(path)]
     if others:
-        raise Refused(f"{path} is refused: it points to other files ({', '.join(others)}).", path=str(path), points_to=others)
+        raise Refused(f"{path} is refused: it refers to other files ({', '.join(others)}).", path=str(path), points_to=others)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Our own look at what a file is: by magic numbers, never by letting a program guess from hostile bytes."""
+"""Our own detection of image formats, by magic numbers: no program is left to guess from hostile bytes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PACKED = {b"\x1f\x8b": "gzip", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd",
 
 
 def detect(head: bytes, footer: bytes, where: str) -> str:
-    """Return the format of a disk image from its first and last bytes; what cannot be told is an error, not a guess."""
+    """Return the format of a disk image from its first and last bytes; an unknown format is an error, not a guess."""
     if head[:4] == qcow2.MAGIC:
         return "qcow2"
     if head[:4] == b"KDMV" or head[:4] == b"COWD" or head.lstrip()[:21].lower() == b"# disk descriptorfile":
@@ -33,7 +33,7 @@ def detect(head: bytes, footer: bytes, where: str) -> str:
     for magic, name in PACKED.items():
         if head.startswith(magic):
             raise Unsupported(f"{where} is packed with {name} and cannot be unpacked here; unpack it first.", path=where)
-    raise InvalidInput(f"{where}: no known disk image format is recognised; name its format if you know it.", path=where)
+    raise InvalidInput(f"{where}: no disk image format is recognised; name its format if you know it.", path=where)
 
 
 def format_of(path: Path, named: str | None) -> str:
@@ -46,7 +46,7 @@ def format_of(path: Path, named: str | None) -> str:
         return named
     found = detect(head, footer, str(path))
     if named is not None and found != named:
-        raise InvalidInput(f"{path} was said to be {named}, but its first bytes say {found}.", path=str(path))
+        raise InvalidInput(f"{path} should be {named}, but its first bytes are those of {found}.", path=str(path))
     if found == "vdi":
         _require_whole_vdi(head, path)
     if found == "vmdk":
@@ -55,18 +55,18 @@ def format_of(path: Path, named: str | None) -> str:
 
 
 def _require_whole_vdi(head: bytes, path: Path) -> None:
-    """QEMU reads zeros, without a word, for blocks of a VDI that are beyond the end of the file."""
+    """Raise Corrupt if blocks lie beyond the end of the file: QEMU silently reads zeros there."""
     size = path.stat().st_size
     if len(head) < VDI_HEADER:
-        raise Corrupt(f"{path} is no sound vdi image: its header is cut short.", path=str(path))
+        raise Corrupt(f"{path} is not a sound vdi image: its header is cut short.", path=str(path))
     data_at, block_size, allocated = (struct.unpack_from("<I", head, at)[0] for at in (0x158, 0x178, 0x184))
     if size < data_at + block_size * allocated:
         raise Corrupt(
-            f"{path} is cut short: of its {allocated} blocks not all are in its {size} bytes. Get it anew.", path=str(path)
+            f"{path} is cut short: its {size} bytes do not hold all of its {allocated} blocks. Download it again.", path=str(path)
         )
 
 
 def _refuse_vmdk_with_extents(head: bytes, where: str) -> None:
-    """A VMDK descriptor can name any file of this host as its data: only the kinds that hold their own are let in."""
+    """Refuse a VMDK that keeps its data elsewhere: its descriptor can name any file of this host."""
     if head[:4] != b"KDMV" or len(head) < 20 or struct.unpack_from("<Q", head, 12)[0] == 0:
         raise Refused(f"{where} is refused: it is a VMDK descriptor that keeps its data in other files.", path=where)

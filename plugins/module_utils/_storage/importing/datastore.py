@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The image datastore's verbs: what is there under a name, is its source still the same, import, description, removal."""
+"""What the image datastore does: find an image by name, compare its source, import it, describe it, remove it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ..._errors import Conflict, InvalidInput, Refused
+from ..._errors import Conflict, InvalidInput, Refused, about_option
 from ..._plan import Plan
 from .. import names
 from ..format.foreign_image import Rules
@@ -34,7 +34,7 @@ def timestamp(now: float) -> str:
 
 @dataclass(frozen=True)
 class Datastore:
-    """One image of the datastore in ``store``: observed, imported, described, removed."""
+    """One image of the datastore in ``store``; ``origin`` is the option that named its source."""
 
     store: Store
     qemu: QemuImg
@@ -44,9 +44,10 @@ class Datastore:
     directories: Sequence[Path] = ()
     unverified: bool = False
     signed: Callable[[Path], str] | None = None
+    origin: str = "source"
 
     def observe(self) -> Stored:
-        """Return what is there under the wanted name and version, with where its bytes are."""
+        """Return the image with the requested name and version, with its path."""
         found = self.store.named(names.image_name(self.wanted.name), names.image_version(self.wanted.version))
         return Stored(shown(self.store, found), bool(found and self.store.pinned(found.digest)), catalogue.current(self.store))
 
@@ -56,24 +57,31 @@ class Datastore:
             self._require_source()
             return
         recorded = str(found.image["source_digest"])
-        now = self._source_digest_now(recorded.partition(":")[0])
+        with about_option(self.origin):
+            now = self._source_digest_now(recorded.partition(":")[0])
         if now is not None and recorded and now != recorded:
             raise Conflict(
-                f"The image {self.wanted.name} {self.wanted.version} was imported from other bytes ({recorded}) than "
-                f"{self.wanted.source} has now ({now}); give them a new version, or remove the old image first.",
+                f"{self.origin}: the image {self.wanted.name} {self.wanted.version} was imported from other bytes ({recorded}) "
+                f"than {self.wanted.source} has now ({now}); give them a new version, or remove the old image first.",
+                option=self.origin,
                 recorded=recorded,
                 found=now,
             )
 
     def _require_source(self) -> None:
         if not self.wanted.source:
-            raise InvalidInput(f"{self.wanted.name} {self.wanted.version} is not in {self.store.root}; give a source to import.")
+            raise InvalidInput(
+                f"source: {self.wanted.name} {self.wanted.version} is not in {self.store.root}; give source or appliance.",
+                option="source",
+            )
         if not self._remote:
-            import_.judge_source(self.qemu, names.absolute_path(self.wanted.source, "The source"), self.rules)
+            with about_option(self.origin):
+                import_.judge_source(self.qemu, names.absolute_path(self.wanted.source, "source"), self.rules)
         elif not (self.rules.checksum or self.signed or self.unverified):
             raise Refused(
-                f"{self.wanted.source} comes over a network; give the checksum (sha256 or sha512) or the signature that proves it, "
-                "or allow_unverified."
+                f"{self.origin}: {self.wanted.source} comes over a network; give the checksum (sha256 or sha512) or the signature "
+                "that proves it, or allow_unverified.",
+                option=self.origin,
             )
 
     @property
@@ -81,22 +89,22 @@ class Datastore:
         return self.wanted.source.startswith(URLS)
 
     def _source_digest_now(self, algorithm: str) -> str | None:
-        """Return the source's checksum by the algorithm on record, or None where it is not known without fetching it."""
+        """Return the source's checksum by the algorithm on record, or None if only a download would show it."""
         if not self.wanted.source:
             return None
         if not self._remote:
-            return import_.source_checksum(names.absolute_path(self.wanted.source, "The source"), self.rules, algorithm)
-        demanded = names.checksum(self.rules.checksum) if self.rules.checksum else ""
-        return demanded if demanded.startswith(f"{algorithm}:") else None
+            return import_.source_checksum(names.absolute_path(self.wanted.source, "source"), self.rules, algorithm)
+        expected = names.checksum(self.rules.checksum) if self.rules.checksum else ""
+        return expected if expected.startswith(f"{algorithm}:") else None
 
     def require_unused(self, plan: Plan[Stored]) -> None:
-        """Raise Refused, before anything is done, if the image that a plan removes is in use."""
+        """Raise Refused, before any change, if the image that a plan removes is in use."""
         for step in plan.steps:
             if isinstance(step, RemoveImage):
                 self.store.require_unused(step.digest, self.directories)
 
     def predicted(self) -> dict[str, Any]:
-        """Return the image that an import will make, as modules show it; what only the import can tell is None."""
+        """Return the image that an import will make, as modules show it; fields that only the import determines are None."""
         wanted = self.wanted
         unknown = dict.fromkeys(("digest", "size", "virtual_size", "created", "path", "source_digest", "piece_size"))
         words = {key: getattr(wanted, key) for key in ("name", "version", "os", "arch", "min_disk", "source")}
@@ -105,7 +113,8 @@ class Datastore:
     def apply(self, step: Change, now: float) -> None:
         """Carry out one step; ``now`` is seconds since the epoch."""
         if isinstance(step, ImportImage):
-            self._import(now)
+            with about_option(self.origin):
+                self._import(now)
         elif isinstance(step, DescribeImage):
             self._describe(step)
         elif isinstance(step, RemoveImage):
@@ -118,13 +127,13 @@ class Datastore:
         self.store.prepare()
         wanted = replace(self.wanted, created=timestamp(now))
         if not self._remote:
-            self._import_file(names.absolute_path(wanted.source, "The source"), wanted, now)
+            self._import_file(names.absolute_path(wanted.source, "source"), wanted, now)
             return
         with downloaded(self.store, wanted.source, self.rules.checksum, self.trust) as path, import_.named(path, wanted.source):
             self._import_file(path, wanted, now)
 
     def _import_file(self, path: Path, wanted: ImageDescription, now: float) -> None:
-        """Import a file, after its signature was verified where one is demanded; the bytes imported are those verified."""
+        """Import a file, after its signature was verified if one is given; exactly the verified bytes are imported."""
         rules = self.rules
         if self.signed:
             rules = replace(rules, checksum=rules.checksum or import_.source_checksum(path, rules))

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Packed images: unpacked in a stream, with holes where zeros are, and never to more than was allowed."""
+"""Packed images: unpacked in a stream, with holes in place of zeros, and never to more than the largest allowed size."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ZEROS = bytes(HOLE)
 
 
 def packed_as(path: Path) -> str | None:
-    """Return how a file is packed by its first bytes: gzip, xz, zstd, bzip2, or None."""
+    """Return how a file is packed, by its first bytes: gzip, xz, zstd, bzip2, or None."""
     with path.open("rb") as file:
         head = file.read(6)
     return next((name for magic, name in MAGIC.items() if head.startswith(magic)), None)
@@ -49,7 +49,7 @@ def unpack(source: Path, packed: str, target: Path, largest: int) -> int:
         target.unlink(missing_ok=True)
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise NoSpace(f"No space left to unpack {source} to {target}; free some.", path=str(target)) from None
-        if error.errno is None:  # bz2 and gzip tell damage so
+        if error.errno is None:  # bz2 and gzip report damage like this
             raise Corrupt(f"{source} cannot be unpacked ({packed}): {error}.", path=str(source)) from None
         raise
     except BaseException:
@@ -116,7 +116,7 @@ def _bzip2(reader: BinaryIO) -> Iterator[bytes]:
 
 
 def require_program(packed: str | None, where: str) -> None:
-    """Raise Unsupported if what unpacks it is not installed: zstd is not in Python's library."""
+    """Raise Unsupported if the program that unpacks it is not installed: Python's library has no zstd."""
     if packed == "zstd" and shutil.which("zstd") is None:
         raise Unsupported(
             f"{where} is packed with zstd, which is not installed on this host; install the package zstd.", program="zstd"

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A file from the web, resumed where it broke and used only if its checksum is right."""
+"""A file from the web: an interrupted download is resumed, and the file is used only if its checksum is right."""
 
 from __future__ import annotations
 
@@ -30,36 +30,36 @@ RANGE = re.compile(r"bytes (\d+)-\d+/(?:\d+|\*)")
 
 @contextmanager
 def downloaded(store: Store, url: str, checksum: str | None, trust: Trust) -> Iterator[Path]:
-    """Yield the file behind ``url`` once its checksum (sha256:… or sha512:…) is proven; it is removed after use.
+    """Yield the file at ``url`` once its checksum (sha256:… or sha512:…) is verified; it is removed after use.
 
-    What arrived stays after an interruption; the next try asks only for the rest. A wrong checksum leaves nothing.
-    Without a checksum nothing would tell two versions of a file apart, so nothing is resumed.
+    After an interruption the received bytes are kept, and the next try asks only for the rest. A wrong checksum leaves nothing.
+    Without a checksum two versions of a file look alike, so nothing is resumed.
     """
-    demanded = names.checksum(checksum) if checksum else None
-    key = "download-" + hashlib.sha256(f"{url}\0{demanded}".encode()).hexdigest()[:32]
+    expected = names.checksum(checksum) if checksum else None
+    key = "download-" + hashlib.sha256(f"{url}\0{expected}".encode()).hexdigest()[:32]
     path = store.partial / f"{key}.part"
     with store.named_lock(key):
-        if demanded:
-            _proven(path, url, demanded, trust)
+        if expected:
+            _proven(path, url, expected, trust)
         else:
-            _anew(path, url, trust)
+            _unproven(path, url, trust)
         try:
             yield path
         except BaseException as error:
-            if not demanded or _final(error):
+            if not expected or _final(error):
                 path.unlink()
             raise
         path.unlink()
 
 
 def _final(error: BaseException) -> bool:
-    """Tell whether the same bytes will not please a second time; they will where only a program is missing here."""
+    """Return whether the same bytes would fail again; they would not if only a program is missing on this host."""
     return isinstance(error, Conflict | Corrupt | InvalidInput | Refused | Unsupported) and "program" not in getattr(
         error, "details", {}
     )
 
 
-def _anew(path: Path, url: str, trust: Trust) -> None:
+def _unproven(path: Path, url: str, trust: Trust) -> None:
     path.unlink(missing_ok=True)
     try:
         _complete(path, url, trust, attempts=1)
@@ -68,17 +68,17 @@ def _anew(path: Path, url: str, trust: Trust) -> None:
         raise
 
 
-def _proven(path: Path, url: str, demanded: str, trust: Trust) -> None:
-    algorithm = demanded.split(":", maxsplit=1)[0]
+def _proven(path: Path, url: str, expected: str, trust: Trust) -> None:
+    algorithm = expected.split(":", maxsplit=1)[0]
     resumed = path.exists()
     found = ""
-    for _any in range(2 if resumed else 1):  # a resumed file may mix two versions of the same URL: once more from the start
+    for _any in range(2 if resumed else 1):  # a resumed file may mix two versions of the same URL: then try again from the start
         _complete(path, url, trust)
         found = digests.checksum_of(path, algorithm)
-        if found == demanded:
+        if found == expected:
             return
         path.unlink()
-    raise Corrupt(f"{url} has the checksum {found}, but {demanded} was demanded; nothing was kept.", url=url, found=found)
+    raise Corrupt(f"{url} has the checksum {found}, but {expected} is expected; nothing was kept.", url=url, found=found)
 
 
 def _complete(path: Path, url: str, trust: Trust, attempts: int = MOST_ATTEMPTS) -> None:
@@ -111,12 +111,12 @@ def _append(path: Path, url: str, trust: Trust, have: int) -> None:
         require_status(response, (206, 200) if have else (200,), url)
         start = RANGE.fullmatch(response.headers.get("Content-Range", "")) if response.status == 206 else None
         if response.status == 206 and (start is None or int(start[1]) != have):
-            raise Corrupt(f"{url} was asked for bytes from {have} and gave others.", url=url)
+            raise Corrupt(f"{url} was asked for bytes from {have} and sent others.", url=url)
         _files.require_space(path.parent, announced_length(response, url) or 0, f"The download of {url}")
         with path.open("ab" if response.status == 206 else "wb") as file:
             received = 0
             while block := response.read(BLOCK):
-                if received % LOOK_EVERY + len(block) >= LOOK_EVERY:  # a stream may have no end
+                if received % LOOK_EVERY + len(block) >= LOOK_EVERY:  # a stream can be endless
                     _files.require_space(path.parent, LOOK_EVERY, f"The download of {url}")
                 received += len(block)
                 file.write(block)
@@ -127,12 +127,12 @@ def _target(url: str, location: str) -> str:
     try:
         return urljoin(url, location)
     except ValueError:
-        raise Unreachable(f"{url} leads to {location!a:.200}, which is no URL.", status=302) from None
+        raise Unreachable(f"{url} redirects to {location!a:.200}, which is not a URL.", status=302) from None
 
 
 @contextmanager
 def follow(url: str, trust: Trust, headers: dict[str, str]) -> Iterator[http.client.HTTPResponse]:
-    """Yield the response to a GET of ``url`` after its redirects, which never lead from TLS to none."""
+    """Yield the response to a GET of ``url`` after its redirects; one from https to http is refused."""
     for _any in range(MOST_REDIRECTS):
         connection = Connection(url, trust)
         try:
@@ -143,7 +143,10 @@ def follow(url: str, trust: Trust, headers: dict[str, str]) -> Iterator[http.cli
                     return
             target = _target(url, location)
             if url.startswith("https:") and not target.startswith("https:"):
-                raise Unreachable(f"{url} leads to {target}, which is not authenticated; not followed.", status=response.status)
+                raise Unreachable(
+                    f"{url} redirects to {target}, which is not authenticated; the redirect was not followed.",
+                    status=response.status,
+                )
             url = target
         finally:
             connection.close()

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The import: a disk image from anywhere becomes an immutable, standalone qcow2 of the image datastore."""
+"""The import: a disk image from outside becomes an immutable, standalone qcow2 in the image datastore."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TOO_LARGE = (-signal.SIGXFSZ, 128 + signal.SIGXFSZ)
 
 @dataclass(frozen=True)
 class ImageDescription:
-    """How an image shall be called and described; ``source`` is what the user named, for people to read."""
+    """Name and description of an image; ``source`` is what the user named, for people to read."""
 
     name: str
     version: str
@@ -45,7 +45,7 @@ class ImageDescription:
 def import_file(store: Store, qemu: QemuImg, path: Path, *, wanted: ImageDescription, rules: Rules, now: float) -> Manifest:
     """Bring the image in ``path`` into the store and its catalogue, and return its manifest.
 
-    Nothing becomes visible before it is whole, checked and hashed. Who imports the same name and version at the same time
+    Nothing becomes visible before it is whole, checked and hashed. A second import of the same name and version at the same time
     waits and finds it done. Raises Corrupt, Refused, Conflict, InvalidInput or NoSpace; an error leaves nothing behind.
     """
     store.prepare()
@@ -65,7 +65,7 @@ def import_file(store: Store, qemu: QemuImg, path: Path, *, wanted: ImageDescrip
 
 @contextmanager
 def named(path: Path, source: str) -> Iterator[None]:
-    """Let errors about a file of ours name where it came from, which is what the user knows."""
+    """Let errors about our working file name its source, which the user knows."""
     try:
         yield
     except EdgeError as error:
@@ -87,19 +87,21 @@ def _import(store: Store, qemu: QemuImg, path: Path, work: Path, *, wanted: Imag
     else:
         source_digest = _make(qemu, path, work, rules, source_digest)
     if state_of(path) != before:
-        raise Conflict(f"{path} was changed while it was imported; nothing was kept. Import it once it is at rest.", path=str(path))
+        raise Conflict(
+            f"{path} was changed while it was imported; nothing was kept. Import it again when nothing writes it.", path=str(path)
+        )
     return _finish(store, qemu, work, wanted, source_digest)
 
 
 def _unpack_and_make(qemu: QemuImg, path: Path, packed: str, work: Path, rules: Rules) -> None:
-    """Make the qcow2 of a packed source, whose checksum was of its packed bytes."""
+    """Make the qcow2 of a packed source; the checksum was that of the packed bytes."""
     plain = work.with_suffix(".unpacked")
     decompress.unpack(path, packed, plain, rules.largest_unpacked)
-    unproven = replace(rules, checksum=None)
-    if judge(qemu, plain, unproven) == "qcow2" and _kept_as_it_is(plain, unproven):
+    unpacked_rules = replace(rules, checksum=None)
+    if judge(qemu, plain, unpacked_rules) == "qcow2" and _kept_as_it_is(plain, unpacked_rules):
         plain.rename(work)
     else:
-        _convert(qemu, plain, work, unproven)
+        _convert(qemu, plain, work, unpacked_rules)
         plain.unlink()
 
 
@@ -147,7 +149,7 @@ def _finish(store: Store, qemu: QemuImg, work: Path, wanted: ImageDescription, s
 
 
 def source_checksum(path: Path, rules: Rules, algorithm: str | None = None) -> str:
-    """Return the source's checksum, proven if the rules demand one."""
+    """Return the source's checksum, compared with that of the rules if they have one."""
     state_of(path)
     found = digests.checksum_of(path, rules.algorithm)
     _require_checksum(path, found, rules)
@@ -156,7 +158,7 @@ def source_checksum(path: Path, rules: Rules, algorithm: str | None = None) -> s
 
 def _require_checksum(path: Path, found: str, rules: Rules) -> None:
     if rules.checksum and found != names.checksum(rules.checksum):
-        raise Corrupt(f"{path} has the checksum {found}, but {rules.checksum} was demanded; it was not imported.", found=found)
+        raise Corrupt(f"{path} has the checksum {found}, but {rules.checksum} is expected; it was not imported.", found=found)
 
 
 def _kept_as_it_is(path: Path, rules: Rules) -> bool:
@@ -165,7 +167,7 @@ def _kept_as_it_is(path: Path, rules: Rules) -> bool:
 
 
 def judge_source(qemu: QemuImg, path: Path, rules: Rules) -> None:
-    """Raise what an import of ``path`` would raise, as far as that can be told without unpacking it."""
+    """Raise what an import of ``path`` would raise, as far as that is known without unpacking it."""
     state_of(path)
     packed = decompress.packed_as(path)
     if packed:

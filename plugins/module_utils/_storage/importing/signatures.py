@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Detached OpenPGP signatures, verified by the program gpgv against a keyring that the user names, and no other."""
+"""Detached OpenPGP signatures, verified by the program gpgv against the keyring that the user names, and no other."""
 
 from __future__ import annotations
 
@@ -25,10 +25,11 @@ BAD = ("BADSIG", "ERRSIG", "EXPSIG", "EXPKEYSIG", "REVKEYSIG", "NODATA")
 
 @dataclass(frozen=True)
 class Signatures:
-    """Signatures by the keys of ``keyring`` (armoured or binary)."""
+    """Signatures by the keys of ``keyring`` (armoured or binary), which ``option`` names."""
 
     runner: Runner
     keyring: Path
+    option: str = "keyring"
 
     def verify(self, data: bytes, signature: bytes, what: str) -> str:
         """Return the fingerprint of the key that signed ``data``; raise Refused unless a key of the keyring did."""
@@ -38,9 +39,9 @@ class Signatures:
             return self.verify_file(path, signature, what)
 
     def verify_file(self, path: Path, signature: bytes, what: str) -> str:
-        """Like verify, of a file's bytes; every signature that is there must be good."""
+        """Like verify, for the bytes of a file; every signature must be good."""
         if len(signature) > LARGEST_SIGNATURE:
-            raise InvalidInput(f"The signature of {what} is larger than {LARGEST_SIGNATURE} bytes; that is none.")
+            raise InvalidInput(f"The signature of {what} is larger than {LARGEST_SIGNATURE} bytes; it was not read.")
         with tempfile.TemporaryDirectory(prefix="edge-gpgv-") as folder:
             ring, signed = Path(folder, "ring.gpg"), Path(folder, "signature")
             ring.write_bytes(self._keys())
@@ -56,7 +57,7 @@ class Signatures:
         valid = [word[2] for word in words if word[1] == "VALIDSIG"]
         if done.rc or not valid or any(word[1] in BAD for word in words):
             raise Refused(
-                f"{what} is refused: its signature is not a good one by a key of {self.keyring}: {_reason(done.stderr)}",
+                f"{what} is refused: it has no good signature by a key of {self.keyring}: {_reason(done.stderr)}",
                 keyring=str(self.keyring),
             )
         return valid[0]
@@ -67,7 +68,9 @@ class Signatures:
             with self.keyring.open("rb") as file:
                 data = file.read(LARGEST_KEYRING + 1)
         except FileNotFoundError:
-            raise NotFound(f"The keyring {self.keyring} does not exist on this host.", path=str(self.keyring)) from None
+            raise NotFound(
+                f"{self.option}: {self.keyring} does not exist on this host.", option=self.option, path=str(self.keyring)
+            ) from None
         if b"-----BEGIN PGP" not in data[:4096]:
             return data
         try:
@@ -76,10 +79,12 @@ class Signatures:
             blocks = []
         if not blocks or len(data) > LARGEST_KEYRING:
             raise InvalidInput(
-                f"The keyring {self.keyring} holds no public keys in a form that can be read.", path=str(self.keyring)
+                f"{self.option}: {self.keyring} holds no public keys in a format that can be read.",
+                option=self.option,
+                path=str(self.keyring),
             )
         return b"".join(blocks)
 
 
 def _reason(stderr: str) -> str:
-    return "; ".join(line.removeprefix("gpgv: ") for line in stderr.strip().splitlines())[:500] or "gpgv said nothing."
+    return "; ".join(line.removeprefix("gpgv: ") for line in stderr.strip().splitlines())[:500] or "gpgv gave no reason."

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which images garbage collection takes: a pure plan from what is known of each, with a reason for each that stays."""
+"""Which images garbage collection removes: a pure plan, with a reason for each image that stays."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FITS = "it fits the quota"
 class Cached:
     """One image file of a store; sizes in bytes, times in seconds since the epoch.
 
-    ``orphan`` is a file without a manifest, which nobody can use; ``busy`` says that a process holds one of its locks.
+    ``orphan`` is a file without a manifest, which cannot be used; ``busy`` says that a process holds one of its locks.
     """
 
     digest: str
@@ -32,7 +32,7 @@ class Cached:
 
 @dataclass(frozen=True)
 class Leftover:
-    """A file in the partial folder that a dead process left."""
+    """A file in the partial folder that a killed process left."""
 
     name: str
     size: int
@@ -40,7 +40,7 @@ class Leftover:
 
 @dataclass(frozen=True)
 class Cache:
-    """All image files of a store and what dead processes left beside them."""
+    """All image files of a store, and the files that killed processes left."""
 
     images: tuple[Cached, ...] = ()
     leftovers: tuple[Leftover, ...] = ()
@@ -53,19 +53,20 @@ class Cache:
 
 @dataclass(frozen=True)
 class Limits:
-    """At most ``quota`` bytes of images (None: no limit); nothing goes that was used in the last ``minimum_age`` seconds."""
+    """At most ``quota`` bytes of images (None: no limit); an image used in the last ``minimum_age`` seconds stays."""
 
     quota: int | None = None
     minimum_age: float = 3600.0
 
     def __post_init__(self) -> None:
-        if (self.quota is not None and self.quota < 0) or self.minimum_age < 0:
-            raise InvalidInput("The quota and the minimum age must not be negative.")
+        for option, value in (("quota_bytes", self.quota), ("minimum_age", self.minimum_age)):
+            if value is not None and value < 0:
+                raise InvalidInput(f"{option}: {value:g} is negative; use 0 or more.", option=option)
 
 
 @dataclass(frozen=True)
 class RemoveCached:
-    """Take an image, or a file without a manifest, out of the store."""
+    """Remove an image, or a file without a manifest, from the store."""
 
     image: Cached
 
@@ -83,14 +84,14 @@ class RemoveCached:
 
 @dataclass(frozen=True)
 class RemoveLeftover:
-    """Remove a file that a dead process left."""
+    """Remove a file that a killed process left."""
 
     leftover: Leftover
 
     @property
     def sentence(self) -> str:
         """See Step."""
-        return f"Remove {self.leftover.name}, {self.leftover.size} bytes that a dead process left."
+        return f"Remove {self.leftover.name}, {self.leftover.size} bytes that a killed process left."
 
     def predict(self, state: Cache) -> Cache:
         """See Step."""
@@ -99,7 +100,7 @@ class RemoveLeftover:
 
 @dataclass(frozen=True)
 class Decision:
-    """The plan, why each image that stays stays, by digest, and by how many bytes the quota cannot be met."""
+    """The plan, the reason why an image is kept, by digest, and the bytes by which the quota is exceeded all the same."""
 
     plan: Plan[Cache]
     kept: Mapping[str, str] = field(default_factory=dict)
@@ -109,26 +110,26 @@ class Decision:
 def quota_of(in_bytes: int | None, percent: float | None, capacity: int) -> int | None:
     """Return the tighter of a limit in bytes and one in percent of the file system's ``capacity``; None for no limit."""
     if percent is not None and not 0 <= percent <= 100:
-        raise InvalidInput(f"The quota of {percent} percent is not from 0 to 100.")
+        raise InvalidInput(f"quota_percent: {percent:g} is not between 0 and 100.", option="quota_percent")
     given = [in_bytes, None if percent is None else int(capacity * percent / 100)]
     return min((limit for limit in given if limit is not None), default=None)
 
 
 def held_by(image: Cached, minimum_age: float, now: float) -> str | None:
-    """Return what speaks against taking the image away, or None."""
+    """Return the reason why the image must be kept, or None."""
     if image.users:
         return f"it is used by {', '.join(image.users)}"
     if image.pinned:
         return "it is pinned"
     if image.busy:
-        return "a process works with it now"
+        return "a process uses it now"
     if now - image.last_use < minimum_age:
         return f"it was used in the last {minimum_age:.0f} seconds"
     return None
 
 
 def decide(state: Cache, limits: Limits, now: float) -> Decision:
-    """Take files without a manifest, then images from the least recently used, no more than the quota needs."""
+    """Remove files without a manifest, then the least recently used images, no more than the quota needs."""
     kept: dict[str, str] = {}
     taken: list[Cached] = []
     left = state.bytes

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The catalogue of an image datastore, ``index.json``: what there is, and the digest that a name and version mean."""
+"""The catalogue of an image datastore, ``index.json``: its images, and the digest of each name and version."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ KEYS = ("name", "version", "digest", "size", "virtual_size", "format", "os", "ar
 
 @dataclass(frozen=True)
 class Entry:
-    """One image of a catalogue, as much of it as a choice needs."""
+    """One image of a catalogue, with the fields that a choice needs."""
 
     name: str
     version: str
@@ -38,7 +38,7 @@ class Entry:
 
 
 def parse(data: bytes, where: str) -> list[Entry]:
-    """Return the entries of a catalogue from anybody, or raise Corrupt that names ``where``."""
+    """Return the entries of a catalogue from any host, or raise Corrupt that names ``where``."""
     images = load_object(data, where, LARGEST_JSON).get("images")
     if not isinstance(images, list):
         raise Corrupt(f"{where} is not a catalogue: it has no list of images.", where=where)
@@ -46,9 +46,9 @@ def parse(data: bytes, where: str) -> list[Entry]:
 
 
 def entry(item: Any, where: str) -> Entry:
-    """Return one image of a catalogue from anybody, or raise Corrupt that names ``where``."""
+    """Return one image of a catalogue from any host, or raise Corrupt that names ``where``."""
     if not isinstance(item, dict) or not set(KEYS) <= set(item):
-        raise Corrupt(f"{where} lacks keys; it needs {', '.join(KEYS)}.", where=where)
+        raise Corrupt(f"{where} lacks keys; it must have {', '.join(KEYS)}.", where=where)
     try:
         for key in KEYS:
             RULES[key](item[key], key)
@@ -68,13 +68,13 @@ def resolve(entries: list[Entry], name: str, version: str | None, where: str) ->
 
 
 def render(store: Store) -> bytes:
-    """Return the catalogue of what the store has now, as canonical JSON."""
+    """Return the catalogue of the store as canonical JSON."""
     images = [{key: value for key, value in one.summary().items() if key in KEYS} for one in store.images()]
     return json.dumps({"images": images}, sort_keys=True, separators=(",", ":")).encode() + b"\n"
 
 
 def current(store: Store) -> bool:
-    """Tell whether the catalogue file says what the store has."""
+    """Return whether the catalogue file lists exactly what the store has."""
     try:
         return (store.root / FILE).read_bytes() == render(store)
     except FileNotFoundError:
@@ -82,7 +82,7 @@ def current(store: Store) -> bool:
 
 
 def write(store: Store) -> Path:
-    """Write the catalogue whole, after every change of the store; a crash before is made good by the next run."""
+    """Write the catalogue whole, after every change of the store; after a crash the next run writes it."""
     path = store.root / FILE
     with store.named_lock("index"):
         _files.write_atomically(path, render(store), store.partial / FILE)
@@ -90,17 +90,19 @@ def write(store: Store) -> Path:
 
 
 def require_free_name(store: Store, name: str, version: str, digest: str) -> None:
-    """Raise Conflict if the name and version mean other bytes, or the bytes have another name and version."""
+    """Raise Conflict if the name and version belong to other bytes, or the bytes to another name and version."""
     there = store.named(name, version)
     if there is not None and there.digest != digest:
         raise Conflict(
-            f"The image {name} {version} is already in {store.root} with other bytes ({there.digest}, not {digest}); "
+            f"version: the image {name} {version} is already in {store.root} with other bytes ({there.digest}, not {digest}); "
             "give the new bytes a new version, or remove the old image first.",
+            option="version",
             digest=there.digest,
         )
     same = store.find(digest)
     if same is not None and (same.name, same.version) != (name, version):
         raise Conflict(
-            f"These bytes ({digest}) are already in {store.root} as {same.name} {same.version}; use that name, or remove it first.",
+            f"name: these bytes ({digest}) are in {store.root} already as {same.name} {same.version}; use that or remove it first.",
+            option="name",
             digest=digest,
         )

@@ -16,7 +16,7 @@ Summary = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Stored:
-    """What a store has of one image: its manifest's summary, whether it is pinned, and whether the catalogue tells the truth."""
+    """What a store has of one image: its manifest's summary, whether it is pinned, and whether the catalogue is up to date."""
 
     image: Summary | None = None
     pinned: bool = False
@@ -25,7 +25,7 @@ class Stored:
 
 @dataclass(frozen=True)
 class ImportImage:
-    """Bring a source into the image datastore; its digest is not known before."""
+    """Bring a source into the image datastore; its digest is known only afterwards."""
 
     summary: Summary
 
@@ -64,7 +64,7 @@ class DescribeImage:
     @property
     def sentence(self) -> str:
         """See Step."""
-        return f"Describe the image anew: {', '.join(f'{key}={value}' for key, value in self.changes.items())}."
+        return f"Change the description of the image: {', '.join(f'{key}={value}' for key, value in self.changes.items())}."
 
     def predict(self, state: Stored) -> Stored:
         """See Step."""
@@ -73,7 +73,7 @@ class DescribeImage:
 
 @dataclass(frozen=True)
 class PinImage:
-    """Keep an image from garbage collection, or stop that."""
+    """Pin an image, so that garbage collection keeps it, or unpin it."""
 
     wanted: bool
 
@@ -118,7 +118,7 @@ class WriteCatalogue:
 
 
 def view(state: Stored) -> Mapping[str, Any]:
-    """Return the fields that we own; an empty mapping for no image."""
+    """Return the fields that we own; an empty mapping if the image is not there."""
     return {**state.image, "pinned": state.pinned} if state.image else {}
 
 
@@ -141,15 +141,15 @@ def _catalogue(stale: bool) -> tuple[Step[Stored], ...]:
 
 
 def plan_replica(state: Stored, summary: Summary | None, pinned: bool) -> Plan[Stored]:
-    """Return the steps to an image that is here, pinned or not; ``summary`` is what the sources offer if it is not here."""
+    """Return the steps to an image on this host, pinned or not; ``summary`` is the offer of the sources if it is not here yet."""
     if state.image is None and summary is None:
-        raise InvalidInput("The image is not here; give sources to pull it from.")
+        raise InvalidInput("sources: the image is not on this host; give sources to pull it from.", option="sources")
     pull: tuple[Step[Stored], ...] = (PullImage(summary),) if state.image is None and summary else ()
     return Plan(state, (*pull, *((PinImage(pinned),) if state.pinned != pinned else ())))
 
 
 def plan_absent(state: Stored, *, with_catalogue: bool) -> Plan[Stored]:
-    """Return the steps to no such image."""
+    """Return the steps that remove the image."""
     removal: tuple[Step[Stored], ...] = (RemoveImage(state.image["digest"]),) if state.image else ()
     return Plan(state, (*removal, *_catalogue(with_catalogue and (bool(removal) or not state.catalogue))))
 

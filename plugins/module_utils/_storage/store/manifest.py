@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The manifest: what an image is, as frozen data, parsed strictly because it may come from anybody."""
+"""The manifest: an image as frozen data, parsed strictly because it may come from any host."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..._errors import Corrupt, InvalidInput
 from ..._json import load_object
 from .. import names
 
-# Small pieces let a new version reuse more of an old one; this many keep a manifest below 2.3 MB, which is parsed in 20 ms.
+# Small pieces let a new version reuse more of an old one; with this many a manifest is below 2.3 MB and parsed in 20 ms.
 MOST_PIECES = 16384
 SMALLEST_PIECE, LARGEST_PIECE = 64 * 1024, 64 * 1024 * 1024
 LARGEST_JSON = 64 * 1024 * 1024
@@ -65,9 +65,9 @@ class Manifest:
         count = -(-self.size // self.piece_size)
         for key, found in (("pieces", self.pieces), ("checkpoints", self.checkpoints)):
             if len(found) != count:
-                raise InvalidInput(f"The manifest has {len(found)} {key}; a size of {self.size} bytes needs {count}.")
+                raise InvalidInput(f"{key}: there are {len(found)}; a size of {self.size} bytes needs {count}.", option=key)
         if self.checkpoints[-1] != names.hex_of(self.digest):
-            raise InvalidInput("The manifest's last checkpoint is not its digest.")
+            raise InvalidInput("checkpoints: the last one is not the digest.", option="checkpoints")
 
     @property
     def hex(self) -> str:
@@ -94,7 +94,7 @@ class Manifest:
 def _integer(low: int, high: int) -> Callable[[object, str], None]:
     def rule(value: object, key: str) -> None:
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-            raise InvalidInput(f"The manifest's {key} is {value!r:.80}; it must be a whole number from {low} to {high}.")
+            raise InvalidInput(f"{key}: {value!r:.80} is not a whole number from {low} to {high}.", option=key)
 
     return rule
 
@@ -102,20 +102,20 @@ def _integer(low: int, high: int) -> Callable[[object, str], None]:
 def _text(pattern: re.Pattern[str], longest: int) -> Callable[[object, str], None]:
     def rule(value: object, key: str) -> None:
         if not isinstance(value, str) or len(value) > longest or not pattern.fullmatch(value):
-            raise InvalidInput(f"The manifest's {key} is {value!r:.80}; that is not a valid {key}.")
+            raise InvalidInput(f"{key}: {value!r:.80} is not valid.", option=key)
 
     return rule
 
 
 def _hashes(value: object, key: str) -> None:
     if not isinstance(value, tuple) or not all(isinstance(item, str) and HEX.fullmatch(item) for item in value):
-        raise InvalidInput(f"The manifest's {key} must be a list of SHA-256 values in lower-case hexadecimal.")
+        raise InvalidInput(f"{key}: this is not a list of SHA-256 values in lower-case hexadecimal.", option=key)
 
 
 def _piece_size(value: object, key: str) -> None:
     _integer(SMALLEST_PIECE, LARGEST_PIECE)(value, key)
     if int(value) & (int(value) - 1):  # type: ignore[call-overload]
-        raise InvalidInput(f"The manifest's {key} is {value}; it must be a power of two.")
+        raise InvalidInput(f"{key}: {value} is not a power of two.", option=key)
 
 
 RULES: Mapping[str, Callable[[object, str], None]] = {
@@ -139,7 +139,7 @@ KEYS = frozenset(field.name for field in fields(Manifest))
 
 
 def parse(data: bytes, where: str, expected: str | None = None) -> Manifest:
-    """Return the manifest in ``data``; anything odd raises Corrupt that names ``where``. ``expected`` is the digest asked for."""
+    """Return the manifest in ``data``; anything wrong raises Corrupt that names ``where``. ``expected`` is the digest asked for."""
     loaded = load_object(data, where, LARGEST_JSON)
     if set(loaded) != KEYS:
         odd = ", ".join(sorted(set(loaded) ^ KEYS))[:200]

@@ -208,7 +208,7 @@ def test_ports_of_vms_stay(space: Space) -> None:
     assert changed["bridge"]["ports"] == []
     assert changed["bridge"]["vm_ports"] == ["vnet0"]
     refused = space.bridge(state="absent", ok=False)
-    assert refused["error"] == {"code": "refused", "ports": ["vnet0"]}
+    assert refused["error"] == {"code": "refused", "option": "state", "ports": ["vnet0"]}
     assert "br0" in space.links()
     assert space.bridge(state="absent", allow_disruption=True)["changed"]
     assert "vnet0" in space.links()
@@ -223,7 +223,7 @@ def test_what_stands_in_the_way_is_named_and_nothing_changes(space: Space) -> No
         assert failed["error"]["code"] == code
         assert said in failed["msg"]
     kind = space.module("bridge", name="eth0", ok=False)
-    assert kind["error"] == {"code": "conflict", "name": "eth0", "kind": "veth"}
+    assert kind["error"] == {"code": "conflict", "option": "name", "kind": "veth"}
     (space.boot / FILES[1]).write_text("[NetDev]\nName=br0\n")
     assert space.bridge(boot="networkd", ok=False)["error"]["code"] == "conflict"
     assert (space.boot / FILES[1]).read_text() == "[NetDev]\nName=br0\n"

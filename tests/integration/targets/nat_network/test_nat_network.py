@@ -62,7 +62,7 @@ NEW = {"bridge": "edgenat0", "subnet": "203.0.113.0/24", "domain": "vms.example"
 
 def test_missing_arguments(host: Host) -> None:
     result = host.nat(ok=False)
-    assert result["error"] == {"code": "invalid_input", "where": "bridge"}
+    assert result["error"] == {"code": "invalid_input", "option": "bridge"}
 
 
 def test_check_mode_makes_nothing(host: Host) -> None:
@@ -116,7 +116,7 @@ def test_change_live_then_again(host: Host) -> None:
 
 def test_a_restart_needs_the_word_and_nobody_attached(host: Host) -> None:
     refused = host.nat(mtu=1400, ok=False)
-    assert refused["error"] == {"code": "refused", "fields": ["mtu"]}
+    assert refused["error"] == {"code": "refused", "option": "mtu", "fields": ["mtu"]}
     done = host.nat(mtu=1400, domain="other.example", allow_restart=True)
     assert done["diff"] == {"before": {"domain": "vms.example"}, "after": {"domain": "other.example", "mtu": 1400}}
     assert done["network"]["mtu"] == 1400

@@ -6,8 +6,16 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from ansible_collections.edge.cloud.plugins.module_utils import _errors
-from ansible_collections.edge.cloud.plugins.module_utils._errors import CommandFailed, Conflict, EdgeError
+from ansible_collections.edge.cloud.plugins.module_utils._errors import (
+    CommandFailed,
+    Conflict,
+    EdgeError,
+    NoSpace,
+    Refused,
+    about_option,
+)
 
 CODES = {
     "EdgeError": "error",
@@ -50,3 +58,19 @@ def test_a_failed_command_passes_its_words_on_whole() -> None:
 
 def test_a_command_that_said_nothing() -> None:
     assert CommandFailed(["false"], 1, " \n").message == "false failed with exit code 1: (it printed no error)"
+
+
+def test_an_error_about_a_value_begins_with_its_option_once() -> None:
+    with pytest.raises(Refused) as caught, about_option("disks"), about_option("disks[0].source"):
+        raise Refused("/x is refused.", path="/x")
+    assert caught.value.as_result() == {
+        "msg": "disks[0].source: /x is refused.",
+        "error": {"code": "refused", "path": "/x", "option": "disks[0].source"},
+    }
+    assert str(caught.value) == caught.value.message
+
+
+def test_an_error_of_the_host_names_no_option() -> None:
+    with pytest.raises(NoSpace) as caught, about_option("source"):
+        raise NoSpace("No space left.")
+    assert caught.value.as_result() == {"msg": "No space left.", "error": {"code": "no_space"}}

@@ -39,7 +39,7 @@ def test_missing_arguments(module: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "where"),
+    ("options", "option"),
     [
         ({"name": "lo"}, "name"),
         ({"ports": ["a/b"]}, "ports"),
@@ -51,8 +51,8 @@ def test_missing_arguments(module: Any) -> None:
         ({"boot": "networkd", "boot_directory": "/no/such/folder"}, "boot_directory"),
     ],
 )
-def test_bad_input_is_named_and_nothing_is_made(bridge: Any, options: dict[str, Any], where: str) -> None:
-    assert bridge(**options)["error"] == {"code": "invalid_input", "where": where}
+def test_bad_input_is_named_and_nothing_is_made(bridge: Any, options: dict[str, Any], option: str) -> None:
+    assert bridge(**options)["error"] == {"code": "invalid_input", "option": option}
     assert "br0" not in ip("-br", "link")
 
 
@@ -98,7 +98,7 @@ def test_the_default_route_moves_only_with_the_word(bridge: Any) -> None:
 def test_errors_name_what_is_in_the_way(bridge: Any) -> None:
     assert bridge(name="eth0")["error"]["code"] == "conflict"
     missing = bridge(ports=["eth9"])
-    assert missing["error"] == {"code": "not_found", "port": "eth9"}
+    assert missing["error"] == {"code": "not_found", "option": "ports", "port": "eth9"}
     assert "eth0, eth1" in missing["msg"]
 
 

@@ -156,7 +156,7 @@ def test_absent_refuses_what_is_below_another_disk(capsys: Capsys, tmp_path: Pat
     agreed(capsys, tmp_path / "d", backing_image=str(base))
     for check in (True, False):
         refused = run(capsys, base, check=check, state="absent")
-        assert refused["error"] == {"code": "refused", "path": str(base), "used_by": [str(tmp_path / "d")]}
+        assert refused["error"] == {"code": "refused", "option": "path", "path": str(base), "used_by": [str(tmp_path / "d")]}
     assert agreed(capsys, tmp_path / "d", state="absent")["image"] == {}
     assert agreed(capsys, base, state="absent")["changed"]
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An appliance of a marketplace, as frozen data, and strict readers of the fields of entries that anybody may have written."""
+"""An appliance of a marketplace, as frozen data, and strict readers of fields, because an entry can come from anyone."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ARCHES = {
 
 @dataclass(frozen=True)
 class File:
-    """A disk of an appliance: where it is (a URL, or an absolute path), and what the catalogue says of its bytes as published."""
+    """A disk of an appliance: where it is (a URL, or an absolute path), and what the catalogue says of the published bytes."""
 
     url: str
     size: int | None = None
@@ -74,14 +74,14 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """What a marketplace offers, and what of it could not be read."""
+    """What a marketplace offers, and its entries that could not be read."""
 
     appliances: tuple[Appliance, ...] = ()
     skipped: tuple[Skipped, ...] = ()
 
 
 def gather(entries: Iterable[tuple[str, Any]], read: Callable[[Any, str], Iterable[Appliance]], where: str) -> Catalogue:
-    """Read each (label, entry); one that cannot be read is told in ``skipped`` and hides no other."""
+    """Read each (label, entry); one that cannot be read is listed in ``skipped`` and hides no other."""
     appliances: list[Appliance] = []
     skipped: list[Skipped] = []
     for number, (label, entry) in enumerate(entries):
@@ -133,7 +133,7 @@ def text(entry: Mapping[str, Any], key: str, where: str, *, needed: bool = False
 
 
 def version_of(value: str, where: str) -> str:
-    """Return a version: printable ASCII; none at all is ``0``."""
+    """Return a version: printable ASCII; an empty one becomes ``0``."""
     if not value:
         return "0"
     if not VERSION.fullmatch(value):
@@ -171,7 +171,7 @@ def arch_of(value: str) -> str:
     return ARCHES.get(value.lower(), value.lower())
 
 
-def web_url(value: str, where: str) -> str:
+def web_url(value: str, where: str | None = None) -> str:
     """Return ``value`` if it is an http or https URL of a host, without user and fragment."""
     try:
         parts = urlsplit(value)
@@ -181,7 +181,7 @@ def web_url(value: str, where: str) -> str:
     except ValueError:
         sound = False
     if not sound or len(value) > 2048:
-        raise InvalidInput(f"{where}: {value!a:.200} is not an http or https URL.")
+        raise InvalidInput(f"{f'{where}: ' if where else ''}{value!a:.200} is not an http or https URL.")
     return value
 
 

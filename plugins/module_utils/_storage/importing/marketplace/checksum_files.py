@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Folders of images with checksum files, on the web (Debian, Ubuntu, Fedora publish so) or on this host."""
+"""Folders of images with checksum files, on the web (as Debian, Ubuntu and Fedora publish) or on this host."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ALGORITHMS = {digits: algorithm for algorithm, digits in DIGITS.items()}
 
 
 def parse(data: bytes, where: str, base: str) -> Catalogue:
-    """Return the images that a checksum file names; other files and lines that are no checksums' business are passed over."""
+    """Return the images that a checksum file names; other files and other lines are ignored."""
     sums = gather_sums(data, where)
     return gather(sums.items(), lambda entry, label: [appliance_of(entry[0], entry[1], label, base)], where)
 
@@ -67,7 +67,7 @@ def _lines(lines: Iterable[str]) -> Iterable[tuple[str, str]]:
 
 
 def appliance_of(name: str, checksums: Mapping[str, str], where: str, base: str, size: int | None = None) -> Appliance:
-    """Return the appliance that a file name tells: ``debian-13-genericcloud-amd64.qcow2`` is debian-genericcloud 13 for x86_64."""
+    """Return the appliance that a file name means: ``debian-13-genericcloud-amd64.qcow2`` is debian-genericcloud 13 for x86_64."""
     url = below(base, name, where)
     last = name.rsplit("/", 1)[-1]
     match = IMAGE.fullmatch(last)

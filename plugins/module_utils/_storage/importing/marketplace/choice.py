@@ -17,7 +17,7 @@ NEWEST = "newest"
 
 @dataclass(frozen=True)
 class Query:
-    """What is looked for; None is anything. Name and system are patterns (``debian*``) without regard to case."""
+    """A query; None matches anything. Name and system are patterns (``debian*``) without regard to case."""
 
     name: str | None = None
     os: str | None = None
@@ -26,7 +26,7 @@ class Query:
     id: str | None = None
 
     def matches(self, one: Appliance) -> bool:
-        """Tell whether an appliance fits, without regard to which version is the newest."""
+        """Return whether an appliance fits; which version is the newest does not matter here."""
         return (
             _fits(self.name, one.name)
             and _fits(self.os, one.os)
@@ -58,17 +58,22 @@ def select(appliances: Iterable[Appliance], query: Query) -> list[Appliance]:
 
 
 def choose(appliances: Iterable[Appliance], query: Query, where: str) -> Appliance:
-    """Return the one appliance that is meant: the newest version that matches; raise NotFound, or InvalidInput if several fit."""
+    """Return the newest version of the only appliance that matches; raise NotFound, or InvalidInput if several appliances match."""
     everything = list(appliances)
     found = [one for one in select(everything, query) if one.files]
     if not found:
         like = sorted({one.name for one in everything})
         raise NotFound(
-            f"The marketplace {where} has no appliance with disks for {query}; of {len(like)} names it has {', '.join(like[:20])}.",
+            f"appliance: the marketplace {where} has no appliance with disks for {query}; of {len(like)} names it has "
+            f"{', '.join(like[:20])}.",
+            option="appliance",
             catalogue=where,
         )
     kinds = {(one.name, one.arch) for one in found}
     if len(kinds) > 1:
         several = ", ".join(f"{name} ({arch or 'any arch'})" for name, arch in sorted(kinds)[:20])
-        raise InvalidInput(f"In the marketplace {where} several appliances fit {query}: {several}; name one and its arch.")
+        raise InvalidInput(
+            f"appliance: several appliances of the marketplace {where} fit {query}: {several}; give one name and its arch.",
+            option="appliance",
+        )
     return found[-1]

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Documents of a marketplace, kept on disk with their validators: asked for again only as far as they changed, or not at all."""
+"""Documents of a marketplace, cached on disk with their validators: fetched again only if they changed and are old enough."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LARGEST_HEAD = 64 * 1024
 
 @dataclass(frozen=True)
 class Access:
-    """How documents are fetched: whom to believe, where they are kept, and up to which age (seconds) nobody is asked."""
+    """How documents are fetched: the trust, the cache folder, and the age in seconds up to which the cache is used unasked."""
 
     trust: Trust = field(default_factory=Trust)
     cache: Path = Path("/var/cache/edge/marketplaces")
@@ -66,7 +66,7 @@ def document(url: str, access: Access) -> bytes:
 
 
 def fetch(url: str, trust: Trust) -> bytes:
-    """Return a document by its URL, or the file at an absolute path, and keep nothing of it."""
+    """Return a document by its URL, or the file at an absolute path, and cache nothing."""
     return _local(Path(url)) if url.startswith("/") else _ask(url, Access(trust), None).data
 
 
@@ -82,7 +82,7 @@ def _local(path: Path) -> bytes:
 
 
 def _kept(path: Path, url: str) -> Kept | None:
-    """Return what is kept of a URL; a file that is not whole counts as none."""
+    """Return what is kept of a URL; a file that is not whole is ignored."""
     try:
         head, _newline, data = path.read_bytes().partition(b"\n")
         kept = Kept(**load_object(head, str(path), LARGEST_HEAD), data=data)

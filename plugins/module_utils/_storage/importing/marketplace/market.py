@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A marketplace of any kind: which documents it has, how they are proven, and the catalogue that they make."""
+"""A marketplace of any kind: which documents it has, how they are verified, and the catalogue that they form."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ...._errors import InvalidInput, NotFound
+from ...._errors import InvalidInput, NotFound, about_option
 from . import checksum_files, index, opennebula, simplestreams
 from .appliance import Catalogue, Skipped, below, web_url
 from .documents import Access, document
@@ -19,9 +19,9 @@ Verify = Callable[[bytes, bytes, str], str]
 
 @dataclass(frozen=True)
 class Marketplace:
-    """Where appliances are offered: a kind, and a URL or an absolute path.
+    """A marketplace: its kind, and its URL or absolute path.
 
-    With ``verify`` each document must have a detached signature at its own address with ``suffix`` appended.
+    With ``verify`` each document must have a detached signature at its own URL or path with ``suffix`` appended.
     """
 
     kind: str
@@ -32,20 +32,27 @@ class Marketplace:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise InvalidInput(f"The marketplace's kind is {self.kind!r}; {', '.join(KINDS)} are known.")
+            raise InvalidInput(
+                f"marketplace.kind: {self.kind!r} is not known; use one of {', '.join(KINDS)}.", option="marketplace.kind"
+            )
         if not self.where.startswith("/"):
             if self.kind == "folder":
-                raise InvalidInput(f"A marketplace of the kind folder is an absolute path on the host, not {self.where!r}.")
-            web_url(self.where, "The marketplace")
+                raise InvalidInput(
+                    f"marketplace.url: {self.where!r} is given; a marketplace of the kind folder needs path.",
+                    option="marketplace.url",
+                )
+            with about_option("marketplace.url"):
+                web_url(self.where)
 
     @property
     def proven(self) -> bool:
-        """Tell whether the catalogue is authentic: signed, over TLS, or a file of this host."""
+        """Whether the catalogue is authentic: signed, over TLS, or a file of this host."""
         return self.verify is not None or not self.where.startswith("http://")
 
     def read(self) -> Catalogue:
         """Return what the marketplace offers now (or offered within the access's ``max_age``)."""
-        return getattr(self, f"_{self.kind}")()
+        with about_option("marketplace"):
+            return getattr(self, f"_{self.kind}")()
 
     def _document(self, address: str) -> bytes:
         data = document(address, self.access)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a marketplace offers for an import: where the bytes are, and the checksum that proves them."""
+"""What a marketplace offers for an import: the URL or path, and the checksum that proves the bytes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .market import Marketplace
 
 @dataclass(frozen=True)
 class Offer:
-    """One disk of an appliance; ``checksum`` None means that nothing proves it and the user said that this is fine."""
+    """One disk of an appliance; ``checksum`` is None if nothing proves it and the user allowed that."""
 
     source: str
     checksum: str | None
@@ -22,21 +22,26 @@ class Offer:
 
 
 def offer_of(market: Marketplace, query: Query, number: int, *, unproven: bool) -> Offer:
-    """Return disk ``number`` of the one appliance that is meant; raise Refused if nothing proves it, unless ``unproven`` may be."""
+    """Return disk ``number`` of the one appliance that is meant; raise Refused if nothing proves it, unless ``unproven``."""
     one = choose(market.read().appliances, query, market.where)
     if not 0 <= number < len(one.files):
-        raise InvalidInput(f"The appliance {one.name} {one.version} has {len(one.files)} disks; there is no disk {number}.")
+        raise InvalidInput(
+            f"appliance.disk: {number} does not exist; {one.name} {one.version} has {len(one.files)} disks, counted from 0.",
+            option="appliance.disk",
+        )
     file = one.files[number]
     if file.proof is None and not unproven:
         has = ", ".join(algorithm for algorithm, _value in file.checksums) or "none"
         raise Refused(
-            f"The marketplace {market.where} has no sha256 or sha512 of {one.name} {one.version} (it has: {has}); give a checksum "
-            "or a signature, or allow_unverified.",
+            f"appliance: the marketplace {market.where} has no sha256 or sha512 of {one.name} {one.version} (it has: {has}); "
+            "give a checksum or a signature, or allow_unverified.",
+            option="appliance",
             checksums=dict(file.checksums),
         )
     if not market.proven and not unproven:
         raise Refused(
-            f"The marketplace {market.where} came over plain http and is not signed, so its checksums prove nothing; use https, "
-            "signature_suffix and keyring, a checksum or signature of your own, or allow_unverified."
+            f"marketplace: {market.where} is read over plain http and is not signed, so its checksums prove nothing; use https, "
+            "signature_suffix and keyring, a checksum or signature of your own, or allow_unverified.",
+            option="marketplace",
         )
     return Offer(file.url, file.proof, one.os[:128], one.arch[:64])

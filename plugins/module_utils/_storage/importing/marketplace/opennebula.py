@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The JSON of an OpenNebula marketplace: ``GET /appliance``. Its entries omit fields freely, and some have never been checked."""
+"""The JSON of an OpenNebula marketplace: ``GET /appliance``. Entries omit many fields, and no server checks them."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _disks(fields: Mapping[str, Any], where: str) -> list[Any]:
 
 
 def _file(disk: Mapping[str, Any], fields: Mapping[str, Any], where: str, download: str) -> File:
-    """Return a disk; OpenNebula's ``size`` is the virtual size. Without a URL of its own it is fetched through the marketplace."""
+    """Return a disk; OpenNebula's ``size`` is the virtual size. A disk without a URL is fetched through the marketplace."""
     proven = disk.get("checksum")
     given = text(disk, "url", where, longest=2048)
     image_format = (text(disk, "driver", where) or text(disk, "format", where) or text(fields, "format", where)).lower()

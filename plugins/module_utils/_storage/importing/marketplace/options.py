@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options by which modules name a marketplace: one shape for all of them."""
+"""The options by which modules name a marketplace, the same for all modules."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ...._errors import InvalidInput
+from ...._errors import InvalidInput, about_option
 from ...._runner import Runner
 from ... import names
 from ...transfer.http_client import Trust
@@ -20,6 +20,7 @@ from .market import KINDS, Marketplace, Verify
 from .offer import Offer, offer_of
 
 CACHE = "/var/cache/edge/marketplaces"
+KEYRING = "marketplace.keyring"
 ACCESS_SPEC: Mapping[str, Any] = {
     "cache_dir": {"type": "path", "default": CACHE},
     "max_age": {"type": "int", "default": 0},
@@ -52,7 +53,7 @@ def appliance_spec() -> dict[str, Any]:
 
 
 def proxy_of(option: str | None) -> str | None:
-    """Return the proxy that is meant: ``none`` and an empty text are no proxy."""
+    """Return the proxy that the option means, or None for ``none`` and an empty text."""
     return None if option in (None, "", "none") else option
 
 
@@ -60,19 +61,19 @@ def marketplace_of(options: Mapping[str, Any], trust: Trust, runner: Runner) -> 
     """Return the marketplace that the module options ``marketplace``, ``cache_dir`` and ``max_age`` name."""
     named = options["marketplace"]
     if options["max_age"] < 0:
-        raise InvalidInput(f"max_age is {options['max_age']}; it is a number of seconds, 0 or more.")
-    path = str(names.absolute_path(named["path"], "The marketplace's path")) if named["path"] else None
+        raise InvalidInput(f"max_age: {options['max_age']} is negative; give seconds, 0 or more.", option="max_age")
+    path = str(names.absolute_path(named["path"], "marketplace.path")) if named["path"] else None
     return Marketplace(
         named["kind"],
         path or named["url"],
-        Access(trust, names.absolute_path(options["cache_dir"], "The cache_dir"), options["max_age"]),
+        Access(trust, names.absolute_path(options["cache_dir"], "cache_dir"), options["max_age"]),
         named["signature_suffix"] or "",
         _verifier(named["keyring"], runner),
     )
 
 
 def _verifier(keyring: str | None, runner: Runner) -> Verify | None:
-    return Signatures(runner, names.absolute_path(keyring, "The keyring")).verify if keyring else None
+    return Signatures(runner, names.absolute_path(keyring, KEYRING), KEYRING).verify if keyring else None
 
 
 def offer_by(options: Mapping[str, Any], trust: Trust, runner: Runner, *, unproven: bool) -> Offer:
@@ -80,7 +81,7 @@ def offer_by(options: Mapping[str, Any], trust: Trust, runner: Runner, *, unprov
     query = dict(options["appliance"])
     number = query.pop("disk")
     if not any(query.values()):
-        raise InvalidInput("The appliance is not named; give at least its id or name.")
+        raise InvalidInput("appliance: none is named; give at least its id or name.", option="appliance")
     return offer_of(marketplace_of(options, trust, runner), Query(**query), number, unproven=unproven)
 
 
@@ -89,10 +90,12 @@ def signed_by(options: Mapping[str, Any], trust: Trust, runner: Runner) -> Calla
     named = options["signature"]
     if not named:
         return None
-    keys = Signatures(runner, names.absolute_path(options["keyring"], "The keyring"))
-    address = str(names.absolute_path(named, "The signature")) if named.startswith("/") else web_url(named, "The signature")
+    keys = Signatures(runner, names.absolute_path(options["keyring"], "keyring"))
+    with about_option("signature"):
+        address = str(names.absolute_path(named, "signature")) if named.startswith("/") else web_url(named)
 
     def verify(path: Path) -> str:
-        return keys.verify_file(path, fetch(address, trust), str(path))
+        with about_option("signature"):
+            return keys.verify_file(path, fetch(address, trust), str(path))
 
     return verify

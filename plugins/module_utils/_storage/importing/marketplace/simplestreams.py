@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Simplestreams: an index names documents, a document has products, a product versions, a version items. We take the disks."""
+"""Simplestreams: an index names documents, a document has products, a product versions, a version items. Only disks are used."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ def parse_index(data: bytes, where: str) -> list[str]:
 
 
 def parse_products(data: bytes, where: str, base: str) -> Catalogue:
-    """Return an appliance for each version of each product that has the disk of a VM; products of containers alone have none."""
+    """Return an appliance for each version of each product that has the disk of a VM; products for containers only have none."""
     found = load_catalogue(data, where)
     products = mapping(found.get("products"), f"The catalogue {where}: its products")
     return gather(_versions(products), lambda entry, label: _read(entry, label, base), where)
 
 
 def _versions(products: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
-    """Yield (label, (product's name, product, version's name, version)); what is not an object is left to the reader to tell."""
+    """Yield (label, (product's name, product, version's name, version)); the reader reports what is not an object."""
     for name, product in products.items():
         versions = product.get("versions") if isinstance(product, dict) else None
         if not isinstance(versions, dict):

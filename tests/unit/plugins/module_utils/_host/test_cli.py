@@ -35,7 +35,7 @@ def run(capsys: Capsys, config: Path, *argv: str) -> tuple[int, dict[str, Any]]:
         ([], "arguments are required: VERB"),
         (["dance"], "invalid choice: 'dance'"),
         (["pull", "--size=3"], "unrecognized arguments"),
-        (["pull"], "Say which image is meant"),
+        (["pull"], "digest: no image is named"),
         (["pull", "--digest", "sha256:12"], "is not valid"),
     ],
 )
@@ -55,9 +55,9 @@ def test_without_a_configuration(capsys: Capsys, tmp_path: Path) -> None:
     [
         ("", "not JSON"),
         ("[]", "not a JSON object"),
-        ('{"size": 3}', "Unknown option 'size'; there are digest, name, version, pinned, progress_file"),
-        ('{"digest": 3}', "must be a str"),
-        ('{"name": "x", "pinned": "yes"}', "must be a bool"),
+        ('{"size": 3}', "size: this option is unknown; the options are digest, name, version, pinned, progress_file"),
+        ('{"digest": 3}', "digest: 3 is not a str"),
+        ('{"name": "x", "pinned": "yes"}', "pinned: 'yes' is not a bool"),
     ],
 )
 def test_wrong_json(capsys: Capsys, config: Path, monkeypatch: pytest.MonkeyPatch, text: str, said: str) -> None:

@@ -47,7 +47,7 @@ def test_right(check: str, value: object, canonical: object) -> None:
 def test_wrong(check: str, value: object) -> None:
     with pytest.raises(InvalidInput) as caught:
         getattr(addressing, check)(value)
-    assert caught.value.details["where"]
+    assert caught.value.details["option"]
 
 
 @given(st.integers(8, 30), st.integers(0, 2**32 - 1))

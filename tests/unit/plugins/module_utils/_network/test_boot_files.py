@@ -95,5 +95,5 @@ def test_a_file_that_comes_first_is_a_conflict(tmp_path: Path) -> None:
     (tmp_path / "20-cards.network").write_text("[Match]\nName = lan0 eth*\n\n[Network]\nDHCP=yes\n")
     with pytest.raises(Conflict, match=r"20-cards\.network configures eth0, eth1") as caught:
         networkd.require("br0", ["eth0", "eth1"])
-    assert caught.value.details == {"path": str(tmp_path / "20-cards.network")}
+    assert caught.value.details == {"option": "boot", "path": str(tmp_path / "20-cards.network")}
     networkd.require("br0", ["other"])

@@ -137,7 +137,7 @@ def test_somebody_elses_network() -> None:
     assert adopted.actions == ["Change the definition of the network edge"]
     assert adopted.after == ACTIVE
     for forward in ("isolated", "bridge", "without IPv4"):
-        with pytest.raises(Conflict, match="no NAT network"):
+        with pytest.raises(Conflict, match="not a NAT network"):
             plan(Network("edge", RUNNING, forward=forward, ours=False), wanted(adopt=True))
 
 

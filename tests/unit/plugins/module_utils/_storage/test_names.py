@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 def test_sizes_are_powers_of_1024(number: int, unit: str) -> None:
     power = {"": 0, "K": 1, "MiB": 2, "gb": 3, "T": 4}[unit]
     if number * 1024**power <= names.LARGEST:
-        assert names.size_in_bytes(f"{number}{unit}") == number * 1024**power
+        assert names.size_in_bytes(f"{number}{unit}", "size") == number * 1024**power
 
 
 @pytest.mark.parametrize("text", ["", "0", "-1", "1.5G", "10X", "9999999999P", "1 G", "G", "١G"])
 def test_a_size_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(InvalidInput):
-        names.size_in_bytes(text)
+        names.size_in_bytes(text, "size")
 
 
 @pytest.mark.parametrize("text", ["", "../x", "a/b", ".hidden", "a b", "a\n", "a\0", "-rf", "x" * 129, None, 3])

@@ -38,7 +38,7 @@ def test_everything_else_is_refused(alice: Signer, mallory: Signer, tmp_path: Pa
     keys = Signatures(SubprocessRunner(), alice.keyring(tmp_path / "ring"))
     good = alice.sign(DATA)
     for data, signature in ((DATA + b"!", good), (DATA, mallory.sign(DATA)), (DATA, b""), (DATA, b"x" * 500), (DATA, good[:-9])):
-        with pytest.raises(Refused, match="the thing is refused: its signature"):
+        with pytest.raises(Refused, match="the thing is refused: it has no good signature"):
             keys.verify(data, signature, "the thing")
     with pytest.raises(Refused):
         keys.verify(DATA, good + mallory.sign(DATA), "the thing")

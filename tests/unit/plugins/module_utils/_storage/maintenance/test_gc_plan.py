@@ -91,12 +91,12 @@ def test_the_reasons_are_words() -> None:
     assert dict(decision.kept) == {
         "sha256:1": "it is used by /vms/x, /vms/y",
         "sha256:2": "it is pinned",
-        "sha256:3": "a process works with it now",
+        "sha256:3": "a process uses it now",
         "sha256:4": "it was used in the last 60 seconds",
     }
     assert decision.over == 20
     assert decision.plan.actions == [
-        "Remove x.lock, 0 bytes that a dead process left.",
+        "Remove x.lock, 0 bytes that a killed process left.",
         "Remove the file without a manifest of sha256:6, 7 bytes.",
         "Remove the image a 5 (sha256:5), 5 bytes.",
     ]
