@@ -1,10 +1,11 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""make quickstart and its undo: prepares what Ansible needs, runs the playbook, keeps the books in .quickstart/.
+"""make quickstart and its undo: prepares what Ansible needs, runs the playbook, keeps its records in .quickstart/.
 
 Usage: quickstart.py up|down|ssh|page [ARGS for ansible-playbook or ssh]
 QUICKSTART_ON=here runs on this machine, =lab inside a lab host (systemd-nspawn) of it; without it, a machine that systemd
-booted is used itself, any other gets a lab host. Standard library only.
+booted is used itself, any other gets a lab host. QUICKSTART_COMMAND is the command of ssh, one text for the guest's shell.
+Standard library only.
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ from pathlib import Path
 from typing import Any
 
 TREE = Path(__file__).resolve().parent.parent
-BOOKS = TREE / ".quickstart"
+RECORDS = TREE / ".quickstart"
 LAB = [sys.executable, str(TREE / "tests/lab/lab.py")]
 LAB_HOST = "quickstart"
 INSIDE = "/opt/edge.cloud"
 
 
 def say(text: str) -> None:
-    """Tell the user at once what goes on."""
+    """Print at once what happens now."""
     print(f"── {text}", flush=True)
 
 
@@ -36,7 +37,7 @@ def place() -> str:
     """Return ``here`` or ``lab``."""
     wanted = os.environ.get("QUICKSTART_ON", "auto")
     if wanted not in ("auto", "here", "lab"):
-        sys.exit(f"quickstart: QUICKSTART_ON is {wanted}; say auto, here or lab.")
+        sys.exit(f"quickstart: QUICKSTART_ON is {wanted}; use auto, here or lab.")
     if wanted == "auto":
         return "here" if Path("/run/systemd/system").is_dir() else "lab"
     return wanted
@@ -60,7 +61,7 @@ def playbook(name: str, arguments: list[str]) -> int:
         "ANSIBLE_LOCALHOST_WARNING": "false",
         "ANSIBLE_NOCOWS": "1",
         "ANSIBLE_PIPELINING": "true",
-        "EDGE_PHASES_FILE": str(BOOKS / "phases.json"),
+        "EDGE_PHASES_FILE": str(RECORDS / "phases.json"),
     }
     argv = [
         str(TREE / ".venv/bin/ansible-playbook"),
@@ -80,7 +81,7 @@ def variables(arguments: list[str]) -> dict[str, str]:
 
 
 def preflight(arguments: list[str]) -> None:
-    """Find what would stop it before even the preparation installs its first package; the playbook looks again at more."""
+    """Find what would stop the quick start before the first package is installed; the playbook checks more."""
     known = variables(arguments)
     wanted = {
         "--subnet": known["quickstart_subnet"],
@@ -95,42 +96,42 @@ def preflight(arguments: list[str]) -> None:
         [*check, *[word for pair in wanted.items() for word in pair]], capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
-        sys.exit(f"quickstart: nothing was changed. This has to be mended first:\n{done.stdout}{done.stderr}")
+        sys.exit(f"quickstart: nothing was changed. Fix this first:\n{done.stdout}{done.stderr}")
 
 
 def note_packages() -> None:
-    """Write down which packages came since the quick start began."""
-    before = json.loads((BOOKS / "packages-before.json").read_text())
-    write(BOOKS / "packages.json", sorted(packages() - set(before)))
+    """Record which packages were installed since the quick start began."""
+    before = json.loads((RECORDS / "packages-before.json").read_text())
+    write(RECORDS / "packages.json", sorted(packages() - set(before)))
 
 
 def up_here(arguments: list[str]) -> int:
     """Bring it up on this machine."""
     begun = time.monotonic()
     preflight(arguments)
-    BOOKS.mkdir(exist_ok=True)
-    before = BOOKS / "packages-before.json"
+    RECORDS.mkdir(exist_ok=True)
+    before = RECORDS / "packages-before.json"
     if not before.exists():
         write(before, sorted(packages()))
     subprocess.run([sys.executable, str(TREE / "tools/setup.py"), "run"], check=True)
     prepared = round(time.monotonic() - begun, 1)
     code = playbook("quickstart", arguments)
     note_packages()
-    if code != 0 or "--check" in arguments or not (BOOKS / "facts.json").exists():
+    if code != 0 or "--check" in arguments or not (RECORDS / "facts.json").exists():
         return code
-    summary = json.loads((BOOKS / "facts.json").read_text())
+    summary = json.loads((RECORDS / "facts.json").read_text())
     phases = [
         {"name": "Prepare Ansible", "seconds": prepared, "changed": 0, "ok": True},
-        *json.loads((BOOKS / "phases.json").read_text()),
+        *json.loads((RECORDS / "phases.json").read_text()),
     ]
     summary |= {"phases": phases, "seconds": round(time.monotonic() - begun, 1)}
-    write(BOOKS / "summary.json", summary)
+    write(RECORDS / "summary.json", summary)
     tell(summary)
     return 0
 
 
 def write(path: Path, value: object) -> None:
-    """Write JSON so that a power cut leaves the old file or the new one."""
+    """Write JSON so that a power cut leaves the old file or the new one whole."""
     new = path.with_suffix(".new")
     with new.open("w", encoding="utf-8") as handle:
         handle.write(json.dumps(value, indent=2) + "\n")
@@ -156,18 +157,18 @@ def tell(summary: dict[str, Any]) -> None:
 
 
 def down_here(arguments: list[str]) -> int:
-    """Remove all that it made on this machine, and only that."""
+    """Remove all that the quick start made on this machine, and only that."""
     if not (TREE / ".venv/.run.stamp").exists() and not (TREE / ".venv/.dev.stamp").exists():
         if not Path("/etc/edge/quickstart.json").exists():
-            say("No quick start is on this machine; there is nothing to remove.")
+            say("This machine has no quick start; nothing to remove.")
             return 0
         subprocess.run([sys.executable, str(TREE / "tools/setup.py"), "run"], check=True)
-    if (BOOKS / "packages-before.json").exists() and not (BOOKS / "packages.json").exists():
-        note_packages()  # the run that made it was killed before it could
+    if (RECORDS / "packages-before.json").exists() and not (RECORDS / "packages.json").exists():
+        note_packages()  # the run was killed before it could record them
     code = playbook("quickstart_down", arguments)
     if code == 0 and "--check" not in arguments:
-        shutil.rmtree(BOOKS, ignore_errors=True)
-        say("Removed. What stayed, if anything, is named above.")
+        shutil.rmtree(RECORDS, ignore_errors=True)
+        say("Removed. Anything that stays is named above.")
     return code
 
 
@@ -176,34 +177,35 @@ def lab(*arguments: str) -> int:
     return subprocess.run([*LAB, *arguments], check=False).returncode
 
 
-def inside(command: str, *arguments: str) -> int:
-    """Run make inside the lab host."""
-    joined = " ".join(arguments)
-    return lab("exec", LAB_HOST, "--", "make", "--no-print-directory", "-C", INSIDE, command, f"ARGS={joined}")
+def inside(verb: str, arguments: list[str]) -> list[str]:
+    """Return the lab's words that run this program inside the lab host, each argument as it is."""
+    command = os.environ.get("QUICKSTART_COMMAND", "")
+    given = ["env", f"QUICKSTART_COMMAND={command}"] if command and not arguments else []
+    return ["exec", LAB_HOST, "--", *given, "python3", f"{INSIDE}/tools/quickstart.py", verb, *arguments]
 
 
 def up_lab(arguments: list[str]) -> int:
-    """Make a lab host of this machine and bring it up inside."""
+    """Create a lab host on this machine and bring the quick start up inside."""
     say("systemd did not boot this machine: the quick start runs inside a lab host of it (a systemd-nspawn container).")
     release = os.environ.get("LAB_RELEASE", "trixie")
     if lab("up", "--name", LAB_HOST, "--variant", "minimal", "--release", release) != 0:
         return 1
     say("Copying this checkout into the lab host")
     copy_checkout()
-    code = inside("quickstart", *arguments)
-    BOOKS.mkdir(exist_ok=True)
+    code = lab(*inside("up", arguments))
+    RECORDS.mkdir(exist_ok=True)
     for name in ("summary.json", "id_ed25519"):
         shown = subprocess.run(
             [*LAB, "exec", LAB_HOST, "--", "cat", f"{INSIDE}/.quickstart/{name}"], capture_output=True, text=True, check=False
         )
         if shown.returncode == 0:
-            (BOOKS / name).write_text(shown.stdout)
-            (BOOKS / name).chmod(0o600)
+            (RECORDS / name).write_text(shown.stdout)
+            (RECORDS / name).chmod(0o600)
     return code
 
 
 def copy_checkout() -> None:
-    """Copy this checkout, without what it made itself, into the lab host."""
+    """Copy this checkout, without generated files, into the lab host."""
     made = [".git", ".venv*", ".quickstart", ".ansible", "build", "collections", "*.tar.gz", "__pycache__", ".*_cache"]
     packed = subprocess.run(
         ["tar", "-C", str(TREE), *[f"--exclude=./{name}" for name in made], "-cf", "-", "."], capture_output=True, check=True
@@ -216,38 +218,43 @@ def down_lab(_arguments: list[str]) -> int:
     """Remove the lab host with everything in it."""
     code = lab("down", LAB_HOST)
     if code == 0:
-        shutil.rmtree(BOOKS, ignore_errors=True)
+        shutil.rmtree(RECORDS, ignore_errors=True)
     return code
 
 
 def reach(verb: str, arguments: list[str]) -> int:
     """Enter the VM, or print its page."""
     if place() == "lab":
-        return inside(f"quickstart-{verb}", *arguments)
+        return lab(*inside(verb, arguments))
     try:
-        summary = json.loads((BOOKS / "summary.json").read_text())
+        summary = json.loads((RECORDS / "summary.json").read_text())
     except FileNotFoundError:
-        sys.exit("quickstart: there is no quick start here yet; run: make quickstart")
+        sys.exit("quickstart: this machine has no quick start yet; run: make quickstart")
     if verb == "page":
         from urllib.request import urlopen
 
         with urlopen(f"http://{summary['address']}/", timeout=30) as page:
             print(page.read().decode())
         return 0
-    known = ["-o", f"UserKnownHostsFile={BOOKS}/known_hosts", "-o", "StrictHostKeyChecking=accept-new"]
-    return subprocess.run(
-        ["ssh", "-i", summary["key"], *known, f"{summary['user']}@{summary['address']}", *arguments], check=False
-    ).returncode
+    return subprocess.run(ssh(summary, arguments), check=False).returncode
+
+
+def ssh(summary: dict[str, Any], arguments: list[str]) -> list[str]:
+    """Return the command that enters the VM; a command for its shell is one argument, which no shell of this machine reads."""
+    command = os.environ.get("QUICKSTART_COMMAND", "")
+    known = ["-o", f"UserKnownHostsFile={RECORDS}/known_hosts", "-o", "StrictHostKeyChecking=accept-new"]
+    words = arguments or ([command] if command else [])
+    return ["ssh", "-i", summary["key"], *known, f"{summary['user']}@{summary['address']}", *words]
 
 
 def main() -> int:
-    """Do the verb."""
+    """Run the verb."""
     verb, arguments = (sys.argv[1] if len(sys.argv) > 1 else ""), sys.argv[2:]
     verbs = {("up", "here"): up_here, ("up", "lab"): up_lab, ("down", "here"): down_here, ("down", "lab"): down_lab}
     if verb in ("ssh", "page"):
         return reach(verb, arguments)
     if (verb, place()) not in verbs:
-        sys.exit("quickstart: say one of: up, down, ssh, page")
+        sys.exit("quickstart: use one of: up, down, ssh, page")
     return verbs[verb, place()](arguments)
 
 
