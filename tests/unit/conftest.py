@@ -7,12 +7,10 @@ from __future__ import annotations
 import os
 
 import pytest
-from hypothesis import settings
 from support.certificates import Authority
+from support.examples import load_profile
 
-# A busy machine is no failure of ours; pytest-timeout ends what hangs.
-settings.register_profile("edge", deadline=None)
-settings.load_profile("edge")
+load_profile()
 
 
 @pytest.fixture(scope="module")

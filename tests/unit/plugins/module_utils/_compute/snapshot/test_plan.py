@@ -35,8 +35,9 @@ from ansible_collections.edge.cloud.plugins.module_utils._errors import (
     NotFound,
     Refused,
 )
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
+from support.examples import times
 
 HOME = "/var/lib/edge/vms/web"
 IMAGE = "/var/lib/edge/images/ab.qcow2"
@@ -162,7 +163,7 @@ def check(world: World, wanted: SnapshotRequest, right: list[dict[str, Content]]
             assert one.path in needed or len(world.state.children(one.path)) > 1 or one.format == "memory"
 
 
-@settings(max_examples=150, deadline=None)
+@times(1.5)
 @given(st.lists(st.tuples(ACTIONS, st.none() | st.integers(0, 8)), max_size=25), st.sampled_from(["running", "stopped"]))
 @example(
     [(("present", "b", False), None), (("write", "root", 0), None), (("reverted", "b", False), 4), (("present", "a", False), None)],
@@ -177,7 +178,7 @@ def test_no_order_and_no_interruption_loses_content(actions: list[Any], run: str
         play(world, action, cut)
 
 
-@settings(max_examples=60, deadline=None)
+@times(0.6)
 @given(st.lists(ACTIONS, max_size=15), st.sampled_from(["present", "absent"]), st.sampled_from("abc"))
 def test_a_second_run_changes_nothing(actions: list[Any], what: str, name: str) -> None:
     world = World(start())
@@ -187,7 +188,7 @@ def test_a_second_run_changes_nothing(actions: list[Any], what: str, name: str) 
     assert plan_snapshot(world.state, SnapshotRequest(name, what)).actions == []
 
 
-@settings(max_examples=60, deadline=None)
+@times(0.6)
 @given(st.lists(ACTIONS, max_size=15))
 def test_without_snapshots_each_disk_is_its_own_file_again(actions: list[Any]) -> None:
     world = World(start())

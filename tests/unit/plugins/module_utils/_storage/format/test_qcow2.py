@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._errors import Corrupt, EdgeError, Refused, Unsupported
 from ansible_collections.edge.cloud.plugins.module_utils._storage.format import qcow2
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.examples import times
 from support.images import qemu_img
 
 
@@ -94,7 +95,7 @@ def test_a_data_file_hidden_behind_a_long_extension_is_seen(tmp_path: Path, plai
     assert qcow2.read_header(path).external_data
 
 
-@settings(max_examples=400)
+@times(4)
 @given(at=st.integers(0, 300), noise=st.binary(min_size=1, max_size=40), cut=st.integers(0, 70_000))
 def test_noise_gives_a_header_or_an_error_of_ours(plain: bytes, at: int, noise: bytes, cut: int) -> None:
     data = (plain[:at] + noise + plain[at + len(noise) :])[:cut]

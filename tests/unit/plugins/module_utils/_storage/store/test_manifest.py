@@ -14,8 +14,9 @@ import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._errors import Corrupt, EdgeError
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store import digest, manifest
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.manifest import Manifest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.examples import times
 
 PIECE = manifest.SMALLEST_PIECE
 KEYS = st.sampled_from(sorted(manifest.KEYS))
@@ -40,7 +41,7 @@ def made(data: bytes, piece_size: int = PIECE, **changes: Any) -> Manifest:
     return Manifest(**{**fields, **changes})
 
 
-@settings(max_examples=30, deadline=None)
+@times(0.3)
 @given(st.integers(1, 3 * PIECE + 7), st.text(st.characters(min_codepoint=32, exclude_categories=["Cs", "Cc"]), max_size=40))
 def test_json_and_back_is_the_same(length: int, words: str) -> None:
     one = made(b"x" * length, os=words, source=words)
@@ -82,7 +83,7 @@ def test_another_image_than_asked_for_is_refused() -> None:
         manifest.parse(made(b"a").to_json(), "here", "sha256:" + "0" * 64)
 
 
-@settings(max_examples=200)
+@times(2)
 @given(ANYTHING)
 def test_no_json_makes_it_fall_over(value: object) -> None:
     with pytest.raises(EdgeError):
