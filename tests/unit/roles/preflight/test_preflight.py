@@ -35,47 +35,61 @@ def program(folder: Path, name: str, text: str) -> str:
     return str(folder)
 
 
-def test_a_port_in_use_is_named():
+@pytest.fixture(scope="module")
+def route() -> dict[str, str]:
+    """A network route of this machine."""
+    found = json.loads(subprocess.run(["ip", "-json", "route"], capture_output=True, text=True, check=True).stdout)
+    return next((row for row in found if "/" in row["dst"]), {})
+
+
+@pytest.fixture(scope="module")
+def wrong(route):
+    """The problems of a machine on which all is in use, by what is told of each, and its port."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        (problem,) = preflight(f"--port={port}")["port"]
-    assert str(port) in problem["found"]
+        asked = [f"--port={port}", "--disk-gib=1000000", "--memory-mib=100000000", "--bridge=lo", "--network=none-such"]
+        asked += ["--package=no-such-package-anywhere", *([f"--subnet={route['dst']}"] if route else [])]
+        return {**preflight(*asked), "used": port}
+
+
+@pytest.fixture(scope="module")
+def right():
+    """The problems of this machine with a port and an address range that nobody has."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    return preflight(f"--port={port}", "--subnet", "203.0.113.240/30")
+
+
+def test_a_port_in_use_is_named(wrong):
+    (problem,) = wrong["port"]
+    assert str(wrong["used"]) in problem["found"]
     assert "another port" in problem["do"]
 
 
-def test_a_free_port_is_no_problem():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    assert "port" not in preflight(f"--port={port}")
+def test_a_free_port_and_address_range_are_no_problem(right):
+    assert not {"port", "address range"} & set(right)
 
 
-def test_disk_and_memory_say_how_much_is_there_and_needed():
-    found = preflight("--disk-gib", "1000000", "--memory-mib", "100000000")
-    assert "GiB free" in found["disk"][0]["found"]
-    assert "1e+06" in found["disk"][0]["do"]
-    assert "100000000 MiB" in found["memory"][0]["do"]
+def test_disk_and_memory_say_how_much_is_there_and_needed(wrong):
+    assert "GiB free" in wrong["disk"][0]["found"]
+    assert "1e+06" in wrong["disk"][0]["do"]
+    assert "100000000 MiB" in wrong["memory"][0]["do"]
 
 
-def test_an_address_range_in_use_is_named():
-    routes = json.loads(subprocess.run(["ip", "-json", "route"], capture_output=True, text=True, check=True).stdout)
-    used = [row for row in routes if "/" in row["dst"]]
-    if not used:
+def test_an_address_range_in_use_is_named(wrong, route):
+    if not route:
         pytest.skip("this machine has no network route")
-    (problem,) = preflight("--subnet", used[0]["dst"])["address range"]
-    assert used[0]["dev"] in problem["found"]
+    (problem,) = wrong["address range"]
+    assert route["dev"] in problem["found"]
     assert "quickstart_subnet" in problem["do"]
 
 
-def test_a_free_address_range_is_no_problem():
-    assert "address range" not in preflight("--subnet", "203.0.113.240/30")
+def test_a_bridge_name_in_use_is_named(wrong):
+    assert "lo is there already" in wrong["bridge"][0]["found"]
 
 
-def test_a_bridge_name_in_use_is_named():
-    assert "lo is there already" in preflight("--bridge", "lo", "--network", "none-such")["bridge"][0]["found"]
-
-
-def test_a_package_that_nobody_has_is_a_broken_apt():
-    (problem,) = preflight("--package", "no-such-package-anywhere")["apt"]
+def test_a_package_that_nobody_has_is_a_broken_apt(wrong):
+    (problem,) = wrong["apt"]
     assert "no-such-package-anywhere" in problem["found"]
 
 
