@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from support.certificates import Authority, Pair
+from support.waiting import LIMIT
 
 DICE = random.SystemRandom()  # runs side by side must not draw the same ports
 CONFIGURATION = """
@@ -74,6 +75,10 @@ class Served:
     def requests(self) -> list[str]:
         return self.access_log.read_text().splitlines()
 
+    def sent(self) -> int:
+        """Return the bytes of all bodies; nginx notes a request at its end."""
+        return sum(int(line.split('"')[2].split()[1]) for line in self.requests())
+
 
 @contextmanager
 def nginx(
@@ -100,7 +105,7 @@ def nginx(
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    until = time.monotonic() + 20
+    until = time.monotonic() + LIMIT
     while process.poll() is None and time.monotonic() < until:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
@@ -168,7 +173,7 @@ class _Handler(SimpleHTTPRequestHandler):
                     raise ConnectionAbortedError
                 if faults.stop_at is not None and at + len(block) > faults.stop_at:
                     faults.reached.set()
-                    faults.go_on.wait(30)
+                    faults.go_on.wait(LIMIT)
             self.wfile.write(block)
             sent += len(block)
             faults.served += 0 if plain else len(block)

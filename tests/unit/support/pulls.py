@@ -10,6 +10,7 @@ from pathlib import Path
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.manifest import Manifest
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
 from support.processes import python
+from support.waiting import LIMIT
 
 PULL = """
 import os, signal, sys
@@ -67,7 +68,7 @@ def fetched_by(process: subprocess.Popen[str]) -> int:
     """
     assert process.stdout
     text = process.stdout.read()
-    assert process.wait(60) == 0
+    assert process.wait(LIMIT) == 0
     return int(text)
 
 

@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import lzma
-import os
 import random
 import signal
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from support.images import MIB, qcow2, qemu_img, raw
 from support.modules import run_module
 from support.openpgp import Signer, signer
 from support.processes import python
+from support.waiting import LIMIT
 
 Capsys = pytest.CaptureFixture[str]
 
@@ -199,28 +202,35 @@ import_file(Store(Path(sys.argv[1])), QemuImg(SubprocessRunner()), Path(sys.argv
 """
 
 
+def importing(store: Path, source: Path) -> subprocess.Popen[str]:
+    process = python(IMPORT, store, source)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "begun\n"
+    return process
+
+
 def test_kills_in_the_middle_of_an_import_leave_nothing_under_a_name(capsys: Capsys, authority: Authority, tmp_path: Path) -> None:
-    plain = raw(tmp_path / "plain.raw", 24)
+    plain = raw(tmp_path / "plain.raw", 12)
     source = tmp_path / "debian.raw.xz"
     source.write_bytes(lzma.compress(plain.read_bytes(), preset=0))
     store = tmp_path / "store"
     chance = random.Random(7)
-    killed = 0
-    for _round in range(12):
-        victim = python(IMPORT, store, source)
-        assert victim.stdout is not None
-        assert victim.stdout.readline() == "begun\n"
-        try:
-            victim.wait(chance.uniform(0, 1.2))
-        except Exception:  # noqa: BLE001 (it still runs: that is meant)
-            os.kill(victim.pid, signal.SIGKILL)
-            victim.wait()
-            killed += 1
+    begun = time.monotonic()
+    assert importing(store, source).wait(LIMIT) == 0
+    takes = time.monotonic() - begun
+    hits = 0
+    for _round in range(50):
+        run(capsys, authority, tmp_path, state="absent")
+        victim = importing(store, source)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            victim.wait(chance.uniform(0, takes))
+        victim.kill()
+        hits += victim.wait() == -signal.SIGKILL
         for image in store.glob("*.qcow2"):
             assert hashlib.sha256(image.read_bytes()).hexdigest() == image.stem
-        if victim.returncode == 0:
-            run(capsys, authority, tmp_path, state="absent")
-    assert killed
+        if hits == 5:
+            break
+    assert hits == 5, "too few kills came before the end of the import"
     made = run(capsys, authority, tmp_path, source=str(source))
     qemu_img("compare", "-f", "raw", "-F", "qcow2", plain, made["image"]["path"])
     assert list((store / "partial").iterdir()) == []

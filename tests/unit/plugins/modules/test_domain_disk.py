@@ -17,6 +17,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.host.lock impo
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
 from ansible_collections.edge.cloud.plugins.modules import domain, domain_disk, domain_snapshot
 from support.modules import run_module
+from support.waiting import LIMIT
 
 URI = "test:///default"
 MIB = 2**20
@@ -95,7 +96,7 @@ def backing(path: Path) -> str | None:
 @pytest.fixture
 def disk(capsys: pytest.CaptureFixture[str], home: Path) -> Any:
     def run(*, check: bool = False, **options: Any) -> dict[str, Any]:
-        return run_module(capsys, "domain_disk", check=check, uri=URI, **{"name": "web", "disk": "data", "timeout": 1, **options})
+        return run_module(capsys, "domain_disk", check=check, uri=URI, **{"name": "web", "disk": "data", "timeout": 300, **options})
 
     return run
 
@@ -205,7 +206,7 @@ def test_one_task_at_a_time(disk: Any, home: Path, folders: Folders, tmp_path: P
     dest = str(tmp_path / "out/copy.qcow2")
     with vm_lock(folders.lock("web"), "web", 0):
         for options in ({"state": "flattened"}, {"state": "exported", "dest": dest}):
-            assert disk(**options)["error"]["code"] == "busy"
+            assert disk(timeout=1, **options)["error"]["code"] == "busy"
         assert disk(state="flattened", check=True)["changed"]
     assert (home / "data.alien.qcow2").exists() and not Path(dest).exists()
     held, free = threading.Event(), threading.Event()
@@ -213,11 +214,11 @@ def test_one_task_at_a_time(disk: Any, home: Path, folders: Folders, tmp_path: P
     def hold() -> None:
         with vm_lock(folders.lock("web"), "web", 0):
             held.set()
-            free.wait(10)
+            free.wait(LIMIT)
 
     other = threading.Thread(target=hold)
     other.start()
-    held.wait(10)
+    assert held.wait(LIMIT)
     threading.Timer(0.3, free.set).start()
-    assert disk(state="flattened", timeout=10)["changed"]
+    assert disk(state="flattened", timeout=300)["changed"]
     other.join()

@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._errors import InvalidInput, Refused
 from ansible_collections.edge.cloud.plugins.module_utils._host.library import Library, digest_of, pack, unpack
 from support.processes import python
+from support.waiting import LIMIT
 
 TREE = Path(__file__).parents[5]
 SOURCE = TREE / "plugins/module_utils"
@@ -111,7 +112,7 @@ def test_killed_at_any_step_one_state_is_whole(tmp_path: Path) -> None:
         root = tmp_path / str(call)
         library = install(root, one)
         process = python(KILLED, root, json.dumps(two), call)
-        ended = process.wait(30)
+        ended = process.wait(LIMIT)
         texts = {(root / "current/edge_cloud" / name).read_text() for name in ("a.py", "b.py")}
         assert texts in ({"x = 1\n"}, {"x = 2\n"}), "a mixture"
         install(root, two)

@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._compute.host.events import EventLoop, Waiter, lifecycle
 from ansible_collections.edge.cloud.plugins.module_utils._libvirt import connection
 
-LONG = 30.0
+LONG = 120.0
 
 
 @pytest.fixture
@@ -30,9 +30,7 @@ def test_an_event_ends_the_wait_long_before_the_next_look(running: tuple[Any, An
     with lifecycle(opened, domain) as waiter:
         stopper = threading.Timer(0.2, domain.destroy)
         stopper.start()
-        begun = time.monotonic()
-        assert waiter.until(lambda: not domain.isActive(), LONG, LONG)
-        assert time.monotonic() - begun < LONG / 3
+        assert waiter.until(lambda: not domain.isActive(), 2 * LONG, LONG, lambda: pytest.fail("it was not the event"))
         stopper.join()
 
 
@@ -50,12 +48,15 @@ def test_the_loop_starts_again_after_it_ended() -> None:
             assert waiter.until(lambda: True, 0, 0)
 
 
-def test_a_wait_ends_in_time_and_asks_again_meanwhile() -> None:
-    asked: list[float] = []
+def test_a_wait_ends_when_its_time_is_up() -> None:
     begun = time.monotonic()
-    assert Waiter().until(lambda: False, 0.35, 0.1, lambda: asked.append(time.monotonic())) is False
-    assert 0.35 <= time.monotonic() - begun < LONG
-    assert len(asked) >= 2
+    assert Waiter().until(lambda: False, 0.35, LONG) is False
+    assert time.monotonic() - begun >= 0.35
+
+
+def test_a_wait_asks_again_meanwhile() -> None:
+    asked: list[None] = []
+    assert Waiter().until(lambda: len(asked) == 3, LONG, 0.05, lambda: asked.append(None))
 
 
 def test_what_happened_before_the_wait_is_seen() -> None:

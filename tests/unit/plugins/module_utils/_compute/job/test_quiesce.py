@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._compute.job.quiesce import frozen
 from ansible_collections.edge.cloud.plugins.module_utils._errors import EdgeError
 from ansible_collections.edge.cloud.plugins.module_utils._libvirt import connection
+from support.waiting import until
 
 KILLED = """
 import os, pathlib, signal, sys
@@ -64,7 +64,4 @@ def test_an_error_within_thaws_too(guest: Any, marker: Path) -> None:
 def test_a_killed_run_leaves_it_to_the_guard(marker: Path) -> None:
     done = subprocess.run([sys.executable, "-c", KILLED, str(marker)], stdin=subprocess.DEVNULL, capture_output=True, check=False)
     assert done.returncode == -9, done.stderr
-    until = time.monotonic() + 30
-    while marker.exists():
-        assert time.monotonic() < until, "nobody thawed it"
-        time.sleep(0.02)  # between looks at what another process does
+    until(lambda: not marker.exists(), "the thaw by another process")

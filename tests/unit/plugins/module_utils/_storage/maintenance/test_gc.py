@@ -24,6 +24,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._storage.store.referenc
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
 from support.images import datastore, qcow2, qemu_img
 from support.processes import python
+from support.waiting import LIMIT, until
 
 NOTHING = Limits(0, 0)
 COLLECT = """
@@ -33,8 +34,9 @@ from LIBRARY._storage.maintenance.gc import Collector
 from LIBRARY._storage.maintenance.gc_plan import Limits, RemoveCached
 from LIBRARY._storage.store.store import Store
 root, disks, age, until = sys.argv[1:]
-removed = 0
-while not Path(until).exists():
+removed, stop = 0, False
+while not stop:
+    stop = Path(until).exists()  # and once more after the end
     done = Collector(Store(Path(root)), [Path(disks)], Limits(0, float(age))).collect().done
     removed += sum(isinstance(step, RemoveCached) for step in done.steps)  # a lock's file between its making and locking goes too
 print(removed)
@@ -181,9 +183,7 @@ def test_an_image_that_a_qemu_program_has_open_stays(here: Store, origin: tuple[
     socket = tmp_path / "s"
     argv = ["qemu-nbd", "-r", "-t", "-f", "qcow2", "-k", str(socket), str(here.image_path(first.digest))]
     with subprocess.Popen(argv) as server:
-        until = time.monotonic() + 20
-        while not socket.exists() and time.monotonic() < until:
-            time.sleep(0.02)
+        until(socket.exists, "the NBD server")
         collected = collector(here).collect()
         with pytest.raises(Refused, match="open in a QEMU program"):
             here.remove(first.digest, [])
@@ -251,9 +251,11 @@ def test_races_of_collection_pull_and_disks(origin: tuple[Store, list[Manifest]]
     disks.mkdir()
     collecting = [python(COLLECT, here, disks, minimum_age, stop) for _number in range(2)]
     laying = [python(LAY, here, disks, images[0].digest, store.root, f"d{number}") for number in range(2)]
-    said = [process.communicate(timeout=120)[0] for process in laying]
-    stop.touch()
-    removed = [int(process.communicate(timeout=60)[0]) for process in collecting]
+    try:
+        said = [process.communicate(timeout=LIMIT)[0] for process in laying]
+    finally:
+        stop.touch()
+    removed = [int(process.communicate(timeout=LIMIT)[0]) for process in collecting]
     assert [process.returncode for process in (*laying, *collecting)] == [0] * 4
     laid, lost = (sum(int(line.split()[at]) for line in said) for at in (0, 1))
     assert laid + lost == 12

@@ -4,11 +4,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
 import shutil
 import signal
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,8 +23,9 @@ from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.sourc
 from support.certificates import Authority
 from support.image_server import Faults, faulty
 from support.images import MIB, datastore, qcow2
-from support.pulls import fetched_by, separate
+from support.pulls import fetched_by, received, separate
 from support.small_disk import small_disk
+from support.waiting import LIMIT, until
 
 IMAGE_MIB = 30
 
@@ -170,8 +169,9 @@ def test_a_killed_puller_is_resumed_within_two_batches(
     faults = Faults(stop_at=at)
     with faulty(store.root, faults, authority.issue("127.0.0.1")) as url:
         victim = separate(here, image, url, authority.ca_file)
-        assert faults.reached.wait(20)
-        wait_for_size(here.partial_path(image.digest), max(0, at // BATCH - 1) * BATCH)
+        assert faults.reached.wait(LIMIT)
+        partial, known = here.partial_path(image.digest), max(0, at // BATCH - 1) * BATCH
+        until(lambda: partial.exists() and partial.stat().st_size >= known, "the growth of the partial file")
         victim.kill()
         victim.wait()
         faults.stop_at = None
@@ -182,20 +182,12 @@ def test_a_killed_puller_is_resumed_within_two_batches(
     assert image.size - at - BATCH <= done.bytes_fetched <= image.size - at + 2 * BATCH
 
 
-def wait_for_size(path: Path, size: int) -> None:
-    for _any in range(2000):
-        if path.exists() and path.stat().st_size >= size:
-            return
-        signal.sigtimedwait([], 0.005)
-    raise AssertionError(f"{path} never grew to {size}")
-
-
 def test_two_pullers_fetch_once(here: Store, origin: tuple[Store, Manifest], authority: Authority) -> None:
     store, image = origin
     faults = Faults(stop_at=6 * MIB)
     with faulty(store.root, faults, authority.issue("127.0.0.1")) as url:
         pair = [separate(here, image, url, authority.ca_file) for _any in range(2)]
-        assert faults.reached.wait(20)
+        assert faults.reached.wait(LIMIT)
         faults.stop_at = None
         faults.go_on.set()
         assert sorted(fetched_by(one) for one in pair) == [0, image.size]
@@ -244,7 +236,7 @@ def test_a_kill_before_any_change_of_the_disk_converges(tmp_path: Path, origin: 
     store, image = origin
     for call in range(1, 200):
         here = Store(tmp_path / str(call))
-        end = separate(here, image, store.root, call=call).wait(20)
+        end = separate(here, image, store.root, call=call).wait(LIMIT)
         if end == 0:
             break
         assert end == -signal.SIGKILL
@@ -260,17 +252,20 @@ def test_a_kill_before_any_change_of_the_disk_converges(tmp_path: Path, origin: 
 def test_random_kills_lose_nothing(tmp_path: Path, origin: tuple[Store, Manifest]) -> None:
     store, image = origin
     dice = random.Random(20260102)
-    for number in range(12):
-        here = Store(tmp_path / str(number))
-        victim = separate(here, image, store.root)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            victim.wait(dice.uniform(0.0, 0.12))
+    hits = 0
+    for number in range(100):
+        here, tally, enough = Store(tmp_path / str(number)), tmp_path / f"{number}.tally", dice.randrange(image.size)
+        victim = separate(here, image, store.root, tally=tally)
+        until(lambda tally=tally, enough=enough: received(tally) > enough, every=0.0002)  # type: ignore[misc]
         victim.kill()
-        victim.wait()
+        hits += victim.wait() == -signal.SIGKILL
         assert here.find(image.digest) is None or here.verify(image.digest) == []
         pull(here, image, DirectorySource(store.root))
         assert whole(here, image)
         shutil.rmtree(here.root)
+        if hits == 8:
+            return
+    pytest.fail(f"only {hits} of 100 kills came before the end of the pull")
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.sourc
 from hypothesis import given
 from hypothesis import strategies as st
 from support.images import MIB, datastore, qcow2
+from support.waiting import LIMIT, until
 
 
 class Clock:
@@ -91,7 +92,7 @@ def test_the_backoff_ends_soon_after_the_other_and_at_last_anyway(arrivals: list
 
 
 def test_a_pull_gives_way_while_a_vm_waits_for_bytes(tmp_path: Path) -> None:
-    """Two readers of one image, one that a VM waits for: it stands at a slow source, and nothing of the pull comes meanwhile."""
+    """Two readers of one image, one that a VM waits for: it stands at a slow source, and the pull waits as long as it may."""
     store, image = datastore(tmp_path / "store", qcow2(tmp_path / "a.qcow2", 8))
     here = Store(tmp_path / "here")
     here.prepare()
@@ -105,18 +106,15 @@ def test_a_pull_gives_way_while_a_vm_waits_for_bytes(tmp_path: Path) -> None:
     )
     asking = threading.Thread(target=reader.read, args=(7 * MIB, 10))
     asking.start()
-    assert slow.reached.wait(10)
+    assert slow.reached.wait(LIMIT)
     pulling.start()
-    until = time.monotonic() + 10
-    while not came and time.monotonic() < until:
-        time.sleep(0.005)  # until the pull has begun
-    time.sleep(0.5)  # the time for which the VM waits
-    answered = time.monotonic()
-    before = sum(count for moment, count in came if moment <= answered)
+    until(lambda: len(came) >= 2, "that the pull has the bytes that it is granted at last")
     slow.go_on.set()
-    asking.join(10)
-    pulling.join(20)
-    assert before <= 4096, came  # what came with the look that saw the VM wait
+    asking.join(LIMIT)
+    pulling.join(LIMIT)
+    (first, count), (second, _more) = came[:2]
+    assert count <= 4096, "more than what comes with the look that sees the VM wait"
+    assert second - first >= LONGEST_SECONDS, "the pull went on while a VM waited"
     assert here.verify(image.digest) == []
 
 
@@ -130,6 +128,6 @@ class Slow(DirectorySource):
     @contextmanager
     def read(self, digest: str, offset: int, length: int) -> Iterator[Reader]:
         self.reached.set()
-        self.go_on.wait(20)
+        self.go_on.wait(LIMIT)
         with super().read(digest, offset, length) as reader:
             yield reader
