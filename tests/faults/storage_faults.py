@@ -4,6 +4,8 @@
 
 After each: no wrong byte under a final name, no image lost, and the next run completes. ``lost`` counts tries after which that was
 not so; ``doubled`` those in which more bytes came from sources than were missing and docs/storage.md lets an interruption cost.
+A try counts only if its fault hit while the work was under way; ``missed`` counts those that never did. What cannot run here is a
+row that was not run, and not ok.
 """
 
 from __future__ import annotations
@@ -14,11 +16,13 @@ import hashlib
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -27,7 +31,7 @@ import arrival_faults
 import storage_gc_faults
 import storage_lab_faults
 import storage_module_faults
-from ansible_collections.edge.cloud.plugins.module_utils._errors import EdgeError, NoSpace
+from ansible_collections.edge.cloud.plugins.module_utils._errors import Corrupt, EdgeError, NoSpace
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.manifest import Manifest
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
 from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.http_client import Trust
@@ -38,8 +42,8 @@ from edge_lab.api import Lab, unusable
 from support.certificates import Authority
 from support.image_server import Faults, faulty, nginx
 from support.images import MIB, changed, datastore, qcow2
-from support.outcomes import BOUND, Outcome, table_row
-from support.pulls import fetched_by, received, separate
+from support.outcomes import BOUND, MISSED, Outcome, killed, not_run, repeated, table_row
+from support.pulls import received, separate
 from support.report import publish
 
 
@@ -120,19 +124,17 @@ def make_scene(folder: Path, seed: int) -> Scene:
 
 def random_kill(scene: Scene) -> Outcome:
     """Kill a puller at a random point of its work, with and without an older image to copy from."""
-    with_old = scene.dice.random() < 0.5
-    while True:
-        here = scene.here()
-        if with_old:
-            pull_image(here, scene.old.digest, [DirectorySource(scene.origin.root)], now=0)
-        needed = scene.missing(here)
-        victim = separate(here, scene.image, scene.origin.root, tally=scene.tally())
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            victim.wait(scene.dice.uniform(0.0, 0.12))
-        victim.kill()
-        if victim.wait() != 0:
-            return scene.judge(here, needed=needed, received=received(scene.tally()))
-        shutil.rmtree(here.root)  # it was done before it could be killed: that is no try
+    here = scene.here()
+    if scene.dice.random() < 0.5:
+        pull_image(here, scene.old.digest, [DirectorySource(scene.origin.root)], now=0)
+    needed = scene.missing(here)
+    victim = separate(here, scene.image, scene.origin.root, tally=scene.tally())
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        victim.wait(scene.dice.uniform(0.0, 0.12))
+    if killed(victim):
+        return scene.judge(here, needed=needed, received=received(scene.tally()))
+    shutil.rmtree(here.root)
+    return MISSED
 
 
 def named_steps(scene: Scene) -> Iterator[Outcome]:
@@ -142,24 +144,31 @@ def named_steps(scene: Scene) -> Iterator[Outcome]:
         code = separate(here, scene.image, scene.origin.root, call=call, tally=scene.tally()).wait(30)
         if code == 0:
             return
+        assert code == -signal.SIGKILL, f"a pull ended with exit code {code} before call {call}"
         yield scene.judge(here, needed=scene.image.size, received=received(scene.tally()))
     raise AssertionError("the steps have no end")
 
 
 def killed_source(scene: Scene) -> Outcome:
-    """Kill the real nginx, with its workers, in the middle of the image; another source goes on."""
+    """Kill the real nginx, with its workers, once a random share of the image came; another source goes on."""
     here = scene.here()
     folder = scene.folder / f"nginx{scene.number}"
     pair = scene.authority.issue("127.0.0.1")
     client = scene.authority.issue("host.example")
     trust = Trust(scene.authority.ca_file, client.cert, client.key)
+    left = int(scene.dice.uniform(0.05, 0.8) * scene.image.size)
     with nginx(folder, scene.origin.root, scene.authority, pair, rate="24m") as server:
-        timer = threading.Timer(scene.dice.uniform(0.05, 0.4), server.kill)
-        timer.start()
+
+        def count(length: int) -> None:
+            nonlocal left
+            if 0 < left <= length:
+                server.kill()
+            left -= length
+
         sources = [HttpsSource(server.url, trust), DirectorySource(scene.origin.root)]
-        done = pull_image(here, scene.image.digest, sources, now=0)
-        timer.join()
-    return scene.judge(here, needed=scene.image.size, received=done.bytes_fetched)
+        done = pull_image(here, scene.image.digest, sources, now=0, limit=count)
+    both = set(done.sources) == {source.name for source in sources}
+    return scene.judge(here, needed=scene.image.size, received=done.bytes_fetched) if both else MISSED
 
 
 def flipped_in_flight(scene: Scene) -> Outcome:
@@ -167,9 +176,11 @@ def flipped_in_flight(scene: Scene) -> Outcome:
     here = scene.here()
     came: list[int] = []
     with scene.serve(Faults(flip_at=scene.dice.randrange(scene.image.size))) as url:
-        with contextlib.suppress(EdgeError):
+        try:
             pull_image(here, scene.image.digest, [scene.source(url)], now=0, limit=came.append)
-        if here.find(scene.image.digest) is not None:
+        except Corrupt:
+            pass
+        else:
             return True, False
         both = (scene.source(url), DirectorySource(scene.origin.root))
         return scene.judge(here, *both, needed=scene.image.size, received=sum(came), interruptions=2)
@@ -190,6 +201,7 @@ def flipped_at_source(scene: Scene) -> Outcome:
     here, copy = scene.here(), Store(scene.folder / f"copy{scene.number}")
     shutil.copytree(scene.origin.root, copy.root)
     _flip(copy.image_path(scene.image.digest), scene.dice)
+    assert copy.verify(scene.image.digest)
     return scene.judge(here, DirectorySource(copy.root), DirectorySource(scene.origin.root), needed=scene.image.size)
 
 
@@ -208,10 +220,14 @@ def flipped_at_rest(scene: Scene) -> Outcome:
 def two_pullers(scene: Scene) -> Outcome:
     """Two processes want the same image at the same moment."""
     here = scene.here()
-    pair = [separate(here, scene.image, scene.origin.root) for _one in range(2)]
-    fetched = sum(fetched_by(one) for one in pair)
-    lost, _again = scene.judge(here, needed=0, interruptions=0)
-    return lost or _again, fetched != scene.image.size
+    work = [storage_gc_faults.PULL, 0, here.root, scene.image.digest, scene.origin.root]
+    one, two = storage_gc_faults.together(work, work)
+    if not one.overlaps(two):
+        shutil.rmtree(here.root)
+        return MISSED
+    lost, doubled = scene.judge(here, needed=0, interruptions=0) or (True, False)
+    fetched = [one.result, two.result]
+    return lost or doubled or None in fetched, sum(filter(None, fetched)) != scene.image.size
 
 
 @contextlib.contextmanager
@@ -241,7 +257,7 @@ def full_disk(scene: Scene) -> Outcome:
 
         thread = threading.Thread(target=work)
         thread.start()
-        faults.reached.wait(30)
+        hit = faults.reached.wait(120)
         with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
             while file.write(bytes(65536)):
                 pass
@@ -250,8 +266,9 @@ def full_disk(scene: Scene) -> Outcome:
         thread.join()
         left = list(here.partial.iterdir())
         filler.unlink()
-        lost, doubled = scene.judge(here, needed=scene.image.size, interruptions=0)  # nothing of a full disk is believed
-    return lost or not raised or left != [], doubled
+        judged = scene.judge(here, needed=scene.image.size, interruptions=0)  # nothing of a full disk is believed
+    lost, doubled = judged or (True, False)
+    return (lost or not raised or left != [], doubled) if hit else MISSED
 
 
 def run(folder: Path, seed: int, kills: int, tries: int) -> list[dict[str, Any]]:
@@ -265,10 +282,12 @@ def run(folder: Path, seed: int, kills: int, tries: int) -> list[dict[str, Any]]
         ("byte flipped at rest here", flipped_at_rest, tries),
         ("two pullers", two_pullers, tries),
     ]
-    if os.geteuid() == 0:
-        cases.append(("disk full in the middle", full_disk, tries))
-    rows = [table_row(name, (case(scene) for _try in range(count))) for name, case, count in cases]
-    return [*rows, table_row("puller killed at each named step", named_steps(scene))]
+    rows = [table_row(name, repeated(partial(case, scene), count)) for name, case, count in cases]
+    rows.append(table_row("puller killed at each named step", named_steps(scene)))
+    full = "disk full in the middle"
+    if os.geteuid() != 0:
+        return [*rows, not_run(full, "a small file system can be mounted only as root")]
+    return [*rows, table_row(full, repeated(partial(full_disk, scene), tries))]
 
 
 def run_others(folder: Path, seed: int, kills: int, tries: int, *, steps: bool = True) -> list[dict[str, Any]]:
@@ -280,19 +299,21 @@ def run_others(folder: Path, seed: int, kills: int, tries: int, *, steps: bool =
 
 
 def run_on_hosts(folder: Path, seed: int, tries: int) -> list[dict[str, Any]]:
-    """Return the rows of faults that take real hosts; none, and why, where there can be none."""
-    if tries == 0 or (reason := unusable()):
-        print(f"no lab hosts: {reason if tries else 'none wanted'}", file=sys.stderr)
+    """Return the rows of faults that take real hosts; none if no tries are asked for."""
+    if tries == 0:
         return []
+    if reason := unusable():
+        return [not_run("faults of real hosts", reason)]
     with storage_lab_faults.site(folder, Lab(), seed, "faults") as place:
         return storage_lab_faults.rows(place, tries)
 
 
 def run_arrivals(seed: int, tries: int) -> list[dict[str, Any]]:
-    """Return the rows of faults under VMs that run on a remote image; none, and why, where there can be none."""
-    if tries == 0 or (reason := unusable()):
-        print(f"no arrivals: {reason if tries else 'none wanted'}", file=sys.stderr)
+    """Return the rows of faults under VMs that run on a remote image; none if no tries are asked for."""
+    if tries == 0:
         return []
+    if reason := unusable():
+        return [not_run(name, reason) for name, _case in arrival_faults.CASES]
     with TemporaryDirectory() as folder, arrival_faults.made_place(Path(folder), seed, "afault") as place:
         return arrival_faults.rows(place, tries)
 

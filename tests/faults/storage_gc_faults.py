@@ -2,20 +2,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Garbage collection against a pull and against a disk being made, in processes of their own that begin at the same moment.
 
-Half of the collections are killed at a random point. An older image that nobody needs is there to be taken, also from under a pull
-that copies from it.
+Half of the collections are killed at a random point. An unneeded older image is there to be taken, also from under a pull that
+copies from it. A try counts only if both were at work at the same time.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import random
 import shutil
+import signal
 import subprocess
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
 from ansible_collections.edge.cloud.plugins.module_utils._storage.format.qemu_img import QemuImg
@@ -25,16 +30,19 @@ from ansible_collections.edge.cloud.plugins.module_utils._storage.store.manifest
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
 from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.pull import pull_image
 from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.sources.directory import DirectorySource
-from support.outcomes import Outcome, Row, table_row
+from support.outcomes import MISSED, Outcome, Row, repeated, table_row
 from support.processes import python
 
 START = """
-import sys, time
+import json, sys, time
 from pathlib import Path
 def begin(delay):
     print("ready", flush=True)
     sys.stdin.readline()
     time.sleep(float(delay))
+    print(json.dumps({"began": time.monotonic()}), flush=True)
+def end(result):
+    print(json.dumps({"ended": time.monotonic(), "result": result}), flush=True)
 """
 COLLECT = f"""{START}
 from LIBRARY._storage.maintenance.gc import Collector
@@ -44,6 +52,7 @@ delay, root, disks, age, rounds = sys.argv[1:]
 begin(delay)
 for _round in range(int(rounds)):
     Collector(Store(Path(root)), [Path(disks)], Limits(0, float(age))).collect()
+end("collected")
 """
 PULL = f"""{START}
 from LIBRARY._storage.transfer.sources.directory import DirectorySource
@@ -51,7 +60,7 @@ from LIBRARY._storage.transfer.pull import pull_image
 from LIBRARY._storage.store.store import Store
 delay, root, digest, origin = sys.argv[1:]
 begin(delay)
-print(pull_image(Store(Path(root)), digest, [DirectorySource(Path(origin))], now=time.time()).bytes_fetched, flush=True)
+end(pull_image(Store(Path(root)), digest, [DirectorySource(Path(origin))], now=time.time()).bytes_fetched)
 """
 LAY = f"""{START}
 from LIBRARY._disks import DiskFiles
@@ -63,10 +72,24 @@ begin(delay)
 try:
     DiskFiles(SubprocessRunner(), Folders(images=root)).create_overlay(disk, digest, int(size))
 except NotFound:
-    print("not found", flush=True)
+    end("not found")
 else:
-    print("laid", flush=True)
+    end("laid")
 """
+
+
+@dataclass(frozen=True)
+class Ran:
+    """When a process was at work, and its result; ``failed`` says that it ended by an error, not by a kill."""
+
+    began: float | None
+    ended: float
+    result: Any
+    failed: bool
+
+    def overlaps(self, other: Ran) -> bool:
+        """Tell whether both were at work at the same time."""
+        return self.began is not None and other.began is not None and self.began < other.ended and other.began < self.ended
 
 
 @dataclass(frozen=True)
@@ -105,20 +128,38 @@ class Room:
         return self.here.images() == [self.image] and self.sound() and left == []
 
 
-def together(room: Room, work: list[object], age: int) -> str:
-    """Run a collection and ``work`` from the same moment and return what the work said; the collection may be killed."""
-    both = [started(room.collection(age)), started(work)]
+def together(first: list[object], second: list[object], kill_after: float | None = None) -> tuple[Ran, Ran]:
+    """Run two programs from the same moment; the first is killed after so many seconds, unless it has ended."""
+    both = [started(first), started(second)]
     for process in both:
         assert process.stdin
         process.stdin.write("go\n")
         process.stdin.flush()
-    if room.dice.random() < 0.5:
+    ended = None
+    if kill_after is not None:
         with contextlib.suppress(subprocess.TimeoutExpired):
-            both[0].wait(room.dice.uniform(0, 0.1))
+            both[0].wait(kill_after)
         both[0].kill()
-    said = both[1].communicate(timeout=60)[0].strip()
-    both[0].communicate(timeout=60)
-    return said if both[1].returncode == 0 else "failed"
+        ended = time.monotonic()
+    return ran(both[0], ended), ran(both[1])
+
+
+def ran(process: subprocess.Popen[str], killed_at: float | None = None) -> Ran:
+    """Wait for the end of a program and return when it was at work."""
+    lines = process.communicate(timeout=60)[0].splitlines()
+    found: dict[str, Any] = {}
+    for line in lines:
+        found |= json.loads(line)
+    ended = found.get("ended", killed_at or time.monotonic())
+    return Ran(found.get("began"), ended, found.get("result"), process.returncode not in (0, -signal.SIGKILL))
+
+
+def collected_during(room: Room, work: list[object], age: int) -> Ran | None:
+    """Run a collection and ``work`` from the same moment and return how the work went; None if they did not overlap."""
+    kill_after = room.dice.uniform(0, 0.1) if room.dice.random() < 0.5 else None
+    collection, other = together(room.collection(age), work, kill_after)
+    assert not collection.failed, "the collection failed"
+    return other if collection.overlaps(other) else None
 
 
 def started(words: list[object]) -> subprocess.Popen[str]:
@@ -130,25 +171,29 @@ def started(words: list[object]) -> subprocess.Popen[str]:
 
 
 def against_a_pull(room: Room) -> Outcome:
-    """Collect while an image is pulled: who pulled it has it, whole; no byte comes twice."""
+    """Collect while an image is pulled: the image is here, whole; no byte comes twice."""
     shutil.rmtree(room.here.root)
     pull_image(room.here, room.old.digest, [DirectorySource(room.origin.root)], now=0)
     age(room.here, room.old)
     delay = round(room.dice.uniform(0, 0.02), 4)
-    said = together(room, [PULL, delay, room.here.root, room.image.digest, room.origin.root], age=600)
+    pull = collected_during(room, [PULL, delay, room.here.root, room.image.digest, room.origin.root], age=600)
+    if pull is None:
+        return MISSED
     kept = room.here.find(room.image.digest) == room.image and room.sound()
-    fetched = int(said) if said.isdigit() else 0
-    return not (said.isdigit() and kept and room.converges()), fetched > room.image.size
+    fetched = pull.result if isinstance(pull.result, int) else None
+    return not (fetched is not None and kept and room.converges()), (fetched or 0) > room.image.size
 
 
 def against_a_disk(room: Room) -> Outcome:
-    """Collect while a disk is laid over an image that nobody else needs: there are both, or neither and it is said."""
+    """Collect while a disk is laid over an otherwise unneeded image: both are there, or neither and the error says so."""
     pull_image(room.here, room.image.digest, [DirectorySource(room.origin.root)], now=0)
     age(room.here, room.image)
     disk = room.disks / "disk"
     delay = round(room.dice.uniform(0, 0.06), 4)
-    said = together(room, [LAY, delay, room.here.root, room.image.digest, disk, room.image.virtual_size], age=0)
-    expected = {"laid": disk.exists(), "not found": not any(room.disks.iterdir())}.get(said, False)
+    laying = collected_during(room, [LAY, delay, room.here.root, room.image.digest, disk, room.image.virtual_size], age=0)
+    if laying is None:
+        return MISSED
+    expected = {"laid": disk.exists(), "not found": not any(room.disks.iterdir())}.get(laying.result, False)
     return not (expected and room.sound() and room.converges()), False
 
 
@@ -161,8 +206,8 @@ def age(store: Store, image: Manifest) -> None:
 def rows(folder: Path, origin: Store, images: tuple[Manifest, Manifest], dice: random.Random, tries: int) -> list[Row]:
     """Return a row for each race."""
 
-    def race(case: Callable[[Room], Outcome], number: int) -> Outcome:
-        place = folder / f"{case.__name__}{number}"
+    def race(case: Callable[[Room], Outcome]) -> Outcome:
+        place = folder / case.__name__
         room = Room(place, Store(place / "here"), origin, *images, dice)
         room.here.prepare()
         room.disks.mkdir()
@@ -171,4 +216,4 @@ def rows(folder: Path, origin: Store, images: tuple[Manifest, Manifest], dice: r
         return outcome
 
     cases = (("collection against a pull", against_a_pull), ("collection against a disk being made", against_a_disk))
-    return [table_row(name, (race(case, number) for number in range(tries))) for name, case in cases]
+    return [table_row(name, repeated(partial(race, case), tries)) for name, case in cases]
