@@ -3,8 +3,8 @@
 """Faults of VMs and their disks on lab hosts: killed, starved, unplugged. A guest streams to a disk all along, and loses nothing.
 
 ``lost`` counts tries after which a block of the stream was missing or damaged, or the next run did not complete; ``doubled`` counts
-those that left something behind that nothing needs (an overlay, a second VM).
-Cases are in files of their own, each with ``cases()``.
+those that left something behind that nothing needs (an overlay, a second VM). A try counts only if its fault hit while the change
+was under way. Cases are in files of their own, each with ``cases()``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache, partial
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +50,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Case:
-    """One kind of fault; ``run`` yields for each try whether something was lost and whether something was left behind."""
+    """One kind of fault; ``run`` yields for each try whether something was lost and left behind, or MISSED."""
 
     name: str
     run: Callable[[], Iterator[Outcome]]
@@ -68,9 +67,10 @@ def on_host(stage: Stage, scene: Callable[[Stage, str], Any]) -> Callable[..., C
 
 
 class Driven(StreamHost):
-    """A lab host with the library and ``vm_driver``, the program that dies in it, for changes of the VM ``vm``."""
+    """A lab host with the library and ``vm_driver``, which changes the VM ``vm``; ``hit`` tells whether its last kill was done."""
 
     vm = "victim"
+    hit = False
 
     def __init__(self, stage: Stage, release: str) -> None:
         host = stage.up(f"fault-{release[:4]}", release)
@@ -82,21 +82,32 @@ class Driven(StreamHost):
         host.put(Path(__file__).with_name("vm_driver.py"), f"{DRIVER}/driver.py")
 
     def drive(self, state: str, kill: dict[str, Any] | None, **options: Any) -> dict[str, Any]:
-        """Change the VM, with somebody who dies, and return what vm_driver printed; ``{}`` where it was the victim."""
+        """Change the VM, with a kill, and return what vm_driver printed; ``{}`` where it was the victim itself."""
         order = json.dumps({"name": self.vm, "state": state, "kill": kill or {}, **options})
-        told = self.run("env", f"PYTHONPATH={DRIVER}", "python3", f"{DRIVER}/driver.py", order, ok=False)
-        return dict(json.loads(told)) if told.startswith("{") else {}
+        argv = ["env", f"PYTHONPATH={DRIVER}", "python3", f"{DRIVER}/driver.py", order]
+        done = self.host.run(argv, check=False, timeout=600)
+        lines = [json.loads(line) for line in done.stdout.splitlines()]
+        results: list[dict[str, Any]] = [line for line in lines if "hit" not in line]
+        if kill:
+            self.hit = len(results) < len(lines)
+        assert results or (kill and kill["who"] == "self" and self.hit), f"vm_driver ended without a result: {done.stderr}"
+        return results[-1] if results else {}
+
+    def steps(self, state: str, **options: Any) -> list[str]:
+        """Return the sentences of the steps that a change would take now."""
+        plan: list[str] = self.drive(state, None, check=True, **options)["actions"]
+        return plan
 
     def awake(self) -> None:
-        """Have the guest run and write, as whoever finds it stopped or held would."""
+        """Have the guest run and write, if it is stopped or held."""
         for verb in {"shut off": ("start",), "paused": ("resume",)}.get(self.state(self.vm), ()):
             self.run("virsh", verb, self.vm)
         self.wait_more(self.vm, 3)
 
 
 def collect(stage: Stage, only: str) -> list[Case]:
-    """Return the cases of every file that is there, those whose name has ``only`` in it."""
-    files = [import_module(name) for name in FILES if find_spec(name)]
+    """Return the cases of every file, those whose name has ``only`` in it."""
+    files = [import_module(name) for name in FILES]
     return [case for file in files for case in file.cases(stage) if only in case.name]
 
 

@@ -1,16 +1,18 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Faults of domain_disk: somebody dies, or the room ends, while a disk is flattened or copied; the next run finishes it."""
+"""Faults of domain_disk: a process is killed, or the room ends, while a disk is flattened or copied; the next run finishes it."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from compute_faults import Case, Driven, Stage, on_host
+from edge_lab.command import LabError
 from support.disk_host import EXPORTS, DiskHost
-from support.outcomes import Outcome
+from support.outcomes import MISSED, Outcome, first_hit, repeated
 from support.vm_host import VMS
 
 VM = "worked-on"
@@ -18,6 +20,7 @@ MIB = 2**20
 TRIES = 3
 BULK = 160 * MIB
 COPY = f"{EXPORTS}/copy.qcow2"
+OPTIONS = {"depth": "image", "compress": False, "quiesce": "auto", "disk": "data"}
 
 
 class Scene(Driven, DiskHost):
@@ -38,10 +41,15 @@ class Scene(Driven, DiskHost):
         self.run("virsh", "start", VM)
         self.wait_text(VM, "STREAM 3")
 
+    def overlaid(self) -> None:
+        """Have the guest write to an overlay of someone else over the disk."""
+        self.awake()
+        if "data.foreign.qcow2" not in self.files(VM):
+            self.with_overlay(VM, "foreign")
+
     def change(self, state: str, *, kill: dict[str, Any] | None = None, **options: Any) -> dict[str, Any]:
-        """Run a change of a disk, with somebody who dies; ``{}`` where it was the run itself."""
-        asked = {"depth": "image", "compress": False, "quiesce": "auto", "disk": "data", **options}
-        return self.drive(state, kill, **asked)
+        """Run a change of a disk, with a kill; ``{}`` where the run itself was killed."""
+        return self.drive(state, kill, **{**OPTIONS, **options})
 
     def again(self, state: str, **options: Any) -> dict[str, Any]:
         """Run it without harm; raise where that fails."""
@@ -62,7 +70,7 @@ class Scene(Driven, DiskHost):
             self.again(state, **options)
             self.awake()
             lost = min(before, self.written(VM)) < known + 1 or not self.marked(self.active(VM))
-        except (AssertionError, RuntimeError) as error:
+        except (AssertionError, LabError) as error:
             print(f"after a fault of {state}: {error}", file=sys.stderr)
             return True
         if lost:
@@ -71,61 +79,61 @@ class Scene(Driven, DiskHost):
 
 
 def killed_at_each_step(scene: Scene, who: str) -> Iterator[Outcome]:
-    """Let ``who`` die before each step of committing an overlay into the disk."""
-    step, steps = 0, 1
-    while step < steps:
-        scene.awake()
-        scene.with_overlay(VM, "stranger")
-        steps = len(scene.again("flattened", check=True)["actions"])
-        known = scene.acked(VM)
-        scene.change("flattened", kill={"who": who, "step": step, "when": "before"})
-        lost = scene.judge(known, "flattened")
-        yield lost, scene.files(VM) != {"data.qcow2", "bulk.qcow2"}
-        step += 1
+    """Kill ``who`` before each step of committing an overlay into the disk, as many as the plan has."""
+    scene.overlaid()
+    for step in range(len(scene.steps("flattened", **OPTIONS))):
+        yield first_hit(partial(_killed_at_step, scene, who, step))
 
 
-def killed_while_pulling(scene: Scene, who: str) -> Iterator[Outcome]:
-    """Let ``who`` die while the disk gets what it reads from its image."""
-    for _try in range(TRIES):
-        scene.renew()
-        known = scene.acked(VM)
-        delay = scene.dice.uniform(0.1, 3)
-        scene.change("flattened", depth="all", bandwidth=4 * MIB, kill={"who": who, "step": 0, "when": "during", "delay": delay})
-        lost = scene.judge(known, "flattened", depth="all")
-        yield lost, scene.chain(scene.active(VM)) != ["data.qcow2"]
+def _killed_at_step(scene: Scene, who: str, step: int) -> Outcome:
+    scene.overlaid()
+    known = scene.acked(VM)
+    scene.change("flattened", kill={"who": who, "step": step, "when": "before"})
+    lost = scene.judge(known, "flattened")
+    return (lost, scene.files(VM) != {"data.qcow2", "bulk.qcow2"}) if scene.hit else MISSED
 
 
-def killed_while_copying(scene: Scene, who: str) -> Iterator[Outcome]:
-    """Let ``who`` die while the second disk is copied: nothing has the copy's name but a whole copy."""
-    for _try in range(TRIES):
-        scene.awake()
-        scene.run("rm", "-f", COPY)
-        known = scene.acked(VM)
-        scene.change("exported", disk="bulk", dest=COPY, bandwidth=32 * MIB, kill={"who": who, "delay": scene.dice.uniform(0.1, 4)})
-        early = "copy.qcow2" in scene.run("ls", "-A", EXPORTS).split() and not scene.whole(COPY)
-        lost = scene.judge(known, "exported", disk="bulk", dest=COPY)
-        yield early or lost or not scene.whole(COPY), scene.run("ls", "-A", EXPORTS) != "copy.qcow2"
+def killed_while_pulling(scene: Scene, who: str) -> Outcome:
+    """Kill ``who`` while the disk gets what it reads from its image."""
+    scene.renew()
+    known = scene.acked(VM)
+    delay = scene.dice.uniform(0.1, 3)
+    scene.change("flattened", depth="all", bandwidth=4 * MIB, kill={"who": who, "step": 0, "when": "during", "delay": delay})
+    lost = scene.judge(known, "flattened", depth="all")
+    return (lost, scene.chain(scene.active(VM)) != ["data.qcow2"]) if scene.hit else MISSED
 
 
-def killed_while_frozen(scene: Scene) -> Iterator[Outcome]:
+def killed_while_copying(scene: Scene, who: str) -> Outcome:
+    """Kill ``who`` while the second disk is copied: nothing has the copy's name but a whole copy."""
+    scene.awake()
+    scene.run("rm", "-f", COPY)
+    known = scene.acked(VM)
+    scene.change("exported", disk="bulk", dest=COPY, bandwidth=32 * MIB, kill={"who": who, "delay": scene.dice.uniform(0.1, 4)})
+    early = "copy.qcow2" in scene.run("ls", "-A", EXPORTS).split() and not scene.whole(COPY)
+    lost = scene.judge(known, "exported", disk="bulk", dest=COPY)
+    harm = early or lost or not scene.whole(COPY)
+    return (harm, scene.run("ls", "-A", EXPORTS) != "copy.qcow2") if scene.hit else MISSED
+
+
+def killed_while_frozen(scene: Scene) -> Outcome:
     """Kill the run while the guest's file systems are frozen: it writes on without another run."""
-    for _try in range(TRIES):
-        scene.awake()
-        scene.run("rm", "-f", COPY)
-        begun = scene.console(VM).count("AGENT-FROZEN")
-        scene.change("exported", disk="bulk", dest=COPY, quiesce="required", kill={"who": "self", "when": "frozen"})
-        held = scene.console(VM).count("AGENT-FROZEN") == begun + 1
-        try:
-            scene.wait_more(VM, 3)
-        except AssertionError as error:
-            print(f"after a kill while frozen: {error}", file=sys.stderr)
-            yield True, False
-        lost = scene.judge(scene.acked(VM), "exported", disk="bulk", dest=COPY)
-        yield lost or not held, scene.run("ls", "-A", EXPORTS) != "copy.qcow2"
+    scene.awake()
+    scene.run("rm", "-f", COPY)
+    begun = scene.console(VM).count("AGENT-FROZEN")
+    scene.change("exported", disk="bulk", dest=COPY, quiesce="required", kill={"who": "self", "when": "frozen"})
+    if scene.console(VM).count("AGENT-FROZEN") != begun + 1:
+        return MISSED
+    try:
+        scene.wait_more(VM, 3)
+    except AssertionError as error:
+        print(f"after a kill while frozen: {error}", file=sys.stderr)
+        return True, False
+    lost = scene.judge(scene.acked(VM), "exported", disk="bulk", dest=COPY)
+    return (lost, scene.run("ls", "-A", EXPORTS) != "copy.qcow2") if scene.hit else MISSED
 
 
-def room_ends(scene: Scene) -> Iterator[Outcome]:
-    """Somebody fills the file system once the copy was found to fit: it fails, leaves nothing, and the guest does not notice."""
+def room_ends(scene: Scene) -> Outcome:
+    """Fill the file system once the copy was found to fit: the copy fails and leaves nothing, and the guest does not notice."""
     small, copy = f"{EXPORTS}/small", f"{EXPORTS}/small/copy.qcow2"
     scene.run("rm", "-f", COPY)
     scene.run("mkdir", "-p", small)
@@ -140,22 +148,33 @@ def room_ends(scene: Scene) -> Iterator[Outcome]:
         lost = scene.judge(known, "exported", disk="bulk", dest=copy)
         if not done.get("failed") or left != "filler":
             print(f"the room ended: {done}, left {left}", file=sys.stderr)
-        yield lost or not done.get("failed") or not scene.whole(copy), left != "filler"
+        harm = lost or not done.get("failed") or not scene.whole(copy)
+        return (harm, left != "filler") if scene.hit else MISSED
     finally:
         scene.run("umount", small)
         scene.run("rmdir", small)
 
 
+def tried(scene: Scene, fault: Callable[..., Outcome], *arguments: str) -> Iterator[Outcome]:
+    """Yield the outcomes of TRIES faults."""
+    return repeated(partial(fault, scene, *arguments), TRIES)
+
+
+def once(scene: Scene, fault: Callable[..., Outcome]) -> Iterator[Outcome]:
+    """Yield the outcome of one fault."""
+    return repeated(partial(fault, scene), 1)
+
+
 def cases(stage: Stage) -> Iterator[Case]:
     """Yield the cases."""
     case = on_host(stage, Scene)
-    people = {"self": "run", "qemu": "QEMU", "libvirtd": "libvirtd"}
+    victims = {"self": "run", "qemu": "QEMU", "libvirtd": "libvirtd"}
     for release in stage.releases:
         for who in ("self", "qemu"):
-            yield case(f"{people[who]} killed at each step of a flattening", release, killed_at_each_step, who)
-        for who, called in people.items():
-            yield case(f"{called} killed while a disk leaves its image", release, killed_while_pulling, who)
-        for who, called in people.items():
-            yield case(f"{called} killed while a disk is copied", release, killed_while_copying, who)
-        yield case("run killed while a guest is frozen", release, killed_while_frozen)
-        yield case("room ends while a disk is copied", release, room_ends)
+            yield case(f"{victims[who]} killed at each step of a flattening", release, killed_at_each_step, who)
+        for who, called in victims.items():
+            yield case(f"{called} killed while a disk leaves its image", release, tried, killed_while_pulling, who)
+        for who, called in victims.items():
+            yield case(f"{called} killed while a disk is copied", release, tried, killed_while_copying, who)
+        yield case("run killed while a guest is frozen", release, tried, killed_while_frozen)
+        yield case("room ends while a disk is copied", release, once, room_ends)

@@ -1,38 +1,59 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Faults of snapshots: somebody dies at each step of taking, removing and going back to one, and the next run repairs it."""
+"""Faults of snapshots: a process is killed at each step of taking, removing and reverting to one, and the next run repairs it."""
 
 from __future__ import annotations
 
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from compute_faults import Case, Driven, Stage, on_host
+from edge_lab.command import LabError
 from support import stream_guest
-from support.outcomes import Outcome
+from support.outcomes import MISSED, Outcome, first_hit
 from support.vm_host import VMS
 
 VM = Driven.vm
 PATIENCE = 40  # seconds; libvirt waits 5 for a greeting and we 5 for an answer, the rest is a busy machine
-STEPS = {"present": 4, "absent": 5, "reverted": 6}
+MARK = ("0x5a", "0", "1M")
+FILES = {"present": 4, "absent": 2, "reverted": 6}  # of two disks
+SHOWN = {"present": ["s"], "absent": [], "reverted": ["s"]}
 
 
 class Scene(Driven):
-    """A host with one VM that streams."""
+    """A host with one VM that streams to one disk and has a marked second one."""
 
     def __init__(self, stage: Stage, release: str) -> None:
         super().__init__(stage, release)
-        self.guest(VM, agent="")
+        self.renew()
+
+    def renew(self, **options: Any) -> None:
+        """Make the VM again, with new disks."""
+        self.module("domain", name=VM, state="absent", delete_disks=True, force_stop=True, timeout=1)
+        self.guest(VM, disks=2, agent="", state="stopped", **options)
+        self.run("qemu-io", "-f", "qcow2", "-c", f"write -q -P {' '.join(MARK)}", f"{VMS}/{VM}/more1.qcow2")
+        self.run("virsh", "start", VM)
         self.wait_text(VM, "STREAM 3")
 
+    def marked(self) -> bool:
+        """Tell whether the second disk still has its mark."""
+        path = self.active(VM, "vdb")
+        output = self.run("qemu-io", "-r", "-U", "-f", "qcow2", "-c", f"read -P {' '.join(MARK)}", path)
+        return "verification failed" not in output
+
     def change(self, state: str, name: str = "s", *, kill: dict[str, Any] | None = None, **options: Any) -> dict[str, Any]:
-        """Run a change of snapshots, with somebody who dies; ``{}`` where it was the run itself."""
+        """Run a change of snapshots, with a kill; ``{}`` where the run itself was killed."""
         return self.drive(state, kill, **{"snapshot": name, "allow_restart": True, **options})
 
+    def planned(self, state: str) -> list[str]:
+        """Return the sentences of the steps that a change would take now."""
+        return self.steps(state, snapshot="s", allow_restart=True)
+
     def ready(self, state: str) -> int:
-        """Bring the VM to where a change makes sense: one snapshot if it is to be removed or gone back to; return its blocks."""
+        """Bring the VM to where a change makes sense: one snapshot if it is to be removed or reverted to; return its blocks."""
         self.repair("absent")
         self.awake()
         if state == "present":
@@ -56,49 +77,79 @@ class Scene(Driven):
             done = self.repair(state)
             self.awake()
             found = self.written(VM)
-        except (AssertionError, RuntimeError) as error:
+            marked = self.marked()
+        except (AssertionError, LabError) as error:
             print(f"after a fault of {state}: {error}", file=sys.stderr)
             return True, False
         floor = known + 1 if state != "reverted" else snapshot
-        shown = {"present": ["s"], "absent": [], "reverted": ["s"]}[state]
-        lost = found < floor or (state != "reverted" and before < known + 1) or [one["name"] for one in done["snapshots"]] != shown
+        shown = [one["name"] for one in done["snapshots"]] == SHOWN[state]
+        lost = found < floor or (state != "reverted" and before < known + 1) or not shown or not marked
         if state == "reverted":  # what was written before the revert is left behind, whole
             lost = lost or stream_guest.written(self.run, done["orphans"][0]["disks"]["data"]) < known + 1
         if lost:
-            print(f"lost in {state}: {known=} {snapshot=} {before=} {found=} {done}", file=sys.stderr)
-        return lost, done["interrupted"] is not None or len(self.files(VM)) != {"present": 2, "absent": 1, "reverted": 3}[state]
+            print(f"lost in {state}: {known=} {snapshot=} {before=} {found=} {marked=} {done}", file=sys.stderr)
+        disks = [name for name in self.files(VM) if ".memory" not in name]
+        return lost, done["interrupted"] is not None or len(disks) != FILES[state]
 
 
 def killed_at_each_step(scene: Scene, state: str, who: str) -> Iterator[Outcome]:
-    """Let ``who`` die before each step of a change, and after the last (a second revert would be one more, not a repair)."""
-    for step in range(STEPS[state] + (state != "reverted")):
-        snapshot = scene.ready(state)
-        known = scene.acked(VM)
-        last = step == STEPS[state]
-        scene.change(state, kill={"who": who, "step": step - last, "when": "after" if last else "before"})
-        yield scene.judge(state, snapshot, known)
+    """Kill ``who`` before each step of the plan, and after the last (a second revert would be one more, not a repair)."""
+    scene.ready(state)
+    plan = scene.planned(state)
+    moments = [{"step": step, "when": "before"} for step in with_victim(plan, who)]
+    if state != "reverted":
+        moments.append({"step": len(plan) - 1, "when": "after"})
+    for moment in moments:
+        yield first_hit(partial(_killed, scene, state, {"who": who, **moment}))
+
+
+def with_victim(plan: list[str], who: str) -> list[int]:
+    """Return the steps before which the victim is there: QEMU is not between a power-off and the next start."""
+    found, running = [], True
+    for step, sentence in enumerate(plan):
+        if running or who != "qemu":
+            found.append(step)
+        if sentence.startswith(("Power off", "Start domain")):
+            running = sentence.startswith("Start domain")
+    return found
+
+
+def _killed(scene: Scene, state: str, kill: dict[str, Any]) -> Outcome:
+    snapshot = scene.ready(state)
+    known = scene.acked(VM)
+    scene.change(state, kill=kill)
+    outcome = scene.judge(state, snapshot, known)
+    return outcome if scene.hit else MISSED
 
 
 def killed_during(scene: Scene, who: str, tries: int = 4) -> Iterator[Outcome]:
-    """Let ``who`` die while the disks are switched or committed."""
+    """Kill ``who`` while the disks are switched or one of them is committed."""
     for number in range(tries):
-        state, step = (("present", 2), ("absent", 2))[number % 2]
-        snapshot = scene.ready(state)
-        known = scene.acked(VM)
-        scene.change(state, kill={"who": who, "step": step, "when": "during", "delay": scene.dice.uniform(0.0, 0.15)})
-        yield scene.judge(state, snapshot, known)
+        yield first_hit(partial(_killed_in, scene, who, *(("present", "Let domain"), ("absent", "Commit"))[number % 2]))
+
+
+def _killed_in(scene: Scene, who: str, state: str, sentence: str) -> Outcome:
+    scene.ready(state)
+    steps = [step for step, one in enumerate(scene.planned(state)) if one.startswith(sentence)]
+    kill = {"who": who, "step": scene.dice.choice(steps), "when": "during", "delay": scene.dice.uniform(0.0, 0.15)}
+    return _killed(scene, state, kill)
 
 
 def memory_reverted(scene: Scene) -> Iterator[Outcome]:
     """Kill the run before the guest goes on from its memory; it goes on from there at the next run, block by block."""
+    yield first_hit(partial(_memory_reverted, scene))
+
+
+def _memory_reverted(scene: Scene) -> Outcome:
     scene.ready("present")
     done = scene.change("present", memory=True)
     assert not done.get("failed"), done
     known = scene.wait_more(VM, 3)
     snapshot = scene.written(VM, done["snapshots"][0]["disks"]["data"])
-    scene.change("reverted", kill={"who": "self", "step": 4, "when": "before"})
+    step = next(step for step, sentence in enumerate(scene.planned("reverted")) if sentence.startswith("Start domain"))
+    scene.change("reverted", kill={"who": "self", "step": step, "when": "before"})
     outcome = scene.judge("reverted", snapshot, known)
-    yield outcome[0], len(scene.files(VM)) != 4
+    return outcome if scene.hit else MISSED
 
 
 def disk_full(scene: Scene) -> Iterator[Outcome]:
@@ -107,33 +158,33 @@ def disk_full(scene: Scene) -> Iterator[Outcome]:
     scene.repair("absent")
     scene.module("domain", name=VM, state="absent", delete_disks=True, force_stop=True, timeout=1)
     scene.run("mkdir", "-p", home)
-    scene.run("mount", "-t", "tmpfs", "-o", "size=12m,mode=0711", "small", home)
+    scene.run("mount", "-t", "tmpfs", "-o", "size=16m,mode=0711", "small", home)
     scene.run("touch", f"{home}/not-ours")  # the folder stays, being a mount
     try:
-        scene.guest(VM, agent="", console_log=True)
-        scene.wait_more(VM, 3)
+        scene.renew(console_log=True)
         for state in ("present", "absent"):
             snapshot = scene.ready(state)
             known = scene.acked(VM)
-            scene.run("sh", "-c", f"head -c 12M /dev/zero > {home}/filler 2> /dev/null", ok=False)
+            scene.run("sh", "-c", f"head -c 16M /dev/zero > {home}/filler 2> /dev/null", ok=False)
+            full = scene.run("df", "--output=avail", home).split()[-1] == "0"
             scene.change(state)
             scene.run("rm", f"{home}/filler")
-            yield scene.judge(state, snapshot, known)
+            outcome = scene.judge(state, snapshot, known)
+            yield outcome if full else MISSED
     finally:
         scene.module("domain", name=VM, state="absent", delete_disks=True, force_stop=True, timeout=1)
         scene.run("umount", home)
-    scene.guest(VM, agent="")
-    scene.wait_more(VM, 3)
+    scene.renew()
 
 
 def silent_agent(scene: Scene) -> Iterator[Outcome]:
     """The agent is there and silent, or ends after its greeting: all goes on without it, or is refused where it is required.
 
-    Nobody waits for it longer than ``PATIENCE``, whether a snapshot is asked for, what the domain is, or that it stops.
+    A snapshot, a look at the domain and its stop wait for it no longer than ``PATIENCE``.
     """
     for agent in ("deaf", "mute"):
         scene.repair("absent")
-        scene.guest(VM, agent=agent, allow_restart=True, force_stop=True, timeout=1)
+        scene.guest(VM, disks=2, agent=agent, allow_restart=True, force_stop=True, timeout=1)
         scene.wait_more(VM, 3)
         for quiesce in ("required", "auto"):
             known, begun = scene.acked(VM), time.monotonic()
@@ -143,12 +194,10 @@ def silent_agent(scene: Scene) -> Iterator[Outcome]:
             wrong = refused is not (quiesce == "required") or (not refused and done["snapshots"][0]["quiesced"])
             if wrong or took > PATIENCE:
                 print(f"a {agent} agent, quiesce {quiesce}: {took:.0f} s, {done}", file=sys.stderr, flush=True)
-            lost, doubled = scene.judge("present" if quiesce == "auto" else "absent", 0, known)
+            lost, doubled = scene.judge("present" if quiesce == "auto" else "absent", 0, known) or (True, False)
             yield lost or wrong or took > PATIENCE, doubled
         yield slow_without_agent(scene), False
-    scene.repair("absent")
-    scene.guest(VM, agent="", allow_restart=True, force_stop=True, timeout=1)
-    scene.wait_more(VM, 3)
+    scene.renew()
 
 
 def slow_without_agent(scene: Scene) -> bool:

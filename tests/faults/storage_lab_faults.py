@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Faults of real hosts: cables cut and slow, plugs pulled in the middle of an import, a pull, a disk being made.
 
-A host has an image and a disk from the beginning; whatever happens, both are whole afterwards and the next run completes.
+A host has an image and a disk from the beginning; whatever happens, both are whole afterwards and the next run completes. A try
+counts only if the work had begun and had not ended when the fault came.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._storage.store.manifest
 from edge_lab.api import Lab, LabHost
 from support.certificates import Authority
 from support.images import changed, datastore, qcow2
-from support.outcomes import BOUND, Outcome, Row, table_row
+from support.outcomes import BOUND, MISSED, Outcome, Row, repeated, table_row
 
 TREE = Path(__file__).resolve().parents[2]
 HERE, DISKS, ORIGIN, DATASTORE = "/var/lib/edge/images", "/var/lib/edge/vms", "/srv/origin", "/var/lib/edge/datastore"
@@ -90,8 +92,7 @@ class Site:
 
     def received(self) -> int:
         """Return the bytes that all pulls of this try took from their sources."""
-        said = self.host.run(["od", "-An", "-t", "u8", TALLY], check=False).stdout
-        return int(said or 0)
+        return int(self.host.run(["od", "-An", "-t", "u8", TALLY], check=False).stdout or 0)
 
     def fresh(self) -> None:
         """Have the older image and a disk on it, and nothing else, on a host whose cable is as good as new."""
@@ -238,9 +239,7 @@ def power_cut(site: Site, work: Work) -> Outcome:
     site.fresh()
     process = site.start("module", **work.options(site))
     time.sleep(site.dice.uniform(0.0, work.longest))
-    site.power_cycle()
-    process.kill()
-    return again(site, work)
+    return again(site, work) if unplugged(site, process) else MISSED
 
 
 def power_cut_at_steps(site: Site, work: Work, steps: Iterable[int] = range(1, 100)) -> Iterator[Outcome]:
@@ -249,19 +248,28 @@ def power_cut_at_steps(site: Site, work: Work, steps: Iterable[int] = range(1, 1
         site.fresh()
         process = site.start("module", **work.options(site), stop_at=call, below=work.below)
         assert process.stdout
-        said = json.loads(process.stdout.readline())
-        if "stopped" not in said:
+        line = json.loads(process.stdout.readline())
+        if "stopped" not in line:
             process.wait()
+            assert not line.get("failed"), f"the module failed by itself: {line}"
             return
         site.power_cycle()
         process.kill()
         yield again(site, work)
 
 
-def completes(site: Site, fault: Callable[[subprocess.Popen[str]], None], *hosts: LabHost) -> Outcome:
-    """Have a pull suffer a fault and complete all the same."""
+def unplugged(site: Site, process: subprocess.Popen[str]) -> bool:
+    """Pull the host's plug, boot it, and return whether the program was at work until then."""
+    running = process.poll() is None
+    site.power_cycle()
+    process.kill()
+    return running and last(process) == {}
+
+
+def completes(site: Site, fault: Callable[[subprocess.Popen[str]], bool], *hosts: LabHost) -> Outcome:
+    """Have a pull suffer a fault, which tells whether it hit, and complete all the same."""
     process = site.start("pull", **site.pull(*hosts))
-    fault(process)
+    hit = fault(process)
     done = last(process)
     try:
         found = site.harmed()
@@ -270,8 +278,8 @@ def completes(site: Site, fault: Callable[[subprocess.Popen[str]], None], *hosts
         return True, False
     lost = site.image.digest not in found["images"] or found["left"] != []
     if lost:
-        print(f"lost: the pull said {done}", file=sys.stderr)
-    return lost, site.received() > site.needed + BOUND
+        print(f"lost: the pull returned {done}", file=sys.stderr)
+    return (lost, site.received() > site.needed + BOUND) if hit else MISSED
 
 
 def sometime(site: Site, share: float = 0.8) -> int:
@@ -279,11 +287,13 @@ def sometime(site: Site, share: float = 0.8) -> int:
     return site.dice.randrange(site.image.size // 20, int(site.image.size * share))
 
 
-def wait_for(site: Site, count: int, process: subprocess.Popen[str]) -> None:
-    """Wait until so many bytes came."""
-    until = time.monotonic() + 60
-    while site.received() < count and time.monotonic() < until and process.poll() is None:
+def wait_for(site: Site, count: int, process: subprocess.Popen[str]) -> bool:
+    """Wait until so many bytes came; return whether more of them have yet to come."""
+    until = time.monotonic() + 120
+    while (received := site.received()) < count and process.poll() is None:
+        assert time.monotonic() < until, f"{received} of {count} bytes came in two minutes"
         time.sleep(0.02)  # between looks at a counter of another host
+    return received < site.needed and process.poll() is None
 
 
 def cut_and_mended(site: Site) -> Outcome:
@@ -292,11 +302,13 @@ def cut_and_mended(site: Site) -> Outcome:
     site.host.slow(rate="40mbit")
     seconds = site.dice.choice((0.5, 1.5, SECONDS + 1))
 
-    def fault(process: subprocess.Popen[str]) -> None:
-        wait_for(site, sometime(site), process)
+    def fault(process: subprocess.Popen[str]) -> bool:
+        under_way = wait_for(site, sometime(site), process)
         site.host.cut(site.first)
+        cut_at_work = site.received() < site.needed
         time.sleep(seconds)  # the fault: the cable is out for so long
         site.host.mend(site.first)
+        return under_way and cut_at_work
 
     return completes(site, fault)
 
@@ -306,9 +318,10 @@ def cut_for_good(site: Site) -> Outcome:
     site.fresh()
     site.host.slow(rate="40mbit")
 
-    def fault(process: subprocess.Popen[str]) -> None:
-        wait_for(site, sometime(site), process)
+    def fault(process: subprocess.Popen[str]) -> bool:
+        under_way = wait_for(site, sometime(site), process)
         site.host.cut(site.first)
+        return under_way and site.received() < site.needed
 
     found = completes(site, fault)
     site.host.mend()
@@ -320,9 +333,10 @@ def source_unplugged(site: Site) -> Outcome:
     site.fresh()
     site.host.slow(rate="40mbit")
 
-    def fault(process: subprocess.Popen[str]) -> None:
-        wait_for(site, sometime(site), process)
+    def fault(process: subprocess.Popen[str]) -> bool:
+        under_way = wait_for(site, sometime(site), process)
         site.first.kill()
+        return under_way
 
     found = completes(site, fault)
     site.first.start()
@@ -334,21 +348,23 @@ def cut_in_a_piece(site: Site) -> Outcome:
     site.fresh()
     site.host.slow(rate="8mbit")
     process = site.start("pull", **site.pull(site.first, seconds=60.0))
-    wait_for(site, sometime(site, 0.3), process)
+    under_way = wait_for(site, sometime(site, 0.3), process)
     site.host.cut()
     site.host.kill()
     site.host.mend()
     site.host.start()
     process.kill()
-    return completes(site, lambda _process: None)
+    return completes(site, lambda _process: under_way and last(process) == {})
 
 
 def slow_network(site: Site) -> Outcome:
     """Pull through a cable of 20 to 60 Mbit/s that is late and loses frames: no byte comes twice."""
     site.fresh()
-    site.host.slow(rate=f"{site.dice.randrange(20, 60)}mbit", delay="20ms", loss=f"{site.dice.choice((0, 0.5, 1))}%")
-    lost, _bound = completes(site, lambda _process: None)
-    return lost, site.received() != site.needed
+    rate, begun = site.dice.randrange(20, 60), time.monotonic()
+    site.host.slow(rate=f"{rate}mbit", delay="20ms", loss=f"{site.dice.choice((0, 0.5, 1))}%")
+    lost, _bound = completes(site, lambda _process: True) or (True, False)
+    slow = time.monotonic() - begun > site.needed * 8 / (rate * 1e6) / 2  # half, as a buffer may pass some at once
+    return (lost, site.received() != site.needed) if slow else MISSED
 
 
 @contextlib.contextmanager
@@ -403,16 +419,16 @@ CABLES: tuple[tuple[str, Callable[[Site], Outcome]], ...] = (
 
 def rows(place: Site, tries: int) -> list[Row]:
     """Return a row for each kind of fault."""
-    found = [table_row(name, (case(place) for _try in range(tries))) for name, case in CABLES]
+    found = [table_row(name, repeated(partial(case, place), tries)) for name, case in CABLES]
     for work in WORKS:
-        found.append(table_row(f"plug pulled during {work.name}", (power_cut(place, work) for _try in range(tries))))
+        found.append(table_row(f"plug pulled during {work.name}", repeated(partial(power_cut, place, work), tries)))
         found.append(table_row(f"plug pulled at each step of {work.name}", power_cut_at_steps(place, work)))
     return found
 
 
 def sample(place: Site) -> list[Row]:
     """Return the rows of a quick sample: each kind of fault of one source once, and a plug at one step of each work."""
-    found = [table_row(name, iter([case(place)])) for name, case in (CABLES[0], CABLES[2], CABLES[3])]
+    found = [table_row(name, repeated(partial(case, place), 1)) for name, case in (CABLES[0], CABLES[2], CABLES[3])]
     for work, step in ((IMPORT, 12), (PULL, 6), (DISK, 3), (DOMAIN, 2)):
         found.append(table_row(f"plug pulled at step {step} of {work.name}", power_cut_at_steps(place, work, (step,))))
-    return [*found, table_row(f"plug pulled during {PULL.name}", iter([power_cut(place, PULL)]))]
+    return [*found, table_row(f"plug pulled during {PULL.name}", repeated(partial(power_cut, place, PULL), 1))]

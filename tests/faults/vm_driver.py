@@ -1,12 +1,13 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs on a lab host, beside the library: one change of a VM's snapshots, or of one disk, that somebody dies in.
+"""Runs on a lab host, beside the library: one change of a VM's snapshots, or of one disk, in which a process is killed.
 
 Its argument is JSON: the options of domain_snapshot, or with ``disk`` those of domain_disk, ``check``, and ``kill``. That has
 ``who`` (self, qemu, libvirtd; restart for an orderly restart of libvirtd; room for the room in the folder ``folder``) and either
-``step`` (from 0) and ``when`` (before, after, during), or ``delay``, in seconds after the change began, or ``when`` frozen: once
-the guest's file systems are. It prints the sentences of
-the plan as JSON; killed by itself, it prints nothing.
+``step`` (from 0) and ``when`` (before, after, during), or only ``delay``, in seconds after the copy of a disk began, or ``when``
+frozen: once the guest's file systems are. A kill with a delay is left out if the step or the copy has ended by then.
+
+It prints the sentences of the plan as JSON; killed by itself, it prints none. A line ``{"hit": true}`` says that the kill was done.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from module_utils._compute.disk import reconcile as disks
 from module_utils._compute.host.events import EventLoop
 from module_utils._compute.job import backup_job, quiesce
+from module_utils._compute.job.backup_job import PushBackup
 from module_utils._compute.job.block_job import JobLimits
 from module_utils._compute.model.host_facts import Folders
 from module_utils._compute.snapshot import reconcile as snapshots
@@ -40,8 +42,9 @@ TOOL = DiskFiles(SubprocessRunner(), FOLDERS)
 
 
 def kill(domain: str, who: str, folder: str = "", **_when: Any) -> None:
-    """End the victim at once; return when its death is seen."""
+    """Kill the victim and say so."""
     if who == "self":
+        print(json.dumps({"hit": True}), flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
     elif who == "qemu":
         os.kill(int(Path(f"/run/libvirt/qemu/{domain}.pid").read_text()), signal.SIGKILL)
@@ -52,7 +55,19 @@ def kill(domain: str, who: str, folder: str = "", **_when: Any) -> None:
     elif who == "room":
         subprocess.run(["dd", "if=/dev/zero", f"of={folder}/filler", "bs=1M"], check=False, capture_output=True)
     else:
-        sys.exit(f"nobody is called {who}")
+        sys.exit(f"who: {who!r} is not known")
+    print(json.dumps({"hit": True}), flush=True)
+
+
+@contextmanager
+def kill_after(domain: str, order: dict[str, Any]) -> Iterator[None]:
+    """Kill after the order's delay, unless the block has ended by then."""
+    timer = threading.Timer(order["delay"], kill, (domain,), order)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def doomed(guest: type[Any], domain: str, order: dict[str, Any]) -> type[Any]:
@@ -65,17 +80,27 @@ def doomed(guest: type[Any], domain: str, order: dict[str, Any]) -> type[Any]:
             mine = wanted["step"] == next(numbers)
             if mine and wanted["when"] == "before":
                 kill(domain, **order)
-            if mine and wanted["when"] == "during":
-                threading.Timer(order["delay"], kill, (domain,), order).start()
-            super().apply(step)
+            with kill_after(domain, order) if mine and wanted["when"] == "during" else nullcontext():
+                super().apply(step)
             if mine and wanted["when"] == "after":
                 kill(domain, **order)
 
     return Doomed
 
 
+def doomed_copy(domain: str, order: dict[str, Any]) -> type[PushBackup]:
+    """Return a class that copies as PushBackup does, and kills the victim meanwhile."""
+
+    class DoomedBackup(PushBackup):
+        def copy(self, *arguments: Any) -> bool:
+            with kill_after(domain, order):
+                return super().copy(*arguments)
+
+    return DoomedBackup
+
+
 def ended_when_frozen(domain: str, order: dict[str, Any]) -> Callable[..., Any]:
-    """Return a context that is as ``frozen``, and lets the victim die within."""
+    """Return a context that is as ``frozen``, and kills the victim within."""
 
     @contextmanager
     def doomed_frozen(*arguments: Any) -> Iterator[bool]:
@@ -88,11 +113,11 @@ def ended_when_frozen(domain: str, order: dict[str, Any]) -> Callable[..., Any]:
 
 def change_snapshots(order: dict[str, Any], fault: dict[str, Any]) -> dict[str, Any]:
     """Run what domain_snapshot runs."""
-    name = order.pop("name")
+    name, check = order.pop("name"), order.pop("check", False)
     snapshots.SnapshotGuest = doomed(SnapshotGuest, name, fault)  # type: ignore[misc]
     request = SnapshotRequest(order.pop("snapshot"), **{"quiesce": "auto", "now": "2026-01-01T00:00:00Z", **order})
     with EventLoop(), connection() as opened:
-        plan, found = snapshots.Snapshots(opened, TOOL, FOLDERS, name, 120).run(request, False)
+        plan, found = snapshots.Snapshots(opened, TOOL, FOLDERS, name, 120).run(request, check)
     return {"actions": plan.actions, **found}
 
 
@@ -104,7 +129,7 @@ def change_disk(order: dict[str, Any], fault: dict[str, Any]) -> dict[str, Any]:
     if fault.get("when") == "frozen":
         backup_job.frozen = ended_when_frozen(name, fault)
     elif fault and "when" not in fault:
-        threading.Timer(fault["delay"], kill, (name,), fault).start()
+        disks.PushBackup = doomed_copy(name, fault)  # type: ignore[misc]
     with EventLoop(), connection() as opened:
         plan, _view, found = disks.Disks(opened, TOOL, FOLDERS, name, disk, limits).run(disks.DiskRequest(**order), check)
     return {"actions": plan.actions, **found}
