@@ -11,24 +11,24 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any
 
+import compute_migration_bench
+import compute_snapshot_bench
 from edge_lab.api import Lab, LabHost
-from report import Goal, Row, by_turns, machine, row, seconds
+from report import NO_GOAL, Goal, Row, by_turns, machine, measured, row, seconds
 from support.playbook import play
 from support.report import publish
 from support.small_guest import CMDLINE, small_guest
 from support.vm_host import BOOT, MACHINE
 
 NAME = "bench-compute"
-MANY = Goal("ratio <= 1/20", lambda _ours, ratio: ratio <= 1 / 20)
-TOLD = Goal("none", lambda _ours, _ratio: True)
-SOONER = Goal("ratio <= 1", lambda _ours, ratio: ratio <= 1)
-LIBRARIES = {"c": "compute_migration_bench", "d": "compute_snapshot_bench"}
+MANY = Goal(bound=1 / 20)
+SOONER = Goal(bound=1)
+LIBRARIES = {"c": compute_migration_bench, "d": compute_snapshot_bench}
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def lab_host(release: str) -> Iterator[Bench]:
 
 
 def unchanging(bench: Bench, count: int, runs: int) -> Iterator[Row]:
-    """(a) Domains that are as they shall be: one task of ours against a task each, which defines a domain from its XML."""
+    """(a) Domains that need no change: one task of ours against a task each, which defines a domain from its XML."""
     names = [f"idle{number:03d}" for number in range(count)]
     ours = {
         "edge.cloud.domains": {
@@ -94,7 +94,7 @@ def unchanging(bench: Bench, count: int, runs: int) -> Iterator[Row]:
     )
     case = f"(a) {count} domains read, with disks and statistics"
     yield row(
-        case, "time", "s", *info, other_name="community.libvirt.virt get_xml, a task each", goal=TOLD, runs=1
+        case, "time", "s", *info, other_name="community.libvirt.virt get_xml, a task each", goal=NO_GOAL, runs=1
     )  # which reads less
     bench.tasks(removed(names))
 
@@ -147,26 +147,12 @@ def require_running(bench: Bench, names: list[str]) -> None:
     assert set(names) <= running, f"not running: {sorted(set(names) - running)}"
 
 
-def library(name: str) -> Callable[[], list[Row]] | None:
-    """Return rows() of a bench in a file of its own, None where there is no such file."""
-    try:
-        rows: Callable[[], list[Row]] = import_module(name).rows
-    except ModuleNotFoundError as error:
-        if error.name != name:
-            raise
-        return None
-    return rows
-
-
 def own_cases(options: argparse.Namespace) -> Iterator[Row]:
-    wanted = [case for case in "ab" if case in options.case]
-    if not wanted:
-        return
     with lab_host(options.release) as bench:
-        if "a" in wanted:
-            yield from unchanging(bench, options.idle, options.runs)
-        if "b" in wanted:
-            yield from created(bench, options.guests, options.runs)
+        if "a" in options.case:
+            yield from measured("(a)", lambda: unchanging(bench, options.idle, options.runs))
+        if "b" in options.case:
+            yield from measured("(b)", lambda: created(bench, options.guests, options.runs))
 
 
 def main() -> int:
@@ -180,10 +166,10 @@ def main() -> int:
     options = parser.parse_args()
     os.environ.setdefault("EDGE_LAB", "bench")
     begun = time.monotonic()
-    rows = list(own_cases(options))
-    for case, name in LIBRARIES.items():
-        found = library(name) if case in options.case else None
-        rows += found() if found else []
+    rows = measured("(a) and (b)", lambda: own_cases(options)) if {"a", "b"} & set(options.case) else []
+    for case, file in LIBRARIES.items():
+        if case in options.case:
+            rows += measured(f"({case})", file.rows)
     head = {"machine": machine(), "load": os.getloadavg()[0], "seconds": round(time.monotonic() - begun)}
     return publish("bench/compute.json", head, rows)
 

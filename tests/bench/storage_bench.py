@@ -8,9 +8,10 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
-from report import Row, machine
+from report import Row, machine, measured
 from storage_disks import disks
 from storage_guest_io import guest_io
 from storage_pace import limit
@@ -46,7 +47,7 @@ def main() -> int:
     for name, place, case in CASES:
         if name in options.case:
             with tempfile.TemporaryDirectory(dir=place) as folder:
-                found = list(case(Path(folder), options))
+                found = measured(f"({name}) in {place}", partial(case, Path(folder), options))
             print(table(found), file=sys.stderr, flush=True)
             rows += found
     return publish("bench/storage.json", {"machine": machine()}, rows)

@@ -23,8 +23,8 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_fac
 from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
 from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
 from ansible_collections.edge.cloud.plugins.module_utils._storage.format.qemu_img import leave_room
-from report import RUNS, Row, row
-from storage_parts import NEARLY, TOLD, noise
+from report import NO_GOAL, RUNS, Row, row
+from storage_parts import NEARLY, noise
 from support.images import MIB, datastore, qemu_img
 
 AIO = "native"
@@ -90,8 +90,8 @@ class Load:
         bound = [f"--io_size={self.once}", "--norandommap=0"] if self.once else [f"--runtime={self.seconds}", "--time_based"]
         argv = ["fio", "--name=guest", "--ioengine=nbd", f"--uri={uri}", f"--rw={self.pattern}", f"--bs={self.block}"]
         argv += [f"--iodepth={DEPTH if self.block == '4k' else 4}", "--output-format=json", "--randrepeat=0", *bound]
-        said = subprocess.run(argv, check=True, capture_output=True, text=True).stdout
-        job = json.loads(said[said.index("{") :])["jobs"][0]
+        output = subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+        job = json.loads(output[output.index("{") :])["jobs"][0]
         return float(job["read"]["iops"] + job["write"]["iops"])
 
 
@@ -99,8 +99,8 @@ def alone(disk: Disk, write: bool, count: int = 8000) -> float:
     """Return operations of 4 KiB a second by QEMU's block layer itself."""
     argv = ["qemu-img", "bench", "-f", disk.form, "-t", "none", "-i", AIO, "-d", str(DEPTH), "-s", "4096"]
     argv += ["-S", str(STRIDE), "-c", str(count), *(["-w"] if write else []), str(disk.path)]
-    said = subprocess.run(argv, check=True, capture_output=True, text=True).stdout
-    return count / float(said.rsplit("Run completed in ", 1)[1].split()[0])
+    output = subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+    return count / float(output.rsplit("Run completed in ", 1)[1].split()[0])
 
 
 def medians(ours: Callable[[], float], other: Callable[[], float], runs: int = RUNS) -> tuple[float, float]:
@@ -160,7 +160,7 @@ def untouched(mine: Disk, raw: Disk, mib: int) -> Iterator[Row]:
 def first_writes(mine: Disk, raw: Disk, lays: dict[str, Callable[[], None]], mib: int) -> Iterator[Row]:
     """Write where nothing was written before, which allocates, against a raw file that is as new. One row a lay.
 
-    Ours is told against the raw file that has its blocks, too, although such a disk takes all of its space from the beginning.
+    Ours is measured against the raw file that has its blocks, too, although such a disk takes all of its space from the beginning.
     """
     load = Load("randwrite", "4k", once="48M")
     new = Disk(raw.path.with_name("new.img"))
@@ -178,7 +178,7 @@ def first_writes(mine: Disk, raw: Disk, lays: dict[str, Callable[[], None]], mib
     pairs.append((OURS, lays[OURS], raw, lambda: None, "raw file, written before"))
     for name, lay, other, lay_other, other_name in pairs:
         case = f"(f) random write 4k, {mib} MiB, the first, {name}"
-        goal = NEARLY if name == OURS and other is new else TOLD
+        goal = NEARLY if name == OURS and other is new else NO_GOAL
         for metric, speed in (("export", over_export), ("block layer", lambda disk: alone(disk, True))):
             found = medians(partial(_fresh, lay, speed, mine), partial(_fresh, lay_other, speed, other))
             yield row(case, metric, "1/s", *found, other_name=other_name, goal=goal)

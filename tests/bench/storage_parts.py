@@ -12,12 +12,12 @@ from report import Goal
 from support.images import MIB, qemu_img
 
 GIB = 1024 * MIB
-FAST = Goal("ours < 0.1 s", lambda ours, _ratio: ours < 0.1)
-SMALL = Goal("ours < 1 MiB", lambda ours, _ratio: ours < MIB)
-TENTH = Goal("ratio <= 0.10", lambda _ours, ratio: ratio <= 0.10)
-PACE = Goal("ratio >= 0.9", lambda _ours, ratio: ratio >= 0.9)
-NEARLY = Goal("ratio >= 0.95", lambda _ours, ratio: ratio >= 0.95)
-TOLD = Goal("none", lambda _ours, _ratio: True)
+FAST = Goal("ours", 0.1, "s")
+SMALL = Goal("ours", MIB, "B")
+TENTH = Goal(bound=0.10)
+SOONER = Goal(bound=1)
+PACE = Goal(bound=0.9, at_least=True)
+NEARLY = Goal(bound=0.95, at_least=True)
 
 
 def noise(path: Path, size: int, data: int) -> Path:

@@ -94,7 +94,7 @@ class Ran:
 
 @dataclass(frozen=True)
 class Room:
-    """A host cache with an older image that nobody used for long, the datastore, dice, and a folder for disks."""
+    """A host cache with an older image that was not used for long, the datastore, dice, and a folder for disks."""
 
     folder: Path
     here: Store
@@ -118,7 +118,7 @@ class Room:
         return all(self.here.verify(one.digest) == [] for one in images) and all(path.exists() for path in wanted)
 
     def converges(self) -> bool:
-        """Run all again with nobody in the way: the image is here, a disk can be laid, a collection keeps both and cleans up."""
+        """Run all again, alone: the image is here, a disk can be laid, a collection keeps both and cleans up."""
         pull_image(self.here, self.image.digest, [DirectorySource(self.origin.root)], now=0)
         disk = self.disks / "disk"
         if not disk.exists():

@@ -14,13 +14,16 @@ Row = Mapping[str, Any]
 
 
 def publish(path: str, head: Mapping[str, Any], rows: Sequence[Row]) -> int:
-    """Print ``rows`` as a table, write them with ``head`` to ``build/PATH``, and return 0 only if there are some and all are ok."""
+    """Print ``rows`` as a table, write them with ``head`` to ``build/PATH``, and return the exit code of the program.
+
+    It is 0 only if there are rows and each is ok, or misses a goal that it is known to miss and is not clearly worse than it was.
+    """
     target = TREE / "build" / path
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(json.dumps({**head, "rows": list(rows)}, indent=2) + "\n")
     print(table(rows))
     print(f"\n{json.dumps(head)}\n{target}")
-    return 0 if rows and all(row["ok"] for row in rows) else 1
+    return 0 if rows and all(row["ok"] or row.get("worse") is False for row in rows) else 1
 
 
 def table(rows: Sequence[Row]) -> str:
