@@ -20,6 +20,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -43,7 +44,7 @@ from support.certificates import Authority
 from support.image_server import Faults, faulty, nginx
 from support.images import MIB, changed, datastore, qcow2
 from support.outcomes import BOUND, MISSED, Outcome, killed, not_run, repeated, table_row
-from support.pulls import received, separate
+from support.pulls import fetched_by, received, separate
 from support.report import publish
 
 
@@ -58,6 +59,7 @@ class Scene:
     authority: Authority
     dice: random.Random
     number: int = 0
+    longest: float = 0.0
 
     def here(self) -> Store:
         """Return a new, empty store."""
@@ -128,13 +130,22 @@ def random_kill(scene: Scene) -> Outcome:
     if scene.dice.random() < 0.5:
         pull_image(here, scene.old.digest, [DirectorySource(scene.origin.root)], now=0)
     needed = scene.missing(here)
+    scene.longest = scene.longest or seconds_of_a_pull(scene)
     victim = separate(here, scene.image, scene.origin.root, tally=scene.tally())
     with contextlib.suppress(subprocess.TimeoutExpired):
-        victim.wait(scene.dice.uniform(0.0, 0.12))
+        victim.wait(scene.dice.uniform(0.0, scene.longest))
     if killed(victim):
         return scene.judge(here, needed=needed, received=received(scene.tally()))
     shutil.rmtree(here.root)
     return MISSED
+
+
+def seconds_of_a_pull(scene: Scene) -> float:
+    """Return how long a pull takes here that is not killed."""
+    process = separate(Store(scene.folder / "measured"), scene.image, scene.origin.root)
+    begun = time.monotonic()
+    fetched_by(process)
+    return time.monotonic() - begun
 
 
 def named_steps(scene: Scene) -> Iterator[Outcome]:

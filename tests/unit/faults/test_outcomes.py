@@ -52,6 +52,7 @@ def test_a_try_that_missed_is_repeated_and_given_up_in_the_end() -> None:
     attempts: list[str] = []
     assert first_hit(lambda: attempts.append("missed")) is MISSED  # type: ignore[func-returns-value]
     assert len(attempts) == ATTEMPTS
+    assert list(repeated(lambda: MISSED, 3)) == [MISSED]
 
 
 def test_a_kill_hits_only_a_process_that_is_at_work() -> None:

@@ -21,7 +21,7 @@ from edge_lab.command import LabError
 Outcome = tuple[bool, bool] | None  # lost, doubled; MISSED where the fault hit nothing
 Row = dict[str, Any]
 MISSED = None
-ATTEMPTS = 5
+ATTEMPTS = 10
 BOUND = 2 * 2**20  # bytes; docs/storage.md promises that an interruption costs at most 2 MiB
 BROKEN = (AssertionError, EdgeError, LabError, LookupError, OSError, RuntimeError, ValueError, subprocess.SubprocessError)
 
@@ -32,8 +32,12 @@ def first_hit(attempt: Callable[[], Outcome], attempts: int = ATTEMPTS) -> Outco
 
 
 def repeated(attempt: Callable[[], Outcome], tries: int) -> Iterator[Outcome]:
-    """Yield the outcomes of ``tries`` tries."""
-    return (first_hit(attempt) for _try in range(tries))
+    """Yield the outcomes of ``tries`` tries; the first that never hit is the last."""
+    for _try in range(tries):
+        found = first_hit(attempt)
+        yield found
+        if found is MISSED:
+            return
 
 
 def killed(process: subprocess.Popen[str]) -> bool:
