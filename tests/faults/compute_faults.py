@@ -22,8 +22,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from edge_lab.api import Lab
-from support.outcomes import Outcome, table_row
+from edge_lab.api import Lab, unusable
+from support.outcomes import Outcome, not_run, table_row
 from support.report import publish
 from support.stream_host import StreamHost
 
@@ -122,8 +122,10 @@ def main() -> int:
     releases = tuple(options.release or ("trixie", "bookworm"))
     with tempfile.TemporaryDirectory() as folder:
         stage = Stage(Lab(), Path(folder), random.Random(options.seed), releases)
+        reason = unusable()
         try:
-            rows = [table_row(case.name, case.run()) for case in collect(stage, options.only)]
+            found = collect(stage, options.only)
+            rows = [not_run(case.name, reason) if reason else table_row(case.name, case.run()) for case in found]
         finally:
             if stage.hosts:
                 stage.lab.down(*stage.hosts)
