@@ -9,6 +9,7 @@ ARGS ?=
 LAB_HOSTS ?= 3
 LAB_RELEASE ?= trixie
 LAB_VARIANT ?= full
+PROGRAMS_PATH := collections:tests/unit:tests/integration:tests/lab:tests/faults
 # What a user gives reaches programs through the environment: neither make nor a shell of this machine ever expands it.
 override ARGS := $(value ARGS)
 override LAB_HOSTS := $(value LAB_HOSTS)
@@ -20,10 +21,10 @@ export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/collections
 ##@ Use it
 .PHONY: quickstart quickstart-down quickstart-page quickstart-ssh
 quickstart: ## This machine becomes an edge cloud of one host, with a VM that answers
-	@tools/with-args python3 tools/quickstart.py up
+	@python3 tools/with_args.py python3 tools/quickstart.py up
 
 quickstart-down: ## Remove all that quickstart made, and only that
-	@tools/with-args python3 tools/quickstart.py down
+	@python3 tools/with_args.py python3 tools/quickstart.py down
 
 quickstart-page: ## Print the page of the quick start's VM
 	@python3 tools/quickstart.py page
@@ -37,17 +38,17 @@ setup: ## Packages and virtual environment for development
 	@python3 tools/setup.py dev
 
 check: setup ## Lint, types, import contracts, unit tests: 4 minutes
-	@tools/with-args python3 tools/stages.py check
+	@python3 tools/with_args.py python3 tools/stages.py check
 
 test: setup ## What CI runs: check, docs, sanity, build, and on lab hosts a sample of each capability: 20 minutes
-	@tools/with-args python3 tools/stages.py test
+	@python3 tools/with_args.py python3 tools/stages.py test
 
 test-all: setup ## Every test on both releases, the newest ansible-core, all sanity tests: 90 minutes
-	@tools/with-args python3 tools/stages.py test-all
+	@python3 tools/with_args.py python3 tools/stages.py test-all
 
 pytest: setup ## The tests that you name (ARGS="tests/integration/two_hosts -k matrix")
 	@PATH="$(CURDIR)/$(BIN):$$PATH" ANSIBLE_HOME=$(CURDIR)/.ansible PYTHONPATH=collections \
-	  tools/with-args $(BIN)/python -m pytest --timeout=900
+	  python3 tools/with_args.py $(BIN)/python -m pytest --timeout=900
 
 requirements: ## Pin and hash requirements/*.in anew (needs uv)
 	@tools/lock-requirements
@@ -65,17 +66,16 @@ faults: faults-storage faults-compute ## Every fault run: kills, lies, full disk
 bench: bench-storage bench-compute ## Measure, as ratios against what a user would do otherwise
 
 faults-storage: setup ## Kill, cheat and starve the pull (ARGS="--kills 200 --seed N")
-	@PYTHONPATH=collections:tests/unit:tests/integration:tests/lab tools/with-args $(BIN)/python tests/faults/storage_faults.py
+	@PYTHONPATH=$(PROGRAMS_PATH) python3 tools/with_args.py $(BIN)/python tests/faults/storage_faults.py
 
 faults-compute: setup ## Kill and starve VMs, snapshots and migrations on lab hosts (ARGS="--release trixie --only TEXT")
-	@PYTHONPATH=collections:tests/unit:tests/integration:tests/lab:tests/faults \
-	  tools/with-args $(BIN)/python tests/faults/compute_faults.py
+	@PYTHONPATH=$(PROGRAMS_PATH) python3 tools/with_args.py $(BIN)/python tests/faults/compute_faults.py
 
 bench-storage: setup ## Measure overlays, new versions and pulls
-	@PYTHONPATH=collections:tests/unit:tests/integration:tests/lab tools/with-args $(BIN)/python tests/bench/storage_bench.py
+	@PYTHONPATH=$(PROGRAMS_PATH) python3 tools/with_args.py $(BIN)/python tests/bench/storage_bench.py
 
 bench-compute: setup ## Measure many domains, new guests, migration, snapshots (ARGS="--case a")
-	@PYTHONPATH=collections:tests/unit:tests/integration:tests/lab tools/with-args $(BIN)/python tests/bench/compute_bench.py
+	@PYTHONPATH=$(PROGRAMS_PATH) python3 tools/with_args.py $(BIN)/python tests/bench/compute_bench.py
 
 .PHONY: help
 help: ## This list

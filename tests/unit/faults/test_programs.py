@@ -24,9 +24,9 @@ def run(code: str, *paths: Path) -> subprocess.CompletedProcess[str]:
 
 
 def paths_of_make(folder: str) -> list[Path]:
-    """Return the folders that the Makefile names for a program, and the program's own."""
-    found = re.findall(rf"PYTHONPATH=(\S+) \S+ tests/{folder}/", (TREE / "Makefile").read_text())
-    return [*(TREE / name for name in set.intersection(*(set(one.split(":")) for one in found))), TREE / "tests" / folder]
+    """Return the folders that the Makefile names for these programs, and the programs' own."""
+    (found,) = re.findall(r"^PROGRAMS_PATH := (\S+)$", (TREE / "Makefile").read_text(), re.MULTILINE)
+    return [*(TREE / name for name in found.split(":")), TREE / "tests" / folder]
 
 
 @pytest.mark.parametrize("program", [path for path in PROGRAMS if path.name not in ON_HOSTS], ids=lambda path: path.name)

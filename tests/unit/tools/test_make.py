@@ -20,7 +20,7 @@ def tree(tmp_path: Path) -> Path:
     """The Makefile beside a quick start that prints what it is given."""
     (tmp_path / "tools").mkdir()
     shutil.copy(TREE / "Makefile", tmp_path)
-    shutil.copy(TREE / "tools/with-args", tmp_path / "tools/with-args")
+    shutil.copy(TREE / "tools/with_args.py", tmp_path / "tools/with_args.py")
     (tmp_path / "tools/quickstart.py").write_text(PRINTER)
     return tmp_path
 

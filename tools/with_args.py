@@ -1,7 +1,6 @@
-#!/usr/bin/env python3
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run a command with the words of the environment's ARGS appended. They are split as a shell splits them, and no shell sees them."""
+"""Run a command with the words of the environment's ARGS appended. They are split as a shell would, and no shell sees them."""
 
 import os
 import shlex
