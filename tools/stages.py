@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from threading import Lock
 
 from stage_list import KINDS, Kind, Stage
 
@@ -32,6 +33,7 @@ CLOSING = re.compile(r"\d+ (?:passed|failed|errors?|skipped|deselected)\b.* in [
 COUNT = re.compile(r"(\d+) (passed|failed|skipped|errors?|xfailed|xpassed|deselected)")
 NAMES = {"error": "failed", "errors": "failed", "xfailed": "skipped", "xpassed": "failed"}
 SKIPPED = "skipped: "
+PRINTING = Lock()
 
 
 @dataclass(frozen=True)
@@ -45,12 +47,19 @@ class Outcome:
     counts: dict[str, int]
 
 
+def say(*lines: str) -> None:
+    """Print lines at once and together, whatever the other lanes print."""
+    with PRINTING:
+        sys.stdout.write("".join(f"{line}\n" for line in lines))
+        sys.stdout.flush()
+
+
 def run(stage: Stage, kind: str) -> Outcome:
     """Run one stage and print how it ended."""
     if stage.root and os.geteuid() != 0:
-        print(f"── {stage.name}: skipped: it makes hosts and networks, which needs root", flush=True)
+        say(f"── {stage.name}: skipped: it makes hosts and networks, which needs root")
         return Outcome(stage.name, True, 0.0, stage.seconds, {"skipped": 1})
-    print(f"── {stage.name} …", flush=True)
+    say(f"── {stage.name} …")
     begun = time.monotonic()
     log = LOGS / f"{stage.name}.log"
     with log.open("wb") as handle:
@@ -104,12 +113,11 @@ def counts_of(lines: Sequence[str], code: int) -> dict[str, int]:
 def show(done: Outcome, lines: Sequence[str]) -> None:
     """Print the result of a stage, what it skipped, and the end of its output if it failed."""
     counts = ", ".join(f"{number} {word}" for word, number in done.counts.items())
-    print(f"   {'✔' if done.good else '✘'} {done.name}: {counts} ({done.seconds:.0f} s of {done.budget:.0f})", flush=True)
-    for line in lines:
-        if line.startswith(("SKIPPED", SKIPPED)):
-            print(f"     {line[:200]}")
-    if not done.good:
-        print("\n".join(f"     {line}" for line in lines[-120:]), flush=True)
+    say(
+        f"   {'✔' if done.good else '✘'} {done.name}: {counts} ({done.seconds:.0f} s of {done.budget:.0f})",
+        *(f"     {line[:200]}" for line in lines if line.startswith(("SKIPPED", SKIPPED))),
+        *([] if done.good else [f"     {line}" for line in lines[-120:]]),
+    )
 
 
 def chosen(kind: Kind, names: Sequence[str]) -> tuple[tuple[Stage, ...], ...]:
