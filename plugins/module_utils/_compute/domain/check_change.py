@@ -8,12 +8,12 @@ from ..._errors import Refused
 from ..model.spec import DomainSpec
 from ..model.state import VmState
 from ..options.machine import machine_family
-from ..options.resolve import DomainRequest
+from ..options.resolve import ResolvedDomain
 
 RECREATE = "only a new domain can have it: remove this one (state absent keeps its disks), then create it with the new value."
 
 
-def check_change(wanted: DomainRequest, state: VmState, asked: str) -> None:
+def check_change(wanted: ResolvedDomain, state: VmState, asked: str) -> None:
     """Raise Refused where the domain can never take the change, or not reach the state that is asked."""
     check_state(state, asked)
     if state.config is not None:
@@ -46,7 +46,7 @@ def _check_recreation(spec: DomainSpec, before: DomainSpec) -> None:
             )
 
 
-def _check_saved(wanted: DomainRequest, state: VmState) -> None:
+def _check_saved(wanted: ResolvedDomain, state: VmState) -> None:
     for volume in wanted.volumes:
         found = state.volume(volume.path)
         if found is not None and volume.size is not None and volume.size > found.size:

@@ -14,10 +14,10 @@ from ..model.remote_image import from_url
 from ..model.request import DomainOptions
 from ..model.spec import Cpu, DomainSpec, Volume
 from ..model.state import VmState
-from ..options.resolve import DomainRequest
+from ..options.resolve import ResolvedDomain
 
 
-def check_wanted(wanted: DomainRequest, state: VmState, host: HostFacts, options: DomainOptions) -> None:
+def check_wanted(wanted: ResolvedDomain, state: VmState, host: HostFacts, options: DomainOptions) -> None:
     """Raise where the host lacks what the spec needs."""
     spec = wanted.spec
     _check_identity(spec, state, host)

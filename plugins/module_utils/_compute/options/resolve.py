@@ -33,7 +33,7 @@ KEPT = ("format", "bus", "discard", "serial", "read_only")
 
 
 @dataclass(frozen=True)
-class DomainRequest:
+class ResolvedDomain:
     """What a domain is to be: its spec and the files behind its disks."""
 
     spec: DomainSpec
@@ -77,7 +77,7 @@ def pci_path(address: str) -> str:
 
 def resolve(
     options: DomainOptions, before: DomainSpec | None, volumes: Sequence[Volume], host: HostFacts, foreign: Iterable[str]
-) -> DomainRequest:
+) -> ResolvedDomain:
     """Merge the request over what the domain is (``before``, ``volumes``), on this host; what was not asked is not checked.
 
     ``foreign`` are disk targets that others use. Raises InvalidInput.
@@ -108,7 +108,7 @@ def resolve(
     if before is None or replace(spec, disks=(), nics=()) != replace(before, disks=(), nics=()):
         check_together(spec)
     check_disks_together(spec, before, options)
-    return DomainRequest(spec, tuple(volumes) if options.disks is None else _volumes(options.disks, spec, volumes, host))
+    return ResolvedDomain(spec, tuple(volumes) if options.disks is None else _volumes(options.disks, spec, volumes, host))
 
 
 def _devices(

@@ -128,7 +128,7 @@ def test_the_seed_is_rebuilt_only_for_other_content(run: Any, image: str) -> Non
     assert other["diff"]["before"]["cloud_init"] == first["domain"]["cloud_init"]
 
 
-def test_a_foreign_domain_is_not_touched_without_the_word(run: Any, driver: Any) -> None:
+def test_a_foreign_domain_is_not_touched_without_adopt(run: Any, driver: Any) -> None:
     before = driver.lookupByName("test").XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
     for options in ({"memory": "64MiB"}, {"state": "absent"}, {"state": "stopped"}):
         failed = run(name="test", **options)
@@ -156,7 +156,7 @@ def test_bad_input_is_found_before_any_change(run: Any, folders: Folders) -> Non
     assert list(Path(folders.vms).iterdir()) == []
 
 
-def test_no_libvirt_is_said_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_libvirt_that_does_not_answer_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     failed = run_module(capsys, "domain", name="web", uri="test:///no/such/file.xml")
     assert failed["msg"].startswith("Could not connect to libvirt at test:///no/such/file.xml")
 

@@ -90,7 +90,7 @@ def test_one_and_many_end_in_the_same_domain(run: Any, capsys: pytest.CaptureFix
     assert alone["changed"] is False
 
 
-def test_every_error_is_told_before_any_change(run: Any, driver: Any, folders: Folders) -> None:
+def test_every_error_is_reported_before_any_change(run: Any, driver: Any, folders: Folders) -> None:
     failed = run(
         "good", {"name": "b", "memory": "64TiB"}, {"name": "c", "nics": [{"network": "none"}]}, defaults=SMALL,
     )  # fmt: skip

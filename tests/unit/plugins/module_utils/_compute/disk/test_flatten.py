@@ -86,7 +86,7 @@ def test_what_others_stand_on_is_not_merged() -> None:
     assert plan_flatten(state(), "data", alone=True, users={OWN: ["/srv/other.qcow2"]}).changed, "its content stays the same"
 
 
-def test_a_disk_that_somebody_gave_keeps_what_it_stands_on() -> None:
+def test_a_disk_that_was_given_by_path_keeps_what_it_stands_on() -> None:
     given = state("a", own="/srv/data.qcow2", below="/srv/base.qcow2")
     found = plan_flatten(given, "data", alone=False)
     assert chain_view(found.after, "data")["chain"] == ["/srv/data.qcow2", "/srv/base.qcow2"]

@@ -32,7 +32,7 @@ def test_what_one_takes_of_another_is_found_and_named(names: list[str], field: s
     assert clashes({**states, names[-1]: VmState(names[-1])}) == {}, "an absent one wants nothing"
 
 
-def test_memory_is_enough_or_said() -> None:
+def test_memory_is_enough_or_a_warning() -> None:
     assert memory_warning([GIB, GIB], 2 * GIB) is None
     assert memory_warning([GIB, 2 * GIB], 2 * GIB) == (
         "The running domains of this host have 3GiB of memory together, the host has 2GiB."

@@ -11,7 +11,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.check_h
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import VolumeFile
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec import Filesystem, Nic
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.state import VmState
-from ansible_collections.edge.cloud.plugins.module_utils._compute.options.resolve import DomainRequest
+from ansible_collections.edge.cloud.plugins.module_utils._compute.options.resolve import ResolvedDomain
 from ansible_collections.edge.cloud.plugins.module_utils._errors import EdgeError, NoSpace, Refused
 from support.compute import GIB, host, root_volume, spec
 
@@ -22,14 +22,14 @@ STOPPED = VmState("web", config=spec())
 @pytest.mark.parametrize(("state", "found"), [(VmState("web"), "absent"), (STOPPED, "stopped")])
 def test_only_what_runs_can_be_halted(asked: str, state: VmState, found: str) -> None:
     with pytest.raises(Refused, match=f"^state: domain web is {found} and cannot become {asked}"):
-        check_change(DomainRequest(spec()), state, asked)
+        check_change(ResolvedDomain(spec()), state, asked)
 
 
 @pytest.mark.parametrize("run", ["running", "paused", "saved"])
 def test_every_other_state_can_be_reached(run: str) -> None:
     for asked in ("running", "stopped", "paused", "saved"):
-        check_change(DomainRequest(spec()), VmState("web", run=run, config=spec(), live=spec()), asked)
-    check_change(DomainRequest(spec()), VmState("web"), "running")
+        check_change(ResolvedDomain(spec()), VmState("web", run=run, config=spec(), live=spec()), asked)
+    check_change(ResolvedDomain(spec()), VmState("web"), "running")
 
 
 @pytest.mark.parametrize(
@@ -42,17 +42,17 @@ def test_every_other_state_can_be_reached(run: str) -> None:
 )
 def test_what_only_a_new_domain_can_have_is_refused(changes: dict[str, Any], says: str) -> None:
     with pytest.raises(Refused) as found:
-        check_change(DomainRequest(spec(**changes)), STOPPED, "running")
+        check_change(ResolvedDomain(spec(**changes)), STOPPED, "running")
     assert found.value.message.startswith(says)
-    check_change(DomainRequest(spec(machine="pc-q35-9.0")), STOPPED, "running")
+    check_change(ResolvedDomain(spec(machine="pc-q35-9.0")), STOPPED, "running")
 
 
 def test_the_disks_of_a_saved_guest_do_not_grow() -> None:
     volume = root_volume()
     saved = VmState("web", run="saved", config=spec(), volumes=(VolumeFile(volume.path, "qcow2", GIB),))
     with pytest.raises(Refused, match=r"^disks: disk root of saved domain web cannot grow"):
-        check_change(DomainRequest(spec(), (volume,)), saved, "saved")
-    check_change(DomainRequest(spec(), (volume,)), saved, "running")
+        check_change(ResolvedDomain(spec(), (volume,)), saved, "saved")
+    check_change(ResolvedDomain(spec(), (volume,)), saved, "running")
 
 
 PCI = "0000:03:10.1"

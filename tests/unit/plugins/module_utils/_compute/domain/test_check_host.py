@@ -12,7 +12,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_fac
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.request import DomainOptions, read_options
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec import Cpu, Nic
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.state import VmState
-from ansible_collections.edge.cloud.plugins.module_utils._compute.options.resolve import DomainRequest
+from ansible_collections.edge.cloud.plugins.module_utils._compute.options.resolve import ResolvedDomain
 from ansible_collections.edge.cloud.plugins.module_utils._errors import Conflict, EdgeError
 from support.compute import DIGEST, GIB, host, record, root_disk, root_volume, spec
 
@@ -20,7 +20,7 @@ ASKED = [{"name": "root", "image": DIGEST, "size": "20GiB"}]
 MAC = "52:54:00:00:00:01"
 
 
-def check(wanted: DomainRequest, state: VmState | None = None, asked: Any = (), **facts: Any) -> None:
+def check(wanted: ResolvedDomain, state: VmState | None = None, asked: Any = (), **facts: Any) -> None:
     check_wanted(wanted, state or VmState("web"), host(**facts), read_options({"name": "web", "disks": asked}))
 
 
@@ -30,16 +30,16 @@ def file(**changes: Any) -> VolumeFile:
 
 def test_what_the_host_has_passes() -> None:
     nics = (Nic("nic0", MAC, network="edge"), Nic("nic1", "52:54:00:00:00:02", bridge="br-lan"))
-    check(DomainRequest(spec(nics=nics), (root_volume(),)), asked=ASKED)
-    check(DomainRequest(spec(), (root_volume(),)), VmState("web", volumes=(file(),)), ASKED, images={})
+    check(ResolvedDomain(spec(nics=nics), (root_volume(),)), asked=ASKED)
+    check(ResolvedDomain(spec(), (root_volume(),)), VmState("web", volumes=(file(),)), ASKED, images={})
 
 
-def want(*parts: Any) -> DomainRequest:
+def want(*parts: Any) -> ResolvedDomain:
     """Return a request of a spec and its volumes."""
-    return DomainRequest(*parts)
+    return ResolvedDomain(*parts)
 
 
-CASES: list[tuple[DomainRequest, dict[str, Any], str, str]] = [
+CASES: list[tuple[ResolvedDomain, dict[str, Any], str, str]] = [
     (want(spec()), {"domains": {"other": spec().uuid}}, "conflict", f"uuid: {spec().uuid} belongs to domain other"),
     (want(spec(virt_type="kvm")), {"virt_types": ("qemu",)}, "unsupported", "virt_type: libvirt on this host does not offer kvm"),
     (want(spec(memory=65 * GIB)), {}, "invalid_input", "memory: 65GiB is more than this host has (64GiB)"),
@@ -56,7 +56,7 @@ CASES: list[tuple[DomainRequest, dict[str, Any], str, str]] = [
 
 
 @pytest.mark.parametrize(("wanted", "facts", "code", "says"), CASES)
-def test_what_the_host_lacks_is_named(wanted: DomainRequest, facts: dict[str, Any], code: str, says: str) -> None:
+def test_what_the_host_lacks_is_named(wanted: ResolvedDomain, facts: dict[str, Any], code: str, says: str) -> None:
     with pytest.raises(EdgeError) as found:
         check(wanted, asked=ASKED, **facts)
     assert found.value.code == code
@@ -82,23 +82,23 @@ def test_a_disk_is_never_made_again_nor_shrunk(state: VmState, wanted: Any, says
 def test_files_of_others_are_looked_at() -> None:
     asked = [{"name": "data", "path": "/d", "format": "raw"}]
     with pytest.raises(EdgeError, match=r"^disks\[0\]\.path: this host has no file /d"):
-        check(DomainRequest(spec()), asked=asked, missing=frozenset({"/d"}))
+        check(ResolvedDomain(spec()), asked=asked, missing=frozenset({"/d"}))
     with pytest.raises(EdgeError, match=r"^disks\[0\]\.format: /d is qcow2, not raw"):
-        check(DomainRequest(spec()), asked=asked, files={"/d": VolumeFile("/d", "qcow2", 1)})
+        check(ResolvedDomain(spec()), asked=asked, files={"/d": VolumeFile("/d", "qcow2", 1)})
 
 
 def test_what_the_domain_already_has_is_not_asked_again() -> None:
     """An upgrade of the host must not make every run fail."""
     before = spec(memory=65 * GIB, machine="pc-q35-5.2", nics=(Nic("n", MAC, "edge"),))
-    check(DomainRequest(before), VmState("web", config=before), macs={MAC: "web"})
+    check(ResolvedDomain(before), VmState("web", config=before), macs={MAC: "web"})
 
 
 def test_networks_are_checked_where_they_are_asked_or_needed_to_start() -> None:
     """A running guest takes other memory whatever became of its network."""
     there = spec(nics=(Nic("n", MAC, "asleep"),))
     runs = VmState("web", run="running", config=there, live=there)
-    check_wanted(DomainRequest(there), runs, host(), DomainOptions("web"))
-    check_wanted(DomainRequest(there), replace(runs, run="stopped"), host(), DomainOptions("web", state="stopped"))
+    check_wanted(ResolvedDomain(there), runs, host(), DomainOptions("web"))
+    check_wanted(ResolvedDomain(there), replace(runs, run="stopped"), host(), DomainOptions("web", state="stopped"))
     asked = read_options({"name": "web", "nics": [{"name": "n", "network": "asleep"}]})
     for state, options in (
         (runs, asked),
@@ -106,10 +106,10 @@ def test_networks_are_checked_where_they_are_asked_or_needed_to_start() -> None:
         (replace(runs, run="stopped"), DomainOptions("web")),
     ):
         with pytest.raises(EdgeError, match=r"^nics\[0\]\.network: network asleep is not active"):
-            check_wanted(DomainRequest(there), state, host(), options)
+            check_wanted(ResolvedDomain(there), state, host(), options)
 
 
-def test_foreign_domains_need_the_word() -> None:
+def test_foreign_domains_need_adopt() -> None:
     foreign = VmState("web", config=spec())
     with pytest.raises(Conflict, match="adopt"):
         check_ownership(foreign, adopt=False)

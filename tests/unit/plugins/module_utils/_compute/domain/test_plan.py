@@ -127,7 +127,7 @@ def test_no_plan_makes_a_disk_again_or_smaller_or_drops_a_file(data: Any) -> Non
 
 
 @given(st.data(), st.booleans(), st.booleans())
-def test_absent_is_reached_and_keeps_files_unless_told(data: Any, force: bool, delete: bool) -> None:
+def test_absent_is_reached_and_keeps_files_unless_asked(data: Any, force: bool, delete: bool) -> None:
     goal = data.draw(goals())
     state = data.draw(states(goal))
     after = plan_absent(state, force, delete).after

@@ -33,7 +33,7 @@ def test_the_first_source_is_believed_and_each_address_is_there_once() -> None:
     assert main_address(found) == "192.0.2.5"
 
 
-def test_what_is_not_of_our_nics_is_not_told() -> None:
+def test_what_is_not_of_our_nics_is_left_out() -> None:
     """An agent reports loopback and of the guest's own bridges."""
     answers = [("agent", answer("52:54:00:00:00:01", ("127.0.0.1", 8))), ("agent", answer("02:42:00:00:00:09", ("172.17.0.1", 16)))]
     assert merge([*answers, ("lease", answer(None, ("192.0.2.1", 24))), ("arp", answer("52:54:00:00:00:01"))], NICS) == []

@@ -16,7 +16,7 @@ def test_hypervisors_are_read_in_the_order_asked_however_many() -> None:
     assert {(one.error is None, one.domains) for one in found[1::2]} == {(False, ())}
 
 
-def test_one_that_never_answers_holds_up_nobody() -> None:
+def test_one_that_never_answers_does_not_hold_up_the_others() -> None:
     """A listener that accepts and says nothing: libvirt itself would wait for ever."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         silent = f"test+tcp://127.0.0.1:{listener.getsockname()[1]}/default"

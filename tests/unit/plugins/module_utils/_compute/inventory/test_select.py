@@ -52,7 +52,7 @@ def test_names() -> None:
     assert list(name_hosts(same, "uuid")[0]) == ["1", "2", "3"]
 
 
-def test_a_vm_that_runs_twice_is_said() -> None:
+def test_a_vm_that_runs_twice_is_a_warning() -> None:
     chosen, warnings = choose([domain("web", "1", "running", place) for place in ("hv1", "hv2")])
     assert chosen[0]["hypervisor"] == "hv1"
     assert warnings == ["Domain web (1) runs on hv1 and hv2 at the same time; hv1 is taken."]

@@ -49,7 +49,7 @@ def test_a_journal_is_read_as_it_was_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", '{"destination": "x"}', '{"destination":"x","uuid":"y","run":"z","autostart":true,"phase":"?"}']
 )
-def test_a_damaged_journal_is_told(tmp_path: Path, text: str) -> None:
+def test_a_damaged_journal_is_an_error(tmp_path: Path, text: str) -> None:
     (tmp_path / FILE).write_text(text)
     with pytest.raises(Corrupt, match=FILE):
         read_journal(str(tmp_path))

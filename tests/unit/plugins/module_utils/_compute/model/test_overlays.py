@@ -22,7 +22,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.model.overlays
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.request import read_options
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec import Record, Volume
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.state import VmState
-from ansible_collections.edge.cloud.plugins.module_utils._compute.options.resolve import DomainRequest
+from ansible_collections.edge.cloud.plugins.module_utils._compute.options.resolve import ResolvedDomain
 from ansible_collections.edge.cloud.plugins.module_utils._errors import Conflict, EdgeError
 from hypothesis import given
 from hypothesis import strategies as st
@@ -116,7 +116,7 @@ def test_grow_grows_the_active_file() -> None:
 
 
 def check(volume: Volume, now: VmState, active: Any = ON_OVERLAY) -> None:
-    check_wanted(DomainRequest(active, (volume,)), now, host(), read_options({"name": "web", "disks": [{"name": "root"}]}))
+    check_wanted(ResolvedDomain(active, (volume,)), now, host(), read_options({"name": "web", "disks": [{"name": "root"}]}))
 
 
 def test_the_image_is_compared_with_the_bottom_and_the_size_with_the_top() -> None:

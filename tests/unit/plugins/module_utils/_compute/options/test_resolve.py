@@ -16,13 +16,13 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec imp
     stable_mac,
     stable_uuid,
 )
-from ansible_collections.edge.cloud.plugins.module_utils._compute.options.resolve import DomainRequest, asked_images, resolve
+from ansible_collections.edge.cloud.plugins.module_utils._compute.options.resolve import ResolvedDomain, asked_images, resolve
 from ansible_collections.edge.cloud.plugins.module_utils._errors import InvalidInput
 from hypothesis import given
 from support.compute import DIGEST, GIB, host, root_disk, root_volume, spec, specs
 
 
-def wanted(options: dict[str, Any], before: Any = None, volumes: Any = (), foreign: Any = (), **facts: Any) -> DomainRequest:
+def wanted(options: dict[str, Any], before: Any = None, volumes: Any = (), foreign: Any = (), **facts: Any) -> ResolvedDomain:
     return resolve(read_options({"name": "web", **options}), before, volumes, host(**facts), foreign)
 
 
@@ -39,7 +39,7 @@ def test_without_kvm_the_cpu_is_all_that_the_emulator_has() -> None:
 
 @given(specs)
 def test_what_is_left_out_keeps_its_value(before: Any) -> None:
-    assert resolve(DomainOptions(before.name), before, (), host(), ()) == DomainRequest(before)
+    assert resolve(DomainOptions(before.name), before, (), host(), ()) == ResolvedDomain(before)
 
 
 @given(specs)

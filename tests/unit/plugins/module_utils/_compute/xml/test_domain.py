@@ -165,11 +165,11 @@ def test_adopting_takes_the_devices_over_in_place() -> None:
     assert parse(through_text(root)).spec == found.spec
 
 
-def test_a_disk_that_is_not_wanted_any_more_goes_and_a_stranger_stays() -> None:
+def test_a_disk_that_is_not_wanted_any_more_goes_and_one_of_others_stays() -> None:
     kept = root_disk(name="data", target="vdb", path="/b", boot=None)
     root = emit(spec(disks=(root_disk(), kept)))
-    stranger = ET.SubElement(root.find("devices"), "disk", {"type": "file"})  # type: ignore[arg-type]
-    ET.SubElement(stranger, "target", {"dev": "vdx"})
+    foreign = ET.SubElement(root.find("devices"), "disk", {"type": "file"})  # type: ignore[arg-type]
+    ET.SubElement(foreign, "target", {"dev": "vdx"})
     after = emit(spec(disks=(kept,)), base=root)
     assert [target.get("dev") for target in after.iterfind("devices/disk/target")] == ["vdb", "vdx"]
 
