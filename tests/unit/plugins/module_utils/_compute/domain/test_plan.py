@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.hotplug import live_steps
 from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.plan import Goal, plan_absent, plan_goal
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import VolumeFile
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec import DiskLimits, DomainSpec, Nic, Record, Volume
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.state import VmState, pending, view
+from ansible_collections.edge.cloud.plugins.module_utils._plan import Plan
 from hypothesis import given
 from hypothesis import strategies as st
 from support.compute import DIGEST, GIB, record, root_disk, root_volume, spec
@@ -89,6 +91,21 @@ def states(draw: st.DrawFn, goal: Goal) -> VmState:
                    free_ports=draw(st.none() | st.integers(0, 3)))  # fmt: skip
 
 
+def resumed(state: VmState) -> VmState:
+    """Return what the guest becomes when it runs again: a paused one takes nothing until then, and is not restarted for it."""
+    return Plan(state, live_steps(state)).after
+
+
+def test_a_paused_guest_is_not_restarted_for_what_it_takes_when_it_runs() -> None:
+    config = spec(disks=(DATA,))
+    state = VmState("web", run="paused", config=config, live=spec(disks=()), record=Record(config), marked=True)
+    assert plan_goal(state, Goal("paused", Record(config), allow_restart=True)).actions == []
+    assert pending(state) == ["disks.data"]
+    plan = plan_goal(state, Goal("running", Record(config), allow_restart=True))
+    assert plan.actions == ["Resume domain web", "Attach disk data to running domain web as vdb"]
+    assert pending(plan.after) == []
+
+
 @given(st.data())
 def test_a_plan_done_leaves_nothing_to_do(data: Any) -> None:
     goal = data.draw(goals())
@@ -99,7 +116,7 @@ def test_a_plan_done_leaves_nothing_to_do(data: Any) -> None:
     assert after.config == goal.record.spec
     assert after.seed == (goal.record.seed or state.seed)
     if (goal.allow_restart and goal.run != "saved") or goal.run == "stopped" or state.run == "stopped":
-        assert pending(after) == []
+        assert pending(after if "running" in (state.run, goal.run) else resumed(after)) == []
     for device in after.live.disks if after.live else ():
         assert device.target in {disk.target for disk in (*goal.record.spec.disks, *(state.live.disks if state.live else ()))}
 
