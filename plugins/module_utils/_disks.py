@@ -117,22 +117,22 @@ class DiskFiles:
         QemuImg(self.runner).resize(Path(path), size)
 
     def create_overlay_on(self, path: str, below: str, below_format: str, size: int) -> None:
-        """See LayerTool."""
+        """See OverlayTool."""
         with appearing(Path(path)) as work:
             QemuImg(self.runner).create(work, size, (Path(below), below_format))
 
     def commit(self, top: str, base: str) -> None:
-        """See LayerTool."""
+        """See OverlayTool."""
         QemuImg(self.runner).commit(Path(top), Path(base))
         _files.fsync(Path(base))
 
     def rebase_on(self, path: str, below: str, below_format: str) -> None:
-        """See LayerTool."""
+        """See OverlayTool."""
         QemuImg(self.runner).rebase(Path(path), (Path(below), below_format), unsafe=True)
         _files.fsync(Path(path))
 
     def flatten(self, path: str) -> None:
-        """See LayerTool."""
+        """See OverlayTool."""
         with replacing(Path(path)) as work:
             self.convert(path, "qcow2", str(work))
             self._require_sound(work)
@@ -163,15 +163,15 @@ class DiskFiles:
         _files.require_space(Path(folder), needed, what)
 
     def has_data(self, path: str) -> bool:
-        """See LayerTool."""
+        """See OverlayTool."""
         return _files.open_in_qemu(Path(path)) or QemuImg(self.runner).has_data(Path(path))
 
     def is_open(self, path: str) -> bool:
-        """See LayerTool."""
+        """See OverlayTool."""
         return _files.open_in_qemu(Path(path))
 
     def users(self, path: str) -> Collection[str]:
-        """See LayerTool."""
+        """See OverlayTool."""
         return users_of(Path(path), [Path(self.folders.vms), *map(Path, DISK_DIRECTORIES)])
 
 

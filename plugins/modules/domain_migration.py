@@ -167,7 +167,7 @@ migration:
       type: int
       sample: 94596787
     downtime:
-      description: The time in seconds that the guest stood still, null where libvirt does not tell.
+      description: The time in seconds that the guest stood still, null where libvirt does not report it.
       returned: when the VM was moved while it ran
       type: float
       sample: 0.234

@@ -100,7 +100,7 @@ class Define:
 
 @dataclass(frozen=True)
 class SetAutostart:
-    """Say whether the host starts the domain when it boots."""
+    """Set whether the host starts the domain when it boots."""
 
     name: str
     on: bool

@@ -50,7 +50,7 @@ def _ask(domain: Any, source: int) -> Mapping[str, Any]:
 
 
 def merge(answers: Sequence[tuple[str, Mapping[str, Any]]], nics: Sequence[Nic]) -> list[dict[str, Any]]:
-    """Return the addresses of NICs that are the domain's (by MAC), the first source's word first."""
+    """Return the addresses of NICs that are the domain's (by MAC), those of the first source first."""
     names = {nic.mac: nic.name for nic in nics}
     found: dict[str, dict[str, Any]] = {}
     for source, interfaces in answers:

@@ -93,7 +93,7 @@ def wait_job(domain: Any, target: str, waiter: Waiter, limits: JobLimits, ready:
 
 
 def mirror_ready(domain: Any, target: str) -> bool:
-    """Tell whether the disk has a second file that is as the first, so that the guest can be switched to it."""
+    """Return whether the disk has a second file that is as the first, so that the guest can be switched to it."""
     return read_path(live_disk(domain, target), "mirror@ready") == "yes"
 
 

@@ -73,7 +73,7 @@ class ArrivalMover:
             raise EdgeError(f"Disk {step.disk} of domain {step.domain} was switched, but libvirt does not name {step.path}.")
 
     def _copies(self, step: MoveDisk) -> bool:
-        """Tell whether a copy of this disk runs already; raise Busy if another job works on the disk."""
+        """Return whether a copy of this disk runs already; raise Busy if another job works on the disk."""
         running = job_of(self.domain, step.target)
         mirror = live_disk(self.domain, step.target).find("mirror/source")
         if running and (mirror is None or mirror.get("file") != step.path):
@@ -143,7 +143,7 @@ def resume_after_errors(domain: Any) -> None:
 
 
 def write_marker(path: Path, *, paused: bool) -> None:
-    """Say that a disk in this folder waits for its image, and whether we paused the guest; durable before it returns."""
+    """Record that a disk in this folder waits for its image, and whether we paused the guest; durable before it returns."""
     work = path.with_name(f".{path.name}.new")
     with work.open("w") as file:
         json.dump({"paused": paused}, file)

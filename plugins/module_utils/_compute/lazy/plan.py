@@ -33,7 +33,7 @@ def own_path(path: str) -> str:
 
 
 def is_arriving(path: str) -> bool:
-    """Tell whether the file stands in for a volume's own."""
+    """Return whether the file stands in for a volume's own."""
     return path.endswith(SUFFIX)
 
 

@@ -71,7 +71,7 @@ class MigratingVm:
             return connection.lookupByName(self.name)
 
     def _note(self) -> None:
-        """Tell who else works on VMs of the destination that this one is on its way."""
+        """Leave the note on the destination that this VM is on its way, for other tasks there."""
         path = f"{self.folder}/{NOTE}"
         self.write(self.journal.with_made([path]))
         with intent("read the name of this host"):

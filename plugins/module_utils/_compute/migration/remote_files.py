@@ -106,7 +106,7 @@ class Volumes:
         return found
 
     def exists(self, folder: str) -> bool:
-        """Tell whether there is such a folder."""
+        """Return whether the folder exists."""
         try:
             self._pool(folder)
         except EdgeError as error:

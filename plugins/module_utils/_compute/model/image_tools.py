@@ -59,10 +59,10 @@ class OverlayTool(ImageTool, Protocol):
         """Replace a qcow2 that is not in use by one that stands alone; at any moment the name is that of a whole file."""
 
     def has_data(self, path: str) -> bool:
-        """Tell whether something was written to an overlay, or a QEMU that may write has it open."""
+        """Return whether something was written to an overlay, or a QEMU that may write has it open."""
 
     def is_open(self, path: str) -> bool:
-        """Tell whether a QEMU program has the file open."""
+        """Return whether a QEMU program has the file open."""
 
     def users(self, path: str) -> Collection[str]:
         """Return the disk files of this host that stand on a file."""

@@ -27,7 +27,7 @@ OTHER_FILES = re.compile(
 
 
 def is_ours(name: str) -> bool:
-    """Tell whether a file of a VM's folder has a name of ours: a disk or overlay, the seed, the console log, memory, the index."""
+    """Return whether a file of a VM's folder has a name of ours: a disk, overlay, seed, console log, memory or the index."""
     return OTHER_FILES.fullmatch(name) is not None or DISK_FILE.fullmatch(name) is not None
 
 
@@ -40,7 +40,7 @@ def overlay_of(path: str, disk: str, home: str) -> str | None:
 
 
 def is_overlay(path: str) -> bool:
-    """Tell whether a file has an overlay's name."""
+    """Return whether a file has an overlay's name."""
     found = DISK_FILE.fullmatch(PurePosixPath(path).name)
     return found is not None and found["overlay"] is not None
 

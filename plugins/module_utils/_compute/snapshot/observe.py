@@ -82,7 +82,7 @@ def _really_active(state: SnapshotState, vm: VmState) -> tuple[DiskNow, ...]:
 
 
 def agent_answers(domain: Any, seconds: int = AGENT_SECONDS) -> bool:
-    """Tell whether the guest agent answers within some seconds."""
+    """Return whether the guest agent answers within some seconds."""
     if not any(
         read_path(one, "target@name") == "org.qemu.guest_agent.0" and read_path(one, "target@state") == "connected"
         for one in parse_xml(domain.XMLDesc()).iterfind("devices/channel")

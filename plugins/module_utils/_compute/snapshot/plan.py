@@ -146,7 +146,7 @@ def _revert(state: SnapshotState, wanted: SnapshotRequest, interrupted: Journal 
 
 
 def _is_at(state: SnapshotState, snapshot: Snapshot) -> bool:
-    """Tell whether every disk is as it was at a snapshot: on an overlay over it that nothing was written to."""
+    """Return whether every disk is as it was at a snapshot: on an overlay over it that nothing was written to."""
     if snapshot.memory or state.run != "stopped":
         return False
     actives = [(state.file(state.active.get(disk, "")), path) for disk, path in snapshot.files]

@@ -129,7 +129,7 @@ def _firmware_of(spec: DomainSpec) -> dict[str, Any]:
 
 
 def _emit_firmware(root: Element, spec: DomainSpec) -> None:
-    """Say what the firmware must have and let libvirt find the file; Debian's first match is one with secure boot."""
+    """Write what the firmware must have and let libvirt find the file; Debian's first match is one with secure boot."""
     for path in ("os/loader", "os/nvram", "os/firmware"):
         parent, tag = root.find("os"), path.removeprefix("os/")
         for old in parent.findall(tag) if parent is not None else ():
