@@ -1,15 +1,19 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Starts real, separate processes that run the library, so that a test can kill one."""
+"""Starts real, separate processes that run the library, so that a test can kill one, or have it killed at a certain step."""
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 TREE = Path(__file__).resolve().parents[3]
 LIBRARY = "ansible_collections.edge.cloud.plugins.module_utils"
+CHANGES = {"os.rename", "os.remove", "os.chmod", "os.mkdir", "fcntl.flock", "os.truncate"}
 
 
 def python(code: str, *arguments: object, stdin: int | None = None) -> subprocess.Popen[str]:
@@ -17,3 +21,30 @@ def python(code: str, *arguments: object, stdin: int | None = None) -> subproces
     argv = [sys.executable, "-c", code.replace("LIBRARY", LIBRARY), *map(str, arguments)]
     environment = {"PYTHONPATH": str(TREE / "collections"), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
     return subprocess.Popen(argv, stdin=stdin, stdout=subprocess.PIPE, text=True, env=environment)
+
+
+def killed(work: Callable[[], object], call: int, opens: Callable[[str], bool]) -> bool:
+    """Run ``work`` in a forked process that is killed at its ``call``-th change of the file system; tell whether it was.
+
+    A file that is opened counts where ``opens`` says so of its path.
+    """
+    child = os.fork()
+    if child == 0:
+        left = [call]
+
+        def watch(event: str, args: tuple[object, ...]) -> None:
+            if event in CHANGES or (event == "open" and opens(str(args[0]))):
+                left[0] -= 1
+                if left[0] == 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(watch)
+        code = 1
+        try:
+            work()
+            code = 0
+        finally:
+            os._exit(code)
+    status = os.waitpid(child, 0)[1]
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, "it failed and was not killed"
+    return os.WIFSIGNALED(status)

@@ -6,11 +6,8 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,7 +20,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._storage.store.manifest
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.references import references
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
 from support.images import datastore, qcow2, qemu_img
-from support.processes import python
+from support.processes import killed, python
 from support.waiting import LIMIT, until
 
 NOTHING = Limits(0, 0)
@@ -267,26 +264,6 @@ def test_races_of_collection_pull_and_disks(origin: tuple[Store, list[Manifest]]
     assert [left.verify(image.digest) for image in left.images()] == [[]] * len(left.images())
 
 
-def killed(work: Callable[[], object], call: int) -> bool:
-    """Run ``work`` in a forked process that is killed at its ``call``-th change of the file system; tell whether it was."""
-    child = os.fork()
-    if child == 0:
-        left = [call]
-
-        def watch(event: str, args: object) -> None:
-            if event in {"os.rename", "os.remove", "os.chmod", "os.mkdir", "fcntl.flock", "open"}:
-                left[0] -= 1
-                if left[0] == 0:
-                    os.kill(os.getpid(), signal.SIGKILL)
-
-        sys.addaudithook(watch)
-        try:
-            work()
-        finally:
-            os._exit(0)
-    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
-
-
 def test_a_kill_at_any_step_loses_nothing_and_the_next_collection_ends_it(
     here: Store, origin: tuple[Store, list[Manifest]], tmp_path: Path
 ) -> None:
@@ -294,7 +271,7 @@ def test_a_kill_at_any_step_loses_nothing_and_the_next_collection_ends_it(
     overlay(tmp_path / "vms" / "d", here.image_path(first.digest))
     here.pin(third.digest, True)
     kills = 0
-    while killed(lambda: collector(here).collect(), kills + 1):
+    while killed(lambda: collector(here).collect(), kills + 1, opens=lambda _path: True):
         kills += 1
         assert [image for image in here.images() if image.version != "2"] == [first, third]
         assert collector(here).collect().decision.plan.changed is False

@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._storage.store.manifest
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
 from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.sources.directory import DirectorySource
 from support.images import datastore, qcow2
+from support.processes import killed
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +122,7 @@ def test_a_kill_at_any_step_of_a_repair_leaves_the_old_or_the_new_bytes(here: St
     shutil.copy2(here.image_path(image.digest), kept)
     sound = origin[0].image_path(image.digest).read_bytes()
     kills = 0
-    while killed(here, origin[0].root, kills + 1):
+    while killed(lambda: scrubbed(here, origin[0].root), kills + 1, opens=lambda path: "partial" in path):
         kills += 1
         assert here.image_path(image.digest).read_bytes() in (damaged, sound)
         assert here.find(image.digest) == image
@@ -135,24 +134,3 @@ def test_a_kill_at_any_step_of_a_repair_leaves_the_old_or_the_new_bytes(here: St
     assert kills > 10
     assert here.find(image.digest) == image
     assert inspect(here, image) is None
-
-
-def killed(store: Store, source: Path, call: int) -> bool:
-    """Scrub in a forked process that is killed at its ``call``-th change of the file system; tell whether it was."""
-    child = os.fork()
-    if child == 0:
-        left = [call]
-
-        def watch(event: str, args: tuple[object, ...]) -> None:
-            writes = event == "open" and "partial" in str(args[0])
-            if writes or event in {"os.rename", "os.remove", "os.chmod", "os.mkdir", "fcntl.flock", "os.truncate"}:
-                left[0] -= 1
-                if left[0] == 0:
-                    os.kill(os.getpid(), signal.SIGKILL)
-
-        sys.addaudithook(watch)
-        try:
-            scrubbed(store, source)
-        finally:
-            os._exit(0)
-    return os.WIFSIGNALED(os.waitpid(child, 0)[1])

@@ -23,6 +23,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.sourc
 from support.certificates import Authority
 from support.image_server import Faults, faulty
 from support.images import MIB, datastore, qcow2
+from support.processes import killed
 from support.pulls import fetched_by, received, separate
 from support.small_disk import small_disk
 from support.waiting import LIMIT, until
@@ -234,19 +235,16 @@ def test_a_damaged_image_under_the_final_name_is_replaced(here: Store, origin: t
 
 def test_a_kill_before_any_change_of_the_disk_converges(tmp_path: Path, origin: tuple[Store, Manifest]) -> None:
     store, image = origin
-    for call in range(1, 200):
-        here = Store(tmp_path / str(call))
-        end = separate(here, image, store.root, call=call).wait(LIMIT)
-        if end == 0:
-            break
-        assert end == -signal.SIGKILL
-        visible = here.find(image.digest)
-        assert visible is None or here.verify(image.digest) == []
-        pull(here, image, DirectorySource(store.root))
+    kills, here = 0, Store(tmp_path / "here")
+    source = DirectorySource(store.root)
+    while killed(lambda: pull(here, image, source), kills + 1, opens=lambda path: path.startswith(str(here.root))):
+        kills += 1
+        assert here.find(image.digest) is None or here.verify(image.digest) == []
+        pull(here, image, source)
         assert whole(here, image)
         shutil.rmtree(here.root)
-    assert call > 10
-    assert end == 0
+    assert kills > 10
+    assert whole(here, image)
 
 
 def test_random_kills_lose_nothing(tmp_path: Path, origin: tuple[Store, Manifest]) -> None:
