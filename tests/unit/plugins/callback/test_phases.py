@@ -71,9 +71,9 @@ def test_an_ignored_failure_is_no_failure_of_the_phase(tmp_path: Path):
 def test_a_long_task_shows_its_progress_file(tmp_path: Path):
     progress = tmp_path / "progress"
     progress.write_text("start\n42 of 99 packages\n")
-    task = command("sleep", "1", vars={"edge_progress_file": str(progress)})
+    task = command("sleep", "3", vars={"edge_progress_file": str(progress)})
     _code, told, _phases = run(tmp_path, [phase("one", task)], EDGE_HEARTBEAT="0.2")
-    assert "… sleep 1: " in told
+    assert "… sleep 3: " in told
     assert "42 of 99 packages" in told
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._compute.host.lock import vm_lock
 from ansible_collections.edge.cloud.plugins.module_utils._errors import Busy
+from support.waiting import LIMIT
 
 
 def test_one_at_a_time_and_the_next_one_after_it(tmp_path: Path) -> None:
@@ -17,17 +18,17 @@ def test_one_at_a_time_and_the_next_one_after_it(tmp_path: Path) -> None:
     def first() -> None:
         with vm_lock(path, "web", 0):
             inside.set()
-            leave.wait(20)
+            leave.wait(LIMIT)
 
     thread = threading.Thread(target=first)
     thread.start()
-    assert inside.wait(20)
+    assert inside.wait(LIMIT)
     with pytest.raises(Busy, match=r"^name: another task works on domain web"), vm_lock(path, "web", 0):
         pass
     with vm_lock(path + "-other", "other", 0):
         leave.set()
-    with vm_lock(path, "web", 20):
-        thread.join(20)
+    with vm_lock(path, "web", LIMIT):
+        thread.join(LIMIT)
     assert Path(path).stat().st_mode & 0o777 == 0o600
 
 

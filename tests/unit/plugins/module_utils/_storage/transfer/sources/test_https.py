@@ -58,7 +58,7 @@ def test_what_is_not_there_is_not_found(served: Served, authority: Authority, cl
 
 
 def refused(url: str, trust: Trust, words: str) -> None:
-    source = HttpsSource(url, trust, seconds=5)
+    source = HttpsSource(url, trust, seconds=60)
     with pytest.raises(Unreachable, match=words):
         source.catalogue()
 
