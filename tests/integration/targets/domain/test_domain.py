@@ -5,13 +5,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from support.small_guest import READY
 from support.small_host import SmallHost, small_host
-from support.vm_host import MIB
+from support.vm_host import MIB, VMS
 
 pytestmark = [pytest.mark.integration, pytest.mark.lab]
 
@@ -48,7 +50,7 @@ def test_life_of_a_domain(host: SmallHost) -> None:
 
     _change_and_restart(host)
 
-    stopped = host.domain("life", state="stopped", timeout=60)
+    stopped = host.domain("life", state="stopped", timeout=300)
     assert stopped["domain"]["state"] == "stopped"
     assert host.domain("life", state="stopped")["changed"] is False
 
@@ -81,7 +83,7 @@ def _change_and_restart(host: SmallHost) -> None:
     assert host.domain("life", memory="192MiB", vcpus=2)["changed"] is False
 
     host.forget_console("life")
-    restarted = host.domain("life", allow_restart=True, timeout=60)
+    restarted = host.domain("life", allow_restart=True, timeout=300)
     assert restarted["actions"] == ["Shut down domain life", "Start domain life"]
     assert restarted["domain"]["pending_restart"] == []
     assert "CPUS 2" in host.wait_text("life", READY)
@@ -89,6 +91,65 @@ def _change_and_restart(host: SmallHost) -> None:
     (found,) = host.play([{"edge.cloud.domain_info": {"name": "life"}}])[-1]["domains"]
     assert found["managed"] is True and found["address"].startswith("192.168.122.")
     assert found["statistics"]["memory"] <= 192 * MIB and found["statistics"]["disks"]["vda"]["reads"] >= 0
+
+
+PLACED: dict[str, Any] = {
+    "memory": "192MiB",
+    "vcpus": 2,
+    "numa": [{"cpus": "0", "memory": "128MiB"}, {"cpus": "1", "memory": "64MiB"}],
+    "emulator_pinning": "0",
+    "boot_order": ["data", "nic0"],
+    "xml_override": "<domain><title>said by hand</title></domain>",
+}
+PINNED = {"vcpu_pinning": ["0", "0-1"], "nics": [{"network": "default", "inbound": "1MiB", "outbound": "2MiB"}]}
+FREE = {"vcpu_pinning": [], "nics": [{"network": "default", "inbound": "0", "outbound": "0"}]}
+
+
+def test_placement_limits_and_what_no_option_says(host: SmallHost) -> None:
+    """What libvirt keeps of them, and what QEMU does, as far as it can: an emulated CPU is not pinned, a kernel may not shape."""
+    root = {"name": "root", "image": host.digest, "size": "1GiB", "limits": {"total_bytes": "10MiB"}}
+    disks = [root, {"name": "data", "size": "64MiB", "limits": {"write_iops": 500}}]
+    network = {"version": 2, "ethernets": {"eth0": {"addresses": ["192.0.2.17/24"]}}}
+    options = {**PLACED, "disks": disks, "cloud_init": {"network_config": network}}
+    _kept_by_libvirt(host, {**options, **PINNED, "state": "stopped"})
+    _done_by_qemu(host, {**options, **FREE})
+    plain = {"xml_override": "", "numa": [], "emulator_pinning": ""}
+    host.guest("placed", **{**options, **FREE, **plain, "state": "stopped"})
+    xml = ElementTree.fromstring(host.run("virsh", "dumpxml", "--inactive", "placed"))
+    assert [xml.find(path) for path in ("title", "cpu/numa", "cputune/emulatorpin", "devices/interface/bandwidth")] == [None] * 4
+    host.domain("placed", state="absent", delete_disks=True)
+
+
+def _kept_by_libvirt(host: SmallHost, options: dict[str, Any]) -> None:
+    kept = host.guest("placed", **options)
+    xml = ElementTree.fromstring(host.run("virsh", "dumpxml", "--inactive", "placed"))
+    pins = {pin.get("vcpu"): pin.get("cpuset") for pin in xml.iterfind("cputune/vcpupin")}
+    cells = [(cell.get("cpus"), cell.get("memory"), cell.get("unit")) for cell in xml.iterfind("cpu/numa/cell")]
+    assert pins == {"0": "0", "1": "0-1"}
+    assert cells == [("0", "131072", "KiB"), ("1", "65536", "KiB")]
+    assert [xml.find(f"devices/interface/bandwidth/{way}").get("average") for way in ("inbound", "outbound")] == ["1024", "2048"]
+    orders = [(device.tag, device.find("boot").get("order")) for device in xml.iterfind("devices/*[boot]")]
+    assert orders == [("disk", "1"), ("interface", "2")]
+    assert xml.find("devices/disk[boot]/target").get("dev") == "vdb"
+    assert xml.findtext("title") == "said by hand"
+    again = host.guest("placed", **options)
+    assert (again["changed"], again["domain"]) == (False, kept["domain"])
+    assert host.run("grep", "-ac", "192.0.2.17", f"{VMS}/placed/seed.iso") == "1"
+
+
+def _done_by_qemu(host: SmallHost, options: dict[str, Any]) -> None:
+    host.guest("placed", **options)
+    assert "CPUS 2" in host.wait_text("placed", READY)
+    tuned = {disk: host.run("virsh", "blkdeviotune", "placed", disk) for disk in ("vda", "vdb")}
+    limits = {disk: dict(re.findall(r"^(\w+) *: (\d+)$", said, re.MULTILINE)) for disk, said in tuned.items()}
+    assert limits["vda"]["total_bytes_sec"] == str(10 * MIB) and limits["vdb"]["write_iops_sec"] == "500"
+    assert limits["vdb"]["total_bytes_sec"] == limits["vda"]["write_iops_sec"] == "0"
+    assert host.run("virsh", "emulatorpin", "placed").splitlines()[-1].split()[-1] == "0"
+    process = host.run("cat", "/run/libvirt/qemu/placed.pid")
+    assert host.run("taskset", "-cp", process).endswith(": 0")
+    assert host.run("sh", "-c", f"tr '\\0' ' ' < /proc/{process}/cmdline").count("-numa node") == 2
+    again = host.guest("placed", **options)
+    assert (again["changed"], again["domain"]["pending_restart"]) == (False, [])
 
 
 def test_a_disk_grows_under_a_running_guest_and_a_restart_of_libvirtd_changes_nothing(host: SmallHost) -> None:
@@ -102,7 +163,7 @@ def test_a_disk_grows_under_a_running_guest_and_a_restart_of_libvirtd_changes_no
     assert seen["virtual-size"] == 2 * 2**30
     refused = host.domain("grow", disks=[{"name": "root", "size": "1GiB"}], ok=False)
     assert refused["msg"].startswith("disks[0].size: ") and "never shrinks" in refused["msg"]
-    host.domain("grow", state="absent", delete_disks=True, timeout=60)
+    host.domain("grow", state="absent", delete_disks=True, timeout=300)
 
 
 def test_a_guest_that_does_not_listen_is_only_powered_off_by_option(host: SmallHost) -> None:
