@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a host knows of its cluster: ``/etc/edge/cluster.json``, read by this parser alone and refused unless all of it is right."""
+"""The cluster as a host knows it: ``/etc/edge/cluster.json``, read only by this parser and refused unless all of it is valid."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Images:
-    """This host's images: their folder, who may use them, what garbage collection keeps to; in bytes and seconds."""
+    """This host's images: their folder, the folders of their users, and the limits of garbage collection, in bytes and seconds."""
 
     root: Path = Path("/var/lib/edge/images")
     disk_directories: tuple[Path, ...] = (Path("/var/lib/edge/vms"), Path("/var/lib/edge/recovery"))
@@ -53,7 +53,7 @@ class Tls:
 
 @dataclass(frozen=True)
 class Cluster:
-    """A cluster as one of its hosts sees it. ``replicas`` and ``peers`` name every such host, this one too if it is one."""
+    """A cluster as one of its hosts sees it. ``replicas`` and ``peers`` name every such host, this one included if it is one."""
 
     name: str
     host: str
@@ -70,7 +70,7 @@ class Cluster:
 
     @property
     def url(self) -> str | None:
-        """Where this host serves its images, if it does."""
+        """The URL at which this host serves its images, or None."""
         return next((member.url for member in (*self.replicas, *self.peers) if member.name == self.host), None)
 
     def others(self, members: tuple[Member, ...]) -> tuple[Member, ...]:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Composes two rooms: the disk files that VMs need (_compute), made by the image library (_storage)."""
+"""The disk files that VMs need (_compute), made by the image library (_storage)."""
 
 from __future__ import annotations
 
@@ -62,12 +62,12 @@ class DiskFiles:
         return overlays
 
     def image_size(self, digest: str) -> int | None:
-        """See ImageTool; an image that wants a larger disk than its own size gets it."""
+        """See ImageTool; an image can require a larger disk than its own size."""
         found = self._store.find(digest)
         return max(found.virtual_size, found.min_disk) if found else None
 
     def create_overlay(self, path: str, digest: str, size: int) -> None:
-        """See ImageTool; while the overlay is made the image cannot be removed, and after it the overlay is a user of it."""
+        """See ImageTool; the image cannot be removed while the overlay is made, and afterwards because the overlay uses it."""
         image = self._store.image_path(digest)
         with _files.file_lock(image, shared=True), appearing(Path(path)) as work:
             if self._store.find(digest) is None:
@@ -154,7 +154,7 @@ class DiskFiles:
     def _require_sound(self, path: Path) -> None:
         found = QemuImg(self.runner).check(path)
         if found.corruptions or found.check_errors or qcow2.read_header(path).backing_file:
-            raise Corrupt(f"The new file {path} is damaged or does not stand alone; it was removed.", path=str(path))
+            raise Corrupt(f"The new file {path} is damaged or not standalone; it was removed.", path=str(path))
 
     def require_room(self, folder: str, needed: int, what: str) -> None:
         """See DiskTool."""

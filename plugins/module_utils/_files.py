@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files that survive a crash: locks without leftovers, atomic writes, and space asked for before it is used."""
+"""Files that survive a crash: locks without leftovers, atomic writes, and space that is checked before it is used."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def fsync(path: Path) -> None:
 def write_atomically(path: Path, data: bytes, work: Path, mode: int = 0o444) -> None:
     """Replace ``path`` by ``data`` so that a reader sees the old or the new file whole; ``work`` is a scratch name beside it.
 
-    The caller holds a lock that makes ``work`` its own; what a dead process left there is replaced.
+    The caller holds a lock that makes ``work`` its own; a file that a killed process left there is replaced.
     """
     work.unlink(missing_ok=True)
     descriptor = os.open(work, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
@@ -49,9 +49,9 @@ def write_atomically(path: Path, data: bytes, work: Path, mode: int = 0o444) -> 
 
 @contextmanager
 def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
-    """Hold the lock named ``path``; without ``wait`` raise Busy if somebody has it. A dead process holds nothing.
+    """Hold the lock named ``path``; without ``wait`` raise Busy if another process has it. A killed process holds no lock.
 
-    The file is removed on release, while still locked: whoever waited for it notices that its file has no name and opens anew.
+    The file is removed on release, while still locked: a process that waited notices that its file has no name and opens it again.
     """
     descriptor = _acquire(path, wait)
     try:
@@ -86,9 +86,9 @@ def _still_named(path: Path, descriptor: int) -> bool:
 
 @contextmanager
 def file_lock(path: Path, *, shared: bool, wait: bool = True) -> Iterator[None]:
-    """Hold a lock on an existing file or directory itself: shared by its users, exclusive for who would remove it.
+    """Hold a lock on an existing file or directory itself: shared for its users, exclusive for its removal.
 
-    Without ``wait`` raise Busy if somebody holds the opposite. A file that was replaced meanwhile is opened and locked anew.
+    Without ``wait`` raise Busy if another process holds a conflicting lock. A file that was replaced meanwhile is opened again.
     """
     descriptor = _lock_named(path, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
     try:
@@ -117,7 +117,7 @@ def _lock_named(path: Path, how: int) -> int:
 
 
 def held(path: Path) -> bool:
-    """Tell whether a process holds the lock of ``path``, by ``locked`` or by ``file_lock``; nothing is made or changed."""
+    """Return whether a process holds the lock of ``path``, by ``locked`` or by ``file_lock``; nothing is created or changed."""
     with contextlib.suppress(FileNotFoundError):
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
         try:
@@ -141,7 +141,7 @@ def signalled(path: Path) -> Iterator[None]:
 
 
 def open_in_qemu(path: Path) -> bool:
-    """Tell whether a QEMU program has the image file open: it holds locks on some bytes of it, even where it only reads."""
+    """Return whether a QEMU program has the image file open: it holds locks on some of its bytes, even if it only reads."""
     with contextlib.suppress(FileNotFoundError):
         descriptor = os.open(path, os.O_RDONLY)
         try:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one door to libvirt: a connection for a while, and its errors by constant name in the library's words."""
+"""The only access to libvirt: connections, and its errors translated by constant name."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def error_name(error: Any) -> str:
 
 @contextmanager
 def intent(what: str) -> Iterator[None]:
-    """Turn a libvirtError into the library's error "Could not WHAT: libvirt's words (VIR_ERR_…)."."""
+    """Turn a libvirtError into the library's error "Could not WHAT: libvirt's message (VIR_ERR_…)."."""
     try:
         yield
     except libvirt.libvirtError as error:
@@ -65,7 +65,7 @@ def intent(what: str) -> Iterator[None]:
 
 
 def lookup(find: Callable[[str], Any], name: str) -> Any | None:
-    """Return ``find(name)`` or None where libvirt says that there is none; the only place that maps missing to None."""
+    """Return ``find(name)``, or None if libvirt says that it does not exist; only this maps missing to None."""
     try:
         return find(name)
     except libvirt.libvirtError as error:
@@ -78,7 +78,7 @@ def lookup(find: Callable[[str], Any], name: str) -> Any | None:
 def connection(uri: str = DEFAULT_URI) -> Iterator[Any]:
     """Open ``uri`` and close it at the end; libvirt's own printing to stderr is silenced.
 
-    Raises Unsupported without python3-libvirt, Unreachable where no libvirt answers.
+    Raises Unsupported without python3-libvirt, Unreachable if libvirt does not answer.
     """
     if libvirt is None:
         raise Unsupported("Python's libvirt module is missing on this host; install the package python3-libvirt.")

@@ -16,7 +16,7 @@ from ._plan import Plan, State
 def run_module(run: Callable[[AnsibleModule], Mapping[str, Any]], **spec: Any) -> None:
     """Build the module from ``spec``, call ``run`` and report its result; EdgeError becomes a clear failure.
 
-    An OSError is reported with its file. Anything else is a defect of ours and keeps its traceback.
+    An OSError is reported with its file. Anything else is our own defect and keeps its traceback.
     """
     spec.setdefault("supports_check_mode", True)
     module = AnsibleModule(**spec)
@@ -35,7 +35,7 @@ def plan_result(
 ) -> dict[str, Any]:
     """Return what a module reports of a plan: changed, actions, diff and, under ``key``, the object.
 
-    ``observed`` is the state read back after a real run; in check mode the plan's prediction stands for it.
+    ``observed`` is the state read back after a real run; in check mode it is the plan's prediction.
     """
     state = plan.after if observed is None else observed
     return {"changed": plan.changed, "actions": plan.actions, "diff": plan.diff(view), key: dict(view(state))}

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""ElementTree's table of namespace prefixes, which all threads share and which is not made for that."""
+"""ElementTree's table of namespace prefixes, which all threads share although it is not made for that."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _known: dict[str, str] = {}
 
 
 def remember(prefix: str, uri: str) -> None:
-    """Have ``uri`` written with ``prefix`` from now on; the table is not touched where it says so already.
+    """Write ``uri`` with ``prefix`` from now on; the table is not touched if it has that already.
 
-    A prefix like ns0 is not remembered; what had it gets one of that kind again.
+    A prefix like ns0 is not remembered; ElementTree gives its own to such a namespace.
     """
     with _lock:
         if not RESERVED.fullmatch(prefix) and _known.get(prefix) != uri:

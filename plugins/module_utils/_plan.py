@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A plan: the ordered steps from an observed state to a wanted one, which alone decide changed, diff and actions.
+"""A plan: the ordered steps from an observed to a requested state, which alone decide changed, diff and actions.
 
-Check mode and a real run read the same plan, so that they cannot disagree.
+Check mode and a real run use the same plan, so they cannot disagree.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ AnyState = TypeVar("AnyState")
 
 
 class Step(Protocol[AnyState]):
-    """One small change, as frozen data: what it says to a person and what it makes of a state."""
+    """One small change, as frozen data: its sentence for people and its effect on a state."""
 
     @property
     def sentence(self) -> str:
-        """Say the change in one imperative sentence."""
+        """The change in one imperative sentence."""
 
     def predict(self, state: AnyState) -> AnyState:
-        """Return the state after this step, without touching the world."""
+        """Return the state after this step, without any effect."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,9 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, di
 
 
 def execute(plan: Plan[State], apply: Callable[[Any], Any | None]) -> None:
-    """Apply the steps in order; an error tells which steps were done, which failed and which are left.
+    """Apply the steps in order; an error carries the steps that were done, the one that failed and those left.
 
-    A rerun observes anew and plans only what is left, so a failure in the middle needs no undo.
+    A rerun observes again and plans only what is left, so a failure in the middle needs no undo.
     """
     for number, step in enumerate(plan.steps):
         try:

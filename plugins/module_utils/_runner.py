@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Running commands: argument lists only, C locale, and an error that carries the program's own words."""
+"""Running commands: argument lists only, C locale, and an error that carries the program's output."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ C_LOCALE = {"LC_ALL": "C.UTF-8", "LANG": "C.UTF-8", "LANGUAGE": ""}
 
 @dataclass(frozen=True)
 class Completed:
-    """What a command left: exit code and both outputs as text."""
+    """The outcome of a command: exit code and both outputs as text."""
 
     rc: int
     stdout: str
@@ -48,7 +48,7 @@ def _late(argv: Sequence[str], timeout: float | None) -> TimedOut:
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    """Kill a process that still runs, with its group: a child of it that held the pipes would keep us waiting."""
+    """Kill a process that still runs, with its group: a child that holds the pipes would keep us waiting."""
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()

@@ -12,12 +12,12 @@ KIB, MIB, GIB = 2**10, 2**20, 2**30
 UNITS = {"": 1, "KiB": KIB, "MiB": MIB, "GiB": GIB, "TiB": 2**40, "PiB": 2**50}
 SIZE = re.compile(r"(?P<number>[0-9]{1,15})(?:(?P<unit>[KMGTP])(?:i?B)?|B)?", re.IGNORECASE)
 OVERLAY_CLUSTER = 131072  # bytes; with extended L2 entries it has 32 subclusters of a page each
-OVERLAY_SUBCLUSTER = OVERLAY_CLUSTER // 32  # bytes: an overlay has all of one by itself, or none
-LONGEST_HOLE = 2**40  # bytes; QEMU looks once over what it counts of each cluster up to a file's end
+OVERLAY_SUBCLUSTER = OVERLAY_CLUSTER // 32  # bytes: an overlay has all of one itself, or none of it
+LONGEST_HOLE = 2**40  # bytes; QEMU walks once over its counters of all clusters up to a file's end
 
 
 def length_when_full(size: int) -> int:
-    """Return how long the file of a qcow2 disk of ``size`` bytes is made at once, by a hole: as if all of it were written.
+    """Return the length that the file of a new qcow2 disk of ``size`` bytes gets, by a hole: as if all of the disk were written.
 
     A write beyond a file's end waits for the file system, a write into a hole does not: a guest's first writes are twice as fast.
     """

@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``edge-host arrive``: bring the images that running VMs wait for, and move the VMs onto them.
+"""``edge-host arrive``: pull the images that running VMs wait for, and move the VMs onto them.
 
-A VM that started before its image arrived has a marker in its folder. Whatever is killed in between, the next run goes on.
+A VM that started before its image arrived has a marker in its folder. After a kill at any moment the next run goes on.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Arrivals:
         return DiskFiles(self.runner, self.folders)
 
     def waiting(self) -> list[str]:
-        """Return the names of the VMs that have a marker; the marker of one that is gone is removed."""
+        """Return the names of the VMs that have a marker; the marker of a VM that does not exist any more is removed."""
         found = []
         self._forget_answered()
         for marker in sorted(Path(self.folders.vms).glob(f"*/{MARKER}")):
@@ -66,7 +66,7 @@ class Arrivals:
                 call.unlink(missing_ok=True)
 
     def settle(self, name: str) -> list[str]:
-        """Bring the images of one VM and move it onto them; return what was done."""
+        """Pull the images of one VM and move it onto them; return what was done."""
         domain = lookup(self.connection.lookupByName, name)
         if domain is None:
             return []
@@ -78,7 +78,7 @@ class Arrivals:
         return self._move(read_vm(self.connection, name, self._tool, self.folders))
 
     def _move(self, state: VmState) -> list[str]:
-        """Do what ``domain`` would do without any option, and leave the guest running or not as it is."""
+        """Do what ``domain`` does without options; the guest keeps its state, running or not."""
         if state.config is None or state.run == "saved":
             return []
         options = DomainOptions(state.name, state=state.run, timeout=MOVE_SECONDS)
@@ -94,7 +94,7 @@ class Arrivals:
 
 @contextmanager
 def _kept_running(domain: Any) -> Iterator[None]:
-    """Meanwhile resume the guest whenever it was paused because its replica did not answer."""
+    """Resume the guest whenever it was paused because its replica did not answer."""
     done = threading.Event()
 
     def watch() -> None:
@@ -111,7 +111,7 @@ def _kept_running(domain: Any) -> Iterator[None]:
 
 
 def arrive(cluster: Cluster, _options: Options) -> dict[str, Any]:
-    """Settle every VM that waits; one that fails does not hold up the others, and is reported at the end."""
+    """Settle every VM that waits; one that fails does not stop the others and is reported at the end."""
     actions: list[str] = []
     failed: dict[str, str] = {}
     folders = Folders(images=str(cluster.images.root))

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The verbs of edge-host for images: what the modules do, with the options of ``cluster.json``."""
+"""The verbs of edge-host for images: they do what the modules do, with the options of ``cluster.json``."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def _sources(cluster: Cluster, seconds: float = SECONDS) -> list[Source]:
 
 
 def quick_sources(cluster: Cluster) -> list[Source]:
-    """Return the sources for who must not wait: one that does not answer within seconds is passed over."""
+    """Return the sources for a caller that must not wait: one that does not answer within seconds is skipped."""
     return _sources(cluster, QUICK_SECONDS)
 
 
 def config(cluster: Cluster, _options: Options) -> dict[str, Any]:
-    """Tell what this host is; its configuration was read, so it is right."""
+    """Return what this host is; its configuration was read, so it is valid."""
     found = {"name": cluster.name, "host": cluster.host, "url": cluster.url, "is_replica": cluster.is_replica}
     return {**found, "replicas": len(cluster.replicas), "peers": len(cluster.peers), "frontends": len(cluster.frontends)}
 
@@ -79,5 +79,5 @@ def scrub(cluster: Cluster, _options: Options) -> dict[str, Any]:
 
 
 def cache(cluster: Cluster, _options: Options) -> dict[str, Any]:
-    """Tell what the images are and how they are used, as the module image_cache_info does."""
+    """Return the images and how they are used, as the module image_cache_info does."""
     return gc.account(Store(cluster.images.root), cluster.images.disk_directories, time.time())

@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The library on a host: ``ROOT/DIGEST/edge_cloud/`` is one state of it, and the link ``ROOT/current`` says which is used.
+"""The library on a host: ``ROOT/DIGEST/edge_cloud/`` is one state of it, and the link ``ROOT/current`` names the one in use.
 
-A new state is written and compiled under another name and renamed, then the link is replaced by a rename: whoever starts a program
-at any moment gets one state whole. The state before stays for programs that still run; older ones go.
+A new state is written and compiled under another name and renamed, then the link is replaced by a rename: a program that starts at
+any moment gets one whole state. The previous state stays for programs that still run; older ones are removed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ PACKAGE = "edge_cloud"
 LINK = "current"
 OURS = re.compile(r"\.?[0-9a-f]{16}(\.new|\.old)?|\.?current(\.new)?")
 LARGEST = 64 * MIB
-BY_HASH = py_compile.PycInvalidationMode.UNCHECKED_HASH  # a state never changes, so a look at the source is wasted
+BY_HASH = py_compile.PycInvalidationMode.UNCHECKED_HASH  # a state never changes, so its source need not be checked
 
 
 def pack(folder: Path) -> str:
@@ -50,7 +50,7 @@ def unpack(text: str) -> dict[str, str]:
         raise InvalidInput(f"The archive of the library cannot be read: {error}.") from None
     found = load_object(data, "The archive of the library", LARGEST, InvalidInput)
     if not found or not all(_is_file(name) and isinstance(found[name], str) for name in found):
-        raise InvalidInput("The archive of the library has something else than Python files below a folder.")
+        raise InvalidInput("The archive of the library does not hold Python files below a folder only.")
     return found
 
 
@@ -66,7 +66,7 @@ def digest_of(files: Mapping[str, str]) -> str:
 
 @dataclass(frozen=True)
 class Installed:
-    """What is used now: the name of the state, or None; ``whole`` if its files are what was installed."""
+    """The state in use: its name, or None; ``whole`` if its files are those that were installed."""
 
     version: str | None = None
     whole: bool = True
@@ -114,7 +114,7 @@ class Library:
     root: Path
 
     def observe(self, files: Mapping[str, str]) -> Installed:
-        """Return what is used; with the version of ``files`` it is whole only if every file is the same."""
+        """Return the state in use; if it has the version of ``files``, it is whole only if every file is the same."""
         try:
             version = str((self.root / LINK).readlink())
         except OSError:
@@ -132,14 +132,14 @@ class Library:
         return Plan(state, () if (state.version, state.whole) == (version, True) else (Install(version),))
 
     def plan_absent(self) -> Plan[Installed]:
-        """Return the steps to no library; Refused if there is something else in the folder."""
+        """Return the steps that remove the library; Refused if the folder has other files."""
         foreign = sorted(path.name for path in self._entries() if not OURS.fullmatch(path.name))
         if foreign:
-            raise Refused(f"{self.root} is not removed: it has {foreign[0]!r}, which is not of this library.", path=str(self.root))
+            raise Refused(f"{self.root} is not removed: {foreign[0]!r} in it does not belong to this library.", path=str(self.root))
         return Plan(self.observe({}), (Remove(),) if self.root.exists() else ())
 
     def apply(self, step: Install | Remove, files: Mapping[str, str]) -> None:
-        """Carry out one step; a kill at any moment leaves the state before or the new one in use, never a mixture."""
+        """Carry out one step; after a kill at any moment the old or the new state is in use, never a mixture."""
         if isinstance(step, Remove):
             with contextlib.suppress(FileNotFoundError):
                 (self.root / LINK).unlink()
@@ -149,7 +149,7 @@ class Library:
         self.root.mkdir(mode=0o755, parents=True, exist_ok=True)
         self._write(step.version, files)
         self._use(step.version)
-        self._forget_but({step.version, before})
+        self._remove_except({step.version, before})
 
     def _write(self, version: str, files: Mapping[str, str]) -> None:
         work, target = self.root / f".{version}.new", self.root / version
@@ -162,7 +162,7 @@ class Library:
         for path in sorted(work.rglob("*")):
             path.chmod(0o755 if path.is_dir() else 0o644)
             fsync(path)
-        if target.exists():  # this version with other files: out of the way first, the link names nothing for that moment
+        if target.exists():  # this version with other files is moved away first; for that moment the link names nothing
             spoilt = self.root / f".{version}.old"
             shutil.rmtree(spoilt, ignore_errors=True)
             target.rename(spoilt)
@@ -176,7 +176,7 @@ class Library:
         link.rename(self.root / LINK)
         fsync(self.root)
 
-    def _forget_but(self, kept: set[str | None]) -> None:
+    def _remove_except(self, kept: set[str | None]) -> None:
         for path in self._entries():
             if OURS.fullmatch(path.name) and path.name != LINK and path.name not in kept:
                 shutil.rmtree(path)

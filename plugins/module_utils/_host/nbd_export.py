@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the NBD server of a replica exports: each image under the hexadecimal part of its digest, read-only, here or on its way.
+"""The exports of a replica's NBD server: each image under the hexadecimal part of its digest, read-only, arrived or not.
 
 The server is nbdkit, which does TLS with client certificates; its plugin is a few lines over this file.
 """
@@ -26,7 +26,7 @@ class _Export:
 
 @dataclass
 class Exports:
-    """The images of a store that clients have open; those of one image share what was read."""
+    """The images of a store that clients have open; clients of one image share what was read."""
 
     store: Store
     sources: Sequence[Source]
@@ -34,10 +34,10 @@ class Exports:
     _lock: Lock = field(default_factory=Lock)
 
     def open(self, name: str) -> str:
-        """Open the export ``name`` once more and return the handle for the calls below; raise NotFound if nobody has the image."""
+        """Open the export ``name`` once more and return the handle for the calls below; raise NotFound if no source has it."""
         if not manifest.HEX.fullmatch(name):
             raise NotFound(
-                f"There is no export {name!r:.100}; exports are named by the 64 hexadecimal digits of an image's digest."
+                f"The export {name!r:.100} does not exist; exports are named by the 64 hexadecimal digits of an image's digest."
             )
         with self._lock:
             if name not in self._open:

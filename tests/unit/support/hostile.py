@@ -166,6 +166,6 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str, str]] = {
 }
 # What only a look at every table can tell.
 CHECKED: dict[str, tuple[Callable[[Path], object], str, str]] = {
-    "endless complaints": (endless_complaints, "corrupt", "came to no end"),
-    "endless tables": (endless_tables, "corrupt", "came to no end"),
+    "endless complaints": (endless_complaints, "corrupt", "could not finish"),
+    "endless tables": (endless_tables, "corrupt", "could not finish"),
 }

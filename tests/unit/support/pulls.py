@@ -43,7 +43,7 @@ if left:
     sys.addaudithook(watch)
 print("begin", flush=True)
 trust = Trust(Path(ca_file) if ca_file else None)
-done = pull_image(Store(Path(root)), digest, [replica.source_of(source, trust)], now=0, limit=count)
+done = pull_image(Store(Path(root)), digest, replica.sources_of([source], trust), now=0, limit=count)
 print(done.bytes_fetched, flush=True)
 """
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A host's images, filled by the rule of the cluster: each byte comes over the WAN once."""
+"""The images of a host in a cluster, pulled by the rule of the cluster: each byte crosses the WAN once."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def trust_in(cluster: Cluster) -> Trust:
 
 @dataclass
 class _Attempt:
-    """What happened in one pull: whom to leave, what they said, and the bytes that came before it went wrong."""
+    """The failures of one pull: the members to leave out, their errors, and the failure of a replica that was asked."""
 
     left: set[str] = field(default_factory=set)
     errors: dict[str, str] = field(default_factory=dict)
@@ -47,21 +47,21 @@ class _Attempt:
 
 @dataclass(frozen=True)
 class ClusterReplica(Replica):
-    """The images of a host of ``cluster``; whom it asks is decided anew for each image."""
+    """The images of a host of ``cluster``; which hosts it asks is decided for each image."""
 
     cluster: Cluster = field(kw_only=True)
     trust: Trust = field(kw_only=True)
 
     @classmethod
     def of(cls, cluster: Cluster, store: Store | None = None) -> ClusterReplica:
-        """Return the images of this host. Catalogues are asked of other replicas, then of the Front-end."""
+        """Return the images of this host. Catalogues come from other replicas, then from the Front-end."""
         trust = trust_in(cluster)
         near: list[Source] = [HttpsSource(one.url, trust, MEMBER_SECONDS) for one in cluster.others(cluster.replicas)]
         far: list[Source] = [HttpsSource(url, trust) for url in cluster.frontends]
         return cls(store or Store(cluster.images.root), [*near, *far], cluster=cluster, trust=trust)
 
     def resolve(self, choice: Choice) -> str:
-        """See Replica. Which version is the highest only the Front-end knows; replicas answer for it while it is away."""
+        """See Replica. Only the Front-end knows the highest version; replicas answer while it is down."""
         if choice.digest or choice.version:
             return super().resolve(choice)
         count = len(self.cluster.frontends)
@@ -69,7 +69,7 @@ class ClusterReplica(Replica):
         return super(ClusterReplica, replace(self, sources=reordered)).resolve(choice)
 
     def offered(self, digest: str) -> Mapping[str, Any]:
-        """Return what a catalogue tells of the image: a manifest would go over the WAN once for each host."""
+        """Return the image's entry in a catalogue: a manifest would cross the WAN once for each host."""
 
         def find(source: Source) -> Entry:
             found = [entry for entry in source.catalogue() if entry.digest == digest]
@@ -80,7 +80,7 @@ class ClusterReplica(Replica):
         return {key: getattr(self._ask(digest, find), key) for key in catalogue.KEYS}
 
     def pull(self, digest: str, *, now: float, progress: Progress = no_progress, limit: Limit = no_limit) -> Pulled:
-        """Make the image visible here, from whoever the rule names; go on with another whenever one is lost."""
+        """Make the image visible here, from the hosts that the rule names; if one fails, go on with another."""
         attempt = _Attempt()
         while True:
             there = self.store.claim(digest, usage.PULL)
@@ -119,7 +119,8 @@ class ClusterReplica(Replica):
             raise attempt.refused
         if not step.urls:
             raise NotFound(
-                f"Nobody in the cluster {self.cluster.name} has the image {digest}, and it has no Front-end.", digest=digest
+                f"No host of the cluster {self.cluster.name} has the image {digest}, and the cluster has no Front-end.",
+                digest=digest,
             )
         sources: list[Source] = [HttpsSource(url, self.trust, *(() if step.wan else (MEMBER_SECONDS,))) for url in step.urls]
         try:
@@ -132,7 +133,7 @@ class ClusterReplica(Replica):
         return done
 
     def _note(self, step: Ask | Fetch, error: EdgeError, attempt: _Attempt) -> None:
-        """Leave whom this step was about; raise what another host cannot mend."""
+        """Leave out the member that failed; raise an error that no other host can avoid."""
         if isinstance(error, ReplicaFailed):
             if isinstance(error.cause, NotFound | Corrupt | InvalidInput):
                 raise error.cause from None

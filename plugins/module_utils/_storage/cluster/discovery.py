@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A quick look at the hosts of a cluster, all at once: who is reachable, and who has an image."""
+"""A quick survey of the hosts of a cluster, in parallel: which are reachable, and which have an image."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..transfer.http_client import Connection, Trust
 from .pull_policy import ObservedMember
 
 PEER_SECONDS = 1.0
-REPLICA_SECONDS = 5.0  # a busy replica must not be taken for a lost one: that would move an image over the WAN twice
+REPLICA_SECONDS = 5.0  # a busy replica must not count as lost: the image would cross the WAN twice
 
 
 def look(member: Member, digest: str, trust: Trust, seconds: float) -> ObservedMember:
@@ -38,7 +38,7 @@ def look(member: Member, digest: str, trust: Trust, seconds: float) -> ObservedM
 
 
 def survey(peers: Sequence[Member], replicas: Sequence[Member], digest: str, trust: Trust) -> dict[str, ObservedMember]:
-    """Look at all at once. Peers delay nothing by more than a second, and replicas only if nobody with the image has answered."""
+    """Ask all in parallel: wait one second at most, and longer for replicas only if no host with the image has answered."""
     asked = {member.name: _asked(member, digest, trust, PEER_SECONDS) for member in peers}
     asked |= {member.name: _asked(member, digest, trust, REPLICA_SECONDS) for member in replicas}
     _wait(list(asked.values()), [asked[member.name] for member in replicas])
@@ -46,14 +46,14 @@ def survey(peers: Sequence[Member], replicas: Sequence[Member], digest: str, tru
 
 
 def _asked(member: Member, digest: str, trust: Trust, seconds: float) -> Future[ObservedMember]:
-    """Look in a thread of its own that nobody waits for, not even the end of the program."""
+    """Look in a thread that even the end of the program does not wait for."""
     future: Future[ObservedMember] = Future()
     Thread(target=lambda: future.set_result(look(member, digest, trust, seconds)), daemon=True).start()
     return future
 
 
-def _wait(everybody: list[Future[ObservedMember]], replicas: list[Future[ObservedMember]]) -> None:
-    quickly, at_last = time.monotonic() + PEER_SECONDS, time.monotonic() + REPLICA_SECONDS
-    wait(everybody, timeout=max(0.0, quickly - time.monotonic()))
-    if not any(future.done() and future.result().has for future in everybody):
-        wait(replicas, timeout=max(0.0, at_last - time.monotonic()))
+def _wait(futures: list[Future[ObservedMember]], replicas: list[Future[ObservedMember]]) -> None:
+    soon, late = time.monotonic() + PEER_SECONDS, time.monotonic() + REPLICA_SECONDS
+    wait(futures, timeout=max(0.0, soon - time.monotonic()))
+    if not any(future.done() and future.result().has for future in futures):
+        wait(replicas, timeout=max(0.0, late - time.monotonic()))

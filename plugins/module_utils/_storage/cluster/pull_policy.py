@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who moves an image over the WAN: a pure rule that every host of a cluster applies alike.
+"""Which host moves an image over the WAN: a pure rule that every host of a cluster applies alike.
 
 Replicas have an order for each image (rendezvous hashing of its digest and their names, so that the work spreads and a new replica
 changes little). The first one that is reachable moves the image; all others get it from that one, and hypervisors from peers and
-replicas. The Front-end is asked by somebody else only if no replica is reachable.
+replicas. Another host asks the Front-end only if no replica is reachable.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..._cluster import Member
 
 @dataclass(frozen=True)
 class ObservedMember:
-    """What a look at a member found: whether it answered, whether it has the image, and what was wrong."""
+    """The state of a member: whether it answered, whether it has the image, and its error."""
 
     reachable: bool = False
     has: bool = False
@@ -55,7 +55,7 @@ class Situation:
     frontends: tuple[str, ...]
 
     def decide(self, observed: Mapping[str, ObservedMember], left: Set[str]) -> Fetch | Ask:
-        """Return what to do next; members of ``left`` were tried and failed. Every answer but the WAN's names members not left."""
+        """Return the next step. Members of ``left`` were tried and failed; no step names them again."""
         others = [member for member in self.replicas if member.name != self.host]
         holders = [
             one.url for one in (*self.peers, *others) if one.name not in left and observed.get(one.name, ObservedMember()).has
@@ -68,6 +68,6 @@ class Situation:
         return Fetch(self.frontends, wan=True)
 
     def _before(self) -> tuple[Member, ...]:
-        """Return the replicas whose turn is before this host's: all of them for a host that is none."""
+        """Return the replicas that come before this host in the order; for a host that is not a replica, all of them."""
         names = [member.name for member in self.replicas]
         return self.replicas[: names.index(self.host)] if self.host in names else self.replicas

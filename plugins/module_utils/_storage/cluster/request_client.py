@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Asking a replica for an image that it has not, and waiting until it has: ``PUT /wanted/HEX``, then ``GET /wanted/HEX.json``."""
+"""Requests an image of a replica and waits until the replica has it: ``PUT /wanted/HEX``, then ``GET /wanted/HEX.json``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..transfer.http_client import Connection, Trust, require_status
 from . import requests
 from .requests import RequestState
 
-POLL_SECONDS = 3.0  # an answer that takes longer counts as none
+POLL_SECONDS = 3.0  # a slower answer counts as no answer
 MOST_POLLS = 3  # of one state, while the server reloads
 BEGIN_SECONDS = 30.0
 STALL_SECONDS = 120.0
@@ -29,7 +29,7 @@ Progress = Callable[[int, int], None]
 
 
 class ReplicaFailed(EdgeError):
-    """A replica was asked, tried, and could not; ``cause`` is what it said."""
+    """A replica tried a requested pull and failed; ``cause`` is its error."""
 
     def __init__(self, cause: EdgeError) -> None:
         super().__init__(cause.message, **cause.details)
@@ -38,7 +38,7 @@ class ReplicaFailed(EdgeError):
 
 @dataclass
 class Watch:
-    """Tells from the states that a replica shows, one after the other, whether it still works on a request; pure."""
+    """Decides from the successive states of a request whether the replica still works on it; pure."""
 
     before: RequestState | None
     asked_at: float
@@ -46,7 +46,7 @@ class Watch:
     _moved_at: float = 0.0
 
     def look(self, state: RequestState | None, now: float) -> RequestState | None:
-        """Return the state if it is of a try that counts; raise Unreachable if nothing moves any more."""
+        """Return the state unless it is of an earlier try; raise Unreachable if nothing moves any more."""
         if state is None or (self.before is not None and self.before.final and state.run == self.before.run):
             if now - self.asked_at > BEGIN_SECONDS:
                 raise Unreachable(
@@ -62,7 +62,7 @@ class Watch:
 
 
 class Asking:
-    """One image asked of one replica."""
+    """The request of one image to one replica."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class Asking:
         self._sleep = sleep
 
     def wait(self, progress: Progress) -> None:
-        """Return when the replica has it; raise Unreachable if the replica is lost or stuck, ReplicaFailed with what it says."""
+        """Return when the replica has it; raise Unreachable if the replica is lost or stuck, ReplicaFailed with its error."""
         try:
             watch = Watch(self._state(), self._clock())
             self._ask()
@@ -96,7 +96,9 @@ class Asking:
                 if state.state == "done":
                     return
                 if state.state == "failed":
-                    raise ReplicaFailed(KINDS.get(state.code, EdgeError)(f"The replica {self._replica.name} says: {state.error}"))
+                    raise ReplicaFailed(
+                        KINDS.get(state.code, EdgeError)(f"The replica {self._replica.name} reports: {state.error}")
+                    )
                 if state.total:
                     progress(state.done, state.total)
         except (Unreachable, Corrupt, NotFound) as error:
@@ -119,7 +121,7 @@ class Asking:
         return requests.parse(data, f"{self._replica.url}{self._below}.json")
 
     def _patiently(self) -> RequestState | None:
-        """Return the state; a server that is just reloading is asked again."""
+        """Return the state; ask again if the server is just reloading."""
         for _poll in range(MOST_POLLS - 1):
             try:
                 return self._state()

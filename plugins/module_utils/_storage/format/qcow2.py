@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A pure reader of qcow2 headers that trusts no length, offset or flag, so that qemu-img opens no file that we did not judge."""
+"""A pure reader of qcow2 headers that trusts no length, offset or flag, so that qemu-img opens only files that we have checked."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MOST_SNAPSHOTS = 65536
 
 @dataclass(frozen=True)
 class Header:
-    """What a qcow2 header says, checked to be possible; sizes in bytes."""
+    """The values of a qcow2 header, checked to be possible; sizes in bytes."""
 
     version: int
     virtual_size: int
@@ -149,7 +149,7 @@ def read_header(path: Path) -> Header:
 
 
 def refuse_unless_standalone(header: Header, where: str) -> None:
-    """Raise Refused unless the image stands alone: nothing outside of it is read when it is opened."""
+    """Raise Refused unless the image is standalone: opening it reads no other file."""
     problems = {
         f"it has the backing file {header.backing_file!r}": header.backing_file is not None,
         f"it keeps its data in another file ({header.data_file!r})": header.external_data,

@@ -41,8 +41,8 @@ class Limits:
 
 
 LEAST_EXTENDED = 16 * 1024  # the smallest cluster that may have subclusters
-EXTENDED_ENTRY = 16  # bytes that one cluster has in a table, with subclusters
-TABLES_AHEAD = 512 * 1024  # bytes of tables that an overlay has from the beginning: for its first 4 GiB
+EXTENDED_ENTRY = 16  # bytes of one cluster's entry in a table, with subclusters
+TABLES_AHEAD = 512 * 1024  # bytes of tables that a new overlay has: for its first 4 GiB
 READING = Limits(memory=GIB, cpu=30)
 WORKING = Limits()
 Creation: TypeAlias = "Mapping[str, str | int | bool | None]"
@@ -58,9 +58,9 @@ class Checked:
 
 
 def for_overlay(creation: Creation) -> dict[str, str | int | bool | None]:
-    """Return how an overlay is made: with subclusters (4 KiB by default), so that a guest's small write copies nothing from below.
+    """Return how an overlay is created: with subclusters (4 KiB by default), so that a guest's small write copies nothing.
 
-    Source: QEMU's docs/interop/qcow2, "Extended L2 Entries". ``make bench-storage`` (f) has what it brings.
+    Source: QEMU's docs/interop/qcow2, "Extended L2 Entries". ``make bench-storage`` (f) measures the effect.
     """
     cluster = int(creation.get("cluster_size") or OVERLAY_CLUSTER)
     return {**creation, "cluster_size": cluster, "extended_l2": "on" if cluster >= LEAST_EXTENDED else None}
@@ -78,7 +78,7 @@ def options(values: Creation) -> list[str]:
 
 
 def leave_room(path: Path, size: int) -> None:
-    """Make a new disk's file as long as ``length_when_full`` says, by a hole, which takes no space."""
+    """Extend a new disk's file to ``length_when_full`` by a hole, which takes no space."""
     if path.stat().st_size < (length := length_when_full(size)):
         os.truncate(path, length)
 
@@ -122,9 +122,9 @@ class QemuImg:
         leave_room(path, size)
 
     def _create_overlay(self, path: Path, size: int, base: Sequence[str], creation: Creation) -> None:
-        """Create an overlay whose first ``TABLES_AHEAD`` of tables are written at once, unless ``creation`` says what shall be.
+        """Create an overlay and write its first ``TABLES_AHEAD`` of tables at once, unless ``creation`` says otherwise.
 
-        A guest's first write there has only to mark a subcluster. Nobody may have the file: it has its size only at the end.
+        A guest's first write there then only marks a subcluster. No other process may have the file: it gets its size at the end.
         """
         how, ahead = for_overlay(creation), size
         if how.get("extended_l2") and how.get("preallocation") is None:
@@ -132,12 +132,12 @@ class QemuImg:
             how["preallocation"] = "metadata"
         self._run(["create", "-q", "-f", "qcow2", *base, *options(how), _path(path), str(ahead)], WORKING)
         if ahead < size:
-            # Without what is below: where that is longer, QEMU would hide the rest of it behind zeroes.
+            # Without the backing file: if that is longer, QEMU would hide the rest of it behind zeroes.
             alone = {"driver": "qcow2", "backing": None, "file": {"driver": "file", "filename": _path(path)}}
             self._run(["resize", "-q", f"json:{json.dumps(alone)}", str(size)], WORKING)
 
     def remote_info(self, host: str, port: int, export: str) -> dict[str, Any]:
-        """Return qemu-img's JSON about a qcow2 that an NBD server exports over TLS, asked with QEMU's client certificate."""
+        """Return qemu-img's JSON about a qcow2 that an NBD server exports over TLS, authenticated by QEMU's client certificate."""
         creds = f"tls-creds-x509,id=edge,dir={QEMU_PKI},endpoint=client,verify-peer=on"
         server = f"file.server.type=inet,file.server.host={host},file.server.port={port}"
         image = f"driver=qcow2,file.driver=nbd,{server},file.export={export},file.tls-creds=edge"
@@ -145,7 +145,7 @@ class QemuImg:
         return dict(json.loads(self.runner.run([*READING.prefix(), *argv], timeout=REMOTE_SECONDS).stdout))
 
     def create_remote(self, path: Path, size: int, url: str) -> None:
-        """Create an overlay of a qcow2 on an NBD server, which is not asked."""
+        """Create an overlay of a qcow2 on an NBD server, without connecting to it."""
         self._create_overlay(path, size, ["-u", "-F", "qcow2", "-b", url], {})
         leave_room(path, size)
 
@@ -159,7 +159,7 @@ class QemuImg:
         limits: Limits = WORKING,
         creation: Creation | None = None,
     ) -> None:
-        """Write ``source`` as a standalone qcow2 ``target``; the source may be written by nobody meanwhile."""
+        """Write ``source`` as a standalone qcow2 ``target``; no process may write the source meanwhile."""
         how = [*(["-c"] if compress else []), *options(creation or {})]
         self._run(["convert", "-q", "-f", source_format, "-O", "qcow2", *how, _path(source), _path(target)], limits)
 
@@ -178,12 +178,12 @@ class QemuImg:
         self._run(["commit", "-q", "-f", "qcow2", "-d", "-b", _path(base), _path(path)], WORKING)
 
     def has_data(self, path: Path) -> bool:
-        """Tell whether a qcow2 has any block of its own, zeroes included."""
+        """Return whether a qcow2 has any block of its own, zeroes included."""
         done = self._run(["map", "--output=json", "-f", "qcow2", "-U", _path(path)], READING)
         return any(extent["depth"] == 0 and extent.get("present", True) for extent in json.loads(done.stdout))
 
     def check_foreign(self, path: Path, image_format: str) -> Checked:
-        """Return what a check finds in an image of anybody; raise Corrupt if it takes more than such a file deserves.
+        """Return what a check finds in an image from outside; raise Corrupt if it uses more than such a file may need.
 
         A format that cannot be checked counts as sound.
         """
@@ -197,10 +197,9 @@ class QemuImg:
         if done.rc == CHECK_UNSUPPORTED:
             return Checked(0, 0, 0)
         if "check-errors" not in found:
-            why = f"it ended with {done.rc} after at most {seconds} s of CPU time, saying: {done.stderr.strip()[:500] or 'nothing'}"
-            raise Corrupt(
-                f"{path} is damaged, or made to do harm: qemu-img check came to no end with it ({why}).", path=str(path), rc=done.rc
-            )
+            printed = done.stderr.strip()[:500] or "nothing"
+            why = f"it ended with {done.rc} after at most {seconds} s of CPU time and printed: {printed}"
+            raise Corrupt(f"{path} is damaged or hostile: qemu-img check could not finish it ({why}).", path=str(path), rc=done.rc)
         return Checked(found.get("corruptions", 0), found.get("leaks", 0), found.get("check-errors", 0))
 
     def check(self, path: Path, *, repair: str | None = None) -> Checked:

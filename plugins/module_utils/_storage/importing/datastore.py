@@ -144,4 +144,4 @@ class Datastore:
         found = self.store.named(self.wanted.name, self.wanted.version)
         if found is not None:
             with self.store.lock(found.digest):
-                self.store.describe_anew(found.described(**step.changes))
+                self.store.change_description(found.described(**step.changes))

@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Garbage collection of a store: what gc_plan decides, done under the store's locks with every reason looked at again.
+"""Garbage collection of a store: what gc_plan decides, carried out under the store's locks, with every reason checked again.
 
-A kill at any moment loses nothing: a removal takes the manifest away first, so what is left is a file without a manifest, which
-the next collection takes.
+A kill at any moment loses nothing: the manifest is removed first, so that a file without a manifest is left, which the next
+collection removes.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Collected:
 
     @property
     def bytes_freed(self) -> int:
-        """The bytes that the steps taken made free."""
+        """The bytes that the steps freed."""
         return sum(_size(step) for step in self.done.steps)
 
 
@@ -54,7 +54,7 @@ def _size(step: object) -> int:
 
 @dataclass(frozen=True)
 class Collector:
-    """Garbage collection of ``store``, whose users are looked for under ``directories``."""
+    """Garbage collection of ``store``; users of its images are searched for under ``directories``."""
 
     store: Store
     directories: Sequence[Path]
@@ -62,11 +62,11 @@ class Collector:
     stale: float = STALE_SECONDS
 
     def decide(self, now: float) -> Decision:
-        """Say what a collection would do; nothing is changed."""
+        """Return what a collection would do; nothing is changed."""
         return decide(observe(self.store, self.directories, now, self.stale), self.limits, now)
 
     def collect(self, now: Callable[[], float] = time.time) -> Collected:
-        """Collect until the quota is met or nothing more may go; what came into use meanwhile stays and another image goes."""
+        """Collect until the quota is met or no more may be removed; an image that came into use stays, and another one goes."""
         if not self.store.root.is_dir():
             return Collected(Plan(Cache()), Decision(Plan(Cache())))
         self.store.prepare()
@@ -85,7 +85,7 @@ class Collector:
         return collected
 
     def _apply(self, step: RemoveCached | RemoveLeftover, now: Callable[[], float]) -> bool:
-        """Carry out one step and tell whether it was still right; somebody who came first is not disturbed."""
+        """Carry out one step and return whether it was still right; an image that another process uses by now is left alone."""
         if isinstance(step, RemoveLeftover):
             return self.store.sweep_one(self.store.partial / step.leftover.name, now(), self.stale)
         try:
@@ -95,32 +95,32 @@ class Collector:
         return True
 
     def _require_same(self, planned: Cached, now: float) -> None:
-        """Look again, under the image's locks, at what the plan believed; who uses it is looked at by the removal itself."""
+        """Check the plan's reasons again under the image's locks; the removal itself checks its users."""
         image = _cached(self.store, planned.digest, References({}, frozenset()), locked=True)
         against = held_by(image, self.limits.minimum_age, now)
         if against is not None or image.orphan != planned.orphan:
-            raise Refused(f"The image {planned.digest} stays: {against or 'it became whole'}.", digest=planned.digest)
+            raise Refused(f"The image {planned.digest} stays: {against or 'it has a manifest now'}.", digest=planned.digest)
 
     def _record(self, begun: float, collected: Collected) -> None:
         removed = [step.image.digest for step in collected.done.steps if isinstance(step, RemoveCached)]
-        words = {
+        record = {
             "time": timestamp(begun),
             "removed": removed,
             "bytes_freed": collected.bytes_freed,
             "over": collected.decision.over,
         }
-        data = json.dumps(words, sort_keys=True).encode() + b"\n"
+        data = json.dumps(record, sort_keys=True).encode() + b"\n"
         _files.write_atomically(self.store.root / STATE_FILE, data, self.store.partial / STATE_FILE, mode=0o600)
 
 
 def view(state: Cache) -> dict[str, Any]:
-    """Return what modules show of a store's files."""
+    """Return the files of a store as modules show them."""
     images = [image.digest for image in state.images]
     return {"bytes": state.bytes, "images": images, "leftovers": [one.name for one in state.leftovers]}
 
 
 def report(done: Plan[Cache], decision: Decision) -> dict[str, Any]:
-    """Return what was or would be removed, and why the rest is kept."""
+    """Return the images that were or would be removed, and why the others are kept."""
     removed = [step.image for step in done.steps if isinstance(step, RemoveCached)]
     return {
         "removed": [{"digest": one.digest, "image": "" if one.orphan else one.label, "size": one.size} for one in removed],
@@ -131,7 +131,7 @@ def report(done: Plan[Cache], decision: Decision) -> dict[str, Any]:
 
 
 def account(store: Store, directories: Sequence[Path], now: float) -> dict[str, Any]:
-    """Return what a store holds, with the uses of each image and what they saved."""
+    """Return the files of a store, with the uses of each image and the bytes that these saved."""
     cache = observe(store, directories, now)
     images = [_usage_of(store, image) for image in cache.images if not image.orphan]
     folder = next(path for path in (store.root, *store.root.parents) if path.exists())
@@ -173,7 +173,7 @@ def last_collection(store: Store) -> dict[str, Any]:
 
 
 def observe(store: Store, directories: Sequence[Path], now: float, stale: float = STALE_SECONDS) -> Cache:
-    """Return all image files with what speaks for each, by one look at all disks, and the leftovers; nothing is changed."""
+    """Return all image files with the reasons to keep each, by one scan of all disks, and the leftovers; nothing is changed."""
     used = references(directories)
     images = [_cached(store, digest, used) for digest in _digests(store)]
     left = [Leftover(path.name, _length(path)) for path in store.leftovers(now, stale) if path.stem != LOCK]
@@ -185,7 +185,7 @@ def _digests(store: Store) -> list[str]:
 
 
 def _cached(store: Store, digest: str, used: References, *, locked: bool = False) -> Cached:
-    """``locked`` says that the caller holds the image's locks, so that they prove nothing."""
+    """Return one image; ``locked`` means that the caller holds the image's locks, so that they show no other user."""
     path = store.image_path(digest)
     found = store.find(digest)
     in_qemu = _files.open_in_qemu(path)
@@ -209,7 +209,7 @@ def _length(path: Path) -> int:
 
 
 def limits_of(store: Store, in_bytes: int | None, percent: float | None, minimum_age: float) -> Limits:
-    """Return the limits for a store, whose file system says what a percentage means."""
+    """Return the limits for a store; a percentage is of its file system."""
     folder = next(path for path in (store.root, *store.root.parents) if path.exists())
     found = os.statvfs(folder)
     return Limits(quota_of(in_bytes, percent, found.f_blocks * found.f_frsize), minimum_age)

@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Scrub: read every image of a store whole, and put whole bytes from another source in the place of damaged ones.
+"""Scrub: read every image of a store whole, and replace damaged pieces by those of another source.
 
-A damaged file is never written to. A new file is filled with its good pieces and the sources' others, and takes the name by a
-rename when its whole digest is proven; a VM that runs keeps the old file until it is started anew.
+A damaged file is never written to. A new file gets its good pieces and the others from sources, and is renamed to its place when
+its whole digest is verified; a running VM keeps the old file until its next start.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Damage:
 
 @dataclass(frozen=True)
 class Health:
-    """What a scrub found."""
+    """The result of a scrub."""
 
     checked: int = 0
     damaged: tuple[Damage, ...] = ()
@@ -44,7 +44,7 @@ class Health:
 
 @dataclass(frozen=True)
 class RepairImage:
-    """Put whole bytes in the place of damaged ones."""
+    """Replace the damaged pieces of an image."""
 
     damage: Damage
 
@@ -87,7 +87,7 @@ class Scrub:
         return Plan(health, tuple(RepairImage(one) for one in health.damaged) if repair else ())
 
     def apply(self, step: RepairImage, now: float) -> bool:
-        """Repair one image and tell whether it is whole now; what failed is noted and does not stop the others."""
+        """Repair one image and return whether it is whole now; a failure is noted and does not stop the other repairs."""
         try:
             self._repair(step.damage.digest, now)
         except EdgeError as error:
@@ -96,7 +96,7 @@ class Scrub:
         return True
 
     def run(self, now: Callable[[], float], *, repair: bool = True, check: bool = False) -> tuple[Plan[Health], dict[str, Any]]:
-        """Look, repair unless ``check``, and return what was done with its report; raise Corrupt if an image stays damaged."""
+        """Look, repair unless ``check``, and return the steps done and the report; raise Corrupt if an image stays damaged."""
         plan = self.plan(repair)
         done: list[Any] = list(plan.steps) if check else []
         if not check:
@@ -115,7 +115,7 @@ class Scrub:
         return Plan(plan.before, tuple(done)), report
 
     def _repair(self, digest: str, now: float) -> None:
-        """Look once more under the lock: another process may have repaired, replaced or removed it."""
+        """Look again under the lock: another process may have repaired, replaced or removed the image."""
         store = self.store
         if store.find(digest) is None:
             if store.manifest_path(digest).exists():
@@ -128,7 +128,7 @@ class Scrub:
                 return
             if damage.pieces:
                 self._refill(image, damage)
-            _describe_truly(store, image)
+            _correct_manifest(store, image)
 
     def _refill(self, image: Manifest, damage: Damage) -> None:
         work = self.store.partial_path(image.digest)
@@ -138,7 +138,7 @@ class Scrub:
         self.bytes_fetched += refill_image(self.store, image.digest, self.sources).bytes_fetched
 
     def _keep_good(self, image: Manifest, damage: Damage) -> None:
-        """Begin the new file with the good pieces; who fetches the rest hashes them again before it believes them."""
+        """Begin the new file with the good pieces; the pull of the rest hashes them again before it uses them."""
         descriptor = os.open(self.store.partial_path(image.digest), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         try:
             os.ftruncate(descriptor, image.size)
@@ -150,13 +150,13 @@ class Scrub:
 
 
 def inspect(store: Store, image: Manifest) -> Damage | None:
-    """Return what is wrong with an image, or None. Its digest alone decides: whole bytes prove a manifest's pieces wrong."""
+    """Return the damage of an image, or None. Its digest decides: if that is right, wrong pieces are the manifest's error."""
     label = f"{image.name} {image.version}"
     try:
         described = digests.describe(store.image_path(image.digest), image.piece_size)
     except FileNotFoundError:
         return None  # removed while the others were read
-    except OSError:  # the disk gives some of it no more
+    except OSError:  # the disk cannot read some of it any more
         hashed = [sha256(data).hexdigest() if data is not None else "" for _index, data in _pieces(store, image)]
     else:
         if described.digest == image.digest:
@@ -168,7 +168,7 @@ def inspect(store: Store, image: Manifest) -> Damage | None:
 
 
 def _pieces(store: Store, image: Manifest) -> Iterator[tuple[int, bytes | None]]:
-    """Yield the pieces of an image as they are on disk, None for one that the disk does not give."""
+    """Yield the pieces of an image as they are on disk, None for one that the disk cannot read."""
     with store.image_path(image.digest).open("rb", buffering=0) as file:
         for index in range(len(image.pieces)):
             try:
@@ -177,10 +177,10 @@ def _pieces(store: Store, image: Manifest) -> Iterator[tuple[int, bytes | None]]
                 yield index, None
 
 
-def _describe_truly(store: Store, image: Manifest) -> None:
-    """Give a whole image a manifest that has its true pieces; raise Corrupt if the image is not whole after all."""
+def _correct_manifest(store: Store, image: Manifest) -> None:
+    """Correct the pieces in the manifest of a whole image; raise Corrupt if the image is not whole after all."""
     described = digests.describe(store.image_path(image.digest), image.piece_size)
     if described.digest != image.digest:
-        raise Corrupt(f"The image {image.digest} is damaged again right after its repair; look at the disk.", digest=image.digest)
+        raise Corrupt(f"The image {image.digest} is damaged again right after its repair; check the disk.", digest=image.digest)
     if (described.pieces, described.checkpoints) != (image.pieces, image.checkpoints):
-        store.describe_anew(image.described(pieces=described.pieces, checkpoints=described.checkpoints))
+        store.change_description(image.described(pieces=described.pieces, checkpoints=described.checkpoints))

@@ -20,7 +20,7 @@ BLOCK = 4 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Description:
-    """What the bytes of a file are."""
+    """The digests of a file."""
 
     digest: str
     size: int
@@ -46,7 +46,7 @@ def describe(path: Path, piece_size: int | None = None) -> Description:
             behind = pool.submit(_advance, whole, parts)
             pieces += [hashlib.sha256(part).hexdigest() for part in parts]
         if behind is None:
-            raise InvalidInput(f"The file {path} is empty; an image is not.")
+            raise InvalidInput(f"The file {path} is empty; it cannot be an image.")
         checkpoints += behind.result()
     return Description(f"sha256:{checkpoints[-1]}", size, piece_size, tuple(pieces), tuple(checkpoints))
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a store has: its images with their users, filtered, and read whole on demand."""
+"""The images of a store with their users, filtered, and verified on demand."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from .store import Store
 
 @dataclass(frozen=True)
 class Filter:
-    """Which images are asked for; None asks for any."""
+    """Which images are asked for; None matches any."""
 
     name: str | None = None
     version: str | None = None
     digest: str | None = None
 
     def admits(self, image: Manifest) -> bool:
-        """Tell whether the image is asked for."""
+        """Return whether the image is asked for."""
         pairs = ((self.name, image.name), (self.version, image.version), (self.digest, image.digest))
         return all(wanted in (None, found) for wanted, found in pairs)
 

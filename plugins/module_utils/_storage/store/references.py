@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who uses an image: the qcow2 files whose header names it as their backing file."""
+"""The users of an image: the qcow2 files whose header names it as their backing file."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ DISK_DIRECTORIES = ("/var/lib/edge/vms", "/var/lib/edge/recovery")
 def users_of(image: Path, directories: Sequence[Path]) -> list[str]:
     """Return the paths of the qcow2 files under ``directories`` whose backing file is ``image``, sorted.
 
-    A file with a qcow2 magic that cannot be read counts as a user of everything: an image is not lost to a doubt.
+    A qcow2 file that cannot be read counts as a user of every image, so that none is removed by mistake.
     """
     return references(directories).users_of(image)
 
 
 @dataclass(frozen=True)
 class References:
-    """Who uses which file, from one look at all disks: users by the backing file, and those that may use anything."""
+    """The users of each backing file, from one scan of all disks, and the files that may use any image."""
 
     by_image: Mapping[Path, frozenset[str]]
     doubtful: frozenset[str]
 
     def users_of(self, image: Path) -> list[str]:
-        """Return the paths of the files that have ``image`` below them, sorted."""
+        """Return the paths of the files whose chain has ``image``, sorted."""
         return sorted((self.by_image.get(image.resolve(), frozenset()) | self.doubtful) - {str(image)})
 
 
 def references(directories: Sequence[Path]) -> References:
-    """Look at every file under ``directories``; a backing file outside of them is followed to its own backing file."""
+    """Read every file under ``directories``; a backing file outside of them is followed to its own backing file."""
     found: dict[Path, set[str]] = {}
     doubtful: set[str] = set()
     disks = {path: path.resolve() for path in _files(directories) if _is_qcow2(path)}
@@ -52,7 +52,7 @@ def references(directories: Sequence[Path]) -> References:
 
 
 def _below(path: Path, inside: Set[Path]) -> Iterator[Path]:
-    """Yield the backing file, and its own while it is not one of the disks that are looked at anyway."""
+    """Yield the backing file, and its own backing file unless it is one of the disks that are scanned anyway."""
     followed: set[Path] = set()
     ahead = _backings_of(path)
     while ahead:
@@ -92,7 +92,7 @@ def _file_names(node: object, key: str = "") -> Iterator[str]:
 
 
 def _files(directories: Sequence[Path]) -> Iterator[Path]:
-    """Yield all files under ``directories``, through symbolic links as QEMU goes, each folder once."""
+    """Yield all files under ``directories``, following symbolic links as QEMU does, each folder once."""
     visited: set[tuple[int, int]] = set()
     for directory in directories:
         for folder, below, entries in os.walk(directory, onerror=_raise_unless_gone, followlinks=True):
@@ -134,6 +134,6 @@ def resolve_backing(overlay: Path, backing: str) -> Path:
 
 
 def backing_name(overlay: Path, backing: str) -> str:
-    """Return a backing file name as an absolute path, or as it is if it means something on the network."""
+    """Return a backing file name as an absolute path, or unchanged if it is a network location."""
     remote = "://" in backing or backing.startswith(("json:", "nbd:"))
     return backing if remote else str(resolve_backing(overlay, backing))

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The content-addressed store of immutable images: the image datastore, a replica and a host cache are all one of these.
 
-``ROOT/HEX.qcow2`` and ``ROOT/HEX.json`` are an image; it is there exactly when its manifest is, and the manifest is renamed
+``ROOT/HEX.qcow2`` and ``ROOT/HEX.json`` are an image; it exists exactly when its manifest does, and the manifest is renamed
 last and removed first. ``ROOT/partial/`` has work in progress and locks; ``ROOT/HEX.pin`` keeps an image from garbage collection.
 """
 
@@ -36,19 +36,19 @@ class Store:
         return self.root / "partial"
 
     def image_path(self, digest: str) -> Path:
-        """Return where the image's bytes are, or will be."""
+        """Return the path of the image file, existing or not."""
         return self.root / f"{names.hex_of(digest)}.qcow2"
 
     def manifest_path(self, digest: str) -> Path:
-        """Return where its manifest is, or will be."""
+        """Return the path of the manifest, existing or not."""
         return self.root / f"{names.hex_of(digest)}.json"
 
     def partial_path(self, digest: str) -> Path:
-        """Return where a pull collects its pieces."""
+        """Return the file in which a pull collects its pieces."""
         return self.partial / f"{names.hex_of(digest)}.qcow2"
 
     def ahead_path(self, digest: str) -> Path:
-        """Return where pieces wait that came before the pull's turn."""
+        """Return the file of the pieces that were fetched ahead of the pull."""
         return self.partial / f"{names.hex_of(digest)}.ahead"
 
     def lock_path(self, digest: str) -> Path:
@@ -57,23 +57,23 @@ class Store:
 
     @property
     def demand_path(self) -> Path:
-        """Return the lock that is held while somebody waits for bytes that are fetched now; a pull gives way to that."""
+        """Return the lock that is held while a VM waits for bytes that are being fetched; a pull gives way to it."""
         return self.partial / "demand.lock"
 
     def in_demand(self) -> bool:
-        """Tell whether somebody waits for bytes that are fetched now."""
+        """Return whether a VM waits for bytes that are being fetched."""
         return self.demand_path.exists() and _files.held(self.demand_path)
 
     def _pin_path(self, digest: str) -> Path:
         return self.root / f"{names.hex_of(digest)}.pin"
 
     def prepare(self) -> None:
-        """Make the folders; nobody but the owner looks into the partial one."""
+        """Create the folders; only the owner can read the partial one."""
         self.root.mkdir(mode=0o755, parents=True, exist_ok=True)
         self.partial.mkdir(mode=0o700, exist_ok=True)
 
     def lock(self, digest: str, *, wait: bool = True) -> AbstractContextManager[None]:
-        """Hold the lock of one image: it covers a look and the change that follows from it."""
+        """Hold the lock of one image: it covers a check and the change that depends on it."""
         return self.named_lock(names.hex_of(digest), wait=wait)
 
     def named_lock(self, name: str, *, wait: bool = True) -> AbstractContextManager[None]:
@@ -81,7 +81,7 @@ class Store:
         return _files.locked(self.partial / f"{name}.lock", wait=wait)
 
     def find(self, digest: str) -> Manifest | None:
-        """Return the manifest of a visible image, else None. What is damaged is not visible, so a new pull replaces it."""
+        """Return the manifest of a visible image, else None. A damaged image is not visible, so a new pull replaces it."""
         path = self.manifest_path(digest)
         try:
             found = manifest.parse(path.read_bytes(), str(path), digest)
@@ -115,20 +115,20 @@ class Store:
         self.ahead_path(description.digest).unlink(missing_ok=True)
         work.chmod(0o444)
         _files.fsync(work)
-        self.manifest_path(description.digest).unlink(missing_ok=True)  # a damaged one must not show the new bytes
+        self.manifest_path(description.digest).unlink(missing_ok=True)  # a damaged manifest must not apply to the new bytes
         work.rename(target)
         _files.fsync(self.root)
         self._write_manifest(description)
         return target
 
     def adopt(self, description: Manifest) -> None:
-        """Make the bytes that are in place already visible; the caller verified them and holds the image's lock."""
+        """Make an image file visible that is in its place already; the caller verified it and holds the image's lock."""
         path = self.image_path(description.digest)
         path.chmod(0o444)
         _files.fsync(path)
         self._write_manifest(description)
 
-    def describe_anew(self, description: Manifest) -> None:
+    def change_description(self, description: Manifest) -> None:
         """Replace the description of a visible image; its bytes stay. The caller holds the image's lock."""
         if self.find(description.digest) is None:
             raise NotFound(f"The image {description.digest} is not in {self.root}.", digest=description.digest)
@@ -143,9 +143,9 @@ class Store:
         return references.users_of(self.image_path(digest), directories)
 
     def claim(self, digest: str, use: bytes) -> Manifest | None:
-        """Return a visible image and note a use of it, as one act against a removal; None if it is not here.
+        """Return a visible image and note its use, under one lock against removal; None if it is not here.
 
-        Who got an image keeps it for the minimum age of garbage collection, long enough to lay a disk over it.
+        The caller keeps the image for the minimum age of garbage collection, long enough to create a disk over it.
         """
         with contextlib.suppress(NotFound), _files.file_lock(self.image_path(digest), shared=True):
             found = self.find(digest)
@@ -159,8 +159,8 @@ class Store:
     ) -> None:
         """Remove an image that no file under ``directories`` uses; raise Refused with its users otherwise.
 
-        Whoever makes an overlay holds a shared lock on the image file; here it is exclusive, over the look and the removal.
-        ``unless`` looks once more under the locks and raises what speaks against it; without ``wait`` a held lock raises Busy.
+        A process that makes an overlay holds a shared lock on the image file; the removal holds an exclusive one. ``unless`` checks
+        again under the locks and raises the reason to keep it; without ``wait`` a held lock raises Busy.
         """
         with self.lock(digest, wait=wait), contextlib.ExitStack() as stack:
             if self.image_path(digest).exists():
@@ -173,7 +173,7 @@ class Store:
         users = self.users_of(digest, directories)
         if not users and _files.open_in_qemu(self.image_path(digest)):
             raise Refused(
-                f"The image {digest} in {self.root} is open in a QEMU program whose disk is in none of the disk directories; "
+                f"The image {digest} in {self.root} is open in a QEMU program whose disk is not in a disk directory; "
                 "stop it or name its folder.",
                 digest=digest,
                 used_by=[],
@@ -196,11 +196,11 @@ class Store:
         _files.fsync(self.root)
 
     def pinned(self, digest: str) -> bool:
-        """Tell whether the image is kept from garbage collection."""
+        """Return whether the image is pinned: kept from garbage collection."""
         return self._pin_path(digest).exists()
 
     def pin(self, digest: str, wanted: bool) -> None:
-        """Keep the image from garbage collection, or stop that."""
+        """Pin the image, so that garbage collection keeps it, or unpin it."""
         if wanted:
             self._pin_path(digest).touch(mode=0o444)
         else:
@@ -216,9 +216,10 @@ class Store:
         return [index for index, (now, then) in enumerate(zip(described.pieces, found.pieces, strict=True)) if now != then]
 
     def replace(self, work: Path, digest: str) -> None:
-        """Put ``work`` (in the partial folder, verified) in the place of a visible image's damaged bytes, by a rename.
+        """Replace the file of a visible, damaged image by ``work`` (in the partial folder, verified), by a rename.
 
-        Who has the old file open keeps it. The caller holds the image's lock; who lays an overlay now is waited for.
+        A process that has the old file open keeps it. The caller holds the image's lock; this waits for
+        processes that make an overlay.
         """
         work.chmod(0o444)
         _files.fsync(work)
@@ -227,20 +228,20 @@ class Store:
             _files.fsync(self.root)
 
     def leftovers(self, now: float, stale: float = STALE_SECONDS) -> list[Path]:
-        """Return what dead processes left: locks and imports at once, unfinished pulls after ``stale`` seconds."""
+        """Return the files that killed processes left: locks and imports at once, unfinished pulls after ``stale`` seconds."""
         try:
             found = sorted(self.partial.iterdir())
         except FileNotFoundError:
             return []
-        return [path for path in found if _forsaken(path, now, stale) and not _files.held(self._lock_of(path))]
+        return [path for path in found if _abandoned(path, now, stale) and not _files.held(self._lock_of(path))]
 
     def _lock_of(self, path: Path) -> Path:
         return self.partial / f"{path.name.split('.')[0]}.lock"
 
     def sweep_one(self, path: Path, now: float, stale: float = STALE_SECONDS) -> bool:
-        """Remove a leftover if it still is one, and tell whether it was; the lock's own file goes with the lock's release."""
+        """Remove a leftover if it still is one, and return whether it was; the lock's file is removed with the lock's release."""
         with contextlib.suppress(Busy), self.named_lock(path.name.split(".")[0], wait=False):
-            if not _forsaken(path, now, stale):
+            if not _abandoned(path, now, stale):
                 return False
             if path.suffix != ".lock":
                 path.unlink(missing_ok=True)
@@ -248,12 +249,12 @@ class Store:
         return False
 
     def sweep(self, now: float, stale: float = STALE_SECONDS) -> None:
-        """Clean what dead processes left. A live process holds the lock of its files, so those are left alone."""
+        """Remove the files that killed processes left. A live process holds the lock of its files, so those stay."""
         for path in self.leftovers(now, stale):
             self.sweep_one(path, now, stale)
 
 
-def _forsaken(path: Path, now: float, stale: float) -> bool:
+def _abandoned(path: Path, now: float, stale: float) -> bool:
     return path.name.startswith("import-") or path.suffix == ".lock" or now - _changed(path) > stale
 
 

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """When an image was last used and how often: ``HEX.used`` grows by one byte a use, and its time of change is the last use.
 
-An append of one byte is atomic, needs no lock and cannot be torn by a kill. The file system's access times are no witness: most
-hosts mount with relatime, and every check and scrub reads an image without using it.
+An append of one byte is atomic, needs no lock and cannot be torn by a kill. The file system's access times do not show uses:
+most hosts mount with relatime, and every check and scrub reads an image without using it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ DISK, PULL = b"d", b"p"
 
 @dataclass(frozen=True)
 class Usage:
-    """The last use in seconds since the epoch, the disks that were laid over the image, and the pulls that found it here."""
+    """The last use in seconds since the epoch, the disks that were created over the image, and the pulls that found it here."""
 
     last_use: float = 0.0
     disks: int = 0
@@ -26,17 +26,17 @@ class Usage:
 
     @property
     def hits(self) -> int:
-        """How often the image was wanted and was here."""
+        """How often the image was requested and was here."""
         return self.disks + self.found
 
 
 def path_of(image: Path) -> Path:
-    """Return the file that has the uses of an image file."""
+    """Return the file that counts the uses of an image file."""
     return image.with_suffix(".used")
 
 
 def note(image: Path, use: bytes) -> None:
-    """Note a use (DISK or PULL) of an image file. A host that cannot write this down (no space) goes on without."""
+    """Note a use (DISK or PULL) of an image file. If the host cannot write it (no space), the use is not counted."""
     with contextlib.suppress(OSError):
         descriptor = os.open(path_of(image), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
@@ -49,7 +49,7 @@ def note(image: Path, use: bytes) -> None:
 
 
 def note_disk(backing: Path) -> None:
-    """Note that a disk was laid over a backing file, if that is an image of a store."""
+    """Note that a disk was created over a backing file, if that is an image of a store."""
     if backing.suffix == ".qcow2" and backing.with_suffix(".json").exists():
         note(backing, DISK)
 

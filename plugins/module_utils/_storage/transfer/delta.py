@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which pieces of a new image an older one on this host has already, at the same place or any other: a pure plan."""
+"""Which pieces of a new image are in another image on this host, at the same place or another: a pure plan."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""HTTP over the standard library: authenticated TLS, one reused connection, ranges, and errors that say who and why."""
+"""HTTP over the standard library: authenticated TLS, one reused connection, ranges, and errors with server and reason."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ LENGTH = re.compile(r"[0-9]{1,18}")
 
 @dataclass(frozen=True)
 class Trust:
-    """Whom we believe and who we are: files in PEM form; without a CA file the system's CAs.
+    """The CAs that we trust and our own certificate, as PEM files; without a CA file, the system's CAs.
 
-    ``proxy`` is the URL of one, or ``environment``; with None we ask directly. TLS ends at the server, never at the proxy.
+    ``proxy`` is a URL or ``environment``; None means no proxy. TLS ends at the server, never at the proxy.
     """
 
     ca_file: Path | None = None
@@ -76,14 +76,14 @@ class Connection:
         self._http.close()
 
     def get(self, below: str = "", headers: dict[str, str] | None = None) -> AbstractContextManager[http.client.HTTPResponse]:
-        """Give the response to a GET; see ``ask``."""
+        """Yield the response to a GET; see ``ask``."""
         return self.ask("GET", below, headers)
 
     @contextmanager
     def ask(
         self, method: str, below: str = "", headers: dict[str, str] | None = None, body: bytes | None = None
     ) -> Iterator[http.client.HTTPResponse]:
-        """Yield the response to a request that may be sent twice; a broken connection at any moment is Unreachable, with why."""
+        """Yield the response to a request that may be sent twice; a broken connection raises Unreachable with the reason."""
         target = (self._path.rstrip("/") + "/" + below if below else self._path or "/") + self._query
         reusable = False
         try:
@@ -103,7 +103,7 @@ class Connection:
         except (http.client.RemoteDisconnected, ConnectionError, ssl.SSLEOFError):
             if not reused:
                 raise
-            self.close()  # an idle connection may have been closed by the server: once more on a new one
+            self.close()  # an idle connection may have been closed by the server: then ask again on a new one
             return self._request(method, target, headers, body)
 
     def _request(self, method: str, target: str, headers: dict[str, str], body: bytes | None) -> http.client.HTTPResponse:
@@ -112,7 +112,7 @@ class Connection:
         return self._http.getresponse()
 
     def fetch(self, below: str, limit: int) -> bytes:
-        """Return a small document whole; more than ``limit`` bytes are not read."""
+        """Return a small document whole; raise Corrupt if it has more than ``limit`` bytes."""
         with self.get(below) as response:
             require_status(response, (200,), f"{self.name} ({below})")
             data = response.read(limit + 1)
@@ -137,7 +137,7 @@ def _parts_of(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
         sound = parts.port != 0 and URL.fullmatch(url) and parts.hostname and not (parts.username or parts.fragment)
-    except ValueError:  # of a port or an address that is none
+    except ValueError:  # an invalid port or address
         sound = False
     if not sound:
         raise InvalidInput(f"{url!a:.300} is not a URL of the form https://host[:port]/path, in ASCII without spaces.")
@@ -145,17 +145,17 @@ def _parts_of(url: str) -> SplitResult:
 
 
 def announced_length(response: http.client.HTTPResponse, what: str) -> int | None:
-    """Return the length that the answer's header announces, or None without one; raise Unreachable if it is no length."""
+    """Return the length that the answer's header announces, or None without one; raise Unreachable if it is invalid."""
     announced = response.headers.get("Content-Length")
     if announced is None:
         return None
     if not LENGTH.fullmatch(announced.strip()):
-        raise Unreachable(f"{what}: the answer announces the length {announced!a:.80}, which is none.", source=what)
+        raise Unreachable(f"{what}: the answer announces an invalid length, {announced!a:.80}.", source=what)
     return int(announced)
 
 
 def require_whole(response: http.client.HTTPResponse, received: int, what: str) -> None:
-    """Raise Unreachable if fewer bytes came than were announced: http.client ends such a body without a word."""
+    """Raise Unreachable if fewer bytes came than were announced: http.client does not report that."""
     announced = announced_length(response, what)
     if announced is not None and received != announced:
         raise Unreachable(f"{what}: the connection ended after {received} of {announced} bytes.", source=what)
@@ -169,7 +169,7 @@ def require_status(response: http.client.HTTPResponse, statuses: tuple[int, ...]
     if response.status in (404, 410):
         raise NotFound(f"{message}: it is not there.", status=response.status)
     if response.status in (400, 401, 403, 495, 496):
-        raise Unreachable(f"{message}: it does not accept our client certificate, or we gave none.", status=response.status)
+        raise Unreachable(f"{message}: it does not accept our client certificate, or none is configured.", status=response.status)
     raise Unreachable(f"{message}; expected {statuses[0]}.", status=response.status)
 
 

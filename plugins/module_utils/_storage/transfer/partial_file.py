@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The partial file of a pull: pieces are verified in order by one hash, and the file itself is the only journal.
 
-What a dead process left is claimed by the file's length alone and believed only after hashing it again, which the digest of the
-whole needs anyway. So there is no second record that could disagree with the bytes.
+After a killed process the file's length says what may be there, and only bytes that are hashed again count, which the digest of
+the whole needs anyway. So no second record can disagree with the bytes.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Assembly:
         return min(self.verified * self.manifest.piece_size, self.manifest.size)
 
     def scan(self) -> None:
-        """Find the pieces that an earlier try left and that are truly good."""
+        """Find the good pieces that an earlier try left."""
         if os.fstat(self._file).st_size > self.manifest.size:
             os.ftruncate(self._file, self.manifest.size)
         self.take_good()
@@ -69,7 +69,7 @@ class Assembly:
                 self.good.add(index)
 
     def take_good(self) -> None:
-        """Verify in order what is on disk already, up to the first piece that is missing or bad."""
+        """Verify in order the pieces on disk, up to the first one that is missing or bad."""
         while not self.complete:
             index = self.verified
             data = self._read(index)
@@ -80,7 +80,7 @@ class Assembly:
             self.good.add(index)
 
     def copy(self, extents: Iterator[Extent]) -> None:
-        """Copy pieces that are on this host already, as shared extents where the file system can; ``take_good`` proves them."""
+        """Copy pieces that are on this host already, as shared extents if the file system can; ``take_good`` verifies them."""
         with _room(self.manifest.digest, self.path):
             for extent in extents:
                 if _copied(extent, self._file):
@@ -88,7 +88,7 @@ class Assembly:
                     self.reused.update(extent.pieces)
 
     def take_ahead(self, ahead: PieceFile, run: Run) -> bool:
-        """Take the pieces of ``run`` that came before their turn; tell whether there was one."""
+        """Take the pieces of ``run`` that were fetched ahead; return whether there was one."""
         found = False
         with _room(self.manifest.digest, self.path):
             for index in ahead.present(run.first, run.end):
@@ -101,7 +101,7 @@ class Assembly:
 
     @property
     def bytes_reused(self) -> int:
-        """Bytes that were copied and proved to be right."""
+        """Bytes that were copied and verified."""
         return sum(self.manifest.piece_length(index) for index in self.reused)
 
     def _read(self, index: int) -> bytes | None:
@@ -121,7 +121,7 @@ class Assembly:
     def put(self, first: int, data: memoryview, origin: str) -> None:
         """Write the next pieces in order and verify each; raise Corrupt if ``origin`` gave other bytes than the manifest says.
 
-        They are written first, so that a kill loses no more than what is on its way; resuming verifies them again.
+        They are written first, so that a kill loses only bytes in transit; a resumed pull verifies them again.
         """
         size = self.manifest.piece_size
         with _room(self.manifest.digest, self.path):
@@ -134,12 +134,12 @@ class Assembly:
         self._flush_early()
 
     def settle(self) -> None:
-        """Wait for what is being flushed; an error of the disk shows here and nowhere else."""
+        """Wait for the flush that runs; only here a disk error is raised."""
         if self._flush:
             self._flush.result()
 
     def _flush_early(self) -> None:
-        """Have the disk write while the network brings more, so that the end waits for little and memory stays clean."""
+        """Flush while more bytes arrive, so that the last flush is short and few dirty pages collect."""
         if self._flush is None or self._flush.done():
             self.settle()
             self._flush = self._flusher.submit(os.fdatasync, self._file)
@@ -156,7 +156,7 @@ def _room(digest: str, path: Path) -> Iterator[None]:
 
 
 def _copied(extent: Extent, target: int) -> bool:
-    """Copy by the kernel, which shares the blocks where it can; False if the source is gone or shorter than it was."""
+    """Copy by the kernel, which shares blocks if it can; return False if the source was removed or has become shorter."""
     try:
         source = os.open(extent.path, os.O_RDONLY | os.O_NOFOLLOW)
     except OSError:

@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pieces that came before the pull's turn, because a VM that runs already asked for them: a sparse file beside the partial one.
+"""Pieces that were fetched ahead of the pull, because a running VM read them: a sparse file beside the partial one.
 
-One process writes it (the read-through of a replica), another reads it (the pull). A piece is believed only after hashing it, and
-a hole tells that there is none, so there is no record that could disagree with the bytes.
+One process writes it (the read-through of a replica), another reads it (the pull). A piece counts only after
+it is hashed, and a hole is a missing piece, so no record can disagree with the bytes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class PieceFile:
-    """Verified pieces at their own offsets in a file that may have holes, be short, or not be there."""
+    """Verified pieces at their own offsets in a file that may have holes, be short, or be missing."""
 
     def __init__(self, path: Path, manifest: Manifest) -> None:
         self.path = path
@@ -38,7 +38,7 @@ class PieceFile:
         return data if hashlib.sha256(data).hexdigest() == self._manifest.pieces[index] else None
 
     def put(self, index: int, data: bytes | memoryview) -> None:
-        """Keep a piece that the caller verified; a full disk keeps nothing, and who asked is served all the same."""
+        """Keep a piece that the caller verified; on a full disk keep nothing and raise nothing, since the reader has its bytes."""
         descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
             write_all(descriptor, memoryview(data), index * self._manifest.piece_size)
@@ -49,7 +49,7 @@ class PieceFile:
             os.close(descriptor)
 
     def present(self, first: int, end: int) -> Iterator[int]:
-        """Yield the pieces from ``first`` to before ``end`` that have bytes here, true or not."""
+        """Yield the pieces from ``first`` to before ``end`` that have bytes here, good or bad."""
         size = self._manifest.piece_size
         try:
             descriptor = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Progress of a long pull as one human line in a file, rewritten at most once a second."""
+"""The progress of a long pull as one line for people in a file, rewritten at most once a second."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ProgressFile:
         self._last = float("-inf")
 
     def __call__(self, done: int, total: int) -> None:
-        """Tell ``done`` of ``total`` bytes; the last line is always written."""
+        """Write ``done`` of ``total`` bytes; the last line is always written."""
         now = self._clock()
         if done < total and now - self._last < SECONDS:
             return

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The pull: one at a time for each image and host, from any source that has pieces, resumed after any interruption."""
+"""The pull: one at a time for each image on a host, from any source that has pieces, resumed after any interruption."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ from .source_choice import Speeds
 from .sources.protocol import Reader, Source
 
 MOST_FAILURES = 3  # of a source in a row; then the pull goes on without it
-SLICE = 65536  # bytes that are asked for at a time, less of a source that is slow to give them
+SLICE = 65536  # bytes that are read at a time; less from a slow source
 SMALLEST_SLICE = 4096
-BATCH = 1024 * 1024  # bytes that are received, then written and hashed while the next arrive; an interruption costs two
-REQUEST = 32 * 1024 * 1024  # bytes of one request; between two, pieces are taken that came another way
+BATCH = 1024 * 1024  # bytes that are received, then written and hashed while the next arrive; an interruption loses two
+REQUEST = 32 * 1024 * 1024  # bytes of one request; between two, pieces that were fetched ahead are taken
 Progress = Callable[[int, int], None]
 Limit = Callable[[int], None]
 
 
 def no_progress(_done: int, _total: int) -> None:
-    """Tell nobody."""
+    """Report no progress."""
 
 
 @dataclass(frozen=True)
 class Pulled:
-    """An image that is here now, the bytes that came from sources, which sources gave them, and the bytes copied on this host."""
+    """An image that is here now, the bytes that sources gave, which sources these were, and the bytes copied on this host."""
 
     manifest: Manifest
     path: Path
@@ -50,12 +50,12 @@ class Pulled:
 
 
 class _Slow(Exception):
-    """A source is left for another one because it is too slow; what was received stays."""
+    """A source is left for another one because it is too slow; the received bytes stay."""
 
 
 @dataclass
 class _Tally:
-    """How the sources do: failures in a row, what they said, who gave bytes and how fast."""
+    """The sources of a pull: failures in a row, errors, which gave bytes and how fast."""
 
     speeds: Speeds = field(default_factory=Speeds)
     failures: dict[str, int] = field(default_factory=dict)
@@ -86,11 +86,11 @@ class _Tally:
 def pull_image(
     store: Store, digest: str, sources: Sequence[Source], *, now: float, progress: Progress = no_progress, limit: Limit = no_limit
 ) -> Pulled:
-    """Make the image visible in ``store`` and return it; who comes second waits for the first and fetches nothing.
+    """Make the image visible in ``store`` and return it; a second caller waits for the first and fetches nothing.
 
-    ``now`` is seconds since the epoch; ``pace`` is told of bytes that came and may take its time. Raises NotFound, Unreachable or
-    Corrupt with what every source said, or NoSpace;
-    whatever was verified stays in the partial folder for the next try, except after NoSpace.
+    ``now`` is seconds since the epoch; ``limit`` is called with the bytes that came and may sleep. Raises NotFound, Unreachable or
+    Corrupt with the error of every source, or NoSpace. Verified pieces stay in the partial folder for the next try, except after
+    NoSpace.
     """
     there = store.claim(digest, usage.PULL)
     if there is not None:
@@ -105,9 +105,9 @@ def pull_image(
 
 
 def refill_image(store: Store, digest: str, sources: Sequence[Source], *, progress: Progress = no_progress) -> Pulled:
-    """Put whole bytes in the place of a visible image's damaged ones, fetching only what its partial file has not.
+    """Replace the file of a visible, damaged image, fetching only what its partial file lacks.
 
-    The caller holds the image's lock. The damaged file is never written: the new one takes its name when its digest is proven.
+    The caller holds the image's lock. The damaged file is never written to: the new one takes its name when its digest is verified.
     """
 
     def replace(work: Path, _manifest: Manifest) -> Path:
@@ -141,7 +141,7 @@ class _Pull:
         self._reused = 0
 
     def run(self) -> Pulled:
-        """Try with each distinct manifest that the sources offer: a lying manifest makes honest bytes look wrong."""
+        """Try each distinct manifest that the sources offer: a false manifest makes good bytes look wrong."""
         tried: list[Manifest] = []
         errors: list[EdgeError] = []
         for source in self._sources:
@@ -169,12 +169,12 @@ class _Pull:
         if not self._adopt(manifest, work):
             try:
                 self._collect(manifest, work)
-            except (NoSpace, OSError):  # a full or failing disk: nothing of it is believed later
+            except (NoSpace, OSError):  # a full or failing disk: none of it is used later
                 work.unlink(missing_ok=True)
                 raise
             try:
                 header = _judge(work, manifest)
-            except EdgeError:  # whoever gives these bytes, they are not wanted
+            except EdgeError:  # a hostile image, from any source
                 work.unlink(missing_ok=True)
                 raise
             _require_size(header, manifest)
@@ -183,7 +183,7 @@ class _Pull:
         return Pulled(manifest, path, self._tally.fetched, tuple(self._tally.used), self._reused)
 
     def _adopt(self, manifest: Manifest, work: Path) -> bool:
-        """Make an image visible that lost only its manifest (a kill between the two renames): its bytes prove it."""
+        """Make an image visible that lacks only its manifest (after a kill between the two renames); its digest is verified."""
         path = self._store.image_path(self._digest)
         if not path.exists() or path.stat().st_size != manifest.size:
             return False
@@ -212,7 +212,7 @@ class _Pull:
             self._reused = assembly.bytes_reused
 
     def _candidates(self, manifest: Manifest) -> list[delta.Candidate]:
-        """Return the images here that may share pieces; one of the same name is read again if its pieces have another size."""
+        """Return the images here that may share pieces; one of the same name is hashed again if its piece size differs."""
         found = []
         for image in sorted(self._store.images(), key=lambda one: one.name != manifest.name):
             path = self._store.image_path(image.digest)
@@ -223,7 +223,7 @@ class _Pull:
         return found
 
     def _fetch(self, assembly: Assembly, run: pull_plan.Run, pool: ThreadPoolExecutor) -> None:
-        """Fetch a run, or the part of it that the best source gives; the loop above comes back for the rest."""
+        """Fetch a run, or the part of it that the best source gives; the caller's loop fetches the rest."""
         source = self._tally.best(self._sources)
         if source is None:
             raise Corrupt(f"No source gave the pieces of {self._digest} that its manifest describes.", digest=self._digest)
@@ -235,7 +235,7 @@ class _Pull:
             self._tally.failed(source, error)
 
     def _receive(self, assembly: Assembly, run: pull_plan.Run, pool: ThreadPoolExecutor, source: Source, reader: Reader) -> None:
-        """Receive some pieces at a time; while they arrive, those before are written and hashed."""
+        """Receive some pieces at a time; meanwhile the pieces before them are written and hashed."""
         parts = list(pull_plan.split(assembly.manifest, run, BATCH))
         buffers = [bytearray(parts[0].length) for _any in range(2)]
         behind: Future[None] | None = None
@@ -266,7 +266,7 @@ class _Pull:
             self._backoff(count)
 
     def _judge_speed(self, count: int, waited: float, *, last: bool) -> None:
-        """Go on with another source if this one only trickles; not when what is being received is complete anyway."""
+        """Change to another source if this one is too slow, unless the piece that is being received is complete."""
         if self._tally.speeds.gave(count, waited) and not last:
             others = [other.name for other in self._tally.usable(self._sources)]
             if self._tally.speeds.leave(others):
@@ -279,7 +279,7 @@ class _Pull:
 
 
 def _judge(path: Path, manifest: Manifest) -> qcow2.Header:
-    """Return the header; refuse a hostile image, although its bytes have the digest."""
+    """Return the header; refuse a hostile image even if its digest is right."""
     try:
         header = qcow2.read_header(path)
     except EdgeError as error:
@@ -289,7 +289,7 @@ def _judge(path: Path, manifest: Manifest) -> qcow2.Header:
 
 
 def _require_size(header: qcow2.Header, manifest: Manifest) -> None:
-    """Raise Corrupt if the manifest calls the image what it is not: another source's manifest may be right about these bytes."""
+    """Raise Corrupt if the manifest has another virtual size than the image; another source may have a true manifest."""
     if header.virtual_size != manifest.virtual_size:
         sizes = f"{manifest.virtual_size} bytes virtual size, the image {header.virtual_size}"
         raise Corrupt(f"The manifest of {manifest.digest} says {sizes}.")

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A bound on the bytes a second of a pull; clock and sleep are passed in."""
+"""Limits on the bytes a second of a pull; clock and sleep are passed in."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Callable
 
 BURST_SECONDS = 0.25
 LOOK_SECONDS = 0.02
-LINGER_SECONDS = 0.1  # who reads now reads again soon
+LINGER_SECONDS = 0.1  # a VM that reads now reads again soon
 LONGEST_SECONDS = 2.0
 GRANTED = 256 * 1024  # bytes
 
 
 class RateLimit:
-    """Called with the bytes that came, it sleeps until they are within ``rate`` bytes a second.
+    """A function of the bytes that came: it sleeps until they are within ``rate`` bytes a second.
 
-    After an idle time no more than the bytes of a quarter of a second, or those that just came, are made up for.
+    After an idle time a burst may have the bytes of a quarter of a second, or those that just came.
     """
 
     def __init__(self, rate: int, clock: Callable[[], float], sleep: Callable[[float], None]) -> None:
@@ -35,9 +35,9 @@ class RateLimit:
 
 
 class Backoff:
-    """Called with the bytes that came, it waits while ``busy`` tells that somebody waits for bytes from the same line.
+    """A function of the bytes that came: it waits while ``busy`` says that a VM waits for bytes over the same link.
 
-    A VM that never stops reading does not stop a pull: after two seconds of waiting 256 KiB may come.
+    A VM that never stops reading does not stop a pull: after two seconds of waiting the pull may receive 256 KiB.
     """
 
     def __init__(self, busy: Callable[[], bool], clock: Callable[[], float], sleep: Callable[[float], None]) -> None:
@@ -62,4 +62,4 @@ class Backoff:
 
 
 def no_limit(_count: int) -> None:
-    """Let bytes come as fast as they do."""
+    """Do not limit the rate."""

@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Any bytes of an image at any moment, whether it is here, is being pulled, or is only elsewhere.
+"""Reads of any bytes of an image at any time, whether it is here, is being pulled, or is only on another host.
 
-A replica gives them to VMs that started before their image arrived. What has to be fetched for them is kept for the pull, so that
-it crosses the WAN once.
+A replica serves them to VMs that started before their image arrived. Fetched pieces are kept for the pull, so that each crosses the
+WAN once.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from . import pull_plan
 from .prefetch import PieceFile
 from .sources.protocol import Source
 
-KEPT = 16 * 1024 * 1024  # bytes of pieces in memory: neighbours of a read are read next
+KEPT = 16 * 1024 * 1024  # bytes of pieces in memory: the bytes after a read are usually read next
 WINDOW = 1024 * 1024  # bytes fetched at once where a VM reads in order
 
 
 class ReadThrough:
-    """One image of ``store`` that may still be on its way; safe to be used by several threads.
+    """One image of ``store`` that may not have arrived yet; several threads may use it.
 
-    Every piece that was not verified when the image was published is verified before a byte of it is given. Raises NotFound
-    where neither the store nor a source has the image.
+    Until the image is published, each piece is verified before a byte of it is returned. Raises NotFound if neither the store nor a
+    source has the image.
     """
 
     def __init__(self, store: Store, digest: str, sources: Sequence[Source]) -> None:
@@ -55,11 +55,11 @@ class ReadThrough:
         return self._manifest.size
 
     def close(self) -> None:
-        """Let the image be removed again."""
+        """Allow the image to be removed again."""
         self._held.close()
 
     def read(self, offset: int, length: int) -> bytes:
-        """Return exactly these bytes; raise Unreachable or Corrupt where no source gives them now."""
+        """Return exactly these bytes; raise Unreachable or Corrupt if no source gives them now."""
         whole = self._opened()
         if whole is not None:
             return os.pread(whole, length, offset)
@@ -81,7 +81,7 @@ class ReadThrough:
         )
 
     def _opened(self) -> int | None:
-        """Return the published image, held against removal from the first read on; None until it is here."""
+        """Return the published image, kept from removal from the first read on, or None if it is not here yet."""
         with self._lock:
             path = self._store.image_path(self._digest)
             if self._whole is None and path.exists() and self._store.find(self._digest):
@@ -94,7 +94,7 @@ class ReadThrough:
     def _piece(self, index: int) -> bytes:
         found = self._here(index)
         if found is None:
-            with self._fetching:  # who waited may find it fetched
+            with self._fetching:  # another thread may have fetched it meanwhile
                 found = self._here(index) or self._fetched(index)
         return found
 
@@ -120,7 +120,7 @@ class ReadThrough:
             return self._fetch(index)
 
     def _fetch(self, index: int) -> bytes:
-        """Fetch a piece, and those after it where the last fetch ended here: twice as many each time."""
+        """Fetch a piece, and those after it if the last fetch ended here: twice as many each time."""
         self._window = self._window * 2 if index == self._next else 1
         limit = max(1, min(self._window, WINDOW // self._manifest.piece_size))
         end = min(index + limit, len(self._manifest.pieces))
@@ -134,7 +134,7 @@ class ReadThrough:
                 errors.append(error.message)
                 continue
             self._sources.remove(source)
-            self._sources.insert(0, source)  # the next read does not wait again for those that failed
+            self._sources.insert(0, source)  # the next read does not wait again for sources that failed
             return found
         raise Unreachable(f"No source gives piece {index} of {self._digest} now. {' '.join(errors)}".strip(), digest=self._digest)
 

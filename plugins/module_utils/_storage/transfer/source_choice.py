@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""When a source is too slow to stay with: a pure rule over the bytes that it gave and the seconds that we waited for them.
+"""When a source is too slow: a pure rule over the bytes that it gave and the seconds that the pull waited for them.
 
-A source is left only for another one that can be used: one that was never measured if this one is below the floor, or one that
-was measured at several times its rate. So all may be slow and the pull goes on, and there is no going to and fro: to go back to a
-source takes a rate that has fallen to a fraction of its own.
+A source is left only for another usable one: one that was never measured if this one is below the floor, or one that was measured
+at several times its rate. So a pull goes on even if all sources are slow, and it does not alternate between them: it returns to a
+source only from one whose rate is a fraction of that source's.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-FLOOR = 64 * 1024  # bytes a second; less is no way to get an image
-WINDOW = 10.0  # seconds of waiting that a judgement takes
+FLOOR = 64 * 1024  # bytes a second; below this another source is tried
+WINDOW = 10.0  # seconds of waiting before a source is judged
 BETTER = 4.0
 
 
 @dataclass
 class Speeds:
-    """What the sources of one pull gave, by name."""
+    """The measured rates of the sources of one pull, by name."""
 
     rates: dict[str, float] = field(default_factory=dict)
     left: set[str] = field(default_factory=set)
@@ -28,17 +28,17 @@ class Speeds:
     _seconds: float = 0.0
 
     def begin(self, name: str) -> None:
-        """Begin to measure a source anew."""
+        """Start a new measurement of a source."""
         self._name, self._bytes, self._seconds = name, 0, 0.0
 
     def gave(self, count: int, seconds: float) -> bool:
-        """Account for bytes and the seconds that they took to come; True when there is enough to judge by."""
+        """Account for bytes and the seconds that they took; return True when the source can be judged."""
         self._bytes += count
         self._seconds += seconds
         return self._seconds >= WINDOW
 
     def leave(self, others: Iterable[str]) -> bool:
-        """Judge the source that was measured; True if it is to be left for one of ``others``, which can be used."""
+        """Judge the measured source; return True if one of ``others``, which are usable, must replace it."""
         name, rate = self._name, self._bytes / self._seconds
         self.rates[name] = rate
         self.begin(name)

@@ -85,7 +85,7 @@ def test_an_address_range_in_use_is_named(wrong, route):
 
 
 def test_a_bridge_name_in_use_is_named(wrong):
-    assert "lo is there already" in wrong["bridge"][0]["found"]
+    assert "lo exists already" in wrong["bridge"][0]["found"]
 
 
 def test_a_package_that_nobody_has_is_a_broken_apt(wrong):

@@ -1,3 +1,3 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a pull can take pieces from: an image server over HTTPS, or a folder of this host."""
+"""The sources of a pull: an image server over HTTPS, or a folder of this host."""

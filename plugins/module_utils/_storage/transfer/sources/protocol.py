@@ -19,14 +19,14 @@ class Reader(Protocol):
 
 
 class Source(Protocol):
-    """Answers with what it has, NotFound for what it has not, Unreachable when it cannot be asked or trusted."""
+    """A source of images; it raises NotFound for what it lacks, and Unreachable if it cannot be reached or trusted."""
 
     @property
     def name(self) -> str:
-        """What messages call it."""
+        """The name that messages use."""
 
     def catalogue(self) -> list[Entry]:
-        """Return what it offers."""
+        """Return the entries of its catalogue."""
 
     def manifest(self, digest: str) -> Manifest:
         """Return the manifest of an image, parsed strictly."""
@@ -35,4 +35,4 @@ class Source(Protocol):
         """Open exactly ``length`` bytes of the image from ``offset``."""
 
     def close(self) -> None:
-        """Give up what it holds open."""
+        """Close its connections and files."""

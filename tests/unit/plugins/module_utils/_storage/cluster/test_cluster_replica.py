@@ -119,9 +119,9 @@ def test_without_any_replica_the_front_end_serves(here: Site, origin: tuple[Stor
 def test_what_nobody_has_is_told_in_the_replica_s_words(here: Site) -> None:
     replica = ClusterReplica.of(here.peers[0].cluster)
     wanted = "sha256:" + "5" * 64
-    with pytest.raises(NotFound, match=r"The replica r[12] says: .*could not be pulled from any source"):
+    with pytest.raises(NotFound, match=r"The replica r[12] reports: .*could not be pulled from any source"):
         replica.pull(wanted, now=0)
-    with pytest.raises(NotFound, match=r"The replica r[12] says"):
+    with pytest.raises(NotFound, match=r"The replica r[12] reports"):
         replica.pull(wanted, now=0)
 
 

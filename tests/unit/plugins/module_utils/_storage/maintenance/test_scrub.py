@@ -97,7 +97,7 @@ def test_a_broken_image_is_pulled_again(here: Store, origin: tuple[Store, Manife
 
 def test_a_manifest_with_wrong_pieces_is_put_right_by_whole_bytes(here: Store, origin: tuple[Store, Manifest]) -> None:
     image = origin[1]
-    here.describe_anew(replace(image, pieces=("0" * 64, *image.pieces[1:])))
+    here.change_description(replace(image, pieces=("0" * 64, *image.pieces[1:])))
     assert [one.pieces for one in Scrub(here).look().damaged] == [()]
     assert len(scrubbed(here)[1]) == 1
     assert whole(here, image)

@@ -132,7 +132,7 @@ def test_an_old_image_of_other_pieces_serves_too(tmp_path: Path, origin: tuple[S
     found = digest.describe(here.image_path(one.digest), 4 * MIB)
     old = replace(one, piece_size=found.piece_size, pieces=found.pieces, checkpoints=found.checkpoints)
     with here.lock(one.digest):
-        here.describe_anew(old)
+        here.change_description(old)
     assert pull(here, two, source).bytes_reused > 0.9 * two.size
     assert whole(here, old)
 

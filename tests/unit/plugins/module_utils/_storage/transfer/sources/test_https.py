@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._errors import Corrupt, InvalidInput, NotFound, Unreachable
-from ansible_collections.edge.cloud.plugins.module_utils._storage.cluster.replica import source_of
+from ansible_collections.edge.cloud.plugins.module_utils._storage.cluster.replica import sources_of
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.manifest import Manifest
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
 from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.http_client import Trust
@@ -113,7 +113,7 @@ def test_a_catalogue_that_is_none_is_corrupt(
 @pytest.mark.parametrize("text", ["http://frontend.example/", "ftp://x/", "relative", "file:///x", "https://user@x/", "https:///x"])
 def test_only_authenticated_sources_are_taken(text: str) -> None:
     with pytest.raises(InvalidInput):
-        source_of(text, Trust())
+        sources_of([text], Trust())
 
 
 def test_certificate_files_that_are_none_are_named(tmp_path: Path) -> None:
