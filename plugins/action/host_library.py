@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The controller's side of the module host_library: sends the collection's library along."""
+"""The controller's side of the module host_library: it sends the collection's library with the task."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LIBRARY = Path(__file__).resolve().parents[1] / "module_utils"
 
 
 class ActionModule(ActionBase):
-    """Runs the module with this collection's library as its archive."""
+    """Runs the module with this collection's library as the archive."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """See ActionBase."""

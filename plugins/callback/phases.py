@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A stdout callback for people who wait: phases with seconds, a sign of life in long tasks, errors whole."""
+"""A stdout callback for people who wait: phases with seconds, progress of long tasks, whole errors."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ version_added: 0.1.0
 author:
   - The edge.cloud authors (@edge-cloud)
 description:
-  - Each play is a phase. A phase prints what it changed and how many seconds it took.
-  - A task that takes long gives a sign of life every few seconds, with the last line of its progress file where it has one
+  - Each play is a phase. A phase prints its changes and how many seconds it took.
+  - A long task prints a line every few seconds, with the last line of its progress file if it has one
     (the variable C(edge_progress_file) of the task or play, a file on the control node).
 options:
   phases_file:
@@ -27,7 +27,7 @@ options:
     env:
       - name: EDGE_PHASES_FILE
   heartbeat:
-    description: Seconds between two signs of life of a long task.
+    description: Seconds between two such lines of a long task.
     type: float
     default: 5
     ini:
@@ -62,12 +62,12 @@ class Heartbeat:
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def start(self) -> Heartbeat:
-        """Begin to beat, in a thread of its own."""
+        """Start the beats in a thread of its own."""
         self._thread.start()
         return self
 
     def stop(self) -> float:
-        """End it and return the seconds since start."""
+        """Stop the beats and return the seconds since start."""
         self._stopped.set()
         self._thread.join()
         return time.monotonic() - self._begun
@@ -93,7 +93,7 @@ class CallbackModule(CallbackBase):
         self._failed = False
 
     def v2_playbook_on_play_start(self, play: Any) -> None:
-        """Close the phase before and open the next."""
+        """Close the previous phase and open the next."""
         self._end_phase()
         self._phases.append({"name": play.get_name().strip(), "seconds": 0.0, "changed": 0, "ok": True})
         self._play_begun = time.monotonic()
@@ -101,14 +101,14 @@ class CallbackModule(CallbackBase):
         self._display.display(f"\n▶ {play.get_name().strip()}", color="bright blue")
 
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:  # noqa: ARG002
-        """Watch the task; it is printed when it changed, failed or takes long."""
+        """Watch the task; it is printed if it changes something, fails or takes long."""
         self._end_task()
         name = task.get_name().strip()
         progress = {**self._play_vars, **(task.get_vars() or {})}.get("edge_progress_file")
         self._heartbeat = Heartbeat(self.get_option("heartbeat"), lambda seconds: self._beat(name, progress, seconds)).start()
 
     def v2_playbook_on_handler_task_start(self, task: Any) -> None:
-        """Watch a handler as any other task."""
+        """Watch a handler like any other task."""
         self.v2_playbook_on_task_start(task, False)
 
     def _beat(self, name: str, progress: str | None, seconds: float) -> None:
@@ -126,7 +126,7 @@ class CallbackModule(CallbackBase):
             self._display.display(f"  {'✔' if phase['ok'] else '✘'} {phase['seconds']:.1f} s, {phase['changed']} changed")
 
     def v2_runner_on_ok(self, result: Any) -> None:
-        """Print a change, and what debug has to say."""
+        """Print a change, or the message of debug."""
         seconds = self._end_task()
         task, data = result._task, result._result
         if task.action.rsplit(".", 1)[-1] == "debug" and not data.get("changed"):
@@ -139,7 +139,7 @@ class CallbackModule(CallbackBase):
                 self._display.display(f"      {action}")
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
-        """Print the error whole, with the words of the program that failed."""
+        """Print the whole error, with the output of the program that failed."""
         self._end_task()
         if ignore_errors:
             return
@@ -155,7 +155,7 @@ class CallbackModule(CallbackBase):
         self.v2_runner_on_failed(result)
 
     def v2_runner_retry(self, result: Any) -> None:
-        """Keep quiet: the heartbeat tells that it goes on."""
+        """Print nothing: the heartbeat shows that it goes on."""
 
     def v2_playbook_on_stats(self, stats: Any) -> None:  # noqa: ARG002
         """Close the last phase and write the phases file."""
@@ -166,7 +166,7 @@ class CallbackModule(CallbackBase):
 
 
 def last_line(progress: str | None) -> str:
-    """Return the last line of the progress file, as the tail of a sign of life; empty where there is none."""
+    """Return the last line of the progress file, as the end of a heartbeat line, or an empty text."""
     if not progress:
         return ""
     try:
@@ -177,7 +177,7 @@ def last_line(progress: str | None) -> str:
 
 
 def failure_lines(data: dict[str, Any]) -> list[str]:
-    """Return the message of a failed result, then what its items and its program said."""
+    """Return the message of a failed result, then those of its items and the output of its program."""
     lines = str(data.get("msg", "failed")).splitlines()
     for item in data.get("results") or []:
         if item.get("failed"):

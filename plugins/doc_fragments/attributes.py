@@ -23,7 +23,7 @@ attributes:
   platform:
     support: full
     platforms: linux
-    description: Works on Linux hosts; tried on Debian 12 and 13.
+    description: Works on Linux hosts; tested on Debian 12 and 13.
 """
 
     INFO_MODULE = r"""
@@ -34,12 +34,12 @@ attributes:
     description: Reads only, in check mode too.
   diff_mode:
     support: N/A
-    description: Reads only; there is nothing to show a difference of.
+    description: Reads only, so there is no difference to show.
   idempotent:
     support: full
     description: Changes nothing, ever.
   platform:
     support: full
     platforms: linux
-    description: Works on Linux hosts; tried on Debian 12 and 13.
+    description: Works on Linux hosts; tested on Debian 12 and 13.
 """

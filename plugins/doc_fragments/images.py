@@ -6,14 +6,14 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """The fragments edge.cloud.images (who uses an image) and edge.cloud.images.tls (whom to believe)."""
+    """The fragments edge.cloud.images (users of an image) and edge.cloud.images.tls (certificates)."""
 
     DOCUMENTATION = r"""
 options:
   disk_directories:
     description:
       - The folders that are searched, with all below them, for disks that have the image as their backing file.
-      - What is used by one of them is not removed.
+      - An image that one of them uses is not removed.
     type: list
     elements: path
     default: [/var/lib/edge/vms, /var/lib/edge/recovery]
@@ -25,8 +25,8 @@ requirements:
 options:
   ca_file:
     description:
-      - The file of CA certificates (PEM) that the other side's certificate must be signed by.
-      - Without it the CAs of the host's system are believed. The host name is verified always.
+      - The file of CA certificates (PEM) that must have signed the other side's certificate.
+      - Without it the CAs of the host's system are trusted. The host name is always verified.
     type: path
   cert_file:
     description:

@@ -12,10 +12,10 @@ version_added: 0.1.0
 author:
   - The edge.cloud authors (@edge-cloud)
 description:
-  - Reads the domains of one or many hypervisors, side by side, and makes each VM a host.
+  - Reads the domains of one or many hypervisors, in parallel, and makes each VM a host.
   - A VM that several hypervisors define, as after a move, is one host, the running one. Different VMs of the same name are
-    called C(NAME.HYPERVISOR).
-  - Each host has the variable C(ansible_host) where its address is known, and C(edge_name), C(edge_uuid), C(edge_state),
+    named C(NAME.HYPERVISOR).
+  - Each host has the variable C(ansible_host) if its address is known, and C(edge_name), C(edge_uuid), C(edge_state),
     C(edge_hypervisor), C(edge_uri), C(edge_managed), C(edge_memory) in bytes, C(edge_vcpus), C(edge_arch), C(edge_virt_type),
     C(edge_autostart), C(edge_address), C(edge_addresses), C(edge_nics), C(edge_disks), C(edge_images) (the digest of the image of
     each disk), C(edge_spec_hash), C(edge_cloud_init) and C(edge_pending_restart).
@@ -47,21 +47,21 @@ options:
     default: [running, paused, saved, stopped]
   managed:
     description:
-      - V(true) takes only VMs that M(edge.cloud.domain) made or took over, V(false) only others. All without it.
+      - V(true) selects only VMs that M(edge.cloud.domain) created or adopted, V(false) only others. Without it all VMs are hosts.
     type: bool
   hostname:
-    description: What a host is called.
+    description: What the name of a host is.
     type: str
     choices: [name, uuid]
     default: name
   unreachable:
     description:
-      - What a hypervisor that does not answer is. With V(warn) its VMs are missing, and what was read is not cached.
+      - What happens if a hypervisor does not answer. With V(warn) its VMs are missing, and the result is not cached.
     type: str
     choices: [warn, fail]
     default: warn
   timeout:
-    description: How long a hypervisor may take to answer, in seconds.
+    description: The seconds in which a hypervisor must answer.
     type: float
     default: 30
 seealso:
@@ -76,7 +76,7 @@ uris:
   - qemu+ssh://root@hv2.example/system?no_tty=1
 
 ---
-# Running VMs of ours only, reached through their hypervisor, in groups by image
+# Only running VMs that edge.cloud manages, reached through their hypervisor, in groups by image
 plugin: edge.cloud.libvirt
 uris:
   - qemu+tls://hv1.example/system
@@ -120,7 +120,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         return bool(super().verify_file(path)) and path.endswith(ENDINGS)
 
     def parse(self, inventory: Any, loader: Any, path: str, cache: bool = True) -> None:
-        """Read the hypervisors, or what the cache knows of them, and add hosts and groups."""
+        """Read the hypervisors, or the cache, and add hosts and groups."""
         super().parse(inventory, loader, path, cache)
         self._read_config_data(path)
         self.load_cache_plugin()

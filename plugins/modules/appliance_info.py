@@ -12,7 +12,7 @@ short_description: List what a marketplace offers
 version_added: 0.1.0
 description:
   - Reads the catalogue of a marketplace and lists the appliances that match.
-  - Catalogues are kept on disk; a marketplace that did not change answers without sending its catalogue again.
+  - Catalogues are cached on disk; a marketplace that did not change does not send its catalogue again.
   - An entry that cannot be read is listed under RV(skipped) and hides no other.
 author:
   - The edge.cloud authors (@edge-cloud)
@@ -24,13 +24,13 @@ extends_documentation_fragment:
 options:
   marketplace:
     description:
-      - Where appliances are offered.
+      - The marketplace to read.
     type: dict
     required: true
     suboptions:
       kind:
         description:
-          - V(opennebula) is a marketplace that speaks OpenNebula's JSON.
+          - V(opennebula) is a marketplace with OpenNebula's JSON.
           - V(index) is an image datastore of this collection, served over HTTP or as a folder.
           - V(simplestreams) is what Ubuntu and LinuxContainers publish; appliances are the disks of VMs, not containers.
           - V(checksums) is a web folder with C(SHA512SUMS) or C(SHA256SUMS), or the checksum file itself.
@@ -48,12 +48,12 @@ options:
         type: path
       signature_suffix:
         description:
-          - Each document of the catalogue must have a detached OpenPGP signature at its own address with this appended,
+          - Each document of the catalogue must have a detached OpenPGP signature at its own URL or path with this appended,
             such as V(.sign) or V(.gpg).
         type: str
       keyring:
         description:
-          - The absolute path of the file of public keys, armoured or binary, that signatures must be made by.
+          - The absolute path of the file of public keys, armoured or binary; signatures must be by one of them.
         type: path
   id:
     description:
@@ -119,7 +119,7 @@ appliances:
       description: Its name.
       type: str
     version:
-      description: Its version, V(0) if the marketplace tells none.
+      description: Its version, V(0) if the marketplace gives none.
       type: str
     os:
       description: The operating system in it, in lower case.
@@ -131,7 +131,7 @@ appliances:
       description: V(IMAGE), V(VMTEMPLATE) or V(SERVICE_TEMPLATE).
       type: str
     tags:
-      description: Words that the marketplace gives it.
+      description: Its tags in the marketplace.
       type: list
       elements: str
     files:
@@ -148,7 +148,7 @@ skipped:
   type: list
   elements: dict
 proven:
-  description: Whether the catalogue is authentic, because it came over TLS, is signed, or is on the host.
+  description: Whether the catalogue is authentic, because it was read over TLS, is signed, or is on the host.
   returned: success
   type: bool
 """

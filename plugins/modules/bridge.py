@@ -13,8 +13,8 @@ version_added: 0.1.0
 author:
   - The edge.cloud authors (@edge-cloud)
 description:
-  - Makes, changes in place and removes a bridge of the running kernel, and optionally the files that make it again at boot.
-  - Only what is given is changed. A field that is left out stays as it is, ports of VMs (tap devices) are never taken away,
+  - Creates, changes in place and removes a bridge of the running kernel, and optionally the files that create it at boot.
+  - Only what is given is changed. A field that is left out stays as it is, ports of VMs (tap devices) are never removed,
     and addresses that come from DHCP or router advertisements are left alone.
 extends_documentation_fragment:
   - edge.cloud.attributes
@@ -26,7 +26,7 @@ options:
     required: true
   state:
     description:
-      - V(present) makes the bridge and sets it up.
+      - V(present) creates the bridge and sets it up.
       - V(absent) removes it and its boot files. Its ports stay as links without a bridge.
         It is refused while VMs are attached or the host's default route leads over it, unless O(allow_disruption=true).
     type: str
@@ -36,7 +36,7 @@ options:
     description:
       - The links that are ports of the bridge, exactly these. Ports of VMs do not count.
       - A link that has addresses or routes is refused unless O(allow_disruption=true), and its addresses and routes then
-        move to the bridge in one batch in which no moment is without them.
+        move to the bridge in one batch, without a moment in which the host lacks them.
       - Left out, the ports stay as they are.
     type: list
     elements: str
@@ -49,34 +49,34 @@ options:
     elements: str
   mtu:
     description:
-      - Largest packet in bytes, 68 to 65535. A new bridge for which none is given takes the smallest of its ports.
+      - Largest packet in bytes, 68 to 65535. Without it a new bridge takes the smallest of its ports.
     type: int
   mac:
     description:
-      - MAC address of the bridge. A new bridge for which none is given takes the lowest of its ports.
+      - MAC address of the bridge. Without it a new bridge takes the lowest of its ports.
     type: str
   stp:
     description:
-      - Whether the bridge speaks the Spanning Tree Protocol. A new bridge for which it is left out does not.
+      - Whether the bridge speaks the Spanning Tree Protocol. Without it a new bridge does not.
     type: bool
   forward_delay:
     description:
       - Seconds that a port listens and learns before it forwards, 0 to 30, with O(stp=true) 2 to 30.
-        A new bridge for which none is given has the kernel's 15.
+        Without it a new bridge has the kernel's 15.
     type: float
   boot:
     description:
-      - V(networkd) writes files for systemd-networkd that make the bridge as it is now again at boot, its ports, static addresses
-        and routes included, its MTU and MAC address only if given. The running bridge is not touched by that.
+      - V(networkd) writes files for systemd-networkd that create the bridge at boot as it is now, with its ports, static addresses
+        and routes, and with its MTU and MAC address if given. This does not touch the running bridge.
       - It is refused where another file of that folder configures the bridge or a port and comes first by its name.
-        On a host that another program than systemd-networkd configures, leave it out and tell that program.
+        If another program than systemd-networkd configures the host, leave it out and configure the bridge there.
       - V(none) removes such files.
       - Left out, the files stay as they are.
     type: str
     choices: [networkd, none]
   boot_directory:
     description:
-      - The folder of the boot files. Another than the default must exist, which serves to prepare an image.
+      - The folder of the boot files. Any other folder than the default must exist; use it to prepare an image.
     type: path
     default: /etc/systemd/network
   allow_disruption:
@@ -141,12 +141,12 @@ bridge:
       returned: when present
       sample: true
     mtu:
-      description: Largest packet in bytes. Null in check mode for a new bridge for which none was given.
+      description: Largest packet in bytes. Null in check mode for a new bridge without the option.
       type: int
       returned: when present
       sample: 9000
     mac:
-      description: MAC address. Null in check mode for a new bridge for which none was given.
+      description: MAC address. Null in check mode for a new bridge without the option.
       type: str
       returned: when present
       sample: "52:54:00:12:34:56"
@@ -161,7 +161,7 @@ bridge:
       returned: when present
       sample: 15.0
     vlan_filtering:
-      description: Whether the bridge tells VLANs apart.
+      description: Whether the bridge filters VLANs.
       type: bool
       returned: when present
       sample: false

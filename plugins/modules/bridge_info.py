@@ -48,7 +48,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 bridges:
-  description: The bridges, sorted by name; empty where there is none.
+  description: The bridges, sorted by name.
   returned: success
   type: list
   elements: dict
@@ -89,7 +89,7 @@ bridges:
       returned: always
       sample: 15.0
     vlan_filtering:
-      description: Whether the bridge tells VLANs apart.
+      description: Whether the bridge filters VLANs.
       type: bool
       returned: always
       sample: false

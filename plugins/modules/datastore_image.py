@@ -14,7 +14,7 @@ description:
   - Imports a disk image as an immutable, standalone qcow2 that is named by the SHA-256 of its bytes and described by a manifest.
   - A source that is a sound standalone qcow2 of version 3 is kept byte for byte; any other is converted.
   - Writes the catalogue C(index.json), by which replicas find the digest of a name and version.
-  - An image becomes visible only when it is whole, checked and hashed; any interruption is made good by the next run.
+  - An image becomes visible only when it is whole, checked and hashed; after any interruption the next run completes the work.
 author:
   - The edge.cloud authors (@edge-cloud)
 extends_documentation_fragment:
@@ -35,32 +35,32 @@ options:
     required: true
   state:
     description:
-      - V(present) makes sure that the image is there, V(absent) that it is not there.
-      - An image that a disk under O(disk_directories) is laid over is not removed.
+      - V(present) makes sure that the image is there, V(absent) that it is not.
+      - An image is not removed while a disk under O(disk_directories) uses it as its backing image.
     type: str
     choices: [present, absent]
     default: present
   source:
     description:
-      - The absolute path of a file on the host, or an V(http://) or V(https://) URL. Needed for an image that is not there yet.
-      - A file is compared with what was imported by its checksum at every run.
+      - The absolute path of a file on the host, or an V(http://) or V(https://) URL. Required for an image that is not there yet.
+      - At every run the checksum of a file is compared with that of the imported one.
       - A URL needs O(checksum), O(signature) or O(allow_unverified), and is not fetched again when the image is there.
       - A source that is packed with gzip, xz, bzip2 or zstd is unpacked.
-      - A source that points to other files (backing file, external data file, extents) is refused.
+      - A source that refers to other files (backing file, external data file, extents) is refused.
     type: str
   checksum:
     description:
       - The checksum that the source must have, V(sha256:) and 64 or V(sha512:) and 128 hexadecimal digits.
-      - It is of the source as it is published, packed or not. For an appliance it takes the place of the catalogue's.
+      - It is that of the source as published, packed or not. For an appliance it replaces the catalogue's.
     type: str
   marketplace:
     description:
-      - Where O(appliance) is offered. Its catalogue is read only if the image is not there yet.
+      - The marketplace of O(appliance). Its catalogue is read only if the image is not there yet.
     type: dict
     suboptions:
       kind:
         description:
-          - What the marketplace is, as in M(edge.cloud.appliance_info).
+          - The kind of the marketplace, as in M(edge.cloud.appliance_info).
         type: str
         required: true
         choices: [opennebula, index, simplestreams, checksums, folder]
@@ -74,17 +74,18 @@ options:
         type: path
       signature_suffix:
         description:
-          - Each document of the catalogue must have a detached OpenPGP signature at its own address with this appended.
+          - Each document of the catalogue must have a detached OpenPGP signature at its own URL or path with this appended.
         type: str
       keyring:
         description:
-          - The absolute path of the file of public keys that the catalogue's signatures must be made by.
+          - The absolute path of the file of public keys; the catalogue's signatures must be by one of them.
         type: path
   appliance:
     description:
-      - The appliance of O(marketplace) to import, instead of O(source). It must be one; of several versions the highest is meant.
-      - The catalogue's sha512 or sha256 is demanded; md5 and sha1 count as none. A catalogue that came over plain C(http) without
-        a signature proves nothing.
+      - The appliance of O(marketplace) to import, instead of O(source). Exactly one must match; of several versions the
+        highest is taken.
+      - The catalogue must have its sha512 or sha256; md5 and sha1 do not count. A catalogue over plain C(http) without a signature
+        proves nothing.
     type: dict
     suboptions:
       id:
@@ -109,7 +110,7 @@ options:
         type: str
       disk:
         description:
-          - Which of the appliance's disks is meant, from 0.
+          - The number of the appliance's disk, from 0.
         type: int
         default: 0
   allow_unverified:
@@ -120,7 +121,7 @@ options:
   signature:
     description:
       - The URL or absolute path of a detached OpenPGP signature of the source as it is published.
-      - It must be a good one by a key of O(keyring).
+      - It must be good and by a key of O(keyring).
     type: str
   keyring:
     description:
@@ -133,7 +134,7 @@ options:
     default: 128G
   format:
     description:
-      - The format of the source. Without it the format is recognised by its first bytes, where that is certain.
+      - The format of the source. Without it the format is recognised by its first bytes, if they are unambiguous.
     type: str
     choices: [qcow2, raw, vmdk, vdi, vhdx, vpc]
   compress:
@@ -208,7 +209,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 image:
-  description: The image, or an empty dictionary if there is none.
+  description: The image, or an empty dictionary if it does not exist.
   returned: success
   type: dict
   contains:
@@ -216,7 +217,7 @@ image:
       description: The image's name for programs, V(sha256:) and 64 hexadecimal digits.
       type: str
     path:
-      description: Where its bytes are.
+      description: The path of its file.
       type: str
     name:
       description: Its name for people.
@@ -228,13 +229,13 @@ image:
       description: Its length in bytes.
       type: int
     virtual_size:
-      description: The size in bytes of the disk that it is.
+      description: The size in bytes of the disk in it.
       type: int
     format:
       description: Its format, always V(qcow2).
       type: str
     piece_size:
-      description: The length in bytes of the pieces that it is pulled in.
+      description: The length in bytes of the pieces in which it is pulled.
       type: int
     os:
       description: The operating system in it.

@@ -11,7 +11,7 @@ module: datastore_image_info
 short_description: List the images of the image datastore
 version_added: 0.1.0
 description:
-  - Lists the visible images of the image datastore, with who uses them, and what is damaged.
+  - Lists the visible images of the image datastore, with their users and their damage.
 author:
   - The edge.cloud authors (@edge-cloud)
 extends_documentation_fragment:
@@ -33,7 +33,7 @@ options:
     type: str
   verify:
     description:
-      - Read every listed image whole and list the pieces that are not what the manifest says.
+      - Read every listed image whole and list the pieces that differ from the manifest.
     type: bool
     default: false
   root:
@@ -61,7 +61,7 @@ images:
       description: The image's digest.
       type: str
     path:
-      description: Where its bytes are.
+      description: The path of its file.
       type: str
     name:
       description: Its name.
@@ -73,17 +73,17 @@ images:
       description: Its length in bytes.
       type: int
     virtual_size:
-      description: The size in bytes of the disk that it is.
+      description: The size in bytes of the disk in it.
       type: int
     pinned:
       description: Whether it is kept from garbage collection.
       type: bool
     used_by:
-      description: The disks under O(disk_directories) that are laid over it.
+      description: The disks under O(disk_directories) that use it as their backing image.
       type: list
       elements: str
     damaged_pieces:
-      description: The indexes of the pieces that are not what the manifest says.
+      description: The indexes of the pieces that differ from the manifest.
       returned: when O(verify=true)
       type: list
       elements: int

@@ -14,7 +14,7 @@ description:
   - Puts the library that the modules of this collection use on the host, as the Python package C(edge_cloud) under
     C(PATH/current), so that programs of the host call the same functions.
   - A new state appears whole, by one rename; a program that starts meanwhile gets the old or the new one.
-  - The state before stays for programs that still run, older ones are removed.
+  - The previous state stays for programs that still run; older ones are removed.
 author:
   - The edge.cloud authors (@edge-cloud)
 extends_documentation_fragment:
@@ -22,7 +22,7 @@ extends_documentation_fragment:
 attributes:
   action:
     support: full
-    description: The controller sends the library along.
+    description: The controller sends the library with the task.
 options:
   path:
     description:
@@ -32,7 +32,7 @@ options:
   state:
     description:
       - V(present) makes sure that the host has exactly the library of this collection, V(absent) that it has none, by removing
-        O(path). It is refused if something else is in there.
+        O(path). It is refused if the folder has other files.
     type: str
     choices: [present, absent]
     default: present
@@ -53,7 +53,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 library:
-  description: The library that is used, or an empty dictionary if there is none.
+  description: The library in use, or an empty dictionary if there is no library.
   returned: success
   type: dict
   contains:
@@ -61,7 +61,7 @@ library:
       description: The name of its state, made of its contents.
       type: str
     whole:
-      description: Whether its files are what was installed.
+      description: Whether its files are those that were installed.
       type: bool
 actions:
   description: What was or would be done, one sentence each.

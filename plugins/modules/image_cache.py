@@ -11,13 +11,13 @@ module: image_cache
 short_description: Keep the images of a host within a quota
 version_added: 0.1.0
 description:
-  - Makes sure that the images of a replica or host cache take no more than a quota, by removing those whose last use is the
-    longest ago, and no more of them than needed.
-  - Never removed is an image that is pinned, that a disk, a snapshot or a recovery point under O(disk_directories) is laid
-    over, that a QEMU program has open, that was used in the last O(minimum_age) seconds, or that a process works with.
-  - What dead processes left goes too, with or without a quota; image files without a manifest after O(minimum_age), and pulls that
-    nobody resumed after O(stale_age).
-  - A use of an image is a disk that is laid over it, or a pull that found it here.
+  - Makes sure that the images of a replica or host cache take no more than a quota, by removing the least
+    recently used ones, and no more of them than needed.
+  - An image stays while it is pinned, while a disk, a snapshot or a recovery point under O(disk_directories) uses it as its
+    backing image, while a QEMU program has it open, for O(minimum_age) seconds after its last use, and while a process uses it.
+  - What killed processes left is removed too, with or without a quota; image files without a manifest after O(minimum_age), and
+    unfinished pulls after O(stale_age).
+  - A use of an image is the creation of a disk over it, or a pull that found it here.
 author:
   - The edge.cloud authors (@edge-cloud)
 extends_documentation_fragment:
@@ -26,22 +26,22 @@ extends_documentation_fragment:
 options:
   quota_bytes:
     description:
-      - At most so much of images, as a number of bytes or with a unit of powers of 1024, such as V(40GiB).
-        V(0) keeps only what must be kept.
+      - The largest size of all images, in bytes or with a unit of powers of 1024, such as V(40GiB).
+        V(0) keeps only the images that must stay.
     type: str
   quota_percent:
     description:
-      - At most so many percent of the file system that O(root) is on. With O(quota_bytes), the tighter of both counts.
+      - The largest share of the file system of O(root), in percent. With O(quota_bytes), the tighter of both counts.
     type: float
   minimum_age:
     description:
-      - The seconds after its last use in which an image is not removed. It covers the time between a pull and the disk laid over
-        the image.
+      - The seconds after its last use in which an image is not removed. It covers the time between a pull and the creation of a
+        disk over the image.
     type: int
     default: 3600
   stale_age:
     description:
-      - The seconds after which a pull that nobody resumed is removed.
+      - The seconds after which an unfinished pull is removed.
     type: int
     default: 604800
   root:
@@ -57,13 +57,13 @@ EXAMPLES = r"""
     quota_bytes: 40GiB
     quota_percent: 50
 
-- name: Only what dead processes left
+- name: Remove only what killed processes left
   edge.cloud.image_cache:
 """
 
 RETURN = r"""
 cache:
-  description: What the folder has afterwards.
+  description: The contents of the folder afterwards.
   returned: success
   type: dict
   contains:
@@ -75,7 +75,7 @@ cache:
       type: list
       elements: str
     leftovers:
-      description: The files that dead processes left in the partial folder.
+      description: The files that killed processes left in the partial folder.
       type: list
       elements: str
 removed:
@@ -106,7 +106,7 @@ kept:
       description: Why it stays.
       type: str
 bytes_freed:
-  description: The bytes that were or would be made free.
+  description: The bytes that were or would be freed.
   returned: success
   type: int
 quota:
@@ -114,7 +114,7 @@ quota:
   returned: when a quota is given
   type: int
 over:
-  description: By how many bytes the quota cannot be met because of images that must be kept; a warning tells it too.
+  description: The bytes by which images that must stay exceed the quota; a warning reports them too.
   returned: success
   type: int
 actions:
@@ -156,7 +156,9 @@ def run(module: Any) -> dict[str, Any]:
         collected = collector.collect()
         observed = collected.decision.plan.before
     if collected.decision.over:
-        module.warn(f"The images in {store.root} are {collected.decision.over} bytes over the quota; see why each is kept.")
+        module.warn(
+            f"The images in {store.root} are {collected.decision.over} bytes over the quota; the result lists why each is kept."
+        )
     result = {**plan_result(collected.done, view, "cache", observed), **report(collected.done, collected.decision)}
     return {**result, **({} if limits.quota is None else {"quota": limits.quota})}
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: image_cache_info
-short_description: Tell what the images of a host take and save
+short_description: Show what the images of a host take and save
 version_added: 0.1.0
 description:
-  - Tells the bytes of a replica's or host cache's images, when and how often each was used and by whom, what that saved, and what
-    the last collection of M(edge.cloud.image_cache) did.
+  - Shows the bytes of the images of a replica or host cache, when and how often each was used and by which disks, what that saved,
+    and what the last collection of M(edge.cloud.image_cache) did.
 author:
   - The edge.cloud authors (@edge-cloud)
 extends_documentation_fragment:
@@ -53,33 +53,33 @@ images:
       description: Its length in bytes.
       type: int
     last_use:
-      description: When a disk was last laid over it, or a pull last found it here or brought it; in UTC.
+      description: When a disk was last created over it, or a pull last found or brought it; in UTC.
       type: str
     hits:
-      description: How often a disk was laid over it or a pull found it here.
+      description: How often a disk was created over it or a pull found it here.
       type: int
     disks_made:
-      description: How many disks were laid over it since it came.
+      description: How many disks were created over it since it arrived.
       type: int
     bytes_saved:
       description: The bytes that these disks did not copy, RV(images[].disks_made) times RV(images[].size).
       type: int
     used_by:
-      description: The disks that are laid over it now.
+      description: The disks that use it as their backing image now.
       type: list
       elements: str
     pinned:
       description: Whether it is kept from garbage collection.
       type: bool
     busy:
-      description: Whether a process works with it now.
+      description: Whether a process uses it now.
       type: bool
 bytes:
   description: The bytes of all image files.
   returned: success
   type: int
 bytes_saved:
-  description: The bytes that disks laid over the images which are here did not copy.
+  description: The bytes that disks over these images did not copy.
   returned: success
   type: int
 free_bytes:
@@ -93,13 +93,13 @@ orphans:
   elements: dict
   contains:
     digest:
-      description: The digest that the file is named by.
+      description: The digest in the file's name.
       type: str
     size:
       description: Its length in bytes.
       type: int
 leftovers:
-  description: Files in the partial folder that dead processes left.
+  description: Files in the partial folder that killed processes left.
   returned: success
   type: list
   elements: dict
@@ -111,7 +111,7 @@ leftovers:
       description: Its length in bytes.
       type: int
 last_collection:
-  description: What the last collection did; an empty dictionary if there was none.
+  description: What the last collection did; an empty dictionary before the first one.
   returned: success
   type: dict
   contains:
@@ -123,10 +123,10 @@ last_collection:
       type: list
       elements: str
     bytes_freed:
-      description: The bytes that it made free.
+      description: The bytes that it freed.
       type: int
     over:
-      description: By how many bytes the quota could not be met.
+      description: The bytes by which the quota stayed exceeded.
       type: int
 """
 

@@ -13,9 +13,9 @@ version_added: 0.1.0
 description:
   - Reads every image of a replica or host cache whole and compares it with its digest.
   - A damaged image is repaired piece by piece from another source; its good pieces are not fetched. The damaged file is never
-    written to; a new one takes its name when the whole digest is proven.
-  - A VM that runs keeps the damaged file open until it is stopped and started.
-  - The task fails if an image is damaged and no source can repair it; all others are repaired before.
+    written to; a new one takes its name when the whole digest is verified.
+  - A running VM keeps the damaged file open until it is stopped and started.
+  - The task fails if an image is damaged and no source can repair it; all others are repaired first.
 author:
   - The edge.cloud authors (@edge-cloud)
 extends_documentation_fragment:
@@ -24,7 +24,7 @@ extends_documentation_fragment:
 options:
   repair:
     description:
-      - Repair what is damaged. With V(false) it is only reported.
+      - Repair damaged images. With V(false) they are only reported.
     type: bool
     default: true
   sources:
@@ -67,7 +67,7 @@ checked:
   returned: success
   type: int
 damaged:
-  description: What was found.
+  description: The damaged images that were found.
   returned: success
   type: list
   elements: dict

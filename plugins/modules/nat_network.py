@@ -13,9 +13,9 @@ version_added: 0.1.0
 author:
   - The edge.cloud authors (@edge-cloud)
 description:
-  - Makes, changes and removes a virtual network behind network address translation, on which libvirt's dnsmasq gives VMs
+  - Creates, changes and removes a virtual network behind network address translation, on which libvirt's dnsmasq gives VMs
     addresses and names.
-  - Only what is given is changed. A field that is left out stays as it is, and so does what others wrote into the network's XML.
+  - Only what is given is changed. A field that is left out stays as it is, and so does all else in the network's XML.
   - O(hosts), O(dhcp_range) and O(autostart) change while the network runs. O(bridge), O(subnet), O(domain) and O(mtu) need a
     restart of the network, which is refused without O(allow_restart) and always while VMs are attached.
   - Before anything is changed, a subnet that overlaps an address or route of the host or another libvirt network is refused,
@@ -32,14 +32,14 @@ options:
   state:
     description:
       - V(active) defines the network and starts it.
-      - V(present) defines it and lets it run or not as it is. A new one does not run.
+      - V(present) defines it and does not start or stop it. A new one does not run.
       - V(absent) stops and removes it. It is refused while VMs are attached.
     type: str
     choices: [active, present, absent]
     default: active
   bridge:
     description:
-      - Name of the bridge that libvirt makes for the network, 1 to 15 letters. A new network needs it.
+      - Name of the bridge that libvirt creates for the network, 1 to 15 letters. A new network needs it.
     type: str
   subnet:
     description:
@@ -47,7 +47,7 @@ options:
     type: str
   dhcp_range:
     description:
-      - The addresses that DHCP gives out. A new network for which none is given uses the whole subnet but for its first tenth,
+      - The addresses that DHCP gives out. Without it a new network uses the whole subnet except its first tenth,
         which stays free for static addresses.
     type: dict
     suboptions:
@@ -63,7 +63,7 @@ options:
         required: true
   domain:
     description:
-      - DNS domain of the VMs. Names below it are answered here alone and never asked upstream.
+      - DNS domain of the VMs. Names in it are answered by this network only and never looked up elsewhere.
     type: str
   hosts:
     description:
@@ -92,16 +92,16 @@ options:
     type: int
   autostart:
     description:
-      - Whether the network starts with the host. A new network for which it is left out does.
+      - Whether the network starts with the host. Without it a new network does.
     type: bool
   adopt:
     description:
-      - Take over, or with O(state=absent) remove, a NAT network of that name that this module did not make.
+      - Take over, or with O(state=absent) remove, a NAT network of that name that this module did not create.
     type: bool
     default: false
   allow_restart:
     description:
-      - Allow a restart of the running network where a change needs it. No VM may be attached.
+      - Allow a restart of the running network if a change needs it. No VM may be attached.
     type: bool
     default: false
 requirements:

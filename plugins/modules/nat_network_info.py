@@ -40,7 +40,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 networks:
-  description: The NAT networks, sorted by name; empty where there is none.
+  description: The NAT networks, sorted by name.
   returned: success
   type: list
   elements: dict
@@ -98,7 +98,7 @@ networks:
       returned: always
       sample: true
     managed:
-      description: Whether M(edge.cloud.nat_network) made or adopted it.
+      description: Whether M(edge.cloud.nat_network) created or adopted it.
       type: bool
       returned: always
       sample: true
@@ -115,7 +115,7 @@ networks:
       returned: always
       sample: [web]
     leases:
-      description: What DHCP gave out, by address; the name is null where the VM told none.
+      description: The DHCP leases, by address; the name is null if the VM sent none.
       type: list
       elements: dict
       returned: always

@@ -12,9 +12,9 @@ short_description: Manage a qcow2 disk file
 version_added: 0.1.0
 description:
   - Creates a disk file in qcow2 format, empty, as an overlay of a backing image, or converted from another image.
-  - Reconciles its virtual size and its backing image, repairs it, and removes it when no other disk is laid over it.
+  - Reconciles its virtual size and its backing image, repairs it, and removes it if no other disk uses it as its backing image.
   - A new file appears under its name only when it is whole. A file that a VM uses is never changed.
-  - An empty disk's file is at once as long as a full one, by a hole that takes no space; it speeds up first writes.
+  - An empty disk's file is at once as long as a full one, by a hole that takes no space; this speeds up first writes.
 author:
   - The edge.cloud authors (@edge-cloud)
 extends_documentation_fragment:
@@ -28,7 +28,7 @@ options:
     required: true
   state:
     description:
-      - V(present) makes sure that the disk is there as described, V(absent) that it is not there.
+      - V(present) makes sure that the disk is there as described, V(absent) that it is not.
     type: str
     choices: [present, absent]
     default: present
@@ -44,7 +44,7 @@ options:
     default: false
   backing_image:
     description:
-      - The absolute path of the image that the disk is laid over. An empty string makes the disk standalone.
+      - The absolute path of the backing image of the disk. An empty string makes the disk standalone.
       - Without it the backing image of an existing disk is left alone.
     type: str
   backing_format:
@@ -55,18 +55,18 @@ options:
     default: qcow2
   unsafe_rebase:
     description:
-      - When the backing image changes, change its name alone and copy nothing.
+      - When the backing image changes, change only its name and copy nothing.
       - The disk's content is kept only if the new backing image has the same content as the old one.
     type: bool
     default: false
   source:
     description:
       - The absolute path of an image that a new disk is converted from. An existing disk is not compared with it.
-      - A source that points to other files is refused.
+      - A source that refers to other files is refused.
     type: path
   source_format:
     description:
-      - The format of O(source). Without it the format is recognised by its first bytes, where that is certain.
+      - The format of O(source). Without it the format is recognised by its first bytes, if they are unambiguous.
     type: str
     choices: [qcow2, raw, vmdk, vdi, vhdx, vpc]
   compress:
@@ -79,13 +79,13 @@ options:
       - The cluster size of a new disk, from V(512) to V(2M), a power of two. Without it an overlay gets 128K and any other disk
         QEMU's default, 64K.
       - Overlays with clusters of at least 16K have 32 subclusters in each (extended L2 entries), so that at 128K a guest's write
-        of 4 KiB copies nothing from the image below.
+        of 4 KiB copies nothing from the backing image.
     type: str
   preallocation:
     description:
       - What is allocated when a disk is created. Without it an overlay with subclusters has the tables of its first part at once,
         at most 512 KiB of them, which is 4 GiB of the disk with clusters of 128K; any other disk has nothing.
-      - V(metadata) writes all tables, which makes the first write to each place of an overlay faster, for some 140 KiB a GiB.
+      - V(metadata) writes all tables, which makes the first write to each place of an overlay faster, for about 140 KiB a GiB.
     type: str
     choices: ['off', metadata, falloc, full]
   repair:
@@ -117,7 +117,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 image:
-  description: The disk, or an empty dictionary if there is none.
+  description: The disk, or an empty dictionary if it does not exist.
   returned: success
   type: dict
   contains:

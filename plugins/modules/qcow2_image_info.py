@@ -8,7 +8,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: qcow2_image_info
-short_description: Tell what a qcow2 disk file is, with its whole chain
+short_description: Show a qcow2 disk file with its whole chain
 version_added: 0.1.0
 description:
   - Reads a qcow2 disk file and every backing image below it, also while a VM uses it.
@@ -28,7 +28,7 @@ requirements:
 """
 
 EXAMPLES = r"""
-- name: What a disk is laid over
+- name: Read the chain of a disk
   edge.cloud.qcow2_image_info:
     path: /var/lib/edge/vms/web1/disk0.qcow2
   register: disk

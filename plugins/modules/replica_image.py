@@ -13,7 +13,7 @@ version_added: 0.1.0
 description:
   - Pulls an image from the first source that has it, resumes where an earlier pull broke, verifies every piece as it arrives and
     the whole at the end, and goes on with the next source when one fails or gives wrong bytes.
-  - One pull runs on a host for each image; who asks for the same image meanwhile waits for it and fetches nothing.
+  - One pull runs on a host for each image; a second task for the same image waits for it and fetches nothing.
   - An image becomes visible under its name only when it is whole.
 author:
   - The edge.cloud authors (@edge-cloud)
@@ -24,38 +24,38 @@ extends_documentation_fragment:
 options:
   digest:
     description:
-      - The digest of the image, V(sha256:) and 64 hexadecimal digits. The most exact way to say which image is meant.
+      - The digest of the image, V(sha256:) and 64 hexadecimal digits. The most exact way to name an image.
     type: str
   name:
     description:
-      - The name of the image, where O(digest) is not given.
+      - The name of the image, if O(digest) is not given.
     type: str
   version:
     description:
       - The version of the image. With it, an image that is here is found without asking a source.
-      - Without it the first source that answers decides, and the highest version is meant; V(12.9) is lower than V(12.10), and
+      - Without it the first source that answers decides, and the highest version is taken; V(12.9) is lower than V(12.10), and
         V(13~rc1) lower than V(13).
     type: str
   state:
     description:
       - V(present) makes sure that the image is here and not pinned, V(pinned) that it is here and kept from garbage collection,
         V(absent) that it is not here.
-      - An image that a disk under O(disk_directories) is laid over is not removed.
+      - An image is not removed while a disk under O(disk_directories) uses it as its backing image.
     type: str
     choices: [present, pinned, absent]
     default: present
   sources:
     description:
       - Where to pull from, in order; V(https://) URLs of image datastores and replicas, or absolute paths of stores on this host.
-      - Needed only if the image is not here.
+      - Required only if the image is not here.
     type: list
     elements: str
     default: []
   cluster_file:
     description:
-      - The host's C(/etc/edge/cluster.json), which the role C(edge.cloud.host) writes. With it the image comes by the rule of the
-        cluster, so that it goes over the WAN once; from peers and replicas that have it; else the replica whose turn it is
-        is asked for it and waited for; and from the Front-end only if no replica can be reached.
+      - The host's C(/etc/edge/cluster.json), which the role C(edge.cloud.host) writes. With it the image is pulled by the rule of
+        the cluster, so that it crosses the WAN once; from peers and replicas that have it, otherwise by a request to the first
+        reachable replica, and from the Front-end only if no replica can be reached.
       - The certificate files are those that it names; O(sources), O(ca_file), O(cert_file) and O(key_file) are not used.
     type: path
   root:
@@ -65,11 +65,11 @@ options:
     default: /var/lib/edge/images
   rate_limit:
     description:
-      - The bytes a second that the pull takes from its sources at most; without it there is no limit.
+      - The largest rate of the pull, in bytes a second. Without it the rate is not limited.
     type: int
   progress_file:
     description:
-      - A file on the host that one line about the progress of the pull is written to, at most once a second.
+      - A file on the host for one line about the progress of the pull, written at most once a second.
     type: path
 """
 
@@ -95,7 +95,7 @@ EXAMPLES = r"""
     cert_file: /etc/edge/pki/host.crt
     key_file: /etc/edge/pki/host.key
 
-- name: An image by the rule of the cluster, over the WAN once for all its hosts
+- name: An image by the rule of the cluster, which crosses the WAN once
   edge.cloud.replica_image:
     name: debian
     version: "13.1"
@@ -110,7 +110,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 image:
-  description: The image as M(edge.cloud.datastore_image) shows it, or an empty dictionary if there is none.
+  description: The image as M(edge.cloud.datastore_image) shows it, or an empty dictionary if it is not here.
   returned: success
   type: dict
   contains:
@@ -118,7 +118,7 @@ image:
       description: The image's digest.
       type: str
     path:
-      description: Where its bytes are, the backing image for disks.
+      description: The path of its file, the backing image for disks.
       type: str
     name:
       description: Its name.
@@ -130,7 +130,7 @@ image:
       description: Its length in bytes.
       type: int
     virtual_size:
-      description: The size in bytes of the disk that it is.
+      description: The size in bytes of the disk in it.
       type: int
     pinned:
       description: Whether it is kept from garbage collection.
