@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The plugin of nbdkit that exports the images of a replica; all that it does is in the library."""
+"""The plugin of nbdkit that exports the images of a replica, by the library."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def config(key: str, value: str) -> None:
 
 
 def config_complete() -> None:
-    """Read the configuration, so that a wrong one stops the service at once."""
+    """Read the configuration, so that an invalid one stops the service at once."""
     cluster = _cluster.load(Path(_settings["config"]))
     _exports[:] = [Exports(Store(cluster.images.root), quick_sources(cluster))]
 
 
 def thread_model() -> int:
-    """Serve requests side by side: one that waits for the network must not hold up those that are served from here."""
+    """Serve requests in parallel: one that waits for the network must not delay those that are served from this host."""
     return int(nbdkit.THREAD_MODEL_PARALLEL)
 
 
@@ -58,7 +58,7 @@ def block_size(_handle: str) -> tuple[int, int, int]:
 
 
 def can_multi_conn(_handle: str) -> bool:
-    """Let a client use several connections: nothing is ever written."""
+    """Allow several connections of a client: nothing is ever written."""
     return True
 
 
@@ -73,7 +73,7 @@ def close(handle: str) -> None:
 
 
 def _told(action):
-    """Do ``action``; the client gets an errno and the journal our words."""
+    """Run ``action``; on a failure the client gets an errno and the journal our message."""
     try:
         return action()
     except EdgeError as error:
