@@ -126,7 +126,7 @@ def up_here(arguments: list[str]) -> int:
     ]
     summary |= {"phases": phases, "seconds": round(time.monotonic() - begun, 1)}
     write(RECORDS / "summary.json", summary)
-    tell(summary)
+    show(summary)
     return 0
 
 
@@ -140,7 +140,7 @@ def write(path: Path, value: object) -> None:
     new.rename(path)
 
 
-def tell(summary: dict[str, Any]) -> None:
+def show(summary: dict[str, Any]) -> None:
     """Print what exists now and what to do next."""
     changed = sum(phase["changed"] for phase in summary["phases"])
     speed = "KVM" if summary["virt_type"] == "kvm" else "emulated (no working KVM here, so it is slow)"
