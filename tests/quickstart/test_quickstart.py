@@ -101,7 +101,7 @@ def test_others_vms_are_not_removed(checkout: Checkout) -> None:
         check=False,
     )
     assert refused.returncode != 0
-    assert "not of the quick start" in refused.stdout + refused.stderr
+    assert "not part of the quick start" in refused.stdout + refused.stderr
     assert checkout.host.run(["virsh", "domstate", "web1"]).stdout.strip() == "running"
     checkout.host.run(["virsh", "undefine", "other"])
 
