@@ -69,12 +69,16 @@ class Scene(Driven):
         assert done and not done.get("failed"), done
         return done
 
-    def judge(self, state: str, snapshot: int, known: int) -> Outcome:
-        """Look for harm after a fault, run the change again, and look once more; ``known`` was acknowledged before it."""
+    def judge(self, state: str, snapshot: int, known: int, result: dict[str, Any] | None = None) -> Outcome:
+        """Look for harm after a fault, run the change again, and look once more; ``known`` was acknowledged before it.
+
+        A revert whose ``result`` says that it ended well in spite of the fault is not run again: that would be a second one.
+        """
+        ended = result if state == "reverted" and result and not result.get("failed") else None
         try:
             self.run("virsh", "domstate", VM)  # waits for a libvirtd that begins again
             before = self.written(VM)
-            done = self.repair(state)
+            done = ended or self.repair(state)
             self.awake()
             found = self.written(VM)
             marked = self.marked()
@@ -89,7 +93,10 @@ class Scene(Driven):
         if lost:
             print(f"lost in {state}: {known=} {snapshot=} {before=} {found=} {marked=} {done}", file=sys.stderr)
         disks = [name for name in self.files(VM) if ".memory" not in name]
-        return lost, done["interrupted"] is not None or len(disks) != FILES[state]
+        left = done["interrupted"] is not None or len(disks) != FILES[state]
+        if left:
+            print(f"left after {state}: {sorted(disks)}, {done}", file=sys.stderr)
+        return lost, left
 
 
 def killed_at_each_step(scene: Scene, state: str, who: str) -> Iterator[Outcome]:
@@ -117,8 +124,8 @@ def with_victim(plan: list[str], who: str) -> list[int]:
 def _killed(scene: Scene, state: str, kill: dict[str, Any]) -> Outcome:
     snapshot = scene.ready(state)
     known = scene.acked(VM)
-    scene.change(state, kill=kill)
-    outcome = scene.judge(state, snapshot, known)
+    result = scene.change(state, kill=kill)
+    outcome = scene.judge(state, snapshot, known, result)
     return outcome if scene.hit else MISSED
 
 
