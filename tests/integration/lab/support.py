@@ -7,16 +7,19 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from edge_lab.api import LabHost
+from edge_lab.hosts import find
 from edge_lab.settings import Settings
+from support.waiting import until
 
 NAME = "labtest"
 PROGRAM = Path(__file__).resolve().parents[2] / "lab" / "lab.py"
@@ -75,25 +78,40 @@ def _processes(mark: str) -> list[str]:
 
 def lab_command(*argv: str) -> subprocess.CompletedProcess[str]:
     """Run the lab's command line to its end."""
-    return subprocess.run([sys.executable, str(PROGRAM), *argv], capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run([sys.executable, str(PROGRAM), *argv], capture_output=True, text=True, timeout=600, check=False)
 
 
-def killed_when(argv: list[str], happened: Callable[[], bool], timeout: float = 60) -> None:
-    """Run the lab's command line and kill it (SIGKILL) as soon as something has happened; it must not have ended before."""
-    deadline = time.monotonic() + timeout
+def killed_when(argv: list[str], happened: Callable[[], bool]) -> bool:
+    """Run the lab's command line and kill it (SIGKILL) as soon as something has happened; tell whether that hit it."""
     with subprocess.Popen([sys.executable, str(PROGRAM), *argv], stderr=subprocess.PIPE, text=True) as process:
-        while not happened():
-            assert process.poll() is None, f"ended before it could be killed: {process.stderr and process.stderr.read()}"
-            assert time.monotonic() < deadline, "what was waited for did not happen"
-            time.sleep(0.001)
+        until(lambda: happened() or process.poll() is not None, every=0.001)
         process.kill()
+        ended = process.wait()
+        assert ended in (0, -signal.SIGKILL), process.stderr and process.stderr.read()
+        return ended != 0
+
+
+def line(settings: Settings, name: str) -> list[int]:
+    """Return the rates in bits a second of the queues at both ends of a host's slow line, as the kernel has them."""
+    return [8 * int(queue["options"]["rate"]["rate"] if "netem" in queue["kind"] else queue["options"]["rate"])
+            for queue in _queues(settings, name)]  # fmt: skip
+
+
+def dropped(settings: Settings, name: str) -> int:
+    """Return the packets that both queues of a host's slow line dropped so far."""
+    return sum(int(queue["drops"]) for queue in _queues(settings, name))
+
+
+def _queues(settings: Settings, name: str) -> list[dict[str, Any]]:
+    links = {find(settings, name).link(kind) for kind in ("vb", "vs")}
+    queues = json.loads(_out("tc", "-s", "-json", "qdisc", "show"))
+    return [queue for queue in queues if queue.get("dev") in links and queue.get("root") and queue["kind"] in ("tbf", "netem")]
 
 
 def rtt(source: LabHost, target: LabHost) -> float:
-    """Return the middle of the round-trip times of some pings from one host to another, in milliseconds."""
-    said = source.run(["ping", "-c9", "-i0.1", "-W5", target.name]).stdout
-    times = sorted(float(found) for found in re.findall(r"time=([\d.]+) ms", said))
-    return times[len(times) // 2]
+    """Return the shortest round-trip time of some pings from one host to another, in milliseconds."""
+    said = source.run(["ping", "-c9", "-i0.1", "-W60", target.name]).stdout
+    return min(float(found) for found in re.findall(r"time=([\d.]+) ms", said))
 
 
 def pings(source: LabHost, target: LabHost) -> bool:
@@ -118,9 +136,9 @@ def boot_id(host: LabHost) -> str:
 _SINK = """
 import socket, sys, time
 server = socket.create_server(("0.0.0.0", 5201))
+began, count = time.monotonic(), 0  # before the first byte: what waited for a busy machine is no faster line
 print("listening", flush=True)
 connection, _any = server.accept()
-began, count = time.monotonic(), 0
 while data := connection.recv(1 << 20):
     count += len(data)
 print(count * 8 / (time.monotonic() - began) / 1e6)
@@ -136,7 +154,7 @@ while time.monotonic() < until:
 
 
 def throughput(source: LabHost, sink: LabHost, seconds: float = 3) -> float:
-    """Return what arrives over one TCP connection from one host to another, in Mbit/s."""
+    """Return what arrives over one TCP connection from one host to another, in Mbit/s, and never more than that."""
     return float(_from_to(source, sink, _SOURCE, _SINK, str(seconds)))
 
 
@@ -146,21 +164,32 @@ server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 server.setsockopt(socket.SOL_SOCKET, 33, 8 << 20)  # SO_RCVBUFFORCE
 server.bind(("0.0.0.0", 5202))
 print("listening", flush=True)
-server.recv(2048)
-server.settimeout(2)
-count = 1
-try:
-    while server.recv(2048):
-        count += 1
-except TimeoutError:
-    print(count)
+count = 0
+while True:
+    data, sender = server.recvfrom(2048)
+    if data == b"end":
+        break
+    count += 1
+print(count, flush=True)
+server.sendto(b"end", sender)
 """
 
 _BURST = """
 import socket, sys
 sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sender.connect((sys.argv[1], 5202))
 for _any in range(int(sys.argv[2])):
-    sender.sendto(bytes(1400), (sys.argv[1], 5202))
+    sender.send(bytes(1400))
+sender.settimeout(0.5)
+while True:  # the queue may drop an end too; one that comes through comes after all the rest
+    try:
+        sender.send(b"end")
+        sender.recv(2048)
+        break
+    except TimeoutError:
+        continue
+    except ConnectionRefusedError:  # it heard us, and its answer was lost
+        break
 """
 
 
@@ -172,9 +201,12 @@ def burst(source: LabHost, sink: LabHost, count: int) -> int:
 def _from_to(source: LabHost, sink: LabHost, sending: str, receiving: str, order: str) -> str:
     """Run a program on one host once another listens on the other; return what the latter says at its end."""
     with subprocess.Popen(
-        sink.ssh_command(["timeout", "60", "python3", "-c", receiving]), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+        sink.ssh_command(["timeout", "300", "python3", "-c", receiving]),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "listening\n"
-        source.run(["python3", "-c", sending, sink.name, order], timeout=60)
+        source.run(["python3", "-c", sending, sink.name, order], timeout=300)
         return process.stdout.read()

@@ -4,11 +4,10 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from edge_lab.api import Lab, LabHost
 from edge_lab.packages import RELEASES
+from support.stream_guest import wait_for
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow]
 
@@ -43,10 +42,4 @@ def test_a_guest_gets_an_address_from_libvirts_network(lab: Lab, release: str) -
 
 def _lease(host: LabHost) -> str:
     """Return libvirt's DHCP leases as soon as there is one: the guest's firmware asks for an address to boot from."""
-    deadline = time.monotonic() + 90
-    while time.monotonic() < deadline:
-        said = host.run(["virsh", "net-dhcp-leases", "default"]).stdout
-        if "ipv4" in said:
-            return said
-        time.sleep(0.5)
-    return ""
+    return wait_for(lambda: host.run(["virsh", "net-dhcp-leases", "default"]).stdout, lambda said: "ipv4" in said, "a lease")
