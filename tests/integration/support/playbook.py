@@ -7,6 +7,7 @@ from __future__ import annotations
 import atexit
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -77,6 +78,13 @@ def run_book(book: Path, *inventories: Path, words: Sequence[str] = ()) -> str:
     if done.returncode:
         raise PlaybookFailed(f"exit {done.returncode}\n{done.stdout}\n{done.stderr}")
     return done.stdout
+
+
+def changed_in(said: str) -> dict[str, int]:
+    """Return the number of changes on each host, from the closing lines of a playbook."""
+    rows = re.findall(r"^(\S+) +: ok=\d+ +changed=(\d+) ", said, re.MULTILINE)
+    assert rows, f"there are no closing lines in:\n{said}"
+    return {name: int(count) for name, count in rows}
 
 
 def environment(folder: str) -> dict[str, str]:
