@@ -10,7 +10,7 @@ from typing import Any
 import arrival_faults
 import pytest
 from support.lab_cluster import Site, ended
-from support.outcomes import table_row
+from support.outcomes import repeated, table_row
 from support.stream_guest import wait_for
 from support.stream_host import StreamHost
 from support.vm_host import IMAGES, VMS
@@ -79,7 +79,7 @@ def test_the_arrival_is_killed_in_the_middle_and_goes_on(site: Site, digest: str
     """A sample of tests/faults/arrival_faults.py."""
     host = hypervisors["trixie"]
     place = arrival_faults.Place([site.hosts[REPLICA]], host, digest, random.Random(1))
-    row = table_row("arrival killed in the pull", iter([arrival_faults.killed_in_the_pull(place)]))
+    row = table_row("arrival killed in the pull", repeated(lambda: arrival_faults.killed_in_the_pull(place), 1))
     host.module("domain", name=arrival_faults.NAME, state="absent", force_stop=True, timeout=1, delete_disks=True)
     assert row["ok"], row
 
@@ -91,7 +91,7 @@ def test_a_replica_lost_under_a_vm_changes_nothing_for_it(site: Site, digest: st
     for process in [site.pull(name, "late") for name in replicas]:
         ended(process)
     place = arrival_faults.Place([site.hosts[name] for name in replicas], host, digest, random.Random(1))
-    row = table_row("replica unplugged", iter([arrival_faults.replica_unplugged(place)]))
+    row = table_row("replica unplugged", repeated(lambda: arrival_faults.replica_unplugged(place), 1))
     site.hosts[replicas[0]].start()
     host.module("domain", name=arrival_faults.NAME, state="absent", force_stop=True, timeout=1, delete_disks=True)
     assert row["ok"], row
