@@ -12,7 +12,7 @@ import pytest
 from support.lab_cluster import Site, book, ended
 from support.vm_host import IMAGES, VMS
 
-pytestmark = [pytest.mark.integration, pytest.mark.lab]
+pytestmark = [pytest.mark.integration, pytest.mark.lab, pytest.mark.slow]  # the roles run on the whole cluster twice more
 FRONT, REPLICA, OTHER, HYPERVISOR = "cd-front", "cd-r2", "cd-r1", "cd-h1"
 SERIAL = "openssl s_client -connect {}:{} </dev/null 2>/dev/null | openssl x509 -noout -serial"
 CERTIFICATE = ["--cacert", "/etc/edge/pki/ca.crt", "--cert", "/etc/edge/pki/host.crt", "--key", "/etc/edge/pki/host.key"]
