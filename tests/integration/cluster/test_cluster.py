@@ -18,7 +18,7 @@ REPLICAS = ("cd-r1", "cd-r2")
 MIB = 1024 * 1024
 
 
-def until(happened: Callable[[], bool], seconds: float = 90) -> None:
+def until(happened: Callable[[], bool], seconds: float = 600) -> None:
     deadline = time.monotonic() + seconds
     while not happened():
         assert time.monotonic() < deadline, "what was waited for did not happen"
@@ -70,7 +70,7 @@ def test_a_stranger_gets_nothing(site: Site) -> None:
     known = ["--cert", "/etc/edge/pki/host.crt", "--key", "/etc/edge/pki/host.key"]
 
     def status(*arguments: str) -> str:
-        curl = ["curl", "--silent", "--max-time", "10", "--cacert", "/etc/edge/pki/ca.crt", "--write-out", "%{http_code}"]
+        curl = ["curl", "--silent", "--max-time", "300", "--cacert", "/etc/edge/pki/ca.crt", "--write-out", "%{http_code}"]
         return site.hosts["cd-h1"].run([*curl, "--output", "/dev/null", *arguments]).stdout
 
     assert status("--request", "PUT", "--data", "x", url) == "400"

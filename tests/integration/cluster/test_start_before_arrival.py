@@ -41,8 +41,8 @@ def host(hypervisors: dict[str, StreamHost], request: pytest.FixtureRequest) -> 
 
 def moved(host: StreamHost, name: str) -> None:
     """Wait until the disk stands on the local image and nothing is left of its time before."""
-    wait_for(lambda: host.active(name), lambda path: path.endswith("/data.qcow2"), "the disk on its own file", 120)
-    wait_for(lambda: host.run("ls", "-A", f"{VMS}/{name}"), lambda said: "arriving" not in said, "the end of the move", 60)
+    wait_for(lambda: host.active(name), lambda path: path.endswith("/data.qcow2"), "the disk on its own file")
+    wait_for(lambda: host.run("ls", "-A", f"{VMS}/{name}"), lambda said: "arriving" not in said, "the end of the move")
     assert "nbd" not in host.run("virsh", "dumpxml", name)
 
 

@@ -129,7 +129,7 @@ def site(prefix: str, folder: Path, *, replicas: int, hypervisors: Sequence[str]
         down()
 
 
-def ended(process: subprocess.Popen[str], timeout: float = 120) -> dict[str, Any]:
+def ended(process: subprocess.Popen[str], timeout: float = 600) -> dict[str, Any]:
     """Return what a pull printed; it has to end well within the seconds."""
     printed = process.communicate(timeout=timeout)[0]
     assert process.returncode == 0, printed

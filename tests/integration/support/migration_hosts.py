@@ -46,7 +46,7 @@ class Pair:
             "nics": [{"network": "default"}],
             "cloud_init": {"user_data": {"packages": []}},
             "guest_agent": False,
-            "timeout": 60,
+            "timeout": 300,
         }
         return (host or self.one).module("domain", **{**asked, **options})
 

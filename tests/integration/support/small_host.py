@@ -19,7 +19,7 @@ GUEST = {
     "cmdline": CMDLINE,
     "nics": [{"network": "default"}],
     "cloud_init": {"user_data": {"packages": []}, "hostname": "small"},
-    "timeout": 90,
+    "timeout": 300,
 }
 
 

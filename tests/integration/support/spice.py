@@ -24,7 +24,7 @@ MAIN, PUBLIC_KEY, SPICE_TICKET = 1, 162, 1
 def takes(address: tuple[str, int], name: str, authority: Path, password: str) -> bool:
     """Connect over TLS, verify the host ``name``, and return whether the display takes the password."""
     context = ssl.create_default_context(cafile=str(authority))
-    with socket.create_connection(address, timeout=20) as plain, context.wrap_socket(plain, server_hostname=name) as link:
+    with socket.create_connection(address, timeout=300) as plain, context.wrap_socket(plain, server_hostname=name) as link:
         message = LINK.pack(0, MAIN, 0, 1, 0, LINK.size - 4, AUTH_SELECTION | AUTH_SPICE)
         link.sendall(HEADER.pack(MAGIC, 2, 2, len(message)) + message)
         magic, _major, _minor, size = HEADER.unpack(_exactly(link, HEADER.size))

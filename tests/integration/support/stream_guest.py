@@ -140,8 +140,8 @@ def written(run: Callable[..., str], path: str, image_format: str = "qcow2") -> 
     return int(found["blocks"])
 
 
-def wait_for(look: Callable[[], str], enough: Callable[[str], bool], what: str, seconds: float = 90) -> str:
-    """Return what ``look`` gives once it is ``enough``; raise when the time is up."""
+def wait_for(look: Callable[[], str], enough: Callable[[str], bool], what: str, seconds: float = 600) -> str:
+    """Return what ``look`` gives once it is ``enough``; raise after minutes."""
     deadline = time.monotonic() + seconds
     while not enough(said := look()):
         if time.monotonic() > deadline:

@@ -28,7 +28,7 @@ class StreamHost(VmHost):
                 "cmdline": stream_guest.cmdline("vda", agent),
                 "disks": disks,
                 "guest_agent": agent is not None,
-                "timeout": 30,
+                "timeout": 300,
                 **options,
             },
         )

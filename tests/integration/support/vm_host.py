@@ -51,9 +51,9 @@ class VmHost:
         """Return what the guest said since its first start."""
         return self.run("cat", f"{VMS}/{name}/console.log", ok=False)
 
-    def wait_text(self, name: str, text: str, seconds: float = 90) -> str:
+    def wait_text(self, name: str, text: str) -> str:
         """Return the console once it has a text."""
-        return stream_guest.wait_for(lambda: self.console(name), lambda said: text in said, repr(text), seconds)
+        return stream_guest.wait_for(lambda: self.console(name), lambda said: text in said, repr(text))
 
     def active(self, name: str, target: str = "vda") -> str:
         """Return the file that libvirt's XML names for a disk, the running guest's if it runs."""

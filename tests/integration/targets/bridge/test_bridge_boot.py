@@ -20,7 +20,7 @@ CARD = (
     "ip link add eth0 type veth peer name far0; ip link set eth0 up; ip link set far0 up;"
     " ip addr add 203.0.113.1/24 dev eth0; ip route add 198.51.100.0/24 via 203.0.113.9"
 )
-WAIT = "/usr/lib/systemd/systemd-networkd-wait-online -i br0 --timeout 30"
+WAIT = "/usr/lib/systemd/systemd-networkd-wait-online -i br0 --timeout 300"
 REBOOT = f"ip link del br0 && systemctl restart systemd-networkd && {WAIT}"
 
 

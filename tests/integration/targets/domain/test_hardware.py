@@ -55,8 +55,8 @@ def test_what_is_missing_is_named_and_then_it_boots(host: SmallHost) -> None:
         ]
     )
     host.guest("hard", **HARDWARE)
-    text = host.wait_text("hard", READY, 240)
-    assert all(word in text for word in ("FIRMWARE uefi", "TPM yes", "SHARE from the host"))
+    said = host.wait_text("hard", READY)
+    assert all(word in said for word in ("FIRMWARE uefi", "TPM yes", "SHARE from the host"))
     assert host.run("cat", f"{SHARE}/answer") == "from the guest"
     assert host.run("virsh", "domdisplay", "hard").startswith("spice://127.0.0.1")
     again = host.guest("hard", **HARDWARE)
@@ -125,7 +125,7 @@ def test_secure_boot_verifies_what_it_starts(host: SmallHost) -> None:
     strict = {"firmware": "uefi", "secure_boot": True, "memory": "256MiB"}
     host.guest("strict", **strict)
     assert "secure='yes'" in host.run("virsh", "dumpxml", "strict")
-    host.wait_text("strict", "Secure boot image verification failed", 240)
+    host.wait_text("strict", "Secure boot image verification failed")
     again = host.guest("strict", **strict)
     assert (again["changed"], again["domain"]["pending_restart"]) == (False, [])
     host.domain("strict", state="absent", delete_disks=True, force_stop=True, timeout=1)

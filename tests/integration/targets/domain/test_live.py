@@ -61,8 +61,8 @@ def test_a_running_guest_grows_and_shrinks(host: SmallHost) -> None:
     host.wait_text("grows", READY)
     sees(host, "grows", "cpus=1 disks=vda vdb nics=eth0 ")
 
-    planned = host.domain("grows", check=True, timeout=60, **MORE)
-    grown = host.domain("grows", timeout=60, **MORE)
+    planned = host.domain("grows", check=True, timeout=300, **MORE)
+    grown = host.domain("grows", timeout=300, **MORE)
     assert (
         grown["actions"]
         == planned["actions"]
@@ -76,7 +76,7 @@ def test_a_running_guest_grows_and_shrinks(host: SmallHost) -> None:
         ]
     )
     assert grown["domain"]["pending_restart"] == planned["domain"]["pending_restart"] == []
-    assert host.domain("grows", timeout=60, **MORE)["changed"] is False
+    assert host.domain("grows", timeout=300, **MORE)["changed"] is False
     sees(host, "grows", "cpus=2 disks=vda vdb vdc nics=eth0 eth1 memory=1[0-9][0-9]$")
     root, config = live_xml(host, "grows"), live_xml(host, "grows", inactive=True)
     assert root.find("vcpu").attrib["current"] == "2"  # type: ignore[union-attr]
@@ -91,7 +91,7 @@ def test_a_running_guest_grows_and_shrinks(host: SmallHost) -> None:
 
     _change_in_place(host)
 
-    less: dict[str, Any] = {"memory": "128MiB", "disks": [ROOT], "nics": [NIC], "timeout": 60}
+    less: dict[str, Any] = {"memory": "128MiB", "disks": [ROOT], "nics": [NIC], "timeout": 300}
     shrunk = host.domain("grows", **less)
     assert shrunk["actions"] == [
         "Redefine domain grows",
@@ -110,7 +110,7 @@ def _change_in_place(host: SmallHost) -> None:
     options: dict[str, Any] = {
         "disks": [ROOT, {**DATA, "size": "128MiB", "limits": {"read_iops": 100}}],
         "nics": [NIC, {"name": "second", "network": "default", "link": False}],
-        "timeout": 60,
+        "timeout": 300,
     }
     changed = host.domain("grows", **options)
     assert changed["actions"] == [
@@ -126,7 +126,7 @@ def _change_in_place(host: SmallHost) -> None:
     assert disk is not None and nic is not None
     assert [one.tag for one in disk.findall("iotune/*")] == ["read_iops_sec"]
     assert nic.find("link").attrib == {"state": "down"}  # type: ignore[union-attr]
-    waits = host.domain("grows", cmdline="console=ttyS0 quiet panic=1", timeout=60)
+    waits = host.domain("grows", cmdline="console=ttyS0 quiet panic=1", timeout=300)
     assert waits["domain"]["pending_restart"] == ["cmdline"]
 
 
@@ -150,13 +150,13 @@ def test_paused_saved_and_back(host: SmallHost) -> None:
     back = host.domain("halts", state="paused")
     assert back["actions"] == ["Restore domain halts from its saved state and leave it paused"]
     assert host.run("virsh", "domstate", "halts") == "paused"
-    on = host.domain("halts", timeout=60)
+    on = host.domain("halts", timeout=300)
     assert on["actions"] == ["Resume domain halts", "Set the memory of running domain halts to 160MiB"]
     assert host.domain("halts")["changed"] is False
     assert begun and host.run("cat", "/var/lib/edge/vms/halts/console.log").count(READY) == 1, "it went on and did not boot again"
 
     host.domain("halts", state="saved")
-    stopped = host.domain("halts", state="stopped", timeout=60)
+    stopped = host.domain("halts", state="stopped", timeout=300)
     assert stopped["actions"] == ["Restore domain halts from its saved state", "Shut down domain halts"]
     refused = host.domain("halts", state="paused", ok=False)
     assert refused["msg"].startswith("state: domain halts is stopped and cannot become paused")

@@ -31,7 +31,7 @@ def options_of(answer: bytes) -> dict[int, bytes]:
 
 def ask(wire: socket.socket, request: bytes, *kinds: int) -> bytes:
     """Return the first answer of one of these kinds; ask again every second, as any DHCP client does."""
-    for _try in range(20):
+    for _try in range(300):
         wire.sendto(request, ("255.255.255.255", 67))
         try:
             while options_of(answer := wire.recv(2048))[53][0] not in kinds:
@@ -58,7 +58,7 @@ def lease(link: str) -> str:
 def resolve(server: str, name: str) -> str:
     labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split("."))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as wire:
-        wire.settimeout(20)
+        wire.settimeout(300)
         wire.sendto(struct.pack("!6H", 7, 0x0100, 1, 0, 0, 0) + labels + b"\0\0\x01\0\x01", (server, 53))
         answer = wire.recv(2048)
     return socket.inet_ntoa(answer[-4:]) if struct.unpack("!H", answer[6:8])[0] else "none"
