@@ -41,7 +41,7 @@ def pytest(*arguments: str) -> tuple[str, ...]:
 
 
 REUSE = "test -e .git || { echo 'skipped: not a git checkout'; exit 0; }; exec reuse lint --quiet"
-UNIT = pytest("--timeout=600", "--numprocesses=2", "--dist=loadfile", "tests/unit")
+UNIT = pytest("--timeout=900", "--numprocesses=2", "--dist=loadfile", "tests/unit")
 
 CHECK = (
     Stage("ruff", tool("ruff", "check", ".")),

@@ -32,14 +32,14 @@ def test_a_killed_run_leaves_nothing_that_stops_the_next(checkout: Checkout) -> 
     """The plug is pulled in the middle of building the appliance."""
     with subprocess.Popen(["make", "quickstart"], **checkout.options(), text=True) as process:  # type: ignore[call-overload]
         assert process.stdout is not None
-        told = []
+        shown = []
         for line in process.stdout:
-            told.append(line)
+            shown.append(line)
             if "Build the image" in line:
                 checkout.host.kill()
                 break
         else:
-            pytest.fail("".join(told))
+            pytest.fail("".join(shown))
         process.stdout.read()
     assert process.returncode != 0
     checkout.host.start()

@@ -38,7 +38,7 @@ def test_a_host_s_certificate_opens_the_front_end(host):
 
 def test_a_key_of_another_authority_opens_nothing(host):
     host.run_expect([0], "openssl req -x509 -newkey rsa:2048 -nodes -keyout /tmp/other.key -out /tmp/other.crt -subj /CN=x -days 1")
-    told = host.check_output(f"{FETCH} --cert /tmp/other.crt --key /tmp/other.key --write-out '%{{http_code}}' {INDEX}")
+    shown = host.check_output(f"{FETCH} --cert /tmp/other.crt --key /tmp/other.key --write-out '%{{http_code}}' {INDEX}")
     host.run_expect([0], "rm /tmp/other.key /tmp/other.crt")
-    assert told.endswith("400")
-    assert "small" not in told
+    assert shown.endswith("400")
+    assert "small" not in shown

@@ -171,7 +171,7 @@ def test_the_description_tells_the_truth(image: Image) -> None:
 
 
 @BOOT
-def test_progress_is_told_while_it_builds(image: Image) -> None:
+def test_progress_is_reported_while_it_builds(image: Image) -> None:
     progress = (image.folder / "progress").read_text().splitlines()
     assert progress == image.output.splitlines()
     assert any("installing" in line for line in progress)

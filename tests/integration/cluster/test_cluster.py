@@ -65,7 +65,7 @@ def test_a_new_replica_fills_by_itself(site: Site) -> None:
     assert site.front_sent() - before < MIB
 
 
-def test_a_stranger_gets_nothing(site: Site) -> None:
+def test_a_client_without_our_certificate_gets_nothing(site: Site) -> None:
     url = f"https://cd-r2:8444/wanted/{'5' * 64}"
     known = ["--cert", "/etc/edge/pki/host.crt", "--key", "/etc/edge/pki/host.key"]
 

@@ -42,7 +42,7 @@ def host(hypervisors: dict[str, StreamHost], request: pytest.FixtureRequest) -> 
 def moved(host: StreamHost, name: str) -> None:
     """Wait until the disk stands on the local image and nothing is left of its time before."""
     wait_for(lambda: host.active(name), lambda path: path.endswith("/data.qcow2"), "the disk on its own file")
-    wait_for(lambda: host.run("ls", "-A", f"{VMS}/{name}"), lambda said: "arriving" not in said, "the end of the move")
+    wait_for(lambda: host.run("ls", "-A", f"{VMS}/{name}"), lambda answer: "arriving" not in answer, "the end of the move")
     assert "nbd" not in host.run("virsh", "dumpxml", name)
 
 
@@ -98,18 +98,18 @@ def test_a_replica_lost_under_a_vm_changes_nothing_for_it(site: Site, digest: st
 
 
 @pytest.mark.parametrize("scheme", ["nbds", "nbd"])
-def test_a_stranger_is_given_nothing(site: Site, digest: str, scheme: str) -> None:
+def test_a_client_without_our_certificate_is_given_nothing(site: Site, digest: str, scheme: str) -> None:
     url = f"{scheme}://{site.hosts[REPLICA].address}:10809/{digest.removeprefix('sha256:')}"
     assert site.front.run(["nbdinfo", "--size", url], check=False).returncode != 0
 
 
-def test_unknown_images_and_silent_replicas_are_told_before_anything_is_made(
+def test_unknown_images_and_silent_replicas_are_reported_before_anything_is_made(
     site: Site, hypervisors: dict[str, StreamHost]
 ) -> None:
     host, other = hypervisors["trixie"], "sha256:" + "ab" * 32
     disks = [{"name": "data", "image": other}]
-    said = host.guest("never", disks=disks, image_servers=[site.hosts[REPLICA].address], ok=False)
-    assert said["msg"].startswith(
+    answer = host.guest("never", disks=disks, image_servers=[site.hosts[REPLICA].address], ok=False)
+    assert answer["msg"].startswith(
         f"disks[0].image: the image {other} is not in the host cache, and no server of image_servers gives it"
     )
     wrong = host.guest("never", disks=disks, image_servers=["replica 1"], ok=False)

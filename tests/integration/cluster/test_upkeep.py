@@ -60,8 +60,8 @@ def timers(site: Site) -> dict[str, str]:
     """Return how the replica's timers are: enabled or disabled, active or inactive."""
 
     def asked(timer: str, *verbs: str) -> str:
-        told = [site.hosts[REPLICA].run(["systemctl", verb, f"edge-{timer}.timer"], check=False).stdout for verb in verbs]
-        return " ".join(one.strip() for one in told)
+        shown = [site.hosts[REPLICA].run(["systemctl", verb, f"edge-{timer}.timer"], check=False).stdout for verb in verbs]
+        return " ".join(one.strip() for one in shown)
 
     return {timer: asked(timer, "is-enabled", "is-active") for timer in ("gc", "scrub")}
 

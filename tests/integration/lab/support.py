@@ -110,8 +110,8 @@ def _queues(settings: Settings, name: str) -> list[dict[str, Any]]:
 
 def rtt(source: LabHost, target: LabHost) -> float:
     """Return the shortest round-trip time of some pings from one host to another, in milliseconds."""
-    said = source.run(["ping", "-c9", "-i0.1", "-W60", target.name]).stdout
-    return min(float(found) for found in re.findall(r"time=([\d.]+) ms", said))
+    answer = source.run(["ping", "-c9", "-i0.1", "-W60", target.name]).stdout
+    return min(float(found) for found in re.findall(r"time=([\d.]+) ms", answer))
 
 
 def pings(source: LabHost, target: LabHost) -> bool:

@@ -173,8 +173,8 @@ def test_a_slow_rate_outlives_a_kill(settings: Settings, pair: Pair) -> None:
 def test_loss_loses(pair: Pair) -> None:
     one, two = pair
     one.slow(loss="30%")
-    said = two.run(["ping", "-q", "-c200", "-i0.01", "-W20", one.name], check=False).stdout
-    assert 70 < int(said.split(" received")[0].split()[-1]) < 130  # 0.7 each way of 200 is 98, five deviations either side
+    answer = two.run(["ping", "-q", "-c200", "-i0.01", "-W20", one.name], check=False).stdout
+    assert 70 < int(answer.split(" received")[0].split()[-1]) < 130  # 0.7 each way of 200 is 98, five deviations either side
 
 
 def test_a_route_reaches_what_is_behind_a_host(pair: Pair) -> None:

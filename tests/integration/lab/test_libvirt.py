@@ -42,4 +42,4 @@ def test_a_guest_gets_an_address_from_libvirts_network(lab: Lab, release: str) -
 
 def _lease(host: LabHost) -> str:
     """Return libvirt's DHCP leases as soon as there is one: the guest's firmware asks for an address to boot from."""
-    return wait_for(lambda: host.run(["virsh", "net-dhcp-leases", "default"]).stdout, lambda said: "ipv4" in said, "a lease")
+    return wait_for(lambda: host.run(["virsh", "net-dhcp-leases", "default"]).stdout, lambda answer: "ipv4" in answer, "a lease")

@@ -30,8 +30,8 @@ class DiskHost(StreamHost):
     def marked(self, path: str) -> bool:
         """Tell whether a copy of the disk still has what the image has."""
         pattern, start, length = MARK
-        said = self.run("qemu-io", "-r", "-U", "-f", "qcow2", "-c", f"read -P {pattern} {start} {length}", path)
-        return "verification failed" not in said
+        answer = self.run("qemu-io", "-r", "-U", "-f", "qcow2", "-c", f"read -P {pattern} {start} {length}", path)
+        return "verification failed" not in answer
 
     def with_overlay(self, name: str, overlay: str) -> None:
         """Put an overlay of someone else over the disk, as ``virsh snapshot-create-as`` does, and have the guest use it."""

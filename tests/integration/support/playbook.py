@@ -70,7 +70,7 @@ def start_play(tasks: list[dict[str, Any]], *, inventory: str | Path, hosts: str
 
 
 def run_book(book: Path, *inventories: Path, words: Sequence[str] = ()) -> str:
-    """Run a playbook, with ``words`` as options, and return what it said; raise with that unless all goes well."""
+    """Run a playbook, with ``words`` as options, and return its output; raise with that unless all goes well."""
     with tempfile.TemporaryDirectory(prefix="edge-play-") as folder:
         settings = {**environment(folder), "ANSIBLE_STDOUT_CALLBACK": "default", "ANSIBLE_NOCOLOR": "1"}
         argv = [str(PLAYBOOK), *(word for path in inventories for word in ("-i", str(path))), *words, str(book)]
@@ -80,10 +80,10 @@ def run_book(book: Path, *inventories: Path, words: Sequence[str] = ()) -> str:
     return done.stdout
 
 
-def changed_in(said: str) -> dict[str, int]:
+def changed_in(answer: str) -> dict[str, int]:
     """Return the number of changes on each host, from the closing lines of a playbook."""
-    rows = re.findall(r"^(\S+) +: ok=\d+ +changed=(\d+) ", said, re.MULTILINE)
-    assert rows, f"there are no closing lines in:\n{said}"
+    rows = re.findall(r"^(\S+) +: ok=\d+ +changed=(\d+) ", answer, re.MULTILINE)
+    assert rows, f"there are no closing lines in:\n{answer}"
     return {name: int(count) for name, count in rows}
 
 
@@ -100,8 +100,8 @@ def environment(folder: str) -> dict[str, str]:
 
 
 def _results(done: subprocess.CompletedProcess[str], ok: bool) -> list[dict[str, Any]]:
-    told = f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+    shown = f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
     results = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"task"')]
     if not results or (done.returncode == 0) is not ok:
-        raise PlaybookFailed(told)
+        raise PlaybookFailed(shown)
     return [row["result"] for row in results]

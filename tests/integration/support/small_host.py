@@ -40,7 +40,7 @@ class SmallHost(VmHost):
         return self.domain(name, **{**GUEST, "disks": [{"name": "root", "image": self.digest, "size": "1GiB"}], **options})
 
     def forget_console(self, name: str) -> None:
-        """Empty the console's log, so that what is there next was said since."""
+        """Empty the console's log, so that what is there next is new."""
         self.run("truncate", "-s", "0", f"{VMS}/{name}/console.log")
 
 

@@ -143,8 +143,8 @@ def written(run: Callable[..., str], path: str, image_format: str = "qcow2") -> 
 def wait_for(look: Callable[[], str], enough: Callable[[str], bool], what: str, seconds: float = 600) -> str:
     """Return what ``look`` gives once it is ``enough``; raise after minutes."""
     deadline = time.monotonic() + seconds
-    while not enough(said := look()):
+    while not enough(answer := look()):
         if time.monotonic() > deadline:
-            raise AssertionError(f"{what} was not seen in {seconds:g} s:\n{said[-2000:]}")
+            raise AssertionError(f"{what} was not seen in {seconds:g} s:\n{answer[-2000:]}")
         time.sleep(0.5)  # between looks at a file of another host
-    return said
+    return answer

@@ -46,7 +46,7 @@ class StreamHost(VmHost):
         begun = self.acked(name)
         return stream_guest.acked(
             stream_guest.wait_for(
-                lambda: self.console(name), lambda said: stream_guest.acked(said) >= begun + more, f"{more} more blocks"
+                lambda: self.console(name), lambda answer: stream_guest.acked(answer) >= begun + more, f"{more} more blocks"
             )
         )
 

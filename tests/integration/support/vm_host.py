@@ -48,12 +48,12 @@ class VmHost:
         return digest
 
     def console(self, name: str) -> str:
-        """Return what the guest said since its first start."""
+        """Return what the guest printed since its first start."""
         return self.run("cat", f"{VMS}/{name}/console.log", ok=False)
 
     def wait_text(self, name: str, text: str) -> str:
         """Return the console once it has a text."""
-        return stream_guest.wait_for(lambda: self.console(name), lambda said: text in said, repr(text))
+        return stream_guest.wait_for(lambda: self.console(name), lambda answer: text in answer, repr(text))
 
     def active(self, name: str, target: str = "vda") -> str:
         """Return the file that libvirt's XML names for a disk, the running guest's if it runs."""
@@ -66,8 +66,8 @@ class VmHost:
 
     def chain(self, path: str) -> list[str]:
         """Return the names of the files of a disk from the top, as their headers say."""
-        told = json.loads(self.run("qemu-img", "info", "-U", "--backing-chain", "--output=json", path))
-        return [Path(one["filename"]).name for one in told]
+        shown = json.loads(self.run("qemu-img", "info", "-U", "--backing-chain", "--output=json", path))
+        return [Path(one["filename"]).name for one in shown]
 
     def files(self, name: str) -> set[str]:
         """Return the names of the disk files in the VM's folder."""

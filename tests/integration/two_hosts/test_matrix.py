@@ -95,8 +95,8 @@ class Wanderer:
         self.size, self.memory, self.vcpus = self.size + 8, self.memory + 16, 2
         done = self.have()["domain"]
         assert isinstance(done, dict) and done["pending_restart"] == []
-        told = self.host.run("virsh", "domblkinfo", VM, "vda")
-        assert int(told.split()[1]) == self.size * MIB
+        shown = self.host.run("virsh", "domblkinfo", VM, "vda")
+        assert int(shown.split()[1]) == self.size * MIB
 
     def backup(self) -> None:
         """Take what changed since the backup before."""
@@ -161,7 +161,7 @@ def the_end(vm: Wanderer) -> None:
     assert vm.host.verify(VM) > vm.known
     raw = f"{VMS}/{VM}.raw"
     vm.host.run("qemu-img", "convert", "-O", "raw", vm.host.active(VM), raw)
-    told = vm.host.run("python3", "-c", DIGEST, raw, str(DISTANT), str(len(DATA)))
-    assert told == hashlib.sha256(DATA).hexdigest()
+    shown = vm.host.run("python3", "-c", DIGEST, raw, str(DISTANT), str(len(DATA)))
+    assert shown == hashlib.sha256(DATA).hexdigest()
     vm.host.run("qemu-img", "check", vm.host.active(VM))
     vm.host.run("rm", raw)

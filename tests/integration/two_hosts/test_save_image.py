@@ -41,8 +41,8 @@ def save(hosts: Pair, *words: str) -> set[str]:
     """Run the playbook on the second host's VM and return the hosts that it changed."""
     asked = {"host": hosts.two.host.name, "domain": "gold", "disk": "data", "name": "gold", "version": "1"}
     extra = json.dumps({f"save_image_{key}": value for key, value in asked.items()})
-    said = run_book(TREE / "playbooks/save_image.yml", hosts.inventory, words=["-e", extra, *words])
-    return {name for name, count in changed_in(said).items() if count}
+    answer = run_book(TREE / "playbooks/save_image.yml", hosts.inventory, words=["-e", extra, *words])
+    return {name for name, count in changed_in(answer).items() if count}
 
 
 def test_a_disk_becomes_an_image_that_vms_start_from(hosts: Pair) -> None:

@@ -51,6 +51,6 @@ def run(
     except subprocess.TimeoutExpired as error:
         raise LabError(f"{' '.join(argv)}: no end after {timeout:.0f} s.") from error
     if check and done.returncode != 0:
-        told = (done.stderr.strip() or done.stdout.strip() or "no message").strip()
-        raise LabError(f"{' '.join(argv)}: exit status {done.returncode}: {told}")
+        shown = (done.stderr.strip() or done.stdout.strip() or "no message").strip()
+        raise LabError(f"{' '.join(argv)}: exit status {done.returncode}: {shown}")
     return done

@@ -183,11 +183,11 @@ def _relay(host: Host, how: Slow, cable: str, near: str) -> None:
             env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "EDGE_LAB_GROUPS": " ".join(map(str, group.directories))},
         )
     assert process.stdout is not None
-    said = process.stdout.readline().strip()
+    answer = process.stdout.readline().strip()
     process.stdout.close()
     process.wait()
-    if said != "relaying":
-        raise LabError(f"host {host.name}: the relay did not start: {log.read_text().strip() or 'it said nothing'}")
+    if answer != "relaying":
+        raise LabError(f"host {host.name}: the relay did not start: {log.read_text().strip() or 'it answer nothing'}")
 
 
 def wait_new_cable(host: Host, timeout: float = 30) -> None:

@@ -84,4 +84,4 @@ def _answers(address: str) -> bool:
 def _console(host: Host, lines: int = 25) -> str:
     text = host.console.read_text(errors="replace") if host.console.exists() else ""
     tail = "\n".join(text.splitlines()[-lines:])
-    return f"The end of {host.console}:\n{tail}" if tail else "Its console said nothing."
+    return f"The end of {host.console}:\n{tail}" if tail else "Its console is empty."

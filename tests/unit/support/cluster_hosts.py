@@ -131,7 +131,7 @@ class Site:
     def describe(self, **images: Any) -> None:
         """Write each host's cluster.json."""
         for host in (*self.replicas, *self.peers):
-            told = {
+            shown = {
                 "name": "site1",
                 "host": host.name,
                 "replicas": [vars(one.member) for one in self.replicas],
@@ -145,7 +145,7 @@ class Site:
                 },
             }
             host.folder.mkdir(exist_ok=True)
-            host.config.write_text(json.dumps(told))
+            host.config.write_text(json.dumps(shown))
 
 
 @contextmanager

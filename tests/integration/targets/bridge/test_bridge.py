@@ -218,10 +218,10 @@ def test_what_stands_in_the_way_is_named_and_nothing_changes(space: Space) -> No
     space.ip("link", "add", "br1", "type", "bridge")
     space.ip("link", "set", "eth1", "master", "br1")
     before = space.everything()
-    for name, code, said in (("eth7", "not_found", "eth0"), ("eth1", "conflict", "port of br1"), ("br1", "conflict", "bridge")):
+    for name, code, answer in (("eth7", "not_found", "eth0"), ("eth1", "conflict", "port of br1"), ("br1", "conflict", "bridge")):
         failed = space.bridge(ports=["eth0", name], ok=False)
         assert failed["error"]["code"] == code
-        assert said in failed["msg"]
+        assert answer in failed["msg"]
     kind = space.module("bridge", name="eth0", ok=False)
     assert kind["error"] == {"code": "conflict", "option": "name", "kind": "veth"}
     (space.boot / FILES[1]).write_text("[NetDev]\nName=br0\n")

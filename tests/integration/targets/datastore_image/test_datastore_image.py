@@ -29,11 +29,11 @@ def test_an_image_from_nothing_to_nothing(tmp_path: Path) -> None:
 
     present, described, absent = task(source=str(source)), task(source=str(source), os="debian 13"), task(state="absent")
     (predicted,) = play([present], check=True, module_defaults=defaults)
-    made, again, told, told_again = play([present, present, described, described], module_defaults=defaults)
+    made, again, shown, shown_again = play([present, present, described, described], module_defaults=defaults)
     assert (predicted["changed"], predicted["diff"]) == (True, made["diff"])
     assert not again["changed"]
-    assert told["diff"] == {"before": {"os": ""}, "after": {"os": "debian 13"}}
-    assert not told_again["changed"]
+    assert shown["diff"] == {"before": {"os": ""}, "after": {"os": "debian 13"}}
+    assert not shown_again["changed"]
     qemu_img("compare", "-f", "raw", "-F", "qcow2", source, made["image"]["path"])
     index = json.loads((tmp_path / "store" / "index.json").read_text())
     assert index["images"][0]["digest"] == made["image"]["digest"]

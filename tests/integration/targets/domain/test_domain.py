@@ -141,7 +141,7 @@ def _done_by_qemu(host: SmallHost, options: dict[str, Any]) -> None:
     host.guest("placed", **options)
     assert "CPUS 2" in host.wait_text("placed", READY)
     tuned = {disk: host.run("virsh", "blkdeviotune", "placed", disk) for disk in ("vda", "vdb")}
-    limits = {disk: dict(re.findall(r"^(\w+) *: (\d+)$", said, re.MULTILINE)) for disk, said in tuned.items()}
+    limits = {disk: dict(re.findall(r"^(\w+) *: (\d+)$", answer, re.MULTILINE)) for disk, answer in tuned.items()}
     assert limits["vda"]["total_bytes_sec"] == str(10 * MIB) and limits["vdb"]["write_iops_sec"] == "500"
     assert limits["vdb"]["total_bytes_sec"] == limits["vda"]["write_iops_sec"] == "0"
     assert host.run("virsh", "emulatorpin", "placed").splitlines()[-1].split()[-1] == "0"

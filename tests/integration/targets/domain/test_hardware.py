@@ -55,8 +55,8 @@ def test_what_is_missing_is_named_and_then_it_boots(host: SmallHost) -> None:
         ]
     )
     host.guest("hard", **HARDWARE)
-    said = host.wait_text("hard", READY)
-    assert all(word in said for word in ("FIRMWARE uefi", "TPM yes", "SHARE from the host"))
+    answer = host.wait_text("hard", READY)
+    assert all(word in answer for word in ("FIRMWARE uefi", "TPM yes", "SHARE from the host"))
     assert host.run("cat", f"{SHARE}/answer") == "from the guest"
     assert host.run("virsh", "domdisplay", "hard").startswith("spice://127.0.0.1")
     again = host.guest("hard", **HARDWARE)

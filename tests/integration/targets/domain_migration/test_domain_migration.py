@@ -202,12 +202,12 @@ def test_what_cannot_move_is_reported_before_any_change(hosts: Pair) -> None:
     hosts.one.module("domain", name="stays", state="absent", force_stop=True, delete_disks=True, timeout=5)
 
 
-def _no_more_than_needed(hosts: Pair, told: dict[str, Any], sent: int) -> None:
+def _no_more_than_needed(hosts: Pair, shown: dict[str, Any], sent: int) -> None:
     """The guest's memory went over, and of the disk what the guest had written, not what is in the image."""
     length, blocks = map(int, hosts.two.run("stat", "-c", "%s %b", f"{VMS}/web/data.qcow2").split())
     written = (hosts.two.wait_more("web", 5) + 2) * BLOCK
-    assert told["memory_bytes"] > 0 and told["downtime"] > 0 and told["warnings"] == []
-    assert sent < 1.05 * told["memory_bytes"] + written + 16 * MIB, "the disk of 136 MiB was sent, too"
+    assert shown["memory_bytes"] > 0 and shown["downtime"] > 0 and shown["warnings"] == []
+    assert sent < 1.05 * shown["memory_bytes"] + written + 16 * MIB, "the disk of 136 MiB was sent, too"
     assert length >= 128 * MIB and blocks * 512 < written + 16 * MIB, "it has room ahead, which takes no space"
 
 

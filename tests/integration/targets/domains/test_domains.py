@@ -174,8 +174,8 @@ def heard(host: LabHost, name: str) -> Iterator[Callable[[], list[tuple[str, str
     host.run(["systemd-run", "--quiet", "--unit=heard", "--property=StandardOutput=file:/root/events", "stdbuf", "-oL", *listen])
 
     def events(kinds: str = "POWERDOWN|SHUTDOWN") -> list[tuple[str, str]]:
-        said = host.run(["cat", "/root/events"], check=False).stdout
-        return re.findall(rf"event ({kinds}) (?:at \S+ )?for domain '?([a-z0-9]+)", said)
+        answer = host.run(["cat", "/root/events"], check=False).stdout
+        return re.findall(rf"event ({kinds}) (?:at \S+ )?for domain '?([a-z0-9]+)", answer)
 
     def listens() -> bool:
         """It says nothing when it begins to listen, so have something happen until it hears that."""
@@ -191,7 +191,7 @@ def heard(host: LabHost, name: str) -> Iterator[Callable[[], list[tuple[str, str
 
 
 @pytest.mark.parametrize("hypervisor", ["trixie"], indirect=True)
-def test_every_error_is_told_before_any_change(hypervisor: Hypervisor) -> None:
+def test_every_error_is_reported_before_any_change(hypervisor: Hypervisor) -> None:
     wrong = [
         {"name": "fine"},
         {"name": "large", "memory": "64TiB"},

@@ -66,7 +66,7 @@ def test_what_goes_and_what_stays(folders: tuple[Path, Path]) -> None:
 
     info = {"edge.cloud.image_cache_info": {"root": fixed["root"], "disk_directories": fixed["disk_directories"]}}
     quota = cache(quota_bytes="0")
-    _laid, stale, fresh, planned, done, told, again = play(
+    _laid, stale, fresh, planned, done, shown, again = play(
         [
             {"edge.cloud.qcow2_image": disk},
             cache(stale_age=2 * DAY),
@@ -84,5 +84,5 @@ def test_what_goes_and_what_stays(folders: tuple[Path, Path]) -> None:
     assert [row["digest"] for row in done["removed"]] == [two["digest"]] and not Path(two["path"]).exists()
     assert done["over"] == one["size"] and "over the quota" in str(done["warnings"])
     assert (again["changed"], again["removed"]) == (False, [])
-    assert [(row["digest"], row["used_by"]) for row in told["images"]] == [(one["digest"], [disk["path"]])]
-    assert told["last_collection"]["removed"] == [two["digest"]]
+    assert [(row["digest"], row["used_by"]) for row in shown["images"]] == [(one["digest"], [disk["path"]])]
+    assert shown["last_collection"]["removed"] == [two["digest"]]

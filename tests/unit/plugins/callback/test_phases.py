@@ -47,23 +47,23 @@ def command(*argv: str, **more: object) -> dict[str, object]:
 
 
 def test_phases_are_counted_and_written(tmp_path: Path):
-    code, told, phases = run(tmp_path, [phase("one", command("true")), phase("two", command("true", changed_when=False))])
-    assert code == 0, told
+    code, shown, phases = run(tmp_path, [phase("one", command("true")), phase("two", command("true", changed_when=False))])
+    assert code == 0, shown
     assert [(row["name"], row["changed"], row["ok"]) for row in phases] == [("one", 1, True), ("two", 0, True)]
     assert all(isinstance(row["seconds"], float) for row in phases)
-    assert "● true [localhost]" in told
+    assert "● true [localhost]" in shown
 
 
-def test_a_failure_is_told_with_the_words_of_the_program(tmp_path: Path):
-    code, told, phases = run(tmp_path, [phase("one", command("ls", "/no/such/folder"))])
+def test_a_failure_is_reported_with_the_words_of_the_program(tmp_path: Path):
+    code, shown, phases = run(tmp_path, [phase("one", command("ls", "/no/such/folder"))])
     assert code == 2
     assert phases[0]["ok"] is False
-    assert "✘ ls /no/such/folder [localhost]" in told
-    assert "stderr: ls: cannot access '/no/such/folder'" in told
+    assert "✘ ls /no/such/folder [localhost]" in shown
+    assert "stderr: ls: cannot access '/no/such/folder'" in shown
 
 
 def test_an_ignored_failure_is_no_failure_of_the_phase(tmp_path: Path):
-    code, _told, phases = run(tmp_path, [phase("one", command("false", ignore_errors=True))])
+    code, _shown, phases = run(tmp_path, [phase("one", command("false", ignore_errors=True))])
     assert code == 0
     assert phases[0]["ok"] is True
 
@@ -72,11 +72,11 @@ def test_a_long_task_shows_its_progress_file(tmp_path: Path):
     progress = tmp_path / "progress"
     progress.write_text("start\n42 of 99 packages\n")
     task = command("sleep", "3", vars={"edge_progress_file": str(progress)})
-    _code, told, _phases = run(tmp_path, [phase("one", task)], EDGE_HEARTBEAT="0.2")
-    assert "… sleep 3: " in told
-    assert "42 of 99 packages" in told
+    _code, shown, _phases = run(tmp_path, [phase("one", task)], EDGE_HEARTBEAT="0.2")
+    assert "… sleep 3: " in shown
+    assert "42 of 99 packages" in shown
 
 
 def test_debug_prints_the_message_alone(tmp_path: Path):
-    _code, told, _phases = run(tmp_path, [phase("one", {"ansible.builtin.debug": {"msg": ["first", "second"]}})])
-    assert "\nfirst\nsecond\n" in told
+    _code, shown, _phases = run(tmp_path, [phase("one", {"ansible.builtin.debug": {"msg": ["first", "second"]}})])
+    assert "\nfirst\nsecond\n" in shown

@@ -126,7 +126,7 @@ def test_the_cache_is_used_refreshed_and_never_holds_a_part(read: Any, driver: A
     assert of(read(**options), "web")["edge_state"] == "running"
 
 
-def test_other_files_and_bad_options_are_told(read: Any, tmp_path: Path) -> None:
+def test_other_files_and_bad_options_are_reported(read: Any, tmp_path: Path) -> None:
     with pytest.raises(AnsibleError, match="uris"):
         read(uris=None)
     with pytest.raises(AnsibleError, match="states"):

@@ -44,7 +44,7 @@ def test_all_of_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "said"),
+    ("values", "answer"),
     [
         ({"host": None}, "host is missing"),
         ({"nmae": "x"}, "unknown key 'nmae'; it may have name, host"),
@@ -70,8 +70,8 @@ def test_all_of_it() -> None:
         ({"tls": {"key_file": 5}}, "tls: key_file"),
     ],
 )
-def test_what_is_wrong_is_named(values: dict[str, Any], said: str) -> None:
-    with pytest.raises(InvalidInput, match=f"cluster.json.*{said}"):
+def test_what_is_wrong_is_named(values: dict[str, Any], answer: str) -> None:
+    with pytest.raises(InvalidInput, match=f"cluster.json.*{answer}"):
         parsed(**values)
 
 

@@ -40,8 +40,8 @@ def chain(tmp_path: Path) -> tuple[Path, Path, Path]:
 def test_headers_are_read_as_qemu_img_reads_them(tool: DiskFiles, chain: tuple[Path, Path, Path]) -> None:
     base, middle, top = chain
     for path in chain:
-        said = json.loads(qemu_img("info", "--output=json", path))
-        assert (tool.info(str(path)).size, tool.info(str(path)).format) == (said["virtual-size"], said["format"])
+        answer = json.loads(qemu_img("info", "--output=json", path))
+        assert (tool.info(str(path)).size, tool.info(str(path)).format) == (answer["virtual-size"], answer["format"])
     assert tool.info(str(top)).backing == str(middle)
     assert tool.info(str(middle), "qcow2").backing == str(base)
 

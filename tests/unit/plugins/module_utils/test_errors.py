@@ -56,7 +56,7 @@ def test_a_failed_command_passes_its_words_on_whole() -> None:
     assert (error.argv, error.rc, error.stderr) == (("qemu-img", "info", "x"), 1, stderr)
 
 
-def test_a_command_that_said_nothing() -> None:
+def test_a_command_that_reported_nothing() -> None:
     assert CommandFailed(["false"], 1, " \n").message == "false failed with exit code 1: (it printed no error)"
 
 

@@ -145,7 +145,7 @@ def test_a_cut_catalogue_is_not_kept(capsys: Capsys, tmp_path: Path, root: Path)
         assert ask(capsys, tmp_path, market)["proven"] is False
 
 
-def test_a_stranger_is_not_believed(capsys: Capsys, tmp_path: Path, root: Path, authority: Authority) -> None:
+def test_a_client_without_our_certificate_is_not_believed(capsys: Capsys, tmp_path: Path, root: Path, authority: Authority) -> None:
     (root / "index.json").write_text('{"images": []}')
     for number, (name, seconds) in enumerate((("other.example", 3600), ("127.0.0.1", -3600))):
         with nginx(tmp_path / f"n{number}", root, authority, authority.issue(name, seconds=seconds), clients="off") as server:

@@ -47,9 +47,9 @@ def test_its_whole_life(capsys: Capsys, source: Path) -> None:
 
 
 def test_without_an_archive_it_says_so(capsys: Capsys, tmp_path: Path) -> None:
-    told = run_module(capsys, "host_library", path=str(tmp_path / "edge"))
-    assert told["error"]["code"] == "invalid_input"
-    assert "archive" in told["msg"]
+    shown = run_module(capsys, "host_library", path=str(tmp_path / "edge"))
+    assert shown["error"]["code"] == "invalid_input"
+    assert "archive" in shown["msg"]
 
 
 def test_a_folder_of_somebody_else_is_not_removed(capsys: Capsys, source: Path) -> None:

@@ -71,13 +71,13 @@ def test_a_quota_that_cannot_be_met_is_a_warning(capsys: Capsys, tmp_path: Path,
     assert made["kept"] == [{"digest": old["digest"], "reason": f"it is used by {tmp_path / 'vms' / 'd'}"}]
     assert (made["over"], made["quota"]) == (old["size"], 0)
     assert "over the quota" in str(made["warnings"])
-    told = run(capsys, tmp_path, "image_cache_info")
-    assert [(one["version"], one["disks_made"], one["used_by"]) for one in told["images"]] == [
+    shown = run(capsys, tmp_path, "image_cache_info")
+    assert [(one["version"], one["disks_made"], one["used_by"]) for one in shown["images"]] == [
         ("1", 1, [str(tmp_path / "vms" / "d")])
     ]
-    assert (told["bytes"], told["bytes_saved"], told["changed"]) == (old["size"], old["size"], False)
-    assert told["free_bytes"] > 0
-    assert told["last_collection"]["removed"] == [new["digest"]]
+    assert (shown["bytes"], shown["bytes_saved"], shown["changed"]) == (old["size"], old["size"], False)
+    assert shown["free_bytes"] > 0
+    assert shown["last_collection"]["removed"] == [new["digest"]]
 
 
 def test_a_task_that_wants_an_image_uses_it_and_check_mode_does_not(
@@ -120,8 +120,8 @@ def test_scrub_over_tls(capsys: Capsys, tmp_path: Path, images: list[dict[str, A
     flip(images[0])
     piece = Path(images[0]["path"]).stat().st_size // 2 // 65536
     found = {"digest": images[0]["digest"], "image": "debian 1", "pieces": [piece]}
-    told = run(capsys, tmp_path, "image_scrub", repair=False)
-    assert (told["changed"], told["damaged"], told["scrub"]) == (False, [found], {"damaged": [images[0]["digest"]]})
+    shown = run(capsys, tmp_path, "image_scrub", repair=False)
+    assert (shown["changed"], shown["damaged"], shown["scrub"]) == (False, [found], {"damaged": [images[0]["digest"]]})
     failed = run(capsys, tmp_path, "image_scrub")
     assert failed["error"]["code"] == "corrupt"
     assert list(failed["error"]["unrepairable"]) == [images[0]["digest"]]

@@ -23,14 +23,14 @@ def base(tmp_path: Path) -> Path:
     return qcow2(tmp_path / "base.qcow2", 2)
 
 
-def told(verb: str, path: Path) -> str:
+def shown(verb: str, path: Path) -> str:
     return subprocess.run(["qemu-img", verb, "-f", "qcow2", str(path)], check=True, capture_output=True, text=True).stdout
 
 
 def qemu_io(path: Path, *commands: str) -> None:
     argv = ["qemu-io", "-f", "qcow2", str(path), *[word for command in commands for word in ("-c", command)]]
-    said = subprocess.run(argv, check=True, capture_output=True, text=True).stdout
-    assert "failed" not in said, said
+    answer = subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+    assert "failed" not in answer, answer
 
 
 def run(capsys: Capsys, path: Path, *, check: bool = False, **options: Any) -> dict[str, Any]:
@@ -183,17 +183,17 @@ def test_an_overlay_has_its_first_tables_ahead_and_all_of_its_image(
     qemu_io(image, *data[: 2 if size == "3G" else None])
     agreed(capsys, disk, backing_image=str(image), size=size, **({"cluster_size": cluster} if cluster else {}))
     assert disk.stat().st_blocks * 512 < MIB or cluster in ("256K", "2M")
-    assert str(disk) not in told("map", disk)
-    assert ("100.00% allocated" in told("check", disk)) == ((size == "3G" and cluster != "64K") or cluster in ("256K", "2M"))
+    assert str(disk) not in shown("map", disk)
+    assert ("100.00% allocated" in shown("check", disk)) == ((size == "3G" and cluster != "64K") or cluster in ("256K", "2M"))
     qemu_img("compare", "-F", "qcow2", "-f", "qcow2", disk, image)
     qemu_io(disk, "write -q -P 7 1M 4k", "write -q -P 7 7M 4k")
-    assert "No errors" in told("check", disk)
+    assert "No errors" in shown("check", disk)
     qemu_io(disk, "read -q -P 1 1023M 2M", "read -q -P 7 7M 4k")
 
 
 def test_nothing_is_ahead_where_that_is_wanted(capsys: Capsys, tmp_path: Path, base: Path) -> None:
     agreed(capsys, tmp_path / "d", backing_image=str(base), size="1G", preallocation="off")
-    assert "allocated" not in told("check", tmp_path / "d")
+    assert "allocated" not in shown("check", tmp_path / "d")
 
 
 def test_metadata_of_an_overlay_ahead(capsys: Capsys, tmp_path: Path, base: Path) -> None:

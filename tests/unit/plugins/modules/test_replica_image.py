@@ -75,7 +75,7 @@ def test_an_image_below_a_disk_stays(capsys: Capsys, tmp_path: Path, origin: Pat
     assert [(one["used_by"], one["damaged_pieces"]) for one in listed["images"]] == [([str(tmp_path / "vms" / "d")], [])]
 
 
-def test_a_damaged_image_is_told_and_pulled_again(capsys: Capsys, tmp_path: Path, origin: Path) -> None:
+def test_a_damaged_image_is_reported_and_pulled_again(capsys: Capsys, tmp_path: Path, origin: Path) -> None:
     options = {"name": "debian", "version": "12.9", "sources": [str(origin)]}
     image = run(capsys, tmp_path, **options)["image"]
     os.truncate(image["path"], 1000)

@@ -93,7 +93,7 @@ def test_a_package_that_nobody_has_is_a_broken_apt(wrong):
     assert "no-such-package-anywhere" in problem["found"]
 
 
-def test_half_installed_packages_are_told_with_the_cure(tmp_path: Path):
+def test_half_installed_packages_are_reported_with_the_cure(tmp_path: Path):
     path = program(tmp_path, "dpkg", "echo 'The following packages are only half configured: thing'")
     (problem,) = preflight(path=path)["apt"]
     assert "half configured" in problem["found"]

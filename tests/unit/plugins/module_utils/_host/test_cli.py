@@ -30,7 +30,7 @@ def run(capsys: Capsys, config: Path, *argv: str) -> tuple[int, dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    ("argv", "said"),
+    ("argv", "answer"),
     [
         ([], "arguments are required: VERB"),
         (["dance"], "invalid choice: 'dance'"),
@@ -39,19 +39,19 @@ def run(capsys: Capsys, config: Path, *argv: str) -> tuple[int, dict[str, Any]]:
         (["pull", "--digest", "sha256:12"], "is not valid"),
     ],
 )
-def test_wrong_words(capsys: Capsys, config: Path, argv: list[str], said: str) -> None:
-    code, told = run(capsys, config, *argv)
-    assert (code, told["error"]["code"]) == (1, "invalid_input")
-    assert said in told["msg"]
+def test_wrong_words(capsys: Capsys, config: Path, argv: list[str], answer: str) -> None:
+    code, shown = run(capsys, config, *argv)
+    assert (code, shown["error"]["code"]) == (1, "invalid_input")
+    assert answer in shown["msg"]
 
 
 def test_without_a_configuration(capsys: Capsys, tmp_path: Path) -> None:
-    code, told = run(capsys, tmp_path / "none", "gc")
-    assert (code, told["error"]["code"]) == (1, "not_found")
+    code, shown = run(capsys, tmp_path / "none", "gc")
+    assert (code, shown["error"]["code"]) == (1, "not_found")
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "answer"),
     [
         ("", "not JSON"),
         ("[]", "not a JSON object"),
@@ -60,11 +60,11 @@ def test_without_a_configuration(capsys: Capsys, tmp_path: Path) -> None:
         ('{"name": "x", "pinned": "yes"}', "pinned: 'yes' is not a bool"),
     ],
 )
-def test_wrong_json(capsys: Capsys, config: Path, monkeypatch: pytest.MonkeyPatch, text: str, said: str) -> None:
+def test_wrong_json(capsys: Capsys, config: Path, monkeypatch: pytest.MonkeyPatch, text: str, answer: str) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(text))
-    code, told = run(capsys, config, "pull", "-")
-    assert (code, told["error"]["code"]) == (1, "invalid_input")
-    assert said in told["msg"]
+    code, shown = run(capsys, config, "pull", "-")
+    assert (code, shown["error"]["code"]) == (1, "invalid_input")
+    assert answer in shown["msg"]
 
 
 def test_options_and_json_mean_the_same(capsys: Capsys, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,8 +83,8 @@ def test_the_images_of_a_host(capsys: Capsys, config: Path, tmp_path: Path) -> N
     given = json.loads(config.read_text())
     given["images"]["quota_bytes"] = 0
     config.write_text(json.dumps(given))
-    code, told = run(capsys, config, "gc")
-    assert (code, [one["digest"] for one in told["removed"]], told["quota"]) == (0, [image.digest], 0)
+    code, shown = run(capsys, config, "gc")
+    assert (code, [one["digest"] for one in shown["removed"]], shown["quota"]) == (0, [image.digest], 0)
     assert Store(tmp_path / "here").images() == []
 
 
@@ -97,5 +97,5 @@ def test_damage_that_nobody_repairs_is_an_error(capsys: Capsys, config: Path, tm
         byte = file.read(1)
         file.seek(70_000)
         file.write(bytes([byte[0] ^ 1]))
-    code, told = run(capsys, config, "scrub")
-    assert (code, told["error"]["code"], told["error"]["damaged"][0]["digest"]) == (1, "corrupt", image.digest)
+    code, shown = run(capsys, config, "scrub")
+    assert (code, shown["error"]["code"], shown["error"]["damaged"][0]["digest"]) == (1, "corrupt", image.digest)

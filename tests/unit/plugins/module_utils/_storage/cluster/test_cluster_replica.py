@@ -110,13 +110,13 @@ def test_without_any_replica_the_front_end_serves(here: Site, origin: tuple[Stor
     for host in here.replicas:
         host.kill()
     assert ended(here.peers[0].edge_host("pull", "--digest", image.digest))["sources"] == [here.front.member.url]
-    told = ended(here.peers[1].edge_host("pull", "--digest", image.digest))
-    assert told["sources"][0].startswith("https://127.0.0.1:"), "what a peer has is not asked of the Front-end"
-    assert told["sources"] == [here.peers[0].member.url]
+    shown = ended(here.peers[1].edge_host("pull", "--digest", image.digest))
+    assert shown["sources"][0].startswith("https://127.0.0.1:"), "what a peer has is not asked of the Front-end"
+    assert shown["sources"] == [here.peers[0].member.url]
     assert here.front.served() == image.size
 
 
-def test_what_nobody_has_is_told_in_the_replica_s_words(here: Site) -> None:
+def test_what_nobody_has_is_reported_in_the_replica_s_words(here: Site) -> None:
     replica = ClusterReplica.of(here.peers[0].cluster)
     wanted = "sha256:" + "5" * 64
     with pytest.raises(NotFound, match=r"The replica r[12] reports: .*could not be pulled from any source"):
@@ -165,7 +165,7 @@ def test_who_is_no_replica_is_not_filled(here: Site) -> None:
 
 @pytest.mark.parametrize("method", ["PUT", "GET", "DELETE", "MOVE", "POST"])
 @pytest.mark.parametrize("known", [True, False])
-def test_strangers_and_tricks_get_nothing_from_requests(here: Site, method: str, known: bool) -> None:
+def test_client_without_our_certificate_and_tricks_get_nothing_from_requests(here: Site, method: str, known: bool) -> None:
     replica = here.replicas[0]
     context = ssl.create_default_context(cafile=replica.pki / "ca.crt")
     if known:

@@ -113,7 +113,7 @@ def test_a_hostile_image_is_refused_and_leaves_nothing(store: Store, tmp_path: P
     assert empty(store)
 
 
-def test_a_qcow2_said_to_be_raw_stays_opaque_and_one_said_to_be_vdi_is_refused(store: Store, tmp_path: Path) -> None:
+def test_a_qcow2_said_to_be_raw_stays_opaque_and_one_reported_to_be_vdi_is_refused(store: Store, tmp_path: Path) -> None:
     path = qcow2(tmp_path / "a.qcow2", 1)
     with pytest.raises(InvalidInput, match="first bytes are those of qcow2"):
         bring(store, path, format="vdi")

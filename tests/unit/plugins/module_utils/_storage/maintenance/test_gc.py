@@ -234,8 +234,8 @@ def test_the_books_of_uses(here: Store, origin: tuple[Store, list[Manifest]], tm
     usage.note_disk(tmp_path / "other.qcow2")
     assert here.claim(first.digest, usage.PULL) == first
     assert here.claim("sha256:" + "0" * 64, usage.PULL) is None
-    told = next(one for one in account(here, [], time.time())["images"] if one["digest"] == first.digest)
-    assert (told["hits"], told["disks_made"], told["bytes_saved"]) == (3, 2, 2 * first.size)
+    shown = next(one for one in account(here, [], time.time())["images"] if one["digest"] == first.digest)
+    assert (shown["hits"], shown["disks_made"], shown["bytes_saved"]) == (3, 2, 2 * first.size)
     assert not (tmp_path / "other.used").exists()
     here.remove(first.digest, [])
     assert not usage.path_of(path).exists()
@@ -249,12 +249,12 @@ def test_races_of_collection_pull_and_disks(origin: tuple[Store, list[Manifest]]
     collecting = [python(COLLECT, here, disks, minimum_age, stop) for _number in range(2)]
     laying = [python(LAY, here, disks, images[0].digest, store.root, f"d{number}") for number in range(2)]
     try:
-        said = [process.communicate(timeout=LIMIT)[0] for process in laying]
+        answer = [process.communicate(timeout=LIMIT)[0] for process in laying]
     finally:
         stop.touch()
     removed = [int(process.communicate(timeout=LIMIT)[0]) for process in collecting]
     assert [process.returncode for process in (*laying, *collecting)] == [0] * 4
-    laid, lost = (sum(int(line.split()[at]) for line in said) for at in (0, 1))
+    laid, lost = (sum(int(line.split()[at]) for line in answer) for at in (0, 1))
     assert laid + lost == 12
     if minimum_age:
         assert (lost, sum(removed)) == (0, 0), "who pulled an image did not keep it"

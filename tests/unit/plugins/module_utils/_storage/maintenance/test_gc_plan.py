@@ -63,7 +63,7 @@ def test_no_more_goes_than_the_quota_needs_and_the_oldest_first(state: Cache, li
 
 
 @given(CACHES, LIMITS)
-def test_every_image_goes_or_is_kept_for_a_reason_and_the_rest_is_told(state: Cache, limits: Limits) -> None:
+def test_every_image_goes_or_is_kept_for_a_reason_and_the_rest_is_reported(state: Cache, limits: Limits) -> None:
     decision = decide(state, limits, NOW)
     assert {image.digest for image in taken(state, limits)} | set(decision.kept) == {image.digest for image in state.images}
     assert {image.digest for image in decision.plan.after.images} == set(decision.kept)

@@ -66,7 +66,7 @@ def test_only_the_damaged_pieces_are_fetched(here: Store, origin: tuple[Store, M
     assert not Scrub(here).plan(repair=True).changed
 
 
-def test_damage_that_no_source_can_mend_is_told_and_nothing_is_lost(
+def test_damage_that_no_source_can_mend_is_reported_and_nothing_is_lost(
     here: Store, origin: tuple[Store, Manifest], tmp_path: Path
 ) -> None:
     image = origin[1]

@@ -60,7 +60,7 @@ def test_an_image_is_there_exactly_when_its_manifest_is(filled: tuple[Store, Man
 
 
 @pytest.mark.parametrize("harm", ["manifest", "short", "gone"])
-def test_a_damaged_image_is_not_visible_and_is_told(filled: tuple[Store, Manifest], harm: str) -> None:
+def test_a_damaged_image_is_not_visible_and_is_reported(filled: tuple[Store, Manifest], harm: str) -> None:
     store, image = filled
     path = store.image_path(image.digest)
     if harm == "manifest":

@@ -53,12 +53,12 @@ def whole(store: Store, image: Manifest) -> bool:
 
 def test_a_pull_makes_the_same_image_and_tells_its_progress(here: Store, origin: tuple[Store, Manifest]) -> None:
     store, image = origin
-    told: list[tuple[int, int]] = []
-    done = pull_image(here, image.digest, [DirectorySource(store.root)], now=0, progress=lambda *one: told.append(one))
+    shown: list[tuple[int, int]] = []
+    done = pull_image(here, image.digest, [DirectorySource(store.root)], now=0, progress=lambda *one: shown.append(one))
     assert (done.bytes_fetched, done.sources) == (image.size, (str(store.root),))
     assert whole(here, image)
-    assert told[-1] == (image.size, image.size)
-    assert told == sorted(told)
+    assert shown[-1] == (image.size, image.size)
+    assert shown == sorted(shown)
     assert pull(here, image).bytes_fetched == 0
 
 

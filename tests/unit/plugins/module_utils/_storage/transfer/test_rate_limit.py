@@ -43,12 +43,12 @@ class Clock:
 def test_never_more_than_the_rate_and_a_burst(rate: int, arrivals: list[tuple[int, float]]) -> None:
     clock = Clock()
     limit = RateLimit(rate, lambda: clock.now, clock.sleep)
-    told = 0
+    shown = 0
     for count, idle in arrivals:
         clock.sleep(idle)
         limit(count)
-        told += count
-        assert told <= (rate * clock.now + max(rate * BURST_SECONDS, 65536)) * (1 + 1e-9) + 1
+        shown += count
+        assert shown <= (rate * clock.now + max(rate * BURST_SECONDS, 65536)) * (1 + 1e-9) + 1
 
 
 def test_a_slow_source_is_not_slowed() -> None:

@@ -110,7 +110,7 @@ def test_opennebula_entries_that_omit_fields() -> None:
         ({"tags": {}}, "tags"),
     ],
 )
-def test_a_bad_opennebula_entry_is_told_and_hides_no_other(change: dict[str, Any], reason: str) -> None:
+def test_a_bad_opennebula_entry_is_reported_and_hides_no_other(change: dict[str, Any], reason: str) -> None:
     found = opennebula_of({**IMAGE, **change}, IMAGE)
     assert len(found.appliances) == 1
     (skipped,) = found.skipped

@@ -63,7 +63,7 @@ def refused(url: str, trust: Trust, words: str) -> None:
         source.catalogue()
 
 
-def test_a_stranger_gets_nothing(served: Served, authority: Authority, tmp_path: Path) -> None:
+def test_a_client_without_our_certificate_gets_nothing(served: Served, authority: Authority, tmp_path: Path) -> None:
     other = Authority(tmp_path / "other", "other CA").issue("host1.example")
     refused(served.url, Trust(authority.ca_file), "client certificate")
     refused(served.url, Trust(authority.ca_file, other.cert, other.key), "client certificate")
