@@ -30,6 +30,7 @@ from support.report import publish
 from support.stream_guest import wait_for
 from support.stream_host import StreamHost
 from support.vm_host import IMAGES, VMS
+from support.waiting import LIMIT
 
 MIB = 2**20
 IMAGE_MIB = 48
@@ -104,7 +105,7 @@ class Place:
     def wait_partial(self) -> None:
         """Wait until a random share of the image came."""
         wanted = self.dice.uniform(0.05, 0.8) * IMAGE_MIB * MIB
-        wait_for(lambda: str(self.partial()), lambda text: int(text) >= wanted, f"{wanted:.0f} bytes of the image", 90)
+        wait_for(lambda: str(self.partial()), lambda text: int(text) >= wanted, f"{wanted:.0f} bytes of the image", LIMIT)
 
     def in_the_copy(self, *command: str) -> bool:
         """Run a command on the hypervisor a random moment after the block copy has begun; return whether the copy still ran."""
@@ -126,8 +127,8 @@ class Place:
         """Nothing else is done: the VM comes to stand on its local image, all that it wrote is there, and nothing is left over."""
         self.mend()
         try:
-            wait_for(self._disk, lambda path: path == f"{FOLDER}/data.qcow2", "the disk on its own file", 150)
-            wait_for(lambda: self.host.run("ls", "-A", FOLDER), lambda names: "arriving" not in names, "the end of the move", 60)
+            wait_for(self._disk, lambda path: path == f"{FOLDER}/data.qcow2", "the disk on its own file", LIMIT)
+            wait_for(lambda: self.host.run("ls", "-A", FOLDER), lambda names: "arriving" not in names, "the end of the move", LIMIT)
             self.host.wait_more(NAME, 3)
             self.host.verify(NAME)
             assert self.host.chain(f"{FOLDER}/data.qcow2") == ["data.qcow2", f"{self.hex}.qcow2"]
