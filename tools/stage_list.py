@@ -66,7 +66,8 @@ def lab(name: str, lab_name: str, *arguments: str, seconds: float) -> Stage:
 
 
 MODULES = ("tests/integration/targets", "tests/integration/appliance", "tests/integration/kvm_check")
-CLUSTERS = ("tests/integration/cluster", "tests/integration/two_hosts", "tests/integration/faults", "tests/integration/lab")
+CLUSTER = ("tests/integration/cluster", "tests/integration/faults", "tests/integration/lab")
+TWO_HOSTS = ("tests/integration/two_hosts",)
 
 # Two lanes run side by side: two cores emulate two guests at a time, and more of them only wait for each other.
 TEST = Kind(
@@ -76,14 +77,15 @@ TEST = Kind(
             ANSIBLE_LINT,
             DOCS,
             BUILD,
-            Stage("sanity", ("tools/sanity", "quick"), 100),
-            Stage("unit-newest", ("tools/unit-newest", "quick"), 90),
-            Stage("molecule", ("tools/molecule", "cluster"), 240, root=True, environment={"EDGE_LAB": "molecule"}),
-            lab("quickstart", "qslab", "-m", "not slow", "tests/quickstart", seconds=360),
+            Stage("sanity", ("tools/sanity", "quick"), 60),
+            Stage("unit-newest", ("tools/unit-newest", "quick"), 60),
+            Stage("molecule", ("tools/molecule", "cluster"), 200, root=True, environment={"EDGE_LAB": "molecule"}),
+            lab("quickstart", "qslab", "-m", "not slow", "tests/quickstart", seconds=420),
+            lab("two-hosts", "twohosts", "-m", "not slow", *TWO_HOSTS, seconds=240),
         ),
         (
-            lab("modules", "modules", "-m", "not slow", *MODULES, seconds=450),
-            lab("clusters", "clusters", "-m", "not slow", *CLUSTERS, seconds=450),
+            lab("modules", "modules", "-m", "not slow", *MODULES, seconds=750),
+            lab("cluster", "cluster", "-m", "not slow", *CLUSTER, seconds=300),
         ),
     ),
     adds=(
@@ -105,10 +107,11 @@ TEST_ALL = Kind(
             Stage("unit-newest", ("tools/unit-newest", "all"), 240),
             Stage("molecule", ("tools/molecule", "all"), 480, root=True, environment={"EDGE_LAB": "molecule"}),
             lab("quickstart", "qslab", "tests/quickstart", seconds=1500),
+            lab("two-hosts", "twohosts", *TWO_HOSTS, seconds=900),
         ),
         (
-            lab("modules", "modules", *MODULES, seconds=2400),
-            lab("clusters", "clusters", *CLUSTERS, seconds=2400),
+            lab("modules", "modules", *MODULES, seconds=2700),
+            lab("cluster", "cluster", *CLUSTER, seconds=1500),
         ),
     ),
 )

@@ -28,6 +28,7 @@ def test_what_would_stop_it_is_found_before_anything_changes(checkout: Checkout)
     assert checkout.host.run(["ls", "/etc/edge"], check=False).returncode != 0
 
 
+@pytest.mark.slow  # a later test pulls the plug of what is whole
 def test_a_killed_run_leaves_nothing_that_stops_the_next(checkout: Checkout) -> None:
     """The plug is pulled in the middle of building the appliance."""
     with subprocess.Popen(["make", "quickstart"], **checkout.options(), text=True) as process:  # type: ignore[call-overload]

@@ -80,6 +80,7 @@ def test_stopped_with_all_its_files(hosts: Pair) -> None:
     hosts.two.module("domain", name="cold", state="absent", force_stop=True, delete_disks=True, timeout=5)
 
 
+@pytest.mark.slow  # the matrix of two_hosts moves snapshots and backups
 def test_snapshots_and_recovery_points_go_along(hosts: Pair, tmp_path: Path) -> None:
     one, two = hosts.one, hosts.two
     hosts.guest("deep")
@@ -131,6 +132,7 @@ def deepen(host: StreamHost, name: str) -> list[str]:
     return chain
 
 
+@pytest.mark.slow  # the lock and the mark have unit tests
 def test_one_task_at_a_time_on_both_ends(hosts: Pair) -> None:
     one, two = hosts.one, hosts.two
     hosts.guest("held", nics=[])
@@ -165,6 +167,7 @@ def test_one_task_at_a_time_on_both_ends(hosts: Pair) -> None:
     two.module("domain", name="held", state="absent", force_stop=True, delete_disks=True, timeout=5)
 
 
+@pytest.mark.slow  # the checks have unit tests
 def test_what_cannot_move_is_reported_before_any_change(hosts: Pair) -> None:
     hosts.guest("stays", memory="64MiB")
     two, hexadecimal = hosts.two, hosts.digest.removeprefix("sha256:")
@@ -211,6 +214,7 @@ def _no_more_than_needed(hosts: Pair, shown: dict[str, Any], sent: int) -> None:
     assert length >= 128 * MIB and blocks * 512 < written + 16 * MIB, "it has room ahead, which takes no space"
 
 
+@pytest.mark.slow  # fault runs break migrations off at each step
 def test_a_migration_that_takes_too_long_leaves_the_guest_as_it_was(hosts: Pair) -> None:
     hosts.guest("slow", autostart=True)
     hosts.one.wait_more("slow", 5)
