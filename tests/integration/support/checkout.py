@@ -22,7 +22,7 @@ class Checkout:
     release: str
     lab: Lab
 
-    def make(self, target: str, *, arguments: str = "", timeout: float = 1200) -> subprocess.CompletedProcess[str]:
+    def make(self, target: str, *, arguments: str = "", timeout: float = 1400) -> subprocess.CompletedProcess[str]:
         """Run make as the user would; both outputs in one text."""
         command = ["make", "--no-print-directory", target, *([f"ARGS={arguments}"] if arguments else [])]
         return subprocess.run(command, **self.options(), text=True, check=False, timeout=timeout)

@@ -13,6 +13,7 @@ from ..._errors import InvalidInput, TimedOut
 from ..._libvirt import intent, libvirt, lookup
 from ..._runner import Runner
 from ..host.addresses import main_address, read_addresses
+from ..host.console import console_end
 from ..host.events import lifecycle
 from ..lazy.apply import ArrivalMover, call_for_image, remove_arrived
 from ..lazy.plan import CreateRemoteVolume, MoveDisk, RemoveArrived
@@ -205,9 +206,11 @@ class Guest:
         with lifecycle(self.connection, domain) as waiter:
             if waiter.until(known, self.timeout, LOOK_AGAIN):
                 return
+        log = f"{self.folder}/console.log"
+        end = console_end(log)
         raise TimedOut(
             f"wait_for_address: domain {self.name} runs, but no address of it was found within {self.timeout:g} s "
-            "(asked: guest agent, DHCP leases, ARP); look at its console log.",
+            f"(asked: guest agent, DHCP leases, ARP); its console log is {log}" + (f", which ends with:\n{end}" if end else "."),
             option="wait_for_address",
             domain={"name": self.name, "state": "running", "addresses": found}, seconds=self.timeout,
         )  # fmt: skip
