@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 BIN = Path(__file__).resolve().parent.parent / ".venv/bin"
 
@@ -69,51 +70,44 @@ MODULES = ("tests/integration/targets", "tests/integration/appliance", "tests/in
 CLUSTER = ("tests/integration/cluster", "tests/integration/faults", "tests/integration/lab")
 TWO_HOSTS = ("tests/integration/two_hosts",)
 
-# Two lanes run side by side: two cores emulate two guests at a time, and more of them only wait for each other.
-TEST = Kind(
-    (
+
+def gate(sample: bool) -> tuple[tuple[Stage, ...], ...]:
+    """Return the lanes of make test (``sample``) or of make test-all, which differ in how much of a stage runs and in its share.
+
+    Two lanes run side by side: two cores emulate two guests at a time, and more of them only wait for each other.
+    """
+
+    def part(name: str, program: str, quick: str, seconds: tuple[float, float], **more: Any) -> Stage:
+        return Stage(name, (program, quick if sample else "all"), seconds[0 if sample else 1], **more)
+
+    def labs(name: str, lab_name: str, folders: tuple[str, ...], seconds: tuple[float, float]) -> Stage:
+        chosen = ("-m", "not slow") if sample else ()
+        return lab(name, lab_name, *chosen, *folders, seconds=seconds[0 if sample else 1])
+
+    return (
         CHECK,
         (
             ANSIBLE_LINT,
             DOCS,
             BUILD,
-            Stage("sanity", ("tools/sanity", "quick"), 60),
-            Stage("unit-newest", ("tools/unit-newest", "quick"), 60),
-            Stage("molecule", ("tools/molecule", "cluster"), 200, root=True, environment={"EDGE_LAB": "molecule"}),
-            lab("quickstart", "qslab", "-m", "not slow", "tests/quickstart", seconds=420),
-            lab("two-hosts", "twohosts", "-m", "not slow", *TWO_HOSTS, seconds=240),
+            part("sanity", "tools/sanity", "quick", (60, 300)),
+            part("unit-newest", "tools/unit-newest", "quick", (60, 240)),
+            part("molecule", "tools/molecule", "cluster", (200, 480), root=True, environment={"EDGE_LAB": "molecule"}),
+            labs("quickstart", "qslab", ("tests/quickstart",), (420, 1500)),
+            labs("two-hosts", "twohosts", TWO_HOSTS, (240, 900)),
         ),
         (
-            lab("modules", "modules", "-m", "not slow", *MODULES, seconds=750),
-            lab("cluster", "cluster", "-m", "not slow", *CLUSTER, seconds=300),
+            labs("modules", "modules", MODULES, (750, 2700)),
+            labs("cluster", "cluster", CLUSTER, (300, 1500)),
         ),
-    ),
-    adds=(
-        "the other molecule scenarios",
-        "all sanity tests of ansible-test",
-        "every unit test of modules, plugins and docs under the newest ansible-core",
-        "property tests with ten times the examples",
-    ),
+    )
+
+
+LEFT_TO_TEST_ALL = (
+    "the other molecule scenarios",
+    "all sanity tests of ansible-test",
+    "every unit test of modules, plugins and docs under the newest ansible-core",
+    "property tests with four times the examples",
 )
 
-TEST_ALL = Kind(
-    (
-        CHECK,
-        (
-            ANSIBLE_LINT,
-            DOCS,
-            BUILD,
-            Stage("sanity", ("tools/sanity", "all"), 300),
-            Stage("unit-newest", ("tools/unit-newest", "all"), 240),
-            Stage("molecule", ("tools/molecule", "all"), 480, root=True, environment={"EDGE_LAB": "molecule"}),
-            lab("quickstart", "qslab", "tests/quickstart", seconds=1500),
-            lab("two-hosts", "twohosts", *TWO_HOSTS, seconds=900),
-        ),
-        (
-            lab("modules", "modules", *MODULES, seconds=2700),
-            lab("cluster", "cluster", *CLUSTER, seconds=1500),
-        ),
-    ),
-)
-
-KINDS = {"check": Kind((CHECK,)), "test": TEST, "test-all": TEST_ALL}
+KINDS = {"check": Kind((CHECK,)), "test": Kind(gate(sample=True), LEFT_TO_TEST_ALL), "test-all": Kind(gate(sample=False))}
