@@ -12,13 +12,12 @@ while the note exists.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from ..._files import fsync
+from ..._files import fsync, write_atomically
 from ..host.migration_mark import FILE, read_mark, unreadable
 
 
@@ -61,13 +60,8 @@ def read_journal(folder: str) -> Journal | None:
 def write_journal(folder: str, journal: Journal) -> None:
     """Make the journal durable: a reader sees the old one or the new one, whole."""
     path = Path(folder, FILE)
-    work = path.with_name(f".{FILE}.new")
-    with work.open("w", encoding="utf-8") as file:
-        file.write(json.dumps(asdict(journal), indent=1) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    work.rename(path)
-    fsync(path.parent)
+    data = json.dumps(asdict(journal), indent=1) + "\n"
+    write_atomically(path, data.encode(), path.with_name(f".{FILE}.new"), 0o644)
 
 
 def remove_journal(folder: str) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..._files import fsync
+from ..._files import fsync, write_atomically
 from ..model.overlays import INDEX
 from .index import SnapshotIndex, index_from_json
 
@@ -23,12 +23,7 @@ def read_index(home: str) -> SnapshotIndex:
 def write_index(home: str, index: SnapshotIndex) -> None:
     """Replace the index; a reader, and a host that lost its power, see the old or the new one."""
     path = Path(home, INDEX)
-    work = path.with_name(f".{INDEX}.new")
-    work.touch(mode=0o600)
-    work.write_text(index.to_json())
-    fsync(work)
-    work.replace(path)
-    fsync(path.parent)
+    write_atomically(path, index.to_json().encode(), path.with_name(f".{INDEX}.new"), 0o600)
 
 
 def remove(path: str) -> None:
