@@ -4,25 +4,16 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._cluster import Member
 from ansible_collections.edge.cloud.plugins.module_utils._storage.cluster.pull_policy import ranked
 from support.lab_cluster import Site, ended
 from support.vm_host import IMAGES
+from support.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.lab]
 REPLICAS = ("cd-r1", "cd-r2")
 MIB = 1024 * 1024
-
-
-def until(happened: Callable[[], bool], seconds: float = 600) -> None:
-    deadline = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < deadline, "what was waited for did not happen"
-        time.sleep(0.2)
 
 
 def test_every_host_at_the_same_moment_costs_the_wan_one_image(site: Site) -> None:
@@ -43,7 +34,7 @@ def test_the_replica_that_moves_it_loses_its_power(site: Site) -> None:
     before = site.front_sent()
     pulls = [site.pull(name, "2") for name in site.named("h")]
     partial = f"{IMAGES}/partial/{digest.removeprefix('sha256:')}.qcow2"
-    until(lambda: int(site.hosts[first].run(["stat", "--format=%s", partial], check=False).stdout or 0) > 4 * MIB)
+    until(lambda: int(site.hosts[first].run(["stat", "--format=%s", partial], check=False).stdout or 0) > 4 * MIB, every=0.2)
     site.hosts[first].kill()
     for process in pulls:
         ended(process)
@@ -52,7 +43,7 @@ def test_the_replica_that_moves_it_loses_its_power(site: Site) -> None:
     assert sent < 1.9 * site.size(digest), "the second replica fetched it once, and nobody else"
     site.hosts[first].start()
     before = site.front_sent()
-    until(lambda: site.has(first, digest))
+    until(lambda: site.has(first, digest), every=0.2)
     assert site.front_sent() - before < MIB, "it comes back and has the rest from the other replica"
 
 
@@ -61,7 +52,7 @@ def test_a_new_replica_fills_by_itself(site: Site) -> None:
     site.hosts["cd-r3"] = site.lab.up(names=["cd-r3"], variant="full")[0]
     site.play("cd-r3", "cd-front")
     before = site.front_sent()
-    until(lambda: all(site.has("cd-r3", site.digest(version)) for version in ("1", "2")))
+    until(lambda: all(site.has("cd-r3", site.digest(version)) for version in ("1", "2")), every=0.2)
     assert site.front_sent() - before < MIB
 
 
@@ -79,4 +70,4 @@ def test_a_client_without_our_certificate_gets_nothing(site: Site) -> None:
     assert status(*known, "--request", "PUT", "--data", "x" * 2000, url) == "413"
     assert status(*known, "--request", "DELETE", url) in ("403", "405")
     assert status(*known, "--request", "PUT", "--data", "x", url) == "201"
-    until(lambda: status(*known, f"{url}.json") == "200")
+    until(lambda: status(*known, f"{url}.json") == "200", every=0.2)

@@ -10,8 +10,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from support.processes import TREE
 
-TREE = Path(__file__).parents[3]
 PRINTER = '#!/usr/bin/env python3\nimport json, os, sys\nprint(json.dumps([sys.argv[1:], os.environ.get("QUICKSTART_COMMAND")]))\n'
 
 

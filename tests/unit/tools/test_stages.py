@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.processes import TREE
 
-TREE = Path(__file__).parents[3]
 STAGES = """
 from stage_list_real import *
 
