@@ -139,7 +139,7 @@ FOLDERS = Folders()
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
-    tool = DiskFiles(SubprocessRunner(), FOLDERS)  # from several threads, which run_command is not made for
+    tool = DiskFiles(SubprocessRunner(), FOLDERS)
     with connection(module.params["uri"]) as opened:
         return {"changed": False, "domains": describe_all(opened, tool, FOLDERS, module.params["name"])}
 

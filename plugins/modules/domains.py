@@ -171,7 +171,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     items = [(place_of(place, str(one.get("name"))), one) for place, one in enumerate(module.params["domains"])]
     wanted = [complete(module, where, one) for where, one in items]
     purge = complete(module, "defaults", {"name": "unlisted"}) if module.params["unlisted"] == "absent" else None
-    runner = SubprocessRunner()  # from several threads, which run_command is not made for
+    runner = SubprocessRunner()
     with EventLoop(), connection(module.params["uri"]) as opened:
         batch = Batch(opened, DiskFiles(runner, FOLDERS), runner, FOLDERS, wanted, module.params["parallel"], purge)
         result = batch.run(module.check_mode)

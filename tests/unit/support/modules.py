@@ -17,6 +17,13 @@ from ansible.module_utils.testing import patch_module_args
 PREFIX = "ansible_collections.edge.cloud.plugins.modules."
 
 
+class Result(dict[str, Any]):
+    """What a module printed; a key that is not there fails the test and shows all of it."""
+
+    def __missing__(self, key: str) -> Any:
+        raise AssertionError(f"The module's result has no {key!r}: {dict(self)}")
+
+
 def run_module(capsys: pytest.CaptureFixture[str], module: str, *, check: bool = False, **options: Any) -> dict[str, Any]:
     """Return what the module printed, whether it ended well or not; ``failed`` tells."""
     capsys.readouterr()
@@ -27,6 +34,6 @@ def run_module(capsys: pytest.CaptureFixture[str], module: str, *, check: bool =
     with patch.object(_internal, "is_controller", False, create=True), patch_module_args(arguments), pytest.raises(SystemExit):
         import_module(PREFIX + module).main()
     printed = capsys.readouterr().out
-    result: dict[str, Any] = json.loads(printed)
+    result = Result(json.loads(printed))
     result.setdefault("failed", False)
     return result

@@ -44,6 +44,8 @@ def outcome(runner: Runner, *argv: str, **options: object) -> tuple[str, object]
         (("cat",), {"stdin": "first\nsecond"}),
         (("cat",), {"stdin": "no newline is added"}),
         (("cat",), {"stdin": "ä €\n"}),
+        (("true",), {"stdin": "more than a pipe holds " * 10_000}),
+        (("printf", "\\377 is not UTF-8"), {}),
         (("sh", "-c", "echo out; echo err >&2; exit 3"), {}),
         (("sh", "-c", "echo out; echo err >&2; exit 3"), {"check": False}),
         (("sh", "-c", "exit 124"), {}),
@@ -67,6 +69,11 @@ def test_both_runners_answer_the_same(argv: tuple[str, ...], options: dict[str, 
 def test_output_and_exit_code(runner: Runner) -> None:
     done = runner.run(("sh", "-c", "echo out; echo err >&2; exit 3"), check=False)
     assert done == Completed(3, "out\n", "err\n")
+
+
+def test_sbin_is_searched_though_the_users_path_lacks_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    assert module_runner().run(("ldconfig", "--version")).rc == 0
 
 
 def test_arguments_are_never_a_shells(runner: Runner, tmp_path: Path) -> None:
