@@ -42,8 +42,8 @@ def _shared_disks(specs: Mapping[str, DomainSpec]) -> Iterator[tuple[str, str, s
     users: dict[str, list[tuple[str, bool]]] = {}
     for where, spec in specs.items():
         for disk in spec.disks:
-            if disk.path:
-                users.setdefault(disk.path, []).append((where, disk.read_only))
+            if disk.active:
+                users.setdefault(disk.active, []).append((where, disk.read_only))
     for path, of_it in users.items():
         if len({where for where, _any in of_it}) > 1 and not all(read_only for _any, read_only in of_it):
             yield of_it[1][0], of_it[0][0], "disks", path

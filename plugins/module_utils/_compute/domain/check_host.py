@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from ..._errors import Conflict, InvalidInput, NotFound, Unsupported
 from ..._sizes import show_size
 from ..model.host_facts import HostFacts, VolumeFile
-from ..model.overlays import volume_chain
+from ..model.overlays import active_path, volume_chain
 from ..model.remote_image import from_url
 from ..model.request import DomainOptions
 from ..model.spec import Cpu, DomainSpec, Volume
@@ -121,7 +121,7 @@ def _check_volume(volume: Volume, where: str, state: VmState, host: HostFacts, s
     if files:
         _check_files(volume, where, state, files)
         return
-    path = next((disk.path for disk in spec.disks if disk.name == volume.disk), volume.path)
+    path = active_path(volume, spec)
     if path != volume.path or (state.record and volume.path in {known.path for known in state.record.volumes}):
         raise NotFound(
             f"{where}: {path} was made for this domain and is gone; a disk is never recreated. "

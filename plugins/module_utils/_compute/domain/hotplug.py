@@ -142,7 +142,7 @@ class ChangeDisk:
         """See Step."""
         if not self.medium:
             return f"Set the limits of disk {self.disk.name} of running domain {self.name}"
-        what = f"Put {self.disk.path} into" if self.disk.path else "Empty"
+        what = f"Put {self.disk.active} into" if self.disk.active else "Empty"
         return f"{what} drive {self.disk.name} of running domain {self.name}"
 
     def predict(self, state: VmState) -> VmState:
@@ -262,11 +262,11 @@ def _change(state: VmState, live: DomainSpec, config: DomainSpec) -> Iterator[St
 
 def _change_disk(name: str, now: Disk, wanted: Disk) -> Iterator[Step]:
     drive = now.device == wanted.device == "cdrom" and now.source is None and wanted.source is None
-    if drive and now.path != wanted.path:
-        now = replace(now, path=wanted.path, format=wanted.format)
+    if drive and now.active != wanted.active:
+        now = replace(now, path=wanted.path, format=wanted.format, overlay=wanted.overlay)
         yield ChangeDisk(name, now, medium=True)
-    same_source = (now.path, now.source) == (wanted.path, wanted.source)
-    if now.limits != wanted.limits and same_source and (now.path or now.source):
+    same_source = (now.active, now.source) == (wanted.active, wanted.source)
+    if now.limits != wanted.limits and same_source and (now.active or now.source):
         yield ChangeDisk(name, replace(now, limits=wanted.limits), medium=False)
 
 

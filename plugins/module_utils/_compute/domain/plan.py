@@ -81,7 +81,7 @@ class BuildSeed:
 class Define:
     """Write the persistent configuration, with ``record`` as our mark; a running guest sees it at its next start.
 
-    ``spec`` is the record's with the active file of each disk (see overlays.py).
+    ``spec`` is the record's with the overlays that the disks have.
     """
 
     record: Record
@@ -252,11 +252,12 @@ class DeleteFiles:
 class Goal:
     """What a VM is to be: running, stopped, paused or saved, with which record, and what may be done to get there.
 
-    ``active`` is the record's spec with the active file of each disk, None where every disk's own file is active.
+    ``spec`` is what libvirt is to have: the record's, with the overlays that the disks have.
     ``autostart`` None leaves it alone. ``sizes`` are the virtual sizes in bytes of the images behind new volumes.
     """
 
     run: str
+    spec: DomainSpec
     record: Record
     seed_path: str | None = None
     context_path: str | None = None
@@ -264,12 +265,6 @@ class Goal:
     allow_restart: bool = False
     force_stop: bool = False
     sizes: tuple[tuple[str, int], ...] = ()
-    active: DomainSpec | None = None
-
-    @property
-    def spec(self) -> DomainSpec:
-        """What libvirt is to have."""
-        return self.active or self.record.spec
 
 
 def plan_goal(state: VmState, goal: Goal) -> Plan[VmState]:
@@ -314,12 +309,14 @@ def _seed_steps(state: VmState, goal: Goal) -> Iterator[Step]:
 
 def _volume_steps(state: VmState, goal: Goal) -> Iterator[Step]:
     sizes = dict(goal.sizes)
-    targets = {disk.path: disk.target for disk in state.live.disks} if state.live else {}
+    targets = {disk.active: disk.target for disk in state.live.disks} if state.live else {}
     for volume in goal.record.volumes:
         files = volume_chain(volume, goal.spec, state.volumes)
         remote = next((disk for disk in goal.spec.disks if disk.name == volume.disk and disk.remote), None)
         if not files and remote:
-            yield CreateRemoteVolume(volume.image or "", remote.path, str(remote.remote), volume.size or sizes[volume.image or ""])
+            yield CreateRemoteVolume(
+                volume.image or "", remote.active, str(remote.remote), volume.size or sizes[volume.image or ""]
+            )
         elif not files:
             yield CreateVolume(volume, volume.size or sizes[volume.image or ""])
         elif volume.size and files[0].size < volume.size and state.run != "saved":

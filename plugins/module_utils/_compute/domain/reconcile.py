@@ -22,7 +22,7 @@ from ..host.view import HostView, check_ownership
 from ..lazy.plan import arriving_images, with_arrivals
 from ..model.host_facts import Folders
 from ..model.image_tools import ImageTool
-from ..model.overlays import active_spec, kept_files, own_spec
+from ..model.overlays import kept_files, with_kept_overlays
 from ..model.request import DomainOptions
 from ..model.spec import DomainSpec, Record
 from ..model.state import VmState, view
@@ -71,16 +71,14 @@ class Reconciler:
             return plan_absent(state, options.force_stop, options.delete_disks, files), None
         facts = host.facts(options, arriving_images(state))
         volumes = state.record.volumes if state.record else ()
-        before = own_spec(state.config, home, state.record) if state.config else None
-        wanted = resolve(options, before, volumes, facts, state.foreign_targets)
+        wanted = resolve(options, state.config, volumes, facts, state.foreign_targets)
         state = host.with_files(state, tuple(volume.path for volume in wanted.volumes))
-        active = active_spec(wanted.spec, state, home)
-        self._check_claims(active, state, host)
-        check_wanted(replace(wanted, spec=active), state, facts, options)
+        wanted = replace(wanted, spec=with_kept_overlays(wanted.spec, state, home))
+        self._check_claims(wanted.spec, state, host)
+        check_wanted(wanted, state, facts, options)
         check_change(wanted, state, options.state)
         check_hardware(wanted.spec, state.config, facts)
         check_memory(wanted.spec, state, options.state, facts)
-        active = with_arrivals(active, wanted.volumes, state, facts)
         seed = make_seed(options.cloud_init, self.name, wanted.spec.uuid) if options.cloud_init is not None else None
         context = self.context
         kept = state.record or Record(wanted.spec)
@@ -88,18 +86,18 @@ class Reconciler:
         goal = Goal(
             run=options.state,
             record=Record(wanted.spec, wanted.volumes, *digests),
+            spec=with_arrivals(wanted.spec, wanted.volumes, state, facts),
             context_path=self.folders.context(self.name) if context else None,
             seed_path=self.folders.seed(self.name) if seed else None,
             autostart=options.autostart,
             allow_restart=options.allow_restart,
             force_stop=options.force_stop,
             sizes=tuple(facts.image_sizes().items()),
-            active=active,
         )
         return plan_goal(state, goal), seed
 
-    def _check_claims(self, active: DomainSpec, state: VmState, host: HostView) -> None:
-        found = [disk for disk in new_disks(active, state.config) if Path(disk.path).exists()]
+    def _check_claims(self, wanted: DomainSpec, state: VmState, host: HostView) -> None:
+        found = [disk for disk in new_disks(wanted, state.config) if Path(disk.active).exists()]
         if found:
             check_claims(self.options, found, host.claims(self.name))
 
@@ -112,7 +110,7 @@ class Reconciler:
             return self._settle(plan, seed, check_mode)
         with self._lock():
             seen = see_one(self.connection, self.name)
-            now = vm_of(seen, adopt=self.options.adopt) if seen else VmState(self.name)
+            now = vm_of(seen, self.folders, adopt=self.options.adopt) if seen else VmState(self.name)
             if any(getattr(now, field) != getattr(plan.before, field) for field in ("run", "config", "record")):
                 raise Busy(
                     f"name: domain {self.name} was changed by another task since it was planned; run again.",

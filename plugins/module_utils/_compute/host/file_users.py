@@ -55,22 +55,22 @@ def _disks(seen: ObservedDomain) -> Iterator[Element]:
 
 def new_disks(spec: DomainSpec, before: DomainSpec | None) -> list[Disk]:
     """Return the disks with a file that the domain does not have yet."""
-    had = {disk.path for disk in before.disks} if before else set()
-    return [disk for disk in spec.disks if disk.path and disk.path not in had]
+    had = {disk.active for disk in before.disks} if before else set()
+    return [disk for disk in spec.disks if disk.active and disk.active not in had]
 
 
 def check_claims(options: DomainOptions, disks: Sequence[Disk], claims: Mapping[str, Claim]) -> None:
     """Raise Conflict where one of the domain's new disks is a file that another domain writes, or that it would write under it."""
     asked = {item.name: f"{item.where}.path" for item in options.disks or ()}
     for disk in disks:
-        claim = claims.get(disk.path)
+        claim = claims.get(disk.active)
         if claim is None or (disk.read_only and not claim.written):
             continue
         where = asked.get(disk.name, f"disk {disk.name}")
         raise Conflict(
-            f"{where}: {disk.path} is used by disk {claim.target} of domain {claim.domain}, and domain {options.name} would have "
+            f"{where}: {disk.active} is used by disk {claim.target} of domain {claim.domain}, and domain {options.name} would have "
             f"it too; take it out of the disks of {claim.domain} first, which keeps the file.",
             option=where,
-            value=disk.path,
+            value=disk.active,
             used_by=claim.domain,
         )

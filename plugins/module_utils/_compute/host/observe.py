@@ -14,7 +14,7 @@ from ..._errors import NotFound
 from ..._libvirt import error_name, intent, libvirt, lookup
 from ..model.host_facts import Folders
 from ..model.image_tools import ImageTool
-from ..model.overlays import is_ours, is_overlay
+from ..model.overlays import is_ours, is_overlay, with_own_files
 from ..model.spec import CONTEXT, SEED, DomainSpec
 from ..model.state import VmState
 from ..seed import read_digest
@@ -71,14 +71,15 @@ def see_all(connection: Any) -> dict[str, ObservedDomain]:
     return {one.name: one for one in sorted((one for one in found if one), key=lambda one: one.name)}
 
 
-def vm_of(seen: ObservedDomain, *, adopt: bool = False) -> VmState:
+def vm_of(seen: ObservedDomain, folders: Folders, *, adopt: bool = False) -> VmState:
     """Return the VM without its files; ``adopt`` reads devices of others as ours where the domain is not marked."""
     ours = parse(seen.config)
     parsed = parse(seen.config, adopt=True) if adopt and not ours.marked else ours
+    config = with_own_files(parsed.spec, folders.vm(seen.name), parsed.record)
     state = VmState(
         seen.name,
         run=seen.run,
-        config=parsed.spec,
+        config=config,
         record=parsed.record,
         marked=parsed.marked,
         autostart=seen.autostart,
@@ -94,7 +95,8 @@ def vm_of(seen: ObservedDomain, *, adopt: bool = False) -> VmState:
     if live is None:
         return state
     running = parse(live, adopt=adopt and not ours.marked)
-    return replace(state, live=live_spec(running, parsed.spec), free_ports=running.free_ports)
+    spec = with_own_files(live_spec(running, config), folders.vm(seen.name), parsed.record)
+    return replace(state, live=spec, free_ports=running.free_ports)
 
 
 def _live_tree(seen: ObservedDomain) -> Element | None:
@@ -124,7 +126,7 @@ def live_spec(live: Parsed, config: DomainSpec) -> DomainSpec:
 def with_files(state: VmState, tool: ImageTool, folders: Folders, paths: Iterable[str] = ()) -> VmState:
     """Return the VM with the files of its disks, its seed and its folder; ``paths`` are further disk files to look at."""
     formats = (
-        {disk.path: disk.format for disk in state.config.disks if disk.path and disk.name not in (SEED, CONTEXT)}
+        {disk.active: disk.active_format for disk in state.config.disks if disk.active and disk.name not in (SEED, CONTEXT)}
         if state.config
         else {}
     )
@@ -151,4 +153,4 @@ def read_vm(
 ) -> VmState:
     """Return the VM of this name as it is; ``paths`` are further disk files to look at."""
     seen = see_one(connection, name)
-    return with_files(vm_of(seen, adopt=adopt) if seen else VmState(name), tool, folders, paths)
+    return with_files(vm_of(seen, folders, adopt=adopt) if seen else VmState(name), tool, folders, paths)

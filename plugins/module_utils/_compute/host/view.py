@@ -141,7 +141,7 @@ class HostView:
     def vm(self, name: str, *, adopt: bool = False) -> VmState:
         """Return the VM of this name without its files, which with_files() adds."""
         seen = self.domains.get(name)
-        return vm_of(seen, adopt=adopt) if seen else VmState(name)
+        return vm_of(seen, self.folders, adopt=adopt) if seen else VmState(name)
 
     def claims(self, name: str) -> dict[str, Claim]:
         """Return the files that domains other than this one use."""

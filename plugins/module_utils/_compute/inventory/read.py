@@ -15,6 +15,7 @@ from ..._errors import EdgeError, TimedOut
 from ..._libvirt import connection, intent
 from ..host.addresses import first_addresses, main_address
 from ..host.observe import ObservedDomain, see_all, vm_of
+from ..model.host_facts import Folders
 from ..model.state import pending
 
 AT_A_TIME = 32
@@ -83,7 +84,7 @@ def read_hypervisor(uri: str) -> Hypervisor:
 
 
 def _domain(seen: ObservedDomain) -> dict[str, Any]:
-    state = vm_of(seen, adopt=True)
+    state = vm_of(seen, Folders(), adopt=True)
     spec, record = state.config, state.record
     nics = state.live.nics if state.live else ()
     addresses = first_addresses(seen.handle, nics) if state.run == "running" else []
@@ -98,7 +99,7 @@ def _domain(seen: ObservedDomain) -> dict[str, Any]:
         "arch": spec.arch if spec else None,
         "virt_type": spec.virt_type if spec else None,
         "nics": [asdict(nic) for nic in spec.nics] if spec else [],
-        "disks": {disk.name: disk.path for disk in spec.disks} if spec else {},
+        "disks": {disk.name: disk.active for disk in spec.disks} if spec else {},
         "images": {volume.disk: volume.image for volume in record.volumes if volume.image} if record else {},
         "spec_hash": record.digest if record else None,
         "cloud_init": record.seed if record else None,

@@ -39,12 +39,12 @@ def is_arriving(path: str) -> bool:
 
 def arriving_images(state: VmState) -> tuple[str, ...]:
     """Return the digests of the images that disks of a VM wait for."""
-    waiting = {disk.name for disk in state.config.disks if is_arriving(disk.path)} if state.config else set()
+    waiting = {disk.name for disk in state.config.disks if is_arriving(disk.active)} if state.config else set()
     volumes = state.record.volumes if state.record else ()
     return tuple(sorted({volume.image for volume in volumes if volume.image and volume.disk in waiting}))
 
 
-def with_arrivals(active: DomainSpec, volumes: Sequence[Volume], state: VmState, host: HostFacts) -> DomainSpec:
+def with_arrivals(wanted: DomainSpec, volumes: Sequence[Volume], state: VmState, host: HostFacts) -> DomainSpec:
     """Return the spec with each disk on the best file that it can have now.
 
     A new disk of an image that is not here is laid over the remote one; one that was goes onto the local image once that is here.
@@ -56,15 +56,15 @@ def with_arrivals(active: DomainSpec, volumes: Sequence[Volume], state: VmState,
         image = volume.image if volume else None
         if volume is None or image is None:
             return disk
-        if is_arriving(disk.path):
-            found = state.volume(disk.path)
+        if is_arriving(disk.active):
+            found = state.volume(disk.active)
             afar = from_url(disk.remote or (found.backing if found else None))
-            return replace(disk, path=volume.path, remote=None) if image in host.images else _over(disk, afar)
-        missing = image not in host.images and not volume_chain(volume, active, state.volumes)
+            return disk.own if image in host.images else _over(disk, afar)
+        missing = image not in host.images and not volume_chain(volume, wanted, state.volumes)
         afar = host.remote_images.get(image) if missing else None
-        return _over(replace(disk, path=arriving_path(volume.path)), afar) if afar else disk
+        return _over(replace(disk, overlay=arriving_path(volume.path)), afar) if afar else disk
 
-    return replace(active, disks=tuple(map(current, active.disks)))
+    return replace(wanted, disks=tuple(map(current, wanted.disks)))
 
 
 def _over(disk: Disk, image: RemoteImage | None) -> Disk:
@@ -77,8 +77,8 @@ def move_steps(state: VmState, wanted: DomainSpec, volumes: Sequence[Volume], ru
     now = {disk.name: disk for disk in state.config.disks} if state.config else {}
     for disk in wanted.disks:
         old, volume = now.get(disk.name), by_disk.get(disk.name)
-        if old and volume and volume.image and volume.backing and is_arriving(old.path) and disk.path == volume.path:
-            yield MoveDisk(wanted.name, disk.name, disk.target, old.path, volume.path, volume.image, volume.backing, live=running)
+        if old and volume and volume.image and volume.backing and is_arriving(old.active) and disk.active == volume.path:
+            yield MoveDisk(wanted.name, disk.name, disk.target, old.active, volume.path, volume.image, volume.backing, live=running)
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def _moved(spec: DomainSpec | None, step: MoveDisk) -> DomainSpec | None:
 
 
 def _moved_disk(disk: Disk, step: MoveDisk) -> Disk:
-    return replace(disk, path=step.path, remote=None) if disk.path == step.source else disk
+    return disk.own if disk.active == step.source else disk
 
 
 @dataclass(frozen=True)
@@ -168,5 +168,5 @@ class RemoveArrived:
 
 def left_over(state: VmState) -> tuple[str, ...]:
     """Return the stand-ins in the VM's folder that nothing names any more and whose volumes have their own files."""
-    named = {disk.path for spec in (state.config, state.live) if spec for disk in spec.disks}
+    named = {disk.active for spec in (state.config, state.live) if spec for disk in spec.disks}
     return tuple(path for path in state.folder if is_arriving(path) and path not in named and own_path(path) in named)

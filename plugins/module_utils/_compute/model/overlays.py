@@ -4,7 +4,7 @@
 
 A disk's own file is what the record names (``VMFOLDER/NAME.qcow2``, or the file that ``path`` gave). libvirt's XML may name an
 overlay of it instead, ``VMFOLDER/NAME.SNAPSHOT.qcow2``: the active file. Starting a guest on any other file of the chain would
-throw it back, so a plan works with own files and puts the active ones in their place at its end.
+throw it back, so a disk has both from when its domain is observed (``with_own_files``).
 """
 
 from __future__ import annotations
@@ -45,40 +45,39 @@ def is_overlay(path: str) -> bool:
     return found is not None and found["overlay"] is not None
 
 
-def own_spec(spec: DomainSpec, home: str, record: Record | None) -> DomainSpec:
-    """Return the spec with each disk's own file, and its format, in place of an overlay of it."""
+def with_own_files(spec: DomainSpec, home: str, record: Record | None) -> DomainSpec:
+    """Return the spec of an XML, which names active files only, with each disk's own file beside its overlay."""
     named = {disk.name: disk for disk in record.spec.disks} if record else {}
-    return replace(spec, disks=tuple(_own(disk, home, named.get(disk.name)) for disk in spec.disks))
+    return replace(spec, disks=tuple(_with_own(disk, home, named.get(disk.name)) for disk in spec.disks))
 
 
-def _own(disk: Disk, home: str, named: Disk | None) -> Disk:
+def _with_own(disk: Disk, home: str, named: Disk | None) -> Disk:
     if overlay_of(disk.path, disk.name, home) is None:
         return disk
     if named and overlay_of(named.path, disk.name, home) is None:
-        return replace(disk, path=named.path, format=named.format, remote=None)
-    return replace(disk, path=f"{home}/{disk.name}.qcow2", remote=None)  # a record of others may name the overlay itself
+        return replace(disk, path=named.path, format=named.format, overlay=disk.path)
+    return replace(disk, path=_default(disk, home), overlay=disk.path)  # a record of others may name the overlay itself
 
 
-def active_spec(wanted: DomainSpec, state: VmState, home: str) -> DomainSpec:
-    """Return the wanted spec with each disk's active file in place of its own; a disk that gets another file has that one."""
-    before = {disk.name: disk.path for disk in own_spec(state.config, home, state.record).disks} if state.config else {}
-    active = {disk.name: disk for disk in state.config.disks} if state.config else {}
+def _default(disk: Disk, home: str) -> str:
+    return f"{home}/{disk.name}.qcow2"
+
+
+def with_kept_overlays(wanted: DomainSpec, state: VmState, home: str) -> DomainSpec:
+    """Return the spec with each disk that no domain has now on the newest of the files that an earlier domain left of it."""
+    had = {(disk.name, disk.path) for disk in state.config.disks} if state.config else set()
 
     def current(disk: Disk) -> Disk:
-        if before.get(disk.name) == disk.path:
-            return replace(disk, path=active[disk.name].path, remote=active[disk.name].remote)
-        return replace(disk, path=_leaf(disk, state.volumes, home)) if disk.path == f"{home}/{disk.name}.qcow2" else disk
+        if (disk.name, disk.path) in had or disk.path != _default(disk, home):
+            return disk
+        leaf = _leaf(disk, state.volumes, home)
+        return replace(disk, overlay=leaf if leaf != disk.path else None)
 
-    return replace(wanted, disks=tuple(_on(disk, current(disk)) for disk in wanted.disks))
-
-
-def _on(disk: Disk, active: Disk) -> Disk:
-    """Return the disk on its active file; an overlay is always qcow2, whatever the file below it is."""
-    return active if active.path == disk.path else replace(active, format="qcow2")
+    return replace(wanted, disks=tuple(map(current, wanted.disks)))
 
 
 def _leaf(disk: Disk, volumes: Iterable[VolumeFile], home: str) -> str:
-    """Return the top of the chain of a disk that no domain has now: the only one of its files that no other stands on."""
+    """Return the top of the chain of a disk's files: the only one that no other stands on."""
     files = [one for one in volumes if one.path == disk.path or overlay_of(one.path, disk.name, home)]
     leaves = sorted({one.path for one in files} - {one.backing for one in files if one.backing})
     if len(leaves) > 1:
@@ -105,15 +104,19 @@ def chain(path: str, volumes: Iterable[VolumeFile]) -> tuple[VolumeFile, ...]:
 
 def volume_chain(volume: Volume, wanted: DomainSpec, volumes: Iterable[VolumeFile]) -> tuple[VolumeFile, ...]:
     """Return the files of a disk of ours from the active one down, empty where it was not made yet."""
-    path = next((disk.path for disk in wanted.disks if disk.name == volume.disk), volume.path)
-    return chain(path, volumes)
+    return chain(active_path(volume, wanted), volumes)
+
+
+def active_path(volume: Volume, wanted: DomainSpec) -> str:
+    """Return the active file of a disk of ours."""
+    return next((disk.active for disk in wanted.disks if disk.name == volume.disk), volume.path)
 
 
 def kept_files(state: VmState, home: str, folders: Folders) -> frozenset[str]:
     """Return the files of the VM's folder that are not ours to delete: disks given by ``path``, and overlays over such a one."""
     made = {volume.disk for volume in state.record.volumes} if state.record else set()
-    own = own_spec(state.config, home, state.record).disks if state.config and state.record else ()
-    given = {disk.path for disk in own if disk.path and disk.name not in made}
+    disks = state.config.disks if state.config and state.record else ()
+    given = {disk.path for disk in disks if disk.path and disk.name not in made}
     given -= {folders.seed(state.name), folders.context(state.name)}
 
     def foreign(end: VolumeFile) -> bool:

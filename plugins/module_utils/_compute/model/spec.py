@@ -12,7 +12,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from typing import Any
 
 RECORD_VERSION = 1
@@ -68,7 +68,8 @@ class DiskLimits:
 class Disk:
     """One block device of a guest, backed by a file, by ``source``, or (a CD drive) by nothing: then ``path`` is empty.
 
-    ``remote`` is the URL of a remote image that the file is laid over.
+    ``path`` and ``format`` are the disk's own file, which the record names. Where there is an ``overlay`` of it in the VM's folder,
+    a qcow2, the guest writes that one: the active file. ``remote`` is the URL of a remote image that the active file is laid over.
     """
 
     name: str
@@ -88,6 +89,22 @@ class Disk:
     iothread: int | None = None
     queues: int | None = None
     limits: DiskLimits = DiskLimits()
+    overlay: str | None = None
+
+    @property
+    def active(self) -> str:
+        """The file that the guest reads and writes, what libvirt's XML names."""
+        return self.overlay or self.path
+
+    @property
+    def active_format(self) -> str:
+        """The format of the active file."""
+        return "qcow2" if self.overlay else self.format
+
+    @property
+    def own(self) -> Disk:
+        """The disk on its own file."""
+        return replace(self, overlay=None, remote=None)
 
 
 @dataclass(frozen=True)
@@ -184,12 +201,19 @@ class Volume:
 
 @dataclass(frozen=True)
 class Record:
-    """What we asked for, kept in the domain's metadata: it marks the domain as ours and keeps what a run started with."""
+    """What we asked for, kept in the domain's metadata: it marks the domain as ours and keeps what a run started with.
+
+    Its disks are on their own files: overlays come and go without it.
+    """
 
     spec: DomainSpec
     volumes: tuple[Volume, ...] = ()
     seed: str | None = None
     context: str | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.spec, DomainSpec):  # what was read from a text is checked later
+            object.__setattr__(self, "spec", replace(self.spec, disks=tuple(disk.own for disk in self.spec.disks)))
 
     def to_json(self) -> str:
         """Return the same text for the same record; what has its default is left out."""

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from .host_facts import VolumeFile
-from .spec import CONTEXT, SEED, DomainSpec, Record
+from .spec import CONTEXT, SEED, Disk, DomainSpec, Record
 
 
 @dataclass(frozen=True)
@@ -64,15 +64,17 @@ def view(state: VmState) -> dict[str, Any]:
         files = {"files": list(state.folder)} if state.folder else {}
         return {"name": state.name, "state": "absent", **files}
     spec = asdict(state.config)
-    spec["disks"] = [_disk_view(state, disk) for disk in spec["disks"]]
+    spec["disks"] = [_disk_view(state, disk) for disk in state.config.disks]
     spec["nics"] = list(spec["nics"])
     shown = {"name": state.name, "state": state.run, **spec, "autostart": state.autostart, "pending_restart": pending(state)}
     return {**shown, "managed": state.marked, "cloud_init": state.seed, "context": state.context}
 
 
-def _disk_view(state: VmState, disk: dict[str, Any]) -> dict[str, Any]:
-    found = state.volume(disk["path"])
-    image = next((one.image for one in state.record.volumes if one.disk == disk["name"]), None) if state.record else None
-    if found is None or disk["name"] in (SEED, CONTEXT):
-        return {**disk, "size": None, "backing": None, "image": image}
-    return {**disk, "size": found.size, "backing": found.backing, "image": image}
+def _disk_view(state: VmState, disk: Disk) -> dict[str, Any]:
+    found = state.volume(disk.active)
+    image = next((one.image for one in state.record.volumes if one.disk == disk.name), None) if state.record else None
+    shown = {**asdict(disk), "path": disk.active, "format": disk.active_format, "image": image}
+    del shown["overlay"]
+    if found is None or disk.name in (SEED, CONTEXT):
+        return {**shown, "size": None, "backing": None}
+    return {**shown, "size": found.size, "backing": found.backing}

@@ -45,10 +45,10 @@ def with_details(disk: Disk, item: DiskOptions, old: Disk | None) -> Disk:
     if device == "cdrom":
         disk = _drive(disk, item, old)
     if item.source:
-        return replace(disk, path="", format="raw", source=_source(item, item.source))
+        return replace(disk.own, path="", format="raw", source=_source(item, item.source))
     if item.path is not None or item.image or item.size:
         return replace(disk, source=None)
-    return replace(disk, path="", format="raw") if disk.source else disk
+    return replace(disk.own, path="", format="raw") if disk.source else disk
 
 
 def _drive(disk: Disk, item: DiskOptions, old: Disk | None) -> Disk:
@@ -56,7 +56,9 @@ def _drive(disk: Disk, item: DiskOptions, old: Disk | None) -> Disk:
     path = choose(item.path, old and old.path, "")
     if old is None:
         disk = replace(disk, read_only=True, discard=None)
-    return replace(disk, path=path, format=disk.format if path else "raw")
+    if path == disk.path:
+        return disk
+    return replace(disk.own, path=path, format=disk.format if path else "raw")
 
 
 def _source(item: DiskOptions, source: SourceOptions) -> NetworkSource:

@@ -207,7 +207,8 @@ def _disk(item: DiskOptions, old: Disk | None, target: str, host: HostFacts, nam
     )
     asked = {field: getattr(item, field) for field in KEPT if getattr(item, field) is not None}
     io = new.io if old and old.cache == cache else ("native" if cache in ("none", "directsync") else "threads")
-    return replace(new, path=path, target=target, cache=cache, io=item.io or io, **asked)
+    new = new if new.path == path else replace(new.own, path=path)
+    return replace(new, target=target, cache=cache, io=item.io or io, **asked)
 
 
 def _seed_disks(options: DomainOptions, had: Mapping[str, Disk], host: HostFacts, name: str) -> tuple[Disk, ...]:

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,8 @@ from ..host.agent import AGENT_SECONDS, limit_agent
 from ..host.view import check_ownership, read_vm
 from ..model.host_facts import Folders, VolumeFile
 from ..model.image_tools import OverlayTool
-from ..model.overlays import is_overlay, own_spec
-from ..model.spec import SEED, Disk
+from ..model.overlays import is_overlay
+from ..model.spec import SEED, DomainSpec
 from ..model.state import VmState
 from ..xml.domain import parse_xml
 from ..xml.properties import read_path
@@ -34,23 +33,22 @@ def read_snapshots(connection: Any, name: str, tool: OverlayTool, folders: Folde
     check_ownership(vm, adopt=False)
     home = folders.vm(name)
     index = read_index(home)
-    own = {disk.name: disk for disk in own_spec(vm.config, home, vm.record).disks}
     mine = [disk for disk in vm.config.disks if disk.name != SEED and not disk.read_only]
     state = SnapshotState(
         name=name,
         home=home,
         run=vm.run,
-        disks=tuple(DiskNow(disk.name, disk.target, disk.path, own[disk.name].path) for disk in mine),
-        files=_files(vm, index, own, tool),
+        disks=tuple(DiskNow(disk.name, disk.target, disk.active, disk.path) for disk in mine),
+        files=_files(vm, vm.config, index, tool),
         index=index,
         others=tuple(sorted({*vm.foreign_targets, *(disk.target for disk in vm.config.disks if disk not in mine)})),
     )
     return replace(state, written=_written(state, tool), disks=_really_active(state, vm))
 
 
-def _files(vm: VmState, index: SnapshotIndex, own: Mapping[str, Disk], tool: OverlayTool) -> tuple[VolumeFile, ...]:
+def _files(vm: VmState, config: DomainSpec, index: SnapshotIndex, tool: OverlayTool) -> tuple[VolumeFile, ...]:
     known = {one.path: one for one in vm.volumes}
-    formats = {disk.path: disk.format for disk in own.values() if disk.name != SEED}
+    formats = {disk.path: disk.format for disk in config.disks if disk.name != SEED}
     journal = dict(index.journal.overlays).values() if index.journal else ()
     for path in (*formats, *index.referenced, *journal):
         if path not in known and Path(path).exists():
@@ -68,7 +66,7 @@ def _written(state: SnapshotState, tool: OverlayTool) -> frozenset[str]:
 
 def _really_active(state: SnapshotState, vm: VmState) -> tuple[DiskNow, ...]:
     """Return the disks; raise Conflict where the running guest writes another file than its next start would."""
-    live = {disk.name: disk.path for disk in vm.live.disks} if vm.live else {}
+    live = {disk.name: disk.active for disk in vm.live.disks} if vm.live else {}
     moving = {disk for disk, _path in state.index.journal.overlays} if state.index.journal else set()
     for disk in state.disks:
         if disk.name in live and live[disk.name] != disk.active and disk.name not in moving:

@@ -58,7 +58,7 @@ def _is_known(name: str | None, element: Element) -> bool:
 
 
 def parse_disk(name: str | None, element: Element) -> Disk:
-    """Return the disk that an element is."""
+    """Return the disk that an element is; its own file is not known here (see overlays.py)."""
     values = read_all(element, DISK)
     return Disk(
         name=name or values["target"],
@@ -95,7 +95,7 @@ def emit_disk(devices: Element, disk: Disk) -> None:
             element.remove(old)
     element.set("type", "network" if disk.source else "file")
     write_path(element, "driver@name", "qemu")
-    write_all(element, DISK, asdict(disk))
+    write_all(element, DISK, {**asdict(disk), "path": disk.active, "format": disk.active_format})
     write_all(element, LIMITS, asdict(disk.limits))
     write_remote(element, disk.remote)
     if disk.source:

@@ -66,6 +66,7 @@ def goals(draw: st.DrawFn) -> Goal:
     seed = draw(seeds)
     return Goal(
         run=draw(st.sampled_from(["running", "stopped", "paused", "saved"])),
+        spec=wanted,
         record=Record(wanted, draw(files_of(wanted)), seed),
         seed_path=SEED if seed else None,
         autostart=draw(st.sampled_from([None, True, False])),
@@ -99,9 +100,9 @@ def resumed(state: VmState) -> VmState:
 def test_a_paused_guest_is_not_restarted_for_what_it_takes_when_it_runs() -> None:
     config = spec(disks=(DATA,))
     state = VmState("web", run="paused", config=config, live=spec(disks=()), record=Record(config), marked=True)
-    assert plan_goal(state, Goal("paused", Record(config), allow_restart=True)).actions == []
+    assert plan_goal(state, Goal("paused", config, Record(config), allow_restart=True)).actions == []
     assert pending(state) == ["disks.data"]
-    plan = plan_goal(state, Goal("running", Record(config), allow_restart=True))
+    plan = plan_goal(state, Goal("running", config, Record(config), allow_restart=True))
     assert plan.actions == ["Resume domain web", "Attach disk data to running domain web as vdb"]
     assert pending(plan.after) == []
 
@@ -156,8 +157,8 @@ def test_absent_is_reached_and_keeps_files_unless_asked(data: Any, force: bool, 
 
 
 def goal(**changes: Any) -> Goal:
-    values: dict[str, Any] = {"run": "running", "record": record(), "sizes": ((DIGEST, 2 * GIB),)}
-    return Goal(**{**values, **changes})
+    values: dict[str, Any] = {"run": "running", "record": record(), "sizes": ((DIGEST, 2 * GIB),), **changes}
+    return Goal(**{"spec": values["record"].spec, **values})
 
 
 def there(**changes: Any) -> VmState:

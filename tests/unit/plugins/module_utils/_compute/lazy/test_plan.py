@@ -10,9 +10,9 @@ import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.plan import Goal, plan_goal
 from ansible_collections.edge.cloud.plugins.module_utils._compute.lazy.plan import arriving_images, left_over, with_arrivals
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import HostFacts, VolumeFile
-from ansible_collections.edge.cloud.plugins.module_utils._compute.model.overlays import active_spec
+from ansible_collections.edge.cloud.plugins.module_utils._compute.model.overlays import with_kept_overlays, with_own_files
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.remote_image import RemoteImage, from_url, on_server
-from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec import Record
+from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec import DomainSpec, Record
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.state import VmState
 from ansible_collections.edge.cloud.plugins.module_utils._compute.xml.domain import emit, parse
 from ansible_collections.edge.cloud.plugins.module_utils._compute.xml.remote_backing import write_remote
@@ -23,7 +23,7 @@ from support.compute import DIGEST, GIB, host, root_disk, root_volume, spec
 HOME = "/var/lib/edge/vms/web"
 OWN, ARRIVING = f"{HOME}/root.qcow2", f"{HOME}/root.arriving.qcow2"
 IMAGE = RemoteImage("replica1.example", 10809, DIGEST, 2 * GIB)
-REMOTE = root_disk(path=ARRIVING, remote=IMAGE.url)
+REMOTE = root_disk(overlay=ARRIVING, remote=IMAGE.url)
 WANTED = Record(spec(disks=(root_disk(),)), (root_volume(),))
 AWAY = host(images={}, remote_images={DIGEST: IMAGE})
 HERE = host()
@@ -44,9 +44,14 @@ def waiting(run: str = "running", **changes: object) -> VmState:
     return replace(state, **changes)  # type: ignore[arg-type]
 
 
+def wanted_on(state: VmState, record: Record) -> DomainSpec:
+    """Return what a request that asks for nothing new wants."""
+    return with_kept_overlays(state.config or record.spec, state, HOME)
+
+
 def planned(state: VmState, facts: HostFacts, run: str = "running") -> Plan[VmState]:
-    active = with_arrivals(active_spec(WANTED.spec, state, HOME), WANTED.volumes, state, facts)
-    return plan_goal(state, Goal(run=run, record=WANTED, active=active, sizes=tuple(facts.image_sizes().items())))
+    active = with_arrivals(wanted_on(state, WANTED), WANTED.volumes, state, facts)
+    return plan_goal(state, Goal(run=run, record=WANTED, spec=active, sizes=tuple(facts.image_sizes().items())))
 
 
 def test_a_new_disk_begins_over_the_remote_image() -> None:
@@ -61,7 +66,7 @@ def test_a_new_disk_begins_over_the_remote_image() -> None:
 def test_without_a_size_it_is_as_large_as_the_remote_image() -> None:
     record = Record(WANTED.spec, (root_volume(size=None),))
     active = with_arrivals(WANTED.spec, record.volumes, VmState("web"), AWAY)
-    plan = plan_goal(VmState("web"), Goal(run="running", record=record, active=active, sizes=tuple(AWAY.image_sizes().items())))
+    plan = plan_goal(VmState("web"), Goal(run="running", record=record, spec=active, sizes=tuple(AWAY.image_sizes().items())))
     assert plan.after.volume(ARRIVING) == VolumeFile(ARRIVING, "qcow2", 2 * GIB, IMAGE.backing)
 
 
@@ -117,8 +122,8 @@ def test_while_the_image_is_away_nothing_changes_and_growing_works() -> None:
     assert not planned(waiting(), host(images={})).changed
     larger = Record(WANTED.spec, (root_volume(size=30 * GIB),))
     state = waiting(record=larger)
-    active = with_arrivals(active_spec(larger.spec, state, HOME), larger.volumes, state, AWAY)
-    plan = plan_goal(state, Goal(run="running", record=larger, active=active))
+    active = with_arrivals(wanted_on(state, larger), larger.volumes, state, AWAY)
+    plan = plan_goal(state, Goal(run="running", record=larger, spec=active))
     assert plan.actions == [f"Grow {ARRIVING} to 30GiB while it is in use"]
 
 
@@ -132,7 +137,7 @@ def test_a_kept_disk_of_a_removed_domain_is_defined_with_its_remote_image() -> N
 def test_xml_says_where_the_image_is_and_forgets_it() -> None:
     wanted = spec(disks=(REMOTE,))
     tree = emit(wanted)
-    assert parse(tree).spec == wanted
+    assert with_own_files(parse(tree).spec, HOME, WANTED) == wanted
     disk = tree.find("devices/disk")
     assert disk is not None
     driver, source = disk.find("driver"), disk.find("backingStore/source")

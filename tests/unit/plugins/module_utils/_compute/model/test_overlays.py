@@ -12,17 +12,18 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.check_h
 from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.plan import Goal, plan_absent, plan_goal
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders, VolumeFile
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.overlays import (
-    active_spec,
     chain,
     is_ours,
     kept_files,
     overlay_of,
-    own_spec,
+    with_kept_overlays,
+    with_own_files,
 )
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.request import read_options
-from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec import Record, Volume
+from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec import DomainSpec, Record, Volume
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.state import VmState
-from ansible_collections.edge.cloud.plugins.module_utils._compute.options.resolve import ResolvedDomain
+from ansible_collections.edge.cloud.plugins.module_utils._compute.options.resolve import ResolvedDomain, resolve
+from ansible_collections.edge.cloud.plugins.module_utils._compute.xml.domain import emit, parse
 from ansible_collections.edge.cloud.plugins.module_utils._errors import Conflict, EdgeError
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,7 +33,7 @@ HOME = "/var/lib/edge/vms/web"
 OWN, OVERLAY = f"{HOME}/root.qcow2", f"{HOME}/root.before.qcow2"
 IMAGE = str(root_volume().backing)
 FILES = (VolumeFile(OWN, "qcow2", 20 * GIB, IMAGE), VolumeFile(OVERLAY, "qcow2", 20 * GIB, OWN))
-ON_OVERLAY = spec(disks=(root_disk(path=OVERLAY),))
+ON_OVERLAY = spec(disks=(root_disk(overlay=OVERLAY),))
 
 
 def state(**changes: Any) -> VmState:
@@ -45,7 +46,7 @@ def state(**changes: Any) -> VmState:
 
 def goal(volume: Volume | None = None, active: Any = ON_OVERLAY, **changes: Any) -> Goal:
     kept = replace(record(), volumes=(volume or root_volume(),))
-    return Goal(**{"run": "running", "record": kept, "active": active, **changes})
+    return Goal(**{"run": "running", "record": kept, "spec": active, **changes})
 
 
 def test_names() -> None:
@@ -59,49 +60,64 @@ def test_names() -> None:
     ]
 
 
-@given(specs)
-def test_own_and_active_are_inverse(before: Any) -> None:
-    now = state(config=before, record=Record(before))
-    assert active_spec(own_spec(before, HOME, now.record), now, HOME) == before
+def observed(wanted: DomainSpec, known: Record | None) -> DomainSpec:
+    """Return what is read back from the XML of a spec."""
+    return with_own_files(parse(emit(wanted)).spec, HOME, known)
+
+
+@given(specs, st.sets(st.integers(0, 3)))
+def test_the_xml_names_active_files_and_reading_it_finds_the_own_ones(wanted: DomainSpec, laid_over: set[int]) -> None:
+    disks = [
+        replace(disk, overlay=f"{HOME}/{disk.name}.a.qcow2") if place in laid_over and disk.source is None else disk
+        for place, disk in enumerate(wanted.disks)
+    ]
+    over = replace(wanted, disks=tuple(disks), xml_override=None)
+    paths = [source.get("file") for source in emit(over).iterfind("devices/disk/source[@file]")]
+    assert sorted(str(path) for path in paths) == sorted(disk.active for disk in over.disks if disk.active)
+    assert observed(over, Record(over)) == over
+    assert [disk.overlay for disk in Record(over).spec.disks] == [None for disk in over.disks]
 
 
 def test_the_active_file_stays_whatever_the_options_say() -> None:
-    own = own_spec(ON_OVERLAY, HOME, record())
-    assert own.disks == (root_disk(),)
-    assert own_spec(ON_OVERLAY, HOME, None).disks == (root_disk(),)
-    assert active_spec(replace(own, memory=2 * GIB), state(), HOME) == replace(ON_OVERLAY, memory=2 * GIB)
+    assert observed(ON_OVERLAY, record()) == observed(ON_OVERLAY, None) == ON_OVERLAY
+    asked = read_options({"name": "web", "memory": "2GiB", "disks": [{"name": "root", "cache": "writeback"}]})
+    (disk,) = resolve(asked, ON_OVERLAY, record().volumes, host(), ()).spec.disks
+    assert (disk.path, disk.overlay, disk.cache) == (OWN, OVERLAY, "writeback")
     assert plan_goal(state(), goal()).actions == []
 
 
 def test_a_disk_given_by_path_keeps_its_overlay_until_another_path_is_asked() -> None:
-    given_by_path = record().spec.disks[0]
-    known = Record(spec(disks=(replace(given_by_path, path="/srv/a.qcow2"),)))
-    now = state(record=known)
-    assert own_spec(ON_OVERLAY, HOME, known) == known.spec
-    assert active_spec(known.spec, now, HOME) == ON_OVERLAY
-    other = spec(disks=(root_disk(path="/srv/b.qcow2"),))
-    assert active_spec(other, now, HOME) == other
+    given_by_path = root_disk(path="/srv/a.qcow2", overlay=OVERLAY)
+    known = Record(spec(disks=(given_by_path,)))
+    assert observed(ON_OVERLAY, known).disks == (given_by_path,)
+    files = {path: VolumeFile(path, "qcow2", GIB) for path in ("/srv/a.qcow2", "/srv/b.qcow2")}
+    for path, overlay in (("/srv/a.qcow2", OVERLAY), ("/srv/b.qcow2", None)):
+        asked = read_options({"name": "web", "disks": [{"name": "root", "path": path}]})
+        (disk,) = resolve(asked, spec(disks=(given_by_path,)), (), host(files=files), ()).spec.disks
+        assert (disk.path, disk.overlay) == (path, overlay)
+        assert with_kept_overlays(spec(disks=(disk,)), state(), HOME).disks == (disk,)
 
 
 def test_a_overlay_over_a_raw_file_is_qcow2_and_the_file_stays_raw() -> None:
     raw = root_disk(path="/srv/a.raw", format="raw")
     known = Record(spec(disks=(raw,)))
-    assert own_spec(ON_OVERLAY, HOME, known).disks == (raw,)
-    assert active_spec(known.spec, state(record=known), HOME).disks == (root_disk(path=OVERLAY, format="qcow2"),)
+    assert observed(ON_OVERLAY, known).disks == (replace(raw, overlay=OVERLAY),)
+    driver = emit(observed(ON_OVERLAY, known)).find("devices/disk/driver")
+    assert driver is not None and driver.get("type") == "qcow2"
 
 
 def test_a_disk_that_no_domain_has_goes_on_with_the_top_of_its_chain() -> None:
     gone = VmState("web", volumes=FILES, folder=(OWN, OVERLAY))
-    assert active_spec(record().spec, gone, HOME) == ON_OVERLAY
+    assert with_kept_overlays(record().spec, gone, HOME) == ON_OVERLAY
     detached = state(config=spec(), live=spec())
-    assert active_spec(record().spec, detached, HOME) == ON_OVERLAY
+    assert with_kept_overlays(record().spec, detached, HOME) == ON_OVERLAY
     twice = (*FILES, VolumeFile(f"{HOME}/root.other.qcow2", "qcow2", GIB, OWN))
     with pytest.raises(Conflict, match=r"root\.before\.qcow2, .*root\.other\.qcow2"):
-        active_spec(record().spec, VmState("web", volumes=twice), HOME)
+        with_kept_overlays(record().spec, VmState("web", volumes=twice), HOME)
 
 
 def test_a_new_disk_has_its_own_file() -> None:
-    assert active_spec(record().spec, VmState("web"), HOME) == record().spec
+    assert with_kept_overlays(record().spec, VmState("web"), HOME) == record().spec
 
 
 def test_grow_grows_the_active_file() -> None:
@@ -140,7 +156,7 @@ def test_the_image_is_compared_with_the_bottom_and_the_size_with_the_top() -> No
 )
 def test_an_image_on_its_way_and_a_flattened_disk_are_no_other_image(files: tuple[VolumeFile, ...]) -> None:
     """The own file may be missing then; what counts is that the active one is there."""
-    active = spec(disks=(root_disk(path=files[0].path),))
+    active = spec(disks=(root_disk(overlay=files[0].path),))
     now = state(config=active, live=active, volumes=files)
     check(root_volume(), now, active)
     assert plan_goal(now, goal(active=active)).actions == []
@@ -180,7 +196,7 @@ def test_absent_keeps_files_given_by_path_and_what_stands_on_them() -> None:
     overlay = VolumeFile(f"{HOME}/data.before.qcow2", "qcow2", GIB, own)
     data = root_disk(name="data", path=own, target="vdb")
     known = Record(spec(disks=(root_disk(), data)), (root_volume(),))
-    config = spec(disks=(root_disk(path=OVERLAY), replace(data, path=overlay.path)))
+    config = spec(disks=(root_disk(overlay=OVERLAY), replace(data, overlay=overlay.path)))
     now = state(config=config, record=known, volumes=(*FILES, overlay), folder=(OWN, OVERLAY, own, overlay.path))
     assert absent(now) == (own, overlay.path)
     index = f"{HOME}/snapshots.json"
