@@ -443,8 +443,12 @@ options:
   xml_override:
     description:
       - A libvirt C(<domain>) element that is merged over the domain's XML at the end, the last resort where no option exists.
-      - Its attributes and texts win. A device is meant by its alias, target or MAC address, other elements by their tag; a device
-        that is not there is added. What an earlier override added is taken out first. The empty text removes it.
+      - Its attributes and texts win, also over what edge.cloud sets. A disk is meant by its alias or target, an interface by its
+        MAC address, a controller by type and index (0 without one), a display by its type, and a device of which a domain has one,
+        such as C(memballoon) or C(video), by its kind. A device that is not there, or with a new alias, is added. Timers and
+        features are meant by their name, other elements by their tag.
+      - What it replaces is kept in the domain's metadata, and comes back when the override is changed or removed. The empty text
+        removes it.
       - It takes effect at the next start, and is not checked by edge.cloud.
     type: str
 """

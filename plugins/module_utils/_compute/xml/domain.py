@@ -20,7 +20,7 @@ from .disk import emit_disks, parse_disks
 from .fixed_devices import emit_singles, parse_singles
 from .interface import emit_nics, parse_nics
 from .machine import emit_machine, emit_shared_memory, parse_machine
-from .override import merge, parse_override, unmerge
+from .override import merge, note_replaced, parse_override, replaced_of, unmerge, without_override
 from .properties import Property, read_all, read_path, write_all, write_path
 
 __all__ = ["ALIAS", "MARK", "NAMESPACE", "Parsed", "emit", "mark_element", "mark_of", "parse", "parse_xml", "to_text"]
@@ -79,9 +79,10 @@ def mark_of(root: Element) -> Record | None:
 def parse(root: Element, adopt: bool = False) -> Parsed:
     """Read a domain's XML; ``adopt`` takes devices without our alias as ours, named by their target.
 
-    The override is that of the record: in the XML it looks like what others wrote.
+    The override is that of the record: in the XML it looks like what others wrote. The rest is as it would be without it.
     """
     record = mark_of(root)
+    root = without_override(root, record.spec.xml_override if record else None)
     disks = parse_disks(root, adopt)
     spec = DomainSpec(
         **read_all(root, DOMAIN),
@@ -100,9 +101,8 @@ def parse(root: Element, adopt: bool = False) -> Parsed:
 def emit(spec: DomainSpec, record: Record | None = None, base: Element | None = None) -> Element:
     """Return the XML of ``spec``, over a copy of ``base`` where there is one, keeping all that others added to it."""
     root = parse_xml(ET.tostring(base, encoding="unicode")) if base is not None else _scaffold(spec)
-    old = mark_of(root)
-    if old and old.spec.xml_override and old.spec.xml_override != spec.xml_override:
-        unmerge(root, parse_override(old.spec.xml_override))
+    override = spec.xml_override
+    new = _take_old_override(root, override)
     values: dict[str, Any] = asdict(spec)
     write_all(root, DOMAIN, values)
     write_path(root, "os/type", "hvm")
@@ -121,9 +121,21 @@ def emit(spec: DomainSpec, record: Record | None = None, base: Element | None = 
     emit_singles(devices, spec)
     if record is not None:
         _emit_mark(root, record)
-    if spec.xml_override:
-        merge(root, parse_override(spec.xml_override))
+    if override:
+        was = merge(root, parse_override(override))
+        if new and record is not None:
+            note_replaced(root, was)
     return root
+
+
+def _take_old_override(root: Element, wanted: str | None) -> bool:
+    """Take out an override that is not wanted any more, and return whether the wanted one is not there yet."""
+    old = mark_of(root)
+    had = old.spec.xml_override if old else None
+    if had and had != wanted:
+        unmerge(root, parse_override(had), replaced_of(root))
+        note_replaced(root, None)
+    return had != wanted
 
 
 def _emit_mark(root: Element, record: Record) -> None:

@@ -2,20 +2,28 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A user's XML merged over a domain, the last resort where no option exists yet.
 
-The fragment is a ``<domain>`` element. Its attributes and texts win; a child goes into the one that it means: a device by what
-names it (alias, target, MAC address), everything else by its tag. A device that is not there is added.
+The fragment is a ``<domain>`` element. Its attributes and texts win; a child goes into the one that it means (``meaning``), and is
+added where there is none. ``merge`` returns what the fragment replaced, so that ``unmerge`` brings it back.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from io import BytesIO
+from typing import Any
 from xml.etree import ElementTree as ET
-from xml.etree.ElementTree import Element
+from xml.etree.ElementTree import Element, SubElement
 
 from ..._errors import InvalidInput
-from .properties import read_path
+from ..._namespaces import remember
+from .meaning import meant
 
 OWNED = ("name", "uuid", "metadata")
-NAMES = ("alias@name", "target@dev", "mac@address", "target@name")
+NAMESPACE = "https://edge.cloud/xmlns/replaced/1"
+REPLACED = f"{{{NAMESPACE}}}replaced"
+WAYS = (("model", ("controller", "memballoon", "watchdog"), "address"), ("listen", ("graphics",), "listen"))
+Was = dict[str, Any]
 
 
 def parse_override(text: str) -> Element:
@@ -24,6 +32,9 @@ def parse_override(text: str) -> Element:
     if "<!" in text:
         raise InvalidInput(f"{where}: comments, document types and CDATA are not allowed.", option=where)
     try:
+        for _event, (prefix, uri) in ET.iterparse(BytesIO(text.encode()), events=("start-ns",)):  # noqa: S314 - see below
+            if prefix:
+                remember(prefix, uri)
         root = ET.fromstring(text)  # noqa: S314 - without a document type there are no entities
     except ET.ParseError as error:
         raise InvalidInput(f"{where}: it is not well-formed XML ({error}).", option=where) from None
@@ -35,65 +46,109 @@ def parse_override(text: str) -> Element:
     return root
 
 
-def merge(target: Element, fragment: Element) -> None:
-    """Put all of ``fragment`` into ``target``; merging again changes nothing."""
-    target.attrib.update(fragment.attrib)
+def merge(target: Element, fragment: Element) -> Was:
+    """Put all of ``fragment`` into ``target`` and return what was there; merging again changes nothing."""
+    was: Was = {"attributes": {name: target.get(name) for name in fragment.attrib}}
     if (fragment.text or "").strip():
+        was["text"] = target.text
         target.text = fragment.text
-    for child in fragment:
-        found = _meant(target, child, fragment)
+    _make_way(target, fragment.attrib)
+    target.attrib.update(fragment.attrib)
+    children: dict[str, Was] = {}
+    for place, child in enumerate(fragment):
+        found = meant(target, child, fragment)
         if found is None:
             target.append(_copy(child))
         else:
-            merge(found, child)
+            children[str(place)] = merge(found, child)
+    return {**was, "children": children}
 
 
-def unmerge(target: Element, fragment: Element) -> None:
-    """Take a merged ``fragment`` out of ``target``, and elements that are empty then."""
-    for child in fragment:
-        found = _meant(target, child, fragment)
+def unmerge(target: Element, fragment: Element, was: Mapping[str, Any] | None) -> None:
+    """Take a merged ``fragment`` out of ``target`` and bring back what it replaced.
+
+    Without ``was`` (nothing is known of what was there) only what equals the fragment goes, and elements that are empty then.
+    """
+    for place, child in reversed(list(enumerate(fragment))):
+        found = meant(target, child, fragment)
         if found is None:
             continue
-        unmerge(found, child)
-        bare = not found.attrib and not len(found) and not (found.text or "").strip()
-        if bare or _added(target, child, fragment):
+        before = was["children"].get(str(place)) if was is not None else None
+        if was is not None and before is None:
             target.remove(found)
+            continue
+        unmerge(found, child, before)
+        if before is None and not found.attrib and not len(found) and not (found.text or "").strip():
+            target.remove(found)
+    if was is None:
+        _take_equal(target, fragment)
+    else:
+        _bring_back(target, fragment, was)
+
+
+def _take_equal(target: Element, fragment: Element) -> None:
     for name, value in fragment.attrib.items():
         if target.get(name) == value:
             del target.attrib[name]
-    if (fragment.text or "").strip() and (target.text or "").strip() == (fragment.text or "").strip():
+    text = (fragment.text or "").strip()
+    if text and (target.text or "").strip() == text:
         target.text = None
 
 
-def _added(target: Element, child: Element, fragment: Element) -> bool:
-    """Return whether a device came whole from the fragment: it has no name by which it could mean another."""
-    return target.tag == "devices" and fragment.tag == "devices" and _name(child) is None
+def _bring_back(target: Element, fragment: Element, was: Mapping[str, Any]) -> None:
+    _make_way(target, was["attributes"])
+    for name in fragment.attrib:
+        value = was["attributes"].get(name)
+        if value is None:
+            target.attrib.pop(name, None)
+        else:
+            target.set(name, value)
+    if (fragment.text or "").strip():
+        target.text = was.get("text")
 
 
-def _meant(target: Element, child: Element, fragment: Element) -> Element | None:
-    """Return the element that ``child`` is about: named alike, or the only one of its tag, or one that has all of it."""
-    found = target.findall(child.tag)
-    named = _name(child)
-    if named is not None:
-        return next((one for one in found if read_path(one, named[0]) == named[1]), None)
-    if target.tag == "devices" or len(fragment.findall(child.tag)) > 1:
-        return next((one for one in found if _contains(one, child)), None)
-    return found[0] if found else None
+def _make_way(target: Element, attributes: Mapping[str, Any]) -> None:
+    """Take out what libvirt added for a device of another model, and for another listening address, before those change."""
+    changed = {name for name, value in attributes.items() if value != target.get(name)}
+    if target.tag == "model" and "type" in changed:
+        target.attrib.clear()
+    for attribute, tags, child in WAYS:
+        if attribute in changed and target.tag in tags:
+            for old in target.findall(child):
+                target.remove(old)
 
 
-def _name(element: Element) -> tuple[str, str] | None:
-    pairs = ((path, read_path(element, path)) for path in NAMES)
-    return next(((path, text) for path, text in pairs if text), None)
+def replaced_of(root: Element) -> Was | None:
+    """Return what the override of a domain replaced, None where the domain has no note of it."""
+    note = root.find(f"metadata/{REPLACED}")
+    try:
+        was: Was = json.loads(note.text or "") if note is not None else {}
+    except ValueError:
+        return None
+    return was if isinstance(was, dict) and "children" in was and "attributes" in was else None
 
 
-def _contains(element: Element, fragment: Element) -> bool:
-    """Return whether ``element`` has all that ``fragment`` has."""
-    if any(element.get(name) != value for name, value in fragment.attrib.items()):
-        return False
-    text = (fragment.text or "").strip()
-    if text and (element.text or "").strip() != text:
-        return False
-    return all(any(_contains(one, child) for one in element.findall(child.tag)) for child in fragment)
+def note_replaced(root: Element, was: Was | None) -> None:
+    """Keep what the override replaced in the domain's metadata, beside our mark; None forgets it."""
+    remember("edge-replaced", NAMESPACE)
+    metadata = root.find("metadata")
+    for old in metadata.findall(REPLACED) if metadata is not None else ():
+        metadata.remove(old)  # type: ignore[union-attr]
+    if was is not None:
+        metadata = SubElement(root, "metadata") if metadata is None else metadata
+        note = Element(REPLACED)
+        note.text = json.dumps(was, sort_keys=True, separators=(",", ":"))
+        metadata.insert(0, note)
+
+
+def without_override(root: Element, text: str | None) -> Element:
+    """Return a domain as it would be without its override, where that is known, else as it is."""
+    was = replaced_of(root) if text else None
+    if text is None or was is None:
+        return root
+    plain = _copy(root)
+    unmerge(plain, parse_override(text), was)
+    return plain
 
 
 def _copy(element: Element) -> Element:

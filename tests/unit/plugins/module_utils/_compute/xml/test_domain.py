@@ -198,8 +198,9 @@ def test_an_override_comes_and_goes_without_a_trace() -> None:
     again = emit(over, Record(over), with_it)
     assert to_text(again) == to_text(with_it)
     without = to_text(emit(bare, Record(bare), through_text(with_it)))
-    for gone in ("preserve", "tablet", "qemu:arg", "error_policy", "<on_crash"):
+    for gone in ("preserve", "tablet", "qemu:arg", "error_policy"):
         assert gone not in without
+    assert "<on_crash>restart</on_crash>" in without
     assert parse(parse_xml(without)).spec == bare
 
 
