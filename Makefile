@@ -33,7 +33,7 @@ quickstart-ssh: ## Enter the quick start's VM (ARGS="command" runs one there)
 	@QUICKSTART_COMMAND="$$ARGS" python3 tools/quickstart.py ssh
 
 ##@ Develop it
-.PHONY: setup check test test-all pytest requirements
+.PHONY: setup check test test-all pytest corpus requirements
 setup: ## Packages and virtual environment for development
 	@python3 tools/setup.py dev
 
@@ -49,6 +49,9 @@ test-all: setup ## Every test on both releases, the newest ansible-core, all san
 pytest: setup ## The tests that you name (ARGS="tests/integration/two_hosts -k matrix")
 	@PATH="$(CURDIR)/$(BIN):$$PATH" ANSIBLE_HOME=$(CURDIR)/.ansible PYTHONPATH=collections \
 	  python3 tools/with_args.py $(BIN)/python -m pytest --timeout=900
+
+corpus: setup ## Take over each domain of libvirt's own XML, and see that nothing changed (ARGS="--only TEXT")
+	@PYTHONPATH=$(PROGRAMS_PATH) python3 tools/with_args.py $(BIN)/python tests/corpus/libvirt_corpus.py
 
 requirements: ## Pin and hash requirements/*.in anew (needs uv)
 	@tools/lock-requirements

@@ -66,6 +66,7 @@ def lab(name: str, lab_name: str, *arguments: str, seconds: float) -> Stage:
     return Stage(name, pytest("--timeout=1500", *arguments), seconds, root=True, environment={"EDGE_LAB": lab_name})
 
 
+CORPUS = Stage("corpus", tool("python", "tests/corpus/libvirt_corpus.py"), environment={"PYTHONPATH": "collections:tests/unit"})
 MODULES = ("tests/integration/targets", "tests/integration/appliance", "tests/integration/kvm_check")
 CLUSTER = ("tests/integration/cluster", "tests/integration/faults", "tests/integration/lab")
 TWO_HOSTS = ("tests/integration/two_hosts",)
@@ -90,6 +91,7 @@ def gate(sample: bool) -> tuple[tuple[Stage, ...], ...]:
             ANSIBLE_LINT,
             DOCS,
             BUILD,
+            *(() if sample else (CORPUS,)),
             part("sanity", "tools/sanity", "quick", (60, 300)),
             part("unit-newest", "tools/unit-newest", "quick", (60, 240)),
             part("molecule", "tools/molecule", "cluster", (200, 480), root=True, environment={"EDGE_LAB": "molecule"}),
@@ -105,6 +107,7 @@ def gate(sample: bool) -> tuple[tuple[Stage, ...], ...]:
 
 LEFT_TO_TEST_ALL = (
     "the other molecule scenarios",
+    "the domains of libvirt's own collection, taken over",
     "all sanity tests of ansible-test",
     "every unit test of modules, plugins and docs under the newest ansible-core",
     "property tests with four times the examples",
