@@ -11,7 +11,7 @@ module: datastore_image
 short_description: Manage an image of the image datastore
 version_added: 0.1.0
 description:
-  - Imports a disk image as an immutable, standalone qcow2 that is named by the SHA-256 of its bytes and described by a manifest.
+  - Imports a disk image as an immutable, standalone qcow2 that is named by its digest and described by a manifest.
   - A source that is a sound standalone qcow2 of version 3 is kept byte for byte; any other is converted.
   - Writes the catalogue C(index.json), by which replicas find the digest of a name and version.
   - An image becomes visible only when it is whole, checked and hashed; after any interruption the next run completes the work.
@@ -51,6 +51,7 @@ options:
   checksum:
     description:
       - The checksum that the source must have, V(sha256:) and 64 or V(sha512:) and 128 hexadecimal digits.
+      - V(image:) and the 64 hexadecimal digits of a digest prove a file of another image datastore (C(HEX.qcow2)).
       - It is that of the source as published, packed or not. For an appliance it replaces the catalogue's.
     type: str
   marketplace:
@@ -214,7 +215,9 @@ image:
   type: dict
   contains:
     digest:
-      description: The image's name for programs, V(sha256:) and 64 hexadecimal digits.
+      description:
+        - The image's name for programs, V(sha256:) and 64 hexadecimal digits. It proves its bytes and their pieces; it is not the
+          SHA-256 of the file.
       type: str
     path:
       description: The path of its file.

@@ -13,7 +13,7 @@ version_added: 0.1.0
 description:
   - Reads every image of a replica or host cache whole and compares it with its digest.
   - A damaged image is repaired piece by piece from another source; its good pieces are not fetched. The damaged file is never
-    written to; a new one takes its name when the whole digest is verified.
+    written to; a new one takes its name when all its pieces are verified.
   - A running VM keeps the damaged file open until it is stopped and started.
   - The task fails if an image is damaged and no source can repair it; all others are repaired first.
 author:

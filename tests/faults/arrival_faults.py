@@ -23,6 +23,7 @@ from tempfile import TemporaryDirectory
 
 from edge_lab.api import LabHost, unusable
 from edge_lab.command import LabError
+from support import hand_check
 from support.images import qcow2
 from support.lab_cluster import ended, site
 from support.outcomes import MISSED, Outcome, Row, not_run, repeated, table_row
@@ -132,8 +133,8 @@ class Place:
             self.host.wait_more(NAME, 3)
             self.host.verify(NAME)
             assert self.host.chain(f"{FOLDER}/data.qcow2") == ["data.qcow2", f"{self.hex}.qcow2"]
-            found = self.host.run("sha256sum", f"{IMAGES}/{self.hex}.qcow2").split()[0]
-            assert found == self.hex, f"the image has the digest {found}"
+            found = self.host.run("python3", "-c", hand_check.program(), f"{IMAGES}/{self.hex}.qcow2").strip()
+            assert found == self.digest, f"the image has the digest {found}"
         except (AssertionError, LabError, StopIteration) as error:
             print(f"harm: {error}\n{self._logged()}", file=sys.stderr, flush=True)
             return True, False

@@ -13,7 +13,7 @@ from .._sizes import parse_size
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}")
 VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~-]{0,63}")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-CHECKSUM = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
+CHECKSUM = re.compile(r"(sha256|image):[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 LARGEST = 2**63 - 1
 
 
@@ -39,9 +39,12 @@ def digest(value: object) -> str:
 
 
 def checksum(value: object) -> str:
-    """Return ``value`` in lower case if it is a checksum strong enough to prove a download: sha256 or sha512."""
+    """Return ``value`` in lower case if it is a checksum strong enough to prove a download: sha256, sha512 or image.
+
+    ``image:`` and the hexadecimal part of a digest prove an image that comes from another image datastore as a plain file.
+    """
     lowered = value.lower() if isinstance(value, str) else value
-    return _match(CHECKSUM, lowered, "checksum", "sha256: and 64, or sha512: and 128 hexadecimal digits")
+    return _match(CHECKSUM, lowered, "checksum", "sha256: and 64, sha512: and 128, or image: and 64 hexadecimal digits")
 
 
 def hex_of(valid_digest: str) -> str:

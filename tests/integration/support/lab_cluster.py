@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 from edge_lab.api import Lab, LabHost
+from support import hand_check
 from support.playbook import run_book
 from support.vm_host import IMAGES
 
@@ -106,8 +107,10 @@ class Site:
     def has(self, name: str, digest: str) -> bool:
         """Tell whether a host has the image, every byte of it."""
         path = f"{IMAGES}/{digest.removeprefix('sha256:')}"
-        found = self.hosts[name].run(["sh", "-c", f"test -e {path}.json && sha256sum {path}.qcow2"], check=False).stdout
-        return found.startswith(digest.removeprefix("sha256:"))
+        if self.hosts[name].run(["test", "-e", f"{path}.json"], check=False).returncode:
+            return False
+        found = self.hosts[name].run(["python3", "-c", hand_check.program(), f"{path}.qcow2"], check=False).stdout
+        return found.strip() == digest
 
 
 @contextmanager

@@ -52,19 +52,9 @@ def small(folder: Path, size: int = 64 * MIB, data: bytes = b"") -> tuple[Path, 
     qemu_img("convert", "-f", "raw", "-O", "qcow2", plain, made)
     plain.unlink()
     found = describe(made)
-    manifest = Manifest(
-        digest=found.digest,
-        size=found.size,
-        virtual_size=size,
-        piece_size=found.piece_size,
-        pieces=found.pieces,
-        checkpoints=found.checkpoints,
-        name="small",
-        version="1",
-        created="2026-01-01T00:00:00Z",
-    )
+    manifest = Manifest.new(**vars(found), virtual_size=size, name="small", version="1", created="2026-01-01T00:00:00Z")
     about.write_bytes(manifest.to_json())
-    return made, about, found.digest
+    return made, about, manifest.digest
 
 
 def datastore(root: Path, source: Path, name: str = "debian", version: str = "1") -> tuple[Store, Manifest]:

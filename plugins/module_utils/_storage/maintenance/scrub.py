@@ -3,7 +3,7 @@
 """Scrub: read every image of a store whole, and replace damaged pieces by those of another source.
 
 A damaged file is never written to. A new file gets its good pieces and the others from sources, and is renamed to its place when
-its whole digest is verified; a running VM keeps the old file until its next start.
+all its pieces are verified; a running VM keeps the old file until its next start.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from ..store.manifest import Manifest
 from ..store.store import Store
 from ..transfer.pull import pull_image, refill_image
 from ..transfer.sources.protocol import Source
+from .manifest_from_bytes import manifest_from_bytes
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ class Scrub:
         """Look again under the lock: another process may have repaired, replaced or removed the image."""
         store = self.store
         if store.find(digest) is None:
-            if store.manifest_path(digest).exists():
+            if store.manifest_path(digest).exists() and not manifest_from_bytes(store, digest):
                 self.bytes_fetched += pull_image(store, digest, self.sources, now=now).bytes_fetched
             return
         store.prepare()
@@ -126,9 +127,9 @@ class Scrub:
             image = store.find(digest)
             if image is None or (damage := inspect(store, image)) is None:
                 return
-            if damage.pieces:
-                self._refill(image, damage)
-            _correct_manifest(store, image)
+            self._refill(image, damage)
+            if inspect(store, image):
+                raise Corrupt(f"The image {digest} is damaged again right after its repair; check the disk.", digest=digest)
 
     def _refill(self, image: Manifest, damage: Damage) -> None:
         work = self.store.partial_path(image.digest)
@@ -150,21 +151,16 @@ class Scrub:
 
 
 def inspect(store: Store, image: Manifest) -> Damage | None:
-    """Return the damage of an image, or None. Its digest decides: if that is right, wrong pieces are the manifest's error."""
+    """Return the damage of an image, or None. Its manifest is right: what the digest does not prove is no manifest."""
     label = f"{image.name} {image.version}"
     try:
-        described = digests.describe(store.image_path(image.digest), image.piece_size)
+        hashed = [*digests.describe(store.image_path(image.digest), image.piece_size).pieces]
     except FileNotFoundError:
         return None  # removed while the others were read
     except OSError:  # the disk cannot read some of it any more
         hashed = [sha256(data).hexdigest() if data is not None else "" for _index, data in _pieces(store, image)]
-    else:
-        if described.digest == image.digest:
-            true = (described.pieces, described.checkpoints) == (image.pieces, image.checkpoints)
-            return None if true else Damage(image.digest, label)
-        hashed = [*described.pieces]
     wrong = tuple(index for index, then in enumerate(image.pieces) if index >= len(hashed) or hashed[index] != then)
-    return Damage(image.digest, label, wrong or tuple(range(len(image.pieces))))
+    return Damage(image.digest, label, wrong) if wrong else None
 
 
 def _pieces(store: Store, image: Manifest) -> Iterator[tuple[int, bytes | None]]:
@@ -175,12 +171,3 @@ def _pieces(store: Store, image: Manifest) -> Iterator[tuple[int, bytes | None]]
                 yield index, os.pread(file.fileno(), image.piece_length(index), index * image.piece_size)
             except OSError:
                 yield index, None
-
-
-def _correct_manifest(store: Store, image: Manifest) -> None:
-    """Correct the pieces in the manifest of a whole image; raise Corrupt if the image is not whole after all."""
-    described = digests.describe(store.image_path(image.digest), image.piece_size)
-    if described.digest != image.digest:
-        raise Corrupt(f"The image {image.digest} is damaged again right after its repair; check the disk.", digest=image.digest)
-    if (described.pieces, described.checkpoints) != (image.pieces, image.checkpoints):
-        store.change_description(image.described(pieces=described.pieces, checkpoints=described.checkpoints))

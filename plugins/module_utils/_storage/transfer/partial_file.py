@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The partial file of a pull: pieces are verified in order by one hash, and the file itself is the only journal.
+"""The partial file of a pull: each piece is proven by its hash, and the file itself is the only journal.
 
-After a killed process the file's length says what may be there, and only bytes that are hashed again count, which the digest of
-the whole needs anyway. So no second record can disagree with the bytes.
+After a killed process the file's length says what may be there, and only pieces that are hashed again count. So no second record
+can disagree with the bytes.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from .pull_plan import Run
 
 
 class Assembly:
-    """Collects the pieces of one image in ``path``; the caller holds the image's lock."""
+    """Collects the pieces of one image in ``path``; the caller holds the image's lock. Only proven pieces are ``good``."""
 
     def __init__(self, path: Path, manifest: Manifest) -> None:
         self.path = path
         self.manifest = manifest
         self.good: set[int] = set()
-        self.reused: set[int] = set()
-        self.verified = 0
-        self._hash = hashlib.sha256()
+        self.good_bytes = 0
+        self.bytes_reused = 0
+        self._first = 0
         self._flusher = ThreadPoolExecutor(1)
         self._flush: Future[None] | None = None
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
@@ -48,44 +48,35 @@ class Assembly:
 
     @property
     def complete(self) -> bool:
-        """True when every piece has been verified in order, so that the whole has the image's digest."""
-        return self.verified == len(self.manifest.pieces)
+        """True when every piece is proven: the digest binds all of them, so the whole is proven too."""
+        return len(self.good) == len(self.manifest.pieces)
 
     @property
-    def verified_bytes(self) -> int:
-        """Bytes from the start of the image that are verified."""
-        return min(self.verified * self.manifest.piece_size, self.manifest.size)
+    def first_missing(self) -> int:
+        """The first piece that is not good yet."""
+        while self._first in self.good:
+            self._first += 1
+        return self._first
 
     def scan(self) -> None:
         """Find the good pieces that an earlier try left."""
         if os.fstat(self._file).st_size > self.manifest.size:
             os.ftruncate(self._file, self.manifest.size)
-        self.take_good()
-        for index in range(self.verified, len(self.manifest.pieces)):
+        for index in range(len(self.manifest.pieces)):
             data = self._read(index)
             if data is None:
                 break
-            if hashlib.sha256(data).hexdigest() == self.manifest.pieces[index]:
-                self.good.add(index)
-
-    def take_good(self) -> None:
-        """Verify in order the pieces on disk, up to the first one that is missing or bad."""
-        while not self.complete:
-            index = self.verified
-            data = self._read(index)
-            if data is None or not self._advance(data):
-                self.good.discard(index)
-                self.reused.discard(index)
-                return
-            self.good.add(index)
+            self._prove(index, data)
 
     def copy(self, extents: Iterator[Extent]) -> None:
-        """Copy pieces that are on this host already, as shared extents if the file system can; ``take_good`` verifies them."""
+        """Copy pieces that are on this host already, as shared extents if the file system can, and prove them."""
         with _room(self.manifest.digest, self.path):
             for extent in extents:
                 if _copied(extent, self._file):
-                    self.good.update(extent.pieces)
-                    self.reused.update(extent.pieces)
+                    for index in extent.pieces:
+                        data = self._read(index)
+                        if data is not None and self._prove(index, data):
+                            self.bytes_reused += len(data)
 
     def take_ahead(self, ahead: PieceFile, run: Run) -> bool:
         """Take the pieces of ``run`` that were fetched ahead; return whether there was one."""
@@ -95,42 +86,34 @@ class Assembly:
                 data = ahead.get(index)
                 if data is not None:
                     write_all(self._file, data, index * self.manifest.piece_size)
-                    self.good.add(index)
-                    found = True
+                    found |= self._prove(index, data)
         return found
-
-    @property
-    def bytes_reused(self) -> int:
-        """Bytes that were copied and verified."""
-        return sum(self.manifest.piece_length(index) for index in self.reused)
 
     def _read(self, index: int) -> bytes | None:
         length = self.manifest.piece_length(index)
         data = os.pread(self._file, length, index * self.manifest.piece_size)
         return data if len(data) == length else None
 
-    def _advance(self, data: bytes | memoryview) -> bool:
-        candidate = self._hash.copy()
-        candidate.update(data)
-        if candidate.hexdigest() != self.manifest.checkpoints[self.verified]:
-            return False
-        self._hash = candidate
-        self.verified += 1
-        return True
+    def _prove(self, index: int, data: bytes | memoryview) -> bool:
+        """Count a piece whose bytes in the file are ``data`` as good if it has its hash, and return whether it has."""
+        proven = hashlib.sha256(data).hexdigest() == self.manifest.pieces[index]
+        if proven and index not in self.good:
+            self.good.add(index)
+            self.good_bytes += len(data)
+        return proven
 
     def put(self, first: int, data: memoryview, origin: str) -> None:
-        """Write the next pieces in order and verify each; raise Corrupt if ``origin`` gave other bytes than the manifest says.
+        """Write pieces and prove each; raise Corrupt if ``origin`` gave other bytes than the manifest says.
 
-        They are written first, so that a kill loses only bytes in transit; a resumed pull verifies them again.
+        They are written first, so that a kill loses only bytes in transit; a resumed pull proves them again.
         """
         size = self.manifest.piece_size
         with _room(self.manifest.digest, self.path):
             write_all(self._file, data, first * size)
         for index, at in enumerate(range(0, len(data), size), first):
-            if not self._advance(data[at : at + size]):
+            if not self._prove(index, data[at : at + size]):
                 wrong = f"{origin} gave wrong bytes for piece {index} of {self.manifest.digest}; they were not used."
                 raise Corrupt(wrong, source=origin)
-            self.good.add(index)
         self._flush_early()
 
     def settle(self) -> None:

@@ -23,7 +23,7 @@ from .partial_file import Assembly
 from .prefetch import PieceFile
 from .rate_limit import Backoff, no_limit
 from .source_choice import Speeds
-from .sources.protocol import Reader, Source
+from .sources.protocol import Reader, Source, proven_manifest
 
 MOST_FAILURES = 3  # of a source in a row; then the pull goes on without it
 SLICE = 65536  # bytes that are read at a time; less from a slow source
@@ -107,7 +107,7 @@ def pull_image(
 def refill_image(store: Store, digest: str, sources: Sequence[Source], *, progress: Progress = no_progress) -> Pulled:
     """Replace the file of a visible, damaged image, fetching only what its partial file lacks.
 
-    The caller holds the image's lock. The damaged file is never written to: the new one takes its name when its digest is verified.
+    The caller holds the image's lock. The damaged file is never written to: the new one takes its name when every piece is proven.
     """
 
     def replace(work: Path, _manifest: Manifest) -> Path:
@@ -141,19 +141,20 @@ class _Pull:
         self._reused = 0
 
     def run(self) -> Pulled:
-        """Try each distinct manifest that the sources offer: a false manifest makes good bytes look wrong."""
-        tried: list[Manifest] = []
+        """Pull with the first manifest that the digest proves: it has the one list of pieces that there is for this image."""
         errors: list[EdgeError] = []
         for source in self._sources:
             try:
-                manifest = source.manifest(self._digest)
-                if manifest in tried:
-                    continue
-                tried.append(manifest)
+                manifest = proven_manifest(source, self._digest)
+            except (NotFound, Unreachable, Corrupt) as error:
+                self._tally.errors[source.name] = error.message
+                errors.append(error)
+                continue
+            try:
                 return self._with_manifest(manifest)
             except (NotFound, Unreachable, Corrupt) as error:
                 self._tally.errors.setdefault(source.name, error.message)
-                errors.append(error)
+                raise self._failure([*errors, error]) from None
         raise self._failure(errors)
 
     def _failure(self, errors: list[EdgeError]) -> EdgeError:
@@ -164,7 +165,6 @@ class _Pull:
         return kind(f"The image {self._digest} could not be pulled from any source. {listed}", digest=self._digest, sources=reasons)
 
     def _with_manifest(self, manifest: Manifest) -> Pulled:
-        self._tally.failures.clear()
         work = self._store.partial_path(self._digest)
         if not self._adopt(manifest, work):
             try:
@@ -173,23 +173,22 @@ class _Pull:
                 work.unlink(missing_ok=True)
                 raise
             try:
-                header = _judge(work, manifest)
+                _judge(work, manifest)
             except EdgeError:  # a hostile image, from any source
                 work.unlink(missing_ok=True)
                 raise
-            _require_size(header, manifest)
             self._publish(work, manifest)
         path = self._store.image_path(self._digest)
         return Pulled(manifest, path, self._tally.fetched, tuple(self._tally.used), self._reused)
 
     def _adopt(self, manifest: Manifest, work: Path) -> bool:
-        """Make an image visible that lacks only its manifest (after a kill between the two renames); its digest is verified."""
+        """Make an image visible that lacks only its manifest (after a kill between the two renames); its pieces are verified."""
         path = self._store.image_path(self._digest)
         if not path.exists() or path.stat().st_size != manifest.size:
             return False
-        if digests.describe(path, manifest.piece_size).digest != self._digest:
+        if digests.describe(path, manifest.piece_size).pieces != manifest.pieces:
             return False
-        _require_size(_judge(path, manifest), manifest)
+        _judge(path, manifest)
         self._store.adopt(manifest)
         work.unlink(missing_ok=True)
         return True
@@ -200,14 +199,13 @@ class _Pull:
             needed = pull_plan.bytes_missing(manifest, assembly.good)
             _files.require_space(self._store.partial, needed, f"The image {manifest.name} {manifest.version}")
             assembly.copy(delta.extents(manifest, assembly.good, self._candidates(manifest) if needed else ()))
-            assembly.take_good()
-            self._progress(assembly.verified_bytes, manifest.size)
+            self._progress(assembly.good_bytes, manifest.size)
             ahead = PieceFile(self._store.ahead_path(self._digest), manifest)
             while not assembly.complete:
-                run = next(pull_plan.missing(manifest, assembly.good, assembly.verified), None)
-                if run is not None and not assembly.take_ahead(ahead, part := next(pull_plan.split(manifest, run, REQUEST))):
+                run = next(pull_plan.missing(manifest, assembly.good, assembly.first_missing))
+                part = next(pull_plan.split(manifest, run, REQUEST))
+                if not assembly.take_ahead(ahead, part):
                     self._fetch(assembly, part, pool)
-                assembly.take_good()
             assembly.settle()
             self._reused = assembly.bytes_reused
 
@@ -275,21 +273,16 @@ class _Pull:
     def _settle(self, behind: Future[None], assembly: Assembly, source: Source) -> None:
         behind.result()
         self._tally.gave(source)
-        self._progress(assembly.verified_bytes, assembly.manifest.size)
+        self._progress(assembly.good_bytes, assembly.manifest.size)
 
 
-def _judge(path: Path, manifest: Manifest) -> qcow2.Header:
-    """Return the header; refuse a hostile image even if its digest is right."""
+def _judge(path: Path, manifest: Manifest) -> None:
+    """Refuse a hostile image even if its digest is right, also one whose publisher lied about the disk."""
     try:
         header = qcow2.read_header(path)
     except EdgeError as error:
         raise type(error)(error.message.replace(str(path), f"The image {manifest.digest}"), digest=manifest.digest) from None
     qcow2.refuse_unless_standalone(header, f"The image {manifest.digest}")
-    return header
-
-
-def _require_size(header: qcow2.Header, manifest: Manifest) -> None:
-    """Raise Corrupt if the manifest has another virtual size than the image; another source may have a true manifest."""
     if header.virtual_size != manifest.virtual_size:
         sizes = f"{manifest.virtual_size} bytes virtual size, the image {header.virtual_size}"
         raise Corrupt(f"The manifest of {manifest.digest} says {sizes}.")

@@ -21,7 +21,7 @@ from ..store.manifest import Manifest
 from ..store.store import Store
 from . import pull_plan
 from .prefetch import PieceFile
-from .sources.protocol import Source
+from .sources.protocol import Source, proven_manifest
 
 KEPT = 16 * 1024 * 1024  # bytes of pieces in memory: the bytes after a read are usually read next
 WINDOW = 1024 * 1024  # bytes fetched at once where a VM reads in order
@@ -30,8 +30,8 @@ WINDOW = 1024 * 1024  # bytes fetched at once where a VM reads in order
 class ReadThrough:
     """One image of ``store`` that may not have arrived yet; several threads may use it.
 
-    Until the image is published, each piece is verified before a byte of it is returned. Raises NotFound if neither the store nor a
-    source has the image.
+    Until the image is published, each piece is verified before a byte of it is returned, by a list of pieces that the digest
+    proves, whatever a source says. Raises NotFound if neither the store nor a source has the image.
     """
 
     def __init__(self, store: Store, digest: str, sources: Sequence[Source]) -> None:
@@ -73,7 +73,7 @@ class ReadThrough:
         errors: list[str] = []
         for source in self._sources:
             try:
-                return source.manifest(self._digest)
+                return proven_manifest(source, self._digest)
             except EdgeError as error:
                 errors.append(error.message)
         raise NotFound(

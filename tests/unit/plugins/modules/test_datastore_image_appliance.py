@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._files import held
 from support.certificates import Authority, Pair
+from support.hand_check import digest_of
 from support.image_server import Faults, Served, faulty, nginx
 from support.images import MIB, qcow2, qemu_img, raw
 from support.modules import run_module
@@ -97,6 +98,23 @@ def test_our_own_datastore_is_a_marketplace(capsys: Capsys, authority: Authority
         options = {"marketplace": {"kind": "index", "url": server.url}, "appliance": {"name": "debian"}}
         second = run(capsys, authority, tmp_path / "b", **options)["image"]
     assert (second["digest"], second["os"]) == (first["digest"], "debian 13")
+
+
+def test_other_bytes_than_our_own_catalogue_names_are_refused(
+    capsys: Capsys, authority: Authority, tmp_path: Path, pair: Pair
+) -> None:
+    first = run(capsys, authority, tmp_path / "a", source=str(qcow2(tmp_path / "a.qcow2", 1)))["image"]
+    path = Path(first["path"])
+    path.chmod(0o644)
+    with path.open("r+b") as file:
+        file.seek(-1, 2)
+        file.write(b"x")
+    with nginx(tmp_path / "nginx", tmp_path / "a" / "store", authority, pair, clients="off") as server:
+        options = {"marketplace": {"kind": "index", "url": server.url}, "appliance": {"name": "debian"}}
+        refused = run(capsys, authority, tmp_path / "b", **options)
+    assert refused["error"]["code"] == "corrupt"
+    assert first["digest"].replace("sha256:", "image:") in refused["msg"]
+    assert nothing_in(tmp_path / "b" / "store")
 
 
 def test_what_proves_nothing_is_refused(capsys: Capsys, authority: Authority, tmp_path: Path, root: Path, pair: Pair) -> None:
@@ -228,7 +246,7 @@ def test_kills_in_the_middle_of_an_import_leave_nothing_under_a_name(capsys: Cap
         victim.kill()
         hits += victim.wait() == -signal.SIGKILL
         for image in store.glob("*.qcow2"):
-            assert hashlib.sha256(image.read_bytes()).hexdigest() == image.stem
+            assert digest_of(image) == f"sha256:{image.stem}"
         if hits == 5:
             break
     assert hits == 5, "too few kills came before the end of the import"

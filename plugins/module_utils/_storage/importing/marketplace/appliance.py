@@ -18,7 +18,7 @@ MOST_ENTRIES = 100_000
 LARGEST_SIZE = 2**60
 KINDS = ("IMAGE", "VMTEMPLATE", "SERVICE_TEMPLATE")
 DIGITS = {"md5": 32, "sha1": 40, "sha256": 64, "sha512": 128}
-STRONG = ("sha512", "sha256")
+STRONG = ("image", "sha512", "sha256")
 TEXT = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]*")
 VERSION = re.compile(r"[!-~]([ -~]{0,126}[!-~])?")
 URL = re.compile(r"https?://[!-~]+")
@@ -40,7 +40,7 @@ class File:
 
     @property
     def proof(self) -> str | None:
-        """The strongest checksum that proves anything, ``sha512:…`` or ``sha256:…``; md5 and sha1 do not."""
+        """The strongest checksum that proves anything, ``image:…``, ``sha512:…`` or ``sha256:…``; md5 and sha1 do not."""
         known = dict(self.checksums)
         return next((f"{algorithm}:{known[algorithm]}" for algorithm in STRONG if algorithm in known), None)
 

@@ -28,5 +28,5 @@ def _read(entry: Any, where: str, base: str) -> Iterable[Appliance]:
     image = catalogue.entry(entry, where)
     hex_ = names.hex_of(image.digest)
     url = below(base, f"{hex_}.qcow2", where)
-    file = File(url, image.size, image.virtual_size, (("sha256", hex_),), "qcow2")
+    file = File(url, image.size, image.virtual_size, (("image", hex_),), "qcow2")
     yield Appliance(image.digest, image.name, image.version, image.os, arch_of(image.arch), files=(file,))

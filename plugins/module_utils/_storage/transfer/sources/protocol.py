@@ -7,6 +7,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from ...._errors import Corrupt
 from ...store.catalogue import Entry
 from ...store.manifest import Manifest
 
@@ -36,3 +37,11 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Close its connections and files."""
+
+
+def proven_manifest(source: Source, digest: str) -> Manifest:
+    """Return the manifest of exactly this image; a manifest is proven by its own digest, so raise Corrupt if that is another."""
+    found = source.manifest(digest)
+    if found.digest != digest:
+        raise Corrupt(f"{source.name} gave the manifest of {found.digest}, but {digest} was asked for.", source=source.name)
+    return found

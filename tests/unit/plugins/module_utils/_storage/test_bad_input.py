@@ -126,8 +126,8 @@ def test_a_hostile_backing_image_gets_no_overlay(capsys: Capsys, tmp_path: Path,
 
 def published(folder: Path, path: Path, **changes: Any) -> str:
     """Put a file into a store as its image, as an evil Front-end would, and return its digest."""
-    described = digests.describe(path)
-    image = Manifest(**vars(described), virtual_size=MIB, name="debian", version="1", created="2026-01-02T03:04:05Z")
+    described = vars(digests.describe(path))
+    image = Manifest.new(**described, virtual_size=MIB, name="debian", version="1", created="2026-01-02T03:04:05Z")
     folder.mkdir()
     shutil.copy(path, folder / f"{image.hex}.qcow2")
     data = json.loads(image.to_json())

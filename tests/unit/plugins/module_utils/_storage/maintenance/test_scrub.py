@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._storage.maintenance.scrub import Damage, RepairImage, Scrub, inspect
@@ -95,11 +96,48 @@ def test_a_broken_image_is_pulled_again(here: Store, origin: tuple[Store, Manife
     assert whole(here, image)
 
 
-def test_a_manifest_with_wrong_pieces_is_put_right_by_whole_bytes(here: Store, origin: tuple[Store, Manifest]) -> None:
+HARMED: list[dict[str, Any]] = [
+    {"pieces": ["0" * 64]}, {"pieces": None}, {"size": 5}, {"virtual_size": 5}, {"piece_size": 128 * 1024}, {"piece_size": "x"},
+]  # fmt: skip
+
+
+def spoil(store: Store, image: Manifest, **changes: Any) -> None:
+    path = store.manifest_path(image.digest)
+    data = {**json.loads(path.read_bytes()), **changes}
+    path.chmod(0o644)
+    path.write_text(json.dumps(data))
+
+
+@pytest.mark.parametrize("changes", HARMED)
+def test_a_damaged_manifest_is_put_right_by_whole_bytes(
+    here: Store, origin: tuple[Store, Manifest], changes: dict[str, Any]
+) -> None:
     image = origin[1]
-    here.change_description(replace(image, pieces=("0" * 64, *image.pieces[1:])))
+    spoil(here, image, **changes)
+    assert here.find(image.digest) is None
     assert [one.pieces for one in Scrub(here).look().damaged] == [()]
     assert len(scrubbed(here)[1]) == 1
+    assert whole(here, image)
+
+
+@pytest.mark.parametrize("changes", [{"name": "../x"}, {"version": None}, {"created": 1}])
+def test_a_manifest_that_does_not_tell_what_the_image_is_comes_from_a_source(
+    here: Store, origin: tuple[Store, Manifest], changes: dict[str, Any]
+) -> None:
+    image = origin[1]
+    spoil(here, image, **changes)
+    assert list(scrubbed(here)[0].unrepairable) == [image.digest]
+    assert scrubbed(here, origin[0].root)[0].bytes_fetched == 0
+    assert whole(here, image)
+
+
+def test_bytes_of_another_image_get_no_manifest(here: Store, origin: tuple[Store, Manifest]) -> None:
+    image = origin[1]
+    flip(here, image, 1)
+    spoil(here, image, pieces=[])
+    assert list(scrubbed(here)[0].unrepairable) == [image.digest]
+    assert here.find(image.digest) is None
+    assert len(scrubbed(here, origin[0].root)[1]) == 1
     assert whole(here, image)
 
 

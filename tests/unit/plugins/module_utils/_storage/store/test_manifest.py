@@ -17,6 +17,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._storage.store.manifest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.examples import times
+from support.hand_check import digest_of
 
 PIECE = manifest.SMALLEST_PIECE
 KEYS = st.sampled_from(sorted(manifest.KEYS))
@@ -26,19 +27,16 @@ ANYTHING = st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries(
 
 def made(data: bytes, piece_size: int = PIECE, **changes: Any) -> Manifest:
     blocks = [data[at : at + piece_size] for at in range(0, len(data), piece_size)]
-    heads = [data[: at + piece_size] for at in range(0, len(data), piece_size)]
     fields: dict[str, Any] = {
-        "digest": "sha256:" + hashlib.sha256(data).hexdigest(),
         "size": len(data),
         "virtual_size": 1024,
         "piece_size": piece_size,
         "pieces": tuple(hashlib.sha256(block).hexdigest() for block in blocks),
-        "checkpoints": tuple(hashlib.sha256(head).hexdigest() for head in heads),
         "name": "debian",
         "version": "13.1",
         "created": "2026-01-02T03:04:05Z",
     }
-    return Manifest(**{**fields, **changes})
+    return Manifest.new(**{**fields, **changes})
 
 
 @times(0.3)
@@ -55,8 +53,7 @@ def test_json_and_back_is_the_same(length: int, words: str) -> None:
     [
         {"size": 0}, {"size": True}, {"size": "5"}, {"size": 5.0}, {"size": 2**60}, {"size": 3 * PIECE}, {"virtual_size": -1},
         {"piece_size": PIECE + 1}, {"piece_size": 1}, {"piece_size": 2**40}, {"pieces": []}, {"pieces": "ab"}, {"pieces": [1, 2]},
-        {"pieces": ["A" * 64, "b" * 64]}, {"checkpoints": ["a" * 64, "a" * 64]}, {"name": "../../etc/passwd"}, {"name": None},
-        {"digest": "sha256:../x"},
+        {"pieces": ["A" * 64, "b" * 64]}, {"name": "../../etc/passwd"}, {"name": None}, {"digest": "sha256:../x"},
         {"format": "raw"}, {"created": "yesterday"}, {"os": "a\nb"}, {"source": "x" * 3000},
         {"min_disk": -1}, {"source_digest": "md5:1"}, {"unknown": 1}, {"size": None}, {"pieces": {"a": 1}},
     ],
@@ -83,11 +80,57 @@ def test_another_image_than_asked_for_is_refused() -> None:
         manifest.parse(made(b"a").to_json(), "here", "sha256:" + "0" * 64)
 
 
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"pieces": ["0" * 64, "1" * 64]}, {"pieces": "reversed"}, {"size": PIECE + 6}, {"size": 2 * PIECE}, {"virtual_size": 1023},
+        {"virtual_size": 2**62}, {"piece_size": 2 * PIECE, "pieces": "first"}, {"digest": "sha256:" + "a" * 64},
+    ],
+)  # fmt: skip
+def test_no_other_list_of_pieces_has_the_digest(lie: dict[str, Any]) -> None:
+    image = made(b"x" * PIECE + b"y" * 5)
+    named = {"reversed": image.pieces[::-1], "first": image.pieces[:1]}
+    changes = {key: named.get(value, value) if key == "pieces" and isinstance(value, str) else value for key, value in lie.items()}
+    with pytest.raises(Corrupt, match="another image"):
+        manifest.parse(json.dumps({**asdict(image), **changes}).encode(), "here")
+
+
+def test_the_digest_is_that_of_its_documented_bytes() -> None:
+    """A change of this value makes every image of every user another one."""
+    text = b"edge.cloud image 1\nformat qcow2\nsize 65541\nvirtual_size 1024\npiece_size 65536\n"
+    hashes = hashlib.sha256(b"x" * PIECE).digest() + hashlib.sha256(b"y" * 5).digest()
+    wanted = "sha256:" + hashlib.sha256(text + hashes).hexdigest()
+    assert (
+        made(b"x" * PIECE + b"y" * 5).digest
+        == wanted
+        == ("sha256:b0895f2a45000cd706269a7e09c4a7fee4cf2c3b9f30d4c12968b3c2dcb112ca")
+    )
+
+
+def test_a_description_changes_nothing_of_the_name() -> None:
+    image = made(b"x" * (PIECE + 5))
+    other = image.described(name="other", version="2", os="BSD", arch="arm", min_disk=5, source="elsewhere")
+    assert other.digest == image.digest
+
+
 @times(2)
 @given(ANYTHING)
 def test_no_json_makes_it_fall_over(value: object) -> None:
     with pytest.raises(EdgeError):
         manifest.parse(json.dumps(value).encode(), "here")
+
+
+@pytest.mark.parametrize("length", [40, PIECE, 3 * PIECE + 1])
+def test_the_documented_program_gives_the_digest(tmp_path: Path, length: int) -> None:
+    """Of any file, since nothing but its bytes counts; the size of the disk is where a qcow2 header has it."""
+    path = tmp_path / "file"
+    path.write_bytes(b"QFI\xfb".ljust(24, b"\0") + (5 * 2**30).to_bytes(8, "big") + bytes(length - 32))
+    wanted = Manifest.new(
+        **vars(digest.describe(path)), virtual_size=5 * 2**30, name="a", version="1", created="2026-01-02T03:04:05Z"
+    )
+    assert digest_of(path) == wanted.digest
+    assert digest.checksum_of(path, "image") == f"image:{wanted.hex}"
+    assert digest.copy_with_checksum(path, tmp_path / "copy", "image") == f"image:{wanted.hex}"
 
 
 @pytest.mark.parametrize("length", [1, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE])
@@ -97,4 +140,4 @@ def test_describe_agrees_with_plain_hashing(tmp_path: Path, length: int) -> None
     path.write_bytes(data[:length])
     found = digest.describe(path, PIECE)
     wanted = made(data[:length])
-    assert (found.digest, found.size, found.pieces, found.checkpoints) == (wanted.digest, length, wanted.pieces, wanted.checkpoints)
+    assert (found.size, found.piece_size, found.pieces) == (length, PIECE, wanted.pieces)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 import signal
@@ -103,24 +104,27 @@ def test_a_lying_manifest_does_not_stop_an_honest_source(here: Store, origin: tu
     store, image = origin
     copy = tmp_path / "liar"
     shutil.copytree(store.root, copy)
-    wrong = "0" * 64
-    lies = image.described(checkpoints=(image.checkpoints[0], wrong, *image.checkpoints[2:]), pieces=(wrong,) * len(image.pieces))
+    lies = {**json.loads(image.to_json()), "pieces": ["0" * 64] * len(image.pieces)}
     Store(copy).manifest_path(image.digest).unlink()
-    Store(copy).manifest_path(image.digest).write_bytes(lies.to_json())
+    Store(copy).manifest_path(image.digest).write_text(json.dumps(lies))
+    with pytest.raises(Corrupt, match="another image"):
+        pull(here, image, DirectorySource(copy))
     assert pull(here, image, DirectorySource(copy), DirectorySource(store.root)).manifest == image
     assert whole(here, image)
 
 
 def test_a_manifest_that_lies_about_the_disk_is_not_published(here: Store, origin: tuple[Store, Manifest], tmp_path: Path) -> None:
+    """Its publisher lied, since the digest is right: the bytes are of another disk than their manifest says."""
     store, image = origin
-    copy = tmp_path / "liar"
-    shutil.copytree(store.root, copy)
-    Store(copy).manifest_path(image.digest).unlink()
-    Store(copy).manifest_path(image.digest).write_bytes(image.described(virtual_size=2**50).to_json())
+    liar = Store(tmp_path / "liar")
+    liar.prepare()
+    lies = Manifest.new(**{key: value for key, value in vars(image).items() if key != "digest"} | {"virtual_size": 2**50})
+    shutil.copy(store.image_path(image.digest), liar.image_path(lies.digest))
+    liar.manifest_path(lies.digest).write_bytes(lies.to_json())
     with pytest.raises(Corrupt, match="virtual size"):
-        pull(here, image, DirectorySource(copy))
-    assert here.find(image.digest) is None
-    assert pull(here, image, DirectorySource(store.root)).bytes_fetched == 0, "what was verified is fetched once"
+        pull(here, lies, DirectorySource(liar.root))
+    assert here.find(lies.digest) is None
+    assert not here.partial_path(lies.digest).exists()
 
 
 @pytest.mark.parametrize("cut", [0, 1, 5 * MIB, 17 * MIB])

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 
 def of(size: int) -> Manifest:
-    count = -(-size // SMALLEST_PIECE)
-    hashes = ("a" * 64,) * count
-    return Manifest("sha256:" + "a" * 64, size, 1, SMALLEST_PIECE, hashes, hashes, "n", "1", "2026-01-02T03:04:05Z")
+    hashes = ("a" * 64,) * -(-size // SMALLEST_PIECE)
+    bound = {"size": size, "virtual_size": 1, "piece_size": SMALLEST_PIECE, "pieces": hashes}
+    return Manifest.new(**bound, name="n", version="1", created="2026-01-02T03:04:05Z")
 
 
 sizes = st.integers(1, 40 * SMALLEST_PIECE)

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +14,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils import _files
 from ansible_collections.edge.cloud.plugins.module_utils._errors import Corrupt, EdgeError, NotFound
+from ansible_collections.edge.cloud.plugins.module_utils._host.nbd_export import Exports
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.manifest import Manifest
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
 from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.prefetch import PieceFile
@@ -160,6 +163,41 @@ def test_wrong_bytes_are_given_to_nobody(here: Store, origin: tuple[Store, Manif
     assert not isinstance(caught.value, Corrupt | NotFound)
     helped = ReadThrough(here, image.digest, [liar, DirectorySource(store.root)])
     assert helped.read(image.piece_size * 2, 10) == bytes_of(store, image)[image.piece_size * 2 :][:10]
+
+
+def test_the_digest_decides_and_not_the_source_s_list_of_pieces(
+    here: Store, origin: tuple[Store, Manifest], tmp_path: Path
+) -> None:
+    """The liar's bytes and pieces agree with each other; only the name tells that they are of another image."""
+    store, image = origin
+    evil = bytearray(bytes_of(store, image))
+    evil[image.piece_size * 2 + 7] ^= 1
+    lying = Store(tmp_path / "lying")
+    lying.prepare()
+    lying.image_path(image.digest).write_bytes(evil)
+    pieces = [hashlib.sha256(evil[at : at + image.piece_size]).hexdigest() for at in range(0, image.size, image.piece_size)]
+    lying.manifest_path(image.digest).write_text(json.dumps({**json.loads(image.to_json()), "pieces": pieces}))
+    liar = DirectorySource(lying.root)
+    with pytest.raises(NotFound, match="another image"):
+        ReadThrough(here, image.digest, [liar])
+    with pytest.raises(NotFound, match="another image"):
+        Exports(here, [liar]).open(image.hex)
+    helped = ReadThrough(here, image.digest, [liar, DirectorySource(store.root)])
+    assert helped.read(0, image.size) == bytes_of(store, image)
+
+
+def test_the_sound_manifest_of_another_image_is_refused(here: Store, origin: tuple[Store, Manifest], tmp_path: Path) -> None:
+    _store, other = datastore(tmp_path / "other", qcow2(tmp_path / "b.qcow2", 1))
+
+    class Swapping(DirectorySource):
+        def manifest(self, digest: str) -> Manifest:
+            return super().manifest(other.digest)
+
+    liar = Swapping(tmp_path / "other")
+    with pytest.raises(NotFound, match="was asked for"):
+        ReadThrough(here, origin[1].digest, [liar])
+    with pytest.raises(Corrupt, match="was asked for"):
+        pull_image(here, origin[1].digest, [liar], now=0)
 
 
 def test_an_image_that_nobody_has(here: Store, origin: tuple[Store, Manifest], tmp_path: Path) -> None:

@@ -155,7 +155,7 @@ def test_our_own_index() -> None:
     found = index.parse(data, "here", "https://market.example/images/")
     (one,) = found.appliances
     assert (one.name, one.version, one.arch) == ("debian", "13.1", "x86_64")
-    assert one.files == (File(f"https://market.example/images/{SHA}.qcow2", 5, 9, (("sha256", SHA),), "qcow2"),)
+    assert one.files == (File(f"https://market.example/images/{SHA}.qcow2", 5, 9, (("image", SHA),), "qcow2"),)
     assert [skipped.entry for skipped in found.skipped] == ["1", "2", "3"]
     assert index.parse(data, "here", "/srv/x").appliances[0].files[0].url == f"/srv/x/{SHA}.qcow2"
 
