@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from ._errors import EdgeError, InvalidInput, NotFound
-from ._json import load_json
+from ._errors import EdgeError, InvalidInput, NotFound, Unsupported
+from ._json import load_json, require_schema
 from ._sizes import MIB, parse_size
 
 FILE = Path("/etc/edge/cluster.json")
 LARGEST = 4 * MIB
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
+SCHEMA = 1
 Check = Callable[[Any, str], Any]
 
 
@@ -122,31 +123,50 @@ def _percent(value: Any, where: str) -> float:
     return float(value)
 
 
-def _list(check: Check) -> Check:
-    def each(value: Any, where: str) -> tuple[Any, ...]:
+@dataclass(frozen=True)
+class _list:
+    """A check of a list whose items have to pass ``check``."""
+
+    check: Check
+
+    def __call__(self, value: Any, where: str) -> tuple[Any, ...]:
         if not isinstance(value, list):
             raise InvalidInput(f"{where}: {value!r:.100} is not a list.")
-        return tuple(check(item, f"{where}[{number}]") for number, item in enumerate(value))
+        return tuple(self.check(item, f"{where}[{number}]") for number, item in enumerate(value))
 
-    return each
+    def known(self, value: Any) -> Any:
+        return [_known(self.check, item) for item in value] if isinstance(value, list) else value
 
 
-def _object(checks: Mapping[str, Check], build: Callable[..., Any], required: tuple[str, ...] = ()) -> Check:
-    """Return a check of an object: known keys only, the required ones there; null means the default."""
+@dataclass(frozen=True)
+class _object:
+    """A check of an object: known keys only, the required ones there; null means the default."""
 
-    def check(value: Any, where: str) -> Any:
+    checks: Mapping[str, Check]
+    build: Callable[..., Any]
+    required: tuple[str, ...] = ()
+
+    def __call__(self, value: Any, where: str) -> Any:
         if not isinstance(value, dict):
             raise InvalidInput(f"{where}: {value!r:.100} is not an object.")
-        unknown = sorted(set(value) - set(checks))
+        unknown = sorted(set(value) - set(self.checks))
         if unknown:
-            raise InvalidInput(f"{where}: unknown key {unknown[0]!r:.100}; it may have {', '.join(checks)}.")
-        missing = [key for key in required if value.get(key) is None]
+            raise InvalidInput(f"{where}: unknown key {unknown[0]!r:.100}; it may have {', '.join(self.checks)}.")
+        missing = [key for key in self.required if value.get(key) is None]
         if missing:
             raise InvalidInput(f"{where}: {missing[0]} is missing.")
         given = {key: item for key, item in value.items() if item is not None}
-        return build(**{key: checks[key](item, f"{where}: {key}") for key, item in given.items()})
+        return self.build(**{key: self.checks[key](item, f"{where}: {key}") for key, item in given.items()})
 
-    return check
+    def known(self, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {key: _known(self.checks[key], item) for key, item in value.items() if key in self.checks}
+
+
+def _known(check: Check, value: Any) -> Any:
+    """Return ``value`` without the keys that the check of it, or of a part of it, does not know."""
+    return check.known(value) if isinstance(check, _list | _object) else value
 
 
 MEMBER = _object({"name": _name, "url": _url}, Member, ("name", "url"))
@@ -178,12 +198,21 @@ CLUSTER = _object(
 )
 
 
-def parse(data: bytes, where: str) -> Cluster:
-    """Return the cluster that ``data`` describes, or raise InvalidInput that names ``where`` and the value."""
+def parse(data: bytes, where: str, *, strict: bool = True) -> Cluster:
+    """Return the cluster that ``data`` describes, or raise InvalidInput that names ``where`` and the value.
+
+    An unknown key is a mistake when the file is checked; a host that is a version behind its file ignores it (not ``strict``).
+    """
     try:
-        cluster: Cluster = CLUSTER(load_json(data, where, LARGEST), where)
+        loaded = load_json(data, where, LARGEST)
+        if isinstance(loaded, dict):
+            require_schema(loaded, SCHEMA, where, InvalidInput)
+            loaded.pop("schema", None)
+        cluster: Cluster = CLUSTER(loaded if strict else CLUSTER.known(loaded), where)
         for members in (cluster.replicas, cluster.peers):
             _require_unique([member.name for member in members], where)
+    except Unsupported:
+        raise
     except EdgeError as error:
         raise InvalidInput(error.message, path=where) from None
     return cluster
@@ -195,11 +224,11 @@ def _require_unique(names: list[str], where: str) -> None:
         raise InvalidInput(f"{where}: the host {twice[0]} is named twice.")
 
 
-def load(path: Path = FILE) -> Cluster:
-    """Return the cluster of this host; NotFound says which role writes the file."""
+def load(path: Path = FILE, *, strict: bool = False) -> Cluster:
+    """Return the cluster of this host; NotFound says which role writes the file. See ``parse``."""
     try:
         with path.open("rb") as file:
             data = file.read(LARGEST + 1)
     except FileNotFoundError:
         raise NotFound(f"{path} does not exist; the role edge.cloud.host writes it.", path=str(path)) from None
-    return parse(data, str(path))
+    return parse(data, str(path), strict=strict)

@@ -24,11 +24,15 @@ LARGEST_JSON = MIB
 
 @dataclass(frozen=True)
 class Verb:
-    """A verb: its function as ``file.name``, loaded on use, its help, and its options with their types (bool is a flag)."""
+    """A verb: its function as ``file.name``, loaded on use, its help, and its options with their types (bool is a flag).
+
+    ``strict`` refuses unknown keys of the configuration.
+    """
 
     function: str
     help: str
     options: Mapping[str, type] = field(default_factory=dict)
+    strict: bool = False
 
     def run(self, cluster: Cluster, options: Mapping[str, Any]) -> dict[str, Any]:
         """Run the verb; only what it needs is loaded, and only that must be installed."""
@@ -39,7 +43,7 @@ class Verb:
 
 IMAGE = {"digest": str, "name": str, "version": str}
 VERBS = {
-    "config": Verb("images.config", "check the configuration and show what this host is"),
+    "config": Verb("images.config", "check the configuration and show what this host is", strict=True),
     "pull": Verb("images.pull", "make an image visible on this host", {**IMAGE, "pinned": bool, "progress_file": str}),
     "fill": Verb("fill.fill", "on a replica: pull what other hosts requested and what other replicas have"),
     "gc": Verb("images.collect", "keep the images within the quota"),
@@ -95,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found = _parser().parse_args(arguments)
         verb = VERBS[found.verb]
         options = _given(verb, found)
-        result = verb.run(_cluster.load(found.config), options)
+        result = verb.run(_cluster.load(found.config, strict=verb.strict), options)
     except EdgeError as error:
         return _print(error.as_result(), 1)
     except OSError as error:

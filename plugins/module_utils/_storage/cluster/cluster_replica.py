@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..._cluster import Cluster, Member
-from ..._errors import Corrupt, EdgeError, InvalidInput, NotFound, Unreachable
+from ..._errors import Corrupt, EdgeError, InvalidInput, NotFound, Unreachable, Unsupported
 from ..store import catalogue, usage
 from ..store.catalogue import Entry
 from ..store.store import Store
@@ -97,7 +97,7 @@ class ClusterReplica(Replica):
                     attempt,
                     lambda sources: pull_image(self.store, digest, sources, now=now, progress=progress, limit=limit),
                 )
-            except (Unreachable, Corrupt, NotFound, ReplicaFailed) as error:
+            except (Unreachable, Corrupt, NotFound, Unsupported, ReplicaFailed) as error:
                 self._note(step, error, attempt)
 
     def _situation(self, digest: str) -> Situation:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ... import _errors
 from ..._cluster import Member
-from ..._errors import Corrupt, EdgeError, NotFound, Unreachable
+from ..._errors import Corrupt, EdgeError, NotFound, Unreachable, Unsupported
 from .. import names
 from ..transfer.http_client import Connection, Trust, require_status
 from . import requests
@@ -101,13 +101,13 @@ class Asking:
                     )
                 if state.total:
                     progress(state.done, state.total)
-        except (Unreachable, Corrupt, NotFound) as error:
+        except (Unreachable, Corrupt, NotFound, Unsupported) as error:
             raise Unreachable(f"The replica {self._replica.name}: {error.message}", source=self._replica.url) from None
         finally:
             self._connection.close()
 
     def _ask(self) -> None:
-        body = json.dumps({"host": self._host}).encode()
+        body = json.dumps({"host": self._host, "schema": requests.SCHEMA}).encode()
         with self._connection.ask("PUT", self._below, {"Content-Type": "application/json"}, body) as response:
             response.read()
             if response.status not in (201, 204):

@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import json
 import threading
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from ... import _files
-from ..._errors import Corrupt
-from ..._json import load_object
+from ..._errors import Corrupt, Unsupported
+from ..._json import load_object, require_schema
 from ..store.manifest import HEX
 
+SCHEMA = 1
 LARGEST_JSON = 65536
 KEPT_SECONDS = 24 * 3600
 LARGEST_QUEUE = 1000
@@ -44,10 +45,12 @@ class RequestState:
 
 
 def parse(data: bytes, where: str) -> RequestState:
-    """Return the state in ``data``, which came from another host, or raise Corrupt."""
+    """Return the state in ``data``, which came from another host, or raise Corrupt, or Unsupported if it is too new."""
     found = load_object(data, where, LARGEST_JSON)
+    require_schema(found, SCHEMA, where)
+    known = {one.name for one in fields(RequestState)}
     try:
-        state = RequestState(**found)
+        state = RequestState(**{key: value for key, value in found.items() if key in known})
     except TypeError:
         raise Corrupt(f"{where} is not the state of a request.", where=where) from None
     texts = (state.run, state.state, state.error, state.code)
@@ -108,13 +111,13 @@ class PullRequests:
         path = self._path(digest.removeprefix("sha256:"))
         try:
             return parse(path.read_bytes(), str(path))
-        except (FileNotFoundError, Corrupt):
+        except (FileNotFoundError, Corrupt, Unsupported):
             return None
 
     def write(self, digest: str, state: RequestState) -> None:
         """Write the state of a request; a reader sees the old or the new state whole."""
         hex_ = digest.removeprefix("sha256:")
-        data = json.dumps(asdict(state), sort_keys=True).encode() + b"\n"
+        data = json.dumps({**asdict(state), "schema": SCHEMA}, sort_keys=True).encode() + b"\n"
         with self._lock:
             _files.write_atomically(self._path(hex_), data, self.states / f".{hex_}.new")
 

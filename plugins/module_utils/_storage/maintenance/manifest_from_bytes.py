@@ -7,11 +7,11 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
-from ..._errors import EdgeError, InvalidInput
-from ..._json import load_object
+from ..._errors import EdgeError, InvalidInput, Unsupported
+from ..._json import load_object, require_schema
 from ..format import qcow2
 from ..store import digest as digests
-from ..store.manifest import LARGEST_JSON, RULES, Manifest, piece_size_for
+from ..store.manifest import LARGEST_JSON, RULES, SCHEMA, Manifest, kept_of, piece_size_for
 from ..store.store import Store
 
 
@@ -26,6 +26,8 @@ def manifest_from_bytes(store: Store, digest: str) -> bool:
             return True
         try:
             made = _made(store, digest)
+        except Unsupported:  # not damaged, but newer than this host
+            raise
         except (EdgeError, OSError, TypeError):  # no name, no version, or not this image
             return False
         store.adopt(made)
@@ -34,7 +36,9 @@ def manifest_from_bytes(store: Store, digest: str) -> bool:
 
 def _made(store: Store, digest: str) -> Manifest:
     path, where = store.image_path(digest), store.manifest_path(digest)
-    words = _sound(load_object(where.read_bytes(), str(where), LARGEST_JSON))
+    loaded = load_object(where.read_bytes(), str(where), LARGEST_JSON)
+    require_schema(loaded, SCHEMA, str(where))
+    words = {**_sound(loaded), "kept": kept_of(loaded, str(where))}
     bound = {"digest": digest, "virtual_size": qcow2.read_header(path).virtual_size}
     recorded, usual = words.get("piece_size"), piece_size_for(path.stat().st_size)
     if recorded not in (None, usual):

@@ -11,12 +11,13 @@ from typing import Any
 
 from ... import _files
 from ..._errors import Conflict, Corrupt, EdgeError, NotFound
-from ..._json import load_object
+from ..._json import load_object, require_schema
 from .. import names
 from .manifest import RULES
 from .store import Store
 
 FILE = "index.json"
+SCHEMA = 1
 LARGEST_JSON = 16 * 1024 * 1024
 KEYS = ("name", "version", "digest", "size", "virtual_size", "format", "os", "arch", "min_disk", "created")
 
@@ -39,7 +40,9 @@ class Entry:
 
 def parse(data: bytes, where: str) -> list[Entry]:
     """Return the entries of a catalogue from any host, or raise Corrupt that names ``where``."""
-    images = load_object(data, where, LARGEST_JSON).get("images")
+    found = load_object(data, where, LARGEST_JSON)
+    require_schema(found, SCHEMA, where)
+    images = found.get("images")
     if not isinstance(images, list):
         raise Corrupt(f"{where} is not a catalogue: it has no list of images.", where=where)
     return [entry(item, f"{where}, image {number}") for number, item in enumerate(images)]
@@ -70,7 +73,7 @@ def resolve(entries: list[Entry], name: str, version: str | None, where: str) ->
 def render(store: Store) -> bytes:
     """Return the catalogue of the store as canonical JSON."""
     images = [{key: value for key, value in one.summary().items() if key in KEYS} for one in store.images()]
-    return json.dumps({"images": images}, sort_keys=True, separators=(",", ":")).encode() + b"\n"
+    return json.dumps({"images": images, "schema": SCHEMA}, sort_keys=True, separators=(",", ":")).encode() + b"\n"
 
 
 def current(store: Store) -> bool:

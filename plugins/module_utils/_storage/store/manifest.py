@@ -14,6 +14,9 @@ The digest binds what a guest reads. It is ``sha256:`` and the hexadecimal SHA-2
 So one who knows the digest can prove the list of pieces before the first byte arrives, and then each piece alone, whoever gave it.
 ``format`` and ``virtual_size`` are bound because they decide how QEMU reads the bytes; what a manifest says beside these five
 (name, version, os, arch, min_disk, source, created) describes an image and is the word of the host that gave it.
+
+So is a key that a newer version added: this one keeps it as it is, and it cannot change what a guest reads. Where the digest is to
+bind more, the first line above is another one and ``schema`` is higher.
 """
 
 from __future__ import annotations
@@ -22,11 +25,11 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from typing import Any
 
 from ..._errors import Corrupt, InvalidInput
-from ..._json import load_object
+from ..._json import load_object, require_schema
 from .. import names
 
 # Small pieces let a new version reuse more of an old one; with this many a manifest is below 1.2 MB and parsed in 20 ms.
@@ -35,6 +38,8 @@ SMALLEST_PIECE, LARGEST_PIECE = 64 * 1024, 64 * 1024 * 1024
 LARGEST_JSON = 64 * 1024 * 1024
 LARGEST_SIZE = 2**50
 LARGEST_TEXT = 2048
+LARGEST_KEPT = 64 * 1024
+SCHEMA = 1
 HEADER = "edge.cloud image 1\nformat {format}\nsize {size}\nvirtual_size {virtual_size}\npiece_size {piece_size}\n"
 HEX = re.compile(r"[0-9a-f]{64}")
 CREATED = re.compile(r"\d{4}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-6]\dZ")
@@ -61,7 +66,7 @@ class Manifest:
     """An immutable image, whose digest was computed from it: no other list of pieces can have its name.
 
     ``pieces`` has the SHA-256 of each piece, so that a piece can be recognised, proven and repaired anywhere. Sizes are in bytes;
-    ``min_disk`` 0 means the virtual size.
+    ``min_disk`` 0 means the virtual size. ``kept`` has the keys of a newer version.
     """
 
     digest: str
@@ -78,6 +83,7 @@ class Manifest:
     min_disk: int = 0
     source: str = ""
     source_digest: str = ""
+    kept: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         for key, rule in RULES.items():
@@ -108,11 +114,15 @@ class Manifest:
 
     def summary(self) -> dict[str, Any]:
         """Return the manifest without the long list, as modules and the catalogue show it."""
-        return {key: value for key, value in asdict(self).items() if key != "pieces"}
+        return {key: value for key, value in asdict(self).items() if key not in {"pieces", "kept"}}
 
     def to_json(self) -> bytes:
         """Return the canonical JSON: sorted keys, no spaces, one newline at the end."""
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode() + b"\n"
+        known = {key: getattr(self, key) for key in KEYS}
+        return (
+            json.dumps({**self.kept, **known, "schema": SCHEMA}, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
+            + b"\n"
+        )
 
     def described(self, **changes: Any) -> Manifest:
         """Return the same bytes with another description; None leaves a field alone."""
@@ -163,20 +173,34 @@ RULES: Mapping[str, Callable[[object, str], None]] = {
     "created": _text(CREATED, 20),
 }
 BOUND = ("format", "size", "virtual_size", "piece_size", "pieces")
-KEYS = frozenset(field.name for field in fields(Manifest))
+KEYS = frozenset(one.name for one in fields(Manifest)) - {"kept"}
+REQUIRED = frozenset(one.name for one in fields(Manifest) if one.default is MISSING) - {"kept"}
 
 
 def parse(data: bytes, where: str, expected: str | None = None) -> Manifest:
-    """Return the manifest in ``data``; anything wrong raises Corrupt that names ``where``. ``expected`` is the digest asked for."""
+    """Return the manifest in ``data``; anything wrong raises Corrupt that names ``where``. ``expected`` is the digest asked for.
+
+    Raises Unsupported where a newer major version wrote it.
+    """
     loaded = load_object(data, where, LARGEST_JSON)
-    if set(loaded) != KEYS:
-        odd = ", ".join(sorted(set(loaded) ^ KEYS))[:200]
-        raise Corrupt(f"{where} is not a manifest: these keys are missing or unknown: {odd}.", where=where)
+    require_schema(loaded, SCHEMA, where)
+    missing = ", ".join(sorted(REQUIRED - set(loaded)))
+    if missing:
+        raise Corrupt(f"{where} is not a manifest: it has no {missing}.", where=where)
     try:
-        values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in loaded.items()}
-        manifest = Manifest(**values)
+        values: dict[str, Any] = {key: value for key, value in loaded.items() if key in KEYS}
+        values |= {key: tuple(value) for key, value in values.items() if isinstance(value, list)}
+        manifest = Manifest(**values, kept=kept_of(loaded, where))
     except InvalidInput as error:
         raise Corrupt(f"{where}: {error.message}", where=where) from None
     if expected is not None and manifest.digest != expected:
         raise Corrupt(f"{where} describes {manifest.digest}, but {expected} was asked for.", where=where)
     return manifest
+
+
+def kept_of(loaded: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return the keys that a newer version added to a manifest; raise Corrupt where they are too many bytes to keep."""
+    kept = {key: value for key, value in loaded.items() if key not in KEYS and key != "schema"}
+    if len(json.dumps(kept)) > LARGEST_KEPT:
+        raise Corrupt(f"{where} has more than {LARGEST_KEPT} bytes of keys that this version does not know.", where=where)
+    return kept

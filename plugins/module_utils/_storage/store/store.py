@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ... import _files
-from ..._errors import Busy, Corrupt, NotFound, Refused
+from ..._errors import Busy, Corrupt, NotFound, Refused, Unsupported
 from .. import names
 from . import digest as digests
 from . import manifest, references, usage
@@ -81,12 +81,15 @@ class Store:
         return _files.locked(self.partial / f"{name}.lock", wait=wait)
 
     def find(self, digest: str) -> Manifest | None:
-        """Return the manifest of a visible image, else None. A damaged image is not visible, so a new pull replaces it."""
+        """Return the manifest of a visible image, else None. A damaged image is not visible, so a new pull replaces it.
+
+        Nor is one whose manifest is too new for this host; a pull of it fails with the reason.
+        """
         path = self.manifest_path(digest)
         try:
             found = manifest.parse(path.read_bytes(), str(path), digest)
             whole = self.image_path(digest).stat().st_size == found.size
-        except (FileNotFoundError, Corrupt):
+        except (FileNotFoundError, Corrupt, Unsupported):
             return None
         return found if whole else None
 

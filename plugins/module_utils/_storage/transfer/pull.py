@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ... import _files
-from ..._errors import Corrupt, EdgeError, NoSpace, NotFound, Unreachable
+from ..._errors import Corrupt, EdgeError, NoSpace, NotFound, Unreachable, Unsupported
 from ..format import qcow2
 from ..store import digest as digests
 from ..store import usage
@@ -146,7 +146,7 @@ class _Pull:
         for source in self._sources:
             try:
                 manifest = proven_manifest(source, self._digest)
-            except (NotFound, Unreachable, Corrupt) as error:
+            except (NotFound, Unreachable, Corrupt, Unsupported) as error:
                 self._tally.errors[source.name] = error.message
                 errors.append(error)
                 continue
@@ -161,7 +161,7 @@ class _Pull:
         reasons = self._tally.errors
         listed = "; ".join(f"{name}: {message}" for name, message in reasons.items()) or "there are no sources"
         kinds = {type(error) for error in errors}
-        kind = next((kind for kind in (Corrupt, Unreachable) if kind in kinds), NotFound)
+        kind = next((kind for kind in (Corrupt, Unreachable, Unsupported) if kind in kinds), NotFound)
         return kind(f"The image {self._digest} could not be pulled from any source. {listed}", digest=self._digest, sources=reasons)
 
     def _with_manifest(self, manifest: Manifest) -> Pulled:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._cluster import LARGEST, Cluster, Member, load, parse
-from ansible_collections.edge.cloud.plugins.module_utils._errors import InvalidInput, NotFound
+from ansible_collections.edge.cloud.plugins.module_utils._errors import InvalidInput, NotFound, Unsupported
 
 SMALL = {"name": "site1", "host": "edge1"}
 
@@ -73,6 +73,27 @@ def test_all_of_it() -> None:
 def test_what_is_wrong_is_named(values: dict[str, Any], answer: str) -> None:
     with pytest.raises(InvalidInput, match=f"cluster.json.*{answer}"):
         parsed(**values)
+
+
+def test_a_host_that_is_a_version_behind_its_file_reads_it(tmp_path: Path) -> None:
+    new = {
+        "schema": 1,
+        "zone": "a",
+        "images": {"tier": 2, "root": "/srv"},
+        "peers": [{"name": "a", "url": "https://a/", "weight": 3}],
+    }
+    path = tmp_path / "cluster.json"
+    path.write_text(json.dumps({**SMALL, **new}))
+    cluster = load(path)
+    assert (cluster.images.root, cluster.peers) == (Path("/srv"), (Member("a", "https://a/"),))
+    with pytest.raises(InvalidInput, match="unknown key 'zone'"):
+        load(path, strict=True)
+    path.write_text(json.dumps({**SMALL, "schema": 2}))
+    with pytest.raises(Unsupported, match=r"cluster\.json has schema 2, .*; upgrade edge\.cloud on this host"):
+        load(path)
+    path.write_text(json.dumps({**SMALL, "schema": "new"}))
+    with pytest.raises(InvalidInput, match="schema is 'new'"):
+        load(path)
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b"\xff", b"[" * 100_000])

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ...._errors import InvalidInput
+from ...._json import require_schema
 from ... import names
 from ...store import catalogue
 from .appliance import Appliance, Catalogue, File, arch_of, below, gather, load_catalogue
@@ -16,6 +17,7 @@ from .appliance import Appliance, Catalogue, File, arch_of, below, gather, load_
 def parse(data: bytes, where: str, base: str) -> Catalogue:
     """Return the images of an image datastore as appliances; ``base`` is its URL or folder."""
     found = load_catalogue(data, where)
+    require_schema(found, catalogue.SCHEMA, f"The catalogue {where}", InvalidInput)
     if not isinstance(found.get("images"), list):
         raise InvalidInput(
             f"The catalogue {where} has no list of images; is it the index.json of an image datastore?", catalogue=where

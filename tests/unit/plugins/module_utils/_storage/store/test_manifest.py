@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.edge.cloud.plugins.module_utils._errors import Corrupt, EdgeError
+from ansible_collections.edge.cloud.plugins.module_utils._errors import Corrupt, EdgeError, Unsupported
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store import digest, manifest
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.manifest import Manifest
 from hypothesis import given
@@ -55,13 +55,44 @@ def test_json_and_back_is_the_same(length: int, words: str) -> None:
         {"piece_size": PIECE + 1}, {"piece_size": 1}, {"piece_size": 2**40}, {"pieces": []}, {"pieces": "ab"}, {"pieces": [1, 2]},
         {"pieces": ["A" * 64, "b" * 64]}, {"name": "../../etc/passwd"}, {"name": None}, {"digest": "sha256:../x"},
         {"format": "raw"}, {"created": "yesterday"}, {"os": "a\nb"}, {"source": "x" * 3000},
-        {"min_disk": -1}, {"source_digest": "md5:1"}, {"unknown": 1}, {"size": None}, {"pieces": {"a": 1}},
+        {"min_disk": -1}, {"source_digest": "md5:1"}, {"schema": 0}, {"schema": "1"}, {"schema": True},
+        {"unknown": "x" * 70_000}, {"size": None}, {"pieces": {"a": 1}},
     ],
 )  # fmt: skip
 def test_an_odd_field_is_refused(changes: dict[str, Any]) -> None:
     good = asdict(made(b"x" * (PIECE + 5)))
     with pytest.raises(Corrupt):
         manifest.parse(json.dumps({**good, **changes}).encode(), "here")
+
+
+@pytest.mark.parametrize("new", [{"licence": "x"}, {"zones": [{"a": [1, None]}], "z": 1.5}, {"kept": {"kept": 1}}, {"schema": 1}])
+def test_a_key_of_a_newer_version_is_kept(new: dict[str, Any]) -> None:
+    image = made(b"x" * (PIECE + 5))
+    data = json.dumps({**json.loads(image.to_json()), **new}).encode()
+    found = manifest.parse(data, "here", image.digest)
+    assert found.digest == image.digest
+    assert found.summary() == image.summary()
+    assert json.loads(found.described(os="BSD").to_json()) == {**json.loads(data), "os": "BSD"}
+    assert manifest.parse(found.to_json(), "here") == found
+
+
+def test_what_an_older_version_did_not_write_has_its_default() -> None:
+    image = made(b"x")
+    old = {key: value for key, value in json.loads(image.to_json()).items() if key in manifest.REQUIRED}
+    assert manifest.parse(json.dumps(old).encode(), "here") == image
+
+
+def test_a_higher_schema_needs_an_upgrade() -> None:
+    data = {**json.loads(made(b"x").to_json()), "schema": 2, "pieces": "elsewhere"}
+    with pytest.raises(Unsupported, match=r"here has schema 2, and this host knows schema 1; upgrade edge\.cloud on this host"):
+        manifest.parse(json.dumps(data).encode(), "here")
+
+
+@pytest.mark.parametrize("key", sorted(manifest.REQUIRED))
+def test_what_makes_an_image_is_not_missing(key: str) -> None:
+    data = {name: value for name, value in json.loads(made(b"x").to_json()).items() if name != key}
+    with pytest.raises(Corrupt, match=f"it has no {key}"):
+        manifest.parse(json.dumps(data).encode(), "here")
 
 
 @pytest.mark.parametrize("data", [b"", b"[]", b"{", b"null", b"\xff", b"[" * 100_000, b"{}", b'{"digest": NaN}'])
