@@ -85,7 +85,7 @@ class Reconciler:
         digests = (seed.digest if seed else kept.seed, context.digest if context else kept.context)
         goal = Goal(
             run=options.state,
-            record=Record(wanted.spec, wanted.volumes, *digests),
+            record=Record(wanted.spec, wanted.volumes, *digests, kept=kept.kept),
             spec=with_arrivals(wanted.spec, wanted.volumes, state, facts),
             context_path=self.folders.context(self.name) if context else None,
             seed_path=self.folders.seed(self.name) if seed else None,

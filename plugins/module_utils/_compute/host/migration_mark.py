@@ -12,15 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from ..._errors import Busy, Corrupt
+from ..._json import require_schema
 
 FILE, NOTE = "migration.json", "incoming.json"
+SCHEMA = 1
 PHASES = ("prepared", "failed", "moved")
 
 
 def read_mark(folder: str) -> dict[str, Any] | None:
     """Return what the journal of the VM with this folder holds, None where no migration began.
 
-    ``destination`` and ``phase`` are in it. Raises Corrupt where it cannot be read, or was written by a newer version.
+    ``destination`` and ``phase`` are in it. Raises Corrupt where it cannot be read, and Unsupported where a newer version wrote it.
     """
     path = Path(folder, FILE)
     try:
@@ -30,6 +32,7 @@ def read_mark(folder: str) -> dict[str, Any] | None:
         return None
     except (ValueError, TypeError, KeyError) as error:
         raise unreadable(path, error) from None
+    require_schema(found, SCHEMA, str(path))
     if phase not in PHASES:
         raise Corrupt(f"The journal {path} has the phase {phase!r}, which this version does not know.", path=str(path))
     return found

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ..._files import fsync, write_atomically
-from ..host.migration_mark import FILE, read_mark, unreadable
+from ..host.migration_mark import FILE, SCHEMA, read_mark, unreadable
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def read_journal(folder: str) -> Journal | None:
 def write_journal(folder: str, journal: Journal) -> None:
     """Make the journal durable: a reader sees the old one or the new one, whole."""
     path = Path(folder, FILE)
-    data = json.dumps(asdict(journal), indent=1) + "\n"
+    data = json.dumps({"schema": SCHEMA, **asdict(journal)}, indent=1) + "\n"
     write_atomically(path, data.encode(), path.with_name(f".{FILE}.new"), 0o644)
 
 

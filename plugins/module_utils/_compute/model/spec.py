@@ -12,8 +12,11 @@ import hashlib
 import json
 import uuid
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from typing import Any
+
+from ..._errors import Corrupt
+from ..._json import require_schema
 
 RECORD_VERSION = 1
 UUID_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://edge.cloud/domain")
@@ -203,13 +206,14 @@ class Volume:
 class Record:
     """What we asked for, kept in the domain's metadata: it marks the domain as ours and keeps what a run started with.
 
-    Its disks are on their own files: overlays come and go without it.
+    Its disks are on their own files: overlays come and go without it. ``kept`` has the keys of a newer version.
     """
 
     spec: DomainSpec
     volumes: tuple[Volume, ...] = ()
     seed: str | None = None
     context: str | None = None
+    kept: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         if isinstance(self.spec, DomainSpec):  # what was read from a text is checked later
@@ -217,7 +221,7 @@ class Record:
 
     def to_json(self) -> str:
         """Return the same text for the same record; what has its default is left out."""
-        return json.dumps({"version": RECORD_VERSION, **_plain(self)}, sort_keys=True, separators=(",", ":"))
+        return json.dumps({**self.kept, "version": RECORD_VERSION, **_plain(self)}, sort_keys=True, separators=(",", ":"))
 
     @property
     def digest(self) -> str:
@@ -232,10 +236,17 @@ def spec_from_dict(data: Mapping[str, Any]) -> DomainSpec:
 
 
 def record_from_json(text: str) -> Record | None:
-    """Return the record, or None where the text is not one (someone else's element, a damaged one)."""
+    """Return the record, or None where the text is not one (someone else's element, a damaged one).
+
+    Keys that this version does not know are kept beside the spec, and ignored in it: what they stand for stays in libvirt's XML.
+    Raises Unsupported where a newer major version wrote it: the domain is ours, and must not be taken for someone else's.
+    """
     try:
-        record: Record = _build(Record, json.loads(text))
-    except (ValueError, KeyError, TypeError, AttributeError):
+        data = json.loads(text)
+        require_schema(data, RECORD_VERSION, "What edge.cloud wrote into the domain's metadata", key="version")
+        names = {one.name for one in fields(Record)} - {"kept"} | {"version"}
+        record: Record = replace(_build(Record, data), kept={key: value for key, value in data.items() if key not in names})
+    except (ValueError, KeyError, TypeError, AttributeError, Corrupt):
         return None
     return record if isinstance(record.spec, DomainSpec) and isinstance(record.spec.cpu, Cpu) else None
 
@@ -255,7 +266,7 @@ PARTS: dict[tuple[type[Any], str], type[Any]] = {
 
 def _build(cls: type[Any], data: Mapping[str, Any]) -> Any:
     """Return an object of ``cls``, its parts too; lists become tuples."""
-    names = {field.name for field in fields(cls)}
+    names = {one.name for one in fields(cls)} - {"kept"}
     return cls(**{key: _part(PARTS.get((cls, key)), value) for key, value in data.items() if key in names})
 
 
@@ -271,8 +282,8 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if not is_dataclass(value):
         return value
-    pairs = [(field, getattr(value, field.name)) for field in fields(value)]
-    return {field.name: _plain(found) for field, found in pairs if field.default is MISSING or found != field.default}
+    pairs = [(one, getattr(value, one.name)) for one in fields(value) if one.name != "kept"]
+    return {one.name: _plain(found) for one, found in pairs if one.default is MISSING or found != one.default}
 
 
 def stable_uuid(name: str) -> str:

@@ -3,19 +3,24 @@
 """What we know of a VM's snapshots, as plain data: one JSON file in the VM's folder, and the journal of what is under way.
 
 libvirt keeps no metadata of them: its own cannot be reverted or deleted in libvirt 9, and blocks migration and undefine.
+
+``kept`` has the keys that a newer version added, which stay where the file is written again.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from typing import Any, TypeVar
 
 from ..._errors import Corrupt
+from ..._json import require_schema
 
 VERSION = 1
 Paths = tuple[tuple[str, str], ...]
+Kept = Mapping[str, Any]
+Part = TypeVar("Part")
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,7 @@ class Snapshot:
     quiesced: bool = False
     description: str = ""
     created: str = ""
+    kept: Kept = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,7 @@ class Orphan:
 
     snapshot: str
     files: Paths
+    kept: Kept = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,7 @@ class Journal:
     disk: str = ""
     top: str = ""
     base: str = ""
+    kept: Kept = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -67,6 +75,7 @@ class SnapshotIndex:
     made: tuple[str, ...] = ()
     newest: Paths = ()
     journal: Journal | None = None
+    kept: Kept = field(default_factory=dict, hash=False)
 
     def snapshot(self, name: str) -> Snapshot | None:
         """Return the snapshot of this name."""
@@ -101,23 +110,27 @@ class SnapshotIndex:
 
     def to_json(self) -> str:
         """Return the same text for the same index."""
-        return json.dumps({"version": VERSION, **asdict(self)}, sort_keys=True, indent=1) + "\n"
+        return json.dumps({**_plain(self), "version": VERSION}, sort_keys=True, indent=1) + "\n"
 
 
 def index_from_json(text: str, where: str) -> SnapshotIndex:
-    """Return the index; raise Corrupt where the text is not an index, since guessing could delete a disk."""
+    """Return the index; raise Corrupt where the text is not an index, since guessing could delete a disk.
+
+    Raises Unsupported where a newer major version wrote it.
+    """
     try:
         data = json.loads(text)
-        known = {VERSION: data}[data["version"]]
-        journal = known["journal"]
-        return SnapshotIndex(
+        require_schema({"version": data["version"]}, VERSION, where, key="version")
+        return _built(
+            SnapshotIndex,
+            data,
             snapshots=tuple(_snapshot(one) for one in data["snapshots"]),
-            orphans=tuple(Orphan(one["snapshot"], _paths(one["files"])) for one in data["orphans"]),
+            orphans=tuple(_built(Orphan, one, files=_paths(one["files"])) for one in data["orphans"]),
             made=tuple(data["made"]),
             newest=_paths(data["newest"]),
-            journal=_journal(journal) if journal else None,
+            journal=_journal(data["journal"]) if data["journal"] else None,
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, Corrupt) as error:
         raise Corrupt(f"{where} is not a list of snapshots of ours ({error}); nothing was changed.", path=where) from None
 
 
@@ -126,9 +139,26 @@ def _paths(rows: Any) -> Paths:
 
 
 def _snapshot(data: Mapping[str, Any]) -> Snapshot:
-    return Snapshot(**{**data, "files": _paths(data["files"])})
+    return _built(Snapshot, data, files=_paths(data["files"]))
 
 
 def _journal(data: Mapping[str, Any]) -> Journal:
     snapshot = _snapshot(data["snapshot"]) if data["snapshot"] else None
-    return Journal(**{**data, "snapshot": snapshot, "overlays": _paths(data["overlays"]), "old": _paths(data["old"])})
+    return _built(Journal, data, snapshot=snapshot, overlays=_paths(data["overlays"]), old=_paths(data["old"]))
+
+
+def _built(cls: Callable[..., Part], data: Mapping[str, Any], **parts: Any) -> Part:
+    """Return an object of ``cls`` from the keys that it knows, and keep the others."""
+    names = {one.name for one in fields(cls)} - {"kept"}  # type: ignore[arg-type]
+    known = {key: value for key, value in data.items() if key in names}
+    return cls(**{**known, **parts}, kept={key: value for key, value in data.items() if key not in {*names, "version"}})
+
+
+def _plain(value: Any) -> Any:
+    """Return the JSON of a dataclass, with the keys that it keeps."""
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if not is_dataclass(value):
+        return value
+    known = {one.name: _plain(getattr(value, one.name)) for one in fields(value) if one.name != "kept"}
+    return {**getattr(value, "kept", {}), **known}

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +28,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.migration.jour
 )
 from ansible_collections.edge.cloud.plugins.module_utils._compute.migration.remote_files import _Sender, pool_xml, volume_xml
 from ansible_collections.edge.cloud.plugins.module_utils._compute.migration.sparse_digest import SparseDigest
-from ansible_collections.edge.cloud.plugins.module_utils._errors import Busy, Corrupt, InvalidInput, Unreachable
+from ansible_collections.edge.cloud.plugins.module_utils._errors import Busy, Corrupt, InvalidInput, Unreachable, Unsupported
 
 BEGUN = Journal("host2", "6f1c3f4e", "running", True, ("/a", "/b"), ("/a",), ("<domaincheckpoint/>",))
 MIB = 2**20
@@ -52,6 +53,17 @@ def test_a_journal_is_read_as_it_was_written(tmp_path: Path) -> None:
 def test_a_damaged_journal_is_an_error(tmp_path: Path, text: str) -> None:
     (tmp_path / FILE).write_text(text)
     with pytest.raises(Corrupt, match=FILE):
+        read_journal(str(tmp_path))
+
+
+def test_a_journal_of_another_version(tmp_path: Path) -> None:
+    write_journal(str(tmp_path), BEGUN)
+    data = json.loads((tmp_path / FILE).read_text())
+    (tmp_path / FILE).chmod(0o644)
+    (tmp_path / FILE).write_text(json.dumps({**data, "bandwidth": 5}))
+    assert read_journal(str(tmp_path)) == BEGUN
+    (tmp_path / FILE).write_text(json.dumps({**data, "schema": 2}))
+    with pytest.raises(Unsupported, match=r"schema 2, .*; upgrade edge\.cloud on this host"):
         read_journal(str(tmp_path))
 
 

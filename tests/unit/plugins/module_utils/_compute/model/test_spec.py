@@ -12,6 +12,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec imp
     stable_mac,
     stable_uuid,
 )
+from ansible_collections.edge.cloud.plugins.module_utils._errors import Unsupported
 from hypothesis import given
 from support.compute import names, record, spec, specs
 
@@ -28,6 +29,20 @@ def test_a_newer_record_is_read_by_what_is_known_of_it() -> None:
     data["spec"]["disks"][0]["colour"] = 4
     assert record_from_json(json.dumps(data)) == record()
     assert spec_from_dict(data["spec"]) == record().spec
+
+
+def test_a_newer_record_keeps_its_keys_when_it_is_written_again() -> None:
+    data = {**json.loads(record().to_json()), "owner": {"kept": [1]}, "kept": 2}
+    newer = record_from_json(json.dumps(data))
+    assert newer is not None
+    assert json.loads(newer.to_json()) == data
+    assert Record(newer.spec, newer.volumes, newer.seed, newer.context, kept=newer.kept).digest == newer.digest
+
+
+def test_a_record_of_a_newer_major_version_is_not_taken_for_someone_else_s() -> None:
+    data = {**json.loads(record().to_json()), "version": 2, "spec": "elsewhere"}
+    with pytest.raises(Unsupported, match=r"version 2, .*; upgrade edge\.cloud on this host"):
+        record_from_json(json.dumps(data))
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"spec": {}}', '{"spec": null}', '{"spec": {"name": "x", "cpu": 1}}'])

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -34,6 +35,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._errors import (
     InvalidInput,
     NotFound,
     Refused,
+    Unsupported,
 )
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -332,7 +334,24 @@ def test_files_of_others_are_never_deleted_or_merged() -> None:
     assert after.active["root"] == f"{HOME}/root.a.qcow2"
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"version": 2}', '{"version": 1, "snapshots": 3}'])
+def test_keys_of_a_newer_version_stay_where_they_are() -> None:
+    state = run(run(start(), take("a")), take("b"))
+    data = json.loads(state.index.to_json())
+    data["quota"] = {"kept": 1}
+    data["snapshots"][0]["labels"] = ["x"]
+    data["snapshots"][1]["kept"] = True
+    newer = index_from_json(json.dumps(data), "here")
+    assert json.loads(newer.to_json()) == data
+    after = json.loads(run(replace(state, index=newer), SnapshotRequest("b", "absent")).index.to_json())
+    assert (after["quota"], [one["labels"] for one in after["snapshots"]]) == ({"kept": 1}, [["x"]])
+
+
+def test_a_newer_major_version_asks_for_an_upgrade() -> None:
+    with pytest.raises(Unsupported, match=r"here has version 2, and this host knows version 1; upgrade edge\.cloud on this host"):
+        index_from_json('{"version": 2}', "here")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"version": 0}', '{"version": "2"}', '{"version": 1, "snapshots": 3}'])
 def test_a_damaged_ledger_stops_everything(text: str) -> None:
     with pytest.raises(Corrupt, match="nothing was changed"):
         index_from_json(text, "here")
