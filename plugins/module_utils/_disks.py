@@ -14,6 +14,7 @@ from . import _files
 from ._compute.model.host_facts import ChainFile, Folders, VolumeFile
 from ._compute.model.remote_image import RemoteImage, on_server
 from ._errors import Corrupt, EdgeError, NotFound, Unreachable
+from ._image_lock import unwritten
 from ._runner import Runner
 from ._storage.disk.disk_files import appearing, replacing
 from ._storage.format import qcow2
@@ -123,8 +124,9 @@ class DiskFiles:
 
     def commit(self, top: str, base: str) -> None:
         """See OverlayTool."""
-        QemuImg(self.runner).commit(Path(top), Path(base))
-        _files.fsync(Path(base))
+        with unwritten(Path(top)):
+            QemuImg(self.runner).commit(Path(top), Path(base))
+            _files.fsync(Path(base))
 
     def rebase_on(self, path: str, below: str, below_format: str) -> None:
         """See OverlayTool."""
@@ -165,10 +167,6 @@ class DiskFiles:
     def has_data(self, path: str) -> bool:
         """See OverlayTool."""
         return _files.open_in_qemu(Path(path)) or QemuImg(self.runner).has_data(Path(path))
-
-    def is_open(self, path: str) -> bool:
-        """See OverlayTool."""
-        return _files.open_in_qemu(Path(path))
 
     def users(self, path: str) -> Collection[str]:
         """See OverlayTool."""

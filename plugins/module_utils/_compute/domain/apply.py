@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from ..._errors import InvalidInput, TimedOut
+from ..._image_lock import remove_images
 from ..._libvirt import intent, libvirt, lookup
 from ..._runner import Runner
 from ..host.addresses import main_address, read_addresses
+from ..host.at_rest import at_rest
 from ..host.console import console_end
 from ..host.events import lifecycle
 from ..lazy.apply import ArrivalMover, call_for_image, remove_arrived
@@ -174,10 +176,11 @@ class Guest:
             if state not in (libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTDOWN):
                 _unless_stopped(domain, domain.shutdown)
 
-    def _undefine(self, _step: steps.Undefine) -> None:
-        flags = libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+    def _undefine(self, step: steps.Undefine) -> None:
+        flags = libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+        flags |= libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE if step.memory else 0
         domain = self._domain()
-        with intent(f"undefine domain {self.name}"):
+        with at_rest(domain, step.files, saved=step.memory), intent(f"undefine domain {self.name}"):
             if self.connection.getType() == "QEMU":  # the only driver with checkpoints
                 flags |= libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
             tree = parse_xml(domain.XMLDesc())
@@ -188,8 +191,7 @@ class Guest:
             domain.undefineFlags(flags)
 
     def _delete_files(self, step: steps.DeleteFiles) -> None:
-        for path in step.paths:
-            Path(path).unlink(missing_ok=True)
+        remove_images(step.paths)
         folder = Path(self.folder)
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()

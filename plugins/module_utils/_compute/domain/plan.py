@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from ..._errors import Refused
 from ..._plan import Plan
 from ..._plan import Step as AnyStep
 from ..._sizes import show_size
@@ -215,14 +216,19 @@ class Stop:
 
 @dataclass(frozen=True)
 class Undefine:
-    """Undefine the domain in libvirt; the files of its disks stay."""
+    """Undefine the domain in libvirt; the files of its disks stay. ``memory`` gives up what a saved one had.
+
+    ``files`` are deleted next, and no QEMU may open them any more.
+    """
 
     name: str
+    memory: bool = False
+    files: tuple[str, ...] = ()
 
     @property
     def sentence(self) -> str:
         """See Step."""
-        return f"Undefine domain {self.name}"
+        return f"Undefine domain {self.name}{' and give up its saved memory' if self.memory else ''}"
 
     def predict(self, state: VmState) -> VmState:
         """See Step."""
@@ -349,14 +355,22 @@ def _run_steps(state: VmState, goal: Goal) -> Iterator[Step]:
 def plan_absent(state: VmState, force_stop: bool, delete_disks: bool, kept: Collection[str] = ()) -> Plan[VmState]:
     """Return the steps to no domain; without ``delete_disks`` every disk's file stays, ``kept`` stay in any case.
 
-    A saved state goes with the domain.
+    A saved state goes with the domain, where ``force_stop`` or ``delete_disks`` says so; else Refused is raised.
     """
     steps: list[Step] = []
+    files = tuple(path for path in state.folder if path not in kept)
     if state.config is not None:
+        saved = state.run == "saved"
+        if saved and not (force_stop or delete_disks):
+            raise Refused(
+                f"state: domain {state.name} is saved, and its memory, which may have what its disks lack, would be lost. Stop it "
+                "with state stopped first, which lets its guest go on and shuts it down, or give it up with force_stop.",
+                option="state",
+                value="absent",
+            )
         if state.run not in ("stopped", "saved"):
             steps.append(Stop(state.name, force_stop))
-        steps.append(Undefine(state.name))
-    files = tuple(path for path in state.folder if path not in kept)
+        steps.append(Undefine(state.name, saved, files if delete_disks else ()))
     if delete_disks and files:
         steps.append(DeleteFiles(files))
     return Plan(state, tuple(steps))

@@ -89,7 +89,7 @@ def vm_of(seen: ObservedDomain, folders: Folders, *, adopt: bool = False) -> VmS
         return state
     try:
         with intent(f"read domain {seen.name}"):
-            live = _live_tree(seen)
+            live = live_tree(seen)
     except NotFound:  # it was transient and ended: to a plan it is not there
         return VmState(seen.name)
     if live is None:
@@ -99,12 +99,20 @@ def vm_of(seen: ObservedDomain, folders: Folders, *, adopt: bool = False) -> VmS
     return replace(state, live=spec, free_ports=running.free_ports)
 
 
-def _live_tree(seen: ObservedDomain) -> Element | None:
+def live_tree(seen: ObservedDomain) -> Element | None:
     """Return the XML that runs, or that a saved guest will run; None where the driver does not know it."""
     if seen.run != "saved":
         return parse_xml(seen.handle.XMLDesc(libvirt.VIR_DOMAIN_XML_SECURE))
+    text = saved_text(seen.handle)
+    return parse_xml(text) if text else None
+
+
+def saved_text(domain: Any) -> str | None:
+    """Return the XML that a saved domain will run with; None where it is not saved, or the driver does not know it."""
+    if not domain.hasManagedSaveImage():
+        return None
     try:
-        return parse_xml(seen.handle.managedSaveGetXMLDesc(libvirt.VIR_DOMAIN_SAVE_IMAGE_XML_SECURE))
+        return str(domain.managedSaveGetXMLDesc(libvirt.VIR_DOMAIN_SAVE_IMAGE_XML_SECURE))
     except libvirt.libvirtError as error:
         if error_name(error) != "VIR_ERR_NO_SUPPORT":
             raise

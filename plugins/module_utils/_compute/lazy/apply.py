@@ -22,6 +22,7 @@ from xml.sax.saxutils import quoteattr
 
 from ..._errors import Busy, EdgeError
 from ..._files import fsync
+from ..._image_lock import remove_images
 from ..._libvirt import intent, libvirt
 from ..._sizes import OVERLAY_SUBCLUSTER
 from ..job.block_job import JobLimits, block_jobs, job_of, live_disk, mirror_ready, require_mirror, wait_job
@@ -54,7 +55,7 @@ class ArrivalMover:
         source, path = Path(step.source), Path(step.path)
         self.tool.rebase(step.source, step.image)
         if not (path.exists() and path.samefile(source)):
-            path.unlink(missing_ok=True)  # a copy that was never switched to
+            remove_images([str(path)])  # a copy that was never switched to
             path.hardlink_to(source)
         fsync(path.parent)
 
@@ -81,7 +82,7 @@ class ArrivalMover:
         return bool(running)
 
     def _begin(self, step: MoveDisk, size: int) -> None:
-        Path(step.path).unlink(missing_ok=True)  # the definition names another file: a copy that was never switched to
+        remove_images([step.path])  # the definition names another file: a copy that was never switched to
         self.tool.create_overlay(step.path, step.image, size)
         driver = live_disk(self.domain, step.target).find("driver")
         cache = driver.get("cache", "none") if driver is not None else "none"
@@ -118,7 +119,8 @@ class ArrivalMover:
         with contextlib.suppress(libvirt.libvirtError):
             self.domain.blockJobAbort(step.target)
         if self._file_of(step.target) == step.source:
-            Path(step.path).unlink(missing_ok=True)
+            with contextlib.suppress(Busy):  # QEMU still lets go of it; the next move removes it
+                remove_images([step.path])
 
     def _file_of(self, target: str) -> str | None:
         source = live_disk(self.domain, target).find("source")
@@ -178,8 +180,8 @@ def read_marker(path: Path) -> dict[str, Any]:
 
 def remove_arrived(paths: tuple[str, ...]) -> None:
     """Remove stand-ins that nothing names, and the folder's marker with the last of them."""
+    remove_images(paths)
     for path in map(Path, paths):
-        path.unlink(missing_ok=True)
         if not any(path.parent.glob("*.arriving.qcow2")):
             path.with_name(MARKER).unlink(missing_ok=True)
         fsync(path.parent)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..._errors import Conflict, EdgeError
+from ..._image_lock import remove_images
 from ..._libvirt import intent, libvirt, lookup
 from ..host.migration_mark import NOTE, note
 from ..xml.domain import parse_xml
@@ -197,8 +198,7 @@ class MigratingVm:
             domain.undefineFlags(_undefine_flags(self.here))
 
     def _delete(self, step: steps.DeleteHere) -> None:
-        for path in step.paths:
-            Path(path).unlink(missing_ok=True)
+        remove_images(step.paths)
 
     def end(self) -> None:
         """Close the books after the last step, first there."""

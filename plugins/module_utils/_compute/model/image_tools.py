@@ -61,9 +61,6 @@ class OverlayTool(ImageTool, Protocol):
     def has_data(self, path: str) -> bool:
         """Return whether something was written to an overlay, or a QEMU that may write has it open."""
 
-    def is_open(self, path: str) -> bool:
-        """Return whether a QEMU program has the file open."""
-
     def users(self, path: str) -> Collection[str]:
         """Return the disk files of this host that stand on a file."""
 

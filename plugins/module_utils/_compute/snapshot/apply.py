@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,10 @@ from xml.etree.ElementTree import Element, SubElement
 
 from ..._errors import Busy, EdgeError
 from ..._files import fsync
+from ..._image_lock import all_unwritten, untouched
 from ..._libvirt import intent, libvirt
+from ..host.at_rest import at_rest
+from ..host.observe import saved_text
 from ..job.block_job import JobLimits, commit_live
 from ..model.image_tools import OverlayTool
 from ..xml.domain import parse_xml, to_text
@@ -112,10 +116,12 @@ class SnapshotGuest:
         return to_text(root)
 
     def _switch(self, step: steps.Switch) -> None:
-        domain = self._domain()
+        domain, active = self._domain(), self.state.active
         with intent(f"redefine domain {step.domain}"):
-            flags = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE
-            self.connection.defineXML(self._with_files(domain.XMLDesc(flags), step.overlays))
+            old = [active[disk] for disk, _path in step.overlays if disk in active]
+            with nullcontext() if domain.isActive() else at_rest(domain, old):
+                flags = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE
+                self.connection.defineXML(self._with_files(domain.XMLDesc(flags), step.overlays))
 
     def _with_files(self, text: str, overlays: Paths) -> str:
         """Return a domain's XML with other files; the files below are left out, for libvirt to find."""
@@ -156,12 +162,16 @@ class SnapshotGuest:
             )
         domain = self._domain()
         with intent(f"read domain {self.state.name}"):
-            live = _sources(parse_xml(domain.XMLDesc())) if domain.isActive() else {}
+            running = bool(domain.isActive())
+            live = _sources(parse_xml(domain.XMLDesc())) if running else {}
         if step.top in live:
             commit_live(self.connection, domain, self._target(step.disk), (step.top, step.base), self.limits)
             fsync(Path(step.base))
         elif step.base not in live:  # a running guest that has the base and not the top has it committed already
-            self.tool.commit(step.top, step.base)
+            with all_unwritten([step.top]) if running else at_rest(domain, [step.top]):  # until nothing stands on it
+                self.tool.commit(step.top, step.base)
+                self._rebase_on(step)
+            return
         self._rebase_on(step)
 
     def _rebase_on(self, step: steps.Commit) -> None:
@@ -174,24 +184,28 @@ class SnapshotGuest:
             self._switch(steps.Switch(self.state.name, ((step.disk, step.base),)))
 
     def _drop(self, step: steps.Drop) -> None:
-        """Delete a file after a look at all that could use it: every domain of the host, the other files, and QEMU itself."""
-        with intent("read the domains of this host"):
-            texts = [(one.name(), xml) for one in self.connection.listAllDomains() for xml in _xmls(one)]
-        users = [f"domain {name}" for name, xml in texts if step.path in _sources(parse_xml(xml))]
-        if not step.path.endswith(steps.MEMORY):
-            users += self.tool.users(step.path)
-        if users or self.tool.is_open(step.path):
-            by = ", ".join(sorted(set(users))) or "a QEMU program has it open"
-            raise Busy(
-                f"{step.path} is still in use ({by}); it was not deleted. Run again when that has ended.",
-                path=step.path,
-            )
-        remove(step.path)
+        """Delete a file after a look at all that could use it, held so that no QEMU opens it: every domain, and the other files."""
+        if not Path(step.path).exists():
+            return
+        with untouched(Path(step.path)):
+            with intent("read the domains of this host"):
+                texts = [(one.name(), xml) for one in self.connection.listAllDomains() for xml in _xmls(one)]
+            users = [f"domain {name}" for name, xml in texts if step.path in _sources(parse_xml(xml))]
+            if not step.path.endswith(steps.MEMORY):
+                users += self.tool.users(step.path)
+            if users:
+                raise Busy(
+                    f"{step.path} is still in use ({', '.join(sorted(set(users)))}); it was not deleted. Run again when that has "
+                    "ended.",
+                    path=step.path,
+                )
+            remove(step.path)
 
 
 def _xmls(domain: Any) -> list[str]:
     inactive = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
-    return [inactive, domain.XMLDesc()] if domain.isActive() else [inactive]
+    other = domain.XMLDesc() if domain.isActive() else saved_text(domain)
+    return [inactive, other] if other else [inactive]
 
 
 def _sources(root: Element) -> dict[str, str]:

@@ -27,8 +27,8 @@ class DiskNow:
 class SnapshotState:
     """A VM's disks, their files, and the index.
 
-    ``run`` is running, paused or stopped. ``written`` are files that a QEMU writes, or that hold data of their own: an overlay that
-    was put in place and not yet recorded is recognised by that. ``others`` are targets of disks that take no part.
+    ``run`` is running, paused, stopped or saved. ``written`` are files that a QEMU writes, or that hold data of their own: an
+    overlay that was put in place and not yet recorded is recognised by that. ``others`` are targets of disks that take no part.
     """
 
     name: str

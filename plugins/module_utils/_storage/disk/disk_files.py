@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,7 @@ from typing import Any
 
 from ... import _files
 from ..._errors import Busy, Conflict, Corrupt, NotFound, Refused, about_option
+from ..._image_lock import remove_images, take_place, unwritten
 from ..format import qcow2
 from ..format.foreign_image import Rules, judge
 from ..format.qemu_img import QemuImg
@@ -120,8 +122,7 @@ class Qcow2Files:
     def _remove(self, path: Path) -> None:
         with _files.file_lock(path, shared=False):
             self.require_unused(path)
-            path.unlink()
-            _files.fsync(path.parent)
+            remove_images([str(path)])
 
 
 def _pair(base: Base | None) -> tuple[Path, str] | None:
@@ -150,34 +151,37 @@ def appearing(path: Path) -> Iterator[Path]:
         work.unlink(missing_ok=True)
         if os.path.lexists(path):
             raise Conflict(f"{path} was created by another process meanwhile; run again.", path=str(path))
-        with _taking_its_place(work, path, mode=0o600):
+        try:
             yield work
+            work.chmod(0o600)
+            _files.fsync(work)
+            work.rename(path)
+        finally:
+            work.unlink(missing_ok=True)
+        _files.fsync(path.parent)
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a scratch name beside a file; the new file replaces it, durable, with its owner and mode, or is removed on an error."""
+    """Yield a scratch name beside a disk; the new file replaces it, durable, with its owner and mode, or is removed on an error.
+
+    No guest can start on the disk meanwhile; raises Busy where one runs on it.
+    """
     work = path.with_name(f".{path.name}.flat")
-    with _files.file_lock(path, shared=False):
+    with unwritten(path) as hold:
+        fcntl.flock(hold.descriptor, fcntl.LOCK_EX)  # waits for who makes an overlay over it
+        if not hold.still_named():
+            raise Busy(f"{path} was replaced by another process meanwhile; run again.", path=str(path))
         work.unlink(missing_ok=True)
-        old = path.stat()
-        with _taking_its_place(work, path, mode=stat.S_IMODE(old.st_mode), owner=(old.st_uid, old.st_gid)):
+        old = os.fstat(hold.descriptor)
+        try:
             yield work
-
-
-@contextmanager
-def _taking_its_place(work: Path, path: Path, mode: int, owner: tuple[int, int] | None = None) -> Iterator[None]:
-    """Rename ``work`` to ``path`` at the end, durable, with that mode and owner; remove it if anything fails first."""
-    try:
-        yield
-        if owner:
-            os.chown(work, *owner)
-        work.chmod(mode)
-        _files.fsync(work)
-        work.rename(path)
-    finally:
-        work.unlink(missing_ok=True)
-    _files.fsync(path.parent)
+            os.chown(work, old.st_uid, old.st_gid)
+            work.chmod(stat.S_IMODE(old.st_mode))
+            _files.fsync(work)
+            take_place(hold, work)
+        finally:
+            work.unlink(missing_ok=True)
 
 
 def chain_of(qemu: QemuImg, path: Path) -> list[dict[str, Any]]:

@@ -174,8 +174,12 @@ class QemuImg:
         self._run(["rebase", "-q", "-f", "qcow2", *(["-u"] if unsafe else []), *base, _path(path)], WORKING)
 
     def commit(self, path: Path, base: Path) -> None:
-        """Write the data of a qcow2 into its backing file ``base``, growing it if need be; ``path`` keeps its own."""
-        self._run(["commit", "-q", "-f", "qcow2", "-d", "-b", _path(base), _path(path)], WORKING)
+        """Write the data of a qcow2 into its backing file ``base``, growing it if need be; ``path`` keeps its own.
+
+        The caller holds the locks of ``path`` (``unwritten``), which qemu-img opens to write and leaves as it is.
+        """
+        top = {"driver": "qcow2", "file": {"driver": "file", "filename": _path(path), "locking": "off"}}
+        self._run(["commit", "-q", "-d", "-b", _path(base), f"json:{json.dumps(top)}"], WORKING)
 
     def has_data(self, path: Path) -> bool:
         """Return whether a qcow2 has any block of its own, zeroes included."""

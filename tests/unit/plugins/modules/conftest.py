@@ -20,5 +20,5 @@ def driver() -> Iterator[Any]:
         if found.name() != "test":
             if found.isActive():
                 found.destroy()
-            found.undefine()
+            found.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE)
     connection.close()
