@@ -52,7 +52,7 @@ def test_from_nothing_to_an_image_and_back(capsys: Capsys, tmp_path: Path) -> No
     assert run(capsys, tmp_path, check=True, state="absent")["changed"]
     assert run(capsys, tmp_path, state="absent")["diff"]["before"]["digest"] == digest
     assert not run(capsys, tmp_path, state="absent")["changed"]
-    assert json.loads((tmp_path / "store" / "index.json").read_text()) == {"images": []}
+    assert json.loads((tmp_path / "store" / "index.json").read_text()) == {"images": [], "schema": 1}
 
 
 def test_a_name_and_version_keep_their_bytes(capsys: Capsys, tmp_path: Path) -> None:
