@@ -192,7 +192,8 @@ options:
             type: str
           hosts:
             description:
-              - The servers as HOST:PORT, Ceph's monitors or the one NBD server. Without them Ceph's own configuration is used.
+              - The servers as HOST:PORT, an IPv6 address in brackets; Ceph's monitors or the one NBD server. Without
+                them Ceph's own configuration is used.
             type: list
             elements: str
           user:

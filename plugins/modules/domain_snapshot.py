@@ -71,6 +71,15 @@ options:
       - Whether O(state=reverted) deletes what the guest wrote since the last snapshot.
     type: bool
     default: false
+  without_disks:
+    description:
+      - The names of disks that a new snapshot is to be taken without. Only disks on the network
+        (O(edge.cloud.domain#module:disks[].source)) can be left out, and each must be: no overlay can be
+        laid over them, and a revert leaves them as they are.
+      - It does not go with O(memory), since the guest's memory would not fit such a disk any more.
+    type: list
+    elements: str
+    default: []
   timeout:
     description:
       - How long one commit may take, in seconds. One that takes longer is ended; nothing is lost, and the next run starts it again.
@@ -102,6 +111,12 @@ EXAMPLES = r"""
     name: web
     snapshot: at-work
     memory: true
+
+- name: Keep the local disks of a VM that has a Ceph disk, too, of which Ceph takes its own snapshot
+  edge.cloud.domain_snapshot:
+    name: db
+    snapshot: before-upgrade
+    without_disks: [ceph]
 
 - name: Remove a snapshot while the guest runs
   edge.cloud.domain_snapshot:
@@ -152,6 +167,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         quiesce=options["quiesce"],
         allow_restart=options["allow_restart"],
         discard=options["discard"],
+        without_disks=tuple(options["without_disks"]),
         now=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     )
     with EventLoop(), connection(options["uri"]) as opened:
@@ -172,6 +188,7 @@ def main() -> None:
             "quiesce": {"type": "str", "choices": ["auto", "required", "never"], "default": "auto"},
             "allow_restart": {"type": "bool", "default": False},
             "discard": {"type": "bool", "default": False},
+            "without_disks": {"type": "list", "elements": "str", "default": []},
             "timeout": {"type": "int", "default": 600},
             "uri": {"type": "str", "default": "qemu:///system"},
         },

@@ -45,6 +45,10 @@ class Flatten:
 def require_disk(state: SnapshotState, name: str) -> DiskNow:
     """Return the disk; raise NotFound without one, and Conflict for one that has no file of this host."""
     disk = state.disk(name)
+    if name in state.remote:
+        raise Conflict(
+            f"disk: disk {name} of domain {state.name} is on the network and has no file on this host.", option="disk", value=name
+        )
     if disk is None:
         known = ", ".join(one.name for one in state.disks) or "none"
         raise NotFound(

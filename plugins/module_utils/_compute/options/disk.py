@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import fields, replace
+from ipaddress import IPv6Address
 from typing import Any
 
 from ..._errors import InvalidInput
@@ -14,7 +15,8 @@ from ..model.request import DiskOptions, DomainOptions, LimitOptions, SourceOpti
 from ..model.spec import Disk, DiskLimits, DomainSpec, NetworkSource
 from .values import choose, in_range, match
 
-HOST = re.compile(r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}")
+HOST = re.compile(r"(\[(?P<ipv6>[0-9a-fA-F:.]+)\]|[A-Za-z0-9.-]+):(?P<port>[0-9]{1,5})")
+HOST_SAYS = "HOST:PORT, an IPv6 address in brackets, such as [2001:db8::7]:6789"
 NEWLINE = re.compile(r"[^\x00-\x20]+")
 
 
@@ -69,12 +71,24 @@ def _source(item: DiskOptions, source: SourceOptions) -> NetworkSource:
     if source.protocol == "rbd":
         match(NEWLINE, source.name, f"{where}.source.name", "a pool and an image, such as vms/web")
     for place, host in enumerate(hosts):
-        match(HOST, host, f"{where}.source.hosts[{place}]", "HOST:PORT")
+        _check_host(host, f"{where}.source.hosts[{place}]")
     if source.protocol == "nbd" and len(hosts) != 1:
         raise InvalidInput(f"{where}.source.hosts: nbd needs one HOST:PORT, found {len(hosts)}.", option=f"{where}.source.hosts")
     if bool(source.user) != bool(source.secret):
         raise InvalidInput(f"{where}.source.secret: user and secret go together.", option=f"{where}.source.secret")
     return NetworkSource(source.protocol, source.name, hosts, source.user, source.secret, source.tls)
+
+
+def _check_host(host: str, where: str) -> None:
+    """Raise where it is not HOST:PORT, with a host and a port that can be."""
+    parts = HOST.fullmatch(host)
+    try:
+        if parts and parts["ipv6"]:
+            IPv6Address(parts["ipv6"])
+    except ValueError:
+        parts = None
+    if parts is None or not 0 < int(parts["port"]) < 65536:
+        raise InvalidInput(f"{where}: {host!r} is not valid; it must be {HOST_SAYS}.", option=where, value=host)
 
 
 def _limits(asked: LimitOptions | None, old: Disk | None, where: str) -> DiskLimits:

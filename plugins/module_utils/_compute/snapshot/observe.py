@@ -33,7 +33,8 @@ def read_snapshots(connection: Any, name: str, tool: OverlayTool, folders: Folde
     check_ownership(vm, adopt=False)
     home = folders.vm(name)
     index = read_index(home)
-    mine = [disk for disk in vm.config.disks if disk.name != SEED and not disk.read_only]
+    written = [disk for disk in vm.config.disks if disk.name != SEED and not disk.read_only and disk.device == "disk"]
+    mine = [disk for disk in written if disk.path]
     state = SnapshotState(
         name=name,
         home=home,
@@ -42,13 +43,14 @@ def read_snapshots(connection: Any, name: str, tool: OverlayTool, folders: Folde
         files=_files(vm, vm.config, index, tool),
         index=index,
         others=tuple(sorted({*vm.foreign_targets, *(disk.target for disk in vm.config.disks if disk not in mine)})),
+        remote=tuple(disk.name for disk in written if disk not in mine),
     )
     return replace(state, written=_written(state, tool), disks=_really_active(state, vm))
 
 
 def _files(vm: VmState, config: DomainSpec, index: SnapshotIndex, tool: OverlayTool) -> tuple[VolumeFile, ...]:
     known = {one.path: one for one in vm.volumes}
-    formats = {disk.path: disk.format for disk in config.disks if disk.name != SEED}
+    formats = {disk.path: disk.format for disk in config.disks if disk.name != SEED and disk.path}
     journal = dict(index.journal.overlays).values() if index.journal else ()
     for path in (*formats, *index.referenced, *journal):
         if path not in known and Path(path).exists():

@@ -35,6 +35,7 @@ class SnapshotRequest:
     quiesce: str = "never"
     allow_restart: bool = False
     discard: bool = False
+    without_disks: tuple[str, ...] = ()
     now: str = ""
 
 
@@ -54,6 +55,7 @@ def plan_snapshot(state: SnapshotState, wanted: SnapshotRequest) -> Plan[Snapsho
 
 
 def _take(state: SnapshotState, wanted: SnapshotRequest) -> list[Step]:
+    _check_left_out(state, wanted)
     if not state.disks:
         raise InvalidInput(f"name: {state.name} has no disk that a snapshot could be taken of.", option="name")
     if wanted.memory and state.run == "stopped":
@@ -80,6 +82,34 @@ def _take(state: SnapshotState, wanted: SnapshotRequest) -> list[Step]:
         live if state.run != "stopped" else Switch(state.name, overlays),
         Note(taken(begun, journal), f"Record snapshot {wanted.name}"),
     ]
+
+
+def _check_left_out(state: SnapshotState, wanted: SnapshotRequest) -> None:
+    """Raise where a disk that cannot be part of a snapshot is not left out by name, or one that can be is."""
+    for place, name in enumerate(wanted.without_disks):
+        if name not in state.remote:
+            where, known = f"without_disks[{place}]", ", ".join(state.remote) or "none"
+            raise InvalidInput(
+                f"{where}: domain {state.name} has no disk {name} on the network (there: {known}); all its other disks are part of "
+                "every snapshot.",
+                option=where,
+                value=name,
+            )
+    missing = [name for name in state.remote if name not in wanted.without_disks]
+    if missing:
+        raise Refused(
+            f"without_disks: no overlay can be laid over {', '.join(missing)} of domain {state.name}, which no file of this host "
+            "backs; take its snapshot where it is stored, and name it here to leave it out of this one.",
+            option="without_disks",
+            disks=missing,
+        )
+    if state.remote and wanted.memory:
+        raise Refused(
+            f"memory: the guest's memory knows the content of {', '.join(state.remote)}, which would not go back with it; leave "
+            "memory out.",
+            option="memory",
+            value=True,
+        )
 
 
 def _overlays(state: SnapshotState, below: Paths, overlays: Paths) -> list[Step]:

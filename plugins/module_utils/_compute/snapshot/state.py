@@ -29,6 +29,7 @@ class SnapshotState:
 
     ``run`` is running, paused, stopped or saved. ``written`` are files that a QEMU writes, or that hold data of their own: an
     overlay that was put in place and not yet recorded is recognised by that. ``others`` are targets of disks that take no part.
+    ``remote`` are names of disks that the guest may write and that no file of this host backs: no overlay can be laid over them.
     """
 
     name: str
@@ -39,6 +40,7 @@ class SnapshotState:
     index: SnapshotIndex = field(default_factory=SnapshotIndex)
     written: frozenset[str] = frozenset()
     others: tuple[str, ...] = ()
+    remote: tuple[str, ...] = ()
 
     def file(self, path: str) -> VolumeFile | None:
         """Return what a file is, None where it is not there."""

@@ -72,7 +72,7 @@ def parse_disk(name: str | None, element: Element) -> Disk:
 def _source(element: Element) -> NetworkSource | None:
     if element.get("type") != "network":
         return None
-    hosts = tuple(f"{host.get('name')}:{host.get('port')}" for host in element.iterfind("source/host"))
+    hosts = tuple(_host_text(host) for host in element.iterfind("source/host"))
     return NetworkSource(**read_all(element, SOURCE), hosts=hosts)
 
 
@@ -111,5 +111,18 @@ def _emit_source(element: Element, wanted: NetworkSource) -> None:
         for old in source.findall("host"):
             source.remove(old)
         for host in wanted.hosts:
-            name, _colon, port = host.rpartition(":")
-            SubElement(source, "host", {"name": name, "port": port})
+            SubElement(source, "host", _host_attributes(host))
+
+
+def _host_text(host: Element) -> str:
+    """Return HOST:PORT, or HOST where the XML has no port; libvirt writes an IPv6 address without brackets."""
+    name, port = host.get("name", ""), host.get("port")
+    name = f"[{name}]" if ":" in name else name
+    return f"{name}:{port}" if port else name
+
+
+def _host_attributes(text: str) -> dict[str, str]:
+    name, colon, port = text.rpartition(":")
+    if not colon or text.endswith("]"):
+        return {"name": text.strip("[]")}
+    return {"name": name.strip("[]"), "port": port}

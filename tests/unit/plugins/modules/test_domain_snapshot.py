@@ -70,6 +70,27 @@ def test_missing_arguments(capsys: pytest.CaptureFixture[str]) -> None:
     assert "missing required arguments: name" in run_module(capsys, "domain_snapshot_info")["msg"]
 
 
+def test_a_disk_on_the_network_is_named_and_left_out_by_an_explicit_word(
+    snapshot: Any, info: Any, capsys: pytest.CaptureFixture[str], home: Path
+) -> None:
+    ceph = {"name": "ceph", "source": {"protocol": "rbd", "name": "vms/web", "hosts": ["[2001:db8::7]:6789"]}}
+    disks = [{"name": "root"}, {"name": "data"}, ceph]
+    asked = {"uri": URI, "name": "web", "state": "stopped", "disks": disks}
+    assert run_module(capsys, "domain", **asked)["changed"]
+    assert run_module(capsys, "domain", **asked)["changed"] is False
+    refused = snapshot("a")
+    assert refused["error"]["code"] == "refused" and refused["msg"].startswith("without_disks: "), refused
+    assert refused["error"]["disks"] == ["ceph"]
+    assert names(home) == {"root.qcow2", "data.qcow2"}
+    write(info, 1)
+    assert snapshot("a", without_disks=["ceph"])["changed"]
+    assert names(home) == {"root.qcow2", "data.qcow2", "root.a.qcow2", "data.a.qcow2"}
+    assert snapshot("a", without_disks=["ceph"])["changed"] is False
+    write(info, 2)
+    assert snapshot("a", state="reverted")["changed"] and has(info, 1)
+    assert snapshot("a", state="absent")["changed"]
+
+
 def test_life_of_a_snapshot(snapshot: Any, info: Any, home: Path) -> None:
     write(info, 1)
     planned = snapshot("a", check=True)

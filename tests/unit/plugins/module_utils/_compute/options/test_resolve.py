@@ -145,6 +145,12 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"disks": [{**SIZED, "limits": {"total_iops": 1, "read_iops": 1}}]}, "disks[0].limits.total_iops: it goes without read_iops"),
     ({"disks": [{**SIZED, "source": {"protocol": "rbd", "name": "p/i"}}]}, "disks[0].source: it takes no size"),
     ({"disks": [{"name": "r", "source": {"protocol": "nbd"}}]}, "disks[0].source.hosts: nbd needs one HOST:PORT, found 0"),
+    *(
+        ({"disks": [{"name": "r", "source": {"protocol": "nbd", "hosts": [text]}}]}, f"disks[0].source.hosts[0]: {text!r} is not")
+        for text in (
+            "2001:db8::1:10809", "[2001:db8::1]", "[2001:db8:::1]:1", "[]:1", "[fe80::1%1]:1", "a:0", "a:65536", "a:", ":1",
+        )
+    ),
     ({"disks": [{"name": "r", "source": {"protocol": "rbd"}}]}, "disks[0].source.name: '' is not valid"),
     ({"disks": [{"name": "r", "source": {"protocol": "rbd", "name": "p/i", "user": "u"}}]}, "disks[0].source.secret: user"),
     ({"nics": [{"network": "a", "inbound": "9"}]}, "nics[0].inbound: 9 is less than 1KiB a second"),
@@ -217,6 +223,13 @@ def test_a_drive_is_empty_until_something_is_put_in_and_again_when_it_is_taken_o
     assert full.disks == (replace(drive, path="/a.iso"),)
     assert wanted({"disks": [{"name": "cd"}]}, full).spec == full
     assert wanted({"disks": [{"name": "cd", "path": ""}]}, full).spec == empty
+
+
+@pytest.mark.parametrize("text", ["[2001:db8::7]:6789", "[::ffff:192.0.2.7]:1", "192.0.2.7:65535", "store.example:1"])
+def test_a_source_has_names_and_addresses_of_both_families(text: str) -> None:
+    source = {"protocol": "rbd", "name": "vms/web", "hosts": [text]}
+    found = wanted({"disks": [{"name": "root", "source": source}]})
+    assert found.spec.disks[0].source == NetworkSource("rbd", "vms/web", (text,))
 
 
 def test_a_disk_elsewhere_has_no_file_and_keeps_its_source() -> None:

@@ -54,6 +54,22 @@ def start(run: str = "running") -> SnapshotState:
     return SnapshotState("web", HOME, run, disks, files)
 
 
+def test_a_disk_on_the_network_is_left_out_by_name_only() -> None:
+    state = replace(start(), remote=("ceph",), others=("vdc",))
+    with pytest.raises(Refused, match=r"^without_disks: no overlay can be laid over ceph of domain web"):
+        plan_snapshot(state, SnapshotRequest("a", "present"))
+    for name in ("root", "nothing"):
+        with pytest.raises(InvalidInput, match=rf"^without_disks\[1\]: domain web has no disk {name} on the network"):
+            plan_snapshot(state, SnapshotRequest("a", "present", without_disks=("ceph", name)))
+    with pytest.raises(Refused, match=r"^memory: "):
+        plan_snapshot(state, SnapshotRequest("a", "present", memory=True, without_disks=("ceph",)))
+    after = plan_snapshot(state, SnapshotRequest("a", "present", without_disks=("ceph",))).after
+    assert [dict(one.files).keys() for one in after.index.snapshots] == [{"root", "data"}]
+    assert not plan_snapshot(after, SnapshotRequest("a", "present")).changed
+    plan_snapshot(after, SnapshotRequest("a", "reverted", allow_restart=True))
+    plan_snapshot(after, SnapshotRequest("a", "absent"))
+
+
 @dataclass
 class World:
     """The files with what is in them, changed step by step as the real one is; ``points`` is what each snapshot must show."""

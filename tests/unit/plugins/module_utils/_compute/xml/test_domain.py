@@ -69,7 +69,14 @@ WIDE = spec(
     disks=(
         Disk("cd", "", "raw", "sda", "sata", device="cdrom", read_only=True),
         root_disk(iothread=1, queues=2, limits=DiskLimits(total_iops=500, read_bytes=50 * 2**20)),
-        Disk("ceph", "", "raw", "vdb", "virtio", source=NetworkSource("rbd", "pool/web", ("192.0.2.7:6789",), "edge", SECRET)),
+        Disk(
+            "ceph",
+            "",
+            "raw",
+            "vdb",
+            "virtio",
+            source=NetworkSource("rbd", "pool/web", ("192.0.2.7:6789", "[2001:db8::7]:6789"), "edge", SECRET),
+        ),
         Disk("far", "", "raw", "vdc", "virtio", source=NetworkSource("nbd", "web", ("store.example:10809",), tls=True)),
     ),
     nics=(
@@ -152,6 +159,19 @@ def test_what_others_made_is_not_ours_but_stays() -> None:
     for kept in ("app:note", "<bootmenu", 'name="pool/x"', "/a.img", "br0", "<watchdog", '<qemu:arg value="-foo"'):
         assert kept in text
     assert parse(parse_xml(text)).spec == wanted
+
+
+def test_ipv6_servers_are_written_without_brackets_and_read_with_them() -> None:
+    source = NetworkSource("nbd", "web", ("[2001:db8::7]:10809",))
+    wanted = spec(disks=(Disk("far", "", "raw", "vda", "virtio", source=source),))
+    root = emit(wanted)
+    assert [host.attrib for host in root.iterfind("devices/disk/source/host")] == [{"name": "2001:db8::7", "port": "10809"}]
+    assert parse(through_text(root)).spec == wanted
+    for host in root.iterfind("devices/disk/source/host"):
+        del host.attrib["port"]
+    (without,) = parse(root).spec.disks
+    assert without.source == replace(source, hosts=("[2001:db8::7]",))
+    assert [host.attrib for host in emit(spec(disks=(without,))).iterfind("devices/disk/source/host")] == [{"name": "2001:db8::7"}]
 
 
 def test_adopting_takes_the_devices_over_in_place() -> None:
