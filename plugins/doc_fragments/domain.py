@@ -111,13 +111,14 @@ options:
     type: str
   machine:
     description:
-      - The machine type of QEMU. A new domain of x86_64 has V(q35) without it.
+      - The machine type of QEMU. A new domain of x86_64 has V(q35) without it, one of aarch64 V(virt).
       - An alias such as V(q35) becomes the newest version when the domain is created, and that version stays.
     type: str
   firmware:
     description:
       - What boots the guest. V(uefi) needs the package C(ovmf) (or that of the architecture) on the host, and keeps its variables
-        in C(nvram.fd) in the folder of the VM. A new domain has V(bios) without it. It never changes.
+        in C(nvram.fd) in the folder of the VM. A new domain has V(bios) without it, and V(uefi) on
+        aarch64 and riscv64, whose machines have no BIOS, unless O(kernel) is given. It never changes.
     type: str
     choices: [bios, uefi]
   secure_boot:
@@ -424,6 +425,27 @@ options:
         P(edge.cloud.hypervisor#role); a host without one is refused. A new domain has V(none) without it.
     type: str
     choices: [none, loopback, tls]
+  video:
+    description:
+      - The display adapter that the guest sees, with O(vnc) or O(spice) only. A new display has V(vga) on x86_64 and V(virtio) on
+        aarch64, whose machines have no VGA. It takes effect at the next start.
+    type: str
+    choices: [vga, virtio, bochs, qxl, ramfb]
+  usb:
+    description:
+      - Whether the guest has a USB 3 controller. A new domain has one where O(tablet) or O(keyboard) needs it. It takes effect at
+        the next start.
+    type: bool
+  tablet:
+    description:
+      - Whether the guest has a USB tablet, an absolute pointer that keeps to the one of a display's viewer. A new display brings
+        one on architectures that have no other pointer, such as aarch64. It takes effect at the next start.
+    type: bool
+  keyboard:
+    description:
+      - Whether the guest has a USB keyboard. A new display brings one on architectures that have no other, such as aarch64. It
+        takes effect at the next start.
+    type: bool
   watchdog:
     description:
       - What happens to a guest that has opened its watchdog device (i6300esb) and stops feeding it. A new domain has V(none).

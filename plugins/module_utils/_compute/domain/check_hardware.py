@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from ..._errors import InvalidInput, NoSpace, NotFound, Unsupported
 from ..._sizes import show_size
+from ..model.architecture import architecture
 from ..model.host_facts import HostFacts
 from ..model.spec import DomainSpec
 from ..model.state import VmState
@@ -29,6 +30,7 @@ def check_hardware(spec: DomainSpec, before: DomainSpec | None, host: HostFacts)
         )
     for option in sorted(host.lacks):
         what, package = PACKAGES[option]
+        package = architecture(spec.arch).packages[0] if option == "firmware" else package
         raise Unsupported(
             f"{option}: libvirt on this host finds no {what}; install it (Debian: {package}), or have the role hypervisor do it "
             f"(hypervisor_hardware: [{option}]).",

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from ..._errors import Conflict, InvalidInput, NotFound, Unsupported
 from ..._sizes import show_size
+from ..model.architecture import architecture
 from ..model.host_facts import HostFacts, VolumeFile
 from ..model.overlays import active_path, volume_chain
 from ..model.remote_image import from_url
@@ -50,6 +51,13 @@ def _check_identity(spec: DomainSpec, state: VmState, host: HostFacts) -> None:
 
 
 def _check_machine(spec: DomainSpec, before: DomainSpec | None, host: HostFacts) -> None:
+    if host.arches and spec.arch not in host.arches and before is None:
+        raise Unsupported(
+            f"arch: libvirt on this host finds no emulator of {spec.arch} (there: {', '.join(host.arches)}); install it (Debian: "
+            f"{architecture(spec.arch).packages[1]}).",
+            option="arch",
+            value=spec.arch,
+        )
     if host.virt_types and spec.virt_type not in host.virt_types:
         offered = ", ".join(host.virt_types)
         raise Unsupported(

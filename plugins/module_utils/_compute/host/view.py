@@ -21,8 +21,10 @@ from ..model.image_tools import ImageTool
 from ..model.remote_image import RemoteImage
 from ..model.request import DomainOptions
 from ..model.state import VmState
+from ..options.machine import usual_firmware
 from ..options.resolve import asked_images, asked_paths, asked_servers
 from ..xml.domain import parse_xml
+from ..xml.properties import read_path
 from .file_users import Claim, claims_of
 from .observe import ObservedDomain, read_vm, see_all, vm_of, with_files
 from .qemu_conf import unset
@@ -53,10 +55,10 @@ class HostView:
     def basics(self) -> HostFacts:
         """The facts that do not depend on what is asked."""
         with intent("read the capabilities of this host"):
-            capabilities = parse_xml(self.connection.getCapabilities())
+            capabilities = self._all_capabilities
             networks = {network.name(): bool(network.isActive()) for network in self.connection.listAllNetworks()}
             memory = self.connection.getInfo()[1] * MIB
-        virt_types, machines = _guests(capabilities)
+        virt_types, machines = _guests(capabilities, os.uname().machine)
         return HostFacts(
             virt_types=virt_types,
             arch=os.uname().machine,
@@ -70,6 +72,23 @@ class HostView:
             direct_io=_direct_io(self.folders.vms),
             folders=self.folders,
         )
+
+    @cached_property
+    def _all_capabilities(self) -> Element:
+        return parse_xml(self.connection.getCapabilities())
+
+    def _arch(self, options: DomainOptions) -> str | None:
+        """Return the architecture of a domain where it is not the host's own."""
+        seen = self.domains.get(options.name)
+        found = read_path(seen.config, "os/type@arch") if seen else options.arch
+        return None if found == os.uname().machine else found
+
+    def _for_arch(self, arch: str | None) -> HostFacts:
+        if arch is None:
+            return self.basics
+        offered = tuple(sorted({str(one.get("name")) for one in self._all_capabilities.iterfind("guest/arch")}))
+        virt_types, machines = _guests(self._all_capabilities, arch)
+        return replace(self.basics, virt_types=virt_types, machines=machines, arches=offered)
 
     @cached_property
     def _free_pages(self) -> dict[int, int]:
@@ -89,7 +108,7 @@ class HostView:
         images = {digest: self._image_size(digest) for digest in (*asked_images(options), *awaited)}
         files = [disk.path for disk in options.disks or () if disk.path and Path(disk.path).exists()]
         return replace(
-            self.basics,
+            self._for_arch(self._arch(options)),
             cpu_models=self._cpu_models(options),
             lacks=self._lacks(options),
             unset=unset(options.spice),
@@ -125,14 +144,17 @@ class HostView:
 
     def _lacks(self, options: DomainOptions) -> frozenset[str]:
         """Return which of the options that need a program or firmware of their own this host cannot give."""
-        asked = [option for option, (value, _path) in NEEDS.items() if getattr(options, option) in value]
+        values = {option: getattr(options, option) for option in NEEDS}
+        if options.name not in self.domains:
+            values["firmware"] = usual_firmware(options, options.arch or os.uname().machine)
+        asked = [option for option, (value, _path) in NEEDS.items() if values[option] in value]
         if not asked:
             return frozenset()
         found = self._domain_capabilities(options)
         return frozenset(option for option in asked if not _offers(found, NEEDS[option][1]))
 
     def _domain_capabilities(self, options: DomainOptions) -> Element:
-        key = (options.arch, options.machine, options.virt_type)
+        key = (self._arch(options), options.machine, options.virt_type)
         if key not in self._capabilities:
             with intent("read what domains can have on this host"):
                 self._capabilities[key] = parse_xml(self.connection.getDomainCapabilities(None, *key, 0))
@@ -188,9 +210,9 @@ def _offers(capabilities: Element, needed: tuple[str, str]) -> bool:
     return value in {row.text for row in capabilities.iterfind(f"{path}/value")}
 
 
-def _guests(capabilities: Any) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Return the offered virt types of this host's architecture, the best first, and its machine aliases."""
-    arches = [arch for arch in capabilities.iterfind("guest/arch") if arch.get("name") == os.uname().machine]
+def _guests(capabilities: Any, asked: str) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Return the offered virt types of an architecture, the best first, and its machine aliases."""
+    arches = [arch for arch in capabilities.iterfind("guest/arch") if arch.get("name") == asked]
     arches = arches or capabilities.findall("guest/arch")
     types = {found.get("type") for arch in arches for found in arch.iterfind("domain")}
     rows = [row for arch in arches for row in arch.iter("machine")]

@@ -70,6 +70,8 @@ class ChainFile:
 class HostFacts:
     """One hypervisor: what libvirt offers, what is there, and the files that were asked about.
 
+    ``virt_types`` and ``machines`` are those of the architecture that was asked about, ``arches`` all that
+    libvirt offers, where one was asked for.
     ``machines`` maps an alias such as q35 to the version it stands for. ``files`` has every existing disk file that was asked
     about, ``images`` the virtual size in bytes of every image of the host cache that was, ``remote_images`` those that a replica
     serves until they are here, ``missing`` paths that do not exist, ``lacks`` options that need what is not installed.
@@ -98,6 +100,7 @@ class HostFacts:
     unset: tuple[str, ...] = ()
     direct_io: bool = False
     folders: Folders = field(default_factory=Folders)
+    arches: tuple[str, ...] = ()
 
     def image_sizes(self) -> dict[str, int]:
         """Return the virtual size in bytes of every image that a disk can be laid over now, in the host cache or on a replica."""

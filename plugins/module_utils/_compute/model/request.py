@@ -162,6 +162,10 @@ class DomainOptions:
     rng: bool | None = None
     autostart: bool | None = None
     xml_override: str | None = None
+    video: str | None = None
+    usb: bool | None = None
+    tablet: bool | None = None
+    keyboard: bool | None = None
     state: str = "running"
     allow_restart: bool = False
     force_stop: bool = False

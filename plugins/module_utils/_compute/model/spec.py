@@ -145,6 +145,7 @@ class DomainSpec:
 
     Shared folders are in the order of their tags, PCI devices in that of their addresses.
 
+    ``video`` None is the usual display adapter of the architecture.
     ``max_vcpus`` and ``max_memory`` are what a running guest can grow to, never less than what it has.
     """
 
@@ -182,6 +183,10 @@ class DomainSpec:
     filesystems: tuple[Filesystem, ...] = ()
     pci_devices: tuple[str, ...] = ()
     xml_override: str | None = None
+    video: str | None = None
+    usb: bool = False
+    tablet: bool = False
+    keyboard: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "max_memory", max(self.max_memory, self.memory))

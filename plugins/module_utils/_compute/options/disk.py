@@ -11,6 +11,7 @@ from typing import Any
 
 from ..._errors import InvalidInput
 from ..._sizes import parse_size
+from ..model.architecture import architecture
 from ..model.request import DiskOptions, DomainOptions, LimitOptions, SourceOptions
 from ..model.spec import Disk, DiskLimits, DomainSpec, NetworkSource
 from .values import choose, in_range, match
@@ -20,9 +21,9 @@ HOST_SAYS = "HOST:PORT, an IPv6 address in brackets, such as [2001:db8::7]:6789"
 NEWLINE = re.compile(r"[^\x00-\x20]+")
 
 
-def with_bus(item: DiskOptions, old: Disk | None) -> DiskOptions:
-    """Return the item with the bus of a new CD drive, which guests expect on SATA."""
-    return replace(item, bus="sata") if old is None and item.device == "cdrom" and not item.bus else item
+def with_bus(item: DiskOptions, old: Disk | None, arch: str) -> DiskOptions:
+    """Return the item with the bus of a new CD drive, which guests expect on SATA or, of other architectures, on SCSI."""
+    return replace(item, bus=architecture(arch).cdrom) if old is None and item.device == "cdrom" and not item.bus else item
 
 
 def has_own_source(item: DiskOptions) -> bool:

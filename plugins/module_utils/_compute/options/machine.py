@@ -9,6 +9,7 @@ from typing import Any
 
 from ..._errors import InvalidInput
 from ..._sizes import GIB, KIB, MIB, parse_size, show_size
+from ..model.architecture import architecture
 from ..model.host_facts import HostFacts
 from ..model.request import CpuOptions, DomainOptions, FilesystemOptions, NumaOptions
 from ..model.spec import Cpu, DomainSpec, Filesystem, NumaCell, stable_uuid
@@ -31,7 +32,6 @@ MIN_MEMORY = 16 * MIB
 DEFAULT_MEMORY = GIB
 MOST_VCPUS = 1024
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-MACHINES = {"x86_64": "q35", "i686": "pc", "aarch64": "virt", "riscv64": "virt", "ppc64le": "pseries", "s390x": "s390-ccw-virtio"}
 FAMILIES = {"q35": "pc-q35", "pc": "pc-i440fx"}
 VERSION = re.compile(r"-[0-9][0-9.]*$")
 
@@ -56,7 +56,7 @@ def machine_of(asked: str | None, before: DomainSpec | None, arch: str, host: Ho
     """Return the exact machine version: an alias of what the domain has keeps it, so that an upgrade of QEMU changes nothing."""
     if before and not asked:
         return before.machine
-    wanted = asked or MACHINES.get(arch, "virt")
+    wanted = asked or architecture(arch).machine
     if before and FAMILIES.get(wanted, wanted) == VERSION.sub("", before.machine):
         return before.machine
     return host.machines.get(wanted, wanted)
@@ -88,10 +88,10 @@ def _memory(asked: str | None, where: str, otherwise: int) -> int:
     return size // KIB * KIB
 
 
-def cpu_of(asked: CpuOptions | None, before: DomainSpec | None, virt_type: str) -> Cpu:
+def cpu_of(asked: CpuOptions | None, before: DomainSpec | None, virt_type: str, arch: str) -> Cpu:
     """Return the CPU; what is asked is the whole of it."""
     if asked is None:
-        return before.cpu if before else Cpu({"kvm": "host-model", "qemu": "maximum"}.get(virt_type, "none"))
+        return before.cpu if before else Cpu({"kvm": architecture(arch).kvm_cpu, "qemu": "maximum"}.get(virt_type, "none"))
     mode, model = asked.mode, asked.model
     if (mode == "custom") != bool(model):
         raise InvalidInput(
@@ -139,9 +139,18 @@ def _numa(asked: tuple[NumaOptions, ...] | None, before: DomainSpec | None) -> t
     )
 
 
-def firmware_fields(options: DomainOptions, before: DomainSpec | None, folder: str) -> dict[str, Any]:
+def usual_firmware(options: DomainOptions, arch: str) -> str:
+    """Return what a new domain is booted by: a kernel of the host needs none, and not every machine has firmware of its own."""
+    return options.firmware or ("bios" if options.kernel else architecture(arch).firmware)
+
+
+def firmware_fields(options: DomainOptions, before: DomainSpec | None, folder: str, arch: str) -> dict[str, Any]:
     """Return firmware, secure boot and where the firmware keeps its variables: in the VM's folder, like its disks."""
-    firmware = choose(options.firmware, before and before.firmware, "bios")
+    firmware = choose(options.firmware, before and before.firmware, usual_firmware(options, arch))
+    if before is None and firmware == "bios" and architecture(arch).firmware != "bios" and not options.kernel:
+        raise InvalidInput(
+            f"firmware: a machine of {arch} has no BIOS to boot from; use uefi, or give a kernel.", option="firmware", value="bios"
+        )
     secure = bool(choose(options.secure_boot, before and before.secure_boot, False))
     if before and before.firmware == firmware:
         return {"firmware": firmware, "secure_boot": secure, "nvram": before.nvram}

@@ -19,6 +19,7 @@ from ..model.remote_image import on_server
 from ..model.request import DiskOptions, DomainOptions
 from ..model.spec import CONTEXT, SEED, Disk, DomainSpec, Nic, Volume
 from .disk import check_disks_together, has_own_source, with_bus, with_details
+from .display import display_fields
 from .interface import boot_order, nics_of
 from .machine import check_together, cpu_of, device_fields, firmware_fields, machine_of, size_fields, tuning_fields, uuid_of
 from .values import DEVICE_NAME, DEVICE_NAME_SAYS, PCI, choose, kept_text, match, unique
@@ -87,13 +88,14 @@ def resolve(
     arch = choose(options.arch, before and before.arch, host.arch)
     machine = machine_of(options.machine, before, arch, host)
     disks, nics = _devices(options, before, host, name, frozenset(foreign))
+    devices = device_fields(options, before)
     spec = DomainSpec(
         name=name,
         uuid=uuid_of(options, before, name),
         virt_type=virt_type,
         arch=arch,
         machine=machine,
-        cpu=cpu_of(options.cpu, before, virt_type),
+        cpu=cpu_of(options.cpu, before, virt_type, arch),
         kernel=kept_text(options, "kernel", before),
         initrd=kept_text(options, "initrd", before),
         cmdline=kept_text(options, "cmdline", before),
@@ -102,8 +104,9 @@ def resolve(
         console_log=_console_log(options.console_log, before, host.folders.vm(name)),
         **size_fields(options, before),
         **tuning_fields(options, before),
-        **firmware_fields(options, before, host.folders.vm(name)),
-        **device_fields(options, before),
+        **firmware_fields(options, before, host.folders.vm(name), arch),
+        **devices,
+        **display_fields(options, before, arch, bool(devices["vnc"] or devices["spice"])),
     )
     if before is None or replace(spec, disks=(), nics=()) != replace(before, disks=(), nics=()):
         check_together(spec)
@@ -137,7 +140,8 @@ def _disks(
     seed = _seed_disks(options, had, host, name)
     if options.disks is None:
         return tuple(sorted({**had, **{disk.name: disk for disk in seed}}.values(), key=lambda disk: disk.target))
-    asked = [with_bus(item, had.get(item.name)) for item in options.disks]
+    arch = choose(options.arch, before and before.arch, host.arch)
+    asked = [with_bus(item, had.get(item.name), arch) for item in options.disks]
     given = _check_disks(asked, foreign)
     taken = given | foreign | {disk.target for disk in seed}
     disks: list[Disk] = []

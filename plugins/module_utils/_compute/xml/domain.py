@@ -14,9 +14,11 @@ from xml.etree import ElementTree as ET
 from xml.etree.ElementTree import Element, SubElement
 
 from ..._namespaces import remember
+from ..model.architecture import architecture
 from ..model.spec import DomainSpec, Record, record_from_json
 from .device import ALIAS, free_ports
 from .disk import emit_disks, parse_disks
+from .display import emit_display, parse_display
 from .fixed_devices import emit_singles, parse_singles
 from .interface import emit_nics, parse_nics
 from .machine import emit_machine, emit_shared_memory, parse_machine
@@ -88,6 +90,7 @@ def parse(root: Element, adopt: bool = False) -> Parsed:
         **read_all(root, DOMAIN),
         **parse_machine(root),
         **parse_singles(root, adopt),
+        **parse_display(root),
         disks=disks,
         nics=parse_nics(root, adopt),
         xml_override=record.spec.xml_override if record else None,
@@ -119,6 +122,7 @@ def emit(spec: DomainSpec, record: Record | None = None, base: Element | None = 
             root.find("os").remove(boot)  # type: ignore[union-attr]
     emit_shared_memory(root, bool(spec.filesystems), devices.find("filesystem") is not None)
     emit_singles(devices, spec)
+    emit_display(root, devices, spec)
     if record is not None:
         _emit_mark(root, record)
     if override:
@@ -159,8 +163,10 @@ def _scaffold(spec: DomainSpec) -> Element:
     root = Element("domain")
     x86 = spec.arch in ("x86_64", "i686")
     features = SubElement(root, "features")
-    for feature in ("acpi", "apic") if x86 else ("acpi",):
-        SubElement(features, feature)
+    acpi = architecture(spec.arch).acpi
+    for feature, wanted in (("acpi", acpi in ("always", spec.firmware)), ("apic", x86)):
+        if wanted:
+            SubElement(features, feature)
     clock = SubElement(root, "clock", {"offset": "utc"})
     if x86:
         SubElement(clock, "timer", {"name": "rtc", "tickpolicy": "catchup"})
