@@ -34,7 +34,8 @@ options:
       - V(running) creates the domain and starts it. V(stopped) creates it and shuts it down.
       - V(paused) halts a running guest where it is, in memory. V(saved) writes its memory to disk and stops it; the next start
         goes on from there. Both are refused for a domain that does not run.
-      - V(absent) shuts it down and undefines it; the files of its disks stay unless O(delete_disks). A saved state goes with it.
+      - V(absent) shuts it down and undefines it; the files of its disks stay unless O(delete_disks). The memory of a
+        saved domain would be lost, which needs O(force_stop) or O(delete_disks).
     type: str
     choices: [running, stopped, paused, saved, absent]
     default: running
@@ -47,6 +48,7 @@ options:
   force_stop:
     description:
       - Whether a domain that did not shut down within O(timeout) is powered off.
+      - Also whether O(state=absent) gives up the memory of a saved one.
     type: bool
     default: false
   delete_disks:

@@ -13,6 +13,7 @@ version_added: 0.2.0
 description:
   - Works on one disk of a VM as a whole, while the guest runs, is paused or is stopped.
   - To create, grow, attach and detach disks use M(edge.cloud.domain); M(edge.cloud.domain_info) shows the files of each.
+  - Refused while the domain is saved (managed save), since its memory has parts of its disks; start it first.
   - No two tasks work on a VM at once. A run that was interrupted, by a crash of the process, of QEMU or of the host, leaves a
     disk with all that the guest wrote, and the next run goes on from there.
 extends_documentation_fragment:

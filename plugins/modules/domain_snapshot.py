@@ -13,7 +13,8 @@ version_added: 0.2.0
 description:
   - A snapshot holds all disks of a VM as they are at one instant, and with O(memory) the guest's memory too. Taking one copies
     nothing, whatever the size of the disks; the guest goes on writing to new overlays.
-  - The VM may run, be paused or be stopped. Read-only disks, and disks that others attached, take no part.
+  - The VM may run, be paused or be stopped. A saved one (managed save) is refused, since its memory has parts of its disks; start
+    it first. Read-only disks, and disks that others attached, take no part.
   - Every change is journaled in the VM's folder. A run that was interrupted, by a crash of the process, of QEMU or of the host,
     leaves a VM that starts, and the next run of this module finishes or undoes what was under way.
   - libvirt keeps no snapshot metadata of its own for them, so that its snapshots neither see these nor get in their way.

@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias
 
-from ..._errors import Busy, InvalidInput, Refused
+from ..._errors import Busy, InvalidInput
 from ..._files import fsync
 from ..._libvirt import intent
 from ..._plan import Plan, execute
+from ..host.at_rest import refuse_saved
 from ..host.lock import vm_lock
 from ..host.migration_mark import refuse_while_migrating
 from ..job.backup_job import PushBackup
@@ -94,13 +95,7 @@ class Disks:
     def _read(self) -> SnapshotState:
         state = read_snapshots(self.connection, self.domain, self.tool, self.folders)
         refuse_while_migrating(self.domain, state.home, state.run)
-        if state.run == "saved":
-            raise Refused(
-                f"name: domain {self.domain} is saved, and its guest knows its disks as they were; start it with "
-                "edge.cloud.domain first.",
-                option="name",
-                value=self.domain,
-            )
+        refuse_saved(self.domain, state.run)
         disk = require_disk(state, self.disk)
         if is_arriving(disk.active):
             raise Busy(

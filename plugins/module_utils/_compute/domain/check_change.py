@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 from ..._errors import Refused
-from ..model.spec import DomainSpec
+from ..model.overlays import active_path
+from ..model.spec import DomainSpec, Record
 from ..model.state import VmState
 from ..options.machine import machine_family
 from ..options.resolve import ResolvedDomain
@@ -46,9 +47,21 @@ def _check_recreation(spec: DomainSpec, before: DomainSpec) -> None:
             )
 
 
+def check_saved_seeds(state: VmState, asked: str, record: Record) -> None:
+    """Raise Refused where the seed or the context disk of a guest that stays saved would be made again under it."""
+    if state.run != "saved" or asked != "saved":
+        return
+    for option, new, now in (("cloud_init", record.seed, state.seed), ("context", record.context, state.context)):
+        if new and new != now:
+            raise Refused(
+                f"{option}: domain {state.name} is saved, and its guest knows this disk as it was; start it with state running.",
+                option=option,
+            )
+
+
 def _check_saved(wanted: ResolvedDomain, state: VmState) -> None:
     for volume in wanted.volumes:
-        found = state.volume(volume.path)
+        found = state.volume(active_path(volume, wanted.spec))
         if found is not None and volume.size is not None and volume.size > found.size:
             raise Refused(
                 f"disks: disk {volume.disk} of saved domain {state.name} cannot grow; its guest knows the disk as it was. "

@@ -26,10 +26,10 @@ from ..model.overlays import kept_files, with_kept_overlays
 from ..model.request import DomainOptions
 from ..model.spec import DomainSpec, Record
 from ..model.state import VmState, view
-from ..options.resolve import check_name, resolve
+from ..options.resolve import ResolvedDomain, check_name, resolve
 from ..seed import Seed, make_context, make_seed
 from .apply import Guest
-from .check_change import check_change
+from .check_change import check_change, check_saved_seeds
 from .check_hardware import check_hardware, check_memory
 from .check_host import check_wanted
 from .plan import Goal, plan_absent, plan_goal
@@ -80,14 +80,13 @@ class Reconciler:
         check_hardware(wanted.spec, state.config, facts)
         check_memory(wanted.spec, state, options.state, facts)
         seed = make_seed(options.cloud_init, self.name, wanted.spec.uuid) if options.cloud_init is not None else None
-        context = self.context
-        kept = state.record or Record(wanted.spec)
-        digests = (seed.digest if seed else kept.seed, context.digest if context else kept.context)
+        record = self._record(wanted, state, seed)
+        check_saved_seeds(state, options.state, record)
         goal = Goal(
             run=options.state,
-            record=Record(wanted.spec, wanted.volumes, *digests, kept=kept.kept),
+            record=record,
             spec=with_arrivals(wanted.spec, wanted.volumes, state, facts),
-            context_path=self.folders.context(self.name) if context else None,
+            context_path=self.folders.context(self.name) if options.context is not None else None,
             seed_path=self.folders.seed(self.name) if seed else None,
             autostart=options.autostart,
             allow_restart=options.allow_restart,
@@ -95,6 +94,11 @@ class Reconciler:
             sizes=tuple(facts.image_sizes().items()),
         )
         return plan_goal(state, goal), seed
+
+    def _record(self, wanted: ResolvedDomain, state: VmState, seed: Seed | None) -> Record:
+        kept, context = state.record or Record(wanted.spec), self.context
+        digests = (seed.digest if seed else kept.seed, context.digest if context else kept.context)
+        return Record(wanted.spec, wanted.volumes, *digests, kept=kept.kept)
 
     def _check_claims(self, wanted: DomainSpec, state: VmState, host: HostView) -> None:
         found = [disk for disk in new_disks(wanted, state.config) if Path(disk.active).exists()]

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
 from ..._errors import Conflict, NotFound
-from ..._libvirt import intent, libvirt
+from ..._libvirt import intent
 from ..model.image_tools import ImageTool
 from ..model.request import DomainOptions
 from ..model.spec import Disk, DomainSpec
-from ..xml.domain import parse_xml
 from ..xml.properties import read_path
-from .observe import ObservedDomain
+from .observe import ObservedDomain, live_tree
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class Claim:
 
 
 def claims_of(seen: ObservedDomain, tool: ImageTool) -> dict[str, Claim]:
-    """Return which files a domain uses: as disks of its next start or of what runs now, and what is below those."""
+    """Return which files a domain uses: as disks of its next start, of what runs now or is saved, and what is below those."""
     found: dict[str, Claim] = {}
     for disk in _disks(seen):
         path, target = read_path(disk, "source@file"), read_path(disk, "target@dev") or ""
@@ -44,13 +43,13 @@ def claims_of(seen: ObservedDomain, tool: ImageTool) -> dict[str, Claim]:
 
 def _disks(seen: ObservedDomain) -> Iterator[Element]:
     yield from seen.config.iterfind("devices/disk")
-    if seen.run in ("running", "paused"):
+    if seen.run != "stopped":
         try:
             with intent(f"read domain {seen.name}"):
-                live = parse_xml(seen.handle.XMLDesc(libvirt.VIR_DOMAIN_XML_SECURE))
+                live = live_tree(seen)
         except NotFound:  # it has just ended
             return
-        yield from live.iterfind("devices/disk")
+        yield from live.iterfind("devices/disk") if live is not None else ()
 
 
 def new_disks(spec: DomainSpec, before: DomainSpec | None) -> list[Disk]:

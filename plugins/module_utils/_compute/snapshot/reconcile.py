@@ -12,6 +12,7 @@ from typing import Any
 
 from ..._errors import Busy, EdgeError, InvalidInput, TimedOut
 from ..._plan import Plan, execute
+from ..host.at_rest import refuse_saved
 from ..host.lock import vm_lock
 from ..host.migration_mark import refuse_while_migrating
 from ..job.block_job import JobLimits
@@ -93,6 +94,11 @@ class Snapshots:
                 option="name",
                 disk=waiting[0],
             )
+        if state.run == "saved":
+            stopped, asked = replace(state, run="stopped"), replace(request, memory=False, quiesce="never")
+            if request.state == "reverted" or plan_snapshot(stopped, asked).changed:
+                refuse_saved(state.name, state.run)
+            return Plan(state)
         new = request.state == "present" and state.index.snapshot(request.name) is None
         quiesce = quiesce_of(self.connection, state, request.quiesce, memory=request.memory) if new else "never"
         return plan_snapshot(state, replace(request, quiesce=quiesce))

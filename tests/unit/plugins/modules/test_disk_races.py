@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Real QEMUs that start on a VM's disk at the worst moment: nothing that a guest wrote is lost."""
+"""Real QEMUs that start on a VM's disk at the worst moment, and VMs that are saved: nothing that a guest wrote is lost."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import libvirt
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
 from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
@@ -39,7 +40,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, driver: Any, capsys: p
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], home: Path) -> Callable[..., dict[str, Any]]:
-    return lambda module, **options: run_module(capsys, module, uri=URI, **{"name": "web", **options})
+    return lambda module, **options: run_module(
+        capsys, module, uri=URI, **({} if module == "domains" else {"name": "web"}), **options
+    )
 
 
 def backing(path: Path) -> str | None:
@@ -117,3 +120,63 @@ def test_an_overlay_that_any_qemu_has_open_stays(run: Any, home: Path) -> None:
         assert {"data.a.qcow2", "data.b.qcow2"} <= {path.name for path in home.iterdir()}
     done = run("domain_snapshot", snapshot="a", state="absent")
     assert done["changed"], done
+
+
+@pytest.fixture
+def saved(run: Any, home: Path, driver: Any) -> Any:
+    """Have ``web`` saved, with a snapshot from before."""
+    assert run("domain_snapshot", snapshot="old")["changed"]
+    found = driver.lookupByName("web")
+    found.create()
+    found.managedSave(0)
+    assert found.hasManagedSaveImage() and not found.isActive()
+    return found
+
+
+def test_a_saved_domain_keeps_its_disks_as_its_memory_knows_them(run: Any, home: Path, saved: Any) -> None:
+    before = {path: path.read_bytes() for path in home.iterdir()}
+    definition = saved.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+    for check in (True, False):
+        for module, options in (
+            ("domain_snapshot", {"snapshot": "new"}),
+            ("domain_snapshot", {"snapshot": "new", "memory": True}),
+            ("domain_snapshot", {"snapshot": "old", "state": "absent"}),
+            ("domain_snapshot", {"snapshot": "old", "state": "reverted", "allow_restart": True}),
+            ("domain_disk", {"disk": "data", "state": "flattened"}),
+            ("domain_disk", {"disk": "data", "state": "flattened", "depth": "all"}),
+            ("domain", {"state": "saved", "disks": [{"name": "data", "size": "2MiB"}]}),
+            ("domain", {"state": "saved", "cloud_init": {"hostname": "web"}}),
+            ("domain", {"state": "absent"}),
+        ):
+            refused = run(module, check=check, **options)
+            assert refused["failed"] and refused["error"]["code"] == "refused" and "saved" in refused["msg"], (module, options)
+    assert {path: path.read_bytes() for path in home.iterdir()} == before
+    assert saved.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE) == definition and saved.hasManagedSaveImage()
+
+
+def test_what_a_saved_domain_has_already_is_no_change(run: Any, saved: Any) -> None:
+    assert run("domain_snapshot", snapshot="old")["changed"] is False
+    assert run("domain_snapshot", snapshot="never", state="absent")["changed"] is False
+    assert run("domain", state="saved")["changed"] is False
+
+
+@pytest.mark.parametrize("word", ["force_stop", "delete_disks"])
+def test_a_saved_memory_is_given_up_by_a_word(run: Any, home: Path, saved: Any, driver: Any, word: str) -> None:
+    done = run("domain", state="absent", **{word: True})
+    assert "Undefine domain web and give up its saved memory" in done["actions"]
+    assert not [one for one in driver.listAllDomains() if one.name() == "web"]
+    assert (home / "data.qcow2").exists() == (word == "force_stop")
+
+
+def test_a_domain_that_was_saved_since_the_look_is_seen(run: Any, home: Path, driver: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = driver.lookupByName("web")
+    at(monkeypatch, "create_overlay_on", lambda: (found.create(), found.managedSave(0)))
+    failed = run("domain_snapshot", snapshot="late")
+    assert failed["error"]["code"] == "busy" and "saved" in failed["msg"]
+    assert "data.late.qcow2" not in found.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+
+
+def test_unlisted_domains_that_are_saved_stay(run: Any, saved: Any, home: Path, driver: Any) -> None:
+    refused = run("domains", domains=[{"name": "other", "state": "absent"}], unlisted="absent")
+    assert refused["failed"] and "unlisted (web)" in refused["msg"] and "saved" in refused["msg"]
+    assert saved.hasManagedSaveImage() and home.exists()
