@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import struct
@@ -12,9 +13,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ._errors import Busy, NoSpace, NotFound
+from . import _libc
+from ._errors import Busy, Conflict, NoSpace, NotFound, Unsupported
 
 RESERVE = 64 * 1024 * 1024
+CANNOT_RENAME = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)  # a file system or kernel without renameat2
 FLOCK = struct.Struct("hhqqi4x")  # struct flock of 64-bit Linux: type, whence, start, length, pid
 
 
@@ -45,6 +48,31 @@ def write_atomically(path: Path, data: bytes, work: Path, mode: int = 0o444) -> 
         raise
     work.rename(path)
     fsync(path.parent)
+
+
+def rename_new(work: Path, path: Path) -> None:
+    """Give ``work`` its final name in one step; raise Conflict, and keep ``work``, if anything has that name by now."""
+    try:
+        try:
+            _libc.rename_noreplace(work, path)
+        except OSError as error:
+            if error.errno not in CANNOT_RENAME:
+                raise
+            link_new(work, path)
+    except FileExistsError:
+        raise Conflict(f"{path} was created by another process meanwhile; it was left alone. Run again.", path=str(path)) from None
+
+
+def link_new(work: Path, path: Path) -> None:
+    """Do as ``rename_new`` where the file system cannot, by a second name; FileExistsError if the name is taken."""
+    try:
+        os.link(work, path, follow_symlinks=False)
+    except PermissionError:
+        raise Unsupported(
+            f"The file system of {path} can neither rename a file without replacing another nor link it; choose another place.",
+            path=str(path),
+        ) from None
+    work.unlink()
 
 
 @contextmanager

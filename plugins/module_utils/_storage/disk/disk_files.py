@@ -16,9 +16,10 @@ from typing import Any
 from ... import _files
 from ..._errors import Busy, Conflict, Corrupt, NotFound, Refused, about_option
 from ..._image_lock import remove_images, take_place, unwritten
-from ..format import qcow2
+from ..format import qcow2, qemu_img
 from ..format.foreign_image import Rules, judge
 from ..format.qemu_img import QemuImg
+from ..format.source_file import held
 from ..store import references, usage
 from .disk import Base, Change, ConvertDisk, CreateDisk, Disk, RebaseDisk, RepairDisk, ResizeDisk
 
@@ -81,9 +82,9 @@ class Qcow2Files:
 
     def source(self, path: Path, image_format: str | None) -> Base:
         """Return an image that a disk can be converted from; raise Refused if it refers to other files."""
-        with about_option("source"):
-            found = judge(self.qemu, path, Rules(format=image_format))
-        return Base(str(path), found, int(self.qemu.info(path, found)["virtual-size"]))
+        with about_option("source"), held(path) as source:
+            found = judge(self.qemu, source, Rules(format=image_format))
+            return Base(str(path), found, int(self.qemu.info(source, found)["virtual-size"]))
 
     def apply(self, step: Change) -> None:
         """Carry out one step; a kill at any moment leaves the old or the new file."""
@@ -109,8 +110,13 @@ class Qcow2Files:
                 if backing:
                     usage.note_disk(Path(backing.path))
             else:
-                source = step.source
-                self.qemu.convert(Path(source.path), source.format, work, compress=step.creation.compress, creation=creation)
+                self._convert(step, work, creation)
+
+    def _convert(self, step: ConvertDisk, work: Path, creation: qemu_img.Creation) -> None:
+        """Convert the source after it was judged again: what is judged is what is read."""
+        with about_option("source"), held(Path(step.source.path)) as source:
+            judge(self.qemu, source, Rules(format=step.source.format))
+            self.qemu.convert(source, step.source.format, work, compress=step.creation.compress, creation=creation)
 
     def require_unused(self, path: Path) -> None:
         """Raise Refused if the disk is the backing image of others."""
@@ -140,9 +146,10 @@ def _held(backing: Base | None) -> Iterator[None]:
 
 @contextmanager
 def appearing(path: Path) -> Iterator[Path]:
-    """Yield a scratch name beside ``path``; the file made there is renamed to ``path`` at the end, durable, or removed on an error.
+    """Yield a scratch name beside ``path``; the file made there gets its name at the end, durable, or is removed on an error.
 
-    The folder is locked meanwhile, so that the scratch name is ours; a file that a killed process left there is replaced.
+    A file that appears under ``path`` meanwhile is left alone, and raises Conflict. The folder is locked meanwhile, so that the
+    scratch name is ours; a file that a killed process left there is replaced.
     """
     if not path.parent.is_dir():
         raise NotFound(f"The folder {path.parent} does not exist; create it first.", path=str(path.parent))
@@ -155,7 +162,7 @@ def appearing(path: Path) -> Iterator[Path]:
             yield work
             work.chmod(0o600)
             _files.fsync(work)
-            work.rename(path)
+            _files.rename_new(work, path)
         finally:
             work.unlink(missing_ok=True)
         _files.fsync(path.parent)

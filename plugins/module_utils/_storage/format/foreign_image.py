@@ -10,10 +10,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ..._errors import CommandFailed, Corrupt, InvalidInput, NotFound, Refused
+from ..._errors import CommandFailed, Corrupt, Refused
 from .. import names
 from . import probe, qcow2
 from .qemu_img import QemuImg
+from .source_file import state_of
 
 LARGEST_VIRTUAL_SIZE = 2 * 1024**4
 LARGEST_UNPACKED = 128 * 1024**3
@@ -36,17 +37,6 @@ class Rules:
     def algorithm(self) -> str:
         """The checksum algorithm that the source is proven and recorded by."""
         return names.checksum(self.checksum).split(":")[0] if self.checksum else "sha256"
-
-
-def state_of(path: Path) -> tuple[int, int, int]:
-    """Return what shows that a source changed: inode, size and time; raise NotFound or InvalidInput unless it is a regular file."""
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        raise NotFound(f"{path} does not exist on this host.", path=str(path)) from None
-    if not path.is_file():
-        raise InvalidInput(f"{path} is not a regular file.", path=str(path))
-    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def judge(qemu: QemuImg, path: Path, rules: Rules) -> str:

@@ -15,6 +15,7 @@ from ..._plan import Plan
 from .. import names
 from ..format.foreign_image import Rules
 from ..format.qemu_img import QemuImg
+from ..format.source_file import held, named, opened
 from ..store import catalogue
 from ..store.image_plan import Change, DescribeImage, ImportImage, RemoveImage, Stored
 from ..store.inventory import shown
@@ -129,16 +130,18 @@ class Datastore:
         if not self._remote:
             self._import_file(names.absolute_path(wanted.source, "source"), wanted, now)
             return
-        with downloaded(self.store, wanted.source, self.rules.checksum, self.trust) as path, import_.named(path, wanted.source):
+        with downloaded(self.store, wanted.source, self.rules.checksum, self.trust) as path, named(path, wanted.source):
             self._import_file(path, wanted, now)
 
     def _import_file(self, path: Path, wanted: ImageDescription, now: float) -> None:
         """Import a file, after its signature was verified if one is given; exactly the verified bytes are imported."""
-        rules = self.rules
-        if self.signed:
-            rules = replace(rules, checksum=rules.checksum or import_.source_checksum(path, rules))
-            self.signed(path)
-        import_.import_file(self.store, self.qemu, path, wanted=wanted, rules=rules, now=now)
+        with opened(path) as source:
+            rules = self.rules
+            if self.signed:
+                with held(source) as unchanged:
+                    rules = replace(rules, checksum=import_.source_checksum(unchanged, rules))
+                    self.signed(unchanged)
+            import_.import_file(self.store, self.qemu, source, wanted=wanted, rules=rules, now=now)
 
     def _describe(self, step: DescribeImage) -> None:
         found = self.store.named(self.wanted.name, self.wanted.version)

@@ -16,15 +16,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ... import _files
+from ... import _files, _sparse
 from ..._errors import Corrupt, NoSpace, Refused, Unsupported
 
 BLOCK = 1024 * 1024
-HOLE = 64 * 1024
 MEMORY = 1024**3
 LOOK_EVERY = 64 * BLOCK
 MAGIC = {b"\x1f\x8b": "gzip", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2"}
-ZEROS = bytes(HOLE)
 
 
 def packed_as(path: Path) -> str | None:
@@ -68,19 +66,8 @@ def _write(blocks: Iterator[bytes], writer: BinaryIO, source: Path, largest: int
         if size - looked >= LOOK_EVERY:
             _files.require_space(Path(writer.name).parent, LOOK_EVERY, f"Unpacking {source}")
             looked = size
-        _put(writer, block)
-    writer.truncate(size)
+        _sparse.write(writer.fileno(), block, size - len(block))
     return size
-
-
-def _put(writer: BinaryIO, block: bytes) -> None:
-    """Write a block; a run of zeros becomes a hole."""
-    for at in range(0, len(block), HOLE):
-        part = block[at : at + HOLE]
-        if part == ZEROS:
-            writer.seek(HOLE, 1)
-        else:
-            writer.write(part)
 
 
 def _gzip(reader: BinaryIO) -> Iterator[bytes]:

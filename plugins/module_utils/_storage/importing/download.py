@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urljoin
 
-from ... import _files
+from ... import _files, _sparse
 from ..._errors import Conflict, Corrupt, InvalidInput, NoSpace, Refused, Unreachable, Unsupported
 from .. import names
 from ..store import digest as digests
@@ -113,13 +113,14 @@ def _append(path: Path, url: str, trust: Trust, have: int) -> None:
         if response.status == 206 and (start is None or int(start[1]) != have):
             raise Corrupt(f"{url} was asked for bytes from {have} and sent others.", url=url)
         _files.require_space(path.parent, announced_length(response, url) or 0, f"The download of {url}")
-        with path.open("ab" if response.status == 206 else "wb") as file:
+        start_at = have if response.status == 206 else 0
+        with path.open("r+b" if start_at else "wb", buffering=0) as file:
             received = 0
             while block := response.read(BLOCK):
                 if received % LOOK_EVERY + len(block) >= LOOK_EVERY:  # a stream can be endless
                     _files.require_space(path.parent, LOOK_EVERY, f"The download of {url}")
+                _sparse.write(file.fileno(), block, start_at + received)
                 received += len(block)
-                file.write(block)
         require_whole(response, received, url)
 
 

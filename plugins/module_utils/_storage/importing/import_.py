@@ -8,17 +8,16 @@ import errno
 import hashlib
 import os
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ... import _files
-from ..._errors import CommandFailed, Conflict, Corrupt, EdgeError, NoSpace, Refused
+from ..._errors import CommandFailed, Corrupt, NoSpace, Refused
 from .. import names
 from ..format import probe, qcow2
-from ..format.foreign_image import Rules, judge, require_sound, state_of
+from ..format.foreign_image import Rules, judge, require_sound
 from ..format.qemu_img import Limits, QemuImg
+from ..format.source_file import held, named
 from ..store import catalogue
 from ..store import digest as digests
 from ..store.manifest import Manifest
@@ -57,40 +56,29 @@ def import_file(store: Store, qemu: QemuImg, path: Path, *, wanted: ImageDescrip
         plain.unlink(missing_ok=True)
         try:
             with named(plain, str(path)), named(work, str(path)):
-                return _import(store, qemu, path, work, wanted=wanted, rules=rules)
+                there, source_digest = _bring(store, qemu, path, work, wanted=wanted, rules=rules)
+                return there or _finish(store, qemu, work, wanted, source_digest)
         finally:
             work.unlink(missing_ok=True)
             plain.unlink(missing_ok=True)
 
 
-@contextmanager
-def named(path: Path, source: str) -> Iterator[None]:
-    """Let errors about our working file name its source, which the user knows."""
-    try:
-        yield
-    except EdgeError as error:
-        error.message = error.message.replace(str(path), source)
-        error.details.update({key: source for key, value in error.details.items() if value == str(path)})
-        raise
-
-
-def _import(store: Store, qemu: QemuImg, path: Path, work: Path, *, wanted: ImageDescription, rules: Rules) -> Manifest:
-    before = state_of(path)
-    there = store.named(wanted.name, wanted.version)
-    source_digest = source_checksum(path, rules) if there else None
-    if there is not None and source_digest == there.source_digest:
-        return there
-    packed = decompress.packed_as(path)
-    if packed:
-        source_digest = source_digest or source_checksum(path, rules)
-        _unpack_and_make(qemu, path, packed, work, rules)
-    else:
-        source_digest = _make(qemu, path, work, rules, source_digest)
-    if state_of(path) != before:
-        raise Conflict(
-            f"{path} was changed while it was imported; nothing was kept. Import it again when nothing writes it.", path=str(path)
-        )
-    return _finish(store, qemu, work, wanted, source_digest)
+def _bring(
+    store: Store, qemu: QemuImg, source: Path, work: Path, *, wanted: ImageDescription, rules: Rules
+) -> tuple[Manifest | None, str]:
+    """Return the image that is there already, or None with ``work`` made, and the source's checksum; all reads are of one file."""
+    with held(source) as path:
+        there = store.named(wanted.name, wanted.version)
+        source_digest = source_checksum(path, rules) if there else None
+        if there is not None and source_digest == there.source_digest:
+            return there, source_digest
+        packed = decompress.packed_as(path)
+        if packed:
+            source_digest = source_digest or source_checksum(path, rules)
+            _unpack_and_make(qemu, path, packed, work, rules)
+        else:
+            source_digest = _make(qemu, path, work, rules, source_digest)
+    return None, source_digest
 
 
 def _unpack_and_make(qemu: QemuImg, path: Path, packed: str, work: Path, rules: Rules) -> None:
@@ -150,10 +138,10 @@ def _finish(store: Store, qemu: QemuImg, work: Path, wanted: ImageDescription, s
 
 def source_checksum(path: Path, rules: Rules, algorithm: str | None = None) -> str:
     """Return the source's checksum, compared with that of the rules if they have one."""
-    state_of(path)
-    found = digests.checksum_of(path, rules.algorithm)
-    _require_checksum(path, found, rules)
-    return found if algorithm in (None, rules.algorithm) else digests.checksum_of(path, str(algorithm))
+    with held(path) as source:
+        found = digests.checksum_of(source, rules.algorithm)
+        _require_checksum(source, found, rules)
+        return found if algorithm in (None, rules.algorithm) else digests.checksum_of(source, str(algorithm))
 
 
 def _require_checksum(path: Path, found: str, rules: Rules) -> None:
@@ -168,9 +156,9 @@ def _kept_as_it_is(path: Path, rules: Rules) -> bool:
 
 def judge_source(qemu: QemuImg, path: Path, rules: Rules) -> None:
     """Raise what an import of ``path`` would raise, as far as that is known without unpacking it."""
-    state_of(path)
-    packed = decompress.packed_as(path)
-    if packed:
-        decompress.require_program(packed, str(path))
-    else:
-        judge(qemu, path, rules)
+    with held(path) as source:
+        packed = decompress.packed_as(source)
+        if packed:
+            decompress.require_program(packed, str(source))
+        else:
+            judge(qemu, source, rules)

@@ -14,11 +14,10 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
 
-from ... import _files
+from ... import _files, _sparse
 from ..._errors import Corrupt, EdgeError
 from ..._plan import Plan, execute
 from ..store import digest as digests
-from ..store.digest import write_all
 from ..store.manifest import Manifest
 from ..store.store import Store
 from ..transfer.pull import pull_image, refill_image
@@ -145,7 +144,7 @@ class Scrub:
             os.ftruncate(descriptor, image.size)
             for index, data in _pieces(self.store, image):
                 if data is not None and index not in damage.pieces:
-                    write_all(descriptor, data, index * image.piece_size)
+                    _sparse.write(descriptor, data, index * image.piece_size)
         finally:
             os.close(descriptor)
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ... import _sparse
+from ..._errors import Conflict
 from .manifest import digest_of, piece_size_for
 
 IMAGE = "image"  # a checksum's algorithm
@@ -65,21 +67,24 @@ def _as_image(path: Path) -> str:
 
 
 def copy_with_checksum(source: Path, target: Path, algorithm: str) -> str:
-    """Copy ``source`` to the new file ``target`` and return the checksum of exactly the bytes written."""
+    """Copy ``source`` to the new file ``target``, zeros as holes, and return the checksum of exactly the bytes written."""
     hashed = None if algorithm == IMAGE else hashlib.new(algorithm)
     with source.open("rb", buffering=0) as reader, target.open("xb", buffering=0) as writer:
-        os.posix_fadvise(reader.fileno(), 0, 0, os.POSIX_FADV_SEQUENTIAL)
-        for block in _blocks(reader, BLOCK):
-            if hashed:
-                hashed.update(block)
-            write_all(writer.fileno(), block)
+        for part in _sparse.extents(reader.fileno(), 0, os.fstat(reader.fileno()).st_size):
+            for at in range(part.offset, part.offset + part.length, BLOCK):
+                length = min(BLOCK, part.offset + part.length - at)
+                block = _exactly(reader.fileno(), length, at) if part.data else _sparse.ZEROS[:length]
+                if hashed:
+                    hashed.update(block)
+                _sparse.write(writer.fileno(), block, at)
     return f"{algorithm}:{hashed.hexdigest()}" if hashed else checksum_of(target, algorithm)
 
 
-def write_all(descriptor: int, data: bytes | memoryview, offset: int | None = None) -> None:
-    """Write all of ``data``, at the current place or at ``offset``."""
-    view = memoryview(data)
-    while view:
-        done = os.write(descriptor, view) if offset is None else os.pwrite(descriptor, view, offset)
-        view = view[done:]
-        offset = None if offset is None else offset + done
+def _exactly(descriptor: int, length: int, offset: int) -> bytes:
+    block = os.pread(descriptor, length, offset)
+    while len(block) < length:
+        more = os.pread(descriptor, length - len(block), offset + len(block))
+        if not more:
+            raise Conflict("The source became shorter while it was copied; nothing was kept. Copy it again when nothing writes it.")
+        block += more
+    return block

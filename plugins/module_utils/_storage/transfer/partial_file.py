@@ -17,8 +17,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 
+from ... import _sparse
 from ..._errors import Corrupt, NoSpace
-from ..store.digest import BLOCK, write_all
 from ..store.manifest import Manifest
 from .delta import Extent
 from .prefetch import PieceFile
@@ -85,7 +85,7 @@ class Assembly:
             for index in ahead.present(run.first, run.end):
                 data = ahead.get(index)
                 if data is not None:
-                    write_all(self._file, data, index * self.manifest.piece_size)
+                    _sparse.write(self._file, data, index * self.manifest.piece_size)
                     found |= self._prove(index, data)
         return found
 
@@ -109,7 +109,7 @@ class Assembly:
         """
         size = self.manifest.piece_size
         with _room(self.manifest.digest, self.path):
-            write_all(self._file, data, first * size)
+            _sparse.write(self._file, data, first * size)
         for index, at in enumerate(range(0, len(data), size), first):
             if not self._prove(index, data[at : at + size]):
                 wrong = f"{origin} gave wrong bytes for piece {index} of {self.manifest.digest}; they were not used."
@@ -145,24 +145,7 @@ def _copied(extent: Extent, target: int) -> bool:
     except OSError:
         return False
     try:
-        done = 0
-        while done < extent.length:
-            count = _copy_some(source, target, extent, done)
-            if not count:
-                return False
-            done += count
-        return True
+        where = {"source_offset": extent.source_offset, "offset": extent.offset, "length": extent.length}
+        return _sparse.copy(source, target, **where)
     finally:
         os.close(source)
-
-
-def _copy_some(source: int, target: int, extent: Extent, done: int) -> int:
-    left = extent.length - done
-    try:
-        return os.copy_file_range(source, target, left, extent.source_offset + done, extent.offset + done)
-    except OSError as error:
-        if error.errno not in (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
-            raise
-    data = os.pread(source, min(left, BLOCK), extent.source_offset + done)
-    write_all(target, data, extent.offset + done)
-    return len(data)

@@ -14,7 +14,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..store.digest import write_all
+from ... import _sparse
 from ..store.manifest import Manifest
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -41,7 +41,7 @@ class PieceFile:
         """Keep a piece that the caller verified; on a full disk keep nothing and raise nothing, since the reader has its bytes."""
         descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
-            write_all(descriptor, memoryview(data), index * self._manifest.piece_size)
+            _sparse.write_all(descriptor, data, index * self._manifest.piece_size)
         except OSError as error:
             if error.errno not in FULL:
                 raise
