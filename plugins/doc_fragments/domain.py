@@ -372,7 +372,7 @@ options:
     description:
       - What cloud-init does in the guest, as a NoCloud seed on a read-only disk labelled C(CIDATA).
       - The instance-id is the domain's UUID, so that a changed seed does not make cloud-init run a second time.
-      - Secrets belong in here hashed; the seed is readable by root and the guest only.
+      - Secrets belong in here hashed; the seed is readable by root and the guest only. No result or log shows what is in it.
     type: dict
     suboptions:
       hostname:

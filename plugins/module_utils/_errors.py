@@ -9,23 +9,26 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
+from ._secrets import hidden_in, without_secrets
+
 
 class EdgeError(Exception):
     """Say what was asked, what was found and what to do, with a stable code for programs.
 
-    ``details`` holds JSON values only; ``as_result`` is what a module returns: ``{"msg", "error": {"code", ...}}``.
+    ``details`` holds JSON values only; ``as_result`` is what a module returns: ``{"msg", "error": {"code", ...}}``. Users,
+    passwords and queries of URLs are hidden in both.
     """
 
     code: ClassVar[str] = "error"
 
     def __init__(self, message: str, /, **details: Any) -> None:
-        super().__init__(message)
-        self.message = message
-        self.details: dict[str, Any] = details
+        self.message = without_secrets(message)
+        super().__init__(self.message)
+        self.details: dict[str, Any] = hidden_in(details)
 
     def as_result(self) -> dict[str, Any]:
         """Return the failure as a module reports it."""
-        return {"msg": self.message, "error": {"code": self.code, **self.details}}
+        return {"msg": without_secrets(self.message), "error": {"code": self.code, **hidden_in(self.details)}}
 
 
 class InvalidInput(EdgeError):

@@ -11,15 +11,44 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ._errors import EdgeError, from_os_error
 from ._plan import Plan, State
+from ._secrets import Spec, shown_options, without_secrets
 
 
-def run_module(run: Callable[[AnsibleModule], Mapping[str, Any]], **spec: Any) -> None:
+class QuietModule(AnsibleModule):
+    """An AnsibleModule whose results and log show no value of a free dictionary or text, and no secret of a URL.
+
+    Ansible itself can only mask the values of an option in all output, which for a free dictionary would also hide each ``true``
+    and ``1`` there. ``free`` has the specifications of options that are free dictionaries for Ansible.
+    """
+
+    def __init__(self, *, free: Mapping[str, Spec], **spec: Any) -> None:
+        self._free = free
+        super().__init__(**spec)
+
+    @property
+    def _invocation(self) -> dict[str, Any]:
+        return {"module_args": shown_options(self.params, self.argument_spec, self._free)}
+
+    def _log_invocation(self) -> None:
+        shown = self._invocation["module_args"]
+        self.log("Invoked with " + " ".join(f"{name}={value}" for name, value in shown.items()))
+
+    def exit_json(self, **kwargs: Any) -> None:
+        """End the module; see AnsibleModule."""
+        super().exit_json(**{"invocation": self._invocation, **kwargs})
+
+    def fail_json(self, msg: str, **kwargs: Any) -> None:
+        """End the module with an error; see AnsibleModule."""
+        super().fail_json(without_secrets(msg), **{"invocation": self._invocation, **kwargs})
+
+
+def run_module(run: Callable[[AnsibleModule], Mapping[str, Any]], *, free: Mapping[str, Spec] | None = None, **spec: Any) -> None:
     """Build the module from ``spec``, call ``run`` and report its result; EdgeError becomes a clear failure.
 
-    An OSError is reported with its file. Anything else is our own defect and keeps its traceback.
+    An OSError is reported with its file. Anything else is our own defect and keeps its traceback. ``free``: see QuietModule.
     """
     spec.setdefault("supports_check_mode", True)
-    module = AnsibleModule(**spec)
+    module = QuietModule(free=free or {}, **spec)
     try:
         result = run(module)
     except EdgeError as error:

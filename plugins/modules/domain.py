@@ -292,6 +292,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.reconcile import Reconciler
 from ansible_collections.edge.cloud.plugins.module_utils._compute.host.events import EventLoop
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
+from ansible_collections.edge.cloud.plugins.module_utils._compute.model.override_text import secrets_in
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.request import read_options
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.state import view
 from ansible_collections.edge.cloud.plugins.module_utils._compute.options.argument_spec import CONTROL, DOMAIN
@@ -304,6 +305,7 @@ FOLDERS = Folders()
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
+    module.no_log_values |= secrets_in(module.params["xml_override"] or "")
     runner = ModuleRunner(module)
     with EventLoop(), connection(module.params["uri"]) as opened:
         reconciler = Reconciler(opened, DiskFiles(runner, FOLDERS), runner, FOLDERS, read_options(module.params))

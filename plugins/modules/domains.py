@@ -135,6 +135,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.batch import Batch, place_of
 from ansible_collections.edge.cloud.plugins.module_utils._compute.host.events import EventLoop
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
+from ansible_collections.edge.cloud.plugins.module_utils._compute.model.override_text import secrets_in
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.request import DomainOptions, read_options
 from ansible_collections.edge.cloud.plugins.module_utils._compute.options.argument_spec import CONTROL, DOMAIN
 from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
@@ -155,7 +156,9 @@ def complete(module: AnsibleModule, where: str, options: dict[str, Any]) -> Doma
     module.no_log_values |= checked._no_log_values
     if checked.error_messages:
         raise InvalidInput(f"{where}: {'; '.join(checked.error_messages)}", option=where.split(" ", maxsplit=1)[0])
-    return read_options(checked.validated_parameters)
+    wanted = read_options(checked.validated_parameters)
+    module.no_log_values |= secrets_in(wanted.xml_override or "")
+    return wanted
 
 
 def check(params: dict[str, Any]) -> None:
@@ -183,6 +186,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
 def main() -> None:
     run_module(
         run,
+        free={"domains": OPTIONS, "defaults": OPTIONS},
         argument_spec={
             "domains": {"type": "list", "elements": "dict", "required": True},
             "defaults": {"type": "dict", "default": {}},

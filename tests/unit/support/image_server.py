@@ -136,7 +136,7 @@ class _Handler(SimpleHTTPRequestHandler):
         pass
 
     def do_GET(self) -> None:
-        path = Path(self.directory, self.path.lstrip("/"))
+        path = Path(self.directory, self.path.lstrip("/").partition("?")[0])
         if not path.is_file():
             self.send_error(404)
             return

@@ -17,6 +17,7 @@ from typing import Any
 
 from ..._errors import Corrupt
 from ..._json import require_schema
+from .override_text import concealed
 
 RECORD_VERSION = 1
 UUID_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://edge.cloud/domain")
@@ -225,8 +226,10 @@ class Record:
             object.__setattr__(self, "spec", replace(self.spec, disks=tuple(disk.own for disk in self.spec.disks)))
 
     def to_json(self) -> str:
-        """Return the same text for the same record; what has its default is left out."""
-        return json.dumps({**self.kept, "version": RECORD_VERSION, **_plain(self)}, sort_keys=True, separators=(",", ":"))
+        """Return the same text for the same record, without passwords; what has its default is left out."""
+        override = self.spec.xml_override
+        shown = replace(self, spec=replace(self.spec, xml_override=concealed(override))) if override else self
+        return json.dumps({**self.kept, "version": RECORD_VERSION, **_plain(shown)}, sort_keys=True, separators=(",", ":"))
 
     @property
     def digest(self) -> str:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from .host_facts import VolumeFile
+from .override_text import outline
 from .spec import CONTEXT, SEED, Disk, DomainSpec, Record
 
 
@@ -66,6 +67,7 @@ def view(state: VmState) -> dict[str, Any]:
     spec = asdict(state.config)
     spec["disks"] = [_disk_view(state, disk) for disk in state.config.disks]
     spec["nics"] = list(spec["nics"])
+    spec["xml_override"] = outline(state.config.xml_override) if state.config.xml_override else state.config.xml_override
     shown = {"name": state.name, "state": state.run, **spec, "autostart": state.autostart, "pending_restart": pending(state)}
     return {**shown, "managed": state.marked, "cloud_init": state.seed, "context": state.context}
 

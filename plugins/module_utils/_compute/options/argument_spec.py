@@ -113,7 +113,7 @@ DOMAIN: dict[str, Any] = {
     "guest_agent": {"type": "bool"},
     "rng": {"type": "bool"},
     "autostart": {"type": "bool"},
-    "xml_override": {"type": "str"},
+    "xml_override": {"type": "str", "no_log": True},
 }
 CONTROL: dict[str, Any] = {
     "state": {"type": "str", "choices": ["running", "stopped", "paused", "saved", "absent"], "default": "running"},

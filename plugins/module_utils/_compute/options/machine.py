@@ -11,6 +11,7 @@ from ..._errors import InvalidInput
 from ..._sizes import GIB, KIB, MIB, parse_size, show_size
 from ..model.architecture import architecture
 from ..model.host_facts import HostFacts
+from ..model.override_text import canonical
 from ..model.request import CpuOptions, DomainOptions, FilesystemOptions, NumaOptions
 from ..model.spec import Cpu, DomainSpec, Filesystem, NumaCell, stable_uuid
 from ..xml.override import parse_override
@@ -163,6 +164,7 @@ def device_fields(options: DomainOptions, before: DomainSpec | None) -> dict[str
     override = kept_text(options, "xml_override", before)
     if options.xml_override:
         parse_override(options.xml_override)
+        override = canonical(options.xml_override)
     return {
         "vnc": choose(options.vnc, before and before.vnc, False),
         "agent": choose(options.guest_agent, before and before.agent, True),

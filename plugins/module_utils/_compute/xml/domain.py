@@ -7,7 +7,7 @@ What is ours has an alias of ours (``device``); what others put into the XML sta
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from io import BytesIO
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -22,7 +22,7 @@ from .display import emit_display, parse_display
 from .fixed_devices import emit_singles, parse_singles
 from .interface import emit_nics, parse_nics
 from .machine import emit_machine, emit_shared_memory, parse_machine
-from .override import merge, note_replaced, parse_override, replaced_of, unmerge, without_override
+from .override import merge, note_replaced, parse_override, replaced_of, revealed, unmerge, without_override
 from .properties import Property, read_all, read_path, write_all, write_path
 
 __all__ = ["ALIAS", "MARK", "NAMESPACE", "Parsed", "emit", "mark_element", "mark_of", "parse", "parse_xml", "to_text"]
@@ -73,9 +73,12 @@ def to_text(root: Element) -> str:
 
 
 def mark_of(root: Element) -> Record | None:
-    """Return the record in the metadata, None where there is none that can be read."""
+    """Return the record in the metadata with the passwords of the domain, None where there is none that can be read."""
     mark = root.find(f"metadata/{MARK}")
-    return record_from_json(mark.text or "") if mark is not None else None
+    record = record_from_json(mark.text or "") if mark is not None else None
+    if record is None or not record.spec.xml_override:
+        return record
+    return replace(record, spec=replace(record.spec, xml_override=revealed(record.spec.xml_override, root)))
 
 
 def parse(root: Element, adopt: bool = False) -> Parsed:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from xml.etree.ElementTree import Element
 
+from ..model.override_text import is_marker
 from .properties import read_path
 
 NAMES = {
@@ -75,7 +76,7 @@ def _controller(found: list[Element], child: Element, fragment: Element) -> Elem
 
 def _contains(element: Element, fragment: Element) -> bool:
     """Return whether ``element`` has all that ``fragment`` has."""
-    if any(element.get(name) != value for name, value in fragment.attrib.items()):
+    if any(element.get(name) != value and not is_marker(value) for name, value in fragment.attrib.items()):
         return False
     text = (fragment.text or "").strip()
     if text and (element.text or "").strip() != text:

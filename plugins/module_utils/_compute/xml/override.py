@@ -9,7 +9,7 @@ added where there is none. ``merge`` returns what the fragment replaced, so that
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from io import BytesIO
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -17,6 +17,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 from ..._errors import InvalidInput
 from ..._namespaces import remember
+from ..model.override_text import MARKER, PASSWORD, is_marker, with_passwords
 from .meaning import meant
 
 OWNED = ("name", "uuid", "metadata")
@@ -48,12 +49,13 @@ def parse_override(text: str) -> Element:
 
 def merge(target: Element, fragment: Element) -> Was:
     """Put all of ``fragment`` into ``target`` and return what was there; merging again changes nothing."""
-    was: Was = {"attributes": {name: target.get(name) for name in fragment.attrib}}
+    given = {name: value for name, value in fragment.attrib.items() if not is_marker(value)}
+    was: Was = {"attributes": {name: _noted(name, target.get(name)) for name in fragment.attrib}}
     if (fragment.text or "").strip():
         was["text"] = target.text
         target.text = fragment.text
-    _make_way(target, fragment.attrib)
-    target.attrib.update(fragment.attrib)
+    _make_way(target, given)
+    target.attrib.update(given)
     children: dict[str, Was] = {}
     for place, child in enumerate(fragment):
         found = meant(target, child, fragment)
@@ -62,6 +64,26 @@ def merge(target: Element, fragment: Element) -> Was:
         else:
             children[str(place)] = merge(found, child)
     return {**was, "children": children}
+
+
+def _noted(name: str, value: str | None) -> str | None:
+    """Return what the metadata, which others can read, may say of an attribute."""
+    return f"{MARKER}0" if name == PASSWORD and value is not None else value
+
+
+def revealed(text: str, root: Element) -> str:
+    """Return a concealed override with the passwords that the domain has; a marker stays where the domain does not show one."""
+    return with_passwords(text, dict(_passwords(root, parse_override(text)))) if MARKER in text else text
+
+
+def _passwords(target: Element, fragment: Element) -> Iterator[tuple[str, str]]:
+    marker, value = fragment.get(PASSWORD), target.get(PASSWORD)
+    if marker is not None and value is not None and is_marker(marker):
+        yield marker, value
+    for child in fragment:
+        found = meant(target, child, fragment)
+        if found is not None:
+            yield from _passwords(found, child)
 
 
 def unmerge(target: Element, fragment: Element, was: Mapping[str, Any] | None) -> None:
@@ -99,6 +121,8 @@ def _bring_back(target: Element, fragment: Element, was: Mapping[str, Any]) -> N
     _make_way(target, was["attributes"])
     for name in fragment.attrib:
         value = was["attributes"].get(name)
+        if is_marker(value):
+            continue  # the password before is not known; none at all would open the display
         if value is None:
             target.attrib.pop(name, None)
         else:

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..._errors import Conflict, InvalidInput, Refused, about_option
 from ..._plan import Plan
+from ..._secrets import public_url
 from .. import names
 from ..format.foreign_image import Rules
 from ..format.qemu_img import QemuImg
@@ -108,8 +109,8 @@ class Datastore:
         """Return the image that an import will make, as modules show it; fields that only the import determines are None."""
         wanted = self.wanted
         unknown = dict.fromkeys(("digest", "size", "virtual_size", "created", "path", "source_digest", "piece_size"))
-        words = {key: getattr(wanted, key) for key in ("name", "version", "os", "arch", "min_disk", "source")}
-        return {**unknown, **words, "format": "qcow2"}
+        words = {key: getattr(wanted, key) for key in ("name", "version", "os", "arch", "min_disk")}
+        return {**unknown, **words, "source": public_url(wanted.source), "format": "qcow2"}
 
     def apply(self, step: Change, now: float) -> None:
         """Carry out one step; ``now`` is seconds since the epoch."""
@@ -130,7 +131,7 @@ class Datastore:
         if not self._remote:
             self._import_file(names.absolute_path(wanted.source, "source"), wanted, now)
             return
-        with downloaded(self.store, wanted.source, self.rules.checksum, self.trust) as path, named(path, wanted.source):
+        with downloaded(self.store, wanted.source, self.rules.checksum, self.trust) as path, named(path, public_url(wanted.source)):
             self._import_file(path, wanted, now)
 
     def _import_file(self, path: Path, wanted: ImageDescription, now: float) -> None:

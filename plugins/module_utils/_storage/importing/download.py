@@ -15,6 +15,7 @@ from urllib.parse import urljoin
 
 from ... import _files, _sparse
 from ..._errors import Conflict, Corrupt, InvalidInput, NoSpace, Refused, Unreachable, Unsupported
+from ..._secrets import public_url
 from .. import names
 from ..store import digest as digests
 from ..store.store import Store
@@ -36,7 +37,8 @@ def downloaded(store: Store, url: str, checksum: str | None, trust: Trust) -> It
     Without a checksum two versions of a file look alike, so nothing is resumed.
     """
     expected = names.checksum(checksum) if checksum else None
-    key = "download-" + hashlib.sha256(f"{url}\0{expected}".encode()).hexdigest()[:32]
+    same = public_url(url) if expected else url  # a signed URL has another query at each try
+    key = "download-" + hashlib.sha256(f"{same}\0{expected}".encode()).hexdigest()[:32]
     path = store.partial / f"{key}.part"
     with store.named_lock(key):
         if expected:

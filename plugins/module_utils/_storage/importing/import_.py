@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ... import _files
 from ..._errors import CommandFailed, Corrupt, NoSpace, Refused
+from ..._secrets import public_url
 from .. import names
 from ..format import probe, qcow2
 from ..format.foreign_image import Rules, judge, require_sound
@@ -30,7 +31,10 @@ TOO_LARGE = (-signal.SIGXFSZ, 128 + signal.SIGXFSZ)
 
 @dataclass(frozen=True)
 class ImageDescription:
-    """Name and description of an image; ``source`` is what the user named, for people to read."""
+    """Name and description of an image; ``source`` is what the user named, for people to read.
+
+    The manifest has a URL without its user, password and query.
+    """
 
     name: str
     version: str
@@ -126,6 +130,7 @@ def _finish(store: Store, qemu: QemuImg, work: Path, wanted: ImageDescription, s
     require_sound(qemu, work, "qcow2")
     description = digests.describe(work)
     header = qcow2.read_header(work)
+    wanted = replace(wanted, source=public_url(wanted.source))  # the manifest is served to all hosts
     manifest = Manifest.new(**asdict(description), **asdict(wanted), virtual_size=header.virtual_size, source_digest=source_digest)
     with store.lock(manifest.digest):
         catalogue.require_free_name(store, manifest.name, manifest.version, manifest.digest)

@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 from ..._errors import Corrupt, InvalidInput, NotFound, Unreachable
+from ..._secrets import public_url, shown_url
 from .proxy import proxy_for
 
 SECONDS = 30.0
@@ -51,7 +52,7 @@ class Connection:
 
     def __init__(self, base: str, trust: Trust, seconds: float = SECONDS) -> None:
         parts = _parts_of(base)
-        self.name = base
+        self.name = public_url(base)
         self._path = parts.path
         self._query = f"?{parts.query}" if parts.query else ""
         self._seconds = seconds
@@ -140,7 +141,7 @@ def _parts_of(url: str) -> SplitResult:
     except ValueError:  # an invalid port or address
         sound = False
     if not sound:
-        raise InvalidInput(f"{url!a:.300} is not a URL of the form https://host[:port]/path, in ASCII without spaces.")
+        raise InvalidInput(f"{shown_url(url)!a:.300} is not a URL of the form https://host[:port]/path, in ASCII without spaces.")
     return parts
 
 

@@ -12,6 +12,7 @@ from urllib.parse import quote, urlsplit
 
 from ...._errors import EdgeError, InvalidInput
 from ...._json import load_object
+from ...._secrets import shown_url
 
 LARGEST_CATALOGUE = 32 * 1024 * 1024
 MOST_ENTRIES = 100_000
@@ -181,7 +182,7 @@ def web_url(value: str, where: str | None = None) -> str:
     except ValueError:
         sound = False
     if not sound or len(value) > 2048:
-        raise InvalidInput(f"{f'{where}: ' if where else ''}{value!a:.200} is not an http or https URL.")
+        raise InvalidInput(f"{f'{where}: ' if where else ''}{shown_url(value)!a:.200} is not an http or https URL.")
     return value
 
 

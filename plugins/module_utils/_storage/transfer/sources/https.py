@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from ...._secrets import public_url
 from ... import names
 from ...store import catalogue, manifest
 from ...store.catalogue import Entry
@@ -19,7 +20,7 @@ class HttpsSource:
     """Reads ``URL/index.json``, ``URL/HEX.json`` and ranges of ``URL/HEX.qcow2``."""
 
     def __init__(self, url: str, trust: Trust, seconds: float = SECONDS) -> None:
-        self.name = url
+        self.name = public_url(url)
         self._connection = Connection(url, trust, seconds)
 
     def catalogue(self) -> list[Entry]:

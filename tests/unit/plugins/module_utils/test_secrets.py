@@ -1,0 +1,81 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Secrets of users appear in no message, result or log."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.edge.cloud.plugins.module_utils._compute.options.argument_spec import DOMAIN
+from ansible_collections.edge.cloud.plugins.module_utils._errors import CommandFailed, NotFound
+from ansible_collections.edge.cloud.plugins.module_utils._secrets import (
+    HIDDEN,
+    public_url,
+    shown_options,
+    shown_url,
+    without_secrets,
+)
+
+CANARY = "c4n4ry"
+URLS = [
+    f"https://{CANARY}@host.example/a",
+    f"https://user:{CANARY}@host.example:8443/a?b=c",
+    f"https://user:x/{CANARY}@host.example/a",
+    f"https://user:x?{CANARY}@host.example/a",
+    f"https://bucket.s3.example/a.qcow2?X-Amz-Credential={CANARY}&X-Amz-Signature={CANARY}",
+    f"https://storage.example/b/a?GoogleAccessId=a@b.example&Signature={CANARY}%3D",
+    f"https://account.blob.example/a.qcow2?sv=2024&sig={CANARY}=",
+    f"qemu+ssh://root:{CANARY}@host.example/system",
+    f"https://host.example/a#{CANARY}",
+]
+
+
+@pytest.mark.parametrize("url", URLS)
+def test_a_url_gives_nobody_access(url: str) -> None:
+    for text in (f"The download of {url} failed.", f"{url}: no answer", f"see '{url}', then ({url}).", url):
+        shown = without_secrets(text)
+        assert CANARY not in shown
+        assert "example" in shown
+    assert CANARY not in public_url(url) + shown_url(url)
+    assert public_url(url).endswith(("example/a", "example/a.qcow2", "example/b/a", "8443/a", "/system"))
+    assert CANARY not in repr(NotFound(f"{url} is not there.", url=url, more=[{"a": url}]).as_result())
+    assert CANARY not in repr(CommandFailed(["curl", url], 1, f"curl: {url}").as_result())
+
+
+@pytest.mark.parametrize(
+    "text", ["https://host.example:8443/a@b", "is it https://host.example?", "a?b@c", "https://[2001:db8::1]:80/x"]
+)
+def test_what_is_no_secret_stays(text: str) -> None:
+    assert without_secrets(text) == text
+
+
+SHOWN: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({"cloud_init": {"user_data": {"password": CANARY}, "hostname": "a"}}, {"cloud_init": {"user_data": HIDDEN, "hostname": "a"}}),
+    ({"cloud_init": {"userdata": CANARY}}, {"cloud_init": {"userdata": HIDDEN}}),
+    ({"cloud_init": f"user_data={CANARY}"}, {"cloud_init": HIDDEN}),
+    ({"cloud_init": {"network_config": {"wifis": {"a": CANARY}}}}, {"cloud_init": {"network_config": {"wifis": HIDDEN}}}),
+    ({"context": {"PASSWORD": CANARY, "N": 1}}, {"context": {"PASSWORD": HIDDEN, "N": HIDDEN}}),
+    ({"xml_override": f"<domain a='{CANARY}'/>"}, {"xml_override": HIDDEN}),
+    ({"contxt": {"PASSWORD": CANARY}}, {"contxt": HIDDEN}),
+    ({"rng": True, "vcpus": 2, "memory": None, "name": "a"}, {"rng": True, "vcpus": 2, "memory": None, "name": "a"}),
+    ({"disks": [{"name": "root", "limits": {"read_iops": 1}}]}, {"disks": [{"name": "root", "limits": {"read_iops": 1}}]}),
+]
+
+
+@pytest.mark.parametrize(("options", "shown"), SHOWN)
+def test_options_are_shown_without_free_values(options: dict[str, Any], shown: dict[str, Any]) -> None:
+    assert shown_options(options, DOMAIN) == shown
+
+
+@pytest.mark.parametrize(("options", "_shown"), SHOWN)
+def test_options_of_many_domains_too(options: dict[str, Any], _shown: dict[str, Any]) -> None:
+    spec = {"domains": {"type": "list", "elements": "dict"}, "defaults": {"type": "dict"}}
+    whole = {"domains": [options], "defaults": options}
+    assert CANARY not in repr(shown_options(whole, spec, {"domains": DOMAIN, "defaults": DOMAIN}))
+    assert CANARY not in repr(shown_options({"domains": [str(options)], "defaults": str(options)}, spec, {"domains": DOMAIN}))
+
+
+def test_a_proxy_without_a_scheme_has_secrets_too() -> None:
+    spec = {"proxy": {"type": "str"}}
+    assert shown_options({"proxy": f"me:{CANARY}@proxy.example:3128"}, spec) == {"proxy": f"{HIDDEN}@proxy.example:3128"}
