@@ -286,8 +286,10 @@ options:
         type: bool
   image_servers:
     description:
-      - Replica hosts, such as V(nbds://replica1.example:10809), that serve images which are not in the host cache yet. A new disk
-        of such an image is read from the first that has it, so that the guest need not wait for the image.
+      - NBD servers of images which are not in the host cache yet. A new disk of such an image is read from the first that has it,
+        so that the guest need not wait for the image.
+      - V(nbds://localhost) is the server of the hypervisor itself (see the role P(edge.cloud.hypervisor#role)), which reads from
+        the replicas and verifies each piece. What another host sends, such as V(nbds://replica1.example:10809), is believed.
     type: list
     elements: str
   nics:

@@ -24,10 +24,14 @@ Check = Callable[[Any, str], Any]
 
 @dataclass(frozen=True)
 class Member:
-    """A host of the cluster and the ``https://`` URL of the images that it serves, with a slash at the end."""
+    """A host of the cluster and the ``https://`` URL of the images that it serves, with a slash at the end.
+
+    ``nbd`` is the ``nbds://`` URL at which it gives images that have not arrived there, too.
+    """
 
     name: str
     url: str
+    nbd: str | None = None
 
 
 @dataclass(frozen=True)
@@ -86,14 +90,26 @@ def _name(value: Any, where: str) -> str:
 
 
 def _url(value: Any, where: str) -> str:
+    _require_url(value, where, "https")
+    return str(value) if value.endswith("/") else f"{value}/"
+
+
+def _nbd(value: Any, where: str) -> str:
+    if _require_url(value, where, "nbds") not in ("", "/"):
+        raise InvalidInput(f"{where}: {value!r:.200} has a path; write nbds://host[:port].")
+    return str(value).rstrip("/")
+
+
+def _require_url(value: Any, where: str, scheme: str) -> str:
+    """Return the path of a URL that has a host, and neither a user nor a query."""
     parts = urlsplit(value) if isinstance(value, str) and value.isprintable() and " " not in value else None
-    if parts is None or parts.scheme != "https" or not parts.hostname or parts.username or parts.query or parts.fragment:
-        raise InvalidInput(f"{where}: {value!r:.200} is not a URL of the form https://host[:port]/.")
+    if parts is None or parts.scheme != scheme or not parts.hostname or parts.username or parts.query or parts.fragment:
+        raise InvalidInput(f"{where}: {value!r:.200} is not a URL of the form {scheme}://host[:port]/.")
     try:
         _port = parts.port
     except ValueError:
         raise InvalidInput(f"{where}: {value!r:.200} has no port from 0 to 65535.") from None
-    return value if value.endswith("/") else f"{value}/"
+    return parts.path
 
 
 def _path(value: Any, where: str) -> Path:
@@ -169,7 +185,7 @@ def _known(check: Check, value: Any) -> Any:
     return check.known(value) if isinstance(check, _list | _object) else value
 
 
-MEMBER = _object({"name": _name, "url": _url}, Member, ("name", "url"))
+MEMBER = _object({"name": _name, "url": _url, "nbd": _nbd}, Member, ("name", "url"))
 IMAGES = _object(
     {
         "root": _path,

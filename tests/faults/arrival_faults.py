@@ -36,6 +36,7 @@ from support.waiting import LIMIT
 MIB = 2**20
 IMAGE_MIB = 48
 NAME = "coming"
+OWN_SERVER = "nbds://localhost"  # it reads from the replicas, in their order
 FOLDER = f"{VMS}/{NAME}"
 LINE = "6mbit"  # the image takes longer than the guest's boot on a busy machine
 OWN_MIB = 192  # of the disk's own blocks, so that the block copy takes a while
@@ -67,7 +68,7 @@ class Place:
     def hex(self) -> str:
         return self.digest.removeprefix("sha256:")
 
-    def begin(self, *replicas: LabHost, own_mib: int = 0) -> None:
+    def begin(self, own_mib: int = 0) -> None:
         """Have a VM stream over the remote image, which comes slowly; its overlay may have some blocks already."""
         for one in self.replicas:
             one.mend()
@@ -75,9 +76,8 @@ class Place:
         self._forget()
         for one in self.replicas:
             one.slow(rate=LINE)
-        servers = [one.address for one in replicas or self.replicas]
         disks = [{"name": "data", "image": self.digest, "size": "512MiB"}]
-        self.host.guest(NAME, disks=disks, image_servers=servers, state="stopped" if own_mib else "running")
+        self.host.guest(NAME, disks=disks, image_servers=[OWN_SERVER], state="stopped" if own_mib else "running")
         if own_mib:
             alone = {"driver": "qcow2", "backing": None, "file": {"driver": "file", "filename": f"{FOLDER}/data.arriving.qcow2"}}
             self.host.run("qemu-io", f"json:{json.dumps(alone)}", "-c", f"write -q -P 7 256M {own_mib}M")
@@ -89,6 +89,7 @@ class Place:
         for verb in ("destroy", "undefine"):
             self.host.run("virsh", verb, NAME, ok=False)
         self.host.run("sh", "-c", f"rm -rf {FOLDER} /var/lib/edge/arriving/* {IMAGES}/*.* {IMAGES}/partial/*")
+        self.host.run("systemctl", "restart", "edge-nbd.service")
         self.host.run("systemctl", "reset-failed", "edge-arrive.service", ok=False)
         self.host.run("systemctl", "start", "edge-arrive.path")
 
@@ -189,7 +190,7 @@ def server_killed(place: Place) -> Outcome:
     """Kill the NBD server that the VM reads from, while the image comes."""
     place.begin()
     place.wait_partial()
-    place.replicas[0].run(["systemctl", "kill", "--signal=KILL", "edge-nbd.service"])
+    place.host.run("systemctl", "kill", "--signal=KILL", "edge-nbd.service")
     return place.judge() if place.remote() else MISSED
 
 

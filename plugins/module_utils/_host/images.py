@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from .._cluster import Cluster
@@ -20,9 +21,11 @@ from .._storage.store.image_plan import view
 from .._storage.store.store import Store
 from .._storage.transfer.http_client import SECONDS
 from .._storage.transfer.sources.https import HttpsSource
+from .._storage.transfer.sources.nbd import NbdSource
 from .._storage.transfer.sources.protocol import Source
 
 QUICK_SECONDS = 5.0
+NBD_CERTIFICATES = Path("/etc/edge/nbd")
 Options = Mapping[str, Any]
 
 
@@ -32,8 +35,13 @@ def _sources(cluster: Cluster, seconds: float = SECONDS) -> list[Source]:
 
 
 def quick_sources(cluster: Cluster) -> list[Source]:
-    """Return the sources for a caller that must not wait: one that does not answer within seconds is skipped."""
-    return _sources(cluster, QUICK_SECONDS)
+    """Return the sources for a caller that must not wait: one that does not answer within seconds is skipped.
+
+    A host that is no replica asks the NBD servers of the replicas first: they have what has not arrived there, too.
+    """
+    replicas = () if cluster.is_replica else cluster.others(cluster.replicas)
+    early: list[Source] = [NbdSource(member.nbd, NBD_CERTIFICATES) for member in replicas if member.nbd]
+    return early + _sources(cluster, QUICK_SECONDS)
 
 
 def config(cluster: Cluster, _options: Options) -> dict[str, Any]:

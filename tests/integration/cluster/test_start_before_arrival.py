@@ -18,6 +18,17 @@ from support.vm_host import IMAGES, VMS
 pytestmark = [pytest.mark.integration, pytest.mark.lab]
 NAMES = {"trixie": "cd-h1", "bookworm": "cd-h2"}
 REPLICA = "cd-r1"
+OWN_SERVER = "nbds://localhost"
+LIE = """
+import sys
+with open(sys.argv[1], "r+b") as file:
+    size = file.seek(0, 2)
+    for place in (size // 3, size - 1):
+        file.seek(place)
+        wrong = bytes([file.read(1)[0] ^ 1])
+        file.seek(place)
+        file.write(wrong)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -51,19 +62,21 @@ def test_a_vm_runs_before_its_image_is_here_and_is_moved_by_itself(site: Site, d
 
     def start() -> dict[str, Any]:
         disks = [{"name": "data", "image": digest, "size": "64MiB"}]
-        return host.guest("early", disks=disks, image_servers=[replica.address])
+        return host.guest("early", disks=disks, image_servers=[OWN_SERVER])
 
     site.forget(digest)
+    host.run("systemctl", "stop", "edge-arrive.path")  # until the VM has started, however long that takes
     front.slow(rate="40mbit", delay="10ms")
     replica.slow(rate="100mbit")
     try:
         made = start()
-        assert made["domain"]["disks"][0]["remote"] == f"nbds://{replica.address}:10809/{hexadecimal}"
+        assert made["domain"]["disks"][0]["remote"] == f"{OWN_SERVER}:10809/{hexadecimal}"
         host.wait_text("early", "STREAM 0")
         assert host.run("ls", f"{IMAGES}/{hexadecimal}.json", ok=False) == ""
         assert host.active("early").endswith("/data.arriving.qcow2")
         host.wait_more("early", 3)
     finally:
+        host.run("systemctl", "start", "edge-arrive.path")
         front.mend()
         replica.mend()
     moved(host, "early")
@@ -82,6 +95,25 @@ def test_the_arrival_is_killed_in_the_middle_and_goes_on(site: Site, digest: str
     row = table_row("arrival killed in the pull", repeated(lambda: arrival_faults.killed_in_the_pull(place), 1))
     host.module("domain", name=arrival_faults.NAME, state="absent", force_stop=True, timeout=1, delete_disks=True)
     assert row["ok"], row
+
+
+def test_a_replica_that_lies_gives_a_vm_no_byte(site: Site, digest: str, hypervisors: dict[str, StreamHost]) -> None:
+    """Its published image is changed; the server of the hypervisor, which VMs read, takes what is wrong from elsewhere."""
+    host, liar, hexadecimal = hypervisors["trixie"], site.hosts[REPLICA], digest.removeprefix("sha256:")
+    site.forget(digest)
+    ended(site.pull(REPLICA, "late"))
+    liar.run(["python3", "-c", LIE, f"{IMAGES}/{hexadecimal}.qcow2"])
+
+    def content(server: str) -> str:
+        url = f"nbds://{server}:10809/{hexadecimal}?tls-certificates=/etc/edge/nbd"
+        return host.run("sh", "-ec", f"nbdcopy '{url}' /root/copied.qcow2; sha256sum < /root/copied.qcow2; rm /root/copied.qcow2")
+
+    true = site.front.run(["sh", "-c", f"sha256sum < /var/lib/edge/datastore/{hexadecimal}.qcow2"]).stdout.strip()
+    try:
+        assert content(liar.address) != true
+        assert content("localhost") == true
+    finally:
+        site.forget(digest)
 
 
 @pytest.mark.slow  # make faults-compute has more of them
@@ -108,7 +140,7 @@ def test_unknown_images_and_silent_replicas_are_reported_before_anything_is_made
 ) -> None:
     host, other = hypervisors["trixie"], "sha256:" + "ab" * 32
     disks = [{"name": "data", "image": other}]
-    answer = host.guest("never", disks=disks, image_servers=[site.hosts[REPLICA].address], ok=False)
+    answer = host.guest("never", disks=disks, image_servers=[OWN_SERVER, site.hosts[REPLICA].address], ok=False)
     assert answer["msg"].startswith(
         f"disks[0].image: the image {other} is not in the host cache, and no server of image_servers gives it"
     )

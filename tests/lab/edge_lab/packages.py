@@ -51,6 +51,7 @@ FULL = (
     "libvirt-daemon-system",
     "nbdkit",
     "nbdkit-plugin-python",
+    "python3-libnbd",
     "nftables",
     "nginx-light",
     "openssl",

@@ -54,6 +54,11 @@ class ReadThrough:
         """The image's length in bytes."""
         return self._manifest.size
 
+    @property
+    def manifest(self) -> Manifest:
+        """The image's manifest."""
+        return self._manifest
+
     def close(self) -> None:
         """Allow the image to be removed again."""
         self._held.close()

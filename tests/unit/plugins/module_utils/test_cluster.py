@@ -27,7 +27,11 @@ def test_the_least_has_the_defaults() -> None:
 
 
 def test_all_of_it() -> None:
-    replicas = [{"name": "edge1", "url": "https://edge1.example:8444"}, {"name": "edge2", "url": "https://192.0.2.2:8444/"}]
+    nbd = "nbds://edge1.example:10809"
+    replicas = [
+        {"name": "edge1", "url": "https://edge1.example:8444", "nbd": f"{nbd}/"},
+        {"name": "edge2", "url": "https://192.0.2.2:8444/"},
+    ]
     cluster = parsed(
         replicas=replicas,
         peers=[{"name": "edge3", "url": "https://[2001:db8::3]:8444/"}],
@@ -35,7 +39,7 @@ def test_all_of_it() -> None:
         images={"quota_bytes": "40GiB", "quota_percent": 50, "minimum_age": 0, "rate_limit": None, "root": "/srv/images"},
         tls={"ca_file": "/etc/ca.crt"},
     )
-    assert cluster.replicas == (Member("edge1", "https://edge1.example:8444/"), Member("edge2", "https://192.0.2.2:8444/"))
+    assert cluster.replicas == (Member("edge1", "https://edge1.example:8444/", nbd), Member("edge2", "https://192.0.2.2:8444/"))
     assert cluster.is_replica
     assert cluster.url == "https://edge1.example:8444/"
     assert cluster.others(cluster.replicas) == (Member("edge2", "https://192.0.2.2:8444/"),)
@@ -53,6 +57,8 @@ def test_all_of_it() -> None:
         ({"replicas": {}}, "replicas: {} is not a list"),
         ({"replicas": [{"name": "a"}]}, r"replicas\[0\]: url is missing"),
         ({"replicas": [{"name": "a", "url": "http://a/"}]}, r"replicas\[0\]: url: 'http://a/' is not a URL of the form https"),
+        ({"replicas": [{"name": "a", "url": "https://a/", "nbd": "nbd://a"}]}, r"nbd: 'nbd://a' is not a URL of the form nbds://"),
+        ({"replicas": [{"name": "a", "url": "https://a/", "nbd": "nbds://a/b"}]}, "'nbds://a/b' has a path"),
         ({"frontends": ["https://u:p@a/"]}, r"frontends\[0\]"),
         ({"frontends": ["https://a:99999/"]}, "no port from 0 to 65535"),
         ({"frontends": ["https://a/ x\n"]}, "is not a URL"),

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The plugin of nbdkit that exports the images of a replica, by the library."""
+"""The plugin of nbdkit that exports the images of a host, by the library."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def config(key: str, value: str) -> None:
 def config_complete() -> None:
     """Read the configuration, so that an invalid one stops the service at once."""
     cluster = _cluster.load(Path(_settings["config"]))
-    _exports[:] = [Exports(Store(cluster.images.root), quick_sources(cluster))]
+    _exports[:] = [Exports(Store(cluster.images.root), lambda: quick_sources(cluster))]
 
 
 def thread_model() -> int:
