@@ -16,7 +16,8 @@ options:
     type: str
   memory:
     description:
-      - The guest's memory, with a unit, such as V(512MiB) or V(4GiB). A number without a unit is bytes. At least 16 MiB.
+      - The guest's memory, with a unit, such as V(512MiB) or V(4GiB). A number without a unit is bytes, rounded up to whole
+        MiB. At least 16 MiB.
       - A new domain has 1 GiB without it. A running guest follows by its balloon, up to O(max_memory).
     type: str
   max_memory:
@@ -133,7 +134,8 @@ options:
     type: bool
   kernel:
     description:
-      - The path of a kernel on the host to boot directly, without boot loader. The empty text removes it.
+      - The path of a kernel on the host to boot directly, without boot loader. The empty text removes it, with O(initrd) and
+        O(cmdline).
     type: path
   initrd:
     description:

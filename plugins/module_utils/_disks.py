@@ -16,6 +16,7 @@ from ._compute.model.remote_image import RemoteImage, on_server
 from ._errors import Corrupt, EdgeError, NotFound, Unreachable
 from ._image_lock import unwritten
 from ._runner import Runner
+from ._sizes import SECTOR
 from ._storage.disk.disk_files import appearing, replacing
 from ._storage.format import qcow2
 from ._storage.format.foreign_image import refuse_other_files
@@ -25,7 +26,6 @@ from ._storage.store.references import DISK_DIRECTORIES, backing_name, users_of
 from ._storage.store.store import Store
 
 LONGEST_CHAIN = 200
-SECTOR = 512
 
 
 @dataclass(frozen=True)

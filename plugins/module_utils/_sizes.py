@@ -11,6 +11,8 @@ from ._errors import InvalidInput
 KIB, MIB, GIB = 2**10, 2**20, 2**30
 UNITS = {"": 1, "KiB": KIB, "MiB": MIB, "GiB": GIB, "TiB": 2**40, "PiB": 2**50}
 SIZE = re.compile(r"(?P<number>[0-9]{1,15})(?:(?P<unit>[KMGTP])(?:i?B)?|B)?", re.IGNORECASE)
+SECTOR = 512
+LARGEST_DISK = 2**50
 OVERLAY_CLUSTER = 131072  # bytes; with extended L2 entries it has 32 subclusters of a page each
 OVERLAY_SUBCLUSTER = OVERLAY_CLUSTER // 32  # bytes: an overlay has all of one itself, or none of it
 LONGEST_HOLE = 2**40  # bytes; QEMU walks once over its counters of all clusters up to a file's end
@@ -35,6 +37,21 @@ def parse_size(text: str, where: str) -> int:
         )
     unit = (found["unit"] or "").upper()
     return int(found["number"]) * UNITS[unit + "iB" if unit else ""]
+
+
+def whole_sectors(size: int) -> int:
+    """Return the bytes that a disk has where ``size`` are asked."""
+    return -(-size // SECTOR) * SECTOR
+
+
+def disk_size(text: str, where: str) -> int:
+    """Return the bytes of a disk: whole sectors, as QEMU makes it, which is up to 511 bytes more than was said."""
+    size = whole_sectors(parse_size(text, where))
+    if size > LARGEST_DISK:
+        raise InvalidInput(
+            f"{where}: {text} is more than a qcow2 disk can have ({show_size(LARGEST_DISK)}).", option=where, value=text
+        )
+    return size
 
 
 def show_size(size: int) -> str:

@@ -155,6 +155,7 @@ from typing import Any
 from ansible_collections.edge.cloud.plugins.module_utils._module import plan_result, run_module
 from ansible_collections.edge.cloud.plugins.module_utils._plan import execute
 from ansible_collections.edge.cloud.plugins.module_utils._runner import ModuleRunner
+from ansible_collections.edge.cloud.plugins.module_utils._sizes import whole_sectors
 from ansible_collections.edge.cloud.plugins.module_utils._storage.disk.disk import (
     Creation,
     DiskRequest,
@@ -173,7 +174,7 @@ def wanted(options: dict[str, Any], disks: Qcow2Files, exists: bool) -> DiskRequ
     cluster = options["cluster_size"]
     return DiskRequest(
         path=options["path"],
-        size=size_in_bytes(options["size"], "size") if options["size"] else None,
+        size=whole_sectors(size_in_bytes(options["size"], "size")) if options["size"] else None,
         backing=disks.base(absolute_path(backing, "backing_image"), options["backing_format"]) if backing else None,
         standalone=backing == "",
         creation=Creation(

@@ -23,7 +23,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec imp
 from hypothesis import strategies as st
 
 DIGEST = "sha256:" + "ab" * 32
-GIB = 2**30
+MIB, GIB = 2**20, 2**30
 names = st.from_regex(r"[a-z0-9][a-z0-9-]{0,19}", fullmatch=True).filter(lambda name: name not in ("seed", "context"))
 words = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1, max_size=30)
 paths = words.map(lambda word: "/" + word)

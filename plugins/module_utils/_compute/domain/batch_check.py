@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Conflicts between the VMs of one task. Pure: it compares the states that their plans predict."""
+"""Conflicts between the VMs of one task: compares the states that their plans predict, and asks which paths are one file."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from ..._errors import Conflict, EdgeError
 from ..._sizes import show_size
+from ..host.kinds import identity
 from ..model.spec import DomainSpec
 from ..model.state import VmState
 
@@ -39,14 +40,14 @@ def _twice(specs: Mapping[str, DomainSpec], values: Any) -> Iterator[tuple[str, 
 
 def _shared_disks(specs: Mapping[str, DomainSpec]) -> Iterator[tuple[str, str, str, str]]:
     """A file may be a read-only disk of many VMs; one that a VM writes belongs to that VM alone."""
-    users: dict[str, list[tuple[str, bool]]] = {}
+    users: dict[Any, list[tuple[str, bool, str]]] = {}
     for where, spec in specs.items():
         for disk in spec.disks:
             if disk.active:
-                users.setdefault(disk.active, []).append((where, disk.read_only))
-    for path, of_it in users.items():
-        if len({where for where, _any in of_it}) > 1 and not all(read_only for _any, read_only in of_it):
-            yield of_it[1][0], of_it[0][0], "disks", path
+                users.setdefault(identity(disk.active), []).append((where, disk.read_only, disk.active))
+    for of_it in users.values():
+        if len({where for where, *_any in of_it}) > 1 and not all(read_only for _where, read_only, _path in of_it):
+            yield of_it[1][0], of_it[0][0], "disks", of_it[1][2]
 
 
 def memory_warning(running: Iterable[int], memory: int) -> str | None:

@@ -14,7 +14,7 @@ from ..._libvirt import intent, lookup
 from ..._plan import Plan, execute
 from ..._runner import Runner
 from ..host.addresses import addresses_of
-from ..host.file_users import check_claims, new_disks
+from ..host.file_users import check_claims, check_doubles, new_disks
 from ..host.lock import vm_lock
 from ..host.migration_mark import refuse_while_migrating
 from ..host.observe import read_vm, see_one, vm_of
@@ -32,6 +32,7 @@ from .apply import Guest
 from .check_change import check_change, check_saved_seeds
 from .check_hardware import check_hardware, check_memory
 from .check_host import check_wanted
+from .check_startable import check_start
 from .plan import Goal, plan_absent, plan_goal
 
 
@@ -76,6 +77,7 @@ class Reconciler:
         wanted = replace(wanted, spec=with_kept_overlays(wanted.spec, state, home))
         self._check_claims(wanted.spec, state, host)
         check_wanted(wanted, state, facts, options)
+        check_start(wanted.spec, state.config, facts, options)
         check_change(wanted, state, options.state)
         check_hardware(wanted.spec, state.config, facts)
         check_memory(wanted.spec, state, options.state, facts)
@@ -102,6 +104,7 @@ class Reconciler:
 
     def _check_claims(self, wanted: DomainSpec, state: VmState, host: HostView) -> None:
         found = [disk for disk in new_disks(wanted, state.config) if Path(disk.active).exists()]
+        check_doubles(self.options, wanted.disks, found)
         if found:
             check_claims(self.options, found, host.claims(self.name))
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from xml.etree.ElementTree import Element
 
 from ..._errors import Conflict, NotFound
@@ -14,6 +15,7 @@ from ..model.image_tools import ImageTool
 from ..model.request import DomainOptions
 from ..model.spec import Disk, DomainSpec
 from ..xml.properties import read_path
+from .kinds import identity
 from .observe import ObservedDomain, live_tree
 
 
@@ -58,11 +60,37 @@ def new_disks(spec: DomainSpec, before: DomainSpec | None) -> list[Disk]:
     return [disk for disk in spec.disks if disk.active and disk.active not in had]
 
 
+def check_doubles(options: DomainOptions, disks: Sequence[Disk], new: Sequence[Disk]) -> None:
+    """Raise Conflict where two disks of one domain are one file, by whatever name, and one of them is written."""
+    first: dict[Any, Disk] = {}
+    for disk in disks:
+        other = first.setdefault(identity(disk.active), disk) if disk.active else disk
+        if other is not disk and not (disk.read_only and other.read_only) and (disk in new or other in new):
+            where = f"{options.disk_path(disk.name)}.path"
+            raise Conflict(
+                f"{where}: {disk.active} is the file of disk {other.name} ({other.active}), too; a file that is written can be "
+                "one disk only.",
+                option=where,
+                value=disk.active,
+            )
+
+
+def _by_file(claims: Mapping[str, Claim]) -> dict[Any, Claim]:
+    """Return the claims by what their files are, so that a link or another mount does not hide one."""
+    found: dict[Any, Claim] = {}
+    for path, claim in claims.items():
+        known = found.setdefault(identity(path), claim)
+        if claim.written and not known.written:
+            found[identity(path)] = claim
+    return found
+
+
 def check_claims(options: DomainOptions, disks: Sequence[Disk], claims: Mapping[str, Claim]) -> None:
     """Raise Conflict where one of the domain's new disks is a file that another domain writes, or that it would write under it."""
     asked = {item.name: f"{item.where}.path" for item in options.disks or ()}
+    known = _by_file(claims)
     for disk in disks:
-        claim = claims.get(disk.active)
+        claim = known.get(identity(disk.active))
         if claim is None or (disk.read_only and not claim.written):
             continue
         where = asked.get(disk.name, f"disk {disk.name}")

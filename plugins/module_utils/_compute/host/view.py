@@ -26,6 +26,7 @@ from ..options.resolve import asked_images, asked_paths, asked_servers
 from ..xml.domain import parse_xml
 from ..xml.properties import read_path
 from .file_users import Claim, claims_of
+from .kinds import io_uring_allowed, kind_of, missing_secrets, online_cpus, without_direct_io
 from .observe import ObservedDomain, read_vm, see_all, vm_of, with_files
 from .qemu_conf import unset
 
@@ -106,7 +107,8 @@ class HostView:
     def facts(self, options: DomainOptions, awaited: Iterable[str] = ()) -> HostFacts:
         """Return the facts that a plan for these options needs; ``awaited`` are images that disks wait for."""
         images = {digest: self._image_size(digest) for digest in (*asked_images(options), *awaited)}
-        files = [disk.path for disk in options.disks or () if disk.path and Path(disk.path).exists()]
+        kinds = {path: kind for path in asked_paths(options) if (kind := kind_of(path))}
+        files = [disk.path for disk in options.disks or () if disk.path and kinds.get(disk.path) in ("file", "block")]
         return replace(
             self._for_arch(self._arch(options)),
             cpu_models=self._cpu_models(options),
@@ -116,6 +118,11 @@ class HostView:
             files={path: self.tool.info(path) for path in files},
             images={digest: size for digest, size in images.items() if size is not None},
             remote_images=self._remote_images(options),
+            kinds=kinds,
+            no_direct=without_direct_io(files),
+            cpus=online_cpus(self.connection) if options.vcpu_pinning or options.emulator_pinning else (),
+            io_uring=io_uring_allowed(),
+            missing_secrets=missing_secrets(self.connection, options),
             missing=frozenset(path for path in asked_paths(options) if not Path(path).exists()),
         )
 

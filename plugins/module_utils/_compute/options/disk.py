@@ -18,7 +18,8 @@ from .values import choose, in_range, match
 
 HOST = re.compile(r"(\[(?P<ipv6>[0-9a-fA-F:.]+)\]|[A-Za-z0-9.-]+):(?P<port>[0-9]{1,5})")
 HOST_SAYS = "HOST:PORT, an IPv6 address in brackets, such as [2001:db8::7]:6789"
-NEWLINE = re.compile(r"[^\x00-\x20]+")
+RBD_NAME = re.compile(r"[^\x00-\x20/]+(/[^\x00-\x20/]+){1,2}")
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def with_bus(item: DiskOptions, old: Disk | None, arch: str) -> DiskOptions:
@@ -70,13 +71,21 @@ def _source(item: DiskOptions, source: SourceOptions) -> NetworkSource:
         if getattr(item, other):
             raise InvalidInput(f"{where}.source: it takes no {other}.", option=f"{where}.source")
     if source.protocol == "rbd":
-        match(NEWLINE, source.name, f"{where}.source.name", "a pool and an image, such as vms/web")
+        match(RBD_NAME, source.name, f"{where}.source.name", "a pool and an image, such as vms/web")
+        if source.tls:
+            raise InvalidInput(
+                f"{where}.source.tls: rbd has none; Ceph encrypts by its own settings.", option=f"{where}.source.tls"
+            )
+    elif source.user or source.secret:
+        raise InvalidInput(f"{where}.source.user: nbd has no users; use tls.", option=f"{where}.source.user")
     for place, host in enumerate(hosts):
         _check_host(host, f"{where}.source.hosts[{place}]")
     if source.protocol == "nbd" and len(hosts) != 1:
         raise InvalidInput(f"{where}.source.hosts: nbd needs one HOST:PORT, found {len(hosts)}.", option=f"{where}.source.hosts")
     if bool(source.user) != bool(source.secret):
         raise InvalidInput(f"{where}.source.secret: user and secret go together.", option=f"{where}.source.secret")
+    if source.secret:
+        match(UUID, source.secret.lower(), f"{where}.source.secret", "the UUID of a libvirt secret")
     return NetworkSource(source.protocol, source.name, hosts, source.user, source.secret, source.tls)
 
 

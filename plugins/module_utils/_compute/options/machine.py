@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 from ..._errors import InvalidInput
-from ..._sizes import GIB, KIB, MIB, parse_size, show_size
+from ..._sizes import GIB, MIB, parse_size, show_size
 from ..model.architecture import architecture
 from ..model.host_facts import HostFacts
 from ..model.override_text import canonical
@@ -86,7 +86,7 @@ def _memory(asked: str | None, where: str, otherwise: int) -> int:
         raise InvalidInput(
             f"{where}: {asked} is {size} bytes, less than 16MiB; write the unit, such as 512MiB.", option=where, value=asked
         )
-    return size // KIB * KIB
+    return -(-size // MIB) * MIB  # QEMU has whole MiB; libvirt would round up at each start
 
 
 def cpu_of(asked: CpuOptions | None, before: DomainSpec | None, virt_type: str, arch: str) -> Cpu:
@@ -138,6 +138,14 @@ def _numa(asked: tuple[NumaOptions, ...] | None, before: DomainSpec | None) -> t
     return tuple(
         NumaCell(cpu_ranges(cell.cpus, f"{cell.where}.cpus"), _memory(cell.memory, f"{cell.where}.memory", 0)) for cell in asked
     )
+
+
+def kernel_fields(options: DomainOptions, before: DomainSpec | None) -> dict[str, Any]:
+    """Return a kernel of the host with its initrd and command line, which go with it."""
+    kernel, initrd = (kept_text(options, field, before) for field in ("kernel", "initrd"))
+    cmdline = (kept_text(options, "cmdline", before) or "").strip() or None
+    gone = options.kernel == ""
+    return {"kernel": kernel, "initrd": None if gone else initrd, "cmdline": None if gone else cmdline}
 
 
 def usual_firmware(options: DomainOptions, arch: str) -> str:

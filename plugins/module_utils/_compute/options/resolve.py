@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..._errors import InvalidInput
-from ..._sizes import parse_size
+from ..._sizes import disk_size
 from ..model.host_facts import HostFacts
 from ..model.remote_image import on_server
 from ..model.request import DiskOptions, DomainOptions
@@ -21,8 +21,19 @@ from ..model.spec import CONTEXT, SEED, Disk, DomainSpec, Nic, Volume
 from .disk import check_disks_together, has_own_source, with_bus, with_details
 from .display import display_fields
 from .interface import boot_order, nics_of
-from .machine import check_together, cpu_of, device_fields, firmware_fields, machine_of, size_fields, tuning_fields, uuid_of
-from .values import DEVICE_NAME, DEVICE_NAME_SAYS, PCI, choose, kept_text, match, unique
+from .machine import (
+    check_together,
+    cpu_of,
+    device_fields,
+    firmware_fields,
+    kernel_fields,
+    machine_of,
+    size_fields,
+    tuning_fields,
+    uuid_of,
+)
+from .startable import check_startable
+from .values import DEVICE_NAME, DEVICE_NAME_SAYS, PCI, choose, match, unique
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -96,9 +107,7 @@ def resolve(
         arch=arch,
         machine=machine,
         cpu=cpu_of(options.cpu, before, virt_type, arch),
-        kernel=kept_text(options, "kernel", before),
-        initrd=kept_text(options, "initrd", before),
-        cmdline=kept_text(options, "cmdline", before),
+        **kernel_fields(options, before),
         disks=disks,
         nics=nics,
         console_log=_console_log(options.console_log, before, host.folders.vm(name)),
@@ -111,6 +120,7 @@ def resolve(
     if before is None or replace(spec, disks=(), nics=()) != replace(before, disks=(), nics=()):
         check_together(spec)
     check_disks_together(spec, before, options)
+    check_startable(spec, before, options)
     return ResolvedDomain(spec, tuple(volumes) if options.disks is None else _volumes(options.disks, spec, volumes, host))
 
 
@@ -181,7 +191,13 @@ def _check_disk(item: DiskOptions) -> None:
         raise InvalidInput(
             f"{where}.io: native needs cache none or directsync, not {item.cache}.", option=f"{where}.io", value="native"
         )
-    if item.size is not None and parse_size(item.size, f"{where}.size") == 0:
+    if item.device == "cdrom" and (item.image or item.size):
+        option = f"{where}.device"
+        raise InvalidInput(f"{option}: a CD drive takes the path of an ISO file, neither image nor size.", option=option)
+    if item.format == "raw" and (item.image or item.size):
+        option = f"{where}.format"
+        raise InvalidInput(f"{option}: a disk that is made is qcow2; raw is for a file that is there.", option=option, value="raw")
+    if item.size is not None and disk_size(item.size, f"{where}.size") == 0:
         raise InvalidInput(f"{where}.size: it must be more than 0.", option=f"{where}.size", value=item.size)
 
 
@@ -198,7 +214,8 @@ def _target(item: DiskOptions, old: Disk | None, taken: set[str], names: set[str
 def _disk(item: DiskOptions, old: Disk | None, target: str, host: HostFacts, name: str) -> Disk:
     own = f"{host.folders.vm(name)}/{item.name}.qcow2"
     path = item.path or (old.path if old and not (item.image or item.size) else own)
-    cache = choose(item.cache, old and old.cache, "none" if host.direct_io else "writeback")
+    direct = path not in host.no_direct if path in host.kinds else host.direct_io
+    cache = choose(item.cache, old and old.cache, "none" if direct else "writeback")
     found = host.files.get(path) if item.path else None
     new = old or Disk(
         name=item.name,
@@ -238,7 +255,7 @@ def _volumes(asked: Sequence[DiskOptions], spec: DomainSpec, before: Sequence[Vo
     for item in asked:
         old, image, size = had.get(item.name), item.image, item.size
         if image or size:
-            new = Volume(item.name, paths[item.name], parse_size(size, f"{item.where}.size") if size else None)
+            new = Volume(item.name, paths[item.name], disk_size(size, f"{item.where}.size") if size else None)
             new = replace(new, image=image, backing=host.folders.image(image)) if image else new
             kept = old and not image
             volumes.append(replace(new, image=old.image, backing=old.backing) if kept and old else new)

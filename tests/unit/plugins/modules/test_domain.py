@@ -308,3 +308,38 @@ def test_no_disk_is_deleted_while_another_task_works_on_the_vm(run: Any, folders
         busy = run(state="absent", delete_disks=True, timeout=0)
     assert busy["error"]["code"] == "busy" and Path(folders.vm("web"), "root.qcow2").exists()
     assert run(state="absent", delete_disks=True, timeout=0)["changed"]
+
+
+def test_one_file_is_one_disk_by_whatever_name(run: Any, tmp_path: Path, folders: Folders) -> None:
+    data, link, hard = (tmp_path / name for name in ("data.qcow2", "link.qcow2", "hard.qcow2"))
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", data, "8M"], check=True)
+    link.symlink_to(data)
+    hard.hardlink_to(data)
+    for other in (data, link, hard):
+        refused = run(state="stopped", disks=[{"name": "a", "path": str(data)}, {"name": "b", "path": str(other)}])
+        assert refused["msg"].startswith(f"disks[1].path: {other} is the file of disk a ({data}), too"), refused
+    assert not Path(folders.vm("web")).exists()
+    mine = {"name": "mine", "state": "stopped", "memory": "64MiB", "disks": [{"name": "a", "path": str(link)}]}
+    assert run(**mine)["changed"] and run(**mine)["changed"] is False
+    for other in (data, link, hard):
+        refused = run(state="stopped", disks=[{"name": "a", "path": str(other)}])
+        assert refused["msg"].startswith(f"disks[0].path: {other} is used by disk vda of domain mine"), refused
+    read = [{"name": name, "path": str(tmp_path / "iso"), "device": "cdrom"} for name in ("cd", "dvd")]
+    (tmp_path / "iso").write_bytes(b"\0" * 2048)
+    assert run(state="stopped", memory="64MiB", disks=read)["changed"]
+
+
+@pytest.mark.parametrize("size", ["1", "1000", "10000001", str(8 * MIB + 511)])
+def test_an_odd_size_is_whole_sectors_and_stays(run: Any, size: str) -> None:
+    options = {"state": "stopped", "memory": str(64 * MIB + 1), "disks": [{"name": "root", "size": size}]}
+    made = run(**options)
+    assert made["domain"]["disks"][0]["size"] == -(-int(size) // 512) * 512
+    assert run(**options)["changed"] is False
+    assert run(**{**options, "disks": [{"name": "root", "size": str(int(size) + 512)}]})["changed"]
+
+
+def test_a_path_that_is_no_file_is_named(run: Any, tmp_path: Path, folders: Folders) -> None:
+    for path in (str(tmp_path), "/dev/null"):
+        assert run(disks=[{"name": "a", "path": path}])["msg"].startswith(f"disks[0].path: {path} is no file or block device")
+    assert run(kernel=str(tmp_path))["msg"].startswith(f"kernel: {tmp_path} is no file")
+    assert not Path(folders.vm("web")).exists()

@@ -99,7 +99,7 @@ def test_a_machine_keeps_its_version_until_another_is_named(asked: str | None, k
 def test_the_empty_text_removes() -> None:
     before = spec(kernel="/k", initrd="/i", cmdline="c")
     found = wanted({"kernel": "", "initrd": None}, before).spec
-    assert (found.kernel, found.initrd, found.cmdline) == (None, "/i", "c")
+    assert (found.kernel, found.initrd, found.cmdline) == (None, None, None)
 
 
 SIZED = {"name": "root", "size": "1G"}
@@ -187,8 +187,8 @@ def test_a_digest_is_checked_before_it_becomes_a_path() -> None:
         asked_images(read_options({"name": "web", "disks": [{"name": "root", "image": "sha256:../../etc/passwd"}]}))
 
 
-def test_memory_is_whole_kib() -> None:
-    assert wanted({"memory": str(GIB + 1)}).spec.memory == GIB
+def test_memory_is_whole_mebibytes() -> None:
+    assert wanted({"memory": str(GIB + 1)}).spec.memory == GIB + 2**20
 
 
 def test_ceilings_stay_and_rise_with_what_they_hold() -> None:

@@ -1,0 +1,79 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the kernel of this host says of files, CPUs and kinds of I/O that a guest is to have."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from ..._errors import Unsupported
+from ..._libvirt import error_name, intent, libvirt
+from ..model.request import DomainOptions
+
+IO_URING = Path("/proc/sys/kernel/io_uring_disabled")
+
+
+def kind_of(path: str) -> str | None:
+    """Return file, block, folder or other; None where there is nothing."""
+    try:
+        mode = Path(path).stat().st_mode
+    except OSError:
+        return None
+    tests = (("file", stat.S_ISREG), ("block", stat.S_ISBLK), ("folder", stat.S_ISDIR))
+    return next((kind for kind, test in tests if test(mode)), "other")
+
+
+def identity(path: str) -> tuple[int, int] | str:
+    """Return what two names of one file, by whatever links and mounts, have in common; the path where there is none."""
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return path
+    if stat.S_ISBLK(found.st_mode):
+        return (-1, found.st_rdev)
+    return (found.st_dev, found.st_ino)
+
+
+def without_direct_io(paths: Iterable[str]) -> frozenset[str]:
+    """Return those of the files that their file system does not open for direct I/O."""
+    found = set()
+    for path in paths:
+        try:
+            os.close(os.open(path, os.O_RDONLY | os.O_DIRECT | os.O_NONBLOCK))
+        except OSError:
+            found.add(path)
+    return frozenset(found)
+
+
+def io_uring_allowed() -> bool:
+    """Return whether QEMU may use io_uring: 2 forbids it to all, 1 to users without a capability, as QEMU's is."""
+    try:
+        return IO_URING.read_text().strip() == "0"
+    except OSError:
+        return True
+
+
+def online_cpus(connection: Any) -> tuple[bool, ...]:
+    """Return for each CPU of the host whether it is online; nothing where libvirt does not know it."""
+    try:
+        with intent("read the CPUs of this host"):
+            return tuple(bool(on) for on in connection.getCPUMap()[1])
+    except Unsupported:
+        return ()
+
+
+def missing_secrets(connection: Any, options: DomainOptions) -> frozenset[str]:
+    """Return the secrets of network disks that libvirt does not have."""
+    wanted = {disk.source.secret for disk in options.disks or () if disk.source and disk.source.secret}
+    found = set()
+    for secret in wanted:
+        try:
+            connection.secretLookupByUUIDString(secret)
+        except libvirt.libvirtError as error:
+            if error_name(error) == "VIR_ERR_NO_SECRET":
+                found.add(secret)
+    return frozenset(found)
