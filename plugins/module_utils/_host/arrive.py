@@ -22,7 +22,7 @@ from .._compute.lazy.apply import calls_below, resume_after_errors, resume_if_we
 from .._compute.lazy.plan import MARKER, arriving_images
 from .._compute.model.host_facts import Folders
 from .._compute.model.request import DomainOptions
-from .._compute.model.state import VmState
+from .._compute.model.state import BUSY, CRASHED, ENDING, VmState
 from .._disks import DiskFiles
 from .._errors import EdgeError
 from .._libvirt import connection, intent, lookup
@@ -79,7 +79,7 @@ class Arrivals:
 
     def _move(self, state: VmState) -> list[str]:
         """Do what ``domain`` does without options; the guest keeps its state, running or not."""
-        if state.config is None or state.run == "saved":
+        if state.config is None or state.run == "saved" or state.condition in (BUSY, CRASHED, ENDING):
             return []
         options = DomainOptions(state.name, state=state.run, timeout=MOVE_SECONDS)
         plan, _domain = Reconciler(self.connection, self._tool, self.runner, self.folders, options).run(check_mode=False)

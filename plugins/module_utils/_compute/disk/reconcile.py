@@ -13,7 +13,7 @@ from ..._errors import Busy, InvalidInput
 from ..._files import fsync
 from ..._libvirt import intent
 from ..._plan import Plan, execute
-from ..host.at_rest import refuse_saved
+from ..host.at_rest import refuse_saved, refuse_unsettled
 from ..host.lock import vm_lock
 from ..host.migration_mark import refuse_while_migrating
 from ..job.backup_job import PushBackup
@@ -96,6 +96,7 @@ class Disks:
         state = read_snapshots(self.connection, self.domain, self.tool, self.folders)
         refuse_while_migrating(self.domain, state.home, state.run)
         refuse_saved(self.domain, state.run)
+        refuse_unsettled(self.domain, state.condition)
         disk = require_disk(state, self.disk)
         if is_arriving(disk.active):
             raise Busy(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..._errors import InvalidInput, TimedOut
+from ..._errors import EdgeError, InvalidInput, TimedOut
 from ..._image_lock import remove_images
 from ..._libvirt import intent, libvirt, lookup
 from ..._runner import Runner
@@ -58,6 +58,7 @@ class Guest:
             steps.SetAutostart: self._set_autostart,
             steps.Start: self._start,
             steps.Resume: self._resume,
+            steps.Wake: self._wake,
             steps.Stop: self._stop,
             steps.Undefine: self._undefine,
             steps.DeleteFiles: self._delete_files,
@@ -142,8 +143,29 @@ class Guest:
         with intent(f"resume domain {self.name}"):
             self._domain().resume()
 
+    def _wake(self, _step: steps.Wake) -> None:
+        domain = self._domain()
+
+        def awake() -> bool:
+            with intent(f"read the state of domain {self.name}"):
+                return bool(domain.state()[0] != libvirt.VIR_DOMAIN_PMSUSPENDED)
+
+        with lifecycle(self.connection, domain) as waiter:
+            with intent(f"wake domain {self.name}"):
+                if not awake():
+                    domain.pMWakeup(0)
+            if not waiter.until(awake, self.timeout, LOOK_AGAIN):
+                raise TimedOut(
+                    f"timeout: the guest of domain {self.name} sleeps and did not wake within {self.timeout:g} s; give it more "
+                    "time, or power it off with state stopped and force_stop.",
+                    option="timeout", domain={"name": self.name, "state": "paused"}, seconds=self.timeout,
+                )  # fmt: skip
+
     def _stop(self, step: steps.Stop) -> None:
-        """Shut down within the time limit; a guest that does not listen yet (it boots) is asked again."""
+        """Shut down within the time limit; a guest that does not listen yet (it boots) is asked again.
+
+        With ``force`` one that cannot even be asked is powered off too, and one that has crashed at once.
+        """
         domain = self._domain()
 
         def stopped() -> bool:
@@ -151,11 +173,15 @@ class Guest:
                 return not domain.isActive()
 
         def ask() -> None:
-            self._ask_to_stop(domain)
+            try:
+                self._ask_to_stop(domain)
+            except EdgeError:
+                if not step.force:
+                    raise
 
         with lifecycle(self.connection, domain) as waiter:
             ask()
-            if waiter.until(stopped, self.timeout, ASK_AGAIN, ask):
+            if waiter.until(stopped, 0 if self._has_crashed(domain) else self.timeout, ASK_AGAIN, ask):
                 return
             if not step.force:
                 raise TimedOut(
@@ -171,10 +197,16 @@ class Guest:
     def _ask_to_stop(self, domain: Any) -> None:
         with intent(f"shut down domain {self.name}"):
             state = domain.state()[0]
-            if state in (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PMSUSPENDED):
+            if state == libvirt.VIR_DOMAIN_PAUSED:
                 domain.resume()  # a paused guest does not react
-            if state not in (libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTDOWN):
+            elif state == libvirt.VIR_DOMAIN_PMSUSPENDED:
+                domain.pMWakeup(0)  # nor does one that sleeps
+            if state not in (libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTDOWN, libvirt.VIR_DOMAIN_CRASHED):
                 _unless_stopped(domain, domain.shutdown)
+
+    def _has_crashed(self, domain: Any) -> bool:
+        with intent(f"read the state of domain {self.name}"):
+            return bool(domain.state()[0] == libvirt.VIR_DOMAIN_CRASHED)
 
     def _undefine(self, step: steps.Undefine) -> None:
         flags = libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA

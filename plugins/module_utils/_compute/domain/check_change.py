@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
-from ..._errors import Refused
+from ..._errors import Busy, Refused
 from ..model.overlays import active_path
 from ..model.spec import DomainSpec, Record
-from ..model.state import VmState
+from ..model.state import BUSY, CRASHED, ENDING, VmState
 from ..options.machine import machine_family
 from ..options.resolve import ResolvedDomain
 
@@ -31,6 +31,27 @@ def check_state(state: VmState, asked: str) -> None:
             f"state: domain {state.name} is {found} and cannot become {asked}, which keeps what runs; start it first with "
             "state running.",
             option="state", value=asked, found=found,
+        )  # fmt: skip
+
+
+def check_condition(state: VmState, asked: str, force_stop: bool) -> None:
+    """Raise Busy or Refused where what libvirt does with a guest, or what became of it, bars the way to the state."""
+    if state.condition == BUSY and asked != "paused" and not (force_stop and asked in ("stopped", "absent")):
+        raise Busy(
+            f"name: libvirt works on domain {state.name} now and has halted it (a migration, save, dump, snapshot or start; see "
+            "virsh domstate --reason and domjobinfo); run again when that has ended.",
+            option="name", value=state.name,
+        )  # fmt: skip
+    if state.condition == CRASHED and (asked == "saved" or not force_stop):
+        raise Refused(
+            f"state: the guest of domain {state.name} has crashed and is kept for a look (on_crash: preserve; virsh dump); set "
+            f"force_stop to power it off, which loses its memory{', and state running' if asked == 'saved' else ''}.",
+            option="state", value=asked, found=state.condition,
+        )  # fmt: skip
+    if state.condition == ENDING and asked == "saved":
+        raise Refused(
+            f"state: domain {state.name} is shutting down and cannot become saved; start it first with state running.",
+            option="state", value=asked, found=state.condition,
         )  # fmt: skip
 
 

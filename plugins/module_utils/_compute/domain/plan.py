@@ -16,7 +16,7 @@ from ..lazy.plan import CreateRemoteVolume, RemoveArrived, left_over, move_steps
 from ..model.host_facts import VolumeFile
 from ..model.overlays import volume_chain
 from ..model.spec import DomainSpec, Record, Volume
-from ..model.state import VmState, pending
+from ..model.state import CRASHED, ENDING, SUSPENDED, VmState, pending
 from .hotplug import live_steps
 
 Step: TypeAlias = AnyStep[VmState]
@@ -198,6 +198,22 @@ class Resume:
 
 
 @dataclass(frozen=True)
+class Wake:
+    """Wake a guest that sleeps (ACPI S3), as the power button would."""
+
+    name: str
+
+    @property
+    def sentence(self) -> str:
+        """See Step."""
+        return f"Wake domain {self.name}, whose guest sleeps"
+
+    def predict(self, state: VmState) -> VmState:
+        """See Step."""
+        return replace(state, run="running", condition="")
+
+
+@dataclass(frozen=True)
 class Stop:
     """Ask the guest to shut down and wait; ``force`` powers it off when the time is up."""
 
@@ -211,7 +227,7 @@ class Stop:
 
     def predict(self, state: VmState) -> VmState:
         """See Step."""
-        return replace(state, run="stopped", live=None)
+        return replace(state, run="stopped", live=None, condition="")
 
 
 @dataclass(frozen=True)
@@ -298,11 +314,16 @@ def plan_goal(state: VmState, goal: Goal) -> Plan[VmState]:
 
 
 def _first_steps(state: VmState, goal: Goal) -> Iterator[Step]:
-    """Yield what comes before any change: a stop, and the end of a saved state, whose guest knows its disks as they were."""
+    """Yield what comes before any change: a stop, and the end of a saved state, whose guest knows its disks as they were.
+
+    A guest that sleeps is woken where it is to run, or to be saved; one that goes down by itself, or has crashed, is started anew.
+    """
     if state.run == "saved" and goal.run != "saved":
         yield Restore(state.name, paused=goal.run == "paused")
-    if goal.run == "stopped" and state.run != "stopped":
+    if (goal.run == "stopped" and state.run != "stopped") or state.condition in (ENDING, CRASHED):
         yield Stop(state.name, goal.force_stop)
+    elif state.condition == SUSPENDED and goal.run != "paused":
+        yield Wake(state.name)
 
 
 def _seed_steps(state: VmState, goal: Goal) -> Iterator[Step]:

@@ -29,7 +29,7 @@ from ..model.state import VmState, view
 from ..options.resolve import ResolvedDomain, check_name, resolve
 from ..seed import Seed, make_context, make_seed
 from .apply import Guest
-from .check_change import check_change, check_saved_seeds
+from .check_change import check_change, check_condition, check_saved_seeds
 from .check_hardware import check_hardware, check_memory
 from .check_host import check_wanted
 from .check_startable import check_start
@@ -66,6 +66,7 @@ class Reconciler:
         state = host.vm(self.name, adopt=options.adopt)
         check_ownership(state, options.adopt)
         refuse_while_migrating(self.name, home, state.run)
+        check_condition(state, options.state, options.force_stop)
         if options.state == "absent":
             state = host.with_files(state)
             files = kept_files(state, home, self.folders) | (host.claims(self.name).keys() if options.delete_disks else set())

@@ -12,6 +12,7 @@ from typing import Any
 from ..._errors import Busy, NotFound, Refused
 from ..._image_lock import all_unwritten
 from ..._libvirt import intent
+from ..model.state import BUSY, ENDING
 
 LOOK_AGAIN = 0.1
 PATIENCE = 60.0  # seconds that a start may take to fail for want of the locks
@@ -50,6 +51,13 @@ def _busy(domain: Any) -> Busy:
         option="name",
         value=name,
     )
+
+
+def refuse_unsettled(name: str, condition: str) -> None:
+    """Raise Busy where libvirt works on the domain, or it goes down by itself: what we begin now would meet its end."""
+    if condition in (BUSY, ENDING):
+        what = "is shutting down" if condition == ENDING else "is halted while libvirt works on it (see virsh domstate --reason)"
+        raise Busy(f"name: domain {name} {what}; run again when that has ended.", option="name", value=name)
 
 
 def refuse_saved(name: str, run: str) -> None:

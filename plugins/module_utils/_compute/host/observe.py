@@ -16,11 +16,16 @@ from ..model.host_facts import Folders
 from ..model.image_tools import ImageTool
 from ..model.overlays import is_ours, is_overlay, with_own_files
 from ..model.spec import CONTEXT, SEED, DomainSpec
-from ..model.state import VmState
+from ..model.state import BUSY, CRASHED, ENDING, SUSPENDED, VmState
 from ..seed import read_digest
 from ..xml.domain import Parsed, parse, parse_xml
 
-RUN_STATES = {1: "running", 2: "running", 3: "paused", 4: "running", 5: "stopped", 6: "stopped", 7: "paused"}
+# libvirt's virDomainState. A crashed guest that is kept (on_crash: preserve) still has its QEMU, and that its disks.
+RUN_STATES = {0: "running", 1: "running", 2: "running", 3: "paused", 4: "running", 5: "stopped", 6: "paused", 7: "paused"}
+CONDITIONS = {4: ENDING, 6: CRASHED, 7: SUSPENDED}
+# virDomainPausedReason: migration, save, dump, shutting down, snapshot, crashed, starting up, post-copy, failed post-copy
+PAUSED_CONDITIONS = {2: BUSY, 3: BUSY, 4: BUSY, 8: ENDING, 9: BUSY, 10: CRASHED, 11: BUSY, 12: BUSY, 13: BUSY}
+PAUSED = 3
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,7 @@ class ObservedDomain:
     run: str
     config: Element
     autostart: bool
+    condition: str = ""
 
     @property
     def macs(self) -> list[str]:
@@ -44,7 +50,8 @@ def see(domain: Any, autostart: bool | None = None) -> ObservedDomain | None:
     """Return one domain, or None where it has just gone; ``autostart`` is read where it is not given."""
     try:
         with intent(f"read domain {domain.name()}"):
-            run = RUN_STATES[domain.state()[0]] if domain.ID() >= 0 else "stopped"  # the list has the ID, a state is a call each
+            # The list has the ID, a state is a call each.
+            run, condition = run_state(*domain.state()) if domain.ID() >= 0 else ("stopped", "")
             if run == "stopped" and domain.hasManagedSaveImage():
                 run = "saved"
             config = parse_xml(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE))
@@ -52,7 +59,12 @@ def see(domain: Any, autostart: bool | None = None) -> ObservedDomain | None:
                 autostart = bool(domain.autostart()) if domain.isPersistent() else False
     except NotFound:
         return None
-    return ObservedDomain(domain.name(), domain.UUIDString(), domain, run, config, autostart)
+    return ObservedDomain(domain.name(), domain.UUIDString(), domain, run, config, autostart, condition)
+
+
+def run_state(state: int, reason: int) -> tuple[str, str]:
+    """Return what libvirt's state of a domain is to us: running, paused or stopped, and the condition, empty for none."""
+    return RUN_STATES[state], PAUSED_CONDITIONS.get(reason, "") if state == PAUSED else CONDITIONS.get(state, "")
 
 
 def see_one(connection: Any, name: str) -> ObservedDomain | None:
@@ -84,6 +96,7 @@ def vm_of(seen: ObservedDomain, folders: Folders, *, adopt: bool = False) -> VmS
         marked=parsed.marked,
         autostart=seen.autostart,
         foreign_targets=parsed.foreign_targets,
+        condition=seen.condition,
     )
     if seen.run == "stopped":
         return state

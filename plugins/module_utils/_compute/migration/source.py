@@ -12,9 +12,10 @@ from xml.etree.ElementTree import Element
 
 from ..._libvirt import intent, libvirt, lookup
 from ..host.migration_mark import FILE
-from ..host.observe import RUN_STATES
+from ..host.observe import RUN_STATES, run_state
 from ..model.host_facts import Folders
 from ..model.image_tools import ImageTool
+from ..model.state import CRASHED, ENDING, SUSPENDED
 from ..xml.domain import MARK, parse, parse_xml
 from ..xml.properties import read_path, read_scaled
 from .model import MovingDisk, MovingFile, SourceVm
@@ -23,6 +24,11 @@ BLOCK = 512
 DEEPEST = 64
 SNAPSHOTS = "snapshots.json"
 STAYING = (FILE, "console.log")
+HALTED = {
+    SUSPENDED: "its guest sleeps (S3), which does not come through a migration; wake it (state running) first",
+    CRASHED: "its guest has crashed and is kept for a look; stop it (state stopped, force_stop) first",
+    ENDING: "it is shutting down; wait for its end",
+}
 
 
 def read_source(connection: Any, name: str, tool: ImageTool, folders: Folders) -> SourceVm | None:
@@ -103,6 +109,8 @@ def _obstacles(domain: Any, live: Element, run: str) -> Iterator[str]:
             yield "its memory is saved on this host; start it, or drop the saved memory, first"
         if run != "stopped" and job_operation(domain) not in (None, libvirt.VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT):
             yield "another job works on it (virsh domjobinfo); wait for its end"
+        if run != "stopped" and (found := HALTED.get(run_state(*domain.state())[1])):
+            yield found
         if run != "stopped" and domain.state() == [libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_IOERROR]:
             yield "it is paused by an I/O error; make room for its disks and resume it first"
     if live.find("devices/hostdev") is not None:

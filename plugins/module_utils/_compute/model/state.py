@@ -11,6 +11,8 @@ from .host_facts import VolumeFile
 from .override_text import outline
 from .spec import CONTEXT, SEED, Disk, DomainSpec, Record
 
+SUSPENDED, CRASHED, ENDING, BUSY = "suspended", "crashed", "shutting down", "busy"  # S3; kept after a panic; -; libvirt works on it
+
 
 @dataclass(frozen=True)
 class VmState:
@@ -19,6 +21,7 @@ class VmState:
     ``config`` is what the next start takes, ``live`` what runs now (None when stopped); ``record`` is our mark in the metadata.
     A saved guest continues as ``live``. ``free_ports`` is how many devices it can take while it runs, None for any number.
     ``foreign_targets`` are device names of disks that are not ours. ``folder`` are our files in the VM's folder.
+    ``condition`` is one of those above where ``run``, running or paused, does not tell all.
     """
 
     name: str
@@ -34,6 +37,7 @@ class VmState:
     folder: tuple[str, ...] = ()
     foreign_targets: frozenset[str] = frozenset()
     free_ports: int | None = None
+    condition: str = ""
 
     def volume(self, path: str) -> VolumeFile | None:
         """Return the file of a disk, None where it is not there."""

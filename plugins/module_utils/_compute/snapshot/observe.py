@@ -42,6 +42,7 @@ def read_snapshots(connection: Any, name: str, tool: OverlayTool, folders: Folde
         disks=tuple(DiskNow(disk.name, disk.target, disk.active, disk.path) for disk in mine),
         files=_files(vm, vm.config, index, tool),
         index=index,
+        condition=vm.condition,
         others=tuple(sorted({*vm.foreign_targets, *(disk.target for disk in vm.config.disks if disk not in mine)})),
         remote=tuple(disk.name for disk in written if disk not in mine),
     )

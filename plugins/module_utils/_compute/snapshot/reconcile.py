@@ -10,15 +10,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..._errors import Busy, EdgeError, InvalidInput, TimedOut
+from ..._errors import Busy, EdgeError, InvalidInput, Refused, TimedOut
 from ..._plan import Plan, execute
-from ..host.at_rest import refuse_saved
+from ..host.at_rest import refuse_saved, refuse_unsettled
 from ..host.lock import vm_lock
 from ..host.migration_mark import refuse_while_migrating
 from ..job.block_job import JobLimits
 from ..lazy.plan import is_arriving
 from ..model.host_facts import Folders
 from ..model.image_tools import OverlayTool
+from ..model.state import CRASHED, SUSPENDED
 from ..options.resolve import check_name
 from .apply import SnapshotGuest
 from .observe import quiesce_of, read_snapshots
@@ -101,4 +102,18 @@ class Snapshots:
             return Plan(state)
         new = request.state == "present" and state.index.snapshot(request.name) is None
         quiesce = quiesce_of(self.connection, state, request.quiesce, memory=request.memory) if new else "never"
-        return plan_snapshot(state, replace(request, quiesce=quiesce))
+        plan = plan_snapshot(state, replace(request, quiesce=quiesce))
+        if plan.changed:
+            refuse_unsettled(state.name, state.condition)
+        if new:
+            _refuse_halted(state.name, state.condition)
+        return plan
+
+
+def _refuse_halted(name: str, condition: str) -> None:
+    """Raise Refused where libvirt takes no snapshot: of a guest that sleeps (S3), or that has crashed and is kept."""
+    if condition in (SUSPENDED, CRASHED):
+        what = "sleeps (S3); wake it" if condition == SUSPENDED else "has crashed; start it anew"
+        raise Refused(
+            f"name: the guest of domain {name} {what} with edge.cloud.domain (state running) first.", option="name", value=name
+        )

@@ -30,6 +30,7 @@ class SnapshotState:
     ``run`` is running, paused, stopped or saved. ``written`` are files that a QEMU writes, or that hold data of their own: an
     overlay that was put in place and not yet recorded is recognised by that. ``others`` are targets of disks that take no part.
     ``remote`` are names of disks that the guest may write and that no file of this host backs: no overlay can be laid over them.
+    ``condition`` is that of VmState.
     """
 
     name: str
@@ -41,6 +42,7 @@ class SnapshotState:
     written: frozenset[str] = frozenset()
     others: tuple[str, ...] = ()
     remote: tuple[str, ...] = ()
+    condition: str = ""
 
     def file(self, path: str) -> VolumeFile | None:
         """Return what a file is, None where it is not there."""
