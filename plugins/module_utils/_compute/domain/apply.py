@@ -14,6 +14,7 @@ from ..._image_lock import remove_images
 from ..._libvirt import intent, libvirt, lookup
 from ..._runner import Runner
 from ..host.addresses import main_address, read_addresses
+from ..host.agent import limited_agent
 from ..host.at_rest import at_rest
 from ..host.console import console_end
 from ..host.events import lifecycle
@@ -202,7 +203,8 @@ class Guest:
             elif state == libvirt.VIR_DOMAIN_PMSUSPENDED:
                 domain.pMWakeup(0)  # nor does one that sleeps
             if state not in (libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTDOWN, libvirt.VIR_DOMAIN_CRASHED):
-                _unless_stopped(domain, domain.shutdown)
+                with limited_agent(domain):  # libvirt asks it first, then by ACPI
+                    _unless_stopped(domain, domain.shutdown)
 
     def _has_crashed(self, domain: Any) -> bool:
         with intent(f"read the state of domain {self.name}"):

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from ..._libvirt import libvirt
 from ..model.spec import Nic
 from ..model.state import VmState
-from .agent import limit_agent
+from .agent import limited_agent
 
 FAMILIES = {0: "ipv4", 1: "ipv6"}
 
@@ -40,12 +41,12 @@ def first_addresses(domain: Any, nics: Sequence[Nic]) -> list[dict[str, Any]]:
 
 def _ask(domain: Any, source: int) -> Mapping[str, Any]:
     """Return libvirt's answer; a source that does not answer (no agent or a silent one, no lease server) knows nothing."""
-    if source == libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT:
-        limit_agent(domain)
-    try:
-        found: Mapping[str, Any] = domain.interfaceAddresses(source, 0) or {}
-    except libvirt.libvirtError:
-        return {}
+    by_agent = source == libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT
+    with limited_agent(domain) if by_agent else nullcontext():
+        try:
+            found: Mapping[str, Any] = domain.interfaceAddresses(source, 0) or {}
+        except libvirt.libvirtError:
+            return {}
     return found
 
 

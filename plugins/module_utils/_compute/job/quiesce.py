@@ -13,6 +13,7 @@ from typing import Any
 
 from ..._errors import EdgeError
 from ..._libvirt import intent, libvirt
+from ..host.agent import limited_agent
 
 # Reads the end of its input, without a byte, when its parent was killed. If libvirtd was killed too, the marker stays.
 GUARD = """
@@ -47,14 +48,14 @@ def frozen(domain: Any, marker: Path, quiesce: str) -> Iterator[bool]:
 def thaw(domain: Any, marker: Path) -> None:
     """Thaw the guest's file systems where the marker exists; a guest that is not frozen is left as it is."""
     if marker.exists():
-        with suppress(libvirt.libvirtError):  # it was not frozen, or it ended and took the freeze with it
+        with suppress(libvirt.libvirtError), limited_agent(domain):  # it was not frozen, or it ended and took the freeze with it
             domain.fsThaw()
         marker.unlink(missing_ok=True)
 
 
 def _freeze(domain: Any, *, required: bool) -> bool:
     try:
-        with intent(f"freeze the file systems of domain {domain.name()}"):
+        with limited_agent(domain), intent(f"freeze the file systems of domain {domain.name()}"):
             domain.fsFreeze()
     except EdgeError:
         if required:

@@ -15,6 +15,7 @@ from ..._errors import Busy, EdgeError
 from ..._files import fsync
 from ..._image_lock import all_unwritten, untouched
 from ..._libvirt import intent, libvirt
+from ..host.agent import limited_agent
 from ..host.at_rest import at_rest
 from ..host.observe import saved_text
 from ..job.block_job import JobLimits, commit_live
@@ -95,7 +96,8 @@ class SnapshotGuest:
     def _frozen(self, domain: Any, text: str, flags: int, step: steps.SwitchLive) -> bool:
         """Take it with the guest's file systems frozen by libvirt, which thaws them whatever happens; False if the agent failed."""
         try:
-            domain.snapshotCreateXML(text, flags)
+            with limited_agent(domain):
+                domain.snapshotCreateXML(text, flags)
         except libvirt.libvirtError:
             if step.quiesce == "required" or _sources(parse_xml(domain.XMLDesc())).keys() & {path for _disk, path in step.overlays}:
                 raise

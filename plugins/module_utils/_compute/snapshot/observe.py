@@ -10,7 +10,7 @@ from typing import Any
 
 from ..._errors import Conflict, InvalidInput, NotFound
 from ..._libvirt import intent, libvirt
-from ..host.agent import AGENT_SECONDS, limit_agent
+from ..host.agent import AGENT_SECONDS, limited_agent
 from ..host.view import check_ownership, read_vm
 from ..model.host_facts import Folders, VolumeFile
 from ..model.image_tools import OverlayTool
@@ -89,11 +89,11 @@ def agent_answers(domain: Any, seconds: int = AGENT_SECONDS) -> bool:
         for one in parse_xml(domain.XMLDesc()).iterfind("devices/channel")
     ):
         return False
-    limit_agent(domain, seconds)
-    try:
-        return bool(domain.guestInfo(libvirt.VIR_DOMAIN_GUEST_INFO_HOSTNAME, 0))  # empty where it greets and then answers nothing
-    except libvirt.libvirtError:
-        return False
+    with limited_agent(domain, seconds):
+        try:
+            return bool(domain.guestInfo(libvirt.VIR_DOMAIN_GUEST_INFO_HOSTNAME, 0))  # empty where it greets and answers nothing
+        except libvirt.libvirtError:
+            return False
 
 
 def quiesce_of(connection: Any, state: SnapshotState, asked: str, *, memory: bool = False) -> str:
