@@ -23,7 +23,8 @@ from ..model.request import DomainOptions
 from ..model.state import VmState, view
 from ..seed import Seed
 from ..xml.properties import read_scaled
-from .batch_check import clashes, memory_warning
+from .batch_check import Need, clashes, memory_short, memory_warning
+from .check_hardware import memory_needed
 from .reconcile import Reconciler
 
 Errors = Mapping[str, tuple[str, EdgeError]]
@@ -58,6 +59,14 @@ class Draft:
     def name(self) -> str:
         """The domain's name."""
         return self.plan.before.name
+
+    @property
+    def need(self) -> Need:
+        """What the VM will take from the host's memory."""
+        wanted, options = self.plan.after.config, self.reconciler.options
+        if wanted is None:
+            return Need(0)
+        return Need(memory_needed(wanted, self.plan.before, options.state, restart=options.allow_restart), wanted.hugepages or 0)
 
 
 @dataclass(frozen=True)
@@ -114,7 +123,10 @@ class Batch:
             except (EdgeError, OSError) as caught:
                 errors[where] = (options.name, _ours(caught))
         names = {draft.where: draft.name for draft in drafts}
-        errors |= {where: (names[where], error) for where, error in clashes({one.where: one.plan.after for one in drafts}).items()}
+        needs = {draft.where: draft.need for draft in drafts}
+        pages = host.free_pages if any(need.hugepages for need in needs.values()) else {}
+        together = {**memory_short(needs, host.basics.free, pages), **clashes({one.where: one.plan.after for one in drafts})}
+        errors |= {where: (names[where], error) for where, error in together.items()}
         if errors:
             head = f"{len(errors)} of {len(self.wanted)} domains cannot be what was asked; nothing was changed."
             raise DomainsFailed(head, errors, {"changed": False})
@@ -192,8 +204,7 @@ def _warnings(host: HostView, drafts: Sequence[Draft]) -> list[str]:
         return []
     ours = {one.name: one.plan.after for one in drafts}
     running = [state.config.memory for state in ours.values() if state.run == "running" and state.config]
-    others = [
-        read_scaled(seen.config, "memory") for seen in host.domains.values() if seen.name not in ours and seen.run != "stopped"
-    ]
+    awake = [seen for seen in host.domains.values() if seen.name not in ours and seen.run not in ("stopped", "saved")]
+    others = [read_scaled(seen.config, "memory") for seen in awake]
     warning = memory_warning([*running, *others], host.basics.memory)
     return [warning] if warning else []

@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from ..._errors import Conflict, EdgeError
+from ..._errors import Conflict, EdgeError, NoSpace
 from ..._sizes import show_size
 from ..host.kinds import identity
 from ..model.spec import DomainSpec
@@ -48,6 +49,38 @@ def _shared_disks(specs: Mapping[str, DomainSpec]) -> Iterator[tuple[str, str, s
     for of_it in users.values():
         if len({where for where, *_any in of_it}) > 1 and not all(read_only for _where, read_only, _path in of_it):
             yield of_it[1][0], of_it[0][0], "disks", of_it[1][2]
+
+
+@dataclass(frozen=True)
+class Need:
+    """What one VM of a task will take from the host's memory, in bytes; of pages of the size ``hugepages`` if that is not 0."""
+
+    memory: int
+    hugepages: int = 0
+
+
+def memory_short(needs: Mapping[str, Need], free: int | None, free_pages: Mapping[int, int]) -> dict[str, EdgeError]:
+    """Return, by the place in the task, the VMs for which the host has nothing left when those before them have started.
+
+    What VMs leave that the task stops does not count: the others may start before it. ``free`` None is not known.
+    """
+    found: dict[str, EdgeError] = {}
+    rooms = {0: free, **{size: count * size for size, count in free_pages.items()}}
+    for kind, room in rooms.items():
+        wanted = 0
+        for where, need in needs.items():
+            if need.hugepages != kind or not need.memory or room is None:
+                continue
+            whole = -(-need.memory // kind) * kind if kind else need.memory
+            wanted += whole
+            if wanted > room:
+                option, what = ("hugepages", f"in pages of {show_size(kind)} ") if kind else ("memory", "")
+                found[where] = NoSpace(
+                    f"{option}: with the VMs before it in this task it would take {show_size(wanted)} of memory {what}together, "
+                    f"and this host has {show_size(room)} left; start fewer, or give them less.",
+                    option=option, value=need.memory, needed=wanted, free=room,
+                )  # fmt: skip
+    return found
 
 
 def memory_warning(running: Iterable[int], memory: int) -> str | None:

@@ -57,30 +57,43 @@ def check_hardware(spec: DomainSpec, before: DomainSpec | None, host: HostFacts)
             raise NotFound(f"{where}: this host has no PCI device {address}.", option=where, value=address)
 
 
-def check_memory(spec: DomainSpec, state: VmState, asked: str, host: HostFacts) -> None:
-    """Raise NoSpace where a guest that is to start wants more memory, or more huge pages, than the host has left."""
-    if asked not in ("running", "paused") or state.run not in ("stopped", "saved"):
-        return
-    if spec.hugepages:
-        _check_pages(spec, spec.hugepages, host)
-    elif host.free is not None and spec.memory > host.free:
+def memory_needed(spec: DomainSpec, state: VmState, asked: str, *, restart: bool = False) -> int:
+    """Return how many bytes a guest will take from the host that it does not have yet: all where it starts, else what it grows by.
+
+    ``restart`` is whether it may be restarted for that; without, it grows as far as its balloon lets it.
+    """
+    if asked not in ("running", "paused"):
+        return 0
+    if state.run in ("stopped", "saved"):
+        return spec.memory
+    grows = state.live and (restart or (spec.memory <= state.live.max_memory and state.run == "running"))
+    return max(0, spec.memory - state.live.memory) if state.live and grows else 0
+
+
+def check_memory(spec: DomainSpec, state: VmState, asked: str, host: HostFacts, *, restart: bool = False) -> None:
+    """Raise NoSpace where a guest that is to start or grow wants more memory, or more huge pages, than the host has left."""
+    needed = memory_needed(spec, state, asked, restart=restart)
+    if spec.hugepages and needed:
+        _check_pages(needed, spec.hugepages, host)
+    elif host.free is not None and needed > host.free:
+        grown = "" if needed == spec.memory else f" ({show_size(needed)} of it new)"
         raise NoSpace(
-            f"memory: {show_size(spec.memory)} is more than this host has left ({show_size(host.free)}); stop another VM, give "
-            "this one less, or keep it stopped (state).",
+            f"memory: {show_size(spec.memory)}{grown} is more than this host has left ({show_size(host.free)}); stop another VM, "
+            "give this one less, or keep it stopped (state).",
             option="memory",
             value=spec.memory,
         )
 
 
-def _check_pages(spec: DomainSpec, size: int, host: HostFacts) -> None:
+def _check_pages(needed: int, size: int, host: HostFacts) -> None:
     if not host.free_pages:
         return
     if size not in host.free_pages:
         known = ", ".join(show_size(one) for one in sorted(host.free_pages))
         raise InvalidInput(f"hugepages: this host has pages of {known}, none of {show_size(size)}.", option="hugepages", value=size)
-    if (wanted := -(-spec.memory // size)) > (free := host.free_pages[size]):
+    if (wanted := -(-needed // size)) > (free := host.free_pages[size]):
         raise NoSpace(
-            f"hugepages: {show_size(spec.memory)} of memory takes {wanted} pages of {show_size(size)}, and this host has {free} "
+            f"hugepages: {show_size(needed)} of memory takes {wanted} pages of {show_size(size)}, and this host has {free} "
             "free; reserve more (sysctl vm.nr_hugepages, or hugepages= at boot), stop another VM, or give this one less.",
             option="hugepages",
             value=size,

@@ -81,7 +81,7 @@ class Reconciler:
         check_start(wanted.spec, state.config, facts, options)
         check_change(wanted, state, options.state)
         check_hardware(wanted.spec, state.config, facts)
-        check_memory(wanted.spec, state, options.state, facts)
+        check_memory(wanted.spec, state, options.state, facts, restart=options.allow_restart)
         seed = make_seed(options.cloud_init, self.name, wanted.spec.uuid) if options.cloud_init is not None else None
         record = self._record(wanted, state, seed)
         check_saved_seeds(state, options.state, record)

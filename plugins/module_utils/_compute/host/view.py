@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 from ..._errors import Conflict
-from ..._libvirt import error_name, intent, libvirt
+from ..._libvirt import DEFAULT_URI, error_name, intent, libvirt
 from ..._sizes import KIB, MIB
 from ..model.host_facts import Folders, HostFacts
 from ..model.image_tools import ImageTool
@@ -92,7 +93,8 @@ class HostView:
         return replace(self.basics, virt_types=virt_types, machines=machines, arches=offered)
 
     @cached_property
-    def _free_pages(self) -> dict[int, int]:
+    def free_pages(self) -> dict[int, int]:
+        """How many huge pages of each size, in bytes, are free."""
         with intent("read the free huge pages of this host"):
             return free_pages(self.connection)
 
@@ -114,7 +116,7 @@ class HostView:
             cpu_models=self._cpu_models(options),
             lacks=self._lacks(options),
             unset=unset(options.spice),
-            free_pages=self._free_pages if options.hugepages else {},
+            free_pages=self.free_pages if options.hugepages else {},
             files={path: self.tool.info(path) for path in files},
             images={digest: size for digest, size in images.items() if size is not None},
             remote_images=self._remote_images(options),
@@ -189,15 +191,26 @@ class HostView:
         return with_files(state, self.tool, self.folders, paths)
 
 
-def free_memory(connection: Any) -> int | None:
-    """Return the bytes of memory that a new guest can have without another giving any, None where libvirt does not know it."""
+def free_memory(connection: Any, meminfo: Path = Path("/proc/meminfo")) -> int | None:
+    """Return the bytes of memory that a new guest can have without another giving any, None where libvirt does not know it.
+
+    On this host the kernel's own estimate counts. libvirt's numbers alone take shared memory (tmpfs, and the memory of guests with
+    shared access) for cache that could be dropped.
+    """
     try:
         found = connection.getMemoryStats(libvirt.VIR_NODE_MEMORY_STATS_ALL_CELLS, 0)
     except libvirt.libvirtError as error:
         if error_name(error) != "VIR_ERR_NO_SUPPORT":
             raise
         return None
-    return sum(found.get(key, 0) for key in ("free", "buffers", "cached")) * KIB
+    known = available_memory(meminfo.read_text(encoding="ascii")) if connection.getURI() == DEFAULT_URI else None
+    return sum(found.get(key, 0) for key in ("free", "buffers", "cached")) * KIB if known is None else known
+
+
+def available_memory(meminfo: str) -> int | None:
+    """Return from the text of /proc/meminfo the bytes that can be had without swapping, None where the kernel does not say it."""
+    row = re.search(r"^MemAvailable:\s+(\d+) kB$", meminfo, re.MULTILINE)
+    return int(row[1]) * KIB if row else None
 
 
 def free_pages(connection: Any) -> dict[int, int]:

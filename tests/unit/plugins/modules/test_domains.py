@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import libvirt
 import pytest
-from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.batch import Batch
+from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.batch import Batch, DomainsFailed
+from ansible_collections.edge.cloud.plugins.module_utils._compute.host.view import HostView
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.request import DomainOptions
 from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
@@ -197,6 +199,23 @@ def test_too_much_memory_together_is_a_warning(run: Any, driver: Any, folders: F
     assert warnings("stopped") == []
     assert warnings("running") == ["The running domains of this host have 8256MiB of memory together, the host has 3GiB."]
     assert warnings("running") == [], "nothing was started"
+
+
+def test_vms_that_do_not_fit_together_are_found_before_any_change(run: Any, driver: Any, folders: Folders) -> None:
+    """libvirt's test driver does not tell what is free: the look at the host gets it as libvirt of a real host would."""
+    off = {"memory": "64MiB", "disks": [], "nics": [], "state": "stopped"}
+    assert run(*NAMES, defaults=off)["failed"] is False
+    runner = SubprocessRunner()
+    host = HostView(driver, DiskFiles(runner, folders), folders)
+    vars(host)["basics"] = replace(host.basics, free=150 * MIB)
+
+    def plan(*states: str) -> list[Any]:
+        wanted = [DomainOptions(name, state=state, timeout=10) for name, state in zip(NAMES, states, strict=True)]
+        return Batch(driver, host.tool, runner, folders, wanted).plan(host)
+
+    assert len(plan("running", "running", "stopped")) == 3
+    with pytest.raises(DomainsFailed, match=r"domains\[2\] \(c\): memory: with the VMs before it .* 192MiB .* has 150MiB left"):
+        plan("running", "running", "running")
 
 
 def test_none_is_no_change(run: Any) -> None:

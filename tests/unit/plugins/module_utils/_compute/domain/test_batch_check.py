@@ -2,7 +2,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.batch_check import clashes, memory_warning
+from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.batch_check import (
+    Need,
+    clashes,
+    memory_short,
+    memory_warning,
+)
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec import DomainSpec, Nic, stable_mac, stable_uuid
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.state import VmState
 from hypothesis import given
@@ -30,6 +35,26 @@ def test_what_one_takes_of_another_is_found_and_named(names: list[str], field: s
     found = clashes(states)
     assert list(found) == ["thief!"] and found["thief!"].message.endswith(f"is already wanted by {names[-1]}.")
     assert clashes({**states, names[-1]: VmState(names[-1])}) == {}, "an absent one wants nothing"
+
+
+@given(st.lists(st.integers(0, 8), max_size=8), st.integers(0, 20))
+def test_the_vms_that_a_task_starts_fit_together_or_are_named(sizes: list[int], free: int) -> None:
+    needs = {f"domains[{place}]": Need(size * GIB) for place, size in enumerate(sizes)}
+    found = memory_short(needs, free * GIB, {})
+    assert bool(found) == (sum(sizes) > free and any(sizes))
+    assert sum(need.memory for where, need in needs.items() if where not in found) <= free * GIB
+    assert all(needs[where].memory and error.message.startswith("memory: with the VMs before it") for where, error in found.items())
+    assert memory_short(needs, None, {}) == {}
+
+
+def test_huge_pages_are_counted_by_their_size_and_whole() -> None:
+    mib = 2**20
+    needs = {"a": Need(3 * mib, 2 * mib), "b": Need(GIB), "c": Need(3 * mib, 2 * mib), "d": Need(GIB, GIB)}
+    assert list(memory_short(needs, GIB, {2 * mib: 3, GIB: 1})) == ["c"]
+    assert memory_short(needs, GIB, {2 * mib: 3})["c"].message == (
+        "hugepages: with the VMs before it in this task it would take 8MiB of memory in pages of 2MiB together, and this host has "
+        "6MiB left; start fewer, or give them less."
+    )
 
 
 def test_memory_is_enough_or_a_warning() -> None:

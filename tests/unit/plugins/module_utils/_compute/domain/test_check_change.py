@@ -7,7 +7,11 @@ from typing import Any
 
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.check_change import check_change
-from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.check_hardware import check_hardware, check_memory
+from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.check_hardware import (
+    check_hardware,
+    check_memory,
+    memory_needed,
+)
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import VolumeFile
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec import Filesystem, Nic
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.state import VmState
@@ -103,6 +107,31 @@ def test_no_guest_starts_where_no_memory_is_left(
     with pytest.raises(NoSpace, match=r"^memory: 1GiB is more than this host has left") as found:
         check()
     assert found.value.details["option"] == "memory" and found.value.details["value"] == GIB
+
+
+@pytest.mark.parametrize(
+    ("run", "asked", "restart", "gib", "needed"),
+    [
+        ("running", "running", True, (1, 1, 3), 2),
+        ("running", "running", False, (1, 3, 3), 2),
+        ("running", "running", False, (1, 1, 3), 0),
+        ("paused", "paused", False, (1, 3, 3), 0),
+        ("running", "running", True, (3, 3, 1), 0),
+        ("running", "stopped", True, (1, 1, 3), 0),
+        ("saved", "running", False, (1, 1, 1), 1),
+    ],
+)
+def test_a_guest_that_grows_needs_what_it_grows_by(
+    run: str, asked: str, restart: bool, gib: tuple[int, int, int], needed: int
+) -> None:
+    """The sizes are what it has, how far its balloon lets it grow, and what it is to have."""
+    now, wanted = spec(memory=gib[0] * GIB, max_memory=gib[1] * GIB), spec(memory=gib[2] * GIB)
+    state = VmState("web", run=run, config=now, live=now)
+    assert memory_needed(wanted, state, asked, restart=restart) == needed * GIB
+    if needed:
+        with pytest.raises(NoSpace, match=r"^memory: "):
+            check_memory(wanted, state, asked, host(free=needed * GIB - 1), restart=restart)
+    check_memory(wanted, state, asked, host(free=needed * GIB), restart=restart)
 
 
 @pytest.mark.parametrize(
