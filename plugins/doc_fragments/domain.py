@@ -170,7 +170,7 @@ options:
         type: str
       path:
         description:
-          - The path of an existing file to use as it is. It takes neither O(disks[].image) nor O(disks[].size).
+          - The path of an existing file or block device to use as it is. It takes neither O(disks[].image) nor O(disks[].size).
           - Of a CD drive it is the ISO file that is in it, and the empty text takes it out.
         type: path
       device:
@@ -251,7 +251,10 @@ options:
             type: int
       format:
         description:
-          - The format of the file of O(disks[].path). Without it, it is found in the file's first bytes.
+          - The format of the file of O(disks[].path). What is said here is believed.
+          - Without it, a file that a domain of this host uses has the format that it has there, and one that edge.cloud made is
+            qcow2. Only then do its first bytes decide, and a file that refers to other files, such as a qcow2 with a backing file,
+            is refused, since the guest of a raw disk can write that there to have QEMU open any file of the host.
         type: str
         choices: [qcow2, raw]
       target:

@@ -17,8 +17,8 @@ from ._errors import Corrupt, EdgeError, NotFound, Unreachable
 from ._image_lock import unwritten
 from ._runner import Runner
 from ._sizes import SECTOR
-from ._storage.disk.disk_files import appearing, replacing
-from ._storage.format import qcow2
+from ._storage.disk.disk_files import appearing, replacing, require_formats
+from ._storage.format import disk_format, qcow2
 from ._storage.format.foreign_image import refuse_other_files
 from ._storage.format.qemu_img import QemuImg
 from ._storage.store import usage
@@ -39,21 +39,35 @@ class DiskFiles:
     def _store(self) -> Store:
         return Store(Path(self.folders.images))
 
-    def info(self, path: str, image_format: str | None = None) -> VolumeFile:
-        """See ImageTool; without a format a file that does not begin as qcow2 is raw.
+    def info(self, path: str, image_format: str) -> VolumeFile:
+        """See ImageTool.
 
         Headers of qcow2 are read here: a process for each disk would be most of the time of a run that changes nothing.
         """
-        found = image_format or _format_of(Path(path))
-        if found == "qcow2":
+        block = Path(path).is_block_device()
+        if image_format == "qcow2":
             header = qcow2.read_header(Path(path))
             backing = backing_name(Path(path), header.backing_file) if header.backing_file else None
-            return VolumeFile(path, found, header.virtual_size, backing)
-        if found == "raw":
-            return VolumeFile(path, found, _raw_size(Path(path)))
-        return VolumeFile(path, found, QemuImg(self.runner).info(Path(path), found, shared=True)["virtual-size"])
+            return VolumeFile(path, image_format, header.virtual_size, backing, header.backing_format, block)
+        if image_format == "raw":
+            return VolumeFile(path, image_format, _raw_size(Path(path)), block=block)
+        size = QemuImg(self.runner).info(Path(path), image_format, shared=True)["virtual-size"]
+        return VolumeFile(path, image_format, size, block=block)
 
-    def chain(self, path: str, image_format: str | None = None) -> list[ChainFile]:
+    def detect(self, path: str) -> str:
+        """See ImageTool."""
+        return disk_format.detect_format(Path(path))
+
+    def require_formats(self, path: str) -> None:
+        """See ImageTool."""
+        require_formats(Path(path))
+
+    def note_format(self, path: str, image_format: str) -> None:
+        """See ImageTool."""
+        if image_format in disk_format.FORMATS and disk_format.noted_format(Path(path)) != image_format:
+            disk_format.note_format(Path(path), image_format)
+
+    def chain(self, path: str, image_format: str) -> list[ChainFile]:
         """See ImageTool; the format of an overlay below is the one that its overlay's header names."""
         overlays: list[ChainFile] = []
         following: tuple[str, str | None] | None = (path, image_format)
@@ -115,15 +129,19 @@ class DiskFiles:
 
     def grow(self, path: str, size: int) -> None:
         """See ImageTool."""
+        require_formats(Path(path))
         QemuImg(self.runner).resize(Path(path), size)
 
     def create_overlay_on(self, path: str, below: str, below_format: str, size: int) -> None:
         """See OverlayTool."""
+        if below_format == "qcow2":
+            require_formats(Path(below))
         with appearing(Path(path)) as work:
             QemuImg(self.runner).create(work, size, (Path(below), below_format))
 
     def commit(self, top: str, base: str) -> None:
         """See OverlayTool."""
+        require_formats(Path(top))
         with unwritten(Path(top)):
             QemuImg(self.runner).commit(Path(top), Path(base))
             _files.fsync(Path(base))
@@ -151,6 +169,8 @@ class DiskFiles:
 
     def convert(self, source: str, source_format: str, target: str) -> None:
         """See DiskTool."""
+        if source_format == "qcow2":
+            require_formats(Path(source))
         QemuImg(self.runner).convert(Path(source), source_format, Path(target))
 
     def _require_sound(self, path: Path) -> None:
@@ -166,7 +186,10 @@ class DiskFiles:
 
     def has_data(self, path: str) -> bool:
         """See OverlayTool."""
-        return _files.open_in_qemu(Path(path)) or QemuImg(self.runner).has_data(Path(path))
+        if _files.open_in_qemu(Path(path)):
+            return True
+        require_formats(Path(path))
+        return QemuImg(self.runner).has_data(Path(path))
 
     def users(self, path: str) -> Collection[str]:
         """See OverlayTool."""
@@ -177,7 +200,7 @@ def _overlay(name: str, image_format: str | None) -> tuple[ChainFile, tuple[str,
     """Return one file of a chain, and name and format of the one below it."""
     path = Path(name)
     try:
-        found = image_format or _format_of(path)
+        found = image_format or disk_format.detect_format(path)
         allocated = path.stat().st_blocks * 512
         if found != "qcow2":
             return ChainFile(name, found, _raw_size(path) if found == "raw" else None, allocated), None
@@ -192,8 +215,3 @@ def _raw_size(path: Path) -> int:
     """Return the bytes of a raw file or block device in whole sectors, as QEMU counts them."""
     with path.open("rb") as file:
         return -(-file.seek(0, os.SEEK_END) // SECTOR) * SECTOR
-
-
-def _format_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return "qcow2" if file.read(4) == qcow2.MAGIC else "raw"

@@ -136,6 +136,7 @@ options:
   format:
     description:
       - The format of the source. Without it the format is recognised by its first bytes, if they are unambiguous.
+      - Say V(raw) for the raw disk of a guest, which can write the header of another format there.
     type: str
     choices: [qcow2, raw, vmdk, vdi, vhdx, vpc]
   compress:

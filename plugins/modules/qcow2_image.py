@@ -49,10 +49,10 @@ options:
     type: str
   backing_format:
     description:
-      - The format of O(backing_image). It is never guessed.
+      - The format of O(backing_image). Without it the image must be qcow2, and one that refers to other files must have been
+        made by edge.cloud, since the guest of a raw disk can write such a header into it.
     type: str
     choices: [qcow2, raw]
-    default: qcow2
   unsafe_rebase:
     description:
       - When the backing image changes, change only its name and copy nothing.
@@ -67,6 +67,7 @@ options:
   source_format:
     description:
       - The format of O(source). Without it the format is recognised by its first bytes, if they are unambiguous.
+      - Say V(raw) for the raw disk of a guest, which can write the header of another format there.
     type: str
     choices: [qcow2, raw, vmdk, vdi, vhdx, vpc]
   compress:
@@ -215,7 +216,7 @@ def main() -> None:
             "size": {},
             "allow_shrink": {"type": "bool", "default": False},
             "backing_image": {},
-            "backing_format": {"choices": ["qcow2", "raw"], "default": "qcow2"},
+            "backing_format": {"choices": ["qcow2", "raw"]},
             "unsafe_rebase": {"type": "bool", "default": False},
             "source": {"type": "path"},
             "source_format": {"choices": ["qcow2", "raw", "vmdk", "vdi", "vhdx", "vpc"]},

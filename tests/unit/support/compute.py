@@ -69,9 +69,10 @@ def disks() -> st.SearchStrategy[tuple[Disk, ...]]:
         iothread=some,
         queues=some,
         limits=limits,
+        block=st.booleans(),
     )
-    remote = st.builds(lambda disk, source: replace(disk, path="", format="raw", source=source), disk, remotes)
-    empty = disk.map(lambda disk: replace(disk, path="", format="raw", device="cdrom", read_only=True))
+    remote = st.builds(lambda disk, source: replace(disk, path="", format="raw", block=False, source=source), disk, remotes)
+    empty = disk.map(lambda disk: replace(disk, path="", format="raw", block=False, device="cdrom", read_only=True))
     disk = disk | remote | empty
     return st.lists(disk, max_size=4, unique_by=(lambda one: one.name, lambda one: one.target)).map(
         lambda found: tuple(sorted(found, key=lambda one: one.target))

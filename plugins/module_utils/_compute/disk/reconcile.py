@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias
 
-from ..._errors import Busy, InvalidInput
+from ..._errors import Busy, Corrupt, InvalidInput, Unsupported
 from ..._files import fsync
 from ..._libvirt import intent
 from ..._plan import Plan, execute
@@ -125,7 +125,7 @@ class Disks:
         disk = require_disk(state, self.disk)
         source = next(one for one in state.files if one.path == disk.active)
         wanted = Export(state.name, disk.name, disk.target, source, dest, state.run != "stopped", compress=request.compress)
-        before = ExportState(dest, self.tool.info(dest) if Path(dest).exists() else None)
+        before = ExportState(dest, self._found(dest) if Path(dest).exists() else None)
         plan = plan_export(before, wanted)
         copied = {}
         if plan.changed:
@@ -134,6 +134,13 @@ class Disks:
             plan = plan_export(before, wanted)
             copied = {"quiesced": wanted.quiesce != "never" if check_mode else self._copy(wanted)}
         return plan, export_view, {**self._described(state), "exported": {**export_view(plan.after), **copied}}
+
+    def _found(self, dest: str) -> VolumeFile:
+        """Return what is at the place of the copy; what is not qcow2 is some other file."""
+        try:
+            return self.tool.info(dest, "qcow2")
+        except (Corrupt, Unsupported):
+            return self.tool.info(dest, "raw")
 
     def _dest(self, path: str) -> str:
         """Return where the copy goes; raise InvalidInput where it could be taken for one of our disks or images."""

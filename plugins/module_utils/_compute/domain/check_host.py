@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import PurePosixPath
 
 from ..._errors import Conflict, InvalidInput, NotFound, Unsupported
 from ..._sizes import show_size
@@ -117,20 +118,15 @@ def _check_paths(options: DomainOptions, host: HostFacts) -> None:
             continue
         if path in host.missing:
             raise NotFound(f"{where}.path: this host has no file {path}.", option=f"{where}.path", value=path)
-        found = host.files.get(path)
-        if found and item.format and item.format != found.format:
-            raise InvalidInput(
-                f"{where}.format: {path} is {found.format}, not {item.format}.", option=f"{where}.format", value=item.format
-            )
 
 
 def _check_volume(volume: Volume, where: str, state: VmState, host: HostFacts, spec: DomainSpec) -> None:
     files = volume_chain(volume, spec, state.volumes)
     if files:
-        _check_files(volume, where, state, files)
+        _check_files(volume, where, state, files, host)
         return
     path = active_path(volume, spec)
-    if path != volume.path or (state.record and volume.path in {known.path for known in state.record.volumes}):
+    if path != volume.path or _is_known(volume, state):
         raise NotFound(
             f"{where}: {path} was made for this domain and is gone; a disk is never recreated. "
             "Put the file back, or take the disk out of disks.",
@@ -153,9 +149,16 @@ def _check_volume(volume: Volume, where: str, state: VmState, host: HostFacts, s
         )
 
 
-def _check_files(volume: Volume, where: str, state: VmState, files: Sequence[VolumeFile]) -> None:
+def _check_files(volume: Volume, where: str, state: VmState, files: Sequence[VolumeFile], host: HostFacts) -> None:
     """Compare what is asked of a disk that is there: its size with the active file, its image with the bottom of its chain."""
     active, bottom = files[0], files[-1]
+    if not volume.image and not _is_known(volume, state) and not _is_own_chain(bottom.backing, volume, host):
+        raise Conflict(
+            f"{where}: {bottom.path} exists with the backing file {bottom.backing}, which is neither an image of the host cache "
+            "nor of this VM. If you know where it comes from, give it with path and format: qcow2; else name another disk.",
+            option=where,
+            value=bottom.path,
+        )
     if volume.image and bottom.backing != volume.backing and not _began_as(volume, state, bottom):
         raise Conflict(
             f"{where}.image: {bottom.path} exists with backing file {bottom.backing or 'none'}, {volume.image} was asked; "
@@ -169,6 +172,18 @@ def _check_files(volume: Volume, where: str, state: VmState, files: Sequence[Vol
             option=f"{where}.size",
             value=volume.size,
         )
+
+
+def _is_known(volume: Volume, state: VmState) -> bool:
+    return volume.path in {one.path for one in (state.record.volumes if state.record else ())}
+
+
+def _is_own_chain(backing: str | None, volume: Volume, host: HostFacts) -> bool:
+    """Return whether what a kept disk stands on can be ours: an image, here or remote, or a file of the VM's own folder."""
+    if backing is None or from_url(backing) is not None:
+        return True
+    home = str(PurePosixPath(volume.path).parent)
+    return backing.startswith("/") and str(PurePosixPath(backing).parent) in (home, host.folders.images)
 
 
 def _began_as(volume: Volume, state: VmState, bottom: VolumeFile) -> bool:

@@ -263,7 +263,7 @@ def _change(state: VmState, live: DomainSpec, config: DomainSpec) -> Iterator[St
 def _change_disk(name: str, now: Disk, wanted: Disk) -> Iterator[Step]:
     drive = now.device == wanted.device == "cdrom" and now.source is None and wanted.source is None
     if drive and now.active != wanted.active:
-        now = replace(now, path=wanted.path, format=wanted.format, overlay=wanted.overlay)
+        now = replace(now, path=wanted.path, format=wanted.format, block=wanted.block, overlay=wanted.overlay)
         yield ChangeDisk(name, now, medium=True)
     same_source = (now.active, now.source) == (wanted.active, wanted.source)
     if now.limits != wanted.limits and same_source and (now.active or now.source):

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from xml.etree.ElementTree import Element
@@ -14,6 +14,7 @@ from ..._libvirt import intent
 from ..model.image_tools import ImageTool
 from ..model.request import DomainOptions
 from ..model.spec import Disk, DomainSpec
+from ..xml.disk import read_file
 from ..xml.properties import read_path
 from .kinds import identity
 from .observe import ObservedDomain, live_tree
@@ -21,26 +22,37 @@ from .observe import ObservedDomain, live_tree
 
 @dataclass(frozen=True)
 class Claim:
-    """A file that a domain uses as disk ``target``; ``written`` where it may write the file itself, not only an overlay."""
+    """A file that a domain uses as disk ``target``; ``written`` where it may write the file itself, not only an overlay.
+
+    ``format`` is what it uses the file as, None where it is not known.
+    """
 
     domain: str
     target: str
     written: bool
+    format: str | None = None
 
 
 def claims_of(seen: ObservedDomain, tool: ImageTool) -> dict[str, Claim]:
     """Return which files a domain uses: as disks of its next start, of what runs now or is saved, and what is below those."""
     found: dict[str, Claim] = {}
     for disk in _disks(seen):
-        path, target = read_path(disk, "source@file"), read_path(disk, "target@dev") or ""
+        path, target = read_file(disk), read_path(disk, "target@dev") or ""
         if not path:
             continue
         written = disk.find("readonly") is None and disk.find("shareable") is None
-        for overlay in tool.chain(path, read_path(disk, "driver@type")):
-            claim = Claim(seen.name, target, written and overlay.path == path)
+        for overlay in tool.chain(path, read_path(disk, "driver@type") or "raw"):
+            claim = Claim(seen.name, target, written and overlay.path == path, overlay.format)
             if claim.written or overlay.path not in found:
                 found[overlay.path] = claim
     return found
+
+
+def format_in_use(path: str, claims: Iterable[Mapping[str, Claim]]) -> str | None:
+    """Return the format as which domains use a file, by whatever name; raw where they differ: its guest writes all of it."""
+    what = identity(path)
+    formats = {claim.format for found in claims for name, claim in found.items() if claim.format and what in (name, identity(name))}
+    return "raw" if "raw" in formats else next(iter(sorted(formats)), None)
 
 
 def _disks(seen: ObservedDomain) -> Iterator[Element]:

@@ -145,7 +145,7 @@ def live_spec(live: Parsed, config: DomainSpec) -> DomainSpec:
 
 
 def with_files(state: VmState, tool: ImageTool, folders: Folders, paths: Iterable[str] = ()) -> VmState:
-    """Return the VM with the files of its disks, its seed and its folder; ``paths`` are further disk files to look at."""
+    """Return the VM with the files of its disks, its seed and its folder; ``paths`` are further disk files of ours to look at."""
     formats = (
         {disk.active: disk.active_format for disk in state.config.disks if disk.active and disk.name not in (SEED, CONTEXT)}
         if state.config
@@ -155,7 +155,7 @@ def with_files(state: VmState, tool: ImageTool, folders: Folders, paths: Iterabl
     here = sorted(path for path in {*formats, *paths, *filter(is_overlay, folder)} if path and Path(path).exists())
     return replace(
         state,
-        volumes=tuple(tool.info(path, formats.get(path, "qcow2" if is_overlay(path) else None)) for path in here),
+        volumes=tuple(tool.info(path, formats.get(path, "qcow2")) for path in here),
         folder=folder,
         seed=read_digest(folders.seed(state.name)),
         context=read_digest(folders.context(state.name)),

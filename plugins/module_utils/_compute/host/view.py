@@ -14,19 +14,19 @@ from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from ..._errors import Conflict
+from ..._errors import Conflict, about_option
 from ..._libvirt import DEFAULT_URI, error_name, intent, libvirt
 from ..._sizes import KIB, MIB
-from ..model.host_facts import Folders, HostFacts
+from ..model.host_facts import Folders, HostFacts, VolumeFile
 from ..model.image_tools import ImageTool
 from ..model.remote_image import RemoteImage
-from ..model.request import DomainOptions
+from ..model.request import DiskOptions, DomainOptions
 from ..model.state import VmState
 from ..options.machine import usual_firmware
 from ..options.resolve import asked_images, asked_paths, asked_servers
 from ..xml.domain import parse_xml
 from ..xml.properties import read_path
-from .file_users import Claim, claims_of
+from .file_users import Claim, claims_of, format_in_use
 from .kinds import io_uring_allowed, kind_of, missing_secrets, online_cpus, without_direct_io
 from .observe import ObservedDomain, read_vm, see_all, vm_of, with_files
 from .qemu_conf import unset
@@ -110,14 +110,15 @@ class HostView:
         """Return the facts that a plan for these options needs; ``awaited`` are images that disks wait for."""
         images = {digest: self._image_size(digest) for digest in (*asked_images(options), *awaited)}
         kinds = {path: kind for path in asked_paths(options) if (kind := kind_of(path))}
-        files = [disk.path for disk in options.disks or () if disk.path and kinds.get(disk.path) in ("file", "block")]
+        disks = [disk for disk in options.disks or () if disk.path and kinds.get(disk.path) in ("file", "block")]
+        files = [str(disk.path) for disk in disks]
         return replace(
             self._for_arch(self._arch(options)),
             cpu_models=self._cpu_models(options),
             lacks=self._lacks(options),
             unset=unset(options.spice),
             free_pages=self.free_pages if options.hugepages else {},
-            files={path: self.tool.info(path) for path in files},
+            files={str(disk.path): self._file(options.name, disk) for disk in disks},
             images={digest: size for digest, size in images.items() if size is not None},
             remote_images=self._remote_images(options),
             kinds=kinds,
@@ -127,6 +128,17 @@ class HostView:
             missing_secrets=missing_secrets(self.connection, options),
             missing=frozenset(path for path in asked_paths(options) if not Path(path).exists()),
         )
+
+    def _file(self, name: str, disk: DiskOptions) -> VolumeFile:
+        """Return the file that a disk is given; what it is called decides its format, else what uses it, and its bytes last."""
+        path = str(disk.path)
+        mine = [self._claims_of(self.domains[name])] if name in self.domains else []
+        used = disk.format or format_in_use(path, mine) or format_in_use(path, self._claims.values())
+        with about_option(f"{disk.where}.format" if disk.format else f"{disk.where}.path"):
+            found = self.tool.info(path, used or self.tool.detect(path))
+            if found.format == "qcow2" and format_in_use(path, mine) is None:
+                self.tool.require_formats(path)
+        return found
 
     def _remote_images(self, options: DomainOptions) -> dict[str, RemoteImage]:
         """Return where images that new disks need can be read until they are in the host cache."""
@@ -184,7 +196,16 @@ class HostView:
 
     @cached_property
     def _claims(self) -> dict[str, dict[str, Claim]]:
-        return {seen.name: claims_of(seen, self.tool) for seen in self.domains.values()}
+        return {seen.name: self._claims_of(seen) for seen in self.domains.values()}
+
+    def _claims_of(self, seen: ObservedDomain) -> dict[str, Claim]:
+        if seen.name not in self._known_claims:
+            self._known_claims[seen.name] = claims_of(seen, self.tool)
+        return self._known_claims[seen.name]
+
+    @cached_property
+    def _known_claims(self) -> dict[str, dict[str, Claim]]:
+        return {}
 
     def with_files(self, state: VmState, paths: tuple[str, ...] = ()) -> VmState:
         """Return the VM with its files; ``paths`` are further disk files to look at."""

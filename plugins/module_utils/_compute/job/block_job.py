@@ -13,6 +13,7 @@ from xml.etree.ElementTree import Element
 from ..._errors import Busy, EdgeError, NotFound, TimedOut
 from ..._libvirt import intent, libvirt
 from ..host.events import Waiter, hearing
+from ..xml.disk import read_file
 from ..xml.domain import parse_xml
 from ..xml.properties import read_path
 
@@ -48,10 +49,10 @@ def live_disk(domain: Any, target: str) -> Element:
 def live_chain(domain: Any, target: str) -> list[str]:
     """Return the files of a running guest's disk, from the one that it writes down, as libvirt knows them."""
     disk = live_disk(domain, target)
-    files = [read_path(disk, "source@file")]
+    files = [read_file(disk)]
     below = disk.find("backingStore")
     while below is not None:
-        files.append(read_path(below, "source@file"))
+        files.append(read_file(below))
         below = below.find("backingStore")
     return [path for path in files if path]
 

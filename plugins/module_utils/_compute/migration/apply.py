@@ -119,7 +119,8 @@ class MigratingVm:
     def _create(self, step: steps.CreateDisk) -> None:
         overlay = step.overlay
         self.write(self.journal.with_made([overlay.path]))
-        self.volumes.create(overlay.path, overlay.size, overlay.format, (overlay.backing, "qcow2") if overlay.backing else None)
+        below = (overlay.backing, overlay.backing_format or "raw") if overlay.backing else None
+        self.volumes.create(overlay.path, overlay.size, overlay.format, below)
 
     def _migrate(self, step: steps.Migrate) -> None:
         self.write(self.journal.with_made([f"{self.folder}/{CONSOLE}"]))  # libvirt makes it there when memory begins to arrive

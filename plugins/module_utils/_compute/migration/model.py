@@ -21,6 +21,7 @@ class MovingFile:
     length: int
     allocated: int
     backing: str | None = None
+    backing_format: str | None = None
 
 
 @dataclass(frozen=True)

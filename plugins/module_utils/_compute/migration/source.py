@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element
 
+from ..._errors import Refused
 from ..._libvirt import intent, libvirt, lookup
 from ..host.migration_mark import FILE
 from ..host.observe import RUN_STATES, run_state
 from ..model.host_facts import Folders
 from ..model.image_tools import ImageTool
+from ..model.overlays import is_overlay
 from ..model.state import CRASHED, ENDING, SUSPENDED
 from ..xml.domain import MARK, parse, parse_xml
 from ..xml.properties import read_path, read_scaled
@@ -159,7 +161,11 @@ class _Disks:
                 self.obstacles.append(f"the file {at} of its disk {target} is missing")
                 return None
             overlays.append(self._overlay(at, form))
-            at, form = overlays[-1].backing, "qcow2"
+            at, known = overlays[-1].backing, overlays[-1].backing_format
+            if at is not None and known is None:
+                self.obstacles.append(f"{overlays[-1].path} does not say which format {at} has; qemu-img rebase -u -F records it")
+                return None
+            form = known or "raw"
         if at is None:
             return MovingDisk(target, read_only, tuple(overlays))
         if Path(at).parent != Path(self._folders.images) or not at.endswith(".qcow2"):
@@ -172,7 +178,7 @@ class _Disks:
     def _overlay(self, path: str, form: str) -> MovingFile:
         found = self._tool.info(path, form)
         at = Path(path).stat()
-        return MovingFile(path, found.format, found.size, at.st_size, at.st_blocks * BLOCK, found.backing)
+        return MovingFile(path, found.format, found.size, at.st_size, at.st_blocks * BLOCK, found.backing, found.backing_format)
 
     def files(self, root: Element, run: str, disks: Iterable[MovingDisk]) -> tuple[MovingFile, ...]:
         """Return what else is in the VM's folder, such as snapshots, and the variables of a stopped VM's UEFI firmware.
@@ -195,8 +201,14 @@ class _Disks:
 
     def _file(self, path: str) -> MovingFile:
         at = Path(path).stat()
-        form = "qcow2" if path.endswith(".qcow2") else "raw"
+        form = "qcow2" if is_overlay(path) or (path.endswith(".qcow2") and self._is_qcow2(path)) else "raw"
         return MovingFile(path, form, at.st_size, at.st_size, at.st_blocks * BLOCK)
+
+    def _is_qcow2(self, path: str) -> bool:
+        try:
+            return self._tool.detect(path) == "qcow2"
+        except Refused:
+            return False
 
     def unfinished(self) -> Iterator[str]:
         """Yield why the VM cannot move if a change of its snapshots has no end."""

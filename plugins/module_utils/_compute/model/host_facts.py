@@ -45,12 +45,14 @@ class Folders:
 
 @dataclass(frozen=True)
 class VolumeFile:
-    """A disk's file as qemu-img sees it; sizes in bytes."""
+    """A disk's file as qemu-img sees it; sizes in bytes. ``block`` is a block device."""
 
     path: str
     format: str
     size: int
     backing: str | None = None
+    backing_format: str | None = field(default=None, compare=False)
+    block: bool = False
 
 
 @dataclass(frozen=True)

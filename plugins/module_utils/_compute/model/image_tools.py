@@ -15,10 +15,19 @@ from .remote_image import RemoteImage
 class ImageTool(Protocol):
     """Reads and makes disk files; sizes in bytes, paths absolute."""
 
-    def info(self, path: str, image_format: str | None = None) -> VolumeFile:
-        """Return what the file is, also while a guest uses it; without a format it is detected."""
+    def info(self, path: str, image_format: str) -> VolumeFile:
+        """Return what the file is, read as this format, also while a guest uses it."""
 
-    def chain(self, path: str, image_format: str | None = None) -> list[ChainFile]:
+    def detect(self, path: str) -> str:
+        """Return the format of a file that nothing tells; raise Refused where its first bytes are not to be believed."""
+
+    def require_formats(self, path: str) -> None:
+        """Raise Refused unless a qcow2 and all below it say the format of the file below."""
+
+    def note_format(self, path: str, image_format: str) -> None:
+        """Record a file's format with the file, where its file system can."""
+
+    def chain(self, path: str, image_format: str) -> list[ChainFile]:
         """Return the file and every one below it, also while a guest uses it; one that cannot be read ends the chain."""
 
     def image_size(self, digest: str) -> int | None:

@@ -55,7 +55,7 @@ def _with_own(disk: Disk, home: str, named: Disk | None) -> Disk:
     if overlay_of(disk.path, disk.name, home) is None:
         return disk
     if named and overlay_of(named.path, disk.name, home) is None:
-        return replace(disk, path=named.path, format=named.format, overlay=disk.path)
+        return replace(disk, path=named.path, format=named.format, block=named.block, overlay=disk.path)
     return replace(disk, path=_default(disk, home), overlay=disk.path)  # a record of others may name the overlay itself
 
 

@@ -72,8 +72,9 @@ class DiskLimits:
 class Disk:
     """One block device of a guest, backed by a file, by ``source``, or (a CD drive) by nothing: then ``path`` is empty.
 
-    ``path`` and ``format`` are the disk's own file, which the record names. Where there is an ``overlay`` of it in the VM's folder,
-    a qcow2, the guest writes that one: the active file. ``remote`` is the URL of a remote image that the active file is laid over.
+    ``path`` and ``format`` are the disk's own file, which the record names; ``block`` where it is a block device. Where there is an
+    ``overlay`` of it in the VM's folder, a qcow2, the guest writes that one: the active file. ``remote`` is the URL of a remote
+    image that the active file is laid over.
     """
 
     name: str
@@ -93,6 +94,7 @@ class Disk:
     iothread: int | None = None
     queues: int | None = None
     limits: DiskLimits = DiskLimits()
+    block: bool = False
     overlay: str | None = None
 
     @property
@@ -104,6 +106,11 @@ class Disk:
     def active_format(self) -> str:
         """The format of the active file."""
         return "qcow2" if self.overlay else self.format
+
+    @property
+    def active_block(self) -> bool:
+        """Whether the active file is a block device."""
+        return self.block and not self.overlay
 
     @property
     def own(self) -> Disk:

@@ -80,7 +80,7 @@ def _disk_view(state: VmState, disk: Disk) -> dict[str, Any]:
     found = state.volume(disk.active)
     image = next((one.image for one in state.record.volumes if one.disk == disk.name), None) if state.record else None
     shown = {**asdict(disk), "path": disk.active, "format": disk.active_format, "image": image}
-    del shown["overlay"]
+    del shown["overlay"], shown["block"]
     if found is None or disk.name in (SEED, CONTEXT):
         return {**shown, "size": None, "backing": None}
     return {**shown, "size": found.size, "backing": found.backing}

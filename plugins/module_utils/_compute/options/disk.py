@@ -49,20 +49,18 @@ def with_details(disk: Disk, item: DiskOptions, old: Disk | None) -> Disk:
     if device == "cdrom":
         disk = _drive(disk, item, old)
     if item.source:
-        return replace(disk.own, path="", format="raw", source=_source(item, item.source))
+        return replace(disk.own, path="", format="raw", block=False, source=_source(item, item.source))
     if item.path is not None or item.image or item.size:
         return replace(disk, source=None)
-    return replace(disk.own, path="", format="raw") if disk.source else disk
+    return replace(disk.own, path="", format="raw", block=False) if disk.source else disk
 
 
 def _drive(disk: Disk, item: DiskOptions, old: Disk | None) -> Disk:
     """Return a CD drive: read-only, with what was put in; the empty path takes it out."""
-    path = choose(item.path, old and old.path, "")
     if old is None:
         disk = replace(disk, read_only=True, discard=None)
-    if path == disk.path:
-        return disk
-    return replace(disk.own, path=path, format=disk.format if path else "raw")
+    path = choose(item.path, old and old.path, "")
+    return disk if path else replace(disk.own, path="", format="raw", block=False)
 
 
 def _source(item: DiskOptions, source: SourceOptions) -> NetworkSource:

@@ -187,6 +187,12 @@ def _check_disk(item: DiskOptions) -> None:
         raise InvalidInput(f"{where}.path: an existing file takes neither image nor size.", option=f"{where}.path", value=item.path)
     if item.path and not item.path.startswith("/"):
         raise InvalidInput(f"{where}.path: {item.path} is not absolute.", option=f"{where}.path", value=item.path)
+    if item.format not in (None, "qcow2") and (item.image or item.size):
+        raise InvalidInput(
+            f"{where}.format: a disk that is made here is qcow2, {item.format} was asked; format goes with path.",
+            option=f"{where}.format",
+            value=item.format,
+        )
     if item.io == "native" and item.cache not in (None, "none", "directsync"):
         raise InvalidInput(
             f"{where}.io: native needs cache none or directsync, not {item.cache}.", option=f"{where}.io", value="native"
@@ -219,8 +225,8 @@ def _disk(item: DiskOptions, old: Disk | None, target: str, host: HostFacts, nam
     found = host.files.get(path) if item.path else None
     new = old or Disk(
         name=item.name,
-        path=path,
-        format=found.format if found else "qcow2",
+        path="",
+        format="qcow2",
         target=target,
         bus="virtio",
         discard="unmap",
@@ -228,7 +234,10 @@ def _disk(item: DiskOptions, old: Disk | None, target: str, host: HostFacts, nam
     )
     asked = {field: getattr(item, field) for field in KEPT if getattr(item, field) is not None}
     io = new.io if old and old.cache == cache else ("native" if cache in ("none", "directsync") else "threads")
-    new = new if new.path == path else replace(new.own, path=path)
+    if new.path != path:
+        new = replace(new.own, path=path, format=found.format if found else "qcow2", block=False)
+    if item.path:
+        new = replace(new, block=found.block if found else path.startswith("/dev/"))
     return replace(new, target=target, cache=cache, io=item.io or io, **asked)
 
 

@@ -20,6 +20,7 @@ from ..host.at_rest import at_rest
 from ..host.observe import saved_text
 from ..job.block_job import JobLimits, commit_live
 from ..model.image_tools import OverlayTool
+from ..xml.disk import write_file
 from ..xml.domain import parse_xml, to_text
 from ..xml.properties import read_path, write_path
 from . import steps
@@ -133,7 +134,7 @@ class SnapshotGuest:
             path = paths.get(read_path(disk, "target@dev") or "")
             found = self.state.file(path) if path else None
             if path:
-                write_path(disk, "source@file", path)
+                write_file(disk, path, found.block if found else False)
                 write_path(disk, "driver@type", found.format if found else "qcow2")
             for below in disk.findall("backingStore"):
                 disk.remove(below)
@@ -213,4 +214,4 @@ def _xmls(domain: Any) -> list[str]:
 def _sources(root: Element) -> dict[str, str]:
     """Return every file that the disks of a domain name, those below others too, with the disk's target."""
     rows = ((disk, source) for disk in root.iterfind("devices/disk") for source in disk.iter("source"))
-    return {source.get("file") or "": read_path(disk, "target@dev") or "" for disk, source in rows}
+    return {source.get("file") or source.get("dev") or "": read_path(disk, "target@dev") or "" for disk, source in rows}

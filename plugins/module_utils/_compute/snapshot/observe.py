@@ -53,9 +53,10 @@ def _files(vm: VmState, config: DomainSpec, index: SnapshotIndex, tool: OverlayT
     known = {one.path: one for one in vm.volumes}
     formats = {disk.path: disk.format for disk in config.disks if disk.name != SEED and disk.path}
     journal = dict(index.journal.overlays).values() if index.journal else ()
-    for path in (*formats, *index.referenced, *journal):
+    for path in sorted((*formats, *index.referenced, *journal), key=is_overlay, reverse=True):
         if path not in known and Path(path).exists():
-            known[path] = tool.info(path, "qcow2" if is_overlay(path) else formats.get(path))
+            named = next((one.backing_format for one in known.values() if one.backing == path), None)
+            known[path] = tool.info(path, "qcow2" if is_overlay(path) else formats.get(path) or named or tool.detect(path))
     memories = [path for path in index.made if path.endswith(f".{MEMORY}") and Path(path).exists()]
     return tuple(sorted((*known.values(), *(VolumeFile(path, MEMORY, 0) for path in memories)), key=lambda one: one.path))
 

@@ -9,11 +9,12 @@ from xml.etree.ElementTree import Element, SubElement
 
 from ..model.spec import Disk, DiskLimits, DomainSpec, NetworkSource
 from .device import Kind, drop_stale, our_devices, owned
-from .properties import Property, from_yes, or_nothing, read_all, to_yes, write_all, write_path
+from .properties import Property, from_yes, or_nothing, read_all, read_path, to_yes, write_all, write_path
 from .remote_backing import read_remote, write_remote
 
 PROTOCOLS = ("rbd", "nbd")
-DISK = (
+SOURCES = {"file": "file", "block": "dev"}
+DRIVER = (
     Property("device", "@device", absent="disk"),
     Property("format", "driver@type", absent="raw"),
     Property("cache", "driver@cache", absent="default"),
@@ -21,7 +22,8 @@ DISK = (
     Property("discard", "driver@discard"),
     Property("iothread", "driver@iothread", int),
     Property("queues", "driver@queues", int),
-    Property("path", "source@file", absent=""),
+)
+DISK = (
     Property("target", "target@dev"),
     Property("bus", "target@bus", absent="virtio"),
     Property("serial", "serial"),
@@ -54,15 +56,31 @@ def _is_known(name: str | None, element: Element) -> bool:
         return False
     if element.get("type") == "network":
         return source is not None and source.get("protocol") in PROTOCOLS
-    return element.get("type") == "file" and (source is not None or (name is not None and element.get("device") == "cdrom"))
+    local = element.get("type") in SOURCES
+    return local and (source is not None or (name is not None and element.get("device") == "cdrom"))
+
+
+def read_file(element: Element) -> str | None:
+    """Return the file or block device of a disk, or of a file below it; None where it has none of this host."""
+    return read_path(element, "source@file") or read_path(element, "source@dev")
+
+
+def write_file(element: Element, path: str, block: bool) -> None:
+    """Give a disk a file, or with ``block`` a block device; the empty path takes it away."""
+    kind = "block" if block else "file"
+    element.set("type", kind)
+    for other, attribute in SOURCES.items():
+        write_path(element, f"source@{attribute}", (path or None) if other == kind else None)
 
 
 def parse_disk(name: str | None, element: Element) -> Disk:
     """Return the disk that an element is; its own file is not known here (see overlays.py)."""
-    values = read_all(element, DISK)
+    values = read_all(element, (*DRIVER, *DISK))
     return Disk(
         name=name or values["target"],
         **values,
+        path=read_file(element) or "",
+        block=element.get("type") == "block",
         source=_source(element),
         remote=read_remote(element),
         limits=DiskLimits(**read_all(element, LIMITS)),
@@ -93,9 +111,13 @@ def emit_disk(devices: Element, disk: Disk) -> None:
         old = element.find("source")
         if old is not None:
             element.remove(old)
-    element.set("type", "network" if disk.source else "file")
+    values = {**asdict(disk), "format": disk.active_format}
     write_path(element, "driver@name", "qemu")
-    write_all(element, DISK, {**asdict(disk), "path": disk.active, "format": disk.active_format})
+    write_all(element, DRIVER, values)
+    write_file(element, disk.active, disk.active_block)
+    if disk.source:
+        element.set("type", "network")
+    write_all(element, DISK, values)
     write_all(element, LIMITS, asdict(disk.limits))
     write_remote(element, disk.remote)
     if disk.source:

@@ -16,7 +16,7 @@ from typing import Any
 from ... import _files
 from ..._errors import Busy, Conflict, Corrupt, NotFound, Refused, about_option
 from ..._image_lock import remove_images, take_place, unwritten
-from ..format import qcow2, qemu_img
+from ..format import disk_format, qcow2, qemu_img
 from ..format.foreign_image import Rules, judge
 from ..format.qemu_img import QemuImg
 from ..format.source_file import held
@@ -40,7 +40,7 @@ class Qcow2Files:
         if path.is_symlink() or not path.is_file():
             raise Conflict(f"path: {path} exists and is not a regular file; it was left alone.", option="path", path=str(path))
         with path.open("rb") as file:
-            if file.read(4) != qcow2.MAGIC:
+            if file.read(4) != qcow2.MAGIC or disk_format.recorded_raw(path):
                 raise Conflict(f"path: {path} exists and is not a qcow2 image; it was left alone.", option="path", path=str(path))
         header = qcow2.read_header(path)
         in_use = self._in_use(path, header)
@@ -65,20 +65,23 @@ class Qcow2Files:
             )
         return _locked(self.qemu, path)
 
-    def base(self, path: Path, image_format: str) -> Base:
-        """Return an image that can be the backing image of a disk."""
+    def base(self, path: Path, image_format: str | None) -> Base:
+        """Return an image that can be the backing image of a disk, without a format a qcow2 that need not be doubted."""
         if not path.is_file():
             raise NotFound(
                 f"backing_image: {path} does not exist on this host; pull or create it first.",
                 option="backing_image",
                 path=str(path),
             )
-        if image_format != "qcow2":
+        if image_format not in (None, "qcow2"):
             return Base(str(path.resolve()), image_format, path.stat().st_size)
         with about_option("backing_image"):
             header = qcow2.read_header(path)
             qcow2.refuse_unless_standalone(replace(header, backing_file=None), str(path))
-        return Base(str(path.resolve()), image_format, header.virtual_size)
+            if image_format is None and disk_format.detect_format(path, "backing_format") != "qcow2":
+                raise Refused(f"{path} is on record as raw; give backing_format: raw.", path=str(path))
+            require_formats(path)
+        return Base(str(path.resolve()), "qcow2", header.virtual_size)
 
     def source(self, path: Path, image_format: str | None) -> Base:
         """Return an image that a disk can be converted from; raise Refused if it refers to other files."""
@@ -92,10 +95,13 @@ class Qcow2Files:
         if isinstance(step, CreateDisk | ConvertDisk):
             self._make(path, step)
         elif isinstance(step, ResizeDisk):
+            require_formats(path)
             self.qemu.resize(path, step.new, shrink=step.new < step.old)
         elif isinstance(step, RepairDisk):
             self.qemu.check(path, repair=step.what)
         elif isinstance(step, RebaseDisk):
+            if not step.unsafe:
+                require_formats(path)
             with _held(step.backing):
                 self.qemu.rebase(path, _pair(step.backing), unsafe=step.unsafe)
         else:
@@ -161,6 +167,7 @@ def appearing(path: Path) -> Iterator[Path]:
         try:
             yield work
             work.chmod(0o600)
+            disk_format.note_format(work, "qcow2")
             _files.fsync(work)
             _files.rename_new(work, path)
         finally:
@@ -185,10 +192,32 @@ def replacing(path: Path) -> Iterator[Path]:
             yield work
             os.chown(work, old.st_uid, old.st_gid)
             work.chmod(stat.S_IMODE(old.st_mode))
+            disk_format.note_format(work, "qcow2")
             _files.fsync(work)
             take_place(hold, work)
         finally:
             work.unlink(missing_ok=True)
+
+
+def require_formats(path: Path) -> None:
+    """Raise Refused where a qcow2, or one below it, names a file without its format: QEMU would guess it from that file's bytes."""
+    followed: set[Path] = set()
+    while path not in followed and path.exists():
+        followed.add(path)
+        header = qcow2.read_header(path)
+        if header.backing_file is None:
+            return
+        backing = references.backing_name(path, header.backing_file)
+        if header.backing_format is None:
+            raise Refused(
+                f"{path} does not say which format its backing file {backing} has, and that is not guessed from bytes that a guest "
+                f"may have written. Record it: qemu-img rebase -u -f qcow2 -b {backing} -F FORMAT {path}",
+                path=str(path),
+                backing_file=backing,
+            )
+        if header.backing_format != "qcow2" or not backing.startswith("/"):
+            return
+        path = Path(backing)
 
 
 def chain_of(qemu: QemuImg, path: Path) -> list[dict[str, Any]]:

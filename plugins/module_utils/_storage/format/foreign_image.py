@@ -18,6 +18,7 @@ from .source_file import state_of
 
 LARGEST_VIRTUAL_SIZE = 2 * 1024**4
 LARGEST_UNPACKED = 128 * 1024**3
+RAW_HINT = " If it is a guest's raw disk, in which these bytes are the guest's, name the format: raw."
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def judge(qemu: QemuImg, path: Path, rules: Rules) -> str:
     virtual_size = path.stat().st_size
     if source_format == "qcow2":
         header = qcow2.read_header(path)
-        qcow2.refuse_unless_standalone(header, str(path))
+        qcow2.refuse_unless_standalone(header, str(path), RAW_HINT if rules.format is None else "")
         virtual_size = header.virtual_size
     _require_size(path, virtual_size, rules)
     if source_format != "raw":

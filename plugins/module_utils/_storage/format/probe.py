@@ -8,7 +8,7 @@ import struct
 from pathlib import Path
 
 from ..._errors import Corrupt, InvalidInput, Refused, Unsupported
-from . import qcow2
+from . import disk_format, qcow2
 
 FORMATS = ("qcow2", "raw", "vmdk", "vdi", "vhdx", "vpc")
 HEAD, FOOTER, ISO_AT = 65536, 512, 32769
@@ -37,13 +37,18 @@ def detect(head: bytes, footer: bytes, where: str) -> str:
 
 
 def format_of(path: Path, named: str | None) -> str:
-    """Return the format of ``path``: the ``named`` one if its magic does not contradict it, or the detected one."""
+    """Return the format of ``path``: the ``named`` one if its magic does not contradict it, the recorded one, or the detected one.
+
+    Nothing that its guest wrote into a raw disk makes it another format, unless that names other files: then it must be named.
+    """
     with path.open("rb") as file:
         head = file.read(HEAD)
         file.seek(max(0, file.seek(0, 2) - FOOTER))
         footer = file.read(FOOTER)
     if named == "raw":
         return named
+    if named is None and disk_format.recorded_raw(path) and disk_format.detect_format(path) == "raw":
+        return "raw"
     found = detect(head, footer, str(path))
     if named is not None and found != named:
         raise InvalidInput(f"{path} should be {named}, but its first bytes are those of {found}.", path=str(path))

@@ -148,8 +148,8 @@ def read_header(path: Path) -> Header:
         return parse(os.pread(file.fileno(), HEAD_BYTES, 0), size, str(path))
 
 
-def refuse_unless_standalone(header: Header, where: str) -> None:
-    """Raise Refused unless the image is standalone: opening it reads no other file."""
+def refuse_unless_standalone(header: Header, where: str, hint: str = "") -> None:
+    """Raise Refused unless the image is standalone: opening it reads no other file. ``hint`` ends the message."""
     problems = {
         f"it has the backing file {header.backing_file!r}": header.backing_file is not None,
         f"it keeps its data in another file ({header.data_file!r})": header.external_data,
@@ -158,4 +158,5 @@ def refuse_unless_standalone(header: Header, where: str) -> None:
     }
     found = [problem for problem, there in problems.items() if there]
     if found:
-        raise Refused(f"{where} is refused: {' and '.join(found)}. Flatten it where it came from (qemu-img convert).", path=where)
+        how = f"Flatten it where it came from (qemu-img convert).{hint}"
+        raise Refused(f"{where} is refused: {' and '.join(found)}. {how}", path=where)

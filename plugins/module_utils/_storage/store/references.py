@@ -12,6 +12,7 @@ from pathlib import Path
 from ..._errors import Corrupt, EdgeError
 from ..._json import load_json
 from ..format import qcow2
+from ..format.disk_format import recorded_raw
 
 DISK_DIRECTORIES = ("/var/lib/edge/vms", "/var/lib/edge/recovery")
 
@@ -119,7 +120,7 @@ def _raise_unless_gone(error: OSError) -> None:
 
 def _is_qcow2(path: Path) -> bool:
     try:
-        if not path.is_file():
+        if not path.is_file() or recorded_raw(path):
             return False
         with path.open("rb") as file:
             return file.read(4) == qcow2.MAGIC

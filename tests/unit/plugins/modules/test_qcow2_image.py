@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.edge.cloud.plugins.module_utils._storage.format.disk_format import note_format
 from ansible_collections.edge.cloud.plugins.module_utils._storage.format.qcow2 import read_header
+from support.hostile import require_records, write_hostile
 from support.images import MIB, qcow2, qemu_img, raw
 from support.modules import run_module
 
@@ -58,6 +60,22 @@ def test_an_overlay_takes_the_size_of_its_image_and_grows(capsys: Capsys, tmp_pa
     grown = agreed(capsys, tmp_path / "d", backing_image=str(base), size="8M")
     assert grown["diff"] == {"before": {"virtual_size": 2 * MIB}, "after": {"virtual_size": 8 * MIB}}
     qemu_img("compare", "-f", "qcow2", "-F", "qcow2", base, tmp_path / "d")
+
+
+def test_a_backing_image_that_names_other_files_needs_the_word(capsys: Capsys, tmp_path: Path, base: Path) -> None:
+    disk, given = tmp_path / "disk.raw", tmp_path / "given.qcow2"
+    write_hostile(disk, "backing file")
+    refused = run(capsys, tmp_path / "d", backing_image=str(disk))
+    assert (refused["error"]["code"], refused["error"]["option"]) == ("refused", "backing_image")
+    assert "Give backing_format: raw" in refused["msg"]
+    assert run(capsys, tmp_path / "d", backing_image=str(disk), backing_format="raw")["image"]["backing_format"] == "raw"
+    qemu_img("create", "-f", "qcow2", "-b", base, "-F", "qcow2", given)
+    assert run(capsys, tmp_path / "e", backing_image=str(given))["error"]["code"] == "refused"
+    assert run(capsys, tmp_path / "e", backing_image=str(given), backing_format="qcow2")["changed"] is True
+    require_records(tmp_path)
+    assert run(capsys, tmp_path / "f", backing_image=str(tmp_path / "e"))["changed"] is True  # made here
+    note_format(tmp_path / "f", "raw")  # a domain uses it so
+    assert run(capsys, tmp_path / "f", size="8M")["error"]["code"] == "conflict"
 
 
 def test_shrinking_needs_the_word(capsys: Capsys, tmp_path: Path) -> None:

@@ -83,8 +83,19 @@ def test_files_of_others_are_looked_at() -> None:
     asked = [{"name": "data", "path": "/d", "format": "raw"}]
     with pytest.raises(EdgeError, match=r"^disks\[0\]\.path: this host has no file /d"):
         check(ResolvedDomain(spec()), asked=asked, missing=frozenset({"/d"}))
-    with pytest.raises(EdgeError, match=r"^disks\[0\]\.format: /d is qcow2, not raw"):
-        check(ResolvedDomain(spec()), asked=asked, files={"/d": VolumeFile("/d", "qcow2", 1)})
+    check(ResolvedDomain(spec()), asked=asked, files={"/d": VolumeFile("/d", "raw", 1)})
+
+
+@pytest.mark.parametrize(
+    "backing", ["/etc/shadow", "/srv/x.qcow2", 'json:{"driver":"raw","file.filename":"/etc/shadow"}', "nbd://x/y"]
+)
+def test_a_kept_file_that_stands_on_a_file_of_the_host_is_not_taken_for_a_disk_of_ours(backing: str) -> None:
+    volume = root_volume(image=None, backing=None)
+    taken = VmState("web", volumes=(file(backing=backing),))
+    with pytest.raises(EdgeError, match=r"^disks\[0\]: .* exists with the backing file .*format: qcow2"):
+        check(want(spec(), (volume,)), taken, ASKED)
+    for ours in (None, root_volume().backing, "/var/lib/edge/vms/web/other.qcow2"):
+        check(want(spec(), (volume,)), VmState("web", volumes=(file(backing=ours),)), ASKED)
 
 
 def test_what_the_domain_already_has_is_not_asked_again() -> None:

@@ -72,7 +72,9 @@ def test_the_xml_names_active_files_and_reading_it_finds_the_own_ones(wanted: Do
         for place, disk in enumerate(wanted.disks)
     ]
     over = replace(wanted, disks=tuple(disks), xml_override=None)
-    paths = [source.get("file") for source in emit(over).iterfind("devices/disk/source[@file]")]
+    sources = emit(over).findall("devices/disk/source")
+    paths = [source.get("file") or source.get("dev") for source in sources if source.get("protocol") is None]
+    assert all(source.get("dev") is None for source in sources if source.get("file"))
     assert sorted(str(path) for path in paths) == sorted(disk.active for disk in over.disks if disk.active)
     assert observed(over, Record(over)) == over
     assert [disk.overlay for disk in Record(over).spec.disks] == [None for disk in over.disks]

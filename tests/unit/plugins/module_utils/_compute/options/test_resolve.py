@@ -232,6 +232,27 @@ def test_a_source_has_names_and_addresses_of_both_families(text: str) -> None:
     assert found.spec.disks[0].source == NetworkSource("rbd", "vms/web", (text,))
 
 
+@pytest.mark.parametrize(
+    ("path", "found", "block"),
+    [
+        ("/dev/vg0/web", None, True),
+        ("/srv/link", VolumeFile("/srv/link", "raw", GIB, block=True), True),
+        ("/dev/shm/web.raw", VolumeFile("/dev/shm/web.raw", "raw", GIB), False),
+        ("/srv/web.raw", VolumeFile("/srv/web.raw", "raw", GIB), False),
+    ],
+)
+def test_a_block_device_is_known_by_what_it_is_and_else_by_its_name(path: str, found: VolumeFile | None, block: bool) -> None:
+    options = read_options({"name": "web", "disks": [{"name": "root", "path": path}]})
+    facts = host(files={path: found} if found else {})
+    (disk,) = resolve(options, None, (), facts, ()).spec.disks
+    assert (disk.path, disk.block) == (path, block)
+    (again,) = resolve(read_options({"name": "web"}), spec(disks=(disk,)), (), facts, ()).spec.disks
+    assert again == disk
+    for other in ({"size": "1GiB"}, {"source": {"protocol": "nbd", "name": "x", "hosts": ["[2001:db8::1]:10809"]}}):
+        away = read_options({"name": "web", "disks": [{"name": "root", **other}]})
+        assert resolve(away, spec(disks=(disk,)), (), facts, ()).spec.disks[0].block is False
+
+
 def test_a_disk_elsewhere_has_no_file_and_keeps_its_source() -> None:
     source = {"protocol": "rbd", "name": "vms/web", "user": "edge", "secret": stable_uuid("key")}
     found = wanted({"disks": [{"name": "root", "source": source}]})

@@ -22,6 +22,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._errors import (
     Unreachable,
     Unsupported,
 )
+from ansible_collections.edge.cloud.plugins.module_utils._storage.format.disk_format import note_format
 from ansible_collections.edge.cloud.plugins.module_utils._storage.format.foreign_image import Rules
 from ansible_collections.edge.cloud.plugins.module_utils._storage.format.qcow2 import read_header
 from ansible_collections.edge.cloud.plugins.module_utils._storage.format.qemu_img import Limits
@@ -32,6 +33,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._storage.store.manifest
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
 from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.http_client import Trust
 from support.hand_check import digest_of
+from support.hostile import require_records, write_hostile
 from support.image_server import Faults, faulty
 from support.images import MIB, QEMU, qcow2, qemu_img, raw
 
@@ -112,6 +114,28 @@ def test_a_hostile_image_is_refused_and_leaves_nothing(store: Store, tmp_path: P
     with pytest.raises(Refused):
         bring(store, path)
     assert empty(store)
+
+
+@pytest.mark.parametrize("kind", ["backing file", "json", "data file", "qed", "vmdk text", "broken header"])
+def test_a_guest_does_not_decide_what_its_raw_disk_is_imported_as(store: Store, tmp_path: Path, kind: str) -> None:
+    disk = tmp_path / "disk"
+    write_hostile(disk, kind)
+    with pytest.raises(EdgeError):
+        bring(store, disk)
+    assert empty(store)
+    image = bring(store, disk, format="raw")
+    found = read_header(store.image_path(image.digest))
+    assert (found.backing_file, found.data_file, found.virtual_size) == (None, None, disk.stat().st_size)
+
+
+def test_a_disk_on_record_as_raw_is_imported_as_raw(store: Store, tmp_path: Path) -> None:
+    require_records(tmp_path)
+    disk = qcow2(tmp_path / "disk", 1)
+    note_format(disk, "raw")
+    assert read_header(store.image_path(bring(store, disk).digest)).virtual_size >= disk.stat().st_size
+    write_hostile(disk, "backing file")
+    with pytest.raises(Refused, match="it begins as qcow2 with the backing file"):
+        bring(store, disk)
 
 
 def test_a_qcow2_said_to_be_raw_stays_opaque_and_one_reported_to_be_vdi_is_refused(store: Store, tmp_path: Path) -> None:
