@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -212,6 +213,14 @@ def _overlay(name: str, image_format: str | None) -> tuple[ChainFile, tuple[str,
 
 
 def _raw_size(path: Path) -> int:
-    """Return the bytes of a raw file or block device in whole sectors, as QEMU counts them."""
-    with path.open("rb") as file:
-        return -(-file.seek(0, os.SEEK_END) // SECTOR) * SECTOR
+    """Return the bytes of a raw file or block device in whole sectors, as QEMU counts them; a drive without a medium has none."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in (errno.ENOMEDIUM, errno.ENXIO) and path.is_block_device():
+            return 0
+        raise
+    try:
+        return -(-os.lseek(descriptor, 0, os.SEEK_END) // SECTOR) * SECTOR
+    finally:
+        os.close(descriptor)

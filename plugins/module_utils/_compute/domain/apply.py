@@ -114,9 +114,6 @@ class Guest:
         self._make_folder()
         if any(disk.remote for disk in step.spec.disks):
             call_for_image(self.folder)
-        for disk in step.spec.disks:
-            if disk.path and not disk.read_only:
-                self.tool.note_format(disk.path, disk.format)
         with intent(f"define domain {self.name}"):
             found = lookup(self.connection.lookupByName, self.name)
             flags = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE

@@ -131,6 +131,7 @@ class Reconciler:
         if check_mode:
             now = plan.before if plan.after.run == "running" else plan.after
             return {**view(plan.after), **self._addresses(now)}
+        self._note_formats(plan.after.config)
         folder, options = self.folders.vm(self.name), self.options
         guest = Guest(
             self.connection, self.name, self.tool, self.runner, folder, options.timeout, seed, self.context, options.delete_disks
@@ -140,6 +141,12 @@ class Reconciler:
         if state.live is not None and options.wait_for_address:
             guest.wait_for_address(state.live.nics)
         return {**view(state), **self._addresses(state)}
+
+    def _note_formats(self, config: DomainSpec | None) -> None:
+        """Record what the files are, before the guest can write anything else into them; a disk that moved here has no record."""
+        for disk in config.disks if config else ():
+            if disk.path and not disk.read_only:
+                self.tool.note_format(disk.path, disk.format)
 
     def run(self, check_mode: bool) -> tuple[Plan[VmState], dict[str, Any]]:
         """Return the plan and the VM after it; no other task works on the VM at the same time."""
