@@ -85,6 +85,12 @@ class NoSpace(EdgeError):
     code = "no_space"
 
 
+class DiskFailed(EdgeError):
+    """The operating system could not write or read a file of ours."""
+
+    code = "disk_failed"
+
+
 class Refused(EdgeError):
     """The change would disrupt or lose something, and no option allows that."""
 

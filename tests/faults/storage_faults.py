@@ -254,7 +254,7 @@ def _small_disk(scene: Scene, size: int) -> Iterator[Path]:
 
 
 def full_disk(scene: Scene) -> Outcome:
-    """Somebody else fills the disk while the image is half here: nothing stays, and with room again the pull completes."""
+    """Somebody else fills the disk while the image is half here: the pull has its space; a second one leaves nothing."""
     scene.number += 1
     faults = Faults(stop_at=scene.dice.randrange(2 * MIB, scene.image.size - 2 * MIB))
     with _small_disk(scene, scene.image.size + 70 * MIB) as disk, scene.serve(faults) as url:
@@ -264,7 +264,7 @@ def full_disk(scene: Scene) -> Outcome:
         def work() -> None:
             try:
                 pull_image(here, scene.image.digest, [scene.source(url)], now=0)
-            except NoSpace as error:
+            except EdgeError as error:
                 raised.append(error)
 
         thread = threading.Thread(target=work)
@@ -276,11 +276,13 @@ def full_disk(scene: Scene) -> Outcome:
         faults.stop_at = None
         faults.go_on.set()
         thread.join()
-        left = list(here.partial.iterdir())
+        there = Store(disk / "there")
+        with contextlib.suppress(NoSpace):
+            pull_image(there, scene.image.digest, [scene.source(url)], now=0)
+        left = [path for store in (here, there) if store.partial.exists() for path in store.partial.iterdir()]
+        whole = here.find(scene.image.digest) is not None and here.verify(scene.image.digest) == []
         filler.unlink()
-        judged = scene.judge(here, needed=scene.image.size, interruptions=0)  # nothing of a full disk is believed
-    lost, doubled = judged or (True, False)
-    return (lost or not raised or left != [], doubled) if hit else MISSED
+    return (bool(raised) or not whole or left != [], False) if hit else MISSED
 
 
 def run(folder: Path, seed: int, kills: int, tries: int) -> list[dict[str, Any]]:

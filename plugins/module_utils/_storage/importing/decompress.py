@@ -16,12 +16,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ... import _files, _sparse
+from ... import _space, _sparse
 from ..._errors import Corrupt, NoSpace, Refused, Unsupported
 
 BLOCK = 1024 * 1024
 MEMORY = 1024**3
-LOOK_EVERY = 64 * BLOCK
 MAGIC = {b"\x1f\x8b": "gzip", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2"}
 
 
@@ -56,17 +55,17 @@ def unpack(source: Path, packed: str, target: Path, largest: int) -> int:
 
 
 def _write(blocks: Iterator[bytes], writer: BinaryIO, source: Path, largest: int) -> int:
-    size = looked = 0
+    size = 0
+    room = _space.Growing(_space.Space(Path(writer.name).parent, f"Unpacking {source}"), writer.fileno())
     for block in blocks:
         size += len(block)
         if size > largest:
             raise Refused(
                 f"{source} unpacks to more than {largest} bytes (max_unpacked_size); it was not imported.", path=str(source)
             )
-        if size - looked >= LOOK_EVERY:
-            _files.require_space(Path(writer.name).parent, LOOK_EVERY, f"Unpacking {source}")
-            looked = size
+        room.reach(size)
         _sparse.write(writer.fileno(), block, size - len(block))
+    _space.give_back(writer.fileno())
     return size
 
 

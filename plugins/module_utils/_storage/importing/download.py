@@ -4,17 +4,17 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import http.client
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urljoin
 
-from ... import _files, _sparse
-from ..._errors import Conflict, Corrupt, InvalidInput, NoSpace, Refused, Unreachable, Unsupported
+from ... import _space, _sparse
+from ..._errors import Conflict, Corrupt, DiskFailed, InvalidInput, NoSpace, Refused, Unreachable, Unsupported
 from ..._secrets import public_url
 from .. import names
 from ..store import digest as digests
@@ -22,7 +22,6 @@ from ..store.store import Store
 from ..transfer.http_client import Connection, Trust, announced_length, require_status, require_whole
 
 BLOCK = 1024 * 1024
-LOOK_EVERY = 64 * BLOCK
 REDIRECTS = (301, 302, 303, 307, 308)
 MOST_REDIRECTS = 5
 MOST_ATTEMPTS = 3
@@ -94,14 +93,9 @@ def _complete(path: Path, url: str, trust: Trust, attempts: int = MOST_ATTEMPTS)
                 if path.exists() and not path.stat().st_size:
                     path.unlink()
                 raise
-        except NoSpace:
+        except (NoSpace, DiskFailed, OSError):
             path.unlink(missing_ok=True)
             raise
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise
-            path.unlink(missing_ok=True)
-            raise NoSpace(f"No space left to download {url} to {path}; free some.", path=str(path)) from None
     return None
 
 
@@ -114,16 +108,26 @@ def _append(path: Path, url: str, trust: Trust, have: int) -> None:
         start = RANGE.fullmatch(response.headers.get("Content-Range", "")) if response.status == 206 else None
         if response.status == 206 and (start is None or int(start[1]) != have):
             raise Corrupt(f"{url} was asked for bytes from {have} and sent others.", url=url)
-        _files.require_space(path.parent, announced_length(response, url) or 0, f"The download of {url}")
-        start_at = have if response.status == 206 else 0
-        with path.open("r+b" if start_at else "wb", buffering=0) as file:
-            received = 0
-            while block := response.read(BLOCK):
-                if received % LOOK_EVERY + len(block) >= LOOK_EVERY:  # a stream can be endless
-                    _files.require_space(path.parent, LOOK_EVERY, f"The download of {url}")
-                _sparse.write(file.fileno(), block, start_at + received)
-                received += len(block)
-        require_whole(response, received, url)
+        _receive(response, path, have if response.status == 206 else 0, url)
+
+
+def _receive(response: http.client.HTTPResponse, path: Path, begin: int, url: str) -> None:
+    """Write the body from ``begin`` on; the space of what is announced is taken first, else as it comes, which can be endless."""
+    space = _space.Space(path.parent, f"The download of {url}")
+    with space.writing():
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | (0 if begin else os.O_TRUNC), 0o600)
+    try:
+        room, end = _space.Growing(space, file, begin), begin
+        room.reach(begin + (announced_length(response, url) or 0))
+        while block := response.read(BLOCK):
+            with space.writing():
+                room.reach(end + len(block))
+                _sparse.write(file, block, end)
+            end += len(block)
+        require_whole(response, end - begin, url)
+    finally:
+        _space.give_back(file)
+        os.close(file)
 
 
 def _target(url: str, location: str) -> str:

@@ -100,7 +100,6 @@ def _unpack_and_make(qemu: QemuImg, path: Path, packed: str, work: Path, rules: 
 def _make(qemu: QemuImg, path: Path, work: Path, rules: Rules, source_digest: str | None) -> str:
     """Make the qcow2 of a source and return the checksum of exactly the bytes that it was made of."""
     if judge(qemu, path, rules) == "qcow2" and _kept_as_it_is(path, rules):
-        _files.require_space(work.parent, path.stat().st_size, f"The copy of {path}")
         source_digest = digests.copy_with_checksum(path, work, rules.algorithm)
         _require_checksum(path, source_digest, rules)
         qcow2.refuse_unless_standalone(qcow2.read_header(work), str(path))

@@ -14,9 +14,10 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
 
-from ... import _files, _sparse
-from ..._errors import Corrupt, EdgeError
+from ... import _sparse
+from ..._errors import Corrupt, DiskFailed, EdgeError, NoSpace
 from ..._plan import Plan, execute
+from ..._space import Space
 from ..store import digest as digests
 from ..store.manifest import Manifest
 from ..store.store import Store
@@ -133,18 +134,27 @@ class Scrub:
     def _refill(self, image: Manifest, damage: Damage) -> None:
         work = self.store.partial_path(image.digest)
         if not work.exists():
-            _files.require_space(self.store.partial, image.size, f"The repair of {image.name} {image.version}")
             self._keep_good(image, damage)
         self.bytes_fetched += refill_image(self.store, image.digest, self.sources).bytes_fetched
 
     def _keep_good(self, image: Manifest, damage: Damage) -> None:
         """Begin the new file with the good pieces; the pull of the rest hashes them again before it uses them."""
-        descriptor = os.open(self.store.partial_path(image.digest), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        work, space = (
+            self.store.partial_path(image.digest),
+            Space(self.store.partial, f"The repair of {image.name} {image.version}"),
+        )
+        descriptor = os.open(work, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         try:
-            os.ftruncate(descriptor, image.size)
+            with space.writing():
+                space.take(descriptor, [(0, image.size)])
+                os.ftruncate(descriptor, image.size)
             for index, data in _pieces(self.store, image):
                 if data is not None and index not in damage.pieces:
-                    _sparse.write(descriptor, data, index * image.piece_size)
+                    with space.writing():
+                        _sparse.write(descriptor, data, index * image.piece_size)
+        except (NoSpace, DiskFailed, OSError):
+            work.unlink(missing_ok=True)
+            raise
         finally:
             os.close(descriptor)
 

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ... import _sparse
+from ... import _space, _sparse
 from ..._errors import Conflict
 from .manifest import digest_of, piece_size_for
 
@@ -70,14 +70,23 @@ def copy_with_checksum(source: Path, target: Path, algorithm: str) -> str:
     """Copy ``source`` to the new file ``target``, zeros as holes, and return the checksum of exactly the bytes written."""
     hashed = None if algorithm == IMAGE else hashlib.new(algorithm)
     with source.open("rb", buffering=0) as reader, target.open("xb", buffering=0) as writer:
-        for part in _sparse.extents(reader.fileno(), 0, os.fstat(reader.fileno()).st_size):
-            for at in range(part.offset, part.offset + part.length, BLOCK):
-                length = min(BLOCK, part.offset + part.length - at)
-                block = _exactly(reader.fileno(), length, at) if part.data else _sparse.ZEROS[:length]
-                if hashed:
-                    hashed.update(block)
+        parts = list(_sparse.extents(reader.fileno(), 0, os.fstat(reader.fileno()).st_size))
+        space = _space.Space(target.parent, f"The copy of {source}")
+        space.take(writer.fileno(), [(part.offset, part.length) for part in parts if part.data])
+        for at, block in _read(reader.fileno(), parts):
+            if hashed:
+                hashed.update(block)
+            with space.writing():
                 _sparse.write(writer.fileno(), block, at)
     return f"{algorithm}:{hashed.hexdigest()}" if hashed else checksum_of(target, algorithm)
+
+
+def _read(descriptor: int, parts: Sequence[_sparse.Extent]) -> Iterator[tuple[int, bytes]]:
+    """Yield the blocks of a file with their offsets; those of holes are not read."""
+    for part in parts:
+        for at in range(part.offset, part.offset + part.length, BLOCK):
+            length = min(BLOCK, part.offset + part.length - at)
+            yield at, _exactly(descriptor, length, at) if part.data else _sparse.ZEROS[:length]
 
 
 def _exactly(descriptor: int, length: int, offset: int) -> bytes:

@@ -119,9 +119,15 @@ class Store:
         work.chmod(0o444)
         _files.fsync(work)
         self.manifest_path(description.digest).unlink(missing_ok=True)  # a damaged manifest must not apply to the new bytes
+        replaced = target.exists()  # it may have users
         work.rename(target)
-        _files.fsync(self.root)
-        self._write_manifest(description)
+        try:
+            _files.fsync(self.root)
+            self._write_manifest(description)
+        except OSError:  # a full disk: what cannot be seen stays for nobody
+            if not replaced:
+                target.unlink(missing_ok=True)
+            raise
         return target
 
     def adopt(self, description: Manifest) -> None:

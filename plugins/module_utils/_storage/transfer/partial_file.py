@@ -8,8 +8,6 @@ can disagree with the bytes.
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import hashlib
 import os
 from collections.abc import Iterator
@@ -17,12 +15,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 
-from ... import _sparse
-from ..._errors import Corrupt, NoSpace
+from ... import _space, _sparse
+from ..._errors import Corrupt
 from ..store.manifest import Manifest
 from .delta import Extent
 from .prefetch import PieceFile
-from .pull_plan import Run
+from .pull_plan import Run, missing
+
+OTHERS = 256 * 1024  # bytes: the tables of the file system, the folder, the notes beside an image
 
 
 class Assembly:
@@ -37,13 +37,16 @@ class Assembly:
         self._first = 0
         self._flusher = ThreadPoolExecutor(1)
         self._flush: Future[None] | None = None
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        self._space = _space.Space(path.parent, f"The image {manifest.name} {manifest.version}")
+        with self._space.writing():
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
 
     def __enter__(self) -> Assembly:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._flusher.shutdown()
+        _space.give_back(self._file, self._missing())
         os.close(self._file)
 
     @property
@@ -68,9 +71,32 @@ class Assembly:
                 break
             self._prove(index, data)
 
+    def reserve(self) -> None:
+        """Have the space of all missing pieces, and of the manifest, before the first byte; pieces of zeros need neither.
+
+        What an interruption leaves unused is given back, so that the partial file takes what was received.
+        """
+        with self._space.writing():
+            self._take_zeros()
+            end = (self.manifest.size, len(self.manifest.to_json()) + OTHERS)
+            self._space.take(self._file, [*self._missing(), end])
+
+    def _missing(self) -> list[_space.Range]:
+        return [(run.offset, run.length) for run in missing(self.manifest, self.good)]
+
+    def _take_zeros(self) -> None:
+        known: dict[int, str] = {}
+        for index, digest in enumerate(self.manifest.pieces):
+            length = self.manifest.piece_length(index)
+            if length not in known:
+                known[length] = hashlib.sha256(bytes(length)).hexdigest()
+            if digest == known[length] and index not in self.good:
+                _sparse.clear(self._file, index * self.manifest.piece_size, length)
+                self._prove(index, bytes(length))
+
     def copy(self, extents: Iterator[Extent]) -> None:
         """Copy pieces that are on this host already, as shared extents if the file system can, and prove them."""
-        with _room(self.manifest.digest, self.path):
+        with self._space.writing():
             for extent in extents:
                 if _copied(extent, self._file):
                     for index in extent.pieces:
@@ -81,7 +107,7 @@ class Assembly:
     def take_ahead(self, ahead: PieceFile, run: Run) -> bool:
         """Take the pieces of ``run`` that were fetched ahead; return whether there was one."""
         found = False
-        with _room(self.manifest.digest, self.path):
+        with self._space.writing():
             for index in ahead.present(run.first, run.end):
                 data = ahead.get(index)
                 if data is not None:
@@ -108,34 +134,26 @@ class Assembly:
         They are written first, so that a kill loses only bytes in transit; a resumed pull proves them again.
         """
         size = self.manifest.piece_size
-        with _room(self.manifest.digest, self.path):
+        with self._space.writing():
             _sparse.write(self._file, data, first * size)
-        for index, at in enumerate(range(0, len(data), size), first):
-            if not self._prove(index, data[at : at + size]):
-                wrong = f"{origin} gave wrong bytes for piece {index} of {self.manifest.digest}; they were not used."
-                raise Corrupt(wrong, source=origin)
+        pieces = enumerate(range(0, len(data), size), first)
+        wrong = [index for index, at in pieces if not self._prove(index, data[at : at + size])]
+        if wrong:
+            message = f"{origin} gave wrong bytes for piece {wrong[0]} of {self.manifest.digest}; they were not used."
+            raise Corrupt(message, source=origin)
         self._flush_early()
 
     def settle(self) -> None:
         """Wait for the flush that runs; only here a disk error is raised."""
         if self._flush:
-            self._flush.result()
+            with self._space.writing():
+                self._flush.result()
 
     def _flush_early(self) -> None:
         """Flush while more bytes arrive, so that the last flush is short and few dirty pages collect."""
         if self._flush is None or self._flush.done():
             self.settle()
             self._flush = self._flusher.submit(os.fdatasync, self._file)
-
-
-@contextlib.contextmanager
-def _room(digest: str, path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise NoSpace(f"No space left for the image {digest} at {path}; free some.", path=str(path)) from None
-        raise
 
 
 def _copied(extent: Extent, target: int) -> bool:

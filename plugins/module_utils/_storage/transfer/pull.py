@@ -11,8 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ... import _files
-from ..._errors import Corrupt, EdgeError, NoSpace, NotFound, Unreachable, Unsupported
+from ..._errors import Corrupt, DiskFailed, EdgeError, NoSpace, NotFound, Unreachable, Unsupported
 from ..format import qcow2
 from ..store import digest as digests
 from ..store import usage
@@ -169,17 +168,21 @@ class _Pull:
         if not self._adopt(manifest, work):
             try:
                 self._collect(manifest, work)
-            except (NoSpace, OSError):  # a full or failing disk: none of it is used later
+                self._finish(manifest, work)
+            except (NoSpace, DiskFailed, OSError):  # a full or failing disk: none of it is used later
                 work.unlink(missing_ok=True)
+                self._store.ahead_path(self._digest).unlink(missing_ok=True)
                 raise
-            try:
-                _judge(work, manifest)
-            except EdgeError:  # a hostile image, from any source
-                work.unlink(missing_ok=True)
-                raise
-            self._publish(work, manifest)
         path = self._store.image_path(self._digest)
         return Pulled(manifest, path, self._tally.fetched, tuple(self._tally.used), self._reused)
+
+    def _finish(self, manifest: Manifest, work: Path) -> None:
+        try:
+            _judge(work, manifest)
+        except EdgeError:  # a hostile image, from any source
+            work.unlink(missing_ok=True)
+            raise
+        self._publish(work, manifest)
 
     def _adopt(self, manifest: Manifest, work: Path) -> bool:
         """Make an image visible that lacks only its manifest (after a kill between the two renames); its pieces are verified."""
@@ -196,9 +199,8 @@ class _Pull:
     def _collect(self, manifest: Manifest, work: Path) -> None:
         with Assembly(work, manifest) as assembly, ThreadPoolExecutor(1) as pool:
             assembly.scan()
-            needed = pull_plan.bytes_missing(manifest, assembly.good)
-            _files.require_space(self._store.partial, needed, f"The image {manifest.name} {manifest.version}")
-            assembly.copy(delta.extents(manifest, assembly.good, self._candidates(manifest) if needed else ()))
+            assembly.reserve()
+            assembly.copy(delta.extents(manifest, assembly.good, () if assembly.complete else self._candidates(manifest)))
             self._progress(assembly.good_bytes, manifest.size)
             ahead = PieceFile(self._store.ahead_path(self._digest), manifest)
             while not assembly.complete:

@@ -28,6 +28,7 @@ CODES = {
     "Corrupt": "corrupt",
     "Unreachable": "unreachable",
     "NoSpace": "no_space",
+    "DiskFailed": "disk_failed",
     "Refused": "refused",
     "CommandFailed": "command_failed",
 }

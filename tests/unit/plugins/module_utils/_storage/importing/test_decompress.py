@@ -98,7 +98,7 @@ def test_a_full_disk_is_no_space_and_leaves_nothing(tmp_path: Path) -> None:
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", small], check=False, capture_output=True).returncode:
         pytest.skip("mounting needs root")
     try:
-        with pytest.raises(NoSpace, match="No space left to unpack"):
+        with pytest.raises(NoSpace, match=r"Unpacking .* needs"):
             decompress.unpack(packed_file(tmp_path / "a", "gzip"), "gzip", small / "b", len(DATA))
         assert list(small.iterdir()) == []
     finally:

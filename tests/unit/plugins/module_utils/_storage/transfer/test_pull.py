@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.edge.cloud.plugins.module_utils import _files
 from ansible_collections.edge.cloud.plugins.module_utils._errors import Corrupt, NoSpace, NotFound, Unreachable
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.manifest import Manifest
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
-from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer import pull as pulling
 from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.http_client import Trust
 from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.pull import BATCH, Pulled, pull_image
 from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.sources.directory import DirectorySource
@@ -289,7 +289,7 @@ def test_a_disk_that_fills_up_meanwhile_leaves_nothing(
 ) -> None:
     store, image = origin
     here = Store(small / "store")
-    monkeypatch.setattr(pulling._files, "free_bytes", lambda _folder: 2**40)  # as if the space had been there a moment ago
+    monkeypatch.setattr(_files, "free_bytes", lambda _folder: 2**40)  # as if the space had been there a moment ago
     with pytest.raises(NoSpace, match="No space left"):
         pull(here, image, DirectorySource(store.root))
     assert list(here.partial.iterdir()) == []

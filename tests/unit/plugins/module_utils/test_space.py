@@ -1,0 +1,242 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Programs side by side never fill a file system, and what found no space leaves nothing; on the file systems that hosts have."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ansible_collections.edge.cloud.plugins.module_utils import _files
+from ansible_collections.edge.cloud.plugins.module_utils._errors import DiskFailed, NoSpace
+from ansible_collections.edge.cloud.plugins.module_utils._space import Growing, Space, give_back
+from ansible_collections.edge.cloud.plugins.module_utils._storage.format.foreign_image import Rules
+from ansible_collections.edge.cloud.plugins.module_utils._storage.importing.download import downloaded
+from ansible_collections.edge.cloud.plugins.module_utils._storage.importing.import_ import ImageDescription, import_file
+from ansible_collections.edge.cloud.plugins.module_utils._storage.store.digest import checksum_of
+from ansible_collections.edge.cloud.plugins.module_utils._storage.store.manifest import Manifest
+from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
+from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.http_client import Trust
+from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.pull import pull_image
+from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.sources.directory import DirectorySource
+from support.image_server import Faults, faulty
+from support.images import MIB, QEMU, datastore, qcow2
+
+FILE_SYSTEMS = ["tmpfs", "ext4", "xfs", "btrfs"]
+SMALLEST = {"tmpfs": 0, "ext4": 0, "xfs": 300, "btrfs": 256}
+IMAGE_MIB = 24
+IMAGES = 3
+PULL = """
+import sys
+from pathlib import Path
+from ansible_collections.edge.cloud.plugins.module_utils._errors import NoSpace
+from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
+from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.pull import pull_image
+from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.sources.directory import DirectorySource
+sys.stdin.readline()
+try:
+    pull_image(Store(Path(sys.argv[1])), sys.argv[3], [DirectorySource(Path(sys.argv[2]))], now=0)
+except NoSpace as error:
+    sys.exit(str(error.message))
+"""
+
+
+@contextlib.contextmanager
+def mounted(kind: str, folder: Path, mib: int) -> Iterator[Path]:
+    """Have a file system of a kind with about ``mib`` MiB free; skip the test where it cannot be made."""
+    if os.geteuid() != 0:
+        pytest.skip("a file system can be mounted by root only")
+    path, device = folder / kind, folder / f"{kind}.disk"
+    path.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={mib}m", "small", path]
+    if kind != "tmpfs":
+        if shutil.which(f"mkfs.{kind}") is None:
+            pytest.skip(f"mkfs.{kind} is not installed")
+        with device.open("wb") as file:
+            file.truncate((max(mib, SMALLEST[kind]) + 24) * MIB)
+        subprocess.run([f"mkfs.{kind}", *(["-m", "0"] if kind == "ext4" else []), device], check=True, capture_output=True)
+        command = ["mount", "-o", "loop", device, path]
+    if subprocess.run(command, check=False, capture_output=True).returncode:
+        pytest.skip(f"{kind} cannot be mounted here")
+    try:
+        fill = _files.free_bytes(path) - mib * MIB
+        if fill > 0:
+            with (path / "filler").open("wb") as file:
+                os.posix_fallocate(file.fileno(), 0, fill)
+        yield path
+    finally:
+        subprocess.run(["umount", path], check=True)
+        device.unlink(missing_ok=True)
+
+
+@pytest.fixture(scope="module")
+def origin(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, list[Manifest]]:
+    folder, images = tmp_path_factory.mktemp("origin"), []
+    for number in range(IMAGES):
+        source = qcow2(folder / f"{number}.qcow2", IMAGE_MIB, seed=number + 1)
+        store, image = datastore(folder / "store", source, name=f"image{number}")
+        images.append(image)
+    return store, images
+
+
+class Interrupted(Exception):
+    """The pull is ended in the middle."""
+
+
+class Watch:
+    """The least that was free in a file system while the block ran."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._over = path, threading.Event()
+        self.least = 2**60
+
+    def __enter__(self) -> Watch:
+        self._thread = threading.Thread(target=self._look)
+        self._thread.start()
+        return self
+
+    def _look(self) -> None:
+        while not self._over.wait(0.002):
+            self.least = min(self.least, _files.free_bytes(self._path))
+
+    def __exit__(self, *_any: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+
+def pulls(origin: tuple[Store, list[Manifest]], roots: list[Path]) -> list[str]:
+    """Pull each image in a process of its own, all at once, and return their errors."""
+    store, images = origin
+    arguments = [[sys.executable, "-c", PULL, root, store.root, one.digest] for root, one in zip(roots, images, strict=True)]
+    started = [subprocess.Popen(one, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for one in arguments]
+    for process in started:
+        assert process.stdin
+        process.stdin.write("\n")
+        process.stdin.flush()
+    return [process.communicate()[1] for process in started]
+
+
+@pytest.mark.parametrize("kind", FILE_SYSTEMS)
+@pytest.mark.parametrize("apart", [False, True], ids=["one store", "a store each"])
+def test_three_pulls_side_by_side_keep_the_reserve(
+    tmp_path: Path, origin: tuple[Store, list[Manifest]], kind: str, apart: bool
+) -> None:
+    room = 64 + 2 * IMAGE_MIB + 16  # of three images two have space
+    with mounted(kind, tmp_path, room) as disk:
+        roots = [disk / (f"store{number}" if apart else "store") for number in range(IMAGES)]
+        with Watch(disk) as watch:
+            errors = pulls(origin, roots)
+        here = [Store(root).find(one.digest) for root, one in zip(roots, origin[1], strict=True)]
+        assert sum(one is not None for one in here) == 2, errors
+        assert sum(bool(error) for error in errors) == 1
+        assert "needs" in "".join(errors) and "reserve" in "".join(errors) and "Traceback" not in "".join(errors)
+        assert apart or watch.least >= _files.RESERVE - MIB
+        for root, one in zip(roots, origin[1], strict=True):
+            store = Store(root)
+            assert store.find(one.digest) or not list(store.partial.glob(f"{one.hex}*"))
+            assert not store.find(one.digest) or store.verify(one.digest) == []
+
+
+@pytest.mark.parametrize("kind", FILE_SYSTEMS)
+def test_what_is_taken_and_not_used_is_given_back(tmp_path: Path, kind: str) -> None:
+    with mounted(kind, tmp_path, 160) as disk:
+        before = _files.free_bytes(disk)
+        descriptor = os.open(disk / "file", os.O_RDWR | os.O_CREAT)
+        try:
+            os.write(descriptor, b"x" * MIB)
+            Space(disk, "The test").take(descriptor, [(MIB, 40 * MIB)])
+            assert os.fstat(descriptor).st_size == MIB
+            assert _files.free_bytes(disk) <= before - 40 * MIB
+            with pytest.raises(NoSpace, match=r"The test needs \d+ bytes and \d+ in reserve"):
+                Space(disk, "The test").take(descriptor, [(41 * MIB, 80 * MIB)])
+            assert _files.free_bytes(disk) >= before - 43 * MIB
+            give_back(descriptor, [(0, MIB)])
+            assert os.fstat(descriptor).st_size == MIB
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        assert _files.free_bytes(disk) >= before - 4 * MIB
+        assert sorted(path.name for path in disk.iterdir() if path.name not in ("filler", "lost+found")) == ["file"]
+
+
+def test_an_interrupted_pull_takes_what_it_received(tmp_path: Path, origin: tuple[Store, list[Manifest]]) -> None:
+    store, images = origin
+    here = Store(tmp_path / "here")
+    source = DirectorySource(store.root)
+
+    def stop(done: int, _total: int) -> None:
+        if done > 8 * MIB:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        pull_image(here, images[0].digest, [source], now=0, progress=stop)
+    part = here.partial_path(images[0].digest)
+    assert MIB <= part.stat().st_size < images[0].size
+    assert part.stat().st_blocks * 512 <= part.stat().st_size + MIB
+    pull_image(here, images[0].digest, [source], now=0)
+    assert here.verify(images[0].digest) == []
+
+
+def test_imports_downloads_and_packed_sources_side_by_side_keep_the_reserve(tmp_path: Path) -> None:
+    web = tmp_path / "web"
+    web.mkdir()
+    sources = [qcow2(web / f"{number}.qcow2", IMAGE_MIB, seed=number + 1) for number in range(3)]
+    packed = web / "packed.gz"
+    packed.write_bytes(gzip.compress(sources[0].read_bytes(), 1))
+    failed: list[NoSpace] = []
+    with mounted("tmpfs", tmp_path, 64 + IMAGE_MIB + 12) as disk, faulty(web, Faults()) as url:
+        store = Store(disk / "store")
+        store.prepare()
+
+        def run(path: Path) -> None:
+            wanted = ImageDescription(path.stem, "1", created="2026-01-02T03:04:05Z", source=str(path))
+            try:
+                if path is sources[2]:
+                    with downloaded(store, f"{url}{path.name}", checksum_of(path, "sha256"), Trust()) as here:
+                        import_file(store, QEMU, here, wanted=wanted, rules=Rules(), now=0)
+                else:
+                    import_file(store, QEMU, path, wanted=wanted, rules=Rules(), now=0)
+            except NoSpace as error:
+                failed.append(error)
+
+        threads = [threading.Thread(target=run, args=[path]) for path in (sources[1], sources[2], packed)]
+        with Watch(disk) as watch:
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        assert watch.least >= _files.RESERVE - MIB
+        assert failed and len(failed) + len(store.images()) == 3
+        assert [path.name for path in store.partial.iterdir()] == []
+
+
+def test_an_error_of_the_disk_is_not_one_of_the_network(tmp_path: Path) -> None:
+    space = Space(tmp_path, "The test")
+    full = Path("/dev/full").open("wb", buffering=0)  # noqa: SIM115 - its close fails too
+    with pytest.raises(NoSpace, match="No space left: The test needs more"), space.writing(), full:
+        full.write(b"x")
+    with pytest.raises(DiskFailed, match="The test could not be written"), space.writing():
+        tmp_path.open("wb")
+
+
+def test_a_file_of_unknown_length_takes_space_in_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with (tmp_path / "file").open("wb") as file:
+        room = Growing(Space(tmp_path, "The test"), file.fileno())
+        for end in (1, 5 * MIB, 20 * MIB):
+            room.reach(end)
+            assert os.fstat(file.fileno()).st_blocks * 512 >= end
+        monkeypatch.setattr(_files, "free_bytes", lambda _folder: 0)
+        room.reach(20 * MIB)
+        with pytest.raises(NoSpace):
+            room.reach(40 * MIB)
+        monkeypatch.undo()
+        give_back(file.fileno())
+        assert os.fstat(file.fileno()).st_blocks == 0
