@@ -54,16 +54,16 @@ class ClusterReplica(Replica):
 
     @classmethod
     def of(cls, cluster: Cluster, store: Store | None = None) -> ClusterReplica:
-        """Return the images of this host. Catalogues come from other replicas, then from the Front-end."""
+        """Return the images of this host. What a digest is comes from other replicas, then from the Front-end."""
         trust = trust_in(cluster)
         near: list[Source] = [HttpsSource(one.url, trust, MEMBER_SECONDS) for one in cluster.others(cluster.replicas)]
-        far: list[Source] = [HttpsSource(url, trust) for url in cluster.frontends]
+        far: list[Source] = [HttpsSource(url, trust, MEMBER_SECONDS) for url in cluster.frontends]
         return cls(store or Store(cluster.images.root), [*near, *far], cluster=cluster, trust=trust)
 
     def resolve(self, choice: Choice) -> str:
-        """See Replica. Only the Front-end knows the highest version; replicas answer while it is down."""
-        if choice.digest or choice.version:
-            return super().resolve(choice)
+        """See Replica. Which image has a name is the Front-end's word, not a replica's; those answer only while it is down."""
+        if choice.digest:
+            return choice.digest
         count = len(self.cluster.frontends)
         reordered = [*self.sources[-count:], *self.sources[:-count]] if count else self.sources
         return super(ClusterReplica, replace(self, sources=reordered)).resolve(choice)

@@ -19,6 +19,7 @@ import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._errors import NotFound, Unreachable
 from ansible_collections.edge.cloud.plugins.module_utils._storage.cluster.cluster_replica import ClusterReplica
 from ansible_collections.edge.cloud.plugins.module_utils._storage.cluster.pull_policy import ranked
+from ansible_collections.edge.cloud.plugins.module_utils._storage.cluster.replica import Choice
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store import catalogue
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.manifest import Manifest
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
@@ -114,6 +115,19 @@ def test_without_any_replica_the_front_end_serves(here: Site, origin: tuple[Stor
     assert shown["sources"][0].startswith("https://127.0.0.1:"), "what a peer has is not asked of the Front-end"
     assert shown["sources"] == [here.peers[0].member.url]
     assert here.front.served() == image.size
+
+
+def test_a_replica_does_not_choose_the_image_of_a_name(here: Site, origin: tuple[Store, Manifest]) -> None:
+    image, other = origin[1], "sha256:" + "5" * 64
+    listed = json.loads((origin[0].root / "index.json").read_bytes())["images"]
+    for host in here.replicas:
+        host.store.prepare()
+        (host.store.root / "index.json").write_text(json.dumps({"images": [{**one, "digest": other} for one in listed]}))
+    replica = ClusterReplica.of(here.peers[0].cluster)
+    for choice in (Choice(name="debian", version="1"), Choice(name="debian")):
+        assert replica.resolve(choice) == image.digest
+    here.front.kill()
+    assert replica.resolve(Choice(name="debian", version="1")) == other, "nobody else is there to ask"
 
 
 def test_what_nobody_has_is_reported_in_the_replica_s_words(here: Site) -> None:
