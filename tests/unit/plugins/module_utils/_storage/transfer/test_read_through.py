@@ -181,7 +181,7 @@ def test_the_digest_decides_and_not_the_source_s_list_of_pieces(
     with pytest.raises(NotFound, match="another image"):
         ReadThrough(here, image.digest, [liar])
     with pytest.raises(NotFound, match="another image"):
-        Exports(here, [liar]).open(image.hex)
+        Exports(here, lambda: [liar]).open(image.hex)
     helped = ReadThrough(here, image.digest, [liar, DirectorySource(store.root)])
     assert helped.read(0, image.size) == bytes_of(store, image)
 
