@@ -75,7 +75,7 @@ options:
   without_disks:
     description:
       - The names of disks that a new snapshot is to be taken without. Only disks on the network
-        (O(edge.cloud.domain#module:disks[].source)) can be left out, and each must be: no overlay can be
+        (O(edge.cloud.domain#module:disks[].source)) can be left out, and each must be, since no overlay can be
         laid over them, and a revert leaves them as they are.
       - It does not go with O(memory), since the guest's memory would not fit such a disk any more.
     type: list
