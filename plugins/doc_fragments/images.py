@@ -12,8 +12,10 @@ class ModuleDocFragment:
 options:
   disk_directories:
     description:
-      - The folders that are searched, with all below them, for disks that have the image as their backing file.
-      - An image that one of them uses is not removed.
+      - The folders that are searched, with all below them, for disks that have the image as their backing file. A disk that this
+        collection made is known by its lease wherever it is.
+      - An image that one of them uses is not removed, and none is while one of the folders is not there or cannot be read.
+        The folders of the default may be missing.
     type: list
     elements: path
     default: [/var/lib/edge/vms, /var/lib/edge/recovery]

@@ -22,8 +22,8 @@ from ._storage.disk.disk_files import appearing, replacing, require_formats
 from ._storage.format import disk_format, qcow2
 from ._storage.format.foreign_image import refuse_other_files
 from ._storage.format.qemu_img import QemuImg
-from ._storage.store import usage
-from ._storage.store.references import DISK_DIRECTORIES, backing_name, users_of
+from ._storage.store import lease, usage, uses
+from ._storage.store.references import DISK_DIRECTORIES, backing_name
 from ._storage.store.store import Store
 
 LONGEST_CHAIN = 200
@@ -91,6 +91,7 @@ class DiskFiles:
                     f"The image {digest} is not in the host cache any more; run edge.cloud.replica_image again.", digest=digest
                 )
             QemuImg(self.runner).create(work, size, (image, "qcow2"))
+            lease.write(image, Path(path), work)
             usage.note_disk(image)
 
     def remote_image(self, digest: str, servers: Sequence[str], option: str) -> RemoteImage:
@@ -119,9 +120,14 @@ class DiskFiles:
         """See ImageTool."""
         image = self._store.image_path(digest)
         with _files.file_lock(image, shared=True):
+            lease.write(image, Path(path), Path(path))
             QemuImg(self.runner).rebase(Path(path), (image, "qcow2"), unsafe=True)
             _files.fsync(Path(path))
             usage.note_disk(image)
+
+    def removed(self, paths: Sequence[str]) -> None:
+        """See ImageTool."""
+        uses.end(Path(self.folders.images), paths)
 
     def create_empty(self, path: str, size: int) -> None:
         """See ImageTool."""
@@ -139,6 +145,7 @@ class DiskFiles:
             require_formats(Path(below))
         with appearing(Path(path)) as work:
             QemuImg(self.runner).create(work, size, (Path(below), below_format))
+            lease.note(Path(below), Path(path), work)
 
     def commit(self, top: str, base: str) -> None:
         """See OverlayTool."""
@@ -149,6 +156,7 @@ class DiskFiles:
 
     def rebase_on(self, path: str, below: str, below_format: str) -> None:
         """See OverlayTool."""
+        lease.note(Path(below), Path(path), Path(path))
         QemuImg(self.runner).rebase(Path(path), (Path(below), below_format), unsafe=True)
         _files.fsync(Path(path))
 
@@ -194,7 +202,7 @@ class DiskFiles:
 
     def users(self, path: str) -> Collection[str]:
         """See OverlayTool."""
-        return users_of(Path(path), [Path(self.folders.vms), *map(Path, DISK_DIRECTORIES)])
+        return uses.look([Path(self.folders.vms), *map(Path, DISK_DIRECTORIES)]).users_of(Path(path))
 
 
 def _overlay(name: str, image_format: str | None) -> tuple[ChainFile, tuple[str, str | None] | None]:

@@ -6,11 +6,14 @@ from __future__ import annotations
 
 import ctypes
 import os
+import struct
 from pathlib import Path
 
 AT_FDCWD = -100
 RENAME_NOREPLACE = 1
 KEEP_SIZE, PUNCH_HOLE = 1, 2
+HANDLE_HEAD = struct.Struct("Ii")  # length and kind
+LONGEST_HANDLE = 128
 _C = ctypes.CDLL(None, use_errno=True)
 
 
@@ -25,6 +28,25 @@ def fallocate(descriptor: int, mode: int, offset: int, length: int) -> None:
     """Allocate or punch out a range of a file; EOPNOTSUPP where the file system cannot."""
     if _C.fallocate(ctypes.c_int(descriptor), ctypes.c_int(mode), ctypes.c_int64(offset), ctypes.c_int64(length)):
         raise _failed(None)
+
+
+def file_handle(path: Path) -> tuple[int, bytes]:
+    """Return kind and bytes of a file's handle; EOPNOTSUPP where the file system has none."""
+    buffer = ctypes.create_string_buffer(HANDLE_HEAD.pack(LONGEST_HANDLE, 0) + bytes(LONGEST_HANDLE))
+    mount = ctypes.c_int()
+    if _C.name_to_handle_at(AT_FDCWD, ctypes.c_char_p(os.fsencode(path)), buffer, ctypes.byref(mount), 0):
+        raise _failed(str(path))
+    length, kind = HANDLE_HEAD.unpack_from(buffer.raw)
+    return kind, buffer.raw[HANDLE_HEAD.size : HANDLE_HEAD.size + length]
+
+
+def open_by_handle(mounted: int, kind: int, handle: bytes, flags: int) -> int:
+    """Open a file of the file system of the descriptor ``mounted``; ESTALE where it exists no more."""
+    buffer = ctypes.create_string_buffer(HANDLE_HEAD.pack(len(handle), kind) + handle)
+    descriptor = int(_C.open_by_handle_at(ctypes.c_int(mounted), buffer, ctypes.c_int(flags)))
+    if descriptor < 0:
+        raise _failed(None)
+    return descriptor
 
 
 def _failed(name: str | None) -> OSError:

@@ -82,6 +82,10 @@ images:
       description: The disks under O(disk_directories) that use it as their backing image.
       type: list
       elements: str
+    doubts:
+      description: Why there may be other users that cannot be seen now, and what to do; the image is kept for each.
+      type: list
+      elements: str
     damaged_pieces:
       description: The indexes of the pieces that differ from the manifest.
       returned: when O(verify=true)

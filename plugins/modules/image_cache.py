@@ -13,8 +13,9 @@ version_added: 0.1.0
 description:
   - Makes sure that the images of a replica or host cache take no more than a quota, by removing the least
     recently used ones, and no more of them than needed.
-  - An image stays while it is pinned, while a disk, a snapshot or a recovery point under O(disk_directories) uses it as its
-    backing image, while a QEMU program has it open, for O(minimum_age) seconds after its last use, and while a process uses it.
+  - An image stays while it is pinned, while a disk, a snapshot or a recovery point uses it as its backing image, by a lease or as
+    found under O(disk_directories), while such users cannot be seen, while a QEMU program has it open, for O(minimum_age) seconds
+    after its last use, and while a process uses it.
   - What killed processes left is removed too, with or without a quota; image files without a manifest after O(minimum_age), and
     unfinished pulls after O(stale_age).
   - A use of an image is the creation of a disk over it, or a pull that found it here.
@@ -103,7 +104,7 @@ kept:
       description: The image's digest.
       type: str
     reason:
-      description: Why it stays.
+      description: Why it stays, and what to do if users of it cannot be seen.
       type: str
 bytes_freed:
   description: The bytes that were or would be freed.

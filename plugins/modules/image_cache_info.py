@@ -68,6 +68,10 @@ images:
       description: The disks that use it as their backing image now.
       type: list
       elements: str
+    doubts:
+      description: Why there may be other users that cannot be seen now, and what to do; the image is kept for each.
+      type: list
+      elements: str
     pinned:
       description: Whether it is kept from garbage collection.
       type: bool

@@ -17,6 +17,7 @@ from .._storage.cluster.replica import Choice, Work
 from .._storage.maintenance import gc
 from .._storage.maintenance.gc import Collector
 from .._storage.maintenance.scrub import Scrub
+from .._storage.store import uses
 from .._storage.store.image_plan import view
 from .._storage.store.store import Store
 from .._storage.transfer.http_client import SECONDS
@@ -78,6 +79,13 @@ def collect(cluster: Cluster, _options: Options) -> dict[str, Any]:
     done = collected.done
     report = gc.report(done, collected.decision)
     return {"changed": done.changed, "actions": done.actions, **report, "quota": limits.quota}
+
+
+def release(cluster: Cluster, options: Options) -> dict[str, Any]:
+    """End the leases of a disk that is gone for ever; with ``check`` only show which."""
+    path = names.absolute_path(options.get("path") or "", "path")
+    released = uses.release(cluster.images.root, str(path), check=bool(options.get("check")))
+    return {"changed": True, "images": released, "actions": [f"Release the use of {name} by {path}." for name in released]}
 
 
 def scrub(cluster: Cluster, _options: Options) -> dict[str, Any]:

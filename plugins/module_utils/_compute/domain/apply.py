@@ -226,6 +226,7 @@ class Guest:
 
     def _delete_files(self, step: steps.DeleteFiles) -> None:
         remove_images(step.paths)
+        self.tool.removed(step.paths)
         folder = Path(self.folder)
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()

@@ -45,6 +45,9 @@ class ImageTool(Protocol):
     def rebase(self, path: str, digest: str) -> None:
         """Name an image of the host cache as the backing of an overlay that is not in use; it has the same bytes as the old one."""
 
+    def removed(self, paths: Sequence[str]) -> None:
+        """End the use that disk files made of images, once the files were deleted."""
+
     def create_empty(self, path: str, size: int) -> None:
         """Make an empty qcow2 file; it appears under its name complete or not at all."""
 

@@ -20,7 +20,7 @@ from ..format import disk_format, qcow2, qemu_img
 from ..format.foreign_image import Rules, judge
 from ..format.qemu_img import QemuImg
 from ..format.source_file import held
-from ..store import references, usage
+from ..store import lease, references, usage, uses
 from .disk import Base, Change, ConvertDisk, CreateDisk, Disk, RebaseDisk, RepairDisk, ResizeDisk
 
 LONGEST_CHAIN = 200
@@ -103,6 +103,8 @@ class Qcow2Files:
             if not step.unsafe:
                 require_formats(path)
             with _held(step.backing):
+                if step.backing:
+                    lease.note(Path(step.backing.path), path, path)
                 self.qemu.rebase(path, _pair(step.backing), unsafe=step.unsafe)
         else:
             self._remove(path)
@@ -114,6 +116,7 @@ class Qcow2Files:
             if isinstance(step, CreateDisk):
                 self.qemu.create(work, step.size, _pair(backing), creation)
                 if backing:
+                    lease.note(Path(backing.path), path, work)
                     usage.note_disk(Path(backing.path))
             else:
                 self._convert(step, work, creation)
@@ -126,10 +129,7 @@ class Qcow2Files:
 
     def require_unused(self, path: Path) -> None:
         """Raise Refused if the disk is the backing image of others."""
-        users = references.users_of(path, [path.parent, *self.directories])
-        if users:
-            message = f"path: {path} is the backing image of {', '.join(users)}; remove or rebase those first."
-            raise Refused(message, option="path", path=str(path), used_by=users)
+        uses.uses_of(path, [path.parent, *self.directories]).require_none(f"path: {path}", option="path", path=str(path))
 
     def _remove(self, path: Path) -> None:
         with _files.file_lock(path, shared=False):

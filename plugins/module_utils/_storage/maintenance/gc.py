@@ -22,9 +22,9 @@ from ..._json import load_object
 from ..._plan import Plan, Step, execute
 from ..._sizes import MIB
 from ..importing.datastore import timestamp
-from ..store import manifest, usage
-from ..store.references import References, references
+from ..store import lease, manifest, usage, uses
 from ..store.store import STALE_SECONDS, Store
+from ..store.uses import Uses
 from .gc_plan import Cache, Cached, Decision, Leftover, Limits, RemoveCached, RemoveLeftover, decide, held_by, quota_of
 
 LOCK = "gc"
@@ -72,6 +72,7 @@ class Collector:
         self.store.prepare()
         with self.store.named_lock(LOCK):
             begun = now()
+            self._settle()
             decision = self.decide(begun)
             before = decision.plan.before
             done: list[Step[Cache]] = []
@@ -83,6 +84,14 @@ class Collector:
             collected = Collected(Plan(before, tuple(done)), decision)
             self._record(begun, collected)
         return collected
+
+    def _settle(self) -> None:
+        """Bring the leases up to date with what is seen now, for the day when a folder is not there."""
+        seen = uses.look(self.directories)
+        for digest in _digests(self.store):
+            image = self.store.image_path(digest)
+            uses.settle(image, seen.uses_of(image))
+        lease.sweep(self.store.root, self.stale)
 
     def _apply(self, step: RemoveCached | RemoveLeftover, now: Callable[[], float]) -> bool:
         """Carry out one step and return whether it was still right; an image that another process uses by now is left alone."""
@@ -96,7 +105,7 @@ class Collector:
 
     def _require_same(self, planned: Cached, now: float) -> None:
         """Check the plan's reasons again under the image's locks; the removal itself checks its users."""
-        image = _cached(self.store, planned.digest, References({}, frozenset()), locked=True)
+        image = _cached(self.store, planned.digest, Uses(), locked=True)
         against = held_by(image, self.limits.minimum_age, now)
         if against is not None or image.orphan != planned.orphan:
             raise Refused(f"The image {planned.digest} stays: {against or 'it has a manifest now'}.", digest=planned.digest)
@@ -159,6 +168,7 @@ def _usage_of(store: Store, image: Cached) -> dict[str, Any]:
         "disks_made": used.disks,
         "bytes_saved": used.disks * image.size,
         "used_by": list(image.users),
+        "doubts": list(image.doubts),
         "pinned": image.pinned,
         "busy": image.busy,
     }
@@ -174,8 +184,8 @@ def last_collection(store: Store) -> dict[str, Any]:
 
 def observe(store: Store, directories: Sequence[Path], now: float, stale: float = STALE_SECONDS) -> Cache:
     """Return all image files with the reasons to keep each, by one scan of all disks, and the leftovers; nothing is changed."""
-    used = references(directories)
-    images = [_cached(store, digest, used) for digest in _digests(store)]
+    seen = uses.look(directories)
+    images = [_cached(store, digest, seen.uses_of(store.image_path(digest))) for digest in _digests(store)]
     left = [Leftover(path.name, _length(path)) for path in store.leftovers(now, stale) if path.stem != LOCK]
     return Cache(tuple(images), tuple(left))
 
@@ -184,7 +194,7 @@ def _digests(store: Store) -> list[str]:
     return sorted(f"sha256:{path.stem}" for path in store.root.glob("*.qcow2") if manifest.HEX.fullmatch(path.stem))
 
 
-def _cached(store: Store, digest: str, used: References, *, locked: bool = False) -> Cached:
+def _cached(store: Store, digest: str, found_uses: Uses, *, locked: bool = False) -> Cached:
     """Return one image; ``locked`` means that the caller holds the image's locks, so that they show no other user."""
     path = store.image_path(digest)
     found = store.find(digest)
@@ -195,7 +205,8 @@ def _cached(store: Store, digest: str, used: References, *, locked: bool = False
         last_use=usage.read(path).last_use,
         label=f"{found.name} {found.version}" if found else "with a damaged manifest",
         pinned=store.pinned(digest),
-        users=tuple(used.users_of(path)) or (("a QEMU program that has it open",) if in_qemu else ()),
+        users=found_uses.users or (("a QEMU program that has it open",) if in_qemu else ()),
+        doubts=found_uses.doubts,
         busy=not locked and (_files.held(store.lock_path(digest)) or _files.held(path)),
         orphan=not store.manifest_path(digest).exists(),
     )

@@ -17,7 +17,8 @@ FITS = "it fits the quota"
 class Cached:
     """One image file of a store; sizes in bytes, times in seconds since the epoch.
 
-    ``orphan`` is a file without a manifest, which cannot be used; ``busy`` says that a process holds one of its locks.
+    ``doubts`` say why it may have users that cannot be seen. ``orphan`` is a file without a manifest, which cannot be used;
+    ``busy`` says that a process holds one of its locks.
     """
 
     digest: str
@@ -26,6 +27,7 @@ class Cached:
     label: str = ""
     pinned: bool = False
     users: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
     busy: bool = False
     orphan: bool = False
 
@@ -119,6 +121,8 @@ def held_by(image: Cached, minimum_age: float, now: float) -> str | None:
     """Return the reason why the image must be kept, or None."""
     if image.users:
         return f"it is used by {', '.join(image.users)}"
+    if image.doubts:
+        return f"it may be used: {'; '.join(image.doubts)}"
     if image.pinned:
         return "it is pinned"
     if image.busy:

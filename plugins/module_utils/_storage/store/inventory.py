@@ -37,7 +37,7 @@ def _shown_with_users(store: Store, image: Manifest, directories: Sequence[Path]
     return {
         **(shown(store, image) or {}),
         "pinned": store.pinned(image.digest),
-        "used_by": store.users_of(image.digest, directories),
+        **store.uses_of(image.digest, directories).shown,
         **({"damaged_pieces": store.verify(image.digest)} if verify else {}),
     }
 

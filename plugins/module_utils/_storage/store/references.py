@@ -1,67 +1,124 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The users of an image: the qcow2 files whose header names it as their backing file."""
+"""The files that stand on another, by one scan of the headers of all qcow2 files below some folders.
+
+It sees disks that this library did not make. It cannot see a folder that is not mounted or hidden from this process, which it
+reports as a doubt; the leases of a store (``uses``) are the other witness.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..._errors import Corrupt, EdgeError
+from ..._errors import Corrupt, EdgeError, NotFound
 from ..._json import load_json
 from ..format import qcow2
 from ..format.disk_format import recorded_raw
+from .identity import mount_of
 
 DISK_DIRECTORIES = ("/var/lib/edge/vms", "/var/lib/edge/recovery")
-
-
-def users_of(image: Path, directories: Sequence[Path]) -> list[str]:
-    """Return the paths of the qcow2 files under ``directories`` whose backing file is ``image``, sorted.
-
-    A qcow2 file that cannot be read counts as a user of every image, so that none is removed by mistake.
-    """
-    return references(directories).users_of(image)
+IMAGE_NAME = re.compile(r"[0-9a-f]{64}\.qcow2")
+PROTOCOL = re.compile(r"[^/:]+:")
+REMOTE = re.compile(r"(nbd|nbds|https?|ftps?|s?ftp|ssh|iscsi|rbd|nfs|gluster|sheepdog|vxhs)(\+[a-z]+)?:")
+Key = tuple[int, int] | Path | str
 
 
 @dataclass(frozen=True)
 class References:
-    """The users of each backing file, from one scan of all disks, and the files that may use any image."""
+    """The users of each backing file, the files that may use any with the reason, and in ``doubts`` the folders not seen.
 
-    by_image: Mapping[Path, frozenset[str]]
-    doubtful: frozenset[str]
+    ``broken`` are files whose chain ends in a file that is not there, with that: an image may be below it.
+
+    A backing file is known by device and inode, so that a bind mount or a link does not hide it, and by its path. One that is not
+    there has its path, and its name if that is an image's.
+    """
+
+    by_backing: Mapping[Key, frozenset[str]]
+    doubtful: dict[str, str]
+    broken: dict[str, str]
+    doubts: tuple[str, ...] = ()
 
     def users_of(self, image: Path) -> list[str]:
         """Return the paths of the files whose chain has ``image``, sorted."""
-        return sorted((self.by_image.get(image.resolve(), frozenset()) | self.doubtful) - {str(image)})
+        found = {user for key in _keys(image) | {image.name} for user in self.by_backing.get(key, ())}
+        return sorted((found | self.doubtful.keys()) - {str(image)})
+
+
+@dataclass
+class _Scan:
+    users: dict[Key, set[str]] = field(default_factory=dict)
+    doubtful: dict[str, str] = field(default_factory=dict)
+    broken: dict[str, str] = field(default_factory=dict)
+    doubts: list[str] = field(default_factory=list)
 
 
 def references(directories: Sequence[Path]) -> References:
     """Read every file under ``directories``; a backing file outside of them is followed to its own backing file."""
-    found: dict[Path, set[str]] = {}
-    doubtful: set[str] = set()
-    disks = {path: path.resolve() for path in _files(directories) if _is_qcow2(path)}
+    scan = _Scan()
+    disks: dict[Path, Path] = {}
+    for path in _files(directories, scan):
+        try:
+            if _is_qcow2(path):
+                disks[path] = path.resolve()
+        except (OSError, RuntimeError) as error:
+            scan.doubtful[str(path)] = str(error)
     inside = set(disks.values())
     for path in disks:
         try:
             for backing in _below(path, inside):
-                found.setdefault(backing, set()).add(str(path))
-        except EdgeError:
-            doubtful.add(str(path))
-    return References({image: frozenset(users) for image, users in found.items()}, frozenset(doubtful))
+                for key in _keys(backing):
+                    scan.users.setdefault(key, set()).add(str(path))
+        except NotFound as error:
+            scan.broken[str(path)] = error.message
+        except (EdgeError, OSError) as error:
+            scan.doubtful[str(path)] = str(error)
+    by_backing = {backing: frozenset(users) for backing, users in scan.users.items()}
+    return References(by_backing, scan.doubtful, scan.broken, tuple(scan.doubts))
+
+
+def stands_on(path: Path, image: Path) -> bool | None:
+    """Return whether a file has ``image`` in its chain; None if that cannot be read."""
+    try:
+        if not _is_qcow2(path):
+            return False
+        wanted = _keys(image) | {image.name}
+        return any(_keys(backing) & wanted for backing in _below(path, frozenset()))
+    except (EdgeError, OSError):
+        return None
+
+
+def _keys(path: Path) -> set[Key]:
+    """Return what a backing file is known by; one that is not there also by the name of an image."""
+    resolved = path.resolve()
+    try:
+        found = resolved.stat()
+    except FileNotFoundError:
+        return {resolved, path.name} if IMAGE_NAME.fullmatch(path.name) else {resolved}
+    return {resolved, (found.st_dev, found.st_ino)}
 
 
 def _below(path: Path, inside: Set[Path]) -> Iterator[Path]:
-    """Yield the backing file, and its own backing file unless it is one of the disks that are scanned anyway."""
+    """Yield the backing file, and its own backing file unless it is one of the disks that are scanned anyway.
+
+    Raise NotFound where the chain ends in a file that is not there: what that stood on is not known, unless it was an image.
+    """
     followed: set[Path] = set()
     ahead = _backings_of(path)
     while ahead:
         backing = ahead.pop()
-        if backing not in followed:
-            yield backing
-            followed.add(backing)
-            ahead += _backings_of(backing) if backing not in inside and _is_qcow2(backing) else []
+        if backing in followed:
+            continue
+        yield backing
+        followed.add(backing)
+        if not backing.exists():
+            if not IMAGE_NAME.fullmatch(backing.name):
+                raise NotFound(f"{backing}, which it stands on, is not there", path=str(path))
+        elif backing not in inside and _is_qcow2(backing):
+            ahead += _backings_of(backing)
 
 
 def _backings_of(path: Path) -> list[Path]:
@@ -69,9 +126,11 @@ def _backings_of(path: Path) -> list[Path]:
         backing = qcow2.read_header(path).backing_file
     except FileNotFoundError:
         return []
-    if backing is None:
+    if backing is None or REMOTE.match(backing):
         return []
     if not backing.startswith("json:"):
+        if PROTOCOL.match(backing) and not backing.startswith("file:"):
+            raise Corrupt(f"{path} names a backing file by a protocol that is not known: {backing:.200}.", path=str(path))
         return [resolve_backing(path, backing)]
     options = load_json(backing.removeprefix("json:"), f"The name of the backing file of {path}", qcow2.LONGEST_NAME)
     try:
@@ -88,15 +147,27 @@ def _file_names(node: object, key: str = "") -> Iterator[str]:
     elif isinstance(node, list):
         for below in node:
             yield from _file_names(below, key)
-    elif isinstance(node, str) and (key.endswith("filename") or node.startswith("/")):
+    elif isinstance(node, str) and _names_a_file(node, key):
         yield node
 
 
-def _files(directories: Sequence[Path]) -> Iterator[Path]:
+def _names_a_file(text: str, key: str) -> bool:
+    if key.endswith("filename"):
+        return not REMOTE.match(text)
+    return text.startswith("/") and (Path(text).exists() or bool(IMAGE_NAME.fullmatch(Path(text).name)))
+
+
+def _files(directories: Sequence[Path], scan: _Scan) -> Iterator[Path]:
     """Yield all files under ``directories``, following symbolic links as QEMU does, each folder once."""
     visited: set[tuple[int, int]] = set()
+
+    def unreadable(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            scan.doubts.append(f"the folder {error.filename} cannot be read ({error.strerror})")
+
     for directory in directories:
-        for folder, below, entries in os.walk(directory, onerror=_raise_unless_gone, followlinks=True):
+        scan.doubts += _hidden(directory)
+        for folder, below, entries in os.walk(directory, onerror=unreadable, followlinks=True):
             found = _identity(folder)
             if found is None or found in visited:
                 below.clear()
@@ -105,17 +176,31 @@ def _files(directories: Sequence[Path]) -> Iterator[Path]:
             yield from (Path(folder, entry) for entry in entries)
 
 
+def _hidden(directory: Path) -> Iterator[str]:
+    """Yield why a folder cannot be seen: it is not there, or systemd hides it from this process.
+
+    Our own folders are made by roles that a host may not have; leases tell of disks that were in them.
+    """
+    try:
+        descriptor = os.open(directory, os.O_PATH | os.O_DIRECTORY)
+    except OSError as error:
+        if str(directory) not in DISK_DIRECTORIES or not isinstance(error, FileNotFoundError):
+            yield f"the folder {directory} of disk_directories is not there ({error.strerror}); mount it or correct its name"
+        return
+    try:
+        mount = mount_of(descriptor)
+    finally:
+        os.close(descriptor)
+    if mount and mount.hides:
+        yield f"the folder {directory} of disk_directories is hidden from this process ({mount.place} is covered by systemd)"
+
+
 def _identity(folder: str) -> tuple[int, int] | None:
     try:
         found = Path(folder).stat()
-    except FileNotFoundError:
+    except OSError:
         return None
     return found.st_dev, found.st_ino
-
-
-def _raise_unless_gone(error: OSError) -> None:
-    if not isinstance(error, FileNotFoundError):
-        raise error
 
 
 def _is_qcow2(path: Path) -> bool:

@@ -3,7 +3,8 @@
 """The content-addressed store of immutable images: the image datastore, a replica and a host cache are all one of these.
 
 ``ROOT/HEX.qcow2`` and ``ROOT/HEX.json`` are an image; it exists exactly when its manifest does, and the manifest is renamed
-last and removed first. ``ROOT/partial/`` has work in progress and locks; ``ROOT/HEX.pin`` keeps an image from garbage collection.
+last and removed first. ``ROOT/partial/`` has work in progress and locks; ``ROOT/HEX.pin`` keeps an image from garbage collection,
+and ``ROOT/leases/`` those that disks use.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from ... import _files
 from ..._errors import Busy, Corrupt, NotFound, Refused, Unsupported
 from .. import names
 from . import digest as digests
-from . import manifest, references, usage
+from . import lease, manifest, usage, uses
 from .manifest import Manifest
+from .uses import Uses
 
 STALE_SECONDS = 7 * 24 * 3600
 
@@ -147,9 +149,9 @@ class Store:
         work = self.partial / f"{description.hex}.json"
         _files.write_atomically(self.manifest_path(description.digest), description.to_json(), work)
 
-    def users_of(self, digest: str, directories: Sequence[Path]) -> list[str]:
-        """Return the files under ``directories`` that have this image as their backing file."""
-        return references.users_of(self.image_path(digest), directories)
+    def uses_of(self, digest: str, directories: Sequence[Path]) -> Uses:
+        """Return the uses of an image, by its leases and the disks under ``directories``."""
+        return uses.uses_of(self.image_path(digest), directories)
 
     def claim(self, digest: str, use: bytes) -> Manifest | None:
         """Return a visible image and note its use, under one lock against removal; None if it is not here.
@@ -177,25 +179,21 @@ class Store:
             unless()
             self._remove_unused(digest, directories)
 
-    def require_unused(self, digest: str, directories: Sequence[Path]) -> None:
-        """Raise Refused with the image's users if it has any."""
-        users = self.users_of(digest, directories)
-        if not users and _files.open_in_qemu(self.image_path(digest)):
+    def require_unused(self, digest: str, directories: Sequence[Path]) -> Uses:
+        """Raise Refused with the image's uses if it has any; return those that ended."""
+        found = self.uses_of(digest, directories)
+        found.require_none(f"The image {digest} in {self.root}", digest=digest)
+        if _files.open_in_qemu(self.image_path(digest)):
             raise Refused(
                 f"The image {digest} in {self.root} is open in a QEMU program whose disk is not in a disk directory; "
                 "stop it or name its folder.",
                 digest=digest,
                 used_by=[],
             )
-        if users:
-            raise Refused(
-                f"The image {digest} in {self.root} is in use by {', '.join(users)}; remove or rebase those first.",
-                digest=digest,
-                used_by=users,
-            )
+        return found
 
     def _remove_unused(self, digest: str, directories: Sequence[Path]) -> None:
-        self.require_unused(digest, directories)
+        ended = self.require_unused(digest, directories).ended
         self.manifest_path(digest).unlink(missing_ok=True)
         _files.fsync(self.root)
         used = usage.path_of(self.image_path(digest))
@@ -203,6 +201,8 @@ class Store:
         for path in (self._pin_path(digest), used, self.image_path(digest), *parts):
             path.unlink(missing_ok=True)
         _files.fsync(self.root)
+        for one in ended:
+            lease.drop(one)
 
     def pinned(self, digest: str) -> bool:
         """Return whether the image is pinned: kept from garbage collection."""

@@ -19,6 +19,7 @@ Capsys = pytest.CaptureFixture[str]
 
 
 def run(capsys: Capsys, folder: Path, *, check: bool = False, **options: Any) -> dict[str, Any]:
+    (folder / "vms").mkdir(exist_ok=True)
     fixed = {"name": "debian", "version": "1", "root": str(folder / "store"), "disk_directories": [str(folder / "vms")]}
     return run_module(capsys, "datastore_image", check=check, **{**fixed, **options})
 
@@ -76,7 +77,6 @@ def test_a_lost_catalogue_is_written_again(capsys: Capsys, tmp_path: Path) -> No
 
 def test_an_image_below_a_disk_stays(capsys: Capsys, tmp_path: Path) -> None:
     image = run(capsys, tmp_path, source=str(qcow2(tmp_path / "a.qcow2", 1)))["image"]
-    (tmp_path / "vms").mkdir()
     qemu_img("create", "-f", "qcow2", "-b", image["path"], "-F", "qcow2", tmp_path / "vms" / "d")
     for check in (True, False):
         assert run(capsys, tmp_path, check=check, state="absent")["error"]["used_by"] == [str(tmp_path / "vms" / "d")]

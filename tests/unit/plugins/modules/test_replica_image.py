@@ -26,6 +26,7 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(capsys: Capsys, folder: Path, *, check: bool = False, **options: Any) -> dict[str, Any]:
+    (folder / "vms").mkdir(exist_ok=True)
     fixed = {"root": str(folder / "here"), "disk_directories": [str(folder / "vms")]}
     return run_module(capsys, "replica_image", check=check, **{**fixed, **options})
 
@@ -64,7 +65,6 @@ def test_without_a_version_the_highest_is_meant(capsys: Capsys, tmp_path: Path, 
 
 def test_an_image_below_a_disk_stays(capsys: Capsys, tmp_path: Path, origin: Path) -> None:
     image = run(capsys, tmp_path, name="debian", version="12.9", sources=[str(origin)])["image"]
-    (tmp_path / "vms").mkdir()
     qemu_img("create", "-f", "qcow2", "-b", image["path"], "-F", "qcow2", tmp_path / "vms" / "d")
     for check in (True, False):
         refused = run(capsys, tmp_path, check=check, name="debian", version="12.9", state="absent")

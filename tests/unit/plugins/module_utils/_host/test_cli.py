@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._host.cli import main
+from ansible_collections.edge.cloud.plugins.module_utils._storage.store import lease
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
-from support.images import datastore, qcow2
+from support.images import datastore, qcow2, qemu_img
+from support.small_disk import small_disk
 
 Capsys = pytest.CaptureFixture[str]
 
@@ -99,3 +101,19 @@ def test_damage_that_nobody_repairs_is_an_error(capsys: Capsys, config: Path, tm
         file.write(bytes([byte[0] ^ 1]))
     code, shown = run(capsys, config, "scrub")
     assert (code, shown["error"]["code"], shown["error"]["damaged"][0]["digest"]) == (1, "corrupt", image.digest)
+
+
+def test_a_disk_that_is_gone_for_ever_is_released(capsys: Capsys, config: Path, tmp_path: Path) -> None:
+    store, image = datastore(tmp_path / "here", qcow2(tmp_path / "a.qcow2", 1))
+    path = store.image_path(image.digest)
+    with small_disk(tmp_path / "disk", 8) as folder:
+        qemu_img("create", "-f", "qcow2", "-b", path, "-F", "qcow2", folder / "d")
+        lease.write(path, folder / "d", folder / "d")
+        code, shown = run(capsys, config, "release", "--path", str(folder / "d"))
+        assert (code, shown["error"]["code"]) == (1, "refused")
+    assert run(capsys, config, "cache")[1]["images"][0]["doubts"]
+    for words, left in ((["--check"], True), ([], False)):
+        code, shown = run(capsys, config, "release", "--path", str(tmp_path / "disk" / "d"), *words)
+        assert (code, shown["images"]) == (0, [path.name])
+        assert bool(run(capsys, config, "cache")[1]["images"][0]["doubts"]) is left
+    assert run(capsys, config, "release")[1]["error"]["code"] == "invalid_input"

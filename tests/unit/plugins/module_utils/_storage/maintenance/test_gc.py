@@ -171,7 +171,7 @@ def test_a_backing_name_in_torn_json_keeps_everything(here: Store, tmp_path: Pat
     name = 'json:{"driver":"nbd","host":"frontend.example"}'
     qemu_img("create", "-f", "qcow2", "-u", "-b", name, "-F", "raw", disk, "1M")
     disk.write_bytes(disk.read_bytes().replace(b'"driver":', b'"driver" '))
-    assert references([tmp_path / "vms"]).doubtful == {str(disk)}
+    assert references([tmp_path / "vms"]).doubtful.keys() == {str(disk)}
     assert not collector(here).collect().done.changed
 
 

@@ -1,0 +1,218 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a file is, whatever its path: found again after a rename, by another mount or after a reboot, or proven deleted.
+
+A device's number changes over a reboot, so a file system is known by its UUID, or by its ``f_fsid`` where it has none. A file is
+known by its inode and its handle: the kernel opens a handle without a path, and says so where the file exists no more.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from ... import _libc
+
+GET_UUID = 0x80111500  # FS_IOC_GETFSUUID: a length byte and 16 bytes, Linux 6.9
+BY_UUID = Path("/dev/disk/by-uuid")
+MOUNTS = Path("/proc/self/mountinfo")
+PROVING = frozenset({"bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "tmpfs", "xfs", "zfs"})  # whose handles outlive the cache
+HIDING = ("/systemd/inaccessible/", "systemd-private-")
+
+
+@dataclass(frozen=True)
+class Filesystem:
+    """A file system: its type, its UUID and its ``f_fsid``; empty where it has none."""
+
+    type: str
+    uuid: str = ""
+    fsid: str = ""
+
+    def same(self, other: Filesystem) -> bool:
+        """Return whether both are the same for certain."""
+        if self.type != other.type:
+            return False
+        if self.uuid and other.uuid:
+            return self.uuid == other.uuid
+        return bool(self.fsid) and self.fsid == other.fsid
+
+
+@dataclass(frozen=True)
+class FileId:
+    """One file or folder; ``handle`` is the kernel's, in hexadecimal, empty where the file system gives none."""
+
+    inode: int
+    filesystem: Filesystem
+    handle: str = ""
+
+    def same(self, other: FileId) -> bool:
+        """Return whether both are the same file for certain."""
+        handles = not (self.handle and other.handle) or self.handle == other.handle
+        return self.inode == other.inode and handles and self.filesystem.same(other.filesystem)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what ``from_json`` reads."""
+        found = self.filesystem
+        return {"inode": self.inode, "type": found.type, "uuid": found.uuid, "fsid": found.fsid, "handle": self.handle}
+
+
+def from_json(value: object) -> FileId | None:
+    """Return what ``as_json`` wrote; None for anything else."""
+    if not isinstance(value, Mapping) or not isinstance(value.get("inode"), int):
+        return None
+    type_, uuid, fsid, handle = (str(value.get(key) or "") for key in ("type", "uuid", "fsid", "handle"))
+    return FileId(value["inode"], Filesystem(type_, uuid, fsid), handle)
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A mount as this process sees it: which folder of its file system is at which place."""
+
+    root: str
+    place: str
+    type: str
+
+    @property
+    def hides(self) -> bool:
+        """Whether it is an empty folder that systemd mounts over the true one (ProtectHome, PrivateTmp, InaccessiblePaths)."""
+        return any(sign in self.root for sign in HIDING)
+
+
+def identify(path: Path) -> FileId:
+    """Return what the file or folder at ``path`` is; raise OSError if it cannot be opened."""
+    descriptor = os.open(path, os.O_PATH)
+    try:
+        mount = mount_of(descriptor)
+        return FileId(os.fstat(descriptor).st_ino, _filesystem(descriptor, mount), _handle(path))
+    finally:
+        os.close(descriptor)
+
+
+def mount_of(descriptor: int) -> Mount | None:
+    """Return the mount of an open file."""
+    with suppress(OSError):
+        for line in Path(f"/proc/self/fdinfo/{descriptor}").read_text().splitlines():
+            key, _colon, value = line.partition(":")
+            if key == "mnt_id":
+                return _mounts().get(int(value))
+    return None
+
+
+def _mounts() -> dict[int, Mount]:
+    found = {}
+    for line in MOUNTS.read_bytes().splitlines():
+        fields, _dash, rest = line.partition(b" - ")
+        words = [_plain(word) for word in fields.split(b" ")]
+        found[int(words[0])] = Mount(words[3], words[4], _plain(rest.split(b" ")[0]))
+    return found
+
+
+def _plain(word: bytes) -> str:
+    """Return a path of mountinfo, which writes blanks and backslashes as three octal digits."""
+    first, *others = word.split(b"\\")
+    return os.fsdecode(first + b"".join(bytes([int(other[:3], 8)]) + other[3:] for other in others))
+
+
+def _filesystem(descriptor: int, mount: Mount | None) -> Filesystem:
+    device = os.fstat(descriptor).st_dev
+    fsid = os.statvfs(descriptor).f_fsid
+    lasting = fsid and fsid not in _numbers(device)
+    return Filesystem(mount.type if mount else "", _uuid(descriptor, device), f"{fsid:x}" if lasting else "")
+
+
+def _numbers(device: int) -> set[int]:
+    """Return the ways in which the kernel makes an ``f_fsid`` of a device's number, which another one may have tomorrow."""
+    major, minor = os.major(device), os.minor(device)
+    return {device, (minor & 0xFF) | (major << 8) | ((minor & ~0xFF) << 12)}
+
+
+def _uuid(descriptor: int, device: int) -> str:
+    with suppress(OSError):
+        readable = os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            answer = fcntl.ioctl(readable, GET_UUID, bytes(17))
+            if any(answer[1:]):
+                return str(UUID(bytes=answer[1:]))
+        finally:
+            os.close(readable)
+    with suppress(OSError):
+        return next((link.name for link in BY_UUID.iterdir() if link.stat().st_rdev == device), "")
+    return ""
+
+
+def _handle(path: Path) -> str:
+    """Return the file's handle, empty where its file system has none."""
+    with suppress(OSError):
+        kind, data = _libc.file_handle(path)
+        return f"{kind}:{data.hex()}"
+    return ""
+
+
+@dataclass(frozen=True)
+class Sight:
+    """Where a file is now: ``path`` if it is there, ``gone`` if it is proven deleted, else ``why`` that cannot be seen.
+
+    ``by_folder`` says that its file system opens no handles: only the folder that it was in can tell.
+    """
+
+    path: Path | None = None
+    gone: bool = False
+    by_folder: bool = False
+    why: str = ""
+
+
+def find(wanted: FileId, near: Path) -> Sight:
+    """Look for a file on the file system of ``near``, or of another mount if that is not the file's."""
+    for place in _places(wanted.filesystem, near):
+        with _opened(place) as descriptor:
+            if descriptor is not None and _filesystem(descriptor, mount_of(descriptor)).same(wanted.filesystem):
+                return _by_handle(descriptor, wanted)
+    return Sight(why="the file system that it was on is not mounted here")
+
+
+def _places(wanted: Filesystem, near: Path) -> Iterator[Path]:
+    yield next(folder for folder in (near, *near.parents) if folder.is_dir())
+    yield from (Path(mount.place) for mount in _mounts().values() if mount.type == wanted.type)
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[int | None]:
+    descriptor = None
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        yield descriptor
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _by_handle(folder: int, wanted: FileId) -> Sight:
+    if not wanted.handle:
+        return Sight(by_folder=True, why="its file system gives no handles of files")
+    kind, _colon, data = wanted.handle.partition(":")
+    try:
+        descriptor = _libc.open_by_handle(folder, int(kind), bytes.fromhex(data), os.O_PATH)
+    except OSError as error:
+        return _not_opened(error, wanted.filesystem)
+    try:
+        if not os.fstat(descriptor).st_nlink:
+            return Sight(why="it was deleted, and a program still has it open")
+        return Sight(path=Path(f"/proc/self/fd/{descriptor}").readlink())
+    finally:
+        os.close(descriptor)
+
+
+def _not_opened(error: OSError, filesystem: Filesystem) -> Sight:
+    if error.errno == errno.EPERM:
+        return Sight(why="this process may not look for it (CAP_DAC_READ_SEARCH)")
+    if error.errno == errno.ESTALE and filesystem.type in PROVING:
+        return Sight(gone=True)
+    return Sight(by_folder=True, why="its file system does not tell whether the file exists")
