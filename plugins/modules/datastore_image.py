@@ -40,6 +40,12 @@ options:
     type: str
     choices: [present, absent]
     default: present
+  pinned:
+    description:
+      - V(true) keeps the image from garbage collection (M(edge.cloud.image_cache) with the O(root) of the datastore), V(false)
+        ends that. Without it a pin stays as it is.
+      - It does not apply to O(state=absent).
+    type: bool
   source:
     description:
       - The absolute path of a file on the host, or an V(http://) or V(https://) URL. Required for an image that is not there yet.
@@ -342,7 +348,7 @@ def run(module: Any) -> dict[str, Any]:
             images = offered(module, images)
         images.require_same_source(state)
         given = {key: getattr(images.wanted, key) for key in ("os", "arch", "min_disk") if options[key] is not None}
-        plan = plan_import(state, images.predicted(), given)
+        plan = plan_import(state, images.predicted(), given, options["pinned"])
     if not module.check_mode:
         execute(plan, lambda step: images.apply(step, time.time()))
     result = plan.after if module.check_mode else images.observe()
@@ -356,6 +362,7 @@ def main() -> None:
             "name": {"required": True},
             "version": {"required": True},
             "state": {"choices": ["present", "absent"], "default": "present"},
+            "pinned": {"type": "bool"},
             "source": {},
             "checksum": {},
             "marketplace": marketplace_spec(required=False),

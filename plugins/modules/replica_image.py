@@ -38,12 +38,16 @@ options:
     type: str
   state:
     description:
-      - V(present) makes sure that the image is here and not pinned, V(pinned) that it is here and kept from garbage collection,
-        V(absent) that it is not here.
+      - V(present) makes sure that the image is here, V(absent) that it is not.
       - An image is not removed while a disk under O(disk_directories) uses it as its backing image.
     type: str
-    choices: [present, pinned, absent]
+    choices: [present, absent]
     default: present
+  pinned:
+    description:
+      - V(true) keeps the image from garbage collection, V(false) ends that. Without it a pin stays as it is.
+      - It does not apply to O(state=absent).
+    type: bool
   sources:
     description:
       - Where to pull from, in order; V(https://) URLs of image datastores and replicas, or absolute paths of stores on this host.
@@ -87,7 +91,7 @@ EXAMPLES = r"""
 - name: An image by digest, kept, from a peer if it has it
   edge.cloud.replica_image:
     digest: sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
-    state: pinned
+    pinned: true
     sources:
       - https://replica1.example:8443/
       - https://frontend.example:8443/
@@ -191,7 +195,7 @@ def run(module: Any) -> dict[str, Any]:
         absolute_path(options["progress_file"], "progress_file") if options["progress_file"] else None,
         rate_limit=options["rate_limit"],
     )
-    plan = work.plan(options["state"])
+    plan = work.plan(options["state"], options["pinned"])
     if not module.check_mode:
         execute(plan, lambda step: work.apply(step, time.time()))
         work.keep(plan, time.time())
@@ -206,7 +210,8 @@ def main() -> None:
             "digest": {},
             "name": {},
             "version": {},
-            "state": {"choices": ["present", "pinned", "absent"], "default": "present"},
+            "state": {"choices": ["present", "absent"], "default": "present"},
+            "pinned": {"type": "bool"},
             "sources": {"type": "list", "elements": "str", "default": []},
             "cluster_file": {"type": "path"},
             "root": {"type": "path", "default": "/var/lib/edge/images"},

@@ -69,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
         for option, kind in verb.options.items():
             spelled = f"--{option.replace('_', '-')}"
             if kind is bool:
-                below.add_argument(spelled, action="store_true", default=None)
+                below.add_argument(spelled, action=argparse.BooleanOptionalAction)
             else:
                 below.add_argument(spelled)
     return parser

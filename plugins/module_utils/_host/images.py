@@ -63,7 +63,7 @@ def pull(cluster: Cluster, options: Options) -> dict[str, Any]:
         names.absolute_path(progress, "progress_file") if progress else None,
         rate_limit=images.rate_limit,
     )
-    plan = work.plan("pinned" if options.get("pinned") else "present")
+    plan = work.plan("present", options.get("pinned"))
     execute(plan, lambda step: work.apply(step, time.time()))
     work.keep(plan, time.time())
     transfer = {"bytes_fetched": work.bytes_fetched, "bytes_reused": work.bytes_reused, "sources": list(work.used)}

@@ -154,8 +154,11 @@ class Work:
         self.bytes_reused = 0
         self.used: tuple[str, ...] = ()
 
-    def plan(self, wanted: str) -> Plan[Stored]:
-        """Return the steps to ``present``, ``pinned`` or ``absent``; a removal asks no source, and refuses an image in use."""
+    def plan(self, wanted: str, pinned: bool | None = None) -> Plan[Stored]:
+        """Return the steps to ``present`` or ``absent``; a removal asks no source, and refuses an image in use.
+
+        Without ``pinned`` a pin stays as it is.
+        """
         store = self._replica.store
         if wanted == "absent":
             self._choice.require_exact()
@@ -167,7 +170,7 @@ class Work:
         self._digest = self._replica.resolve(self._choice)
         state = self.observe()
         offer = self._offer(self._digest) if state.image is None else None
-        return plan_replica(state, offer, wanted == "pinned")
+        return plan_replica(state, offer, pinned)
 
     def _offer(self, digest: str) -> dict[str, Any]:
         return {**self._replica.offered(digest), "path": str(self._replica.store.image_path(digest))}

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ..._errors import Conflict, InvalidInput, Refused, about_option
+from ..._errors import Conflict, InvalidInput, NotFound, Refused, about_option
 from ..._plan import Plan
 from ..._secrets import public_url
 from .. import names
@@ -18,7 +18,7 @@ from ..format.foreign_image import Rules
 from ..format.qemu_img import QemuImg
 from ..format.source_file import held, named, opened
 from ..store import catalogue
-from ..store.image_plan import Change, DescribeImage, ImportImage, RemoveImage, Stored
+from ..store.image_plan import Change, DescribeImage, ImportImage, PinImage, RemoveImage, Stored
 from ..store.inventory import shown
 from ..store.store import Store
 from ..transfer.http_client import Trust
@@ -119,11 +119,19 @@ class Datastore:
                 self._import(now)
         elif isinstance(step, DescribeImage):
             self._describe(step)
+        elif isinstance(step, PinImage):
+            self._pin(step.wanted)
         elif isinstance(step, RemoveImage):
             self.store.remove(step.digest, self.directories)
         else:
             self.store.prepare()
             catalogue.write(self.store)
+
+    def _pin(self, wanted: bool) -> None:
+        found = self.store.named(self.wanted.name, self.wanted.version)
+        if found is None:
+            raise NotFound(f"The image {self.wanted.name} {self.wanted.version} is not in {self.store.root} any more.")
+        self.store.pin(found.digest, wanted)
 
     def _import(self, now: float) -> None:
         self.store.prepare()

@@ -127,25 +127,32 @@ def diff_view(state: Stored) -> Mapping[str, Any]:
     return {key: value for key, value in view(state).items() if key != "created"}
 
 
-def plan_import(state: Stored, summary: Summary, changes: Mapping[str, Any]) -> Plan[Stored]:
-    """Return the steps to an image of the datastore with this description; None in ``changes`` leaves a field alone."""
+def plan_import(state: Stored, summary: Summary, changes: Mapping[str, Any], pinned: bool | None = None) -> Plan[Stored]:
+    """Return the steps to an image of the datastore with this description; None leaves a field, or the pin, alone."""
     if state.image is None:
-        return Plan(state, (ImportImage(summary), *_catalogue(True)))
+        return Plan(state, (ImportImage(summary), *_pin(state, pinned), *_catalogue(True)))
     differing = {key: value for key, value in changes.items() if value is not None and state.image.get(key) != value}
     steps: tuple[Step[Stored], ...] = (DescribeImage(differing),) if differing else ()
-    return Plan(state, (*steps, *_catalogue(bool(differing) or not state.catalogue)))
+    return Plan(state, (*steps, *_pin(state, pinned), *_catalogue(bool(differing) or not state.catalogue)))
+
+
+def _pin(state: Stored, wanted: bool | None) -> tuple[Step[Stored], ...]:
+    return (PinImage(wanted),) if wanted is not None and state.pinned != wanted else ()
 
 
 def _catalogue(stale: bool) -> tuple[Step[Stored], ...]:
     return (WriteCatalogue(),) if stale else ()
 
 
-def plan_replica(state: Stored, summary: Summary | None, pinned: bool) -> Plan[Stored]:
-    """Return the steps to an image on this host, pinned or not; ``summary`` is the offer of the sources if it is not here yet."""
+def plan_replica(state: Stored, summary: Summary | None, pinned: bool | None) -> Plan[Stored]:
+    """Return the steps to an image on this host, pinned, not pinned, or (None) as it is.
+
+    ``summary`` is the offer of the sources if it is not here yet.
+    """
     if state.image is None and summary is None:
         raise InvalidInput("sources: the image is not on this host; give sources to pull it from.", option="sources")
     pull: tuple[Step[Stored], ...] = (PullImage(summary),) if state.image is None and summary else ()
-    return Plan(state, (*pull, *((PinImage(pinned),) if state.pinned != pinned else ())))
+    return Plan(state, (*pull, *_pin(state, pinned)))
 
 
 def plan_absent(state: Stored, *, with_catalogue: bool) -> Plan[Stored]:
@@ -154,4 +161,4 @@ def plan_absent(state: Stored, *, with_catalogue: bool) -> Plan[Stored]:
     return Plan(state, (*removal, *_catalogue(with_catalogue and (bool(removal) or not state.catalogue))))
 
 
-Change: TypeAlias = "ImportImage | DescribeImage | RemoveImage | WriteCatalogue"
+Change: TypeAlias = "ImportImage | DescribeImage | PinImage | RemoveImage | WriteCatalogue"

@@ -33,7 +33,7 @@ def test_the_way_of_an_image(tmp_path: Path) -> None:
         (stranger,) = play([{"edge.cloud.replica_image": {**fixed, "sources": [server.url], "ca_file": tls["ca_file"]}}], ok=False)
         assert stranger["error"]["code"] == "unreachable"
         (predicted,) = play([task()], check=True)
-        pulled, again, pinned, pinned_again = play([task(), task(), task(state="pinned"), task(state="pinned")])
+        pulled, again, pinned, pinned_again = play([task(), task(), task(pinned=True), task()])
     assert (predicted["diff"], predicted["bytes_fetched"]) == (pulled["diff"], 0)
     assert (pulled["image"]["digest"], pulled["bytes_fetched"]) == (image["digest"], image["size"])
     assert (again["changed"], again["bytes_fetched"]) == (False, 0)

@@ -110,3 +110,14 @@ def test_a_url_needs_a_checksum_and_is_fetched_once(capsys: Capsys, tmp_path: Pa
 @pytest.mark.parametrize("check", [True, False])
 def test_bad_input(capsys: Capsys, tmp_path: Path, options: dict[str, Any], code: str, check: bool) -> None:
     assert run(capsys, tmp_path, check=check, **options)["error"]["code"] == code
+
+
+def test_a_pin_is_set_and_ended_by_its_own_option_only(capsys: Capsys, tmp_path: Path) -> None:
+    source = str(qcow2(tmp_path / "a.qcow2", 1))
+    checked = run(capsys, tmp_path, check=True, source=source, pinned=True)
+    made = run(capsys, tmp_path, source=source, pinned=True)
+    assert (made["actions"], made["image"]["pinned"]) == (checked["actions"], True)
+    for options in ({}, {"os": "debian 13"}, {"source": source}):
+        assert run(capsys, tmp_path, **options)["image"]["pinned"] is True
+    assert run(capsys, tmp_path, pinned=False)["diff"] == {"before": {"pinned": True}, "after": {"pinned": False}}
+    assert not run(capsys, tmp_path)["changed"]

@@ -47,10 +47,14 @@ def test_from_nothing_to_an_image_and_back(capsys: Capsys, tmp_path: Path, origi
     again = run(capsys, tmp_path, name="debian", version="12.9")
     assert (again["changed"], again["bytes_fetched"], again["image"]) == (False, 0, made["image"])
 
-    pinned = run(capsys, tmp_path, digest=made["image"]["digest"], state="pinned")
-    assert pinned["diff"] == {"before": {"pinned": False}, "after": {"pinned": True}}
-    assert not run(capsys, tmp_path, digest=made["image"]["digest"], state="pinned")["changed"]
-    assert run(capsys, tmp_path, digest=made["image"]["digest"])["actions"] == ["Unpin the image."]
+    checked = run(capsys, tmp_path, check=True, digest=made["image"]["digest"], pinned=True)
+    pinned = run(capsys, tmp_path, digest=made["image"]["digest"], pinned=True)
+    assert checked["diff"] == pinned["diff"] == {"before": {"pinned": False}, "after": {"pinned": True}}
+    assert not run(capsys, tmp_path, digest=made["image"]["digest"], pinned=True)["changed"]
+    for options in ({}, {"state": "present"}, {"sources": [str(origin)]}):
+        kept = run(capsys, tmp_path, digest=made["image"]["digest"], **options)
+        assert (kept["changed"], kept["image"]["pinned"]) == (False, True), "a pin went that nobody asked to end"
+    assert run(capsys, tmp_path, digest=made["image"]["digest"], pinned=False)["actions"] == ["Unpin the image."]
 
     assert run(capsys, tmp_path, check=True, digest=made["image"]["digest"], state="absent")["changed"]
     assert run(capsys, tmp_path, digest=made["image"]["digest"], state="absent")["image"] == {}

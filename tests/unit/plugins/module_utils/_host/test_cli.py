@@ -76,6 +76,9 @@ def test_options_and_json_mean_the_same(capsys: Capsys, config: Path, tmp_path: 
     monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps({"name": image.name, "version": image.version, "pinned": True})))
     code, read = run(capsys, config, "pull", "-")
     assert (code, read["actions"], read["image"]["pinned"]) == (0, ["Pin the image."], True)
+    for words, pinned in (([], True), (["--no-pinned"], False), ([], False), (["--pinned"], True)):
+        code, spoken = run(capsys, config, "pull", "--digest", image.digest, *words)
+        assert (code, spoken["image"]["pinned"]) == (0, pinned)
 
 
 def test_the_images_of_a_host(capsys: Capsys, config: Path, tmp_path: Path) -> None:
