@@ -44,6 +44,7 @@ class Images:
     quota_percent: float | None = None
     minimum_age: int = 3600
     rate_limit: int | None = None
+    scrub_rate_limit: int = 50 * MIB
     wanted: Path = Path("/var/lib/edge/wanted")
 
 
@@ -194,6 +195,7 @@ IMAGES = _object(
         "quota_percent": _percent,
         "minimum_age": _whole(0),
         "rate_limit": _whole(1),
+        "scrub_rate_limit": _whole(0),
         "wanted": _path,
     },
     Images,

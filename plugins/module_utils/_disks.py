@@ -85,13 +85,14 @@ class DiskFiles:
     def create_overlay(self, path: str, digest: str, size: int) -> None:
         """See ImageTool; the image cannot be removed while the overlay is made, and afterwards because the overlay uses it."""
         image = self._store.image_path(digest)
-        with _files.file_lock(image, shared=True), appearing(Path(path)) as work:
+        with _files.file_lock(image, shared=True) as held, appearing(Path(path)) as work:
             if self._store.find(digest) is None:
                 raise NotFound(
                     f"The image {digest} is not in the host cache any more; run edge.cloud.replica_image again.", digest=digest
                 )
             QemuImg(self.runner).create(work, size, (image, "qcow2"))
             lease.write(image, Path(path), work)
+            _files.require_named(image, held)
             usage.note_disk(image)
 
     def remote_image(self, digest: str, servers: Sequence[str], option: str) -> RemoteImage:
@@ -119,8 +120,9 @@ class DiskFiles:
     def rebase(self, path: str, digest: str) -> None:
         """See ImageTool."""
         image = self._store.image_path(digest)
-        with _files.file_lock(image, shared=True):
+        with _files.file_lock(image, shared=True) as held:
             lease.write(image, Path(path), Path(path))
+            _files.require_named(image, held)
             QemuImg(self.runner).rebase(Path(path), (image, "qcow2"), unsafe=True)
             _files.fsync(Path(path))
             usage.note_disk(image)

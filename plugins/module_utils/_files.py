@@ -9,6 +9,7 @@ import errno
 import fcntl
 import os
 import struct
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,8 @@ from ._errors import Busy, Conflict, NoSpace, NotFound, Unsupported
 
 RESERVE = 64 * 1024 * 1024
 CANNOT_RENAME = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)  # a file system or kernel without renameat2
+UNREADABLE = frozenset({errno.EIO, errno.EUCLEAN, errno.EBADMSG, errno.ENODATA, errno.EISDIR})  # a disk's fault, of one file
+Wait = bool | float  # for ever, not at all, or so many seconds
 FLOCK = struct.Struct("hhqqi4x")  # struct flock of 64-bit Linux: type, whence, start, length, pid
 
 
@@ -76,8 +79,8 @@ def link_new(work: Path, path: Path) -> None:
 
 
 @contextmanager
-def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
-    """Hold the lock named ``path``; without ``wait`` raise Busy if another process has it. A killed process holds no lock.
+def locked(path: Path, *, wait: Wait = True) -> Iterator[None]:
+    """Hold the lock named ``path``; raise Busy if another process has it for longer than ``wait``. A killed process holds no lock.
 
     The file is removed on release, while still locked: a process that waited notices that its file has no name and opens it again.
     """
@@ -89,20 +92,64 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _acquire(path: Path, wait: bool) -> int:
+def _acquire(path: Path, wait: Wait) -> int:
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            _flock(descriptor, fcntl.LOCK_EX, wait)
             if _still_named(path, descriptor):
                 return descriptor
         except BlockingIOError:
+            by = _holders(descriptor)
             os.close(descriptor)
-            raise Busy(f"Another process works on this now; it holds {path}.", path=str(path)) from None
+            raise Busy(f"Another process works on this now; it holds {path}{by}.", path=str(path)) from None
         except BaseException:
             os.close(descriptor)
             raise
         os.close(descriptor)
+
+
+def _flock(descriptor: int, how: int, wait: Wait) -> None:
+    """Lock an open file; raise BlockingIOError if that takes longer than ``wait``."""
+    if wait is True:
+        fcntl.flock(descriptor, how)
+        return
+    try:
+        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        if not _locked_within(descriptor, how, wait):
+            raise
+
+
+def _locked_within(descriptor: int, how: int, seconds: float) -> bool:
+    """Wait in the kernel's queue, in a thread since no call of it ends by time; a lock that comes too late is released at once."""
+    if not seconds:
+        return False
+    own = os.dup(descriptor)
+    locked = threading.Event()
+
+    def wait() -> None:
+        try:
+            fcntl.flock(own, how)
+            locked.set()
+        finally:
+            os.close(own)
+
+    threading.Thread(target=wait, daemon=True).start()
+    return locked.wait(seconds)
+
+
+def _holders(descriptor: int) -> str:
+    """Return the programs that hold a lock on an open file as messages name them, as far as the kernel tells."""
+    found = os.fstat(descriptor)
+    wanted = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
+    holders = []
+    with contextlib.suppress(OSError):
+        for words in map(str.split, Path("/proc/locks").read_text().splitlines()):
+            if len(words) > 5 and words[1] == "FLOCK" and words[5] == wanted:
+                with contextlib.suppress(OSError):
+                    holders.append(f"{Path('/proc', words[4], 'comm').read_text().strip()} (process {words[4]})")
+    return f" (held by {', '.join(sorted(set(holders)))})" if holders else ""
 
 
 def _still_named(path: Path, descriptor: int) -> bool:
@@ -113,31 +160,39 @@ def _still_named(path: Path, descriptor: int) -> bool:
 
 
 @contextmanager
-def file_lock(path: Path, *, shared: bool, wait: bool = True) -> Iterator[None]:
-    """Hold a lock on an existing file or directory itself: shared for its users, exclusive for its removal.
+def file_lock(path: Path, *, shared: bool, wait: Wait = True) -> Iterator[int]:
+    """Hold a lock on an existing file or directory itself: shared for its users, exclusive for its removal; give its descriptor.
 
-    Without ``wait`` raise Busy if another process holds a conflicting lock. A file that was replaced meanwhile is opened again.
+    Raise Busy if another process holds a conflicting lock for longer than ``wait``. A file that was replaced is opened again.
     """
-    descriptor = _lock_named(path, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
+    descriptor = _lock_named(path, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, wait)
     try:
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)
 
 
-def _lock_named(path: Path, how: int) -> int:
+def require_named(path: Path, descriptor: int) -> None:
+    """Raise NotFound if the locked file was removed; one that was replaced is locked shortly, so that a removal of it has ended."""
+    if not _still_named(path, descriptor):
+        with file_lock(path, shared=True):
+            return
+
+
+def _lock_named(path: Path, how: int, wait: Wait) -> int:
     while True:
         try:
             descriptor = os.open(path, os.O_RDONLY)
         except FileNotFoundError:
             raise NotFound(f"{path} does not exist.", path=str(path)) from None
         try:
-            fcntl.flock(descriptor, how)
+            _flock(descriptor, how, wait)
             if _still_named(path, descriptor):
                 return descriptor
         except BlockingIOError:
+            by = _holders(descriptor)
             os.close(descriptor)
-            raise Busy(f"{path} is in use by another process now.", path=str(path)) from None
+            raise Busy(f"{path} is in use by another process now{by}.", path=str(path)) from None
         except BaseException:
             os.close(descriptor)
             raise

@@ -11,15 +11,18 @@ module: image_scrub
 short_description: Verify and repair the images of a host
 version_added: 0.1.0
 description:
-  - Reads every image of a replica or host cache whole and compares it with its digest.
+  - Reads every image of a replica or host cache whole, from the disk and not from the page cache, and compares it with its digest.
   - A damaged image is repaired piece by piece from another source; its good pieces are not fetched. The damaged file is never
     written to; a new one takes its name when all its pieces are verified.
+  - A run that was interrupted goes on where it was, unless it began more than 30 days ago.
+  - A sector or manifest that cannot be read is damage of its own image only.
   - A running VM keeps the damaged file open until it is stopped and started.
   - The task fails if an image is damaged and no source can repair it; all others are repaired first.
 author:
   - The edge.cloud authors (@edge-cloud)
 extends_documentation_fragment:
   - edge.cloud.attributes
+  - edge.cloud.images
   - edge.cloud.images.tls
 options:
   repair:
@@ -27,6 +30,11 @@ options:
       - Repair damaged images. With V(false) they are only reported.
     type: bool
     default: true
+  rate_limit:
+    description:
+      - The largest rate at which images are read, in bytes a second. V(0) does not limit it.
+    type: int
+    default: 52428800
   sources:
     description:
       - Where to fetch whole pieces from, in order; V(https://) URLs of image datastores and replicas, or absolute paths of stores
@@ -78,6 +86,14 @@ damaged:
     image:
       description: Its name and version; empty if its manifest is damaged or its length is wrong.
       type: str
+    used_by:
+      description: The disks that use it. A VM that runs on one reads the damaged file until it is stopped and started.
+      type: list
+      elements: str
+    doubts:
+      description: Why there may be other users that cannot be seen now, and what to do.
+      type: list
+      elements: str
     pieces:
       description: The indexes of its damaged pieces; empty if its manifest is damaged or its length is wrong.
       type: list
@@ -99,11 +115,12 @@ actions:
 """
 
 import time
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.edge.cloud.plugins.module_utils._module import plan_result, run_module
 from ansible_collections.edge.cloud.plugins.module_utils._storage.cluster.replica import sources_of, trust_of
-from ansible_collections.edge.cloud.plugins.module_utils._storage.maintenance.scrub import Scrub, view
+from ansible_collections.edge.cloud.plugins.module_utils._storage.maintenance.scrub import Scrub, limit_of, view
 from ansible_collections.edge.cloud.plugins.module_utils._storage.names import absolute_path
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
 
@@ -112,7 +129,8 @@ def run(module: Any) -> dict[str, Any]:
     options = module.params
     trust = trust_of(options["ca_file"], options["cert_file"], options["key_file"])
     store = Store(absolute_path(options["root"], "root"))
-    scrub = Scrub(store, sources_of(options["sources"], trust))
+    folders = [Path(folder) for folder in options["disk_directories"]]
+    scrub = Scrub(store, sources_of(options["sources"], trust), folders, limit_of(options["rate_limit"]))
     done, report = scrub.run(time.time, repair=options["repair"], check=module.check_mode)
     return {**plan_result(done, view, "scrub"), **report}
 
@@ -122,8 +140,14 @@ def main() -> None:
         run,
         argument_spec={
             "repair": {"type": "bool", "default": True},
+            "rate_limit": {"type": "int", "default": 52428800},
             "sources": {"type": "list", "elements": "str", "default": []},
             "root": {"type": "path", "default": "/var/lib/edge/images"},
+            "disk_directories": {
+                "type": "list",
+                "elements": "path",
+                "default": ["/var/lib/edge/vms", "/var/lib/edge/recovery"],
+            },
             "ca_file": {"type": "path"},
             "cert_file": {"type": "path"},
             "key_file": {"type": "path", "no_log": False},

@@ -16,7 +16,7 @@ from .._storage.cluster.cluster_replica import ClusterReplica, trust_in
 from .._storage.cluster.replica import Choice, Work
 from .._storage.maintenance import gc
 from .._storage.maintenance.gc import Collector
-from .._storage.maintenance.scrub import Scrub
+from .._storage.maintenance.scrub import Scrub, limit_of
 from .._storage.store import uses
 from .._storage.store.image_plan import view
 from .._storage.store.store import Store
@@ -90,7 +90,9 @@ def release(cluster: Cluster, options: Options) -> dict[str, Any]:
 
 def scrub(cluster: Cluster, _options: Options) -> dict[str, Any]:
     """Verify and repair every image, as the module image_scrub does."""
-    done, report = Scrub(Store(cluster.images.root), _sources(cluster)).run(time.time)
+    images = cluster.images
+    limit = limit_of(images.scrub_rate_limit)
+    done, report = Scrub(Store(images.root), _sources(cluster), images.disk_directories, limit).run(time.time)
     return {"changed": done.changed, "actions": done.actions, **report}
 
 

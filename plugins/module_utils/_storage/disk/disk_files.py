@@ -7,8 +7,8 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -102,9 +102,10 @@ class Qcow2Files:
         elif isinstance(step, RebaseDisk):
             if not step.unsafe:
                 require_formats(path)
-            with _held(step.backing):
+            with _held(step.backing) as confirm:
                 if step.backing:
                     lease.note(Path(step.backing.path), path, path)
+                    confirm()
                 self.qemu.rebase(path, _pair(step.backing), unsafe=step.unsafe)
         else:
             self._remove(path)
@@ -112,11 +113,12 @@ class Qcow2Files:
     def _make(self, path: Path, step: CreateDisk | ConvertDisk) -> None:
         backing = step.backing if isinstance(step, CreateDisk) else None
         creation = {"cluster_size": step.creation.cluster_size, "preallocation": step.creation.preallocation}
-        with _held(backing), appearing(path) as work:
+        with _held(backing) as confirm, appearing(path) as work:
             if isinstance(step, CreateDisk):
                 self.qemu.create(work, step.size, _pair(backing), creation)
                 if backing:
                     lease.note(Path(backing.path), path, work)
+                    confirm()
                     usage.note_disk(Path(backing.path))
             else:
                 self._convert(step, work, creation)
@@ -142,12 +144,14 @@ def _pair(base: Base | None) -> tuple[Path, str] | None:
 
 
 @contextmanager
-def _held(backing: Base | None) -> Iterator[None]:
-    """Keep a backing image from being removed until the overlay exists and counts as its user."""
-    with ExitStack() as stack:
-        if backing:
-            stack.enter_context(_files.file_lock(Path(backing.path), shared=True))
-        yield
+def _held(backing: Base | None) -> Iterator[Callable[[], None]]:
+    """Keep a backing image from being removed until the overlay has its lease; what is given then raises NotFound if it was."""
+    if backing is None:
+        yield lambda: None
+        return
+    path = Path(backing.path)
+    with _files.file_lock(path, shared=True) as held:
+        yield lambda: _files.require_named(path, held)
 
 
 @contextmanager

@@ -1,6 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Scrub: read every image of a store whole, and replace damaged pieces by those of another source.
+"""Scrub: read every image of a store from its disk, and replace damaged pieces by those of another source.
+
+An interrupted scrub goes on where it was. What cannot be read (a bad sector, a manifest) spoils only its own image.
 
 A damaged file is never written to. A new file gets its good pieces and the others from sources, and is renamed to its place when
 all its pieces are verified; a running VM keeps the old file until its next start.
@@ -9,21 +11,28 @@ all its pieces are verified; a running VM keeps the old file until its next star
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from ... import _sparse
-from ..._errors import Corrupt, DiskFailed, EdgeError, NoSpace
+from ..._errors import Corrupt, DiskFailed, EdgeError, InvalidInput, NoSpace, from_os_error
 from ..._plan import Plan, execute
 from ..._space import Space
-from ..store import digest as digests
+from ..store import uses
 from ..store.manifest import Manifest
 from ..store.store import Store
-from ..transfer.pull import pull_image, refill_image
+from ..transfer.pull import Limit, pull_image, refill_image
+from ..transfer.rate_limit import RateLimit, no_limit
 from ..transfer.sources.protocol import Source
+from .disk_read import DiskFile, is_good, piece
 from .manifest_from_bytes import manifest_from_bytes
+from .scrub_pass import STATE_FILE, Pass
+
+LOCK = "scrub"
+PATIENCE = 60.0  # seconds for a pull of a damaged image to end
 
 
 @dataclass(frozen=True)
@@ -68,23 +77,28 @@ def view(state: Health) -> Mapping[str, Any]:
 
 @dataclass
 class Scrub:
-    """One scrub of ``store``; repairs fetch from ``sources``, asked in order."""
+    """One scrub of ``store``; repairs fetch from ``sources``, asked in order.
+
+    Users of damaged images are searched for under ``directories``. ``limit`` is called with the bytes that were read and may sleep.
+    """
 
     store: Store
     sources: Sequence[Source] = ()
+    directories: Sequence[Path] = ()
+    limit: Limit = no_limit
     bytes_fetched: int = 0
     unrepairable: dict[str, str] = field(default_factory=dict)
 
-    def look(self) -> Health:
-        """Read all images whole; nothing is changed."""
-        images = self.store.images()
-        harmed = [Damage(one) for one in self.store.broken()]
-        harmed += [found for image in images if (found := inspect(self.store, image))]
-        return Health(len(images) + len(self.store.broken()), tuple(sorted(harmed, key=lambda one: one.digest)))
+    def look(self, going: Pass | None = None) -> Health:
+        """Read all images from disk, or what ``going`` did not read yet; no image is changed."""
+        images, broken = self.store.images(), self.store.broken()
+        harmed = [Damage(one) for one in broken]
+        harmed += [found for image in images if (found := inspect(self.store, image, going, self.limit))]
+        return Health(len(images) + len(broken), tuple(sorted(harmed, key=lambda one: one.digest)))
 
-    def plan(self, repair: bool) -> Plan[Health]:
+    def plan(self, repair: bool, going: Pass | None = None) -> Plan[Health]:
         """Return the repairs that a store needs."""
-        health = self.look()
+        health = self.look(going)
         return Plan(health, tuple(RepairImage(one) for one in health.damaged) if repair else ())
 
     def apply(self, step: RepairImage, now: float) -> bool:
@@ -93,27 +107,54 @@ class Scrub:
             self._repair(step.damage.digest, now)
         except EdgeError as error:
             self.unrepairable[step.damage.digest] = error.message
-            return False
-        return True
+        except OSError as error:
+            self.unrepairable[step.damage.digest] = from_os_error(error).message
+        return step.damage.digest not in self.unrepairable
 
     def run(self, now: Callable[[], float], *, repair: bool = True, check: bool = False) -> tuple[Plan[Health], dict[str, Any]]:
-        """Look, repair unless ``check``, and return the steps done and the report; raise Corrupt if an image stays damaged."""
-        plan = self.plan(repair)
-        done: list[Any] = list(plan.steps) if check else []
-        if not check:
+        """Look, repair unless ``check``, and return the steps done and the report; raise Corrupt if an image stays damaged.
+
+        Raise Busy if another scrub runs.
+        """
+        if check or not self.store.root.is_dir():
+            plan = self.plan(repair)
+            return plan, self._report(plan.before, plan.steps)
+        self.store.prepare()
+        with self.store.named_lock(LOCK, wait=False):
+            going = Pass(self.store.root / STATE_FILE)
+            plan = self.plan(repair, going)
+            before = self._damaged(plan.before)
+            done: list[Any] = []
             execute(plan, lambda step: done.append(step) if self.apply(step, now()) else None)
-        report = {
-            "checked": plan.before.checked,
-            "damaged": [{"digest": one.digest, "image": one.label, "pieces": list(one.pieces)} for one in plan.before.damaged],
-            "repaired": [step.damage.digest for step in done],
-            "bytes_fetched": self.bytes_fetched,
-        }
+            going.end()
+        report = {**self._report(plan.before, done), "damaged": before}
         if self.unrepairable:
             errors = " ".join(f"{digest}: {message}" for digest, message in self.unrepairable.items())
             raise Corrupt(
                 f"Damaged images in {self.store.root} could not be repaired. {errors}", unrepairable=self.unrepairable, **report
             )
         return Plan(plan.before, tuple(done)), report
+
+    def _report(self, health: Health, done: Sequence[Any]) -> dict[str, Any]:
+        return {
+            "checked": health.checked,
+            "damaged": self._damaged(health),
+            "repaired": [step.damage.digest for step in done],
+            "bytes_fetched": self.bytes_fetched,
+        }
+
+    def _damaged(self, health: Health) -> list[dict[str, Any]]:
+        """Return the damaged images with their users, who read damaged bytes."""
+        seen = uses.look(self.directories) if health.damaged else None
+        return [
+            {
+                "digest": one.digest,
+                "image": one.label,
+                "pieces": list(one.pieces),
+                **(seen.uses_of(self.store.image_path(one.digest)).shown if seen else {}),
+            }
+            for one in health.damaged
+        ]
 
     def _repair(self, digest: str, now: float) -> None:
         """Look again under the lock: another process may have repaired, replaced or removed the image."""
@@ -123,7 +164,7 @@ class Scrub:
                 self.bytes_fetched += pull_image(store, digest, self.sources, now=now).bytes_fetched
             return
         store.prepare()
-        with store.lock(digest):
+        with store.lock(digest, wait=PATIENCE):
             image = store.find(digest)
             if image is None or (damage := inspect(store, image)) is None:
                 return
@@ -148,10 +189,12 @@ class Scrub:
             with space.writing():
                 space.take(descriptor, [(0, image.size)])
                 os.ftruncate(descriptor, image.size)
-            for index, data in _pieces(self.store, image):
-                if data is not None and index not in damage.pieces:
-                    with space.writing():
-                        _sparse.write(descriptor, data, index * image.piece_size)
+            with DiskFile(self.store.image_path(image.digest)) as file:
+                for index in sorted(set(range(len(image.pieces))) - {*damage.pieces}):
+                    data = piece(file, image, index)
+                    if data is not None:
+                        with space.writing():
+                            _sparse.write(descriptor, data, index * image.piece_size)
         except (NoSpace, DiskFailed, OSError):
             work.unlink(missing_ok=True)
             raise
@@ -159,24 +202,33 @@ class Scrub:
             os.close(descriptor)
 
 
-def inspect(store: Store, image: Manifest) -> Damage | None:
-    """Return the damage of an image, or None. Its manifest is right: what the digest does not prove is no manifest."""
-    label = f"{image.name} {image.version}"
+def limit_of(rate: int) -> Limit:
+    """Return the limit of a scrub in bytes a second; 0 for none."""
+    if rate < 0:
+        raise InvalidInput(f"rate_limit: {rate} is negative; give bytes a second, or 0 for no limit.", option="rate_limit")
+    return RateLimit(rate, time.monotonic, time.sleep) if rate else no_limit
+
+
+def inspect(store: Store, image: Manifest, going: Pass | None = None, limit: Limit = no_limit) -> Damage | None:
+    """Return the damage of an image, or None. Its manifest is right: what the digest does not prove is no manifest.
+
+    ``going`` knows what was read of it already. A piece that the disk cannot read is damaged.
+    """
+    path = store.image_path(image.digest)
+    going = going or Pass(None)
     try:
-        hashed = [*digests.describe(store.image_path(image.digest), image.piece_size).pieces]
+        position = going.position(image.digest, path)
+        with DiskFile(path) as file:
+            for index in range(position.pieces, len(image.pieces)):
+                if not is_good(file, image, index):
+                    position.damaged.append(index)
+                position.pieces = index + 1
+                going.save()
+                limit(image.piece_length(index))
+        going.save(now=True)
+        wrong = tuple(position.damaged)
     except FileNotFoundError:
         return None  # removed while the others were read
-    except OSError:  # the disk cannot read some of it any more
-        hashed = [sha256(data).hexdigest() if data is not None else "" for _index, data in _pieces(store, image)]
-    wrong = tuple(index for index, then in enumerate(image.pieces) if index >= len(hashed) or hashed[index] != then)
-    return Damage(image.digest, label, wrong) if wrong else None
-
-
-def _pieces(store: Store, image: Manifest) -> Iterator[tuple[int, bytes | None]]:
-    """Yield the pieces of an image as they are on disk, None for one that the disk cannot read."""
-    with store.image_path(image.digest).open("rb", buffering=0) as file:
-        for index in range(len(image.pieces)):
-            try:
-                yield index, os.pread(file.fileno(), image.piece_length(index), index * image.piece_size)
-            except OSError:
-                yield index, None
+    except OSError:  # not one piece can be read
+        wrong = tuple(range(len(image.pieces)))
+    return Damage(image.digest, f"{image.name} {image.version}", wrong) if wrong else None

@@ -24,6 +24,7 @@ from .manifest import Manifest
 from .uses import Uses
 
 STALE_SECONDS = 7 * 24 * 3600
+PATIENCE = 60.0  # seconds for who makes a disk or reads an image, or pulls it, before a removal gives up
 
 
 @dataclass(frozen=True)
@@ -74,11 +75,11 @@ class Store:
         self.root.mkdir(mode=0o755, parents=True, exist_ok=True)
         self.partial.mkdir(mode=0o700, exist_ok=True)
 
-    def lock(self, digest: str, *, wait: bool = True) -> AbstractContextManager[None]:
+    def lock(self, digest: str, *, wait: _files.Wait = True) -> AbstractContextManager[None]:
         """Hold the lock of one image: it covers a check and the change that depends on it."""
         return self.named_lock(names.hex_of(digest), wait=wait)
 
-    def named_lock(self, name: str, *, wait: bool = True) -> AbstractContextManager[None]:
+    def named_lock(self, name: str, *, wait: _files.Wait = True) -> AbstractContextManager[None]:
         """Hold a lock of the store by name."""
         return _files.locked(self.partial / f"{name}.lock", wait=wait)
 
@@ -93,6 +94,10 @@ class Store:
             whole = self.image_path(digest).stat().st_size == found.size
         except (FileNotFoundError, Corrupt, Unsupported):
             return None
+        except OSError as error:
+            if error.errno in _files.UNREADABLE:
+                return None
+            raise
         return found if whole else None
 
     def images(self) -> list[Manifest]:
@@ -166,12 +171,12 @@ class Store:
         return None
 
     def remove(
-        self, digest: str, directories: Sequence[Path], *, wait: bool = True, unless: Callable[[], None] = lambda: None
+        self, digest: str, directories: Sequence[Path], *, wait: _files.Wait = PATIENCE, unless: Callable[[], None] = lambda: None
     ) -> None:
         """Remove an image that no file under ``directories`` uses; raise Refused with its users otherwise.
 
         A process that makes an overlay holds a shared lock on the image file; the removal holds an exclusive one. ``unless`` checks
-        again under the locks and raises the reason to keep it; without ``wait`` a held lock raises Busy.
+        again under the locks and raises the reason to keep it. A lock that is held for longer than ``wait`` raises Busy.
         """
         with self.lock(digest, wait=wait), contextlib.ExitStack() as stack:
             if self.image_path(digest).exists():
@@ -227,14 +232,13 @@ class Store:
     def replace(self, work: Path, digest: str) -> None:
         """Replace the file of a visible, damaged image by ``work`` (in the partial folder, verified), by a rename.
 
-        A process that has the old file open keeps it. The caller holds the image's lock; this waits for
-        processes that make an overlay.
+        A process that has the old file open keeps it, and is not waited for; one that makes an overlay looks whether its lock is
+        still that of the file. The caller holds the image's lock.
         """
         work.chmod(0o444)
         _files.fsync(work)
-        with _files.file_lock(self.image_path(digest), shared=False):
-            work.rename(self.image_path(digest))
-            _files.fsync(self.root)
+        work.rename(self.image_path(digest))
+        _files.fsync(self.root)
 
     def leftovers(self, now: float, stale: float = STALE_SECONDS) -> list[Path]:
         """Return the files that killed processes left: locks and imports at once, unfinished pulls after ``stale`` seconds."""

@@ -17,6 +17,7 @@ from types import TracebackType
 
 from ... import _space, _sparse
 from ..._errors import Corrupt
+from ..store.digest import BLOCK
 from ..store.manifest import Manifest
 from .delta import Extent
 from .prefetch import PieceFile
@@ -157,7 +158,7 @@ class Assembly:
 
 
 def _copied(extent: Extent, target: int) -> bool:
-    """Copy by the kernel, which shares blocks if it can; return False if the source was removed or has become shorter."""
+    """Copy by the kernel, which shares blocks if it can; return False if the source was removed, is shorter or has bad sectors."""
     try:
         source = os.open(extent.path, os.O_RDONLY | os.O_NOFOLLOW)
     except OSError:
@@ -165,5 +166,22 @@ def _copied(extent: Extent, target: int) -> bool:
     try:
         where = {"source_offset": extent.source_offset, "offset": extent.offset, "length": extent.length}
         return _sparse.copy(source, target, **where)
+    except OSError:
+        if _is_readable(source, extent):
+            raise
+        return False
     finally:
         os.close(source)
+
+
+def _is_readable(source: int, extent: Extent) -> bool:
+    at = 0
+    try:
+        while at < extent.length:
+            count = len(os.pread(source, min(BLOCK, extent.length - at), extent.source_offset + at))
+            if not count:
+                return False
+            at += count  # a read ends before a bad sector, and the next begins with it
+    except OSError:
+        return False
+    return True

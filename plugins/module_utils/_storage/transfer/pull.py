@@ -130,6 +130,7 @@ class _Pull:
         publish: Callable[[Path, Manifest], Path] | None = None,
     ) -> None:
         self._publish = publish or store.publish
+        self._replaces = publish is not None  # a file whose good bytes may be in the page cache only
         self._store = store
         self._digest = digest
         self._sources = sources
@@ -165,7 +166,7 @@ class _Pull:
 
     def _with_manifest(self, manifest: Manifest) -> Pulled:
         work = self._store.partial_path(self._digest)
-        if not self._adopt(manifest, work):
+        if self._replaces or not self._adopt(manifest, work):
             try:
                 self._collect(manifest, work)
                 self._finish(manifest, work)
@@ -189,7 +190,10 @@ class _Pull:
         path = self._store.image_path(self._digest)
         if not path.exists() or path.stat().st_size != manifest.size:
             return False
-        if digests.describe(path, manifest.piece_size).pieces != manifest.pieces:
+        try:
+            if digests.describe(path, manifest.piece_size).pieces != manifest.pieces:
+                return False
+        except OSError:  # a bad sector
             return False
         _judge(path, manifest)
         self._store.adopt(manifest)

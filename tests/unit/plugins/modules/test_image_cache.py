@@ -119,7 +119,7 @@ def test_scrub_over_tls(capsys: Capsys, tmp_path: Path, images: list[dict[str, A
     assert run(capsys, tmp_path, "image_scrub")["damaged"] == []
     flip(images[0])
     piece = Path(images[0]["path"]).stat().st_size // 2 // 65536
-    found = {"digest": images[0]["digest"], "image": "debian 1", "pieces": [piece]}
+    found = {"digest": images[0]["digest"], "image": "debian 1", "pieces": [piece], "used_by": [], "doubts": []}
     shown = run(capsys, tmp_path, "image_scrub", repair=False)
     assert (shown["changed"], shown["damaged"], shown["scrub"]) == (False, [found], {"damaged": [images[0]["digest"]]})
     failed = run(capsys, tmp_path, "image_scrub")
