@@ -127,6 +127,11 @@ class DiskFiles:
             _files.fsync(Path(path))
             usage.note_disk(image)
 
+    def lease(self, path: str, image: str) -> tuple[str, bytes]:
+        """See ImageTool."""
+        file = lease.folder_of(Path(image)) / lease.file_name(Path(image), path, "")
+        return str(file), lease.text_of(lease.Lease(file, path))
+
     def removed(self, paths: Sequence[str]) -> None:
         """See ImageTool."""
         uses.end(Path(self.folders.images), paths)

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,7 @@ class MigratingVm:
     journal: Journal
     source: SourceVm | None = None
     moved: dict[str, Any] = field(default_factory=lambda: {"copied_bytes": 0, "warnings": []})
+    leases: Mapping[str, bytes] = field(default_factory=dict)
     noted: bool = False
 
     def apply(self, step: Any) -> None:
@@ -72,13 +74,21 @@ class MigratingVm:
             return connection.lookupByName(self.name)
 
     def _note(self) -> None:
-        """Leave the note on the destination that this VM is on its way, for other tasks there."""
+        """Leave the note on the destination that this VM is on its way, for other tasks there, and the leases of its images."""
         path = f"{self.folder}/{NOTE}"
         self.write(self.journal.with_made([path]))
         with intent("read the name of this host"):
             here = self.here.getHostname()
         self.volumes.write(path, note(here))
+        self.write(self.journal.with_made([*self.leases]))
+        for lease, data in self.leases.items():
+            self.volumes.write(lease, data)
+        self._close_leases()
         self.noted = True
+
+    def _close_leases(self) -> None:
+        for folder in {os.path.dirname(path) for path in self.journal.made} - {self.folder}:  # noqa: PTH120 - libvirt's text
+            self.volumes.close(folder)
 
     def _clear(self, _step: steps.ClearDestination) -> None:
         self.clear()
@@ -96,6 +106,7 @@ class MigratingVm:
         self.volumes.close(self.folder)  # what libvirt made there since we looked is seen only by a new look
         for path in reversed(self.journal.made):  # the note, the first, goes last
             self.volumes.remove(path)
+        self._close_leases()
         self.volumes.close(self.folder, delete=True)
 
     def _hold_autostart(self, _step: steps.HoldAutostart) -> None:

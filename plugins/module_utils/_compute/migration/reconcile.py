@@ -133,7 +133,8 @@ class Migrator:
         volumes = Volumes(there, self.address.host)
         journal = self._journal(state)
         mover = MigratingVm(
-            self.here, there, self.name, self._folder, self.address, volumes, self.options, self.on_progress, journal, state.source
+            self.here, there, self.name, self._folder, self.address, volumes, self.options, self.on_progress, journal, state.source,
+            leases=self._leases(state.source),
         )  # fmt: skip
         if plan.changed and where(state) != THERE:
             mover.write(journal)
@@ -146,6 +147,11 @@ class Migrator:
         mover.end()
         volumes.close(self._folder)
         return mover.moved
+
+    def _leases(self, source: SourceVm | None) -> dict[str, bytes]:
+        """Return the leases of the VM's images for the destination, which makes the disks without knowing of ours."""
+        disks = [disk for disk in source.disks if disk.image and disk.overlays] if source else []
+        return dict(self.tool.lease(disk.overlays[-1].path, str(disk.image)) for disk in disks)
 
     def _journal(self, state: MigrationState) -> Journal:
         """Return the journal to go on with: the one that is there while it holds, else a new one that remembers leftovers."""

@@ -45,6 +45,9 @@ class ImageTool(Protocol):
     def rebase(self, path: str, digest: str) -> None:
         """Name an image of the host cache as the backing of an overlay that is not in use; it has the same bytes as the old one."""
 
+    def lease(self, path: str, image: str) -> tuple[str, bytes]:
+        """Return path and content of the file by which a disk that is made on another host keeps its image there."""
+
     def removed(self, paths: Sequence[str]) -> None:
         """End the use that disk files made of images, once the files were deleted."""
 

@@ -91,6 +91,7 @@ class Collector:
         for digest in _digests(self.store):
             image = self.store.image_path(digest)
             uses.settle(image, seen.uses_of(image))
+        uses.sweep(self.store.root)
         lease.sweep(self.store.root, self.stale)
 
     def _apply(self, step: RemoveCached | RemoveLeftover, now: Callable[[], float]) -> bool:

@@ -209,6 +209,13 @@ def end(root: Path, disks: Sequence[str]) -> None:
             drop(lease)
 
 
+def sweep(root: Path) -> None:
+    """Drop the leases of images that are not here any more, once their disks are gone too."""
+    for lease in all_leases(root):
+        if not image_of(lease).exists() and _judge(lease, image_of(lease)) == ENDED:
+            drop(lease)
+
+
 def release(root: Path, path: str, *, check: bool = False) -> list[str]:
     """End the leases of a disk that cannot be seen any more, on the administrator's word, and return the images' file names.
 

@@ -75,6 +75,18 @@ def test_stopped_with_all_its_files(hosts: Pair) -> None:
     hosts.only_on(hosts.two, "cold", "shut off")
     assert hosts.two.run("sha256sum", f"{VMS}/cold/data.qcow2", f"{VMS}/cold/seed.iso") == before
     assert hosts.two.written("cold", f"{VMS}/cold/data.qcow2") > known
+    assert len(hosts.two.run("ls", f"{IMAGES}/leases").split()) == 1, (
+        "the host that the disk came to does not know that it uses the image"
+    )
+    hosts.two.run("mv", f"{VMS}/cold", "/var/lib/edge/away")
+    kept = hosts.two.module("image_cache", quota_bytes="0", minimum_age=0)["kept"]
+    assert ["another host makes the disk" in one["reason"] for one in kept] == [True]
+    hosts.two.run("mv", "/var/lib/edge/away", f"{VMS}/cold")
+    hosts.two.module("image_cache", quota_bytes="0", minimum_age=0)
+    hosts.two.run("mv", f"{VMS}/cold", "/var/lib/edge/away")
+    kept = hosts.two.module("image_cache", quota_bytes="0", minimum_age=0)["kept"]
+    assert [one["reason"] for one in kept] == ["it is used by /var/lib/edge/away/data.qcow2"]
+    hosts.two.run("mv", "/var/lib/edge/away", f"{VMS}/cold")
     assert hosts.guest("cold", hosts.two, nics=[])["actions"] == ["Start domain cold"]
     hosts.two.wait_more("cold", 5)
     hosts.two.module("domain", name="cold", state="absent", force_stop=True, delete_disks=True, timeout=5)

@@ -224,6 +224,19 @@ def test_a_lease_ends_on_the_word_of_the_administrator(here: tuple[Store, Path],
     assert collected(store) == {}
 
 
+def test_leases_of_an_image_that_is_not_here_go_with_their_disks(here: tuple[Store, Path], tmp_path: Path) -> None:
+    store, image = here
+    disk = laid(image, tmp_path / "vms" / "web" / "d.qcow2")
+    image.unlink()
+    collected(store)
+    assert len(leases(store)) == 1
+    disk.unlink()
+    (store.root / "leases" / ".killed").touch()
+    os.utime(store.root / "leases" / ".killed", (0, 0))
+    collected(store)
+    assert list((store.root / "leases").iterdir()) == []
+
+
 def test_a_torn_lease_is_doubt(here: tuple[Store, Path], tmp_path: Path) -> None:
     store, image = here
     laid(image, tmp_path / "vms" / "web" / "d.qcow2")
