@@ -14,6 +14,22 @@ options:
     description:
       - The UUID of a new domain. Without it, one is derived from O(name). It never changes.
     type: str
+  title:
+    description:
+      - A short text for people, one line of at most 255 characters. The empty text removes it. A running domain has it at once.
+    type: str
+  description:
+    description:
+      - A text for people, at most 16384 characters. The empty text removes it. A running domain has it at once.
+    type: str
+  os:
+    description:
+      - What the guest's operating system expects of the hardware. V(windows) has the clock in local time and, with KVM on x86_64,
+        Hyper-V's enlightenments (C(relaxed), C(vapic), C(spinlocks), C(vpindex), C(runtime), C(synic), C(stimer), C(frequencies)
+        and its clock). V(linux), which a new domain has, has the clock in UTC. It takes effect at the next start.
+      - Windows needs drivers for virtio; give a disk O(disks[].bus=sata) and an interface O(nics[].model=e1000e) where it has none.
+    type: str
+    choices: [linux, windows]
   memory:
     description:
       - The guest's memory, with a unit, such as V(512MiB) or V(4GiB). A number without a unit is bytes, rounded up to whole

@@ -132,6 +132,9 @@ specs = st.builds(
     filesystems=st.lists(st.builds(Filesystem, names, paths), max_size=2, unique_by=lambda one: one.tag).map(in_order),
     pci_devices=st.lists(pci, max_size=2, unique=True).map(in_order),
     usb=st.booleans(),
+    title=st.none() | words,
+    description=st.none() | words,
+    os=st.sampled_from(["linux", "windows"]),
     tablet=st.booleans(),
     keyboard=st.booleans(),
 ).flatmap(lambda spec: st.just(spec) if spec.firmware == "bios" else st.builds(_uefi, st.just(spec), st.booleans(), paths))

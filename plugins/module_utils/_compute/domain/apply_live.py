@@ -43,6 +43,7 @@ class LiveGuest:
             steps.SetVcpus: self._set_vcpus,
             steps.SetMemory: self._set_memory,
             steps.PinCpus: self._pin_cpus,
+            steps.SetText: self._set_text,
             steps.AttachDisk: lambda step: self._attach("disk", step.disk.name),
             steps.AttachNic: lambda step: self._attach("nic", step.nic.name),
             steps.DetachDisk: lambda step: self._detach("disk", step.disk.name),
@@ -63,6 +64,11 @@ class LiveGuest:
     def _set_vcpus(self, step: steps.SetVcpus) -> None:
         with intent(f"give running domain {self.name} {step.count} vCPUs"):
             self._domain().setVcpusFlags(step.count, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+
+    def _set_text(self, step: steps.SetText) -> None:
+        kinds = {"title": libvirt.VIR_DOMAIN_METADATA_TITLE, "description": libvirt.VIR_DOMAIN_METADATA_DESCRIPTION}
+        with intent(f"set the {step.field} of running domain {self.name}"):
+            self._domain().setMetadata(kinds[step.field], step.text, None, None, libvirt.VIR_DOMAIN_AFFECT_LIVE)
 
     def _set_memory(self, step: steps.SetMemory) -> None:
         """Ask the balloon and wait until the guest followed; only then the running domain's mark has the new size."""

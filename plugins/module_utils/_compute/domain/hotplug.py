@@ -93,6 +93,24 @@ class PinCpus:
 
 
 @dataclass(frozen=True)
+class SetText:
+    """Change title or description of a running domain; None removes it."""
+
+    name: str
+    field: str
+    text: str | None
+
+    @property
+    def sentence(self) -> str:
+        """See Step."""
+        return f"{'Set' if self.text else 'Remove'} the {self.field} of running domain {self.name}"
+
+    def predict(self, state: VmState) -> VmState:
+        """See Step."""
+        return _live(state, **{self.field: self.text})
+
+
+@dataclass(frozen=True)
 class AttachDisk:
     """Plug a disk into a running guest."""
 
@@ -204,7 +222,7 @@ class ChangeNic:
 def live_steps(state: VmState) -> tuple[Step, ...]:
     """Return the steps that bring a running guest nearer to its configuration, what is taken away first."""
     steps: list[Step] = []
-    for rule in (_detach, _attach_disks, _attach_nics, _change, _resize):
+    for rule in (_detach, _attach_disks, _attach_nics, _change, _texts, _resize):
         if state.live is not None and state.config is not None:
             for step in rule(state, state.live, state.config):
                 steps.append(step)
@@ -268,6 +286,12 @@ def _change_disk(name: str, now: Disk, wanted: Disk) -> Iterator[Step]:
     same_source = (now.active, now.source) == (wanted.active, wanted.source)
     if now.limits != wanted.limits and same_source and (now.active or now.source):
         yield ChangeDisk(name, replace(now, limits=wanted.limits), medium=False)
+
+
+def _texts(state: VmState, live: DomainSpec, config: DomainSpec) -> Iterator[Step]:
+    for field in ("title", "description"):
+        if getattr(live, field) != getattr(config, field):
+            yield SetText(state.name, field, getattr(config, field))
 
 
 def _resize(state: VmState, live: DomainSpec, config: DomainSpec) -> Iterator[Step]:

@@ -166,6 +166,9 @@ class DomainOptions:
     usb: bool | None = None
     tablet: bool | None = None
     keyboard: bool | None = None
+    title: str | None = None
+    description: str | None = None
+    os: str | None = None
     state: str = "running"
     allow_restart: bool = False
     force_stop: bool = False

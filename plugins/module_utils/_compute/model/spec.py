@@ -195,6 +195,9 @@ class DomainSpec:
     usb: bool = False
     tablet: bool = False
     keyboard: bool = False
+    title: str | None = None
+    description: str | None = None
+    os: str = "linux"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "max_memory", max(self.max_memory, self.memory))

@@ -74,6 +74,9 @@ FILESYSTEM: dict[str, Any] = {"tag": {"type": "str", "required": True}, "path": 
 DOMAIN: dict[str, Any] = {
     "name": {"type": "str", "required": True},
     "uuid": {"type": "str"},
+    "title": {"type": "str"},
+    "description": {"type": "str"},
+    "os": {"type": "str", "choices": ["linux", "windows"]},
     "memory": {"type": "str"},
     "max_memory": {"type": "str"},
     "vcpus": {"type": "int"},

@@ -16,6 +16,7 @@ from xml.etree.ElementTree import Element, SubElement
 from ..._namespaces import remember
 from ..model.architecture import architecture
 from ..model.spec import DomainSpec, Record, record_from_json
+from .about import emit_about, parse_about
 from .device import ALIAS, free_ports
 from .disk import emit_disks, parse_disks
 from .display import emit_display, parse_display
@@ -94,6 +95,7 @@ def parse(root: Element, adopt: bool = False) -> Parsed:
         **parse_machine(root),
         **parse_singles(root, adopt),
         **parse_display(root),
+        **parse_about(root),
         disks=disks,
         nics=parse_nics(root, adopt),
         xml_override=record.spec.xml_override if record else None,
@@ -126,6 +128,7 @@ def emit(spec: DomainSpec, record: Record | None = None, base: Element | None = 
     emit_shared_memory(root, bool(spec.filesystems), devices.find("filesystem") is not None)
     emit_singles(devices, spec)
     emit_display(root, devices, spec)
+    emit_about(root, spec)
     if record is not None:
         _emit_mark(root, record)
     if override:
