@@ -30,6 +30,7 @@ from ..options.resolve import ResolvedDomain, check_name, resolve
 from ..seed import Seed, make_context, make_seed
 from .apply import Guest
 from .check_change import check_change, check_condition, check_saved_seeds
+from .check_definition import check_definition
 from .check_hardware import check_hardware, check_memory
 from .check_host import check_wanted
 from .check_startable import check_start
@@ -96,7 +97,9 @@ class Reconciler:
             force_stop=options.force_stop,
             sizes=tuple(facts.image_sizes().items()),
         )
-        return plan_goal(state, goal), seed
+        plan = plan_goal(state, goal)
+        check_definition(self.connection, plan)
+        return plan, seed
 
     def _record(self, wanted: ResolvedDomain, state: VmState, seed: Seed | None) -> Record:
         kept, context = state.record or Record(wanted.spec), self.context

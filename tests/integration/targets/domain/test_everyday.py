@@ -1,0 +1,84 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A guest starts with each everyday option, takes at once what it can, and what libvirt would refuse is said before anything is made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from support.small_guest import READY
+from support.small_host import SmallHost, small_host
+from support.vm_host import VMS
+
+pytestmark = [pytest.mark.integration, pytest.mark.lab, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallHost]:
+    with small_host("dom-every", "trixie", tmp_path_factory.mktemp("dom-every")) as found:
+        yield found
+
+
+EVERYDAY: dict[str, Any] = {
+    "title": "One",
+    "description": "two\nlines",
+    "os": "windows",
+    "vnc": True,
+    "video": "virtio",
+    "tablet": True,
+    "keyboard": True,
+}
+
+
+def test_a_guest_starts_with_them(host: SmallHost) -> None:
+    host.guest("one", **EVERYDAY)
+    host.wait_text("one", READY)
+    again = host.guest("one", **EVERYDAY)
+    assert (again["changed"], again["domain"]["pending_restart"]) == (False, [])
+    renamed = host.guest("one", **{**EVERYDAY, "title": "Two", "description": ""})
+    assert renamed["domain"]["pending_restart"] == []
+    assert host.run("virsh", "desc", "--live", "--title", "one") == "Two"
+    plain = host.guest("one", **{**EVERYDAY, "os": "linux", "tablet": False, "video": "vga", "title": "Two", "description": ""})
+    assert plain["domain"]["pending_restart"] == ["video", "tablet", "os"]
+    host.domain("one", state="absent", delete_disks=True, force_stop=True, timeout=1)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"xml_override": "<domain><devices><memballoon model='xen'/></devices></domain>"}, "libvirt on this host refuses domain odd"),
+        ({"machine": "pc", "xml_override": "<domain><devices><controller type='pci' index='1' model='pcie-root-port'/></devices>"
+          "</domain>"}, "libvirt on this host refuses domain odd"),
+        ({"arch": "aarch64"}, "arch: libvirt on this host finds no emulator of aarch64"),
+    ],
+)  # fmt: skip
+def test_what_libvirt_refuses_is_said_before_anything_is_made(host: SmallHost, options: dict[str, Any], says: str) -> None:
+    for check in (True, False):
+        refused = host.guest("odd", check=check, ok=False, **options)
+        assert refused["msg"].startswith(says), refused
+    assert "odd" not in host.run("ls", VMS).split() and "odd" not in host.run("virsh", "list", "--all", "--name")
+
+
+def test_an_override_replaces_what_is_ours_and_that_comes_back(host: SmallHost) -> None:
+    def devices() -> str:
+        return host.run("virsh", "dumpxml", "--inactive", "over")
+
+    override = (
+        "<domain><devices><memballoon model='none'/><controller type='usb' model='qemu-xhci'/>"
+        "<disk><target dev='vda'/><driver cache='unsafe'/></disk></devices></domain>"
+    )
+    plain = host.guest("over", state="stopped")
+    had = devices()
+    host.guest("over", xml_override=override)
+    host.wait_text("over", READY)
+    again = host.guest("over", xml_override=override)
+    assert (again["changed"], again["domain"]["pending_restart"]) == (False, [])
+    assert "<memballoon model='none'/>" in devices() and "qemu-xhci" in devices() and "cache='unsafe'" in devices()
+    back = host.guest("over", xml_override="", state="stopped", force_stop=True, timeout=60)
+    assert back["domain"]["disks"] == plain["domain"]["disks"]
+    for line in ("<memballoon model='virtio'>", "model='none'/>", f"cache='{plain['domain']['disks'][0]['cache']}'"):
+        assert line in had and line in devices()
+    host.guest("over")
+    host.domain("over", state="absent", delete_disks=True, force_stop=True, timeout=1)
