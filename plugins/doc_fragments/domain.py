@@ -81,6 +81,13 @@ options:
         description:
           - The number of threads of a core.
         type: int
+      features:
+        description:
+          - Features of the CPU that the guest must have, such as V(vmx), by libvirt's names. One with a dash before, such as
+            V(-vmx), is one that it must not have. What is given is the whole of them. They take effect at the next start.
+        type: list
+        elements: str
+        default: []
   numa:
     description:
       - The NUMA nodes of the guest. Together they must have all of O(max_memory) and each CPU up to O(max_vcpus) once.

@@ -132,6 +132,7 @@ specs = st.builds(
     filesystems=st.lists(st.builds(Filesystem, names, paths), max_size=2, unique_by=lambda one: one.tag).map(in_order),
     pci_devices=st.lists(pci, max_size=2, unique=True).map(in_order),
     usb=st.booleans(),
+    cpu_features=st.sampled_from([(), ("-vmx",), ("-svm", "aes")]),
     title=st.none() | words,
     description=st.none() | words,
     os=st.sampled_from(["linux", "windows"]),

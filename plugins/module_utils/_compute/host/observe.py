@@ -141,7 +141,7 @@ def live_spec(live: Parsed, config: DomainSpec) -> DomainSpec:
     mtus = {nic.name: nic.mtu for nic in config.nics}
     nics = tuple(replace(nic, mtu=None) if nic.name in mtus and mtus[nic.name] is None else nic for nic in live.spec.nics)
     memory = asked.memory if live.record else live.spec.memory
-    return replace(live.spec, cpu=asked.cpu, memory=memory, nics=nics)
+    return replace(live.spec, cpu=asked.cpu, cpu_features=asked.cpu_features, memory=memory, nics=nics)
 
 
 def with_files(state: VmState, tool: ImageTool, folders: Folders, paths: Iterable[str] = ()) -> VmState:

@@ -88,6 +88,7 @@ class CpuOptions:
     sockets: int | None = None
     cores: int | None = None
     threads: int | None = None
+    features: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

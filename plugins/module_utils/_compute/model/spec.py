@@ -198,6 +198,7 @@ class DomainSpec:
     title: str | None = None
     description: str | None = None
     os: str = "linux"
+    cpu_features: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "max_memory", max(self.max_memory, self.memory))

@@ -68,6 +68,7 @@ CPU: dict[str, Any] = {
     "sockets": {"type": "int"},
     "cores": {"type": "int"},
     "threads": {"type": "int"},
+    "features": {"type": "list", "elements": "str", "default": []},
 }
 NUMA: dict[str, Any] = {"cpus": {"type": "str", "required": True}, "memory": {"type": "str", "required": True}}
 FILESYSTEM: dict[str, Any] = {"tag": {"type": "str", "required": True}, "path": {"type": "path", "required": True}}

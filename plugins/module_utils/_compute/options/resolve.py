@@ -19,6 +19,7 @@ from ..model.remote_image import on_server
 from ..model.request import DiskOptions, DomainOptions
 from ..model.spec import CONTEXT, SEED, Disk, DomainSpec, Nic, Volume
 from .about import about_fields
+from .cpu_features import cpu_features
 from .disk import check_disks_together, has_own_source, with_bus, with_details
 from .display import display_fields
 from .interface import boot_order, nics_of
@@ -117,6 +118,7 @@ def resolve(
         **firmware_fields(options, before, host.folders.vm(name), arch),
         **devices,
         **about_fields(options, before),
+        cpu_features=cpu_features(options.cpu, before),
         **display_fields(options, before, arch, bool(devices["vnc"] or devices["spice"])),
     )
     if before is None or replace(spec, disks=(), nics=()) != replace(before, disks=(), nics=()):

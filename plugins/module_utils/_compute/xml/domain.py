@@ -17,6 +17,7 @@ from ..._namespaces import remember
 from ..model.architecture import architecture
 from ..model.spec import DomainSpec, Record, record_from_json
 from .about import emit_about, parse_about
+from .cpu_features import emit_features, parse_features
 from .device import ALIAS, free_ports
 from .disk import emit_disks, parse_disks
 from .display import emit_display, parse_display
@@ -96,6 +97,7 @@ def parse(root: Element, adopt: bool = False) -> Parsed:
         **parse_singles(root, adopt),
         **parse_display(root),
         **parse_about(root),
+        cpu_features=parse_features(root),
         disks=disks,
         nics=parse_nics(root, adopt),
         xml_override=record.spec.xml_override if record else None,
@@ -115,6 +117,7 @@ def emit(spec: DomainSpec, record: Record | None = None, base: Element | None = 
     write_all(root, DOMAIN, values)
     write_path(root, "os/type", "hvm")
     emit_machine(root, spec)
+    emit_features(root, spec.cpu_features)
     devices = root.find("devices")
     if devices is None:
         devices = SubElement(root, "devices")

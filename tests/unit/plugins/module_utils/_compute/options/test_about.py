@@ -65,6 +65,23 @@ def test_without_kvm_windows_has_the_clock_only() -> None:
     assert root.find("features/hyperv") is None and parse(root).spec.os == "windows"
 
 
+def test_features_of_the_cpu_are_the_whole_of_what_is_asked() -> None:
+    first = made({"cpu": {"mode": "host-model", "features": ["vmx", "-svm"]}})
+    root = emit(first)
+    assert [(one.get("policy"), one.get("name")) for one in root.iterfind("cpu/feature")] == [
+        ("disable", "svm"),
+        ("require", "vmx"),
+    ]
+    assert parse(root).spec == first and made({}, first) == first
+    gone = made({"cpu": {"mode": "host-model"}}, first)
+    assert emit(gone, base=root).findall("cpu/feature") == []
+    moved = made({"cpu": {"mode": "host-passthrough", "features": ["vmx"]}}, first)
+    assert parse(emit(moved, base=root)).spec == moved
+    for bad, place in ((["vmx", "-vmx"], 1), (["VMX"], 0), (["a b"], 0), (["--a"], 0)):
+        with pytest.raises(InvalidInput, match=rf"^cpu\.features\[{place}\]: "):
+            made({"cpu": {"mode": "host-model", "features": bad}})
+
+
 FOREIGN = """<domain type="kvm"><name>web</name><uuid>6f1c3f4e-8f2d-5a53-9b7e-0c7b4c6d1e2f</uuid><memory>1048576</memory>
 <vcpu>1</vcpu><os><type arch="x86_64" machine="pc-q35-7.2">hvm</type></os><title> two </title>
 <features><hyperv mode="passthrough"/></features><clock offset="localtime"/></domain>"""
