@@ -34,10 +34,13 @@ options:
       - V(running) creates the domain and starts it. V(stopped) creates it and shuts it down.
       - V(paused) halts a running guest where it is, in memory. V(saved) writes its memory to disk and stops it; the next start
         goes on from there. Both are refused for a domain that does not run.
+      - V(restarted) shuts a domain down and starts it again, whatever changed; one that is stopped is started. V(reset) presses the
+        reset button of a running guest, which boots again without shutting down; what it has not written is lost, and what waits
+        for the next start still waits. Both do so in each run.
       - V(absent) shuts it down and undefines it; the files of its disks stay unless O(delete_disks). The memory of a
         saved domain would be lost, which needs O(force_stop) or O(delete_disks).
     type: str
-    choices: [running, stopped, paused, saved, absent]
+    choices: [running, stopped, paused, saved, restarted, reset, absent]
     default: running
   allow_restart:
     description:
@@ -129,6 +132,12 @@ EXAMPLES = r"""
   loop:
     - { memory: 2GiB, vcpus: 2, data: 50GiB }
     - { memory: 6GiB, vcpus: 4, data: 80GiB }
+
+- name: Restart a VM, powering it off if it has not shut down after two minutes
+  edge.cloud.domain:
+    name: db
+    state: restarted
+    force_stop: true
 
 - name: Keep a VM on disk over a reboot of its host
   edge.cloud.domain:

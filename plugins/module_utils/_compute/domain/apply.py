@@ -26,6 +26,7 @@ from ..model.spec import Nic
 from ..seed import Seed, build_seed
 from ..xml.domain import emit, parse_xml, to_text
 from . import plan as steps
+from . import power
 from .apply_live import LiveGuest
 
 ASK_AGAIN = 10.0
@@ -58,14 +59,15 @@ class Guest:
             steps.Define: self._define,
             steps.SetAutostart: self._set_autostart,
             steps.Start: self._start,
-            steps.Resume: self._resume,
-            steps.Wake: self._wake,
+            power.Resume: self._resume,
+            power.Wake: self._wake,
             steps.Stop: self._stop,
             steps.Undefine: self._undefine,
             steps.DeleteFiles: self._delete_files,
-            steps.Restore: self._restore,
-            steps.Pause: self._pause,
-            steps.Save: self._save,
+            power.Restore: self._restore,
+            power.Pause: self._pause,
+            power.Save: self._save,
+            power.Reset: self._reset,
             **LiveGuest(self.connection, self.name, self.timeout).actions(),
         }
         actions[type(step)](step)
@@ -128,23 +130,27 @@ class Guest:
         with intent(f"start domain {self.name}"):
             self._domain().create()
 
-    def _restore(self, step: steps.Restore) -> None:
+    def _restore(self, step: power.Restore) -> None:
         with intent(f"restore domain {self.name}"):
             self._domain().createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED if step.paused else 0)
 
-    def _pause(self, _step: steps.Pause) -> None:
+    def _pause(self, _step: power.Pause) -> None:
         with intent(f"pause domain {self.name}"):
             self._domain().suspend()
 
-    def _save(self, _step: steps.Save) -> None:
+    def _save(self, _step: power.Save) -> None:
         with intent(f"save domain {self.name}"):
             self._domain().managedSave(libvirt.VIR_DOMAIN_SAVE_RUNNING)
 
-    def _resume(self, _step: steps.Resume) -> None:
+    def _reset(self, _step: power.Reset) -> None:
+        with intent(f"reset domain {self.name}"):
+            self._domain().reset()
+
+    def _resume(self, _step: power.Resume) -> None:
         with intent(f"resume domain {self.name}"):
             self._domain().resume()
 
-    def _wake(self, _step: steps.Wake) -> None:
+    def _wake(self, _step: power.Wake) -> None:
         domain = self._domain()
 
         def awake() -> bool:

@@ -66,7 +66,7 @@ class Draft:
         wanted, options = self.plan.after.config, self.reconciler.options
         if wanted is None:
             return Need(0)
-        return Need(memory_needed(wanted, self.plan.before, options.state, restart=options.allow_restart), wanted.hugepages or 0)
+        return Need(memory_needed(wanted, self.plan.before, options.run, restart=options.may_restart), wanted.hugepages or 0)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,11 @@ def check_change(wanted: ResolvedDomain, state: VmState, asked: str) -> None:
 def check_state(state: VmState, asked: str) -> None:
     """Raise Refused where only a domain that runs can be brought into the state."""
     found = "absent" if state.config is None else state.run
+    if asked == "reset" and found not in ("running", "paused"):
+        raise Refused(
+            f"state: domain {state.name} is {found}, and only a guest that runs can be reset; start it with state running.",
+            option="state", value=asked, found=found,
+        )  # fmt: skip
     if asked in ("paused", "saved") and found in ("absent", "stopped"):
         raise Refused(
             f"state: domain {state.name} is {found} and cannot become {asked}, which keeps what runs; start it first with "

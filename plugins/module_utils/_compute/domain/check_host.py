@@ -36,7 +36,7 @@ def check_wanted(wanted: ResolvedDomain, state: VmState, host: HostFacts, option
 
 def _will_start(state: VmState, options: DomainOptions) -> bool:
     """Return whether the guest may be started, which needs the networks that it has even where they were not asked."""
-    return options.allow_restart or (options.state in ("running", "paused") and state.run in ("stopped", "saved"))
+    return options.may_restart or (options.run in ("running", "paused") and state.run in ("stopped", "saved"))
 
 
 def _check_identity(spec: DomainSpec, state: VmState, host: HostFacts) -> None:

@@ -18,6 +18,7 @@ from ..model.overlays import volume_chain
 from ..model.spec import DomainSpec, Record, Volume
 from ..model.state import CRASHED, ENDING, SUSPENDED, VmState, pending
 from .hotplug import live_steps
+from .power import Pause, Reset, Restore, Resume, Save, Wake
 
 Step: TypeAlias = AnyStep[VmState]
 
@@ -133,87 +134,6 @@ class Start:
 
 
 @dataclass(frozen=True)
-class Restore:
-    """Let a saved guest go on where it was; ``paused`` leaves it halted there."""
-
-    name: str
-    paused: bool = False
-
-    @property
-    def sentence(self) -> str:
-        """See Step."""
-        return f"Restore domain {self.name} from its saved state{' and leave it paused' if self.paused else ''}"
-
-    def predict(self, state: VmState) -> VmState:
-        """See Step."""
-        return replace(state, run="paused" if self.paused else "running")
-
-
-@dataclass(frozen=True)
-class Pause:
-    """Halt a running guest where it is; it stays in memory."""
-
-    name: str
-
-    @property
-    def sentence(self) -> str:
-        """See Step."""
-        return f"Pause domain {self.name}"
-
-    def predict(self, state: VmState) -> VmState:
-        """See Step."""
-        return replace(state, run="paused")
-
-
-@dataclass(frozen=True)
-class Save:
-    """Write the memory of a guest to disk and stop it; its next start goes on from there."""
-
-    name: str
-
-    @property
-    def sentence(self) -> str:
-        """See Step."""
-        return f"Save domain {self.name}"
-
-    def predict(self, state: VmState) -> VmState:
-        """See Step."""
-        return replace(state, run="saved")
-
-
-@dataclass(frozen=True)
-class Resume:
-    """Let a paused domain run on."""
-
-    name: str
-
-    @property
-    def sentence(self) -> str:
-        """See Step."""
-        return f"Resume domain {self.name}"
-
-    def predict(self, state: VmState) -> VmState:
-        """See Step."""
-        return replace(state, run="running")
-
-
-@dataclass(frozen=True)
-class Wake:
-    """Wake a guest that sleeps (ACPI S3), as the power button would."""
-
-    name: str
-
-    @property
-    def sentence(self) -> str:
-        """See Step."""
-        return f"Wake domain {self.name}, whose guest sleeps"
-
-    def predict(self, state: VmState) -> VmState:
-        """See Step."""
-        return replace(state, run="running", condition="")
-
-
-@dataclass(frozen=True)
 class Stop:
     """Ask the guest to shut down and wait; ``force`` powers it off when the time is up."""
 
@@ -287,6 +207,7 @@ class Goal:
     allow_restart: bool = False
     force_stop: bool = False
     sizes: tuple[tuple[str, int], ...] = ()
+    again: str | None = None
 
 
 def plan_goal(state: VmState, goal: Goal) -> Plan[VmState]:
@@ -357,6 +278,7 @@ def _run_steps(state: VmState, goal: Goal) -> Iterator[Step]:
         return
     taken = live_steps(state)
     restart = goal.allow_restart and goal.run != "saved" and state.run != "stopped" and bool(pending(Plan(state, taken).after))
+    restart = restart or goal.again == "restarted"
     if state.run == "stopped":
         yield Start(name)
     elif restart:
@@ -367,6 +289,8 @@ def _run_steps(state: VmState, goal: Goal) -> Iterator[Step]:
             yield Resume(name)
         if "running" in (state.run, goal.run):
             yield from taken
+        if goal.again == "reset":
+            yield Reset(name)
     if goal.run == "paused" and (restart or state.run != "paused"):
         yield Pause(name)
     elif goal.run == "saved":

@@ -23,7 +23,7 @@ from ..lazy.plan import arriving_images, with_arrivals
 from ..model.host_facts import Folders
 from ..model.image_tools import ImageTool
 from ..model.overlays import kept_files, with_kept_overlays
-from ..model.request import DomainOptions
+from ..model.request import AGAIN, DomainOptions
 from ..model.spec import DomainSpec, Record
 from ..model.state import VmState, view
 from ..options.resolve import ResolvedDomain, check_name, resolve
@@ -67,7 +67,7 @@ class Reconciler:
         state = host.vm(self.name, adopt=options.adopt)
         check_ownership(state, options.adopt)
         refuse_while_migrating(self.name, home, state.run)
-        check_condition(state, options.state, options.force_stop)
+        check_condition(state, options.run, options.force_stop)
         if options.state == "absent":
             state = host.with_files(state)
             files = kept_files(state, home, self.folders) | (host.claims(self.name).keys() if options.delete_disks else set())
@@ -82,12 +82,13 @@ class Reconciler:
         check_start(wanted.spec, state.config, facts, options)
         check_change(wanted, state, options.state)
         check_hardware(wanted.spec, state.config, facts)
-        check_memory(wanted.spec, state, options.state, facts, restart=options.allow_restart)
+        check_memory(wanted.spec, state, options.run, facts, restart=options.may_restart)
         seed = make_seed(options.cloud_init, self.name, wanted.spec.uuid) if options.cloud_init is not None else None
         record = self._record(wanted, state, seed)
-        check_saved_seeds(state, options.state, record)
+        check_saved_seeds(state, options.run, record)
         goal = Goal(
-            run=options.state,
+            run=options.run,
+            again=options.state if options.state in AGAIN else None,
             record=record,
             spec=with_arrivals(wanted.spec, wanted.volumes, state, facts),
             context_path=self.folders.context(self.name) if options.context is not None else None,

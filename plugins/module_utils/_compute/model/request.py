@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+AGAIN = ("restarted", "reset")
+
 
 @dataclass(frozen=True)
 class SourceOptions:
@@ -177,6 +179,16 @@ class DomainOptions:
     adopt: bool = False
     wait_for_address: bool = False
     timeout: float = 120
+
+    @property
+    def run(self) -> str:
+        """What the domain does at the end: it runs where it is restarted or reset."""
+        return "running" if self.state in AGAIN else self.state
+
+    @property
+    def may_restart(self) -> bool:
+        """Whether a domain that runs may be shut down and started again."""
+        return self.allow_restart or self.state == "restarted"
 
     def disk_path(self, name: str) -> str:
         """Return the path of a disk's options; ``disk NAME`` for one that the domain has and the options do not name."""

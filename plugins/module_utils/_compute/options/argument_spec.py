@@ -120,7 +120,11 @@ DOMAIN: dict[str, Any] = {
     "xml_override": {"type": "str", "no_log": True},
 }
 CONTROL: dict[str, Any] = {
-    "state": {"type": "str", "choices": ["running", "stopped", "paused", "saved", "absent"], "default": "running"},
+    "state": {
+        "type": "str",
+        "choices": ["running", "stopped", "paused", "saved", "restarted", "reset", "absent"],
+        "default": "running",
+    },
     "allow_restart": {"type": "bool", "default": False},
     "force_stop": {"type": "bool", "default": False},
     "delete_disks": {"type": "bool", "default": False},

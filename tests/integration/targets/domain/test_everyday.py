@@ -46,6 +46,22 @@ def test_a_guest_starts_with_them(host: SmallHost) -> None:
     host.domain("one", state="absent", delete_disks=True, force_stop=True, timeout=1)
 
 
+def test_a_guest_is_reset_and_restarted(host: SmallHost) -> None:
+    host.guest("again")
+    host.wait_text("again", READY)
+    number = host.run("virsh", "domid", "again")
+    host.forget_console("again")
+    assert host.domain("again", state="reset")["actions"] == ["Reset domain again"]
+    host.wait_text("again", READY)
+    assert host.run("virsh", "domid", "again") == number
+    host.forget_console("again")
+    restarted = host.guest("again", state="restarted", memory="160MiB")
+    assert restarted["actions"] == ["Redefine domain again", "Shut down domain again", "Start domain again"]
+    assert restarted["domain"]["pending_restart"] == []
+    host.wait_text("again", READY)
+    host.domain("again", state="absent", delete_disks=True, force_stop=True, timeout=1)
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [

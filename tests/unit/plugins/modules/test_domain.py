@@ -343,3 +343,28 @@ def test_a_path_that_is_no_file_is_named(run: Any, tmp_path: Path, folders: Fold
         assert run(disks=[{"name": "a", "path": path}])["msg"].startswith(f"disks[0].path: {path} is no file or block device")
     assert run(kernel=str(tmp_path))["msg"].startswith(f"kernel: {tmp_path} is no file")
     assert not Path(folders.vm("web")).exists()
+
+
+def test_restarted_stops_and_starts_and_takes_the_changes_with_it(run: Any, driver: Any) -> None:
+    options = {"memory": "64MiB", "vcpus": 1}
+    assert run(**options, state="restarted")["actions"] == ["Define domain web", "Start domain web"]
+    planned = run(memory="128MiB", state="restarted", check=True)
+    assert planned["actions"] == ["Redefine domain web", "Shut down domain web", "Start domain web"]
+    done = run(memory="128MiB", state="restarted")
+    assert done["actions"] == planned["actions"] and done["domain"]["pending_restart"] == []
+    assert run(state="restarted")["actions"] == ["Shut down domain web", "Start domain web"]
+    run(state="paused")
+    assert run(state="restarted")["domain"]["state"] == "running"
+
+
+def test_reset_is_of_a_guest_that_runs(run: Any) -> None:
+    for state in ("absent", "stopped"):
+        run(memory="64MiB", state=state)
+        refused = run(state="reset")
+        assert refused["error"]["code"] == "refused" and refused["msg"].startswith(f"state: domain web is {state}, and only"), (
+            refused
+        )
+    run(state="running")
+    assert run(state="reset", check=True)["actions"] == ["Reset domain web"]
+    run(state="paused")
+    assert run(state="reset", check=True)["actions"] == ["Resume domain web", "Reset domain web"]

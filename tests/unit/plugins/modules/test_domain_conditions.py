@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.apply import Guest
-from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.plan import Wake
+from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.power import Wake
 from ansible_collections.edge.cloud.plugins.module_utils._compute.host.observe import PAUSED_CONDITIONS, run_state
 from ansible_collections.edge.cloud.plugins.module_utils._compute.migration.source import HALTED
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
