@@ -25,8 +25,8 @@ class VmHost:
     """Runs modules and commands there; ``folder`` is for files of this machine."""
 
     def __init__(self, host: LabHost, inventory: Path, folder: Path) -> None:
-        self.host = host
-        self.play = partial(play, inventory=str(inventory), hosts=host.name)
+        self.host, self.inventory = host, str(inventory)
+        self.play = partial(play, inventory=self.inventory, hosts=host.name)
         self.run("mkdir", "-p", BOOT)
         for path, name in zip(stream_guest.stream_guest(folder), ("vmlinuz", "initrd.gz"), strict=True):
             host.put(path, f"{BOOT}/{name}")
