@@ -160,7 +160,7 @@ def test_a_guest_makes_no_users_of_images_and_blocks_no_collection(kind: str, ru
         if left != secret:
             left.unlink(missing_ok=True)
     found = references([Path(folders.vms)])
-    assert (found.users_of(secret), found.doubtful) == ([], frozenset())
+    assert (found.users_of(secret), found.doubtful) == ([], {})
     run("guest", state="absent")
     assert references([Path(folders.vms)]).users_of(secret) == []
     run("guest", {"name": "data", "path": str(raw), "format": "qcow2"} if kind == "backing file" else {"name": "x", "size": "1MiB"})
