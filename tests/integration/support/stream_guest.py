@@ -6,7 +6,8 @@ With ``edge.stream=vdb`` on its command line the guest writes block 0, 1, 2, …
 before the next. A block's bytes follow from its number, so that a torn, stale or misplaced one is found. After each flush the
 console says ``STREAM N``: from then on block N may not be lost. A guest that boots goes on after the last block that the disk has;
 a disk that is not there yet is waited for. On ``edge.agent`` a small guest agent answers, whose freeze stops the writer between
-two blocks; ``edge.agent=deaf`` opens the channel and never answers, ``edge.agent=mute`` only says that it is there.
+two blocks; ``edge.agent=deaf`` opens the channel and never answers, ``edge.agent=mute`` only says that it is there. With
+``edge.sleep`` the guest goes to sleep (ACPI S3) once.
 """
 
 from __future__ import annotations
@@ -88,6 +89,13 @@ START = r"""
 word() { tr ' ' '\n' < /proc/cmdline | sed -n "s/^$1=*//p"; }
 if grep -q edge.agent /proc/cmdline; then /etc/agent "$(word edge.agent)" & fi
 if grep -q edge.stream= /proc/cmdline; then /etc/stream "/dev/$(word edge.stream)" & fi
+if grep -q edge.sleep /proc/cmdline; then /etc/sleeper & fi
+"""
+SLEEPER = r"""#!/bin/sh
+echo deep > /sys/power/mem_sleep
+echo GUEST-SLEEPS "$(cat /sys/power/state)" "$(cat /sys/power/mem_sleep)"
+sleep 1
+echo mem > /sys/power/state && echo GUEST-WOKE
 """
 CHECK = r"""
 import hashlib, json, os, subprocess, sys, tempfile
@@ -112,7 +120,7 @@ def stream_guest(folder: Path) -> tuple[Path, Path]:
     """Return the paths of kernel and initramfs; the latter is made in ``folder``, over the small guest's."""
     kernel, initrd = small.small_guest()
     init = small.INIT.replace("echo GUEST-READY", f"{START}echo GUEST-READY")
-    entries = {"init": init.encode(), "etc/stream": STREAM.encode(), "etc/agent": AGENT.encode()}
+    entries = {"init": init.encode(), "etc/stream": STREAM.encode(), "etc/agent": AGENT.encode(), "etc/sleeper": SLEEPER.encode()}
     made = folder / "stream.gz"
     made.write_bytes(initrd.read_bytes() + gzip.compress(small.cpio(entries, ()), 6, mtime=0))
     return kernel, made

@@ -4,14 +4,17 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import subprocess
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils import _image_lock
-from ansible_collections.edge.cloud.plugins.module_utils._errors import Busy, NotFound
+from ansible_collections.edge.cloud.plugins.module_utils._errors import Busy, NotFound, Unsupported
 from ansible_collections.edge.cloud.plugins.module_utils._image_lock import (
     all_unwritten,
     remove_images,
@@ -151,3 +154,37 @@ def test_what_is_not_there(tmp_path: Path) -> None:
     with all_unwritten([str(tmp_path / "none.qcow2")]):
         pass
     remove_images([str(tmp_path / "none.qcow2")])
+
+
+def fails(monkeypatch: pytest.MonkeyPatch, command: int, number: int) -> None:
+    """Let the kernel refuse one command of fcntl(2), as some file systems do."""
+    original = fcntl.fcntl
+
+    def call(descriptor: int, asked: int, argument: Any = 0) -> Any:
+        if asked == command:
+            raise OSError(number, os.strerror(number))
+        return original(descriptor, asked, argument)
+
+    monkeypatch.setattr(fcntl, "fcntl", call)
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_said(disk: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    fails(monkeypatch, fcntl.F_OFD_SETLK, number)
+    with pytest.raises(Unsupported, match=r"has no locks .* mount it with locks"):
+        remove_images([str(disk)])
+    assert disk.exists()
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.EACCES])
+def test_without_leases_the_processes_are_looked_at(disk: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    fails(monkeypatch, fcntl.F_SETLEASE, number)
+    new = image(disk.with_name("new.qcow2"))
+    with disk.open("rb") as opened, subprocess.Popen(["sleep", "600"], stdin=opened) as other:
+        opened.close()
+        with unwritten(disk) as hold, pytest.raises(Busy, match=rf"sleep \(process {other.pid}\)"):
+            take_place(hold, new, 0)
+        other.kill()
+    with unwritten(disk) as hold:
+        take_place(hold, new)
+    assert not new.exists()
