@@ -26,7 +26,8 @@ SCHEMA = "http://libvirt.org/schemas/domain/test/1.0"
 NODE = """<node xmlns:test='{schema}'><domain type='test' xmlns:test='{schema}'><name>web</name><memory>65536</memory>
 <os><type>hvm</type></os><test:runstate>{state}</test:runstate></domain></node>"""
 STATES = {"blocked": 2, "paused": 3, "shutting down": 4, "stopped": 5, "crashed": 6, "suspended": 7, "running": 1}
-WAKE, STOP, START, PAUSE, RESUME, SAVE, UNDEFINE = "Wake", "Shut down", "Start", "Pause", "Resume", "Save", "Undefine"
+WAKE, STOP, START, PAUSE, RESUME, SAVE = "Wake", "Shut down", "Start", "Pause", "Resume", "Save"
+RESET, UNDEFINE = "Reset", "Undefine"
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
 def way(done: dict[str, Any]) -> list[str]:
     """Return what was done with the guest, by the first words, or the error's code."""
-    words = (WAKE, STOP, START, PAUSE, RESUME, SAVE, UNDEFINE)
+    words = (WAKE, STOP, START, PAUSE, RESUME, SAVE, RESET, UNDEFINE)
     if "error" in done:
         return [done["error"]["code"]]
     return [word for action in done["actions"] for word in words if action.startswith(f"{word} domain")]
@@ -70,6 +71,12 @@ def way(done: dict[str, Any]) -> list[str]:
         ("shutting down", "paused", [STOP, START, PAUSE], [STOP, START, PAUSE]),
         ("shutting down", "stopped", [STOP], [STOP]),
         ("shutting down", "saved", ["refused"], ["refused"]),
+        ("suspended", "restarted", [WAKE, STOP, START], [WAKE, STOP, START]),
+        ("crashed", "restarted", ["refused"], [STOP, START]),
+        ("shutting down", "restarted", [STOP, START], [STOP, START]),
+        ("suspended", "reset", [WAKE, RESET], [WAKE, RESET]),
+        ("crashed", "reset", ["refused"], [STOP, START]),
+        ("shutting down", "reset", [STOP, START], [STOP, START]),
     ],
 )
 def test_the_way_from_each_state_to_each(run: Any, found: str, asked: str, without: list[str], force: list[str]) -> None:
