@@ -227,7 +227,7 @@ def require_formats(path: Path) -> None:
 def chain_of(qemu: QemuImg, path: Path) -> list[dict[str, Any]]:
     """Return a disk and every local file below it, from the top; raise Corrupt if the chain is a circle."""
     chain: list[dict[str, Any]] = []
-    image_format = "qcow2"
+    image_format = "raw" if disk_format.recorded_raw(path) else "qcow2"
     if not path.exists():
         return chain
     while True:
@@ -254,7 +254,7 @@ def _link(qemu: QemuImg, path: Path, image_format: str) -> tuple[dict[str, Any],
         "virtual_size": header.virtual_size if header else found.st_size,
         "actual_size": found.st_blocks * 512,
         "cluster_size": header.cluster_size if header else None,
-        "in_use": bool(header) and _locked(qemu, path),
+        "in_use": header is not None and (_files.open_in_qemu(path) if header.external_data else _locked(qemu, path)),
         "backing_file": backing,
     }
     local = backing is not None and backing.startswith("/")

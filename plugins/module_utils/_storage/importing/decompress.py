@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 
 from ... import _space, _sparse
 from ..._errors import Corrupt, NoSpace, Refused, Unsupported
+from ..format.disk_format import recorded_raw
 
 BLOCK = 1024 * 1024
 MEMORY = 1024**3
@@ -25,7 +26,12 @@ MAGIC = {b"\x1f\x8b": "gzip", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd", 
 
 
 def packed_as(path: Path) -> str | None:
-    """Return how a file is packed, by its first bytes: gzip, xz, zstd, bzip2, or None."""
+    """Return how a file is packed, by its first bytes: gzip, xz, zstd, bzip2, or None.
+
+    What is on record as a raw disk is never packed: those bytes are its guest's.
+    """
+    if recorded_raw(path):
+        return None
     with path.open("rb") as file:
         head = file.read(6)
     return next((name for magic, name in MAGIC.items() if head.startswith(magic)), None)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._storage.format.disk_format import note_format
 from ansible_collections.edge.cloud.plugins.module_utils._storage.format.qcow2 import read_header
-from support.hostile import require_records, write_hostile
+from support.hostile import SIZE, require_records, write_hostile
 from support.images import MIB, qcow2, qemu_img, raw
 from support.modules import run_module
 
@@ -238,6 +238,16 @@ def test_what_is_not_ours_is_left_alone(capsys: Capsys, tmp_path: Path) -> None:
 def test_bad_input_leaves_nothing(capsys: Capsys, tmp_path: Path, options: dict[str, Any], code: str) -> None:
     assert run(capsys, tmp_path / "d", **options)["error"]["code"] == code
     assert list(tmp_path.iterdir()) == []
+
+
+def test_info_of_a_raw_disk_is_not_what_its_guest_wrote(capsys: Capsys, tmp_path: Path) -> None:
+    require_records(tmp_path)
+    disk = tmp_path / "disk.raw"
+    disk.write_bytes(bytes(SIZE))
+    note_format(disk, "raw")
+    write_hostile(disk, "backing file")
+    (link,) = run_module(capsys, "qcow2_image_info", path=str(disk))["chain"]
+    assert (link["format"], link["virtual_size"], link["backing_file"]) == ("raw", SIZE, None)
 
 
 def test_info_tells_the_chain(capsys: Capsys, tmp_path: Path, base: Path) -> None:

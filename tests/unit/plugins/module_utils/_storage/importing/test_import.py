@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import os
 import struct
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +135,11 @@ def test_a_disk_on_record_as_raw_is_imported_as_raw(store: Store, tmp_path: Path
     disk = qcow2(tmp_path / "disk", 1)
     note_format(disk, "raw")
     assert read_header(store.image_path(bring(store, disk).digest)).virtual_size >= disk.stat().st_size
+    packed = tmp_path / "packed"
+    packed.write_bytes(gzip.compress(bytes(MIB)) + bytes(MIB))
+    note_format(packed, "raw")
+    image = bring(store, packed, replace(WANTED, version="2"))
+    assert read_header(store.image_path(image.digest)).virtual_size >= packed.stat().st_size
     write_hostile(disk, "backing file")
     with pytest.raises(Refused, match="it begins as qcow2 with the backing file"):
         bring(store, disk)
