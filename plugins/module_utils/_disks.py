@@ -48,7 +48,7 @@ class DiskFiles:
         block = Path(path).is_block_device()
         if image_format == "qcow2":
             header = qcow2.read_header(Path(path))
-            backing = backing_name(Path(path), header.backing_file) if header.backing_file else None
+            backing = _named(Path(path), header.backing_file) if header.backing_file else None
             return VolumeFile(path, image_format, header.virtual_size, backing, header.backing_format, block)
         if image_format == "raw":
             return VolumeFile(path, image_format, _raw_size(Path(path)), block=block)
@@ -223,8 +223,14 @@ def _overlay(name: str, image_format: str | None) -> tuple[ChainFile, tuple[str,
         header = qcow2.read_header(path)
     except (OSError, EdgeError):
         return ChainFile(name, image_format, None, None), None
-    below = (backing_name(path, header.backing_file), header.backing_format) if header.backing_file else None
+    below = (_named(path, header.backing_file), header.backing_format) if header.backing_file else None
     return ChainFile(name, found, header.virtual_size, allocated), below
+
+
+def _named(overlay: Path, backing: str) -> str:
+    """Return a backing file as an absolute path, by the name that domains have too: /dev/GROUP/VOLUME is a link."""
+    plain = backing.removeprefix("file:")
+    return plain if plain.startswith("/") else backing_name(overlay, backing)
 
 
 def _raw_size(path: Path) -> int:

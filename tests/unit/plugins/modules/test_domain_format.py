@@ -4,7 +4,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -202,3 +205,40 @@ def read_moving(driver: Any, folders: Folders) -> Any:
 
 def io(path: Path, command: str) -> str:
     return subprocess.run(["qemu-io", "-f", "qcow2", "-c", command, str(path)], check=True, capture_output=True, text=True).stdout
+
+
+@pytest.fixture
+def device(tmp_path: Path) -> Iterator[str]:
+    """Return a block device of this host, 4 MiB of zeroes."""
+    backing = tmp_path / "device"
+    backing.write_bytes(bytes(SIZE))
+    if shutil.which("losetup") is None or os.geteuid():
+        pytest.skip("a loop device needs losetup and root")
+    done = subprocess.run(["losetup", "--find", "--show", backing], check=False, capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"no loop device: {done.stderr.strip()}")
+    yield done.stdout.strip()
+    subprocess.run(["losetup", "--detach", done.stdout.strip()], check=True)
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_block_device_is_a_disk_of_that_type_also_after_a_snapshot(
+    *, linked: bool, run: Any, driver: Any, device: str, folders: Folders, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Logical volumes are links: the overlay's header and the domain have the same name for it."""
+    path = tmp_path / "volume" if linked else Path(device)
+    if linked:
+        path.symlink_to(device)
+    disk = {"name": "data", "path": str(path)}
+    assert run("web", disk)["domain"]["disks"][0]["path"] == str(path)
+    assert formats(driver, "web") == [("block", "raw")]
+    asked = {"uri": URI, "name": "web", "snapshot": "a"}
+    run_module(capsys, "domain_snapshot", **asked)
+    assert formats(driver, "web") == [("file", "qcow2")]
+    assert run("web", disk)["changed"] is False
+    run_module(capsys, "domain_snapshot", **asked, state="absent")
+    assert formats(driver, "web") == [("block", "raw")]
+    assert run("web", disk)["changed"] is False
+    assert list(Path(folders.vm("web")).glob("*.qcow2")) == []
+    assert run("web", {"name": "data", "size": "1MiB"})["changed"]
+    assert formats(driver, "web") == [("file", "qcow2")]
