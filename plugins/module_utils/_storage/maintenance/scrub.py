@@ -22,12 +22,12 @@ from ..._errors import Corrupt, DiskFailed, EdgeError, InvalidInput, NoSpace, fr
 from ..._plan import Plan, execute
 from ..._space import Space
 from ..store import uses
+from ..store.disk_read import DiskFile, is_good, piece
 from ..store.manifest import Manifest
 from ..store.store import Store
 from ..transfer.pull import Limit, pull_image, refill_image
 from ..transfer.rate_limit import RateLimit, no_limit
 from ..transfer.sources.protocol import Source
-from .disk_read import DiskFile, is_good, piece
 from .manifest_from_bytes import manifest_from_bytes
 from .scrub_pass import STATE_FILE, Pass
 

@@ -18,8 +18,8 @@ from pathlib import Path
 from ... import _files
 from ..._errors import Busy, Corrupt, NotFound, Refused, Unsupported
 from .. import names
-from . import digest as digests
 from . import lease, manifest, usage, uses
+from .disk_read import DiskFile, is_good
 from .manifest import Manifest
 from .uses import Uses
 
@@ -222,12 +222,12 @@ class Store:
         _files.fsync(self.root)
 
     def verify(self, digest: str) -> list[int]:
-        """Read a visible image whole and return the indexes of its damaged pieces; raise NotFound if it is not there."""
+        """Return the indexes of the damaged pieces of a visible image, read from its disk; raise NotFound if it is not there."""
         found = self.find(digest)
         if found is None:
             raise NotFound(f"The image {digest} is not in {self.root}.", digest=digest)
-        described = digests.describe(self.image_path(digest), found.piece_size)
-        return [index for index, (now, then) in enumerate(zip(described.pieces, found.pieces, strict=True)) if now != then]
+        with DiskFile(self.image_path(digest)) as file:
+            return [index for index in range(len(found.pieces)) if not is_good(file, found, index)]
 
     def replace(self, work: Path, digest: str) -> None:
         """Replace the file of a visible, damaged image by ``work`` (in the partial folder, verified), by a rename.

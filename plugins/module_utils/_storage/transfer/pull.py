@@ -223,7 +223,8 @@ class _Pull:
             if image.piece_size == manifest.piece_size:
                 found.append(delta.Candidate(path, image.size, image.pieces))
             elif image.name == manifest.name:
-                found.append(delta.Candidate(path, image.size, digests.describe(path, manifest.piece_size).pieces))
+                with contextlib.suppress(OSError):  # removed meanwhile, or a bad sector
+                    found.append(delta.Candidate(path, image.size, digests.describe(path, manifest.piece_size).pieces))
         return found
 
     def _fetch(self, assembly: Assembly, run: pull_plan.Run, pool: ThreadPoolExecutor) -> None:

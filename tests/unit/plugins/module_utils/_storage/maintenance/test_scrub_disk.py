@@ -78,6 +78,7 @@ def test_a_sector_that_cannot_be_read_spoils_its_own_image_only(origin: tuple[St
             here.manifest_path(second.digest).read_bytes()
         health = Scrub(here).look()
         assert health.checked == 2
+        assert here.verify(first.digest) == [7]
         assert {one.digest: one.pieces for one in health.damaged} == {first.digest: (7,), second.digest: ()}
         with pytest.raises(Corrupt) as caught:
             Scrub(here).run(lambda: 0.0)

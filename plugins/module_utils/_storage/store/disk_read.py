@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
-from ..store.manifest import Manifest
+from .manifest import Manifest
 
 ALIGNED = 4096  # no disk has larger sectors
 BLOCK = 4 * 1024 * 1024
