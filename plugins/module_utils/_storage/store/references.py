@@ -64,6 +64,8 @@ def references(directories: Sequence[Path]) -> References:
         try:
             if _is_qcow2(path):
                 disks[path] = path.resolve()
+            elif path.is_symlink() and not path.exists():
+                scan.broken[str(path)] = f"{path.readlink()}, to which it links, is not there"
         except (OSError, RuntimeError) as error:
             scan.doubtful[str(path)] = str(error)
     inside = set(disks.values())
@@ -184,7 +186,7 @@ def _hidden(directory: Path) -> Iterator[str]:
     try:
         descriptor = os.open(directory, os.O_PATH | os.O_DIRECTORY)
     except OSError as error:
-        if str(directory) not in DISK_DIRECTORIES or not isinstance(error, FileNotFoundError):
+        if str(directory) not in DISK_DIRECTORIES or os.path.lexists(directory):
             yield f"the folder {directory} of disk_directories is not there ({error.strerror}); mount it or correct its name"
         return
     try:

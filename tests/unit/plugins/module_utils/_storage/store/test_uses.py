@@ -22,6 +22,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._storage.disk.disk_file
 from ansible_collections.edge.cloud.plugins.module_utils._storage.maintenance.gc import Collector
 from ansible_collections.edge.cloud.plugins.module_utils._storage.maintenance.gc_plan import Limits
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store import lease, uses
+from ansible_collections.edge.cloud.plugins.module_utils._storage.store import references as references_of
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.identity import Filesystem
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.manifest import Manifest
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
@@ -173,9 +174,23 @@ def test_a_chain_that_ends_in_nothing_is_doubt(here: tuple[Store, Path], tmp_pat
     assert collected(store, tmp_path / "vms")
 
 
-def test_a_folder_that_is_named_and_not_there_keeps_all(here: tuple[Store, Path], tmp_path: Path) -> None:
+def test_a_link_to_a_folder_that_is_not_there_is_doubt(here: tuple[Store, Path], tmp_path: Path) -> None:
+    store, image = here
+    (tmp_path / "vms" / "db").symlink_to(tmp_path / "unmounted")
+    assert doubts(store, image, tmp_path / "vms") == (
+        f"{tmp_path}/vms/db may use it: {tmp_path}/unmounted, to which it links, is not there",
+    )
+
+
+def test_a_folder_that_is_named_and_not_there_keeps_all(
+    here: tuple[Store, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store, image = here
     assert "mount it or correct its name" in collected(store, tmp_path / "vmz")[digest_of(image)]
+    (tmp_path / "link").symlink_to(tmp_path / "unmounted")
+    monkeypatch.setattr(references_of, "DISK_DIRECTORIES", (str(tmp_path / "link"), str(tmp_path / "none")))
+    assert doubts(store, image, tmp_path / "none") == (), "a folder that a role makes on other hosts"
+    assert "link of disk_directories is not there" in doubts(store, image, tmp_path / "link")[0]
     assert "(Not a directory)" in doubts(store, image, store.manifest_path(digest_of(image)))[0]
 
 
