@@ -371,6 +371,13 @@ options:
         description:
           - The most that the guest sends each second, in bytes with a unit. V(0) removes the limit.
         type: str
+      vlan:
+        description:
+          - The 802.1Q VLAN, 1 to 4094, that the interface is in; its frames have the tag outside of the guest only. V(0) removes
+            it.
+          - It needs a O(nics[].hostdev), a network on Open vSwitch, or libvirt 11.0 and a bridge that filters VLANs. A bridge of
+            M(edge.cloud.bridge) on a VLAN needs none of that. It takes effect at the next start.
+        type: int
   boot_order:
     description:
       - The names of the disks and interfaces to boot from, in this order. Without it, an earlier order stays, and a new domain

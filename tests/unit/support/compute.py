@@ -92,6 +92,7 @@ def nics() -> st.SearchStrategy[tuple[Nic, ...]]:
         link=st.booleans(),
         inbound=st.none() | kib,
         outbound=st.none() | kib,
+        vlan=st.none() | st.integers(1, 4094),
         boot=some,
     )
     function = st.builds(Nic, name=names, mac=macs, hostdev=pci)

@@ -17,6 +17,7 @@ def check_start(spec: DomainSpec, before: DomainSpec | None, host: HostFacts, op
     """Raise where a path is of another kind, or a CPU, a kind of I/O or a secret is not there."""
     _check_kinds(options, host)
     _check_cpus(spec, before, host)
+    _check_vlans(options, host)
     had = {disk.name: disk for disk in before.disks} if before else {}
     for disk in spec.disks:
         if disk == had.get(disk.name):
@@ -42,6 +43,19 @@ def check_start(spec: DomainSpec, before: DomainSpec | None, host: HostFacts, op
                 f"{option}: libvirt on this host has no secret {disk.source.secret}; define it first (virsh secret-define).",
                 option=option,
                 value=disk.source.secret,
+            )
+
+
+def _check_vlans(options: DomainOptions, host: HostFacts) -> None:
+    for item in options.nics or ():
+        switch = item.network or item.bridge
+        if item.vlan and switch and switch not in host.tagging:
+            raise Unsupported(
+                f"{item.where}.vlan: {switch} is neither on Open vSwitch nor a bridge that filters VLANs (ip link set BRIDGE type "
+                "bridge vlan_filtering 1) with libvirt 11.0 or newer; mend that, or use a bridge of the VLAN "
+                "(module edge.cloud.bridge).",
+                option=f"{item.where}.vlan",
+                value=item.vlan,
             )
 
 

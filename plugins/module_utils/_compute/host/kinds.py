@@ -11,9 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from ..._errors import Unsupported
-from ..._libvirt import error_name, intent, libvirt
+from ..._libvirt import error_name, intent, libvirt, lookup
 from ..model.request import DomainOptions
+from ..xml.domain import parse_xml
+from ..xml.properties import read_path
 
+BRIDGE_VLANS = 11_000_000  # libvirt 11.0
+SYS = Path("/sys/class/net")
 IO_URING = Path("/proc/sys/kernel/io_uring_disabled")
 
 
@@ -64,6 +68,34 @@ def online_cpus(connection: Any) -> tuple[bool, ...]:
             return tuple(bool(on) for on in connection.getCPUMap()[1])
     except Unsupported:
         return ()
+
+
+def tagging(connection: Any, options: DomainOptions) -> frozenset[str]:
+    """Return the networks and bridges of interfaces with a VLAN on which libvirt can give them one.
+
+    Open vSwitch can always, a Linux bridge where it filters VLANs (a bridge that does not would let all through) and libvirt is
+    11.0 or newer.
+    """
+    asked = [nic for nic in options.nics or () if nic.vlan]
+    modern = bool(asked) and connection.getLibVersion() >= BRIDGE_VLANS
+    found = {nic.bridge for nic in asked if nic.bridge and modern and _filters(nic.bridge)}
+    for name in {nic.network for nic in asked if nic.network}:
+        with intent(f"read network {name}"):
+            network = lookup(connection.networkLookupByName, name)
+            if network is None:
+                continue
+            tree = parse_xml(network.XMLDesc())
+        bridge = read_path(tree, "bridge@name")
+        if read_path(tree, "virtualport@type") == "openvswitch" or (modern and bridge and _filters(bridge)):
+            found.add(name)
+    return frozenset(found)
+
+
+def _filters(bridge: str) -> bool:
+    try:
+        return (SYS / bridge / "bridge/vlan_filtering").read_text().strip() == "1"
+    except OSError:
+        return False
 
 
 def missing_secrets(connection: Any, options: DomainOptions) -> frozenset[str]:

@@ -27,7 +27,7 @@ from ..options.resolve import asked_images, asked_paths, asked_servers
 from ..xml.domain import parse_xml
 from ..xml.properties import read_path
 from .file_users import Claim, claims_of, format_in_use
-from .kinds import io_uring_allowed, kind_of, missing_secrets, online_cpus, without_direct_io
+from .kinds import io_uring_allowed, kind_of, missing_secrets, online_cpus, tagging, without_direct_io
 from .observe import ObservedDomain, read_vm, see_all, vm_of, with_files
 from .qemu_conf import unset
 
@@ -125,6 +125,7 @@ class HostView:
             no_direct=without_direct_io(files),
             cpus=online_cpus(self.connection) if options.vcpu_pinning or options.emulator_pinning else (),
             io_uring=io_uring_allowed(),
+            tagging=tagging(self.connection, options),
             missing_secrets=missing_secrets(self.connection, options),
             missing=frozenset(path for path in asked_paths(options) if not Path(path).exists()),
         )

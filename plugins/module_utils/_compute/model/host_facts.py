@@ -79,6 +79,7 @@ class HostFacts:
     serves until they are here, ``missing`` paths that do not exist, ``lacks`` options that need what is not installed.
     ``kinds`` says of each of those that is there whether it is a file, block (device), folder or other, ``no_direct`` has disks
     that take no direct I/O. ``cpus`` is for each CPU of the host whether it is online.
+    ``tagging`` are the asked networks and bridges on which libvirt can give an interface a VLAN.
     ``unset`` has settings of libvirt's ``qemu.conf`` that were needed and are not there.
     ``free`` is bytes of memory that are unused or can be reclaimed; ``free_pages``, looked at where huge pages were asked
     for, how many pages of each size (bytes) are free. Where libvirt does not report them, ``free`` is None, and ``free_pages`` and
@@ -110,6 +111,7 @@ class HostFacts:
     cpus: tuple[bool, ...] = ()
     io_uring: bool = True
     missing_secrets: frozenset[str] = frozenset()
+    tagging: frozenset[str] = frozenset()
 
     def image_sizes(self) -> dict[str, int]:
         """Return the virtual size in bytes of every image that a disk can be laid over now, in the host cache or on a replica."""

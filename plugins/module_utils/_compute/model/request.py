@@ -79,6 +79,7 @@ class NicOptions:
     link: bool | None = None
     inbound: str | None = None
     outbound: str | None = None
+    vlan: int | None = None
 
 
 @dataclass(frozen=True)

@@ -122,7 +122,8 @@ class Disk:
 class Nic:
     """One network interface of a guest, on a libvirt network, on a host's bridge, or a PCI function (SR-IOV) of the host.
 
-    ``inbound`` and ``outbound`` are the most that the guest receives and sends, in bytes a second.
+    ``inbound`` and ``outbound`` are the most that the guest receives and sends, in bytes a second. ``vlan`` is the 802.1Q
+    VLAN that its frames are tagged with outside of it.
     """
 
     name: str
@@ -137,6 +138,7 @@ class Nic:
     inbound: int | None = None
     outbound: int | None = None
     boot: int | None = None
+    vlan: int | None = None
 
 
 @dataclass(frozen=True, order=True)

@@ -53,6 +53,7 @@ NIC: dict[str, Any] = {
     "link": {"type": "bool"},
     "inbound": {"type": "str"},
     "outbound": {"type": "str"},
+    "vlan": {"type": "int"},
 }
 CLOUD_INIT: dict[str, Any] = {
     "hostname": {"type": "str"},

@@ -50,6 +50,7 @@ def _nic(item: NicOptions, old: Nic | None, domain: str) -> Nic:
         inbound=_rate(item.inbound, old.inbound if old else None, f"{where}.inbound"),
         outbound=_rate(item.outbound, old.outbound if old else None, f"{where}.outbound"),
         boot=old.boot if old else None,
+        vlan=choose(in_range(item.vlan, 0, 4094, f"{where}.vlan"), old and old.vlan, None) or None,
     )
 
 

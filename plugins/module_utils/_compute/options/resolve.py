@@ -198,9 +198,6 @@ def _check_disk(item: DiskOptions) -> None:
     if item.device == "cdrom" and (item.image or item.size):
         option = f"{where}.device"
         raise InvalidInput(f"{option}: a CD drive takes the path of an ISO file, neither image nor size.", option=option)
-    if item.format == "raw" and (item.image or item.size):
-        option = f"{where}.format"
-        raise InvalidInput(f"{option}: a disk that is made is qcow2; raw is for a file that is there.", option=option, value="raw")
     if item.size is not None and disk_size(item.size, f"{where}.size") == 0:
         raise InvalidInput(f"{where}.size: it must be more than 0.", option=f"{where}.size", value=item.size)
 

@@ -32,6 +32,7 @@ NIC = (
     Property("inbound", "bandwidth/inbound@average", _from_kib, None, _to_kib),
     Property("outbound", "bandwidth/outbound@average", _from_kib, None, _to_kib),
     Property("boot", "boot@order", int),
+    Property("vlan", "vlan/tag@id", int),
 )
 
 

@@ -14,6 +14,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_fac
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.request import DomainOptions, read_options
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec import DiskLimits, DomainSpec, Nic, stable_uuid
 from ansible_collections.edge.cloud.plugins.module_utils._compute.options.resolve import resolve
+from ansible_collections.edge.cloud.plugins.module_utils._compute.xml.domain import emit, parse
 from ansible_collections.edge.cloud.plugins.module_utils._errors import EdgeError, InvalidInput
 from support.compute import DIGEST, GIB, MIB, host, root_disk, spec
 
@@ -38,7 +39,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"disks": [{"name": "cd", "device": "cdrom", "size": "1GiB"}]}, "disks[0].device: a CD drive takes the path"),
     ({"disks": [{"name": "cd", "device": "cdrom", "image": DIGEST}]}, "disks[0].device: a CD drive takes the path"),
     ({"disks": [{**SIZED, "bus": "sata", "read_only": True}]}, "disks[0].read_only: no disk of bus sata"),
-    ({"disks": [{**SIZED, "format": "raw"}]}, "disks[0].format: a disk that is made is qcow2"),
+    ({"disks": [{**SIZED, "format": "raw"}]}, "disks[0].format: a disk that is made here is qcow2"),
     ({"disks": [{**SIZED, "size": "2PiB"}]}, "disks[0].size: 2PiB is more than a qcow2 disk can have (1PiB)"),
     ({"disks": [{**SIZED, "limits": {"total_iops": 10**15 + 1}}]}, "disks[0].limits.total_iops: "),
     ({"disks": [{"name": "r", "source": {**RBD, "name": "web"}}]}, "disks[0].source.name: "),
@@ -141,6 +142,26 @@ def test_what_the_kernel_of_the_host_refuses(wanted: DomainSpec, options: dict[s
     with pytest.raises(EdgeError, match="^" + re.escape(says)):
         start(wanted, options, **facts)
     start(wanted, before=wanted, **{key: value for key, value in facts.items() if key != "kinds"})
+
+
+@pytest.mark.parametrize("place", [{"network": "edge"}, {"bridge": "br-lan"}])
+def test_a_vlan_is_of_an_interface_whose_switch_has_them(place: dict[str, str]) -> None:
+    asked = {"nics": [{**place, "vlan": 42}]}
+    first = made(asked)
+    assert first.nics[0].vlan == 42 and parse(emit(first)).spec == first and made({}, first) == first
+    with pytest.raises(EdgeError, match=r"^nics\[0\]\.vlan: .* neither on Open vSwitch nor a bridge that filters"):
+        start(first, asked)
+    start(first, asked, tagging=frozenset(place.values()))
+    gone = made({"nics": [{**place, "vlan": 0}]}, first)
+    assert gone.nics[0].vlan is None and emit(gone, base=emit(first)).find("devices/interface/vlan") is None
+    for bad in (-1, 4095):
+        with pytest.raises(InvalidInput, match=r"^nics\[0\]\.vlan: "):
+            made({"nics": [{**place, "vlan": bad}]})
+
+
+def test_a_vlan_of_a_function_of_the_host_needs_no_switch() -> None:
+    asked = {"nics": [{"hostdev": "0000:65:00.1", "vlan": 42}]}
+    start(made(asked), asked)
 
 
 def test_a_secret_that_libvirt_has_not_is_named() -> None:
