@@ -22,6 +22,7 @@ from ._errors import DiskFailed, NoSpace
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 CANNOT = (errno.EOPNOTSUPP, errno.ENOSYS)
+SLACK = 1024 * 1024
 STEP = 8 * 1024 * 1024  # bytes that a file of unknown length takes at a time
 TRIES = 5
 Range = tuple[int, int]  # offset and length
@@ -48,7 +49,7 @@ class Space:
                 if self._taken(descriptor, ranges):
                     return
                 time.sleep(random.uniform(0.02, 0.2))  # noqa: S311 - another program took space at the same time
-        raise self._full(f"needs {needed} bytes, and others took space at the same time")
+        raise self.full(f"needs {needed} bytes, and others took space at the same time")
 
     def _taken(self, descriptor: int, ranges: Sequence[Range]) -> bool:
         try:
@@ -59,14 +60,15 @@ class Space:
                 return True
             give_back(descriptor, ranges)
             if error.errno in FULL:
-                raise self._full(f"needs {sum(length for _offset, length in ranges)} bytes") from None
+                raise self.full(f"needs {sum(length for _offset, length in ranges)} bytes") from None
             raise
         if _files.free_bytes(self.folder) >= _files.RESERVE:
             return True
         give_back(descriptor, ranges)
         return False
 
-    def _full(self, why: str) -> NoSpace:
+    def full(self, why: str) -> NoSpace:
+        """Return the error, with what is free."""
         free = _files.free_bytes(self.folder)
         return NoSpace(
             f"No space left: {self.what} {why}; {free} are free in {self.folder}, of which {_files.RESERVE} stay in reserve. "
@@ -82,12 +84,35 @@ class Space:
             yield
         except OSError as error:
             if error.errno in FULL:
-                raise self._full("needs more") from None
+                raise self.full("needs more") from None
             raise DiskFailed(
                 f"{self.what} could not be written to {self.folder}: {error.strerror or error}.",
                 path=str(self.folder),
                 errno=error.errno,
             ) from None
+
+
+@contextlib.contextmanager
+def reserved(path: Path, needed: int, what: str) -> Iterator[int | None]:
+    """Have the space for a file that another program writes, and give back what it did not need.
+
+    Yields None where ``needed`` bytes are there, else how long the file may become; raises NoSpace where that is next to nothing.
+    """
+    space = Space(path.parent, what, alone=True)
+    with path.open("r+b") as file:
+        have = os.fstat(file.fileno()).st_size
+        room = _files.free_bytes(path.parent) - _files.RESERVE - SLACK
+        taken = max(min(needed - have, room), min(needed - have, SLACK))
+        space.take(file.fileno(), [(have, taken)] if taken > 0 else [])
+        try:
+            yield None if taken >= needed - have else have + taken
+        finally:
+            give_back(file.fileno())
+
+
+def no_room(folder: Path, needed: int, what: str) -> NoSpace:
+    """Return the error where ``what`` turned out to need more than there is."""
+    return Space(folder, what).full(f"can need {needed} bytes")
 
 
 class Growing:

@@ -4,16 +4,19 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import signal
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from ..._errors import Busy, CommandFailed, Corrupt, NoSpace
 from ..._runner import Completed, Runner
 from ..._sizes import GIB, OVERLAY_CLUSTER, length_when_full
+from ..._space import no_room, reserved
 from .. import names
 from .bounded import run_bounded
 
@@ -46,6 +49,14 @@ TABLES_AHEAD = 512 * 1024  # bytes of tables that a new overlay has: for its fir
 READING = Limits(memory=GIB, cpu=30)
 WORKING = Limits()
 Creation: TypeAlias = "Mapping[str, str | int | bool | None]"
+
+
+TOO_LARGE = (-signal.SIGXFSZ, 128 + signal.SIGXFSZ)
+
+
+def too_large(error: CommandFailed) -> bool:
+    """Return whether a program ended because its file would become larger than its limit."""
+    return error.rc in TOO_LARGE or os.strerror(errno.EFBIG) in error.stderr
 
 
 @dataclass(frozen=True)
@@ -159,9 +170,30 @@ class QemuImg:
         limits: Limits = WORKING,
         creation: Creation | None = None,
     ) -> None:
-        """Write ``source`` as a standalone qcow2 ``target``; no process may write the source meanwhile."""
-        how = [*(["-c"] if compress else []), *options(creation or {})]
-        self._run(["convert", "-q", "-f", source_format, "-O", "qcow2", *how, _path(source), _path(target)], limits)
+        """Write ``source`` as a new standalone qcow2 ``target``; no process may write the source meanwhile.
+
+        The space that it can need is taken before the first byte; where there is less, it may take all but the reserve.
+        """
+        how = ["convert", "-q", *(["-c"] if compress else []), "-f", source_format, "-O", "qcow2"]
+        if (creation or {}).get("preallocation") not in (None, "off"):
+            self._run([*how, *options(creation or {}), _path(source), _path(target)], limits)
+            return
+        size, needed = self._measure(source, source_format, creation or {})
+        self._run(["create", "-q", "-f", "qcow2", *options(creation or {}), _path(target), str(size)], WORKING)
+        with reserved(target, needed, f"The conversion of {source}") as room:
+            bounded = limits if room is None else replace(limits, file_size=min(room, limits.file_size or room))
+            try:
+                self._run([*how, "-n", "--target-is-zero", _path(source), _path(target)], bounded)
+            except CommandFailed as error:
+                if bounded.file_size == limits.file_size or not too_large(error):
+                    raise
+                raise no_room(target.parent, needed, f"The conversion of {source}") from None
+
+    def _measure(self, source: Path, source_format: str, creation: Creation) -> tuple[int, int]:
+        """Return the virtual size of an image, and the bytes that it needs as a qcow2 at most."""
+        how = ["measure", "--output=json", "-f", source_format, "-O", "qcow2", *options(creation)]
+        done = self._run([*how, _path(source)], WORKING)
+        return int(self.info(source, source_format)["virtual-size"]), int(json.loads(done.stdout)["required"])
 
     def resize(self, path: Path, size: int, *, shrink: bool = False, preallocation: str | None = None) -> None:
         """Set the virtual size of a qcow2 in bytes."""

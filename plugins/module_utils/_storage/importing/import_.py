@@ -4,29 +4,22 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
-import os
-import signal
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from ... import _files
-from ..._errors import CommandFailed, Corrupt, NoSpace, Refused
+from ..._errors import CommandFailed, Corrupt, Refused
 from ..._secrets import public_url
 from .. import names
 from ..format import probe, qcow2
 from ..format.foreign_image import Rules, judge, require_sound
-from ..format.qemu_img import Limits, QemuImg
+from ..format.qemu_img import Limits, QemuImg, too_large
 from ..format.source_file import held, named
 from ..store import catalogue
 from ..store import digest as digests
 from ..store.manifest import Manifest
 from ..store.store import Store
 from . import decompress
-
-METADATA = 64 * 1024 * 1024
-TOO_LARGE = (-signal.SIGXFSZ, 128 + signal.SIGXFSZ)
 
 
 @dataclass(frozen=True)
@@ -110,16 +103,12 @@ def _make(qemu: QemuImg, path: Path, work: Path, rules: Rules, source_digest: st
 
 
 def _convert(qemu: QemuImg, path: Path, work: Path, rules: Rules) -> None:
-    room = _files.free_bytes(work.parent) - _files.RESERVE
-    _files.require_space(work.parent, METADATA, f"The conversion of {path}")
-    largest = min(room, rules.largest_unpacked)
+    largest = rules.largest_unpacked
     try:
         qemu.convert(path, probe.format_of(path, rules.format), work, compress=rules.compress, limits=Limits(file_size=largest))
     except CommandFailed as error:
-        if error.rc not in TOO_LARGE and os.strerror(errno.EFBIG) not in error.stderr:
+        if not too_large(error):
             raise
-        if room < rules.largest_unpacked:
-            raise NoSpace(f"The conversion of {path} needs more than the {room} bytes that {work.parent} has; free some.") from None
         raise Refused(
             f"The conversion of {path} makes more than {largest} bytes (max_unpacked_size); it was not imported.", path=str(path)
         ) from None
