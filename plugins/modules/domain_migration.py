@@ -48,8 +48,9 @@ options:
   post_copy:
     description:
       - Whether the guest goes on at the destination after the first pass over its memory and fetches the rest when it needs it.
-      - It ends every migration, but a network or host that fails after the switch takes the VM's memory with it, and the VM must be
-        started again from its disks. The destination needs C(vm.unprivileged_userfaultfd=1).
+      - It ends every migration. A network that fails after the switch halts the guest until this task runs again, which resumes the
+        migration. A host that fails then takes the VM's memory with it; see O(allow_restart).
+      - The destination needs C(vm.unprivileged_userfaultfd=1).
     type: bool
     default: false
   compressed:
@@ -60,6 +61,13 @@ options:
   keep_source:
     description:
       - Whether the files of the disks stay here. The domain is undefined in any case, since it must never run twice.
+    type: bool
+    default: false
+  allow_restart:
+    description:
+      - Whether a VM that lost its memory because a host failed in the middle of a post-copy migration is started again from its
+        disks on O(destination). What the guest wrote to its disks is there; what was in memory only is lost, as after a power cut.
+      - Without it, such a VM is left as it is, and the task fails.
     type: bool
     default: false
   timeout:
@@ -232,7 +240,17 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     name, address = check_name(options["name"]), check_destination(options["destination"])
     with EventLoop(), connection(options["uri"]) as here:
         tool = DiskFiles(ModuleRunner(module), FOLDERS)
-        migrator = Migrator(here, tool, FOLDERS, name, address, migration_options, options["keep_source"], progress(options))
+        migrator = Migrator(
+            here,
+            tool,
+            FOLDERS,
+            name,
+            address,
+            migration_options,
+            options["keep_source"],
+            options["allow_restart"],
+            progress(options),
+        )
         plan, domain, moved = migrator.run(module.check_mode)
     for warning in moved.get("warnings", ()):
         module.warn(warning)
@@ -251,6 +269,7 @@ def main() -> None:
             "post_copy": {"type": "bool", "default": False},
             "compressed": {"type": "bool", "default": False},
             "keep_source": {"type": "bool", "default": False},
+            "allow_restart": {"type": "bool", "default": False},
             "timeout": {"type": "int", "default": 3600},
             "progress_file": {"type": "path"},
         },

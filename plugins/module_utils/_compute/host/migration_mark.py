@@ -16,7 +16,7 @@ from ..._json import require_schema
 
 FILE, NOTE = "migration.json", "incoming.json"
 SCHEMA = 1
-PHASES = ("prepared", "failed", "moved")
+PHASES = ("prepared", "failed", "post-copy", "moved")
 
 
 def read_mark(folder: str) -> dict[str, Any] | None:
@@ -44,13 +44,14 @@ def unreadable(path: Path, error: Exception) -> Corrupt:
 
 
 def refuse_while_migrating(name: str, folder: str, run: str) -> None:
-    """Raise Busy where a migration to this host has no end, or one from it while the VM does not run here.
+    """Raise Busy where a migration to this host has no end, or one from it while the VM does not run here, or not all of it.
 
-    Working on a VM that arrives would spoil it, and starting one that left could start it a second time.
+    Working on a VM that arrives would spoil it, starting one that left could start it a second time, and stopping one after a
+    post-copy loses the memory that the guest still needs.
     """
     refuse_incoming(name, folder)
     mark = read_mark(folder)
-    if mark is not None and mark["phase"] != "failed" and run == "stopped":
+    if mark is not None and mark["phase"] != "failed" and (run != "running" or mark["phase"] in ("post-copy", "moved")):
         destination = mark["destination"]
         raise Busy(
             f"name: a migration of domain {name} to {destination} began and did not end; run edge.cloud.domain_migration "

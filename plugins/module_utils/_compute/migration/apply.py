@@ -16,12 +16,12 @@ from ..._libvirt import intent, libvirt, lookup
 from ..host.migration_mark import NOTE, note
 from ..xml.domain import parse_xml
 from . import plan as steps
-from .destination import Address
+from .destination import Address, read_vm_there
 from .job import Job, MigrationOptions
 from .journal import Journal, remove_journal, write_journal
 from .model import SourceVm
 from .remote_files import Volumes
-from .source import mark_text
+from .source import mark_text, post_copy_of
 
 CONSOLE = "console.log"
 MAKING = (steps.CopyFile, steps.CreateDisk, steps.Migrate, steps.DefineThere)
@@ -44,6 +44,7 @@ class MigratingVm:
     moved: dict[str, Any] = field(default_factory=lambda: {"copied_bytes": 0, "warnings": []})
     leases: Mapping[str, bytes] = field(default_factory=dict)
     noted: bool = False
+    before: tuple[int, int] | None = None
 
     def apply(self, step: Any) -> None:
         """Do one step."""
@@ -53,6 +54,8 @@ class MigratingVm:
             steps.CopyFile: self._copy,
             steps.CreateDisk: self._create,
             steps.Migrate: self._migrate,
+            steps.ResumePostCopy: self._resume,
+            steps.PowerOff: self._power_off,
             steps.DefineThere: self._define,
             steps.MoveCheckpoints: self._move_checkpoints,
             steps.StartThere: self._start,
@@ -95,7 +98,8 @@ class MigratingVm:
         self.write(replace(self.journal, made=(), phase="prepared"))
 
     def clear(self) -> None:
-        """Remove from the destination what is ours by the journal, and nothing else."""
+        """Remove from the destination what is ours by the journal, and nothing else; raise Conflict where the VM may run there."""
+        self._check_never_ran()
         with intent(f"undefine domain {self.name} on {self.address.host}"):
             domain = lookup(self.there.lookupByName, self.name)
             if domain is not None and domain.UUIDString() == self.journal.uuid:
@@ -108,6 +112,19 @@ class MigratingVm:
             self.volumes.remove(path)
         self._close_leases()
         self.volumes.close(self.folder, delete=True)
+
+    def _check_never_ran(self) -> None:
+        """Raise Conflict where the guest runs on the destination, or may have run there: its disks there are not ours to delete."""
+        vm = read_vm_there(self.there, self.name)
+        ours = vm is not None and vm.uuid == self.journal.uuid
+        proven = self.journal.phase == "failed" or self.journal.run == "stopped"
+        if vm is not None and ours and vm.may_have_run and not (proven and vm.run == "stopped"):
+            raise Conflict(
+                f"name: domain {self.name} is {vm.run} on {self.address.host} and may have data that this host has not; nothing "
+                "was removed there. Run this again, which looks at both ends.",
+                option="name",
+                value=self.name,
+            )
 
     def _hold_autostart(self, _step: steps.HoldAutostart) -> None:
         with intent(f"turn autostart of domain {self.name} off"):
@@ -135,13 +152,42 @@ class MigratingVm:
 
     def _migrate(self, step: steps.Migrate) -> None:
         self.write(self.journal.with_made([f"{self.folder}/{CONSOLE}"]))  # libvirt makes it there when memory begins to arrive
-        job = Job(self._domain(self.here), self.options, self.on_progress)
+        domain = self._domain(self.here)
+        with intent(f"read the state of domain {self.name}"):
+            self.before = tuple(domain.state())
+        job = Job(domain, self.options, self.on_progress, lambda: self.write(replace(self.journal, phase="post-copy")))
         try:
             job.run(self.address, step.targets)
         finally:
             self.moved |= job.statistics()
         self.verify()
         self.write(replace(self.journal, phase="moved"))
+
+    def _resume(self, _step: steps.ResumePostCopy) -> None:
+        if self.journal.phase != "post-copy":
+            self.write(replace(self.journal, phase="post-copy"))
+        job = Job(self._domain(self.here), self.options, self.on_progress)
+        try:
+            job.resume(self.address)
+        finally:
+            self.moved |= job.statistics()
+        self.verify()
+        self.write(replace(self.journal, phase="moved"))
+
+    def _power_off(self, step: steps.PowerOff) -> None:
+        """Power off the half that is left of a guest, if the other half is gone now, too."""
+        self.write(replace(self.journal, phase="post-copy"))
+        domain = self._domain(self.here if step.here else self.there)
+        with intent(f"power off domain {self.name} on {step.host}"):
+            other = lookup((self.there if step.here else self.here).lookupByName, self.name)
+            alive = other is not None and other.isActive()
+            if alive or post_copy_of(*domain.state()) != "failed":
+                raise Conflict(
+                    f"name: domain {self.name} was changed by another since it was looked at; run again.",
+                    option="name",
+                    value=self.name,
+                )
+            domain.destroy()
 
     def verify(self) -> None:
         """Raise Conflict unless the destination has this domain, persistent, with our mark, and as it was: running or not."""
@@ -166,6 +212,7 @@ class MigratingVm:
                 (xml is None, "it has no persistent configuration"),
                 (mark is None or mark != ours, "its metadata differ"),
                 (self.journal.run != "stopped" and not domain.isActive(), "it does not run"),
+                (post_copy_of(*domain.state()) is not None, "its memory has not all arrived"),
             )
             if wrong
         ]
@@ -205,6 +252,8 @@ class MigratingVm:
         self.verify()
         domain = self._domain(self.here)
         with intent(f"undefine domain {self.name}"):
+            if domain.isActive() and post_copy_of(*domain.state()) == "failed":
+                domain.destroy()  # a copy that stands still, of a guest that has all of its memory there
             if domain.isActive():
                 raise Conflict(f"name: domain {self.name} runs here again; it was not undefined.", option="name", value=self.name)
             domain.undefineFlags(_undefine_flags(self.here))
@@ -220,24 +269,56 @@ class MigratingVm:
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
 
-    def give_up(self) -> None:
+    def give_up(self) -> str:
         """After a failure with the VM still here: leave it as it was, and nothing of ours on the destination if it can be reached.
 
-        Where it is not sure that the VM is here, only the next run, which looks at both ends, does more.
+        Where the guest may have run there, nothing is undone, and what to do is returned; the next run looks at both ends.
         """
         with intent(f"read domain {self.name}"):
             domain = lookup(self.here.lookupByName, self.name)
             if domain is None or self.journal.phase == "moved" or (self.journal.run != "stopped" and not domain.isActive()):
-                return
-            self.write(replace(self.journal, phase="failed"))
-            if self.journal.autostart:
+                return ""
+            at = tuple(domain.state())
+        if doubt := self._doubt(at):
+            return doubt
+        self.write(replace(self.journal, phase="failed"))
+        if self.journal.autostart:
+            with intent(f"turn autostart of domain {self.name} on"):
                 domain.setAutostart(1)
         try:
             self.clear()
         except EdgeError as error:
             self.moved["warnings"].append(f"What was made on {self.address.host} is still there: {error.message}")
-            return
+            return ""
         remove_journal(self.folder)
+        return ""
+
+    def _doubt(self, at: tuple[int, int]) -> str:
+        """Return what to do where the guest runs on the destination or may have run there; nothing where it never did.
+
+        libvirt defines a domain there before it lets the guest run, so that one that is not defined there never ran. Where the
+        destination does not answer, only a guest that was not halted here for a moment, as its unchanged state tells, never left.
+        """
+        host = self.address.host
+        if post_copy_of(*at):
+            return (
+                f"The guest went on at {host} before all of its memory was there (post_copy); the rest is here, and both stand "
+                f"still. Destroy neither. Run this again when {host} answers, which resumes the migration."
+            )
+        if self.journal.run == "stopped":
+            return ""
+        try:
+            vm = read_vm_there(self.there, self.name)
+        except EdgeError:
+            if at == self.before and at != (libvirt.VIR_DOMAIN_RUNNING, libvirt.VIR_DOMAIN_RUNNING_MIGRATION_CANCELED):
+                return ""
+            return (
+                f"The guest was handed over when {host} stopped answering, and may run there. It runs on here; nothing was undone. "
+                f"Run this again when {host} answers, which looks at both."
+            )
+        if vm is None or vm.uuid != self.journal.uuid or not vm.may_have_run:
+            return ""
+        return f"The guest may have run on {host}, where it is {vm.run}; nothing was undone. Run this again, which looks at both."
 
 
 def _undefine_flags(connection: Any) -> int:

@@ -21,6 +21,7 @@ from ..xml.domain import parse, parse_xml
 from ..xml.properties import read_path
 from .model import Destination, DestinationVm, SourceVm
 from .remote_files import Volumes
+from .source import post_copy_of
 
 HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,252}[A-Za-z0-9])?|[0-9A-Fa-f:]{2,39}")
 TLS_PORT = 16514
@@ -82,7 +83,7 @@ def read_destination(connection: Any, address: Address, name: str, source: Sourc
     volumes.close(folder)
     return Destination(
         host=address.host,
-        vm=_vm(connection, name),
+        vm=read_vm_there(connection, name),
         domains=domains,
         macs=_macs(connection),
         networks=networks,
@@ -97,7 +98,8 @@ def read_destination(connection: Any, address: Address, name: str, source: Sourc
     )
 
 
-def _vm(connection: Any, name: str) -> DestinationVm | None:
+def read_vm_there(connection: Any, name: str) -> DestinationVm | None:
+    """Return the domain of this name as libvirt of the destination has it."""
     with intent(f"look up domain {name} on the destination"):
         domain = lookup(connection.lookupByName, name)
         if domain is None:
@@ -111,6 +113,7 @@ def _vm(connection: Any, name: str) -> DestinationVm | None:
             persistent=persistent,
             marked=marked,
             autostart=bool(domain.autostart()) if persistent else False,
+            post_copy=post_copy_of(state, reason),
             incoming=state == libvirt.VIR_DOMAIN_PAUSED and reason == libvirt.VIR_DOMAIN_PAUSED_MIGRATION,
         )
 

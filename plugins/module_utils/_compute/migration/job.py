@@ -14,9 +14,10 @@ from ..._errors import EdgeError, InvalidInput, TimedOut, Unsupported
 from ..._libvirt import intent, libvirt
 from ..._sizes import MIB
 from .destination import Address
-from .source import job_operation
+from .source import job_operation, post_copy_of
 
 LOOK_AGAIN = 0.5
+RESUME_AGAIN = 2.0
 FIRST_PASS = 2
 
 
@@ -60,11 +61,15 @@ class MigrationOptions:
 
 @dataclass
 class Job:
-    """Watches the migration of one domain; ``on_progress`` is called with done and total bytes."""
+    """Watches the migration of one domain; ``on_progress`` is called with done and total bytes.
+
+    ``before_switch`` is called before the guest goes on at the destination with its memory here (post-copy).
+    """
 
     domain: Any
     options: MigrationOptions
     on_progress: Callable[[int, int], None]
+    before_switch: Callable[[], None] = lambda: None
     seen: dict[str, int] = field(default_factory=dict)
     _error: Any = None
     _post_copy: bool = False
@@ -72,10 +77,7 @@ class Job:
     def run(self, address: Address, targets: Sequence[str]) -> None:
         """Migrate and return when libvirt reports the end; raise TimedOut, with how far it came, when the time is up."""
         flags = self.options.flags() | (libvirt.VIR_MIGRATE_NON_SHARED_INC if targets else 0)
-        parameters = self.options.parameters(address, targets)
-        thread = threading.Thread(target=self._migrate, args=(address.uri, parameters, flags), name="migration", daemon=True)
-        thread.start()
-        late = self._watch(thread)
+        late = self._start(address, self.options.parameters(address, targets), flags)
         if late:
             raise self._timed_out(address.host)
         if self._error is not None:
@@ -83,10 +85,39 @@ class Job:
             with intent(f"migrate domain {self.domain.name()} to {address.host}"):
                 raise self._error
 
+    def _start(self, address: Address, parameters: Mapping[str, Any], flags: int) -> bool:
+        """Migrate and watch; the error is left in ``_error``. Return whether it was aborted because its time was up."""
+        self._error = None
+        thread = threading.Thread(target=self._migrate, args=(address.uri, parameters, flags), name="migration", daemon=True)
+        thread.start()
+        return self._watch(thread)
+
+    def resume(self, address: Address) -> None:
+        """Send the memory that a post-copy which broke off did not send; raise what libvirt says when the time is up.
+
+        It is tried again until then: the other end may notice late that the connection broke, and cannot go on before.
+        """
+        deadline = time.monotonic() + self.options.timeout
+        flags = self.options.flags() | libvirt.VIR_MIGRATE_POSTCOPY | libvirt.VIR_MIGRATE_POSTCOPY_RESUME
+        self._post_copy = True
+        while True:
+            self._start(address, self.options.parameters(address, ()), flags)
+            if self._error is None:
+                return
+            if post_copy_of(*self._state()) is None or time.monotonic() > deadline:
+                with intent(f"resume the post-copy migration of domain {self.domain.name()} to {address.host}"):
+                    raise self._error
+            time.sleep(RESUME_AGAIN)
+
+    def _state(self) -> tuple[int, int]:
+        with intent(f"read the state of domain {self.domain.name()}"):
+            state, reason = self.domain.state()
+        return state, reason
+
     def _check_post_copy(self, host: str) -> None:
         """Raise Unsupported where the kernel of the destination does not let QEMU have what post-copy needs."""
         reason = str(self._error.get_error_message())
-        if self.options.post_copy and "ostcopy" in reason:
+        if self.options.post_copy and not self._post_copy and "ostcopy" in reason:
             raise Unsupported(
                 f"post_copy: {host} refuses it: {reason}. Let QEMU's user have userfaultfd there (sysctl "
                 "vm.unprivileged_userfaultfd=1), or leave post_copy out.",
@@ -114,10 +145,17 @@ class Job:
     def wait(self) -> None:
         """Wait for a migration that an earlier run began; its end is seen in the domains, not here."""
         deadline = time.monotonic() + self.options.timeout
-        while self._look():
+        while self._look() and post_copy_of(*self._state()) != "failed":
             if time.monotonic() > deadline:
-                self._abort()
-                raise self._timed_out("the destination")
+                if self._abort():
+                    raise self._timed_out("the destination")
+                raise TimedOut(
+                    f"timeout: the migration of domain {self.domain.name()} has not ended within {self.options.timeout:g} s and "
+                    "cannot be aborted any more, since the guest runs on the destination; run this again.",
+                    option="timeout",
+                    progress=dict(self.seen),
+                    seconds=self.options.timeout,
+                )
             time.sleep(LOOK_AGAIN)
 
     def _look(self) -> bool:
@@ -139,7 +177,10 @@ class Job:
     def _switch(self) -> None:
         """Let the guest run on the destination at once and fetch what is left of its memory; there is no way back from here."""
         try:
+            self.before_switch()
             self.domain.migrateStartPostCopy(0)
+        except OSError:  # without a note that is durable the guest stays here until all of its memory is there
+            return
         except libvirt.libvirtError:  # the last pass is done already
             return
         self._post_copy = True

@@ -3,7 +3,8 @@
 """The journal of a migration, in the VM's folder on its source: what a rerun needs to finish or to clean up.
 
 Where the VM is follows from the phase: ``prepared`` – here, unless libvirt defined the domain on the destination, which it does at
-the switch-over and not earlier; ``failed`` – here, with leftovers there; ``moved`` – there, verified.
+the switch-over and not earlier; ``failed`` – here, with leftovers there that never ran; ``post-copy`` – there, with a part of its
+memory here; ``moved`` – there, verified.
 
 Its twin on the destination is a note in the VM's folder there (``host/migration_mark``): only this migration works on the VM there
 while the note exists.
@@ -19,6 +20,8 @@ from typing import Any
 
 from ..._files import fsync, write_atomically
 from ..host.migration_mark import FILE, SCHEMA, read_mark, unreadable
+
+HANDED_OVER = ("post-copy", "moved")
 
 
 @dataclass(frozen=True)

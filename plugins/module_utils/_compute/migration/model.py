@@ -39,7 +39,8 @@ class SourceVm:
     """The domain on this host. ``files`` move beside the disks (such as snapshots); ``needed`` must be on the destination already.
 
     ``obstacles`` are the reasons why it cannot move. ``checkpoints`` are the XMLs of libvirt's, parents first.
-    ``mark`` is our record in the persistent configuration; that of a running guest is as old as its start.
+    ``mark`` is our record in the persistent configuration; that of a running guest is as old as its start. ``post_copy`` is
+    ``active`` or ``failed`` where the guest went on at the destination before all of its memory was there.
     """
 
     uuid: str
@@ -59,6 +60,7 @@ class SourceVm:
     cpu: str | None = None
     migrating: bool = False
     mark: str | None = None
+    post_copy: str | None = None
 
     @property
     def live(self) -> bool:
@@ -94,7 +96,10 @@ class SourceVm:
 
 @dataclass(frozen=True)
 class DestinationVm:
-    """The domain of that name on the destination."""
+    """The domain of that name on the destination; ``post_copy`` is ``active`` or ``failed`` while memory of it is missing there.
+
+    libvirt makes it persistent right before it lets the guest run, and not earlier.
+    """
 
     uuid: str
     run: str
@@ -102,6 +107,12 @@ class DestinationVm:
     marked: bool
     autostart: bool = False
     incoming: bool = False
+    post_copy: str | None = None
+
+    @property
+    def may_have_run(self) -> bool:
+        """Whether the guest runs there, or may have: its disks there can have what the source never saw."""
+        return not self.incoming and (self.persistent or self.run == "running" or self.post_copy is not None)
 
 
 @dataclass(frozen=True)

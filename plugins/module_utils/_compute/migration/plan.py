@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Decides where a VM is and the steps that bring it to the destination, from the beginning or from where a run broke. Pure."""
+"""Decides the steps that bring a VM to the destination, from the beginning or from where a run broke. Pure."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from ..._errors import Conflict
 from ..._plan import Plan
 from ..._plan import Step as AnyStep
 from ..._sizes import show_size
 from .check import check_migration
 from .journal import Journal
 from .model import DestinationVm, MigrationState, MovingFile, SourceVm
+from .place import HALFWAY, LOST, MOVING, THERE, on_its_way, refuse_lost, where
 
 Step: TypeAlias = AnyStep[MigrationState]
-HERE, THERE, MOVING = "here", "there", "moving"
 
 
 @dataclass(frozen=True)
@@ -36,8 +35,12 @@ class ClearDestination:
 
     def predict(self, state: MigrationState) -> MigrationState:
         """See Step."""
-        there = replace(state.there, files=state.there.files - set(self.paths), vm=None)
-        return replace(state, there=there)
+        there = replace(state.there, files=state.there.files - set(self.paths))
+        if self.name is None or there.vm is None:
+            return replace(state, there=there)
+        domains = {name: uuid for name, uuid in there.domains.items() if uuid != there.vm.uuid}
+        macs = {mac: name for mac, name in there.macs.items() if name != self.name}
+        return replace(state, there=replace(there, vm=None, domains=domains, macs=macs))
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,41 @@ class Migrate:
     def predict(self, state: MigrationState) -> MigrationState:
         """See Step."""
         return _arrived(state, state.source.run if state.source else "running")
+
+
+@dataclass(frozen=True)
+class ResumePostCopy:
+    """Send the memory that a post-copy migration which broke off did not send; the guest runs on the destination already."""
+
+    name: str
+    host: str
+
+    @property
+    def sentence(self) -> str:
+        """See Step."""
+        return f"Resume the post-copy migration of domain {self.name} to {self.host}"
+
+    def predict(self, state: MigrationState) -> MigrationState:
+        """See Step."""
+        return _there(replace(state, source=_stopped(state.source)), run="running")
+
+
+@dataclass(frozen=True)
+class PowerOff:
+    """Power off what is left of a guest, which cannot run on: the other half of its memory is gone."""
+
+    name: str
+    host: str
+    here: bool
+
+    @property
+    def sentence(self) -> str:
+        """See Step."""
+        return f"Power off what is left of domain {self.name} on {self.host}, whose memory is lost"
+
+    def predict(self, state: MigrationState) -> MigrationState:
+        """See Step."""
+        return replace(state, source=_stopped(state.source)) if self.here else _there(state, run="stopped")
 
 
 @dataclass(frozen=True)
@@ -219,51 +257,27 @@ def _arrived(state: MigrationState, run: str) -> MigrationState:
     return replace(state, there=replace(state.there, vm=DestinationVm(uuid, run, persistent=True, marked=True)))
 
 
+def _stopped(source: SourceVm | None) -> SourceVm | None:
+    return replace(source, run="stopped", post_copy=None, migrating=False) if source else None
+
+
 def _there(state: MigrationState, *, run: str | None = None, autostart: bool | None = None) -> MigrationState:
     vm = state.there.vm
     if vm is None:
         return state
     vm = replace(vm, run=run or vm.run, autostart=vm.autostart if autostart is None else autostart)
+    vm = replace(vm, post_copy=None) if run else vm
     return replace(state, there=replace(state.there, vm=vm))
 
 
-def where(state: MigrationState) -> str:
-    """Return where the VM with its newest data is: ``here``, ``there``, or ``moving`` while libvirt migrates it.
-
-    Raises Conflict where it seems to run in both places, or where another domain has its name there.
-    """
-    source, vm, journal = state.source, state.there.vm, state.journal
-    if source is not None and source.migrating and journal is not None:
-        return MOVING
-    if source is None:
-        return THERE
-    if journal is None or vm is None or vm.uuid != journal.uuid:  # the checks refuse another VM of that name
-        return HERE
-    running = vm.run != "stopped" and not vm.incoming
-    if running and (source.live if journal.phase != "failed" else not source.live):
-        raise Conflict(
-            f"name: domain {state.name} is {source.run} on {state.here} and {vm.run} on {state.there.host} after a migration that "
-            f"{journal.phase}. Look which one has the newest data, destroy and undefine the other (virsh), and run this again.",
-            option="name",
-            value=state.name,
-        )
-    return _of_two(source, vm, journal)
-
-
-def _of_two(source: SourceVm, vm: DestinationVm, journal: Journal) -> str:
-    """Return which of two ends that know one domain has its newest data.
-
-    libvirt makes the domain persistent on the destination at the switch-over, and we define a stopped one when all is there. Only
-    where we saw a migration fail with the VM still here does a domain there mean nothing.
-    """
-    if source.live or vm.incoming or not vm.persistent or journal.phase == "failed":
-        return HERE
-    return THERE
-
-
-def plan_migration(state: MigrationState, keep_source: bool) -> Plan[MigrationState]:
+def plan_migration(state: MigrationState, keep_source: bool, allow_restart: bool = False) -> Plan[MigrationState]:
     """Return the steps that are left; raise before any change what cannot be done."""
-    if where(state) == THERE and state.there.vm is not None:
+    place = where(state)
+    if place == MOVING:
+        raise on_its_way(state)
+    if place in (HALFWAY, LOST):
+        return _after_post_copy(state, place, keep_source, allow_restart)
+    if place == THERE and state.there.vm is not None:
         return Plan(state, tuple(_finish(state, keep_source)) if state.journal else ())
     cleared = Plan(state, tuple(_clear(state)))
     source = check_migration(cleared.after)
@@ -273,6 +287,18 @@ def plan_migration(state: MigrationState, keep_source: bool) -> Plan[MigrationSt
     goal = replace(state.journal or began(state, source), run=run, autostart=autostart or source.autostart)
     moved = replace(Plan(state, steps).after, journal=replace(goal, checkpoints=source.checkpoints))
     return Plan(state, (*steps, *_finish(moved, keep_source)))
+
+
+def _after_post_copy(state: MigrationState, place: str, keep_source: bool, allow_restart: bool) -> Plan[MigrationState]:
+    """Return how a guest goes on whose post-copy failed: with its memory, or, where that is lost, from its disks there."""
+    first: Step = ResumePostCopy(state.name, state.there.host)
+    if place == LOST:
+        if not allow_restart:
+            raise refuse_lost(state)
+        alive = state.source is not None and state.source.live
+        first = PowerOff(state.name, state.here if alive else state.there.host, here=alive)
+    begun = Plan(state, (first,))
+    return Plan(state, (first, *_finish(begun.after, keep_source)))
 
 
 def began(state: MigrationState, source: SourceVm) -> Journal:

@@ -24,7 +24,8 @@ from .destination import Address, probe, read_destination
 from .job import Job, MigrationOptions
 from .journal import Journal, read_journal
 from .model import MigrationState, SourceVm, view
-from .plan import MOVING, THERE, began, plan_migration, where
+from .place import MOVING, THERE, on_its_way, where
+from .plan import began, plan_migration
 from .remote_files import Volumes
 from .source import read_source
 
@@ -47,6 +48,7 @@ class Migrator:
     address: Address
     options: MigrationOptions = field(default_factory=MigrationOptions)
     keep_source: bool = False
+    allow_restart: bool = False
     on_progress: Callable[[int, int], None] = _silent
 
     @property
@@ -103,9 +105,9 @@ class Migrator:
         with self.destination() as there:
             state = self.observe(there)
             if where(state) == MOVING:
-                self._wait(check_mode)
+                self._wait(state, check_mode)
                 state = self.observe(there)
-            plan = plan_migration(state, self.keep_source)
+            plan = plan_migration(state, self.keep_source, self.allow_restart)
             moved: dict[str, Any] = {}
             if check_mode:
                 return plan, view(plan.after), moved
@@ -115,14 +117,10 @@ class Migrator:
         moved |= {"seconds": round(time.monotonic() - began_at, 3)} if plan.changed else {}
         return plan, view(after), moved
 
-    def _wait(self, check_mode: bool) -> None:
+    def _wait(self, state: MigrationState, check_mode: bool) -> None:
         """Wait for the migration that an earlier run began and did not see the end of."""
         if check_mode:
-            raise Conflict(
-                f"name: domain {self.name} is on its way to {self.address.host} now; run again when it is there.",
-                option="name",
-                value=self.name,
-            )
+            raise on_its_way(state)
         with intent(f"look up domain {self.name}"):
             domain = lookup(self.here.lookupByName, self.name)
         if domain is not None:
@@ -141,7 +139,9 @@ class Migrator:
         try:
             execute(plan, mover.apply)
         except EdgeError as error:
-            self._give_up(mover)
+            if doubt := self._give_up(mover):
+                error.message = f"{error.message} {doubt}"
+                error.args = (error.message,)
             error.details.setdefault("migration", mover.moved)
             raise
         mover.end()
@@ -169,9 +169,10 @@ class Migrator:
             return new
         return new.with_made(journal.made)
 
-    def _give_up(self, mover: MigratingVm) -> None:
-        """Leave the VM as it was after a failure; the failure is what is reported, not what came of this."""
+    def _give_up(self, mover: MigratingVm) -> str:
+        """Leave the VM as it was after a failure, which is what is reported; return what to do where that cannot be."""
         try:
-            mover.give_up()
+            return mover.give_up()
         except EdgeError as error:
             mover.moved["warnings"].append(error.message)
+            return ""

@@ -40,7 +40,8 @@ def read_source(connection: Any, name: str, tool: ImageTool, folders: Folders) -
     if domain is None:
         return None
     with intent(f"read domain {name}"):
-        run = RUN_STATES[domain.state()[0]]
+        at = domain.state()
+        run = RUN_STATES[at[0]]
         secure = libvirt.VIR_DOMAIN_XML_SECURE
         config = parse_xml(domain.XMLDesc(secure | libvirt.VIR_DOMAIN_XML_INACTIVE))
         live = parse_xml(domain.XMLDesc(secure)) if run != "stopped" else config
@@ -65,6 +66,7 @@ def read_source(connection: Any, name: str, tool: ImageTool, folders: Folders) -
         obstacles=(*disks.obstacles, *disks.unfinished(), *_obstacles(domain, live, run)),
         migrating=_is_migrating(domain, run),
         mark=mark_text(config),
+        post_copy=post_copy_of(*at),
     )
 
 
@@ -72,6 +74,17 @@ def mark_text(root: Element) -> str | None:
     """Return our record in a domain's metadata, or None."""
     mark = root.find(f"metadata/{MARK}")
     return mark.text if mark is not None else None
+
+
+def post_copy_of(state: int, reason: int) -> str | None:
+    """Return ``active`` or ``failed`` where libvirt's state of a domain says that its memory is on two hosts, else None."""
+    states = {
+        (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_POSTCOPY): "active",
+        (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_POSTCOPY_FAILED): "failed",
+        (libvirt.VIR_DOMAIN_RUNNING, libvirt.VIR_DOMAIN_RUNNING_POSTCOPY): "active",
+        (libvirt.VIR_DOMAIN_RUNNING, libvirt.VIR_DOMAIN_RUNNING_POSTCOPY_FAILED): "failed",
+    }
+    return states.get((state, reason))
 
 
 def _text(domain: Any, run: str) -> str:
@@ -113,6 +126,8 @@ def _obstacles(domain: Any, live: Element, run: str) -> Iterator[str]:
             yield "another job works on it (virsh domjobinfo); wait for its end"
         if run != "stopped" and (found := HALTED.get(run_state(*domain.state())[1])):
             yield found
+        if post_copy_of(*domain.state()):
+            yield "another program's post-copy migration of it has no end; finish that first (virsh migrate --postcopy-resume)"
         if run != "stopped" and domain.state() == [libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_IOERROR]:
             yield "it is paused by an I/O error; make room for its disks and resume it first"
     if live.find("devices/hostdev") is not None:

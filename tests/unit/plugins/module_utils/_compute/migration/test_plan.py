@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from ansible_collections.edge.cloud.plugins.module_utils._compute.migration import plan
+from ansible_collections.edge.cloud.plugins.module_utils._compute.migration import place, plan
 from ansible_collections.edge.cloud.plugins.module_utils._compute.migration.journal import Journal
 from ansible_collections.edge.cloud.plugins.module_utils._compute.migration.model import (
     Destination,
@@ -96,35 +96,131 @@ def test_nothing_is_left_to_do_once_it_is_there() -> None:
     assert view(done) == {"name": "web", "state": "running", "host": "host2", "uuid": VM.uuid, "autostart": True}
 
 
+HANDED = journal(phase="post-copy")
 CASES: list[tuple[str, MigrationState, str]] = [
-    ("never began", BEGIN, plan.HERE),
-    ("began", state("running", None, journal()), plan.HERE),
-    ("the source failed on the way", state("stopped", None, journal()), plan.HERE),
-    ("memory is still on its way", state("running", there(incoming=True, run="paused"), journal(), migrating=True), plan.MOVING),
-    ("it was on its way when libvirt was killed here", state("running", there(incoming=True, run="paused"), journal()), plan.HERE),
-    ("a guest that arrived by half does not count", state("stopped", there(persistent=False), journal()), plan.HERE),
-    ("switched over", state("stopped", there(), journal()), plan.THERE),
-    ("switched over, then the destination failed", state("stopped", there(run="stopped"), journal()), plan.THERE),
-    ("the destination failed at the switch, the source went on", state("running", there(run="stopped"), journal()), plan.HERE),
-    ("verified", state("stopped", there(run="stopped"), journal(phase="moved")), plan.THERE),
-    ("failed, and libvirt resumed it here", state("running", there(), journal(phase="failed")), plan.HERE),
-    ("failed, and the host failed since", state("stopped", there(run="stopped"), journal(phase="failed")), plan.HERE),
-    ("undefined here", state(None, there(), journal(phase="moved")), plan.THERE),
-    ("another VM of that name", state("stopped", there(uuid="other"), journal()), plan.HERE),
+    ("never began", BEGIN, place.HERE),
+    ("began", state("running", None, journal()), place.HERE),
+    ("the source failed on the way", state("stopped", None, journal()), place.HERE),
+    ("memory is still on its way", state("running", there(incoming=True, run="paused"), journal(), migrating=True), place.MOVING),
+    ("it was on its way when libvirt was killed here", state("running", there(incoming=True, run="paused"), journal()), place.HERE),
+    ("a guest that arrived by half does not count", state("stopped", there(persistent=False, run="paused"), journal()), place.HERE),
+    ("switched over", state("stopped", there(), journal()), place.THERE),
+    ("switched over, then the destination failed", state("stopped", there(run="stopped"), journal()), place.THERE),
+    ("post-copy goes on", state("paused", there(post_copy="active"), HANDED, migrating=True, post_copy="active"), place.MOVING),
+    ("post-copy broke", state("paused", there(post_copy="failed"), HANDED, migrating=True, post_copy="failed"), place.HALFWAY),
+    ("the other end has not noticed", state("paused", there(post_copy="active"), HANDED, post_copy="failed"), place.HALFWAY),
+    ("post-copy broke after the last page", state("paused", there(), HANDED, migrating=True, post_copy="failed"), place.THERE),
+    ("post-copy, then the destination failed", state("paused", there(run="stopped"), HANDED, post_copy="failed"), place.LOST),
+    ("post-copy, then the source failed", state("stopped", there(post_copy="failed"), HANDED), place.LOST),
+    ("post-copy, then both failed", state("stopped", there(run="stopped"), HANDED), place.THERE),
+    ("post-copy was asked for and never began", state("running", None, HANDED), place.HERE),
+    ("verified", state("stopped", there(run="stopped"), journal(phase="moved")), place.THERE),
+    (
+        "failed, with a half that never ran",
+        state("running", there(incoming=True, run="paused"), journal(phase="failed")),
+        place.HERE,
+    ),
+    ("failed, and the host failed since", state("stopped", there(run="stopped"), journal(phase="failed")), place.HERE),
+    ("undefined here", state(None, there(), journal(phase="moved")), place.THERE),
+    ("another VM of that name", state("stopped", there(uuid="other"), journal()), place.HERE),
 ]
 
 
 @pytest.mark.parametrize(("what", "found", "expected"), CASES, ids=[case[0] for case in CASES])
 def test_where_the_newest_data_is(what: str, found: MigrationState, expected: str) -> None:
-    assert plan.where(found) == expected
+    assert place.where(found) == expected
+
+
+DOUBTS: list[tuple[str, MigrationState]] = [
+    ("both run", state("running", there(), journal())),
+    ("both run after what looked like a failure", state("running", there(), journal(phase="failed"))),
+    ("it runs there after what looked like a failure", state("stopped", there(), journal(phase="failed"))),
+    ("it may have run there until the host failed", state("running", there(run="stopped"), journal())),
+    ("it runs there, and its definition is gone", state("stopped", there(persistent=False), journal())),
+    ("it was there, and vanished", state("stopped", None, journal(phase="moved"))),
+    ("it was there, and another has its name", state("stopped", there(uuid="other"), journal(phase="moved"))),
+    ("it was there by half, and vanished", state("stopped", None, HANDED)),
+    ("its memory is here by half, and it vanished there", state("paused", None, HANDED, post_copy="failed", migrating=True)),
+    ("it runs here while it lacks memory there", state("running", there(post_copy="failed"), HANDED)),
+]
+
+
+@pytest.mark.parametrize(("what", "found"), DOUBTS, ids=[case[0] for case in DOUBTS])
+def test_who_is_right_of_two_that_may_have_run_is_not_guessed(what: str, found: MigrationState) -> None:
+    for consent in (False, True):
+        with pytest.raises(Conflict, match=r"newest data|was changed"):
+            plan.plan_migration(found, keep_source=False, allow_restart=consent)
+
+
+ENDS = st.builds(
+    state,
+    st.sampled_from([None, "running", "paused", "stopped"]),
+    st.none()
+    | st.builds(
+        DestinationVm,
+        uuid=st.sampled_from([VM.uuid, "other"]),
+        run=st.sampled_from(["running", "paused", "stopped"]),
+        persistent=st.booleans(),
+        marked=st.just(True),
+        incoming=st.booleans(),
+        post_copy=st.sampled_from([None, "active", "failed"]),
+    ),
+    st.none() | st.builds(journal, phase=st.sampled_from(["prepared", "failed", "post-copy", "moved"]), made=st.just(FILES)),
+    post_copy=st.sampled_from([None, "active", "failed"]),
+    migrating=st.booleans(),
+)
+
+
+@given(found=ENDS, consent=st.booleans())
+def test_what_runs_or_ran_there_is_never_removed(found: MigrationState, consent: bool) -> None:
+    """Whatever both ends look like: what runs is left running, and disks that a guest may have written there stay."""
+    found = replace(found, there=replace(found.there, files=frozenset(FILES)))
+    vm, book = found.there.vm, found.journal
+    try:
+        steps = plan.plan_migration(found, keep_source=False, allow_restart=consent).steps
+    except EdgeError:
+        return
+    assert consent or not any(isinstance(step, plan.PowerOff) for step in steps)
+    if any(isinstance(step, plan.ClearDestination) for step in steps):
+        assert book is not None and (vm is None or vm.uuid == VM.uuid)
+        assert vm is None or not vm.may_have_run or (book.phase == "failed" and vm.run == "stopped")
+        assert found.source is not None and found.source.post_copy != "failed"
+
+
+def test_a_post_copy_that_broke_is_resumed_and_then_ended_as_any_other() -> None:
+    broken = state("paused", there(post_copy="failed"), HANDED, migrating=True, post_copy="failed", autostart=False)
+    found = plan.plan_migration(broken, keep_source=False)
+    assert [type(step).__name__ for step in found.steps] == ["ResumePostCopy", "AutostartThere", "UndefineHere", "DeleteHere"]
+    assert view(found.after)["host"] == "host2" and view(found.after)["state"] == "running"
 
 
 @pytest.mark.parametrize(
-    "found", [state("running", there(), journal()), state("stopped", there(), journal(phase="failed"))], ids=["both", "failed"]
+    ("found", "host"),
+    [
+        (state("paused", there(run="stopped"), HANDED, post_copy="failed"), "host1"),
+        (state("stopped", there(post_copy="failed"), HANDED), "host2"),
+    ],
+    ids=["the destination failed", "the source failed"],
 )
-def test_who_is_right_of_two_that_run_is_not_guessed(found: MigrationState) -> None:
-    with pytest.raises(Conflict, match="newest data"):
-        plan.where(found)
+def test_memory_that_a_host_took_along_is_given_up_only_by_a_word(found: MigrationState, host: str) -> None:
+    with pytest.raises(EdgeError, match=r"allow_restart: .*lost") as error:
+        plan.plan_migration(found, keep_source=False)
+    assert error.value.code == "refused"
+    steps = plan.plan_migration(found, keep_source=False, allow_restart=True).steps
+    assert steps[0].sentence.startswith("Power off") and host in steps[0].sentence
+    assert plan.StartThere("web", "host2") in steps and not any(isinstance(step, plan.ClearDestination) for step in steps)
+
+
+def test_what_an_interrupted_run_left_does_not_refuse_the_next_one() -> None:
+    """The leftover domain has the VM's own UUID and MAC address, and libvirt lists both until it is cleared."""
+    left = there(persistent=False, run="paused", incoming=True)
+    found = state("running", left, journal(made=(ROOT.path,)))
+    listed = replace(found.there, domains={"web": VM.uuid}, macs={VM.macs[0]: "web"}, files=frozenset({ROOT.path}))
+    steps = plan.plan_migration(replace(found, there=listed), keep_source=False).steps
+    assert steps[0] == plan.ClearDestination("host2", (ROOT.path,), "web") and plan.Migrate("web", "host2", ("vda",)) in steps
+    others = replace(listed, domains={"web": VM.uuid, "other": VM.uuid}, macs={VM.macs[0]: "other"})
+    with pytest.raises(EdgeError, match="MAC address"):
+        plan.plan_migration(replace(found, there=replace(others, domains={"web": VM.uuid})), keep_source=False)
 
 
 def world(found: MigrationState, steps: tuple[Any, ...]) -> MigrationState:
