@@ -59,12 +59,16 @@ class Tls:
 
 @dataclass(frozen=True)
 class Cluster:
-    """A cluster as one of its hosts sees it. ``replicas`` and ``peers`` name every such host, this one included if it is one."""
+    """A cluster as one of its hosts sees it. ``replicas`` and ``peers`` name every such host, this one included if it is one.
+
+    ``hypervisors`` are the names of those that run VMs; None where the file does not say.
+    """
 
     name: str
     host: str
     replicas: tuple[Member, ...] = ()
     peers: tuple[Member, ...] = ()
+    hypervisors: tuple[str, ...] | None = None
     frontends: tuple[str, ...] = ()
     images: Images = Images()
     tls: Tls = Tls()
@@ -78,6 +82,14 @@ class Cluster:
     def url(self) -> str | None:
         """The URL at which this host serves its images, or None."""
         return next((member.url for member in (*self.replicas, *self.peers) if member.name == self.host), None)
+
+    @property
+    def other_hypervisors(self) -> tuple[str, ...]:
+        """The names of the other hosts that run VMs, or may run VMs where the file does not say which do."""
+        known = self.hypervisors
+        if known is None:
+            known = tuple(member.name for member in (*self.peers, *self.replicas))
+        return tuple(dict.fromkeys(name for name in known if name != self.host))
 
     def others(self, members: tuple[Member, ...]) -> tuple[Member, ...]:
         """Return ``members`` without this host."""
@@ -207,6 +219,7 @@ CLUSTER = _object(
         "host": _name,
         "replicas": _list(MEMBER),
         "peers": _list(MEMBER),
+        "hypervisors": _list(_name),
         "frontends": _list(_url),
         "images": IMAGES,
         "tls": TLS,

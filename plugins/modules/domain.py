@@ -17,6 +17,8 @@ description:
     interfaces, their limits, a link, another network, what is in a CD drive, a larger disk, pinning. The rest is written to the
     persistent configuration and reported in RV(domain.pending_restart); with O(allow_restart) the domain is restarted for it.
   - A change that only a new domain can have (architecture, machine family, firmware, UUID, another image of a disk) is refused.
+  - Before a domain is made, marks of VMs that moved away and the other hypervisors of the cluster (C(/etc/edge/cluster.json)) are
+    asked for its name and UUID, so that no VM runs twice. A hypervisor that does not answer within seconds is a warning.
   - UUID and MAC addresses are derived from names, so that they are the same on every host and after a rebuild.
   - XML that others added to the domain stays. A domain that this module did not make is never touched without O(adopt).
 extends_documentation_fragment:
@@ -46,6 +48,14 @@ options:
     description:
       - Whether a running domain may be shut down and started again for a change that it cannot take while it runs.
       - If it is set and a change needs a restart, all changes are made by that restart and none in the running guest.
+    type: bool
+    default: false
+  allow_recreate:
+    description:
+      - Whether a VM that a migration took away from this host is made here anew, from its images. Only set it after the VM was
+        removed where it went.
+      - Without it the task fails and names the host that has the VM. A UUID that another hypervisor of the cluster has is refused
+        in any case.
     type: bool
     default: false
   force_stop:
@@ -278,6 +288,11 @@ domain:
       type: list
       elements: str
       sample: ["memory"]
+    arrival:
+      description: The C(source) host and the time (C(when), UTC) of a VM that came to this host by migration; null for others.
+      returned: when the domain exists
+      type: dict
+      sample: {"source": "host1", "when": "2026-03-01T09:30:00+00:00"}
     managed:
       description: Whether this module made it or took it over.
       returned: when the domain exists
@@ -299,6 +314,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.reconcile import Reconciler
+from ansible_collections.edge.cloud.plugins.module_utils._compute.elsewhere.peers import peers_of_cluster
 from ansible_collections.edge.cloud.plugins.module_utils._compute.host.events import EventLoop
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.override_text import secrets_in
@@ -317,8 +333,11 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     module.no_log_values |= secrets_in(module.params["xml_override"] or "")
     runner = ModuleRunner(module)
     with EventLoop(), connection(module.params["uri"]) as opened:
-        reconciler = Reconciler(opened, DiskFiles(runner, FOLDERS), runner, FOLDERS, read_options(module.params))
+        peers = peers_of_cluster()
+        reconciler = Reconciler(opened, DiskFiles(runner, FOLDERS), runner, FOLDERS, read_options(module.params), peers)
         plan, domain = reconciler.run(module.check_mode)
+    for warning in peers.warnings():
+        module.warn(warning)
     return {"changed": plan.changed, "actions": plan.actions, "diff": plan.diff(view), "domain": domain}
 
 

@@ -40,6 +40,18 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+moved:
+  description:
+    - The VMs that M(edge.cloud.domain_migration) took away from this host and that did not come back, each with C(name), C(uuid),
+      C(destination) and C(when) (UTC). M(edge.cloud.domain) does not make them here again without C(allow_recreate).
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - name: db
+      uuid: 6f1c3f4e-8f2d-5a53-9b7e-0c7b4c6d1e2f
+      destination: host2
+      when: "2026-03-01T09:30:00+00:00"
 domains:
   description: The domains, by name, each as M(edge.cloud.domain) returns it and with its statistics.
   returned: success
@@ -56,6 +68,11 @@ domains:
       returned: always
       type: str
       sample: running
+    arrival:
+      description: The C(source) host and the time (C(when), UTC) of a VM that came to this host by migration; null for others.
+      returned: always
+      type: dict
+      sample: {"source": "host1", "when": "2026-03-01T09:30:00+00:00"}
     managed:
       description: Whether M(edge.cloud.domain) made it or took it over.
       returned: always
@@ -125,9 +142,11 @@ domains:
           sample: {"vnet0": {"received_bytes": 4096, "received_packets": 17, "sent_bytes": 2048, "sent_packets": 12}}
 """
 
+from dataclasses import asdict
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.edge.cloud.plugins.module_utils._compute.elsewhere.moved import read_moved
 from ansible_collections.edge.cloud.plugins.module_utils._compute.host.info import describe_all
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
 from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
@@ -141,7 +160,11 @@ FOLDERS = Folders()
 def run(module: AnsibleModule) -> dict[str, Any]:
     tool = DiskFiles(SubprocessRunner(), FOLDERS)
     with connection(module.params["uri"]) as opened:
-        return {"changed": False, "domains": describe_all(opened, tool, FOLDERS, module.params["name"])}
+        name = module.params["name"]
+        shown = describe_all(opened, tool, FOLDERS, name)
+    here = {one["uuid"] for one in shown}
+    moved = [asdict(one) for one in read_moved(FOLDERS.vms) if name in (None, one.name) and one.uuid not in here]
+    return {"changed": False, "domains": shown, "moved": moved}
 
 
 def main() -> None:

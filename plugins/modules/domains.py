@@ -39,6 +39,7 @@ options:
       - What becomes of domains of the host that M(edge.cloud.domain) or this module made and O(domains) does not name.
       - V(keep) leaves them alone. V(absent) shuts them down and undefines them, with C(timeout), C(force_stop) and C(delete_disks)
         of O(defaults); the files of their disks stay unless C(delete_disks) is set there.
+      - A domain that came to this host by migration is kept in any case, with a warning; remove it by its name (C(state=absent)).
       - Domains that others made are never touched, and an empty list of O(domains) is refused with V(absent).
     type: str
     choices: [keep, absent]
@@ -133,6 +134,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.batch import Batch, place_of
+from ansible_collections.edge.cloud.plugins.module_utils._compute.elsewhere.peers import peers_of_cluster
 from ansible_collections.edge.cloud.plugins.module_utils._compute.host.events import EventLoop
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.override_text import secrets_in
@@ -176,7 +178,9 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     purge = complete(module, "defaults", {"name": "unlisted"}) if module.params["unlisted"] == "absent" else None
     runner = SubprocessRunner()
     with EventLoop(), connection(module.params["uri"]) as opened:
-        batch = Batch(opened, DiskFiles(runner, FOLDERS), runner, FOLDERS, wanted, module.params["parallel"], purge)
+        batch = Batch(
+            opened, DiskFiles(runner, FOLDERS), runner, FOLDERS, wanted, module.params["parallel"], purge, peers_of_cluster()
+        )
         result = batch.run(module.check_mode)
     for warning in result.pop("warnings"):
         module.warn(warning)

@@ -13,6 +13,7 @@ from ..._errors import EdgeError, InvalidInput, TimedOut
 from ..._image_lock import remove_images
 from ..._libvirt import intent, libvirt, lookup
 from ..._runner import Runner
+from ..elsewhere.moved import forget_moved
 from ..host.addresses import main_address, read_addresses
 from ..host.agent import limited_agent
 from ..host.at_rest import at_rest
@@ -228,7 +229,9 @@ class Guest:
                 flags |= libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM
             if tree.find("devices/tpm") is not None and not self.delete_tpm:
                 flags |= libvirt.VIR_DOMAIN_UNDEFINE_KEEP_TPM
+            uuid = domain.UUIDString()
             domain.undefineFlags(flags)
+        forget_moved(str(Path(self.folder).parent), uuid)  # of a move before the last one, which brought it back
 
     def _delete_files(self, step: steps.DeleteFiles) -> None:
         remove_images(step.paths)

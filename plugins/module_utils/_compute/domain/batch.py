@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from ..._errors import EdgeError, InvalidInput, Refused, from_os_error
 from ..._plan import Plan, changes
 from ..._runner import Runner
+from ..elsewhere.peers import Peers
 from ..host.observe import read_vm
 from ..host.view import HostView
 from ..model.host_facts import Folders
@@ -94,6 +95,7 @@ class Batch:
     wanted: Sequence[DomainOptions]
     parallel: int = 8
     purge: DomainOptions | None = None
+    peers: Peers = field(default_factory=Peers)
 
     def run(self, check_mode: bool) -> dict[str, Any]:
         """Return what a module reports: changed, actions, diff by domain, the domains in the order asked, warnings.
@@ -104,7 +106,8 @@ class Batch:
         drafts = self.plan(host)
         with ThreadPoolExecutor(max(1, min(self.parallel, len(drafts)))) as pool:
             outcomes = list(pool.map(lambda draft: _settle(draft, check_mode), drafts))
-        result = {**_report(outcomes), "warnings": _warnings(host, drafts)}
+        warnings = [*_warnings(host, drafts), *self._kept(host), *self.peers.warnings()]
+        result = {**_report(outcomes), "warnings": warnings}
         errors = {one.draft.where: (one.draft.name, one.error) for one in outcomes if one.error is not None}
         if errors:
             head = f"{len(errors)} of {len(drafts)} domains failed; the others are done. A second run goes on from here."
@@ -117,7 +120,7 @@ class Batch:
         for where, options in self._asked(host):
             if where in errors:
                 continue
-            reconciler = Reconciler(self.connection, self.tool, self.runner, self.folders, options)
+            reconciler = Reconciler(self.connection, self.tool, self.runner, self.folders, options, self.peers)
             try:
                 drafts.append(Draft(where, reconciler, *reconciler.plan(host)))
             except (EdgeError, OSError) as caught:
@@ -152,10 +155,22 @@ class Batch:
                 "name them with state: absent instead.",
                 option="unlisted",
             )
+        for state in self._unlisted(host):
+            if state.arrival is None:
+                yield f"unlisted ({state.name})", replace(self.purge, name=state.name, state="absent", adopt=False)
+
+    def _unlisted(self, host: HostView) -> Iterator[VmState]:
         named = {options.name for options in self.wanted}
-        for name in host.domains:
-            if name not in named and host.vm(name).marked:
-                yield f"unlisted ({name})", replace(self.purge, name=name, state="absent", adopt=False)
+        yield from (state for state in map(host.vm, host.domains) if state.name not in named and state.marked)
+
+    def _kept(self, host: HostView) -> Iterator[str]:
+        """Yield a warning for each VM that is not listed here because it came from another host, which is no word to remove it."""
+        for state in self._unlisted(host) if self.purge else ():
+            if state.arrival:
+                yield (
+                    f"unlisted: domain {state.name} came from {state.arrival.source} by migration and was kept; list it here, or "
+                    "remove it by its name with state: absent."
+                )
 
 
 def place_of(place: int, name: str) -> str:

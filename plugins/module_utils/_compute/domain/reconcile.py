@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,9 @@ from ..._errors import Busy
 from ..._libvirt import intent, lookup
 from ..._plan import Plan, execute
 from ..._runner import Runner
+from ..elsewhere.check import check_elsewhere
+from ..elsewhere.moved import read_moved
+from ..elsewhere.peers import Peers
 from ..host.addresses import addresses_of
 from ..host.file_users import check_claims, check_doubles, new_disks
 from ..host.lock import vm_lock
@@ -24,7 +27,7 @@ from ..model.host_facts import Folders
 from ..model.image_tools import ImageTool
 from ..model.overlays import kept_files, with_kept_overlays
 from ..model.request import AGAIN, DomainOptions
-from ..model.spec import DomainSpec, Record
+from ..model.spec import DomainSpec, Record, stable_uuid
 from ..model.state import VmState, view
 from ..options.resolve import ResolvedDomain, check_name, resolve
 from ..seed import Seed, make_context, make_seed
@@ -46,6 +49,7 @@ class Reconciler:
     runner: Runner
     folders: Folders
     options: DomainOptions
+    peers: Peers = field(default_factory=Peers)
 
     @property
     def name(self) -> str:
@@ -72,6 +76,8 @@ class Reconciler:
             state = host.with_files(state)
             files = kept_files(state, home, self.folders) | (host.claims(self.name).keys() if options.delete_disks else set())
             return plan_absent(state, options.force_stop, options.delete_disks, files), None
+        if state.config is None:
+            self._check_elsewhere()
         facts = host.facts(options, arriving_images(state))
         volumes = state.record.volumes if state.record else ()
         wanted = resolve(options, state.config, volumes, facts, state.foreign_targets)
@@ -106,6 +112,10 @@ class Reconciler:
         kept, context = state.record or Record(wanted.spec), self.context
         digests = (seed.digest if seed else kept.seed, context.digest if context else kept.context)
         return Record(wanted.spec, wanted.volumes, *digests, kept=kept.kept)
+
+    def _check_elsewhere(self) -> None:
+        uuid, allowed = self.options.uuid or stable_uuid(self.name), self.options.allow_recreate
+        check_elsewhere(self.name, uuid.lower(), read_moved(self.folders.vms), self.peers.answers.sightings, allowed)
 
     def _check_claims(self, wanted: DomainSpec, state: VmState, host: HostView) -> None:
         found = [disk for disk in new_disks(wanted, state.config) if Path(disk.active).exists()]

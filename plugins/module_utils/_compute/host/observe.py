@@ -97,6 +97,7 @@ def vm_of(seen: ObservedDomain, folders: Folders, *, adopt: bool = False) -> VmS
         autostart=seen.autostart,
         foreign_targets=parsed.foreign_targets,
         condition=seen.condition,
+        arrival=parsed.arrival,
     )
     if seen.run == "stopped":
         return state

@@ -7,13 +7,17 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from ..._errors import Conflict, EdgeError
 from ..._image_lock import remove_images
 from ..._libvirt import intent, libvirt, lookup
+from ..elsewhere.moved import moved_path, write_moved
 from ..host.migration_mark import NOTE, note
+from ..model.elsewhere import Arrival, Moved
+from ..xml.arrival import NAMESPACE, PREFIX, arrival_text, read_arrival
 from ..xml.domain import parse_xml
 from . import plan as steps
 from .destination import Address, read_vm_there
@@ -60,6 +64,8 @@ class MigratingVm:
             steps.MoveCheckpoints: self._move_checkpoints,
             steps.StartThere: self._start,
             steps.AutostartThere: self._autostart,
+            steps.NoteArrival: self._note_arrival,
+            steps.ForgetMove: self._forget_move,
             steps.UndefineHere: self._undefine,
             steps.DeleteHere: self._delete,
         }
@@ -248,10 +254,29 @@ class MigratingVm:
         with intent(f"turn autostart of domain {self.name} on on {self.address.host}"):
             self._domain(self.there).setAutostart(1)
 
+    def _note_arrival(self, step: steps.NoteArrival) -> None:
+        self._set_arrival(arrival_text(Arrival(step.here, _now())))
+
+    def _forget_move(self, _step: steps.ForgetMove) -> None:
+        if read_vm_there(self.there, self.name) is not None:
+            self._set_arrival(None)
+        mark = moved_path(str(Path(self.folder).parent), self.journal.uuid)
+        self.volumes.remove(mark)
+        self.volumes.close(str(Path(mark).parent))
+
+    def _set_arrival(self, text: str | None) -> None:
+        """Set or, with None, remove the mark of arrival in the persistent configuration; libvirt makes it durable."""
+        domain = self._domain(self.there)
+        with intent(f"mark domain {self.name} on {self.address.host}"):
+            element, config = libvirt.VIR_DOMAIN_METADATA_ELEMENT, libvirt.VIR_DOMAIN_AFFECT_CONFIG
+            if text is not None or read_arrival(parse_xml(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))):
+                domain.setMetadata(element, text, PREFIX, NAMESPACE, config)
+
     def _undefine(self, _step: steps.UndefineHere) -> None:
         self.verify()
         domain = self._domain(self.here)
         with intent(f"undefine domain {self.name}"):
+            write_moved(str(Path(self.folder).parent), Moved(self.name, self.journal.uuid, self.address.host, _now()))
             if domain.isActive() and post_copy_of(*domain.state()) == "failed":
                 domain.destroy()  # a copy that stands still, of a guest that has all of its memory there
             if domain.isActive():
@@ -319,6 +344,10 @@ class MigratingVm:
         if vm is None or vm.uuid != self.journal.uuid or not vm.may_have_run:
             return ""
         return f"The guest may have run on {host}, where it is {vm.run}; nothing was undone. Run this again, which looks at both."
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _undefine_flags(connection: Any) -> int:

@@ -15,6 +15,8 @@ from xml.etree import ElementTree as ET
 from ..._errors import InvalidInput, Unreachable
 from ..._libvirt import intent, libvirt, lookup
 from ..._sizes import KIB
+from ..elsewhere.moved import moved_path
+from ..elsewhere.peers import TLS_PORT, tls_uri
 from ..host.observe import RUN_STATES
 from ..model.host_facts import Folders
 from ..xml.domain import parse, parse_xml
@@ -24,7 +26,6 @@ from .remote_files import Volumes
 from .source import post_copy_of
 
 HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,252}[A-Za-z0-9])?|[0-9A-Fa-f:]{2,39}")
-TLS_PORT = 16514
 PATIENCE = 10.0
 
 
@@ -42,7 +43,7 @@ class Address:
     @property
     def uri(self) -> str:
         """libvirt's URI."""
-        return f"qemu+tls://{self.bracketed}/system"
+        return tls_uri(self.host)
 
     @property
     def migration_uri(self) -> str:
@@ -95,6 +96,7 @@ def read_destination(connection: Any, address: Address, name: str, source: Sourc
         images=_images(volumes, source.images) if source else {},
         missing=tuple(_missing(volumes, source.needed)) if source else (),
         cpu=_cpu(connection, address.host, source) if source else None,
+        home=source is not None and _was_here(volumes, moved_path(folders.vms, source.uuid)),
     )
 
 
@@ -105,13 +107,14 @@ def read_vm_there(connection: Any, name: str) -> DestinationVm | None:
         if domain is None:
             return None
         state, reason = domain.state()
-        marked = parse(parse_xml(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))).marked
+        config = parse(parse_xml(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)))
         persistent = bool(domain.isPersistent())
         return DestinationVm(
             uuid=domain.UUIDString(),
             run=RUN_STATES[state],
             persistent=persistent,
-            marked=marked,
+            marked=config.marked,
+            arrival=config.arrival.source if config.arrival else None,
             autostart=bool(domain.autostart()) if persistent else False,
             post_copy=post_copy_of(state, reason),
             incoming=state == libvirt.VIR_DOMAIN_PAUSED and reason == libvirt.VIR_DOMAIN_PAUSED_MIGRATION,
@@ -138,6 +141,13 @@ def _bridges(connection: Any) -> tuple[str, ...]:
 
 def _has_bridge(network: Any) -> bool:
     return parse_xml(network.XMLDesc()).find("bridge") is not None
+
+
+def _was_here(volumes: Volumes, mark: str) -> bool:
+    folder, name = os.path.split(mark)
+    found = volumes.exists(folder) and name in volumes.names(folder)
+    volumes.close(folder)
+    return found
 
 
 def _images(volumes: Volumes, paths: Iterable[str]) -> dict[str, int]:

@@ -29,6 +29,7 @@ class Journal:
     """One migration: ``made`` are the files that we make on the destination, ``files`` those that are deleted here at the end.
 
     ``run`` and ``autostart`` are what the VM was when it began and is to be again; ``checkpoints`` are XMLs, parents first.
+    ``home`` is whether the VM comes back to the destination.
     """
 
     destination: str
@@ -39,6 +40,7 @@ class Journal:
     made: tuple[str, ...] = ()
     checkpoints: tuple[str, ...] = ()
     phase: str = "prepared"
+    home: bool = False
 
     def with_made(self, paths: Iterable[str]) -> Journal:
         """Return it with these files of ours on the destination."""

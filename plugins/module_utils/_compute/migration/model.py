@@ -98,7 +98,7 @@ class SourceVm:
 class DestinationVm:
     """The domain of that name on the destination; ``post_copy`` is ``active`` or ``failed`` while memory of it is missing there.
 
-    libvirt makes it persistent right before it lets the guest run, and not earlier.
+    libvirt makes it persistent right before it lets the guest run, and not earlier. ``arrival`` is the host that its mark names.
     """
 
     uuid: str
@@ -108,6 +108,7 @@ class DestinationVm:
     autostart: bool = False
     incoming: bool = False
     post_copy: str | None = None
+    arrival: str | None = None
 
     @property
     def may_have_run(self) -> bool:
@@ -119,7 +120,8 @@ class DestinationVm:
 class Destination:
     """The destination as far as a plan needs it; ``files`` are paths in the VM's folder and the sizes of ``images`` bytes.
 
-    ``cpu`` is why the guest's CPU does not run there, if it does not. ``folder`` is whether the folder of the VMs exists there.
+    ``cpu`` is why the guest's CPU does not run there, if it does not. ``folder`` is whether the folder of the VMs exists there,
+    ``home`` whether a mark there says that this VM moved away from it once.
     """
 
     host: str
@@ -135,6 +137,7 @@ class Destination:
     images: Mapping[str, int] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
     cpu: str | None = None
+    home: bool = False
 
 
 @dataclass(frozen=True)

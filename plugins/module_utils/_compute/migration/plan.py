@@ -219,8 +219,45 @@ class AutostartThere:
 
 
 @dataclass(frozen=True)
+class NoteArrival:
+    """Mark the VM on the destination as one that came by migration: what is not in a list of that host is not removed for it."""
+
+    name: str
+    here: str
+    host: str
+
+    @property
+    def sentence(self) -> str:
+        """See Step."""
+        return f"Mark domain {self.name} on {self.host} as one that came from {self.here}"
+
+    def predict(self, state: MigrationState) -> MigrationState:
+        """See Step."""
+        vm = state.there.vm
+        return replace(state, there=replace(state.there, vm=replace(vm, arrival=self.here))) if vm else state
+
+
+@dataclass(frozen=True)
+class ForgetMove:
+    """Remove both marks of a VM that is back on the host that it once left."""
+
+    name: str
+    host: str
+
+    @property
+    def sentence(self) -> str:
+        """See Step."""
+        return f"Forget on {self.host} that domain {self.name} moved away"
+
+    def predict(self, state: MigrationState) -> MigrationState:
+        """See Step."""
+        vm = state.there.vm
+        return replace(state, there=replace(state.there, home=False, vm=replace(vm, arrival=None) if vm else None))
+
+
+@dataclass(frozen=True)
 class UndefineHere:
-    """Verify the VM on the destination, then remove it here."""
+    """Verify the VM on the destination, note durably that it moved there, then remove it here."""
 
     name: str
     here: str
@@ -228,7 +265,7 @@ class UndefineHere:
     @property
     def sentence(self) -> str:
         """See Step."""
-        return f"Undefine domain {self.name} on {self.here}"
+        return f"Undefine domain {self.name} on {self.here}, and note there where it is"
 
     def predict(self, state: MigrationState) -> MigrationState:
         """See Step."""
@@ -303,7 +340,9 @@ def _after_post_copy(state: MigrationState, place: str, keep_source: bool, allow
 
 def began(state: MigrationState, source: SourceVm) -> Journal:
     """Return the journal that a migration of this VM begins with."""
-    return Journal(state.there.host, source.uuid, source.run, source.autostart, state.left, (), source.checkpoints)
+    return Journal(
+        state.there.host, source.uuid, source.run, source.autostart, state.left, (), source.checkpoints, home=state.there.home
+    )
 
 
 def _clear(state: MigrationState) -> Iterator[Step]:
@@ -341,6 +380,10 @@ def _finish(state: MigrationState, keep_source: bool) -> Iterator[Step]:
         yield StartThere(state.name, host)
     if not vm.autostart and journal.autostart:
         yield AutostartThere(state.name, host)
+    if journal.home and (state.there.home or vm.arrival):
+        yield ForgetMove(state.name, host)
+    elif not journal.home and vm.arrival != state.here:
+        yield NoteArrival(state.name, state.here, host)
     if state.source is not None:
         yield UndefineHere(state.name, state.here)
     if state.left and not keep_source:

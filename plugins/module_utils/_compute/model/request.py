@@ -175,6 +175,7 @@ class DomainOptions:
     os: str | None = None
     state: str = "running"
     allow_restart: bool = False
+    allow_recreate: bool = False
     force_stop: bool = False
     delete_disks: bool = False
     adopt: bool = False

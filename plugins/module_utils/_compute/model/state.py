@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from .elsewhere import Arrival
 from .host_facts import VolumeFile
 from .override_text import outline
 from .spec import CONTEXT, SEED, Disk, DomainSpec, Record
@@ -22,6 +23,7 @@ class VmState:
     A saved guest continues as ``live``. ``free_ports`` is how many devices it can take while it runs, None for any number.
     ``foreign_targets`` are device names of disks that are not ours. ``folder`` are our files in the VM's folder.
     ``condition`` is one of those above where ``run``, running or paused, does not tell all.
+    ``arrival`` is the mark of a VM that came by migration.
     """
 
     name: str
@@ -38,6 +40,7 @@ class VmState:
     foreign_targets: frozenset[str] = frozenset()
     free_ports: int | None = None
     condition: str = ""
+    arrival: Arrival | None = None
 
     def volume(self, path: str) -> VolumeFile | None:
         """Return the file of a disk, None where it is not there."""
@@ -73,7 +76,8 @@ def view(state: VmState) -> dict[str, Any]:
     spec["nics"] = list(spec["nics"])
     spec["xml_override"] = outline(state.config.xml_override) if state.config.xml_override else state.config.xml_override
     shown = {"name": state.name, "state": state.run, **spec, "autostart": state.autostart, "pending_restart": pending(state)}
-    return {**shown, "managed": state.marked, "cloud_init": state.seed, "context": state.context}
+    arrival = asdict(state.arrival) if state.arrival else None
+    return {**shown, "managed": state.marked, "cloud_init": state.seed, "context": state.context, "arrival": arrival}
 
 
 def _disk_view(state: VmState, disk: Disk) -> dict[str, Any]:

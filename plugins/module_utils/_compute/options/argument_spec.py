@@ -127,6 +127,7 @@ CONTROL: dict[str, Any] = {
         "default": "running",
     },
     "allow_restart": {"type": "bool", "default": False},
+    "allow_recreate": {"type": "bool", "default": False},
     "force_stop": {"type": "bool", "default": False},
     "delete_disks": {"type": "bool", "default": False},
     "adopt": {"type": "bool", "default": False},

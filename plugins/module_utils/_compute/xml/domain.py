@@ -15,8 +15,10 @@ from xml.etree.ElementTree import Element, SubElement
 
 from ..._namespaces import remember
 from ..model.architecture import architecture
+from ..model.elsewhere import Arrival
 from ..model.spec import DomainSpec, Record, record_from_json
 from .about import emit_about, parse_about
+from .arrival import read_arrival
 from .cpu_features import emit_features, parse_features
 from .device import ALIAS, free_ports
 from .disk import emit_disks, parse_disks
@@ -57,6 +59,7 @@ class Parsed:
     marked: bool
     foreign_targets: frozenset[str] = frozenset()
     free_ports: int | None = None
+    arrival: Arrival | None = None
 
 
 def parse_xml(text: str) -> Element:
@@ -105,7 +108,7 @@ def parse(root: Element, adopt: bool = False) -> Parsed:
     ours = {disk.target for disk in disks}
     targets = {read_path(disk, "target@dev") or "" for disk in root.iterfind("devices/disk")}
     marked = root.find(f"metadata/{MARK}") is not None
-    return Parsed(spec, record, marked, frozenset(targets - ours), free_ports(root))
+    return Parsed(spec, record, marked, frozenset(targets - ours), free_ports(root), read_arrival(root))
 
 
 def emit(spec: DomainSpec, record: Record | None = None, base: Element | None = None) -> Element:

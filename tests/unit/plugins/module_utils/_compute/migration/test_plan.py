@@ -75,7 +75,7 @@ def test_a_running_guest_moves_after_all_that_it_does_not_write() -> None:
     found = plan.plan_migration(BEGIN, keep_source=False)
     assert [type(step).__name__ for step in found.steps] == [
         "HoldAutostart", "CopyFile", "CopyFile", "CopyFile", "CreateDisk", "Migrate",
-        "AutostartThere", "UndefineHere", "DeleteHere",
+        "AutostartThere", "NoteArrival", "UndefineHere", "DeleteHere",
     ]  # fmt: skip
     assert [step.overlay.path for step in found.steps if isinstance(step, plan.CopyFile)] == [SEED.path, BELOW.path, INDEX.path]
     assert found.steps[4] == plan.CreateDisk(ROOT, "host2") and found.steps[5] == plan.Migrate("web", "host2", ("vda",))
@@ -87,7 +87,20 @@ def test_a_stopped_guest_is_copied_whole_the_lowest_overlay_first() -> None:
     assert [step.overlay.path for step in found.steps if isinstance(step, plan.CopyFile)] == [
         SEED.path, BELOW.path, ROOT.path, INDEX.path,
     ]  # fmt: skip
-    assert [type(step).__name__ for step in found.steps[4:]] == ["DefineThere", "UndefineHere"]
+    assert [type(step).__name__ for step in found.steps[4:]] == ["DefineThere", "NoteArrival", "UndefineHere"]
+
+
+def test_a_vm_that_comes_back_loses_its_marks() -> None:
+    """Where it left and came back it is at home; where it came to it is a guest, whatever host it came from before."""
+    back = replace(BEGIN, there=replace(THERE, home=True))
+    found = plan.plan_migration(back, keep_source=False)
+    assert [type(step).__name__ for step in found.steps[-3:]] == ["ForgetMove", "UndefineHere", "DeleteHere"]
+    assert found.after.there.vm is not None and found.after.there.vm.arrival is None and not found.after.there.home
+    half = replace(found.after, source=replace(VM, run="stopped"), journal=journal(phase="moved", home=True), left=FILES)
+    assert [type(step).__name__ for step in plan.plan_migration(half, keep_source=False).steps] == ["UndefineHere", "DeleteHere"]
+    onward = state("stopped", there(arrival="host0", autostart=True), journal(phase="moved"))
+    steps = plan.plan_migration(onward, keep_source=False).steps
+    assert plan.NoteArrival("web", "host1", "host2") in steps
 
 
 def test_nothing_is_left_to_do_once_it_is_there() -> None:
@@ -190,7 +203,9 @@ def test_what_runs_or_ran_there_is_never_removed(found: MigrationState, consent:
 def test_a_post_copy_that_broke_is_resumed_and_then_ended_as_any_other() -> None:
     broken = state("paused", there(post_copy="failed"), HANDED, migrating=True, post_copy="failed", autostart=False)
     found = plan.plan_migration(broken, keep_source=False)
-    assert [type(step).__name__ for step in found.steps] == ["ResumePostCopy", "AutostartThere", "UndefineHere", "DeleteHere"]
+    assert [type(step).__name__ for step in found.steps] == [
+        "ResumePostCopy", "AutostartThere", "NoteArrival", "UndefineHere", "DeleteHere",
+    ]  # fmt: skip
     assert view(found.after)["host"] == "host2" and view(found.after)["state"] == "running"
 
 
