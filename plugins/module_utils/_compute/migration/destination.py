@@ -27,6 +27,7 @@ from .source import post_copy_of
 
 HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,252}[A-Za-z0-9])?|[0-9A-Fa-f:]{2,39}")
 PATIENCE = 10.0
+RUNS = (1, 2)  # VIR_CPU_COMPARE_IDENTICAL and _SUPERSET
 
 
 @dataclass(frozen=True)
@@ -172,12 +173,16 @@ def _cpu(connection: Any, host: str, source: SourceVm) -> str | None:
     """Return why the guest's CPU does not run there, None where it does; one that is all of the emulator's is not compared."""
     root = parse_xml(source.xml)
     cpu = root.find("cpu")
+    if source.host_cpu is not None:
+        with intent(f"compare the CPU of this host with that of {host}"):
+            found = connection.compareCPU(source.host_cpu, 0)
+        return None if found in RUNS else f"{read_path(root, 'cpu@mode')}, that of this host"
     if cpu is None or cpu.get("mode", "custom") not in ("custom", "host-model"):
         return None
     with intent(f"compare the CPU of the domain with that of {host}"):
         arch, machine = read_path(root, "os/type@arch"), read_path(root, "os/type@machine")
         virt_type, text = root.get("type"), ET.tostring(cpu, encoding="unicode")
         result = connection.compareHypervisorCPU(None, arch, machine, virt_type, text, 0)
-    if result in (libvirt.VIR_CPU_COMPARE_IDENTICAL, libvirt.VIR_CPU_COMPARE_SUPERSET):
+    if result in RUNS:
         return None
     return f"{cpu.get('mode', 'custom')} {read_path(cpu, 'model') or ''}".strip()

@@ -40,7 +40,8 @@ class SourceVm:
 
     ``obstacles`` are the reasons why it cannot move. ``checkpoints`` are the XMLs of libvirt's, parents first.
     ``mark`` is our record in the persistent configuration; that of a running guest is as old as its start. ``post_copy`` is
-    ``active`` or ``failed`` where the guest went on at the destination before all of its memory was there.
+    ``active`` or ``failed`` where the guest went on at the destination before all of its memory was there. ``host_cpu`` is the XML
+    of this host's CPU where the guest has it as it is.
     """
 
     uuid: str
@@ -57,10 +58,10 @@ class SourceVm:
     macs: tuple[str, ...] = ()
     checkpoints: tuple[str, ...] = ()
     obstacles: tuple[str, ...] = ()
-    cpu: str | None = None
     migrating: bool = False
     mark: str | None = None
     post_copy: str | None = None
+    host_cpu: str | None = None
 
     @property
     def live(self) -> bool:

@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..._errors import Conflict, EdgeError
@@ -22,9 +22,9 @@ from .apply import MigratingVm
 from .check import check_same
 from .destination import Address, probe, read_destination
 from .job import Job, MigrationOptions
-from .journal import Journal, read_journal
+from .journal import Journal, read_journal, write_journal
 from .model import MigrationState, SourceVm, view
-from .place import MOVING, THERE, on_its_way, where
+from .place import HERE, MOVING, THERE, on_its_way, where
 from .plan import began, plan_migration
 from .remote_files import Volumes
 from .source import read_source
@@ -107,7 +107,7 @@ class Migrator:
             if where(state) == MOVING:
                 self._wait(state, check_mode)
                 state = self.observe(there)
-            plan = plan_migration(state, self.keep_source, self.allow_restart)
+            plan = self._plan(state, check_mode)
             moved: dict[str, Any] = {}
             if check_mode:
                 return plan, view(plan.after), moved
@@ -116,6 +116,22 @@ class Migrator:
             after = self.observe(there) if plan.changed else state
         moved |= {"seconds": round(time.monotonic() - began_at, 3)} if plan.changed else {}
         return plan, view(after), moved
+
+    def _plan(self, state: MigrationState, check_mode: bool) -> Plan[MigrationState]:
+        try:
+            return plan_migration(state, self.keep_source, self.allow_restart)
+        except EdgeError:
+            if not check_mode and state.journal and state.source and where(state) == HERE:
+                self._stay(state.journal)
+            raise
+
+    def _stay(self, journal: Journal) -> None:
+        """Let the VM be used here again after a migration that cannot go on now, and whose guest never ran there."""
+        write_journal(self._folder, replace(journal, phase="failed"))
+        with intent(f"turn autostart of domain {self.name} on"):
+            domain = lookup(self.here.lookupByName, self.name)
+            if domain is not None and journal.autostart:
+                domain.setAutostart(1)
 
     def _wait(self, state: MigrationState, check_mode: bool) -> None:
         """Wait for the migration that an earlier run began and did not see the end of."""

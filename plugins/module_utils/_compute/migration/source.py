@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
-from xml.etree.ElementTree import Element
+from xml.etree.ElementTree import Element, tostring
 
 from ..._errors import Refused
 from ..._libvirt import intent, libvirt, lookup
@@ -21,6 +21,7 @@ from ..model.state import CRASHED, ENDING, SUSPENDED
 from ..xml.domain import MARK, parse, parse_xml
 from ..xml.properties import read_path, read_scaled
 from .model import MovingDisk, MovingFile, SourceVm
+from .ties import needed_files, strange_paths, ties
 
 BLOCK = 512
 DEEPEST = 64
@@ -58,12 +59,22 @@ def read_source(connection: Any, name: str, tool: ImageTool, folders: Folders) -
         xml=_text(domain, run),
         disks=moving,
         files=disks.files(live, run, moving),
-        needed=(*disks.needed, *(path for path in (read_path(live, "os/kernel"), read_path(live, "os/initrd")) if path)),
+        needed=(*disks.needed, *needed_files(live)),
         networks=tuple(sorted({network for nic in nics if (network := read_path(nic, "source@network"))})),
         bridges=tuple(sorted({str(read_path(nic, "source@bridge")) for nic in nics if nic.get("type") == "bridge"})),
         macs=tuple(sorted((read_path(nic, "mac@address") or "").lower() for nic in nics)),
         checkpoints=_checkpoints(domain),
-        obstacles=(*disks.obstacles, *disks.unfinished(), *_obstacles(domain, live, run)),
+        obstacles=tuple(
+            dict.fromkeys(
+                [
+                    *disks.obstacles,
+                    *disks.unfinished(),
+                    *_obstacles(domain, live, run),
+                    *_ties(connection, live, config, disks.home),
+                ]
+            )
+        ),
+        host_cpu=_host_cpu(connection, live, run),
         migrating=_is_migrating(domain, run),
         mark=mark_text(config),
         post_copy=post_copy_of(*at),
@@ -130,12 +141,34 @@ def _obstacles(domain: Any, live: Element, run: str) -> Iterator[str]:
             yield "another program's post-copy migration of it has no end; finish that first (virsh migrate --postcopy-resume)"
         if run != "stopped" and domain.state() == [libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_IOERROR]:
             yield "it is paused by an I/O error; make room for its disks and resume it first"
-    if live.find("devices/hostdev") is not None:
-        yield "a device of this host is passed through to it; take the device out first"
     if live.find("devices/disk/backingStore[@type='network']") is not None:
         yield "the image of one of its disks has not arrived on this host yet; wait for edge-arrive.service"
     if run == "stopped" and live.find("devices/tpm/backend[@type='emulator']") is not None:
         yield "the state of its emulated TPM can move only while it runs; start it first"
+
+
+def _ties(connection: Any, live: Element, config: Element, home: str) -> Iterator[str]:
+    """Yield what ties the domain to this host, as it runs or at its next start."""
+    yield from ties(live)
+    yield from ties(config)
+    yield from strange_paths(config, home)
+    names = {read_path(nic, "source@network") for root in (live, config) for nic in root.iterfind("devices/interface")}
+    for name in sorted(name for name in names if name):
+        with intent(f"read the network {name}"):
+            network = lookup(connection.networkLookupByName, name)
+            found = parse_xml(network.XMLDesc()) if network is not None else None
+        mode = read_path(found, "forward@mode") if found is not None else None
+        if found is not None and mode not in (None, "nat", "route", "open") and found.find("bridge") is None:
+            yield f"its network {name} gives it a device of this host (forward mode {mode}); take the interface out first"
+
+
+def _host_cpu(connection: Any, live: Element, run: str) -> str | None:
+    """Return the XML of this host's CPU where the running guest has it as it is, so that another one would break it."""
+    if run == "stopped" or live.get("type") != "kvm" or read_path(live, "cpu@mode") not in ("host-passthrough", "maximum"):
+        return None
+    with intent("read the CPU of this host"):
+        found = parse_xml(connection.getCapabilities()).find("host/cpu")
+    return None if found is None else tostring(found, encoding="unicode")
 
 
 class _Disks:
@@ -144,7 +177,8 @@ class _Disks:
     def __init__(self, tool: ImageTool, folders: Folders, name: str) -> None:
         self._tool = tool
         self._folders = folders
-        self._own = folders.vm(name) + "/"
+        self.home = folders.vm(name)
+        self._own = self.home + "/"
         self.needed: list[str] = []
         self.obstacles: list[str] = []
 
