@@ -25,6 +25,7 @@ ERRORS: dict[str, type[EdgeError]] = {
     "VIR_ERR_NO_NETWORK": NotFound,
     "VIR_ERR_NO_STORAGE_POOL": NotFound,
     "VIR_ERR_NO_STORAGE_VOL": NotFound,
+    "VIR_ERR_NO_SECRET": NotFound,
     "VIR_ERR_NO_CONNECT": Unreachable,
     "VIR_ERR_AUTH_FAILED": Unreachable,
     "VIR_ERR_SYSTEM_ERROR": Unreachable,
@@ -39,7 +40,7 @@ ERRORS: dict[str, type[EdgeError]] = {
     "VIR_ERR_OPERATION_TIMEOUT": TimedOut,
     "VIR_ERR_RESOURCE_BUSY": Busy,
 }
-MISSING = ("VIR_ERR_NO_DOMAIN", "VIR_ERR_NO_NETWORK", "VIR_ERR_NO_STORAGE_POOL", "VIR_ERR_NO_STORAGE_VOL")
+MISSING = ("VIR_ERR_NO_DOMAIN", "VIR_ERR_NO_NETWORK", "VIR_ERR_NO_STORAGE_POOL", "VIR_ERR_NO_STORAGE_VOL", "VIR_ERR_NO_SECRET")
 
 
 @cache

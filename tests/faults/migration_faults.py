@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Faults of a live migration: plugs pulled, libvirt restarted, the task killed, the disk full. The guest streams all along.
+"""Faults of a live migration: plugs pulled, libvirt restarted, the task killed, the disk full, post-copy broken. The guest streams.
 
 After each fault the same task runs again, once, as docs/migration.md promises. ``lost`` counts tries after which a block that the
 guest knew to be on its disk is missing or damaged, or the VM did not run on the destination in the end; ``doubled`` those in which
@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import cache, partial
+from typing import Any
 
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
 from compute_faults import Case, Stage
@@ -49,14 +50,14 @@ for path in glob.glob("/proc/[0-9]*/fd/*"):
 class Try:
     """One guest on the first host, its migration begun and slow for some seconds, and the last block that its console named."""
 
-    def __init__(self, hosts: Pair, seconds: float = 0.0) -> None:
+    def __init__(self, hosts: Pair, seconds: float = 0.0, **options: Any) -> None:
         self.hosts = hosts
         self.known = -1
         self.doubled = False
         _away(hosts)
         hosts.guest(NAME, autostart=True)
         self.known = hosts.one.wait_more(NAME, 10)
-        asked = {"name": NAME, "destination": hosts.two.host.name, **SLOW}
+        asked = {"name": NAME, "destination": hosts.two.host.name, **SLOW, **options}
         self.task = start_play([{"edge.cloud.domain_migration": asked}], inventory=hosts.inventory, hosts=hosts.one.host.name)
         self.until(self._journal, "the journal")
         time.sleep(seconds)  # the instant of the fault
@@ -88,12 +89,13 @@ class Try:
             os.killpg(self.task.pid, signal.SIGKILL)
         self.hit &= self.task.wait() != 0
 
-    def judge(self) -> Outcome:
+    def judge(self, **options: Any) -> Outcome:
         """Run the task again, once, and look for harm."""
         if not self.hit:
             return MISSED
         self.look()
-        done = self.hosts.module_or_failure(self.hosts.one, name=NAME, destination=self.hosts.two.host.name, timeout=120)
+        asked = {"name": NAME, "destination": self.hosts.two.host.name, "timeout": 120, **options}
+        done = self.hosts.module_or_failure(self.hosts.one, **asked)
         self.look()
         try:
             assert not done.get("failed"), f"the second run failed: {done.get('msg')}"
@@ -182,6 +184,65 @@ def disk_full(hosts: Pair, _dice: random.Random) -> Outcome:
     return outcome
 
 
+@contextlib.contextmanager
+def _post_copy(hosts: Pair) -> Iterator[Try]:
+    """Have a migration whose guest runs on the destination already, its memory on its way at 1 MiB a second."""
+    for host in (hosts.one, hosts.two):
+        host.run(
+            "sh", "-c", "test -e /dev/userfaultfd || mknod -m 666 /dev/userfaultfd c 10 $(sed -n 's/ userfaultfd//p' /proc/misc)"
+        )
+    try:
+        found = Try(hosts, post_copy=True, bandwidth="1MiB", timeout=600)
+        found.until(lambda: "post-copy" in _reason(hosts.one) or found.task.poll() is not None, "post-copy", 500)
+        yield found
+    finally:
+        for host in (hosts.one, hosts.two):
+            host.run("rm", "-f", "/dev/userfaultfd", ok=False)
+
+
+def _reason(host: StreamHost) -> str:
+    return host.run("virsh", "domstate", "--reason", NAME, ok=False)
+
+
+def cut_off_in_post_copy(hosts: Pair, _dice: random.Random) -> Outcome:
+    """Cut the cable while the memory of a guest is on both hosts; the run after it is mended resumes, with the same memory."""
+    with _post_copy(hosts) as found:
+        hosts.one.host.cut(hosts.two.host)
+        found.end_task()
+        halted = found.until(lambda: "post-copy failed" in _reason(hosts.one), "the end of post-copy") if found.hit else None
+        assert halted is None
+        begun = hosts.two.console(NAME).count("STREAM-FROM")
+        hosts.one.host.mend(hosts.two.host)
+        outcome = found.judge(timeout=600)
+        if outcome == (False, False) and hosts.two.console(NAME).count("STREAM-FROM") != begun:
+            print("harm: the guest has started anew", file=sys.stderr)
+            return True, False
+        return outcome
+
+
+def destination_unplugged_in_post_copy(hosts: Pair, _dice: random.Random) -> Outcome:
+    """Pull the destination's plug while a guest runs there by half; by a word, it starts there from its disks, the newest."""
+    with _post_copy(hosts) as found:
+        hosts.two.host.kill()
+        found.end_task()
+        _revive(hosts.two)
+        if found.hit:
+            refused = hosts.module_or_failure(hosts.one, name=NAME, destination=hosts.two.host.name)
+            found.hit = refused.get("error", {}).get("option") == "allow_restart"
+        return found.judge(allow_restart=True)
+
+
+def source_unplugged_in_post_copy(hosts: Pair, _dice: random.Random) -> Outcome:
+    """Pull the source's plug while it has half of the memory of a guest that runs on the destination."""
+    with _post_copy(hosts) as found:
+        hosts.one.host.kill()
+        found.end_task()
+        _revive(hosts.one)
+        if found.hit:
+            found.until(lambda: "post-copy failed" in _reason(hosts.two), "the end of post-copy", 300)
+        return found.judge(allow_restart=True)
+
+
 FAULTS: dict[str, Fault] = {
     "migration: source unplugged": source_unplugged,
     "migration: destination unplugged": destination_unplugged,
@@ -189,6 +250,9 @@ FAULTS: dict[str, Fault] = {
     "migration: task killed": task_killed,
     "migration: hosts cut off": cut_off,
     "migration: destination's disk full": disk_full,
+    "migration: hosts cut off in post-copy": cut_off_in_post_copy,
+    "migration: destination unplugged in post-copy": destination_unplugged_in_post_copy,
+    "migration: source unplugged in post-copy": source_unplugged_in_post_copy,
 }
 
 
@@ -208,4 +272,6 @@ def cases(stage: Stage) -> Iterator[Case]:
 
     for release in stage.releases:
         for name, fault in FAULTS.items():
+            if "post-copy" in name and release == "bookworm":  # its QEMU does not know /dev/userfaultfd
+                continue
             yield Case(f"{release}: {name}", partial(tries, release, fault))

@@ -9,6 +9,7 @@ import re
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -27,6 +28,7 @@ from .source import post_copy_of
 
 HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,252}[A-Za-z0-9])?|[0-9A-Fa-f:]{2,39}")
 PATIENCE = 10.0
+USAGES = {"volume": 1, "ceph": 2, "iscsi": 3, "tls": 4, "vtpm": 5}  # VIR_SECRET_USAGE_TYPE_…
 RUNS = (1, 2)  # VIR_CPU_COMPARE_IDENTICAL and _SUPERSET
 
 
@@ -95,7 +97,7 @@ def read_destination(connection: Any, address: Address, name: str, source: Sourc
         free=volumes.free(folders.vms) if there else 0,
         files=frozenset(f"{folder}/{file}" for file in files),
         images=_images(volumes, source.images) if source else {},
-        missing=tuple(_missing(volumes, source.needed)) if source else (),
+        missing=(*_missing(volumes, source.needed), *_missing_secrets(connection, source)) if source else (),
         cpu=_cpu(connection, address.host, source) if source else None,
         home=source is not None and _was_here(volumes, moved_path(folders.vms, source.uuid)),
     )
@@ -167,6 +169,18 @@ def _missing(volumes: Volumes, paths: Iterable[str]) -> Iterable[str]:
         folder, name = os.path.split(path)
         if not volumes.exists(folder) or name not in volumes.names(folder):
             yield path
+
+
+def _missing_secrets(connection: Any, source: SourceVm) -> Iterable[str]:
+    """Yield the secrets of libvirt that the destination does not have; their values stay where they are."""
+    for kind, text in source.secrets:
+        with intent(f"look up the secret {text} on the destination"):
+            if kind == "uuid":
+                found = lookup(connection.secretLookupByUUIDString, text)
+            else:
+                found = lookup(partial(connection.secretLookupByUsage, USAGES.get(kind, 0)), text)
+        if found is None:
+            yield f"libvirt's secret {text}"
 
 
 def _cpu(connection: Any, host: str, source: SourceVm) -> str | None:

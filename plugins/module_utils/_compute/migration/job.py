@@ -54,6 +54,8 @@ class MigrationOptions:
             found[libvirt.VIR_MIGRATE_PARAM_MIGRATE_DISKS] = list(targets)
         if self.bandwidth:
             found[libvirt.VIR_MIGRATE_PARAM_BANDWIDTH] = self.bandwidth // MIB
+        if self.bandwidth and self.post_copy:
+            found[libvirt.VIR_MIGRATE_PARAM_BANDWIDTH_POSTCOPY] = self.bandwidth // MIB
         if self.compressed:
             found[libvirt.VIR_MIGRATE_PARAM_COMPRESSION] = "xbzrle"
         return found

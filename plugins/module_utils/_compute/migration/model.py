@@ -38,6 +38,8 @@ class MovingDisk:
 class SourceVm:
     """The domain on this host. ``files`` move beside the disks (such as snapshots); ``needed`` must be on the destination already.
 
+    So must libvirt's ``secrets``, each a kind (``uuid`` or that of its usage) and a text.
+
     ``obstacles`` are the reasons why it cannot move. ``checkpoints`` are the XMLs of libvirt's, parents first.
     ``mark`` is our record in the persistent configuration; that of a running guest is as old as its start. ``post_copy`` is
     ``active`` or ``failed`` where the guest went on at the destination before all of its memory was there. ``host_cpu`` is the XML
@@ -53,6 +55,7 @@ class SourceVm:
     disks: tuple[MovingDisk, ...] = ()
     files: tuple[MovingFile, ...] = ()
     needed: tuple[str, ...] = ()
+    secrets: tuple[tuple[str, str], ...] = ()
     networks: tuple[str, ...] = ()
     bridges: tuple[str, ...] = ()
     macs: tuple[str, ...] = ()

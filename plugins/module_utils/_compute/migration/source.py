@@ -21,7 +21,7 @@ from ..model.state import CRASHED, ENDING, SUSPENDED
 from ..xml.domain import MARK, parse, parse_xml
 from ..xml.properties import read_path, read_scaled
 from .model import MovingDisk, MovingFile, SourceVm
-from .ties import needed_files, strange_paths, ties
+from .ties import needed_files, secrets, strange_paths, ties
 
 BLOCK = 512
 DEEPEST = 64
@@ -60,6 +60,7 @@ def read_source(connection: Any, name: str, tool: ImageTool, folders: Folders) -
         disks=moving,
         files=disks.files(live, run, moving),
         needed=(*disks.needed, *needed_files(live)),
+        secrets=tuple(secrets(live)),
         networks=tuple(sorted({network for nic in nics if (network := read_path(nic, "source@network"))})),
         bridges=tuple(sorted({str(read_path(nic, "source@bridge")) for nic in nics if nic.get("type") == "bridge"})),
         macs=tuple(sorted((read_path(nic, "mac@address") or "").lower() for nic in nics)),

@@ -133,6 +133,14 @@ def needed_files(root: Element) -> list[str]:
     return [path for path in paths if path and path.startswith("/")]
 
 
+def secrets(root: Element) -> list[tuple[str, str]]:
+    """Return libvirt's secrets that disks and a TPM need: the kind, ``uuid`` or that of a usage such as ``ceph``, and its text."""
+    found = [("uuid", one.get("secret", "")) for one in root.iterfind("devices/tpm/backend/encryption")]
+    for one in root.iterfind("devices/disk//secret"):
+        found.append(("uuid", one.get("uuid", "")) if one.get("uuid") else (one.get("type", ""), one.get("usage", "")))
+    return sorted({pair for pair in found if pair[1]})
+
+
 def _values(element: Element | None) -> Iterator[str]:
     """Yield every text and attribute that is an absolute path."""
     for one in element.iter() if element is not None else ():

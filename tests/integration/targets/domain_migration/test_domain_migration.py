@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,43 @@ def test_there_and_back_while_it_runs(hosts: Pair) -> None:
     hosts.one.wait_more("web", 5)
     hosts.one.verify("web")
     hosts.one.module("domain", name="web", state="absent", force_stop=True, delete_disks=True, timeout=5)
+
+
+def test_a_vm_that_moved_is_made_on_one_host_only(hosts: Pair) -> None:
+    """The playbook of the first host still lists it; that of the second never did, and removes what it does not list."""
+    one, two = hosts.one, hosts.two
+    for host, other in ((one, two), (two, one)):
+        cluster = {"name": "edge", "host": host.host.name, "hypervisors": [one.host.name, two.host.name, "gone.example"]}
+        host.run("mkdir", "-p", "/etc/edge")
+        host.run("sh", "-c", f"echo '{json.dumps(cluster)}' > /etc/edge/cluster.json")
+        assert other is not host
+    hosts.guest("a1", nics=[])
+    hosts.guest("b1", two, nics=[])
+    hosts.migrate("a1")
+    hosts.only_on(two, "a1")
+    for options in ({}, {"state": "stopped"}, {"allow_recreate": True}):
+        failed = hosts.guest("a1", nics=[], ok=False, **options)
+        assert failed["error"]["host"] == two.host.name and "a second time" in failed["msg"], failed
+    one.run("rm", "/etc/edge/cluster.json")
+    assert hosts.guest("a1", nics=[], ok=False)["error"]["code"] == "refused", "the mark alone refuses it"
+    assert one.module("domain_info")["moved"][0]["destination"] == two.host.name and hosts.domains(one) == {}
+
+    listed = {"domains": [{"name": "b1"}], "unlisted": "absent", "defaults": {"delete_disks": True, "force_stop": True}}
+    kept = two.module("domains", **listed)
+    assert kept["changed"] is False and hosts.domains(two) == {"a1": "running", "b1": "running"}
+    assert two.module("domain_info", name="a1")["domains"][0]["arrival"]["source"] == one.host.name
+
+    hosts.migrate("a1", two)
+    hosts.only_on(one, "a1")
+    assert hosts.guest("a1", nics=[])["changed"] is False
+    shown = one.module("domain_info")
+    assert shown["moved"] == [] and shown["domains"][0]["arrival"] is None
+    assert "a1" in hosts.guest("a1", two, nics=[], ok=False)["msg"], "the host that it left has a mark now"
+    one.module("domain", name="a1", state="absent", force_stop=True, delete_disks=True, timeout=5)
+    assert hosts.guest("a1", two, nics=[], allow_recreate=True, state="stopped")["changed"]
+    for name in ("a1", "b1"):
+        two.module("domain", name=name, state="absent", force_stop=True, delete_disks=True, timeout=5)
+    two.run("rm", "/etc/edge/cluster.json")
 
 
 def test_stopped_with_all_its_files(hosts: Pair) -> None:

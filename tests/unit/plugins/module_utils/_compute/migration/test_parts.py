@@ -123,7 +123,12 @@ def test_how_becomes_flags() -> None:
     more = libvirt.VIR_MIGRATE_AUTO_CONVERGE | libvirt.VIR_MIGRATE_POSTCOPY | libvirt.VIR_MIGRATE_COMPRESSED
     assert all_of_it.flags() & more == more
     found = all_of_it.parameters(address, ["vda", "vdb"])
-    assert found["bandwidth"] == 5 and found["migrate_disks"] == ["vda", "vdb"] and found["compression"] == "xbzrle"
+    assert (
+        found["bandwidth"] == found["bandwidth.postcopy"] == 5
+        and found["migrate_disks"] == ["vda", "vdb"]
+        and found["compression"] == "xbzrle"
+    )
+    assert "bandwidth.postcopy" not in MigrationOptions(bandwidth=MIB).parameters(address, [])
     with pytest.raises(InvalidInput, match="bandwidth: "):
         MigrationOptions(bandwidth=MIB - 1)
 

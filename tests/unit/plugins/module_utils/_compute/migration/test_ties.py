@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.edge.cloud.plugins.module_utils._compute.migration.ties import needed_files, strange_paths, ties
+from ansible_collections.edge.cloud.plugins.module_utils._compute.migration.ties import needed_files, secrets, strange_paths, ties
 from ansible_collections.edge.cloud.plugins.module_utils._compute.xml.domain import parse_xml
 
 HOME = "/var/lib/edge/vms/web"
@@ -128,6 +128,16 @@ def test_the_rest_of_the_xml_can_name_things_of_the_host_too(rest: str) -> None:
 )
 def test_and_what_is_no_thing_of_the_host_does_not_tie(rest: str) -> None:
     assert reasons("", rest) == []
+
+
+def test_secrets_are_needed_there() -> None:
+    root = parse_xml(
+        "<domain><devices><disk><source><auth username='x'><secret type='ceph' uuid='u1'/></auth></source></disk>"
+        "<disk><source><encryption format='luks'><secret type='passphrase' uuid='u2'/></encryption></source></disk>"
+        "<disk><auth username='x'><secret type='iscsi' usage='target'/></auth></disk>"
+        "<tpm><backend type='emulator'><encryption secret='u3'/></backend></tpm></devices></domain>"
+    )
+    assert secrets(root) == [("iscsi", "target"), ("uuid", "u1"), ("uuid", "u2"), ("uuid", "u3")]
 
 
 def test_firmware_and_kernels_are_needed_there() -> None:
