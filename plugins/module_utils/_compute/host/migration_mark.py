@@ -8,6 +8,7 @@ While one stands, only that migration changes the VM. The whole journal is ``mig
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -76,9 +77,18 @@ def refuse_incoming(name: str, folder: str) -> None:
         )
 
 
-def note(here: str) -> bytes:
-    """Return the note on the destination: where the VM comes from."""
-    return (json.dumps({"source": here}) + "\n").encode()
+def note(here: str, uuid: str = "", files: Iterable[str] = ()) -> bytes:
+    """Return the note on the destination: where the VM comes from, which it is, and what the migration makes there."""
+    return (json.dumps({"source": here, "uuid": uuid, "files": list(files)}) + "\n").encode()
+
+
+def noted_files(text: bytes, uuid: str) -> tuple[str, ...]:
+    """Return what a migration of the VM of this UUID made by its note; nothing where it is of another, or broke off."""
+    try:
+        found = json.loads(text)
+        return tuple(map(str, found["files"])) if found["uuid"] == uuid else ()
+    except (ValueError, KeyError, TypeError):
+        return ()
 
 
 def _origin(path: Path) -> str:

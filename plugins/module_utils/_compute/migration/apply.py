@@ -88,7 +88,8 @@ class MigratingVm:
         self.write(self.journal.with_made([path]))
         with intent("read the name of this host"):
             here = self.here.getHostname()
-        self.volumes.write(path, note(here))
+        files = [*(self.source.paths if self.source else ()), f"{self.folder}/{CONSOLE}"]
+        self.volumes.write(path, note(here, self.journal.uuid, files))
         self.write(self.journal.with_made([*self.leases]))
         for lease, data in self.leases.items():
             self.volumes.write(lease, data)
@@ -99,7 +100,8 @@ class MigratingVm:
         for folder in {os.path.dirname(path) for path in self.journal.made} - {self.folder}:  # noqa: PTH120 - libvirt's text
             self.volumes.close(folder)
 
-    def _clear(self, _step: steps.ClearDestination) -> None:
+    def _clear(self, step: steps.ClearDestination) -> None:
+        self.write(replace(self.journal, made=tuple(dict.fromkeys((*step.paths, *self.journal.made)))))
         self.clear()
         self.write(replace(self.journal, made=(), phase="prepared"))
 

@@ -89,7 +89,7 @@ def _check_files(state: MigrationState, source: SourceVm) -> None:
         raise _fail(
             NotFound, there, f"{there.host} lacks {', '.join(there.missing)}, which domain {state.name} uses; put it there first."
         )
-    ours = state.journal.made if state.journal else ()
+    ours = (*(state.journal.made if state.journal else ()), *there.stale)
     if any(PurePosixPath(path).name == NOTE and path not in ours for path in there.files):
         raise _fail(
             Busy,

@@ -18,6 +18,7 @@ from ..._libvirt import intent, libvirt, lookup
 from ..._sizes import KIB
 from ..elsewhere.moved import moved_path
 from ..elsewhere.peers import TLS_PORT, tls_uri
+from ..host.migration_mark import NOTE, noted_files
 from ..host.observe import RUN_STATES
 from ..model.host_facts import Folders
 from ..xml.domain import parse, parse_xml
@@ -28,6 +29,7 @@ from .source import post_copy_of
 
 HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,252}[A-Za-z0-9])?|[0-9A-Fa-f:]{2,39}")
 PATIENCE = 10.0
+LARGEST_NOTE = 1024 * 1024
 USAGES = {"volume": 1, "ceph": 2, "iscsi": 3, "tls": 4, "vtpm": 5}  # VIR_SECRET_USAGE_TYPE_…
 RUNS = (1, 2)  # VIR_CPU_COMPARE_IDENTICAL and _SUPERSET
 
@@ -84,6 +86,7 @@ def read_destination(connection: Any, address: Address, name: str, source: Sourc
     there = volumes.exists(folders.vms)
     folder = folders.vm(name)
     files = volumes.names(folder) if there and volumes.exists(folder) else {}
+    stale = _stale(volumes, folder, source.uuid) if source and NOTE in files else ()
     volumes.close(folder)
     return Destination(
         host=address.host,
@@ -96,6 +99,7 @@ def read_destination(connection: Any, address: Address, name: str, source: Sourc
         folder=there,
         free=volumes.free(folders.vms) if there else 0,
         files=frozenset(f"{folder}/{file}" for file in files),
+        stale=stale,
         images=_images(volumes, source.images) if source else {},
         missing=(*_missing(volumes, source.needed), *_missing_secrets(connection, source)) if source else (),
         cpu=_cpu(connection, address.host, source) if source else None,
@@ -144,6 +148,12 @@ def _bridges(connection: Any) -> tuple[str, ...]:
 
 def _has_bridge(network: Any) -> bool:
     return parse_xml(network.XMLDesc()).find("bridge") is not None
+
+
+def _stale(volumes: Volumes, folder: str, uuid: str) -> tuple[str, ...]:
+    """Return what the note there says that a migration of this VM made, the note first; all of it is below the VM's folder."""
+    made = noted_files(volumes.read(f"{folder}/{NOTE}", LARGEST_NOTE), uuid)
+    return (f"{folder}/{NOTE}", *(path for path in made if os.path.split(path)[0] == folder)) if made else ()
 
 
 def _was_here(volumes: Volumes, mark: str) -> bool:

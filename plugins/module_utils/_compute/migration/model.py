@@ -125,7 +125,8 @@ class Destination:
     """The destination as far as a plan needs it; ``files`` are paths in the VM's folder and the sizes of ``images`` bytes.
 
     ``cpu`` is why the guest's CPU does not run there, if it does not. ``folder`` is whether the folder of the VMs exists there,
-    ``home`` whether a mark there says that this VM moved away from it once.
+    ``home`` whether a mark there says that this VM moved away from it once, ``stale`` files that a broken migration of this very VM
+    left there, by its note.
     """
 
     host: str
@@ -142,6 +143,7 @@ class Destination:
     missing: tuple[str, ...] = ()
     cpu: str | None = None
     home: bool = False
+    stale: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

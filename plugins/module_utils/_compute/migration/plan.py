@@ -346,11 +346,16 @@ def began(state: MigrationState, source: SourceVm) -> Journal:
 
 
 def _clear(state: MigrationState) -> Iterator[Step]:
+    """Yield the removal of what an earlier migration left: by our journal, or by its note there, which names this very VM.
+
+    The VM is here with its newest data (``where``), so that nothing there is of use.
+    """
     journal, vm = state.journal, state.there.vm
-    if journal is None:
-        return
-    left = tuple(path for path in journal.made if path in state.there.files)
-    ours = vm is not None and vm.uuid == journal.uuid
+    if journal is None and vm is not None:
+        return  # the checks refuse it
+    made = dict.fromkeys((*state.there.stale, *(journal.made if journal else ())))
+    left = tuple(path for path in made if path in state.there.files)
+    ours = journal is not None and vm is not None and vm.uuid == journal.uuid
     if left or ours:
         yield ClearDestination(state.there.host, left, state.name if ours else None)
 

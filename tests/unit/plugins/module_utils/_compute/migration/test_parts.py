@@ -15,6 +15,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.host.migration
     FILE,
     NOTE,
     note,
+    noted_files,
     refuse_incoming,
     refuse_while_migrating,
 )
@@ -93,6 +94,13 @@ def test_a_vm_that_arrives_here_is_left_alone(tmp_path: Path, text: str, where: 
     for run in ("stopped", "running"):
         with pytest.raises(Busy, match=where):
             refuse_while_migrating("web", str(tmp_path), run)
+
+
+def test_a_note_tells_whose_files_are_there() -> None:
+    text = note("host1", "u1", ["/a", "/b"])
+    assert noted_files(text, "u1") == ("/a", "/b")
+    for other in (text.replace(b"u1", b"u2"), note("host1"), b"", b"[]", b"{", b'{"uuid": "u1"}', b'{"uuid": "u1", "files": 5}'):
+        assert noted_files(other, "u1") == (), other
 
 
 @pytest.mark.parametrize("text", ["host2", "host2.example", "192.0.2.1", "2001:db8::1"])

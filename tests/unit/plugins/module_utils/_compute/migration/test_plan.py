@@ -263,6 +263,16 @@ def crash_of_the_destination(found: MigrationState) -> MigrationState:
     return replace(found, there=replace(found.there, vm=replace(vm, run="stopped"))) if vm else found
 
 
+def test_what_a_broken_migration_of_this_vm_left_is_cleared_without_its_journal_too() -> None:
+    note = f"{HOME}/incoming.json"
+    left = replace(THERE, files=frozenset({note, ROOT.path, f"{HOME}/more"}), stale=(note, ROOT.path))
+    steps = plan.plan_migration(replace(BEGIN, there=left), keep_source=False).steps
+    assert steps[0] == plan.ClearDestination("host2", (note, ROOT.path), None)
+    taken = replace(left, vm=there(persistent=False))
+    with pytest.raises(Conflict, match="has a domain web already"):
+        plan.plan_migration(replace(BEGIN, there=taken), keep_source=False)
+
+
 @given(
     run=st.sampled_from(["running", "paused", "stopped"]),
     autostart=st.booleans(),
