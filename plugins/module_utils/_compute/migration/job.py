@@ -104,9 +104,10 @@ class Job:
         self._post_copy = True
         while True:
             self._start(address, self.options.parameters(address, ()), flags)
-            if self._error is None:
+            at = self._state()
+            if self._error is None or at[0] == libvirt.VIR_DOMAIN_SHUTOFF:  # QEMU went on by itself, and ended
                 return
-            if post_copy_of(*self._state()) is None or time.monotonic() > deadline:
+            if post_copy_of(*at) is None or time.monotonic() > deadline:
                 with intent(f"resume the post-copy migration of domain {self.domain.name()} to {address.host}"):
                     raise self._error
             time.sleep(RESUME_AGAIN)
