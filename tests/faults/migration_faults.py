@@ -45,6 +45,18 @@ for path in glob.glob("/proc/[0-9]*/fd/*"):
     except OSError:
         pass  # the process or the file has gone
 """
+USERFAULTFD = "test -e /dev/userfaultfd || mknod -m 666 /dev/userfaultfd c 10 $(sed -n 's/ userfaultfd//p' /proc/misc)"
+CUT_AT_POST_COPY = """
+stdbuf -oL virsh event --event lifecycle --loop --timeout 600 | while read -r event; do
+  case "$event" in *{name}*[Rr]esumed*[Pp]ost-copy*)
+    nft 'table inet cut {{
+      chain in {{ type filter hook input priority -300; ip saddr {peer} drop; }}
+      chain out {{ type filter hook output priority -300; ip daddr {peer} drop; }}
+    }}'
+    exit ;;
+  esac
+done
+"""
 
 
 class Try:
@@ -113,7 +125,7 @@ def _away(hosts: Pair) -> None:
     for host in (hosts.one, hosts.two):
         for verb in ("destroy", "undefine"):
             host.run("virsh", verb, NAME, ok=False)
-        host.run("rm", "-rf", f"{VMS}/{NAME}")
+        host.run("rm", "-rf", f"{VMS}/{NAME}", f"{VMS}/.moved")
 
 
 def _revive(host: StreamHost) -> None:
@@ -185,19 +197,26 @@ def disk_full(hosts: Pair, _dice: random.Random) -> Outcome:
 
 
 @contextlib.contextmanager
-def _post_copy(hosts: Pair) -> Iterator[Try]:
-    """Have a migration whose guest runs on the destination already, its memory on its way at 1 MiB a second."""
-    for host in (hosts.one, hosts.two):
-        host.run(
-            "sh", "-c", "test -e /dev/userfaultfd || mknod -m 666 /dev/userfaultfd c 10 $(sed -n 's/ userfaultfd//p' /proc/misc)"
-        )
+def _half_there(hosts: Pair) -> Iterator[Try]:
+    """Have a guest that runs on the destination by half: the cable is cut at the event of its post-copy, and mended at the end."""
+    one, two = hosts.one, hosts.two
+    _mend(two)
+    for host in (one, two):
+        host.run("sh", "-c", USERFAULTFD)
     try:
-        found = Try(hosts, post_copy=True, bandwidth="1MiB", timeout=600)
-        found.until(lambda: "post-copy" in _reason(hosts.one) or found.task.poll() is not None, "post-copy", 500)
+        found = Try(hosts, post_copy=True, bandwidth="2MiB", timeout=600)
+        two.run("systemd-run", "--quiet", "--collect", "sh", "-c", CUT_AT_POST_COPY.format(name=NAME, peer=one.host.address))
+        found.until(lambda: found.task.poll() is not None or "table inet cut" in two.run("nft", "list", "tables"), "post-copy", 600)
+        found.end_task()
+        found.hit &= "post-copy" in _reason(one)
         yield found
     finally:
-        for host in (hosts.one, hosts.two):
-            host.run("rm", "-f", "/dev/userfaultfd", ok=False)
+        for host in (one, two):
+            host.run("sh", "-c", "rm -f /dev/userfaultfd; nft delete table inet cut; true", ok=False)
+
+
+def _mend(host: StreamHost) -> None:
+    host.run("nft", "delete", "table", "inet", "cut", ok=False)
 
 
 def _reason(host: StreamHost) -> str:
@@ -206,15 +225,11 @@ def _reason(host: StreamHost) -> str:
 
 def cut_off_in_post_copy(hosts: Pair, _dice: random.Random) -> Outcome:
     """Cut the cable while the memory of a guest is on both hosts; the run after it is mended resumes, with the same memory."""
-    with _post_copy(hosts) as found:
-        hosts.one.host.cut(hosts.two.host)
-        found.end_task()
-        halted = found.until(lambda: "post-copy failed" in _reason(hosts.one), "the end of post-copy") if found.hit else None
-        assert halted is None
-        begun = hosts.two.console(NAME).count("STREAM-FROM")
-        hosts.one.host.mend(hosts.two.host)
+    with _half_there(hosts) as found:
+        starts = hosts.two.console(NAME).count("STREAM-FROM")
+        _mend(hosts.two)
         outcome = found.judge(timeout=600)
-        if outcome == (False, False) and hosts.two.console(NAME).count("STREAM-FROM") != begun:
+        if outcome == (False, False) and hosts.two.console(NAME).count("STREAM-FROM") != starts:
             print("harm: the guest has started anew", file=sys.stderr)
             return True, False
         return outcome
@@ -222,25 +237,33 @@ def cut_off_in_post_copy(hosts: Pair, _dice: random.Random) -> Outcome:
 
 def destination_unplugged_in_post_copy(hosts: Pair, _dice: random.Random) -> Outcome:
     """Pull the destination's plug while a guest runs there by half; by a word, it starts there from its disks, the newest."""
-    with _post_copy(hosts) as found:
+    with _half_there(hosts) as found:
         hosts.two.host.kill()
-        found.end_task()
         _revive(hosts.two)
-        if found.hit:
-            refused = hosts.module_or_failure(hosts.one, name=NAME, destination=hosts.two.host.name)
-            found.hit = refused.get("error", {}).get("option") == "allow_restart"
-        return found.judge(allow_restart=True)
+        return _judge_lost(hosts, found)
 
 
 def source_unplugged_in_post_copy(hosts: Pair, _dice: random.Random) -> Outcome:
     """Pull the source's plug while it has half of the memory of a guest that runs on the destination."""
-    with _post_copy(hosts) as found:
+    with _half_there(hosts) as found:
         hosts.one.host.kill()
-        found.end_task()
+        _mend(hosts.two)
         _revive(hosts.one)
         if found.hit:
             found.until(lambda: "post-copy failed" in _reason(hosts.two), "the end of post-copy", 300)
-        return found.judge(allow_restart=True)
+        return _judge_lost(hosts, found)
+
+
+def _judge_lost(hosts: Pair, found: Try) -> Outcome:
+    """Judge a guest whose memory is lost: nothing is given up without a word."""
+    if not found.hit:
+        return MISSED
+    found.look()
+    refused = hosts.module_or_failure(hosts.one, name=NAME, destination=hosts.two.host.name)
+    if refused.get("error", {}).get("option") != "allow_restart":
+        print(f"harm: memory was given up without a word, or not at all: {refused.get('msg')}", file=sys.stderr)
+        return True, found.doubled
+    return found.judge(allow_restart=True)
 
 
 FAULTS: dict[str, Fault] = {
