@@ -191,6 +191,12 @@ def _check_disk(item: DiskOptions) -> None:
         raise InvalidInput(f"{where}.path: an existing file takes neither image nor size.", option=f"{where}.path", value=item.path)
     if item.path and not item.path.startswith("/"):
         raise InvalidInput(f"{where}.path: {item.path} is not absolute.", option=f"{where}.path", value=item.path)
+    if item.format not in (None, "qcow2") and (item.image or item.size):
+        raise InvalidInput(
+            f"{where}.format: a disk that is made here is qcow2, {item.format} was asked; format goes with path.",
+            option=f"{where}.format",
+            value=item.format,
+        )
     if item.io == "native" and item.cache not in (None, "none", "directsync"):
         raise InvalidInput(
             f"{where}.io: native needs cache none or directsync, not {item.cache}.", option=f"{where}.io", value="native"

@@ -44,7 +44,7 @@ def test_every_option_has_its_field_and_the_same_default(cls: type[Any], argumen
     found = {field.name: field.default for field in fields(cls) if field.name != "where"}
     assert set(found) == set(arguments)
     defaults = {name: argument["default"] for name, argument in arguments.items() if "default" in argument}
-    assert {name: found[name] for name in defaults} == defaults
+    assert {name: [*value] if isinstance(value := found[name], tuple) else value for name in defaults} == defaults
 
 
 def test_what_is_left_out_is_not_asked() -> None:
