@@ -71,8 +71,8 @@ class Space:
         """Return the error, with what is free."""
         free = _files.free_bytes(self.folder)
         return NoSpace(
-            f"No space left: {self.what} {why}; {free} are free in {self.folder}, of which {_files.RESERVE} stay in reserve. "
-            "Free some or choose another place.",
+            f"No space left: {self.what} {why}; {free} are free in {self.folder}, of which {_files.RESERVE} stay in reserve; "
+            "free some or choose another place.",
             path=str(self.folder),
             free=free,
         )
@@ -108,6 +108,12 @@ def reserved(path: Path, needed: int, what: str) -> Iterator[int | None]:
             yield None if taken >= needed - have else have + taken
         finally:
             give_back(file.fileno())
+
+
+def beyond_its_end(path: Path) -> bool:
+    """Return whether a file has more space than its length can use."""
+    found = path.stat()
+    return found.st_blocks * 512 > found.st_size + SLACK
 
 
 def no_room(folder: Path, needed: int, what: str) -> NoSpace:

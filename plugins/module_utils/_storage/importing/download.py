@@ -118,11 +118,13 @@ def _receive(response: http.client.HTTPResponse, path: Path, begin: int, url: st
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | (0 if begin else os.O_TRUNC), 0o600)
     try:
         room, end = _space.Growing(space, file, begin), begin
-        room.reach(begin + (announced_length(response, url) or 0))
+        announced = announced_length(response, url)
+        write = _sparse.write if announced else _sparse.write_all  # zeros without end take space, so that they end
+        room.reach(begin + (announced or 0))
         while block := response.read(BLOCK):
             with space.writing():
                 room.reach(end + len(block))
-                _sparse.write(file, block, end)
+                write(file, block, end)
             end += len(block)
         require_whole(response, end - begin, url)
     finally:

@@ -10,6 +10,7 @@ and ``ROOT/leases/`` those that disks use.
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from ... import _files
 from ..._errors import Busy, Corrupt, NotFound, Refused, Unsupported
+from ..._space import beyond_its_end, give_back
 from .. import names
 from . import lease, manifest, usage, uses
 from .disk_read import DiskFile, is_good
@@ -265,6 +267,18 @@ class Store:
         """Remove the files that killed processes left. A live process holds the lock of its files, so those stay."""
         for path in self.leftovers(now, stale):
             self.sweep_one(path, now, stale)
+        for path in self.partial.glob("*.qcow2"):
+            self._trim(path)
+
+    def _trim(self, path: Path) -> None:
+        """Free the space that a killed pull had taken and not used; its partial file keeps its bytes and its age."""
+        with contextlib.suppress(Busy, FileNotFoundError):
+            if not beyond_its_end(path):
+                return
+            with self.named_lock(path.name.split(".")[0], wait=False), path.open("r+b") as file:
+                found = os.fstat(file.fileno())
+                give_back(file.fileno())
+                os.utime(file.fileno(), ns=(found.st_atime_ns, found.st_mtime_ns))
 
 
 def _abandoned(path: Path, now: float, stale: float) -> bool:

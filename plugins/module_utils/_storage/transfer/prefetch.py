@@ -14,7 +14,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from ... import _sparse
+from ... import _files, _sparse
 from ..store.manifest import Manifest
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -38,7 +38,9 @@ class PieceFile:
         return data if hashlib.sha256(data).hexdigest() == self._manifest.pieces[index] else None
 
     def put(self, index: int, data: bytes | memoryview) -> None:
-        """Keep a piece that the caller verified; on a full disk keep nothing and raise nothing, since the reader has its bytes."""
+        """Keep a piece that the caller verified, or nothing where the disk has only its reserve: the reader has its bytes."""
+        if _files.free_bytes(self.path.parent) < _files.RESERVE + len(data):
+            return
         descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
             _sparse.write_all(descriptor, data, index * self._manifest.piece_size)

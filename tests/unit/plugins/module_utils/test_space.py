@@ -8,10 +8,12 @@ import contextlib
 import gzip
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -25,10 +27,11 @@ from ansible_collections.edge.cloud.plugins.module_utils._storage.store.digest i
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.manifest import Manifest
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
 from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.http_client import Trust
+from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.prefetch import PieceFile
 from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.pull import pull_image
 from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.sources.directory import DirectorySource
 from support.image_server import Faults, faulty
-from support.images import MIB, QEMU, datastore, qcow2
+from support.images import MIB, QEMU, datastore, qcow2, raw
 
 FILE_SYSTEMS = ["tmpfs", "ext4", "xfs", "btrfs"]
 SMALLEST = {"tmpfs": 0, "ext4": 0, "xfs": 300, "btrfs": 256}
@@ -39,6 +42,7 @@ import sys
 from pathlib import Path
 from ansible_collections.edge.cloud.plugins.module_utils._errors import NoSpace
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
+from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.prefetch import PieceFile
 from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.pull import pull_image
 from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.sources.directory import DirectorySource
 sys.stdin.readline()
@@ -183,6 +187,55 @@ def test_an_interrupted_pull_takes_what_it_received(tmp_path: Path, origin: tupl
     assert part.stat().st_blocks * 512 <= part.stat().st_size + MIB
     pull_image(here, images[0].digest, [source], now=0)
     assert here.verify(images[0].digest) == []
+
+
+def test_what_a_killed_pull_had_taken_is_freed_by_the_next_one(tmp_path: Path, origin: tuple[Store, list[Manifest]]) -> None:
+    store, images = origin
+    here, first = Store(tmp_path / "here"), images[0]
+    victim = os.fork()
+    if victim == 0:
+        os.dup2(os.open("/dev/null", os.O_WRONLY), 2)
+        kill = partial(os.kill, os.getpid(), signal.SIGKILL)
+        pull_image(here, first.digest, [DirectorySource(store.root)], now=0, progress=lambda done, _total: kill() if done else None)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(victim, 0)[1]) == -signal.SIGKILL
+    part = here.partial_path(first.digest)
+    before = part.stat()
+    assert before.st_blocks * 512 >= first.size - MIB > before.st_size
+    pull_image(here, images[1].digest, [DirectorySource(store.root)], now=before.st_mtime)
+    after = part.stat()
+    assert (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    assert after.st_blocks * 512 <= after.st_size + MIB
+    pull_image(here, first.digest, [DirectorySource(store.root)], now=0)
+    assert here.verify(first.digest) == []
+
+
+def test_what_is_fetched_ahead_keeps_the_reserve(tmp_path: Path, origin: tuple[Store, list[Manifest]]) -> None:
+    image = origin[1][0]
+    data = origin[0].image_path(image.digest).read_bytes()[: image.piece_size]
+    with mounted("tmpfs", tmp_path, 64) as disk:
+        PieceFile(disk / "ahead", image).put(0, data)
+        assert not (disk / "ahead").exists()
+    PieceFile(tmp_path / "ahead", image).put(0, data)
+    assert PieceFile(tmp_path / "ahead", image).get(0) == data
+
+
+@pytest.mark.parametrize("written", [True, False], ids=["zeros", "holes"])
+def test_a_conversion_ends_within_what_there_is(tmp_path: Path, written: bool) -> None:
+    source = raw(tmp_path / "a.raw", 12)
+    with source.open("r+b") as file:
+        file.seek(200 * MIB - 1)
+        file.write(bytes(1))
+        if written:
+            file.seek(100 * MIB)
+            file.write(bytes(100 * MIB))
+    with mounted("tmpfs", tmp_path, 64 + 20) as disk:
+        QEMU.convert(source, "raw", disk / "a.qcow2")
+        subprocess.run(["qemu-img", "compare", "-q", "-f", "raw", "-F", "qcow2", source, disk / "a.qcow2"], check=True)
+        assert _files.free_bytes(disk) >= _files.RESERVE
+        with pytest.raises(NoSpace, match=r"The conversion of .*a.raw (can )?needs? \d+ bytes"):
+            QEMU.convert(source, "raw", disk / "b.qcow2")
+        assert _files.free_bytes(disk) >= _files.RESERVE - MIB
 
 
 def test_imports_downloads_and_packed_sources_side_by_side_keep_the_reserve(tmp_path: Path) -> None:

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.edge.cloud.plugins.module_utils import _files, _space
 from ansible_collections.edge.cloud.plugins.module_utils._errors import EdgeError
-from ansible_collections.edge.cloud.plugins.module_utils._storage.importing import download
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store import digest as digests
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.manifest import Manifest
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
@@ -311,8 +311,9 @@ def test_an_odd_answer(capsys: Capsys, tmp_path: Path, kind: str) -> None:
 def test_a_download_without_end_leaves_the_reserve(
     capsys: Capsys, tmp_path: Path, small: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
 ) -> None:
-    monkeypatch.setattr(download, "LOOK_EVERY", MIB)
-    monkeypatch.setattr(download._files.require_space, "__defaults__", (MIB,))
+    monkeypatch.setattr(_space, "STEP", MIB)
+    monkeypatch.setattr(_files, "RESERVE", MIB)
+    monkeypatch.setattr(_files.require_space, "__defaults__", (MIB,))
     with answering(200, {}, endless()) as url:
         require_status(imported(capsys, small, source=f"{url}a", **options), "no_space", f"{url}a", "free some")
     assert left(small) == []
