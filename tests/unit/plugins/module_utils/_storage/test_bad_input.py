@@ -26,7 +26,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._storage.store.manifest
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
 from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.read_through import ReadThrough
 from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.sources.directory import DirectorySource
-from support import hostile
+from support import hostile_images as hostile
 from support.certificates import Authority
 from support.image_server import Faults, faulty
 from support.images import MIB, datastore, qcow2, raw
