@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from xml.etree.ElementTree import Element
 
+from ansible_collections.edge.cloud.plugins.module_utils._compute.model.overlays import with_own_files
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.request import read_options
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec import Record
 from ansible_collections.edge.cloud.plugins.module_utils._compute.options.resolve import resolve
@@ -17,10 +18,13 @@ from support.compute import host
 
 def adopt(root: Element, options: Mapping[str, Any] | None = None) -> Element:
     """Return what libvirt would be given for a domain that is taken over with these options."""
-    found = parse(root, adopt=True)
-    asked = read_options({"name": found.spec.name, "adopt": True, **(options or {})})
-    wanted = resolve(asked, found.spec, (), host(), found.foreign_targets)
-    return parse_xml(to_text(emit(wanted.spec, Record(wanted.spec, wanted.volumes), root)))
+    found = parse(root)
+    name = found.spec.name
+    before = with_own_files(found.spec, host().folders.vm(name), found.record)
+    volumes = found.record.volumes if found.record else ()
+    wanted = resolve(read_options({"name": name, "adopt": True, **(options or {})}), before, volumes, host(), found.foreign)
+    record = Record(wanted.spec, wanted.volumes, taken_over=found.foreign.taken_over)
+    return parse_xml(to_text(emit(wanted.spec, record, root)))
 
 
 def differences(before: Element, after: Element) -> list[str]:

@@ -18,8 +18,9 @@ from ..._errors import EdgeError, TimedOut
 from ..._libvirt import intent, libvirt
 from ..._sizes import KIB, MIB
 from ..host.events import Waiter, hearing, lifecycle
+from ..model.spec import Disk, Nic
 from ..options.values import cpu_numbers
-from ..xml.device import ALIAS, alias_of, pci_addresses, read_pci, root_ports
+from ..xml.device import ALIAS, DISKS, NICS, Group, alias_of, key_of, pci_addresses, read_pci, root_ports
 from ..xml.disk import emit_disk
 from ..xml.domain import MARK, NAMESPACE, mark_element, mark_of, parse_xml
 from ..xml.interface import emit_nic
@@ -44,10 +45,10 @@ class LiveGuest:
             steps.SetMemory: self._set_memory,
             steps.PinCpus: self._pin_cpus,
             steps.SetText: self._set_text,
-            steps.AttachDisk: lambda step: self._attach("disk", step.disk.name),
-            steps.AttachNic: lambda step: self._attach("nic", step.nic.name),
-            steps.DetachDisk: lambda step: self._detach("disk", step.disk.name),
-            steps.DetachNic: lambda step: self._detach("nic", step.nic.name),
+            steps.AttachDisk: lambda step: self._attach(DISKS, step.disk),
+            steps.AttachNic: lambda step: self._attach(NICS, step.nic),
+            steps.DetachDisk: lambda step: self._detach(DISKS, step.disk),
+            steps.DetachNic: lambda step: self._detach(NICS, step.nic),
             steps.ChangeDisk: self._change_disk,
             steps.ChangeNic: self._change_nic,
         }
@@ -110,9 +111,9 @@ class LiveGuest:
             if step.emulator:
                 domain.pinEmulator(_map(step.emulator, count), libvirt.VIR_DOMAIN_AFFECT_LIVE)
 
-    def _attach(self, kind: str, name: str) -> None:
-        domain = self._domain()
-        element = _find(self._tree(domain, inactive=True), f"{ALIAS}{kind}-{name}")
+    def _attach(self, group: Group, device: Disk | Nic) -> None:
+        domain, kind, name = self._domain(), group.alias, device.name
+        element = _find(self._tree(domain, inactive=True), group, device)
         running = self._tree(domain)
         if element is None:
             raise EdgeError(
@@ -126,16 +127,16 @@ class LiveGuest:
         with intent(f"attach {kind} {name} to running domain {self.name}"):
             domain.attachDeviceFlags(ET.tostring(element, encoding="unicode"), libvirt.VIR_DOMAIN_AFFECT_LIVE)
 
-    def _detach(self, kind: str, name: str) -> None:
+    def _detach(self, group: Group, device: Disk | Nic) -> None:
         """Ask the guest to let go of a device and wait until it did."""
-        domain, alias = self._domain(), f"{ALIAS}{kind}-{name}"
-        element = _find(self._tree(domain), alias)
+        domain, kind, name = self._domain(), group.alias, device.name
+        element = _find(self._tree(domain), group, device)
         if element is None:
             return
         with self._listening(domain, libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED) as waiter:
             with intent(f"detach {kind} {name} from running domain {self.name}"):
                 domain.detachDeviceFlags(ET.tostring(element, encoding="unicode"), libvirt.VIR_DOMAIN_AFFECT_LIVE)
-            if not waiter.until(lambda: _find(self._tree(domain), alias) is None, self.timeout, LOOK_AGAIN):
+            if not waiter.until(lambda: _find(self._tree(domain), group, device) is None, self.timeout, LOOK_AGAIN):
                 raise TimedOut(
                     f"timeout: the guest of domain {self.name} did not release {kind} {name} within {self.timeout:g} s; it may "
                     "be in use, or the guest still boots. Try again, or restart it with allow_restart.",
@@ -150,19 +151,20 @@ class LiveGuest:
                 domain.setBlockIoTune(step.disk.target, limits, libvirt.VIR_DOMAIN_AFFECT_LIVE)
             return
         tree = self._tree(domain)
-        emit_disk(_devices(tree), step.disk)
-        self._update(domain, tree, f"{ALIAS}disk-{step.disk.name}")
+        element = _find(tree, DISKS, step.disk)
+        emit_disk(_devices(tree), step.disk, element)
+        self._update(domain, element, step.disk.name)
 
     def _change_nic(self, step: steps.ChangeNic) -> None:
         domain = self._domain()
         tree = self._tree(domain)
-        emit_nic(_devices(tree), step.nic)
-        self._update(domain, tree, f"{ALIAS}nic-{step.nic.name}")
+        element = _find(tree, NICS, step.nic)
+        emit_nic(_devices(tree), step.nic, {} if element is None else {step.nic.name: element})
+        self._update(domain, element, step.nic.name)
 
-    def _update(self, domain: Any, tree: Element, alias: str) -> None:
-        element = _find(tree, alias)
+    def _update(self, domain: Any, element: Element | None, name: str) -> None:
         text = ET.tostring(element, encoding="unicode") if element is not None else ""
-        with intent(f"change device {alias.removeprefix(ALIAS)} of running domain {self.name}"):
+        with intent(f"change device {name} of running domain {self.name}"):
             domain.updateDeviceFlags(text, libvirt.VIR_DOMAIN_AFFECT_LIVE)
 
     @contextmanager
@@ -177,8 +179,12 @@ def _devices(tree: Element) -> Element:
     return tree if found is None else found
 
 
-def _find(tree: Element, alias: str) -> Element | None:
-    return next((one for one in tree.iterfind("devices/*") if alias_of(one) == alias), None)
+def _find(tree: Element, group: Group, device: Disk | Nic) -> Element | None:
+    """Return a device that we made by its alias, one that was taken over by what names it in the XML."""
+    elements = tree.findall(f"devices/{group.tag}")
+    ours = next((one for one in elements if alias_of(one) == f"{ALIAS}{group.alias}-{device.name}"), None)
+    keys = ((device.target if isinstance(device, Disk) else device.mac), device.foreign) if device.foreign else ()
+    return ours if ours is not None else next((one for key in keys for one in elements if key_of(one, group) == key), None)
 
 
 def _is_free(address: str | None, running: Element) -> bool:

@@ -236,7 +236,7 @@ Rule: TypeAlias = Callable[[VmState, DomainSpec, DomainSpec], Iterator[Step]]
 def _detach(state: VmState, live: DomainSpec, config: DomainSpec) -> Iterator[Step]:
     disks = {disk.name for disk in config.disks}
     for disk in live.disks:
-        if disk.name not in disks and disk.bus in ("virtio", "scsi") and disk.device == "disk" and not disk.boot:
+        if disk.name not in disks and disk.bus in ("virtio", "scsi") and disk.device == "disk" and not _is_booted(disk):
             yield DetachDisk(state.name, disk)
     nics = {nic.name for nic in config.nics}
     for nic in live.nics:
@@ -244,9 +244,14 @@ def _detach(state: VmState, live: DomainSpec, config: DomainSpec) -> Iterator[St
             yield DetachNic(state.name, nic)
 
 
+def _is_booted(disk: Disk) -> bool:
+    """Return whether a guest may have been booted from a disk; where no order is written, it was from the first of a bus."""
+    return bool(disk.boot) or (disk.foreign is not None and len(disk.target) == len("vda") and disk.target.endswith("a"))
+
+
 def _attach_disks(state: VmState, live: DomainSpec, config: DomainSpec) -> Iterator[Step]:
     names = {disk.name for disk in live.disks}
-    targets = {disk.target for disk in live.disks} | state.foreign_targets
+    targets = {disk.target for disk in live.disks} | state.live_foreign.targets
     controller = any(disk.bus == "scsi" for disk in live.disks)
     ports = state.free_ports
     for disk in config.disks:
@@ -260,7 +265,7 @@ def _attach_disks(state: VmState, live: DomainSpec, config: DomainSpec) -> Itera
 
 
 def _attach_nics(state: VmState, live: DomainSpec, config: DomainSpec) -> Iterator[Step]:
-    names, macs = {nic.name for nic in live.nics}, {nic.mac for nic in live.nics}
+    names, macs = {nic.name for nic in live.nics}, {nic.mac for nic in state.live_nics}
     wanted = [nic for nic in config.nics if nic.name not in names and nic.mac not in macs and not nic.hostdev]
     for nic in wanted[: state.free_ports]:
         yield AttachNic(state.name, replace(nic, boot=None))

@@ -13,10 +13,11 @@ from ..._plan import Plan
 from ..._plan import Step as AnyStep
 from ..._sizes import show_size
 from ..lazy.plan import CreateRemoteVolume, RemoveArrived, left_over, move_steps
+from ..model.changes import asked_only, changes
 from ..model.host_facts import VolumeFile
 from ..model.overlays import volume_chain
 from ..model.spec import DomainSpec, Record, Volume
-from ..model.state import CRASHED, ENDING, SUSPENDED, VmState, pending
+from ..model.state import CRASHED, ENDING, SUSPENDED, VmState, pending, with_claims
 from .hotplug import live_steps
 from .power import Pause, Reset, Restore, Resume, Save, Wake
 
@@ -83,21 +84,25 @@ class BuildSeed:
 class Define:
     """Write the persistent configuration, with ``record`` as our mark; a running guest sees it at its next start.
 
-    ``spec`` is the record's with the overlays that the disks have.
+    ``spec`` is the record's with the overlays that the disks have. ``changes`` says what it changes in a domain that is there,
+    ``takes_over`` that others made that one.
     """
 
     record: Record
     spec: DomainSpec
     new: bool
+    takes_over: bool = False
+    changes: tuple[str, ...] = ()
 
     @property
     def sentence(self) -> str:
         """See Step."""
-        return f"{'Define' if self.new else 'Redefine'} domain {self.record.spec.name}"
+        verb = "Define" if self.new else "Take over" if self.takes_over else "Redefine"
+        return f"{verb} domain {self.record.spec.name}{': ' if self.changes else ''}{', '.join(self.changes)}"
 
     def predict(self, state: VmState) -> VmState:
         """See Step."""
-        return replace(state, config=self.spec, record=self.record, marked=True)
+        return replace(with_claims(state, self.spec), config=self.spec, record=self.record, marked=True)
 
 
 @dataclass(frozen=True)
@@ -130,7 +135,7 @@ class Start:
 
     def predict(self, state: VmState) -> VmState:
         """See Step."""
-        return replace(state, run="running", live=state.config)
+        return replace(state, run="running", live=state.config, live_foreign=state.foreign, started_by_others=False)
 
 
 @dataclass(frozen=True)
@@ -224,13 +229,14 @@ def plan_goal(state: VmState, goal: Goal) -> Plan[VmState]:
     steps += _seed_steps(state, goal)
     now = Plan(state, tuple(steps)).after
     if now.config != spec or now.record != goal.record or not now.marked or now.config != state.config:
-        steps.append(Define(goal.record, spec, new=state.config is None))
+        there = state.config is not None
+        steps.append(Define(goal.record, spec, not there, there and not state.marked, changes(now, spec)))
     arrived = left_over(Plan(state, tuple(steps)).after)
     if arrived:
         steps.append(RemoveArrived(arrived))
     if goal.autostart is not None and goal.autostart != state.autostart:
         steps.append(SetAutostart(spec.name, goal.autostart))
-    steps += _run_steps(Plan(state, tuple(steps)).after, goal)
+    steps += _run_steps(Plan(state, tuple(steps)).after, state, goal)
     return Plan(state, tuple(steps))
 
 
@@ -271,13 +277,17 @@ def _volume_steps(state: VmState, goal: Goal) -> Iterator[Step]:
             yield GrowVolume(files[0].path, volume.size, targets.get(files[0].path))
 
 
-def _run_steps(state: VmState, goal: Goal) -> Iterator[Step]:
-    """Yield the way from a VM with its new configuration to one that runs by it, or is halted."""
+def _run_steps(state: VmState, before: VmState, goal: Goal) -> Iterator[Step]:
+    """Yield the way from a VM with its new configuration to one that runs by it, or is halted.
+
+    A guest that was started before it was taken over takes only what this run changes.
+    """
     name = state.name
     if goal.run == "stopped" or state.run == "saved":
         return
-    taken = live_steps(state)
-    restart = goal.allow_restart and goal.run != "saved" and state.run != "stopped" and bool(pending(Plan(state, taken).after))
+    wanted = asked_only(state, before) if state.started_by_others else state
+    taken = live_steps(wanted)
+    restart = goal.allow_restart and goal.run != "saved" and state.run != "stopped" and bool(pending(Plan(wanted, taken).after))
     restart = restart or goal.again == "restarted"
     if state.run == "stopped":
         yield Start(name)

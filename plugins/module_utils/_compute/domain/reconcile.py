@@ -68,7 +68,7 @@ class Reconciler:
         """
         host = host or HostView(self.connection, self.tool, self.folders)
         options, home = self.options, self.folders.vm(self.name)
-        state = host.vm(self.name, adopt=options.adopt)
+        state = host.vm(self.name)
         check_ownership(state, options.adopt)
         refuse_while_migrating(self.name, home, state.run)
         check_condition(state, options.run, options.force_stop)
@@ -80,7 +80,7 @@ class Reconciler:
             self._check_elsewhere()
         facts = host.facts(options, arriving_images(state))
         volumes = state.record.volumes if state.record else ()
-        wanted = resolve(options, state.config, volumes, facts, state.foreign_targets)
+        wanted = resolve(options, state.config, volumes, facts, state.foreign)
         state = host.with_files(state, tuple(volume.path for volume in wanted.volumes))
         wanted = replace(wanted, spec=with_kept_overlays(wanted.spec, state, home))
         self._check_claims(wanted.spec, state, host)
@@ -111,7 +111,8 @@ class Reconciler:
     def _record(self, wanted: ResolvedDomain, state: VmState, seed: Seed | None) -> Record:
         kept, context = state.record or Record(wanted.spec), self.context
         digests = (seed.digest if seed else kept.seed, context.digest if context else kept.context)
-        return Record(wanted.spec, wanted.volumes, *digests, kept=kept.kept)
+        taken_over = state.config is not None and state.foreign.taken_over
+        return Record(wanted.spec, wanted.volumes, *digests, taken_over=taken_over, kept=kept.kept)
 
     def _check_elsewhere(self) -> None:
         uuid, allowed = self.options.uuid or stable_uuid(self.name), self.options.allow_recreate
@@ -132,7 +133,7 @@ class Reconciler:
             return self._settle(plan, seed, check_mode)
         with self._lock():
             seen = see_one(self.connection, self.name)
-            now = vm_of(seen, self.folders, adopt=self.options.adopt) if seen else VmState(self.name)
+            now = vm_of(seen, self.folders) if seen else VmState(self.name)
             if any(getattr(now, field) != getattr(plan.before, field) for field in ("run", "config", "record")):
                 raise Busy(
                     f"name: domain {self.name} was changed by another task since it was planned; run again.",
@@ -153,7 +154,7 @@ class Reconciler:
         execute(plan, guest.apply)
         state = read_vm(self.connection, self.name, self.tool, self.folders) if plan.changed else plan.before
         if state.live is not None and options.wait_for_address:
-            guest.wait_for_address(state.live.nics)
+            guest.wait_for_address(state.live_nics)
         return {**view(state), **self._addresses(state)}
 
     def _note_formats(self, config: DomainSpec | None) -> None:

@@ -80,5 +80,5 @@ def main_address(addresses: Sequence[Mapping[str, Any]]) -> str | None:
 def addresses_of(domain: Any | None, state: VmState) -> dict[str, Any]:
     """Return the addresses of a running VM and the one to reach it by; ``domain`` None is one that went away."""
     running = domain is not None and state.run == "running" and state.live is not None
-    found = read_addresses(domain, state.live.nics) if running and state.live else []
+    found = read_addresses(domain, state.live_nics) if running else []
     return {"addresses": found, "address": main_address(found)}

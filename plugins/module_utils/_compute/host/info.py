@@ -36,7 +36,7 @@ def describe_all(connection: Any, tool: ImageTool, folders: Folders, name: str |
     statistics = read_statistics(connection, [seen.handle for seen in found] if name else None) if found else {}
 
     def describe(seen: ObservedDomain) -> dict[str, Any] | None:
-        state = with_files(vm_of(seen, folders, adopt=True), tool, folders)
+        state = with_files(vm_of(seen, folders), tool, folders)
         if state.config is None:
             return None
         shown = {**view(state), **addresses_of(seen.handle, state), "statistics": statistics.get(state.name)}

@@ -83,10 +83,9 @@ def see_all(connection: Any) -> dict[str, ObservedDomain]:
     return {one.name: one for one in sorted((one for one in found if one), key=lambda one: one.name)}
 
 
-def vm_of(seen: ObservedDomain, folders: Folders, *, adopt: bool = False) -> VmState:
-    """Return the VM without its files; ``adopt`` reads devices of others as ours where the domain is not marked."""
-    ours = parse(seen.config)
-    parsed = parse(seen.config, adopt=True) if adopt and not ours.marked else ours
+def vm_of(seen: ObservedDomain, folders: Folders) -> VmState:
+    """Return the VM without its files."""
+    parsed = parse(seen.config)
     config = with_own_files(parsed.spec, folders.vm(seen.name), parsed.record)
     state = VmState(
         seen.name,
@@ -95,9 +94,9 @@ def vm_of(seen: ObservedDomain, folders: Folders, *, adopt: bool = False) -> VmS
         record=parsed.record,
         marked=parsed.marked,
         autostart=seen.autostart,
-        foreign_targets=parsed.foreign_targets,
         condition=seen.condition,
         arrival=parsed.arrival,
+        foreign=parsed.foreign,
     )
     if seen.run == "stopped":
         return state
@@ -108,9 +107,11 @@ def vm_of(seen: ObservedDomain, folders: Folders, *, adopt: bool = False) -> VmS
         return VmState(seen.name)
     if live is None:
         return state
-    running = parse(live, adopt=adopt and not ours.marked)
+    running = parse(live, parsed.record)
     spec = with_own_files(live_spec(running, config), folders.vm(seen.name), parsed.record)
-    return replace(state, live=spec, free_ports=running.free_ports)
+    return replace(
+        state, live=spec, live_foreign=running.foreign, started_by_others=not running.marked, free_ports=running.free_ports
+    )
 
 
 def live_tree(seen: ObservedDomain) -> Element | None:
@@ -147,11 +148,7 @@ def live_spec(live: Parsed, config: DomainSpec) -> DomainSpec:
 
 def with_files(state: VmState, tool: ImageTool, folders: Folders, paths: Iterable[str] = ()) -> VmState:
     """Return the VM with the files of its disks, its seed and its folder; ``paths`` are further disk files of ours to look at."""
-    formats = (
-        {disk.active: disk.active_format for disk in state.config.disks if disk.active and disk.name not in (SEED, CONTEXT)}
-        if state.config
-        else {}
-    )
+    formats = {disk.active: disk.active_format for disk in state.disks if disk.active and disk.name not in (SEED, CONTEXT)}
     folder = _files(folders.vm(state.name))
     here = sorted(path for path in {*formats, *paths, *filter(is_overlay, folder)} if path and Path(path).exists())
     return replace(
@@ -170,9 +167,7 @@ def _files(where: str) -> tuple[str, ...]:
     return tuple(sorted(str(path) for path in folder.iterdir() if path.is_file() and is_ours(path.name)))
 
 
-def read_vm(
-    connection: Any, name: str, tool: ImageTool, folders: Folders, *, adopt: bool = False, paths: Iterable[str] = ()
-) -> VmState:
+def read_vm(connection: Any, name: str, tool: ImageTool, folders: Folders, *, paths: Iterable[str] = ()) -> VmState:
     """Return the VM of this name as it is; ``paths`` are further disk files to look at."""
     seen = see_one(connection, name)
-    return with_files(vm_of(seen, folders, adopt=adopt) if seen else VmState(name), tool, folders, paths)
+    return with_files(vm_of(seen, folders) if seen else VmState(name), tool, folders, paths)

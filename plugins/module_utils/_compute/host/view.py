@@ -182,10 +182,10 @@ class HostView:
                 self._capabilities[key] = parse_xml(self.connection.getDomainCapabilities(None, *key, 0))
         return self._capabilities[key]
 
-    def vm(self, name: str, *, adopt: bool = False) -> VmState:
+    def vm(self, name: str) -> VmState:
         """Return the VM of this name without its files, which with_files() adds."""
         seen = self.domains.get(name)
-        return vm_of(seen, self.folders, adopt=adopt) if seen else VmState(name)
+        return vm_of(seen, self.folders) if seen else VmState(name)
 
     def claims(self, name: str) -> dict[str, Claim]:
         """Return the files that domains other than this one use."""

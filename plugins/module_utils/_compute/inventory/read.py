@@ -84,10 +84,9 @@ def read_hypervisor(uri: str) -> Hypervisor:
 
 
 def _domain(seen: ObservedDomain) -> dict[str, Any]:
-    state = vm_of(seen, Folders(), adopt=True)
+    state = vm_of(seen, Folders())
     spec, record = state.config, state.record
-    nics = state.live.nics if state.live else ()
-    addresses = first_addresses(seen.handle, nics) if state.run == "running" else []
+    addresses = first_addresses(seen.handle, state.live_nics) if state.run == "running" else []
     return {
         "name": seen.name,
         "uuid": seen.uuid,
@@ -98,8 +97,8 @@ def _domain(seen: ObservedDomain) -> dict[str, Any]:
         "vcpus": spec.vcpus if spec else None,
         "arch": spec.arch if spec else None,
         "virt_type": spec.virt_type if spec else None,
-        "nics": [asdict(nic) for nic in spec.nics] if spec else [],
-        "disks": {disk.name: disk.active for disk in spec.disks} if spec else {},
+        "nics": [asdict(nic) for nic in state.nics],
+        "disks": {disk.name: disk.active for disk in state.disks},
         "images": {volume.disk: volume.image for volume in record.volumes if volume.image} if record else {},
         "spec_hash": record.digest if record else None,
         "cloud_init": record.seed if record else None,

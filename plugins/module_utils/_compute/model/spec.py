@@ -74,7 +74,8 @@ class Disk:
 
     ``path`` and ``format`` are the disk's own file, which the record names; ``block`` where it is a block device. Where there is an
     ``overlay`` of it in the VM's folder, a qcow2, the guest writes that one: the active file. ``remote`` is the URL of a remote
-    image that the active file is laid over.
+    image that the active file is laid over. ``foreign`` is the target that the disk had when it was taken over
+    from others, None for one that we made; ``other`` says what backs one of others that is neither a file nor ``source``.
     """
 
     name: str
@@ -96,6 +97,8 @@ class Disk:
     limits: DiskLimits = DiskLimits()
     block: bool = False
     overlay: str | None = None
+    foreign: str | None = None
+    other: str | None = None
 
     @property
     def active(self) -> str:
@@ -123,7 +126,9 @@ class Nic:
     """One network interface of a guest, on a libvirt network, on a host's bridge, or a PCI function (SR-IOV) of the host.
 
     ``inbound`` and ``outbound`` are the most that the guest receives and sends, in bytes a second. ``vlan`` is the 802.1Q
-    VLAN that its frames are tagged with outside of it.
+    VLAN that its frames are tagged with outside of it. ``foreign`` is the MAC address that it had
+    when it was taken over from others, None for one that we made; ``other`` says where one of others is that is none of the three
+    kinds, such as ``direct eth0 bridge``.
     """
 
     name: str
@@ -139,6 +144,8 @@ class Nic:
     outbound: int | None = None
     boot: int | None = None
     vlan: int | None = None
+    foreign: str | None = None
+    other: str | None = None
 
 
 @dataclass(frozen=True, order=True)
@@ -208,6 +215,26 @@ class DomainSpec:
 
 
 @dataclass(frozen=True)
+class Foreign:
+    """Devices of a domain that others made and no option has named: they are read, shown and never written.
+
+    A disk has the name of its target, an interface that of its place. ``taken_over``: others made the whole domain.
+    """
+
+    disks: tuple[Disk, ...] = ()
+    nics: tuple[Nic, ...] = ()
+    taken_over: bool = False
+
+    @property
+    def targets(self) -> frozenset[str]:
+        """The device names of these disks."""
+        return frozenset(disk.target for disk in self.disks)
+
+
+NOTHING_FOREIGN = Foreign()
+
+
+@dataclass(frozen=True)
 class Volume:
     """The file that a disk is to have: an overlay on ``backing`` or an empty qcow2 of ``size`` bytes.
 
@@ -226,12 +253,14 @@ class Record:
     """What we asked for, kept in the domain's metadata: it marks the domain as ours and keeps what a run started with.
 
     Its disks are on their own files: overlays come and go without it. ``kept`` has the keys of a newer version.
+    ``taken_over``: others made the domain.
     """
 
     spec: DomainSpec
     volumes: tuple[Volume, ...] = ()
     seed: str | None = None
     context: str | None = None
+    taken_over: bool = False
     kept: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:

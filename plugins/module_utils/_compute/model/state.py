@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from .elsewhere import Arrival
 from .host_facts import VolumeFile
 from .override_text import outline
-from .spec import CONTEXT, SEED, Disk, DomainSpec, Record
+from .spec import CONTEXT, NOTHING_FOREIGN, SEED, Disk, DomainSpec, Foreign, Nic, Record
 
 SUSPENDED, CRASHED, ENDING, BUSY = "suspended", "crashed", "shutting down", "busy"  # S3; kept after a panic; -; libvirt works on it
 
@@ -21,7 +22,8 @@ class VmState:
 
     ``config`` is what the next start takes, ``live`` what runs now (None when stopped); ``record`` is our mark in the metadata.
     A saved guest continues as ``live``. ``free_ports`` is how many devices it can take while it runs, None for any number.
-    ``foreign_targets`` are device names of disks that are not ours. ``folder`` are our files in the VM's folder.
+    ``foreign`` are the devices of ``config`` that are not ours, ``live_foreign`` those of ``live``, and ``started_by_others`` says
+    that what runs was started before the domain was taken over. ``folder`` are our files in the VM's folder.
     ``condition`` is one of those above where ``run``, running or paused, does not tell all.
     ``arrival`` is the mark of a VM that came by migration.
     """
@@ -37,10 +39,28 @@ class VmState:
     seed: str | None = None
     context: str | None = None
     folder: tuple[str, ...] = ()
-    foreign_targets: frozenset[str] = frozenset()
+    foreign: Foreign = NOTHING_FOREIGN
+    live_foreign: Foreign = NOTHING_FOREIGN
+    started_by_others: bool = False
     free_ports: int | None = None
     condition: str = ""
     arrival: Arrival | None = None
+
+    @property
+    def disks(self) -> tuple[Disk, ...]:
+        """Every disk of the configuration, ours and those of others, in the order of their targets."""
+        ours = self.config.disks if self.config else ()
+        return tuple(sorted((*ours, *self.foreign.disks), key=lambda disk: disk.target))
+
+    @property
+    def nics(self) -> tuple[Nic, ...]:
+        """Every interface of the configuration, ours first."""
+        return (*(self.config.nics if self.config else ()), *self.foreign.nics)
+
+    @property
+    def live_nics(self) -> tuple[Nic, ...]:
+        """Every interface of the running guest, ours first."""
+        return (*self.live.nics, *self.live_foreign.nics) if self.live else ()
 
     def volume(self, path: str) -> VolumeFile | None:
         """Return the file of a disk, None where it is not there."""
@@ -66,14 +86,40 @@ def pending(state: VmState) -> list[str]:
     return found
 
 
+def with_claims(state: VmState, spec: DomainSpec) -> VmState:
+    """Return the state in which the devices of others that ``spec`` has are ours, in the running guest too."""
+    disks = {disk.foreign: disk.name for disk in spec.disks if disk.foreign}
+    nics = {nic.foreign: nic.name for nic in spec.nics if nic.foreign}
+    state = replace(state, foreign=_without(state.foreign, disks, nics))
+    if state.live is None:
+        return state
+    there = state.live_foreign
+    ours = [replace(disk, name=disks[disk.foreign]) for disk in there.disks if disk.foreign in disks]
+    mine = [replace(nic, name=nics[nic.foreign]) for nic in there.nics if nic.foreign in nics]
+    live = replace(
+        state.live,
+        disks=tuple(sorted((*state.live.disks, *ours), key=lambda disk: disk.target)),
+        nics=(*state.live.nics, *mine),
+    )
+    return replace(state, live=live, live_foreign=_without(there, disks, nics))
+
+
+def _without(foreign: Foreign, disks: Collection[str | None], nics: Collection[str | None]) -> Foreign:
+    return replace(
+        foreign,
+        disks=tuple(disk for disk in foreign.disks if disk.foreign not in disks),
+        nics=tuple(nic for nic in foreign.nics if nic.foreign not in nics),
+    )
+
+
 def view(state: VmState) -> dict[str, Any]:
     """Return a VM as JSON: what diffs are made of and what modules return."""
     if state.config is None:
         files = {"files": list(state.folder)} if state.folder else {}
         return {"name": state.name, "state": "absent", **files}
     spec = asdict(state.config)
-    spec["disks"] = [_disk_view(state, disk) for disk in state.config.disks]
-    spec["nics"] = list(spec["nics"])
+    spec["disks"] = [_disk_view(state, disk) for disk in state.disks]
+    spec["nics"] = [asdict(nic) for nic in state.nics]
     spec["xml_override"] = outline(state.config.xml_override) if state.config.xml_override else state.config.xml_override
     shown = {"name": state.name, "state": state.run, **spec, "autostart": state.autostart, "pending_restart": pending(state)}
     arrival = asdict(state.arrival) if state.arrival else None

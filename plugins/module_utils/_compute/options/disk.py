@@ -49,10 +49,11 @@ def with_details(disk: Disk, item: DiskOptions, old: Disk | None) -> Disk:
     if device == "cdrom":
         disk = _drive(disk, item, old)
     if item.source:
-        return replace(disk.own, path="", format="raw", block=False, source=_source(item, item.source))
+        return replace(disk.own, path="", format="raw", block=False, source=_source(item, item.source), other=None)
     if item.path is not None or item.image or item.size:
-        return replace(disk, source=None)
-    return replace(disk.own, path="", format="raw", block=False) if disk.source else disk
+        return replace(disk, source=None, other=None)
+    form = disk.format if old and old.foreign else "raw"
+    return replace(disk.own, path="", format=form, block=False) if disk.source else disk
 
 
 def _drive(disk: Disk, item: DiskOptions, old: Disk | None) -> Disk:

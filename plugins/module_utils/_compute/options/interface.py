@@ -10,7 +10,8 @@ from dataclasses import replace
 
 from ..._errors import InvalidInput
 from ..model.request import NicOptions
-from ..model.spec import Disk, DomainSpec, Nic, stable_mac
+from ..model.spec import Disk, DomainSpec, Foreign, Nic, stable_mac
+from .takeover import claimed_nics
 from .values import DEVICE_NAME, DEVICE_NAME_SAYS, PCI, PCI_SAYS, choose, in_range, match, parse_rate, unique
 
 MAC = re.compile(r"[0-9a-f][02468ace](:[0-9a-f]{2}){5}")
@@ -18,11 +19,12 @@ MAC_SAYS = "a unicast MAC address such as 52:54:00:12:34:56"
 LAST = 10**6
 
 
-def nics_of(asked: Sequence[NicOptions] | None, before: DomainSpec | None, domain: str) -> tuple[Nic, ...]:
+def nics_of(asked: Sequence[NicOptions] | None, before: DomainSpec | None, domain: str, foreign: Foreign) -> tuple[Nic, ...]:
     """Return the interfaces in the order that was asked for."""
     had = {nic.name: nic for nic in before.nics} if before else {}
     if asked is None:
         return tuple(had.values())
+    had.update(claimed_nics(asked, had, foreign))
     nics = tuple(_nic(item, had.get(item.name), domain) for item in asked)
     unique((f"{item.where}.name", nic.name) for item, nic in zip(asked, nics, strict=True))
     unique((f"{item.where}.mac", nic.mac) for item, nic in zip(asked, nics, strict=True))
@@ -33,7 +35,10 @@ def _nic(item: NicOptions, old: Nic | None, domain: str) -> Nic:
     where = item.where
     name = match(DEVICE_NAME, item.name, f"{where}.name", DEVICE_NAME_SAYS)
     network, bridge, hostdev = item.network, item.bridge, item.hostdev
-    if sum(map(bool, (network, bridge, hostdev))) != 1:
+    given = sum(map(bool, (network, bridge, hostdev)))
+    if old is not None and not given:
+        network, bridge, hostdev = old.network, old.bridge, old.hostdev
+    elif given != 1:
         found = f"network: {network}, bridge: {bridge}, hostdev: {hostdev}"
         raise InvalidInput(f"{where}: give one of network, bridge and hostdev ({found}).", option=where)
     mac = None if item.mac is None else match(MAC, item.mac.lower(), f"{where}.mac", MAC_SAYS)
@@ -51,6 +56,8 @@ def _nic(item: NicOptions, old: Nic | None, domain: str) -> Nic:
         outbound=_rate(item.outbound, old.outbound if old else None, f"{where}.outbound"),
         boot=old.boot if old else None,
         vlan=choose(in_range(item.vlan, 0, 4094, f"{where}.vlan"), old and old.vlan, None) or None,
+        foreign=old.foreign if old else None,
+        other=old.other if old and not given else None,
     )
 
 

@@ -207,30 +207,38 @@ def _pci_devices(asked: tuple[str, ...] | None, before: DomainSpec | None) -> tu
     return tuple(sorted(found))
 
 
-def check_together(spec: DomainSpec) -> None:
-    """Raise where two values that are right alone do not fit."""
-    if spec.secure_boot and (spec.firmware != "uefi" or "q35" not in spec.machine):
+def check_together(spec: DomainSpec, before: DomainSpec | None) -> None:
+    """Raise where two values that are right alone do not fit; those of a domain that stay together as they are do."""
+
+    def changed(*names: str) -> bool:
+        return before is None or any(getattr(spec, name) != getattr(before, name) for name in names)
+
+    if (
+        spec.secure_boot
+        and changed("secure_boot", "firmware", "machine")
+        and (spec.firmware != "uefi" or "q35" not in spec.machine)
+    ):
         raise InvalidInput(
             f"secure_boot: it needs firmware uefi and machine q35, found {spec.firmware} and {spec.machine}.",
             option="secure_boot", value=True,
         )  # fmt: skip
     cpu = spec.cpu
     product = (cpu.sockets or 1) * (cpu.cores or 1) * (cpu.threads or 1)
-    if cpu.sockets and product != spec.max_vcpus:
+    if cpu.sockets and changed("cpu", "max_vcpus") and product != spec.max_vcpus:
         raise InvalidInput(
             f"cpu.sockets: {cpu.sockets} sockets × {cpu.cores} cores × {cpu.threads} threads are {product} CPUs, "
             f"max_vcpus is {spec.max_vcpus}.", option="cpu.sockets", value=cpu.sockets,
         )  # fmt: skip
-    if len(spec.vcpu_pinning) > spec.max_vcpus:
+    if changed("vcpu_pinning", "max_vcpus") and len(spec.vcpu_pinning) > spec.max_vcpus:
         raise InvalidInput(
             f"vcpu_pinning: it has {len(spec.vcpu_pinning)} entries, max_vcpus is {spec.max_vcpus}.", option="vcpu_pinning"
         )
-    if spec.hugepages and spec.max_memory % spec.hugepages:
+    if spec.hugepages and changed("hugepages", "max_memory") and spec.max_memory % spec.hugepages:
         raise InvalidInput(
             f"hugepages: {show_size(spec.max_memory)} of memory is not whole pages of {show_size(spec.hugepages)}.",
             option="hugepages", value=spec.hugepages,
         )  # fmt: skip
-    if spec.numa:
+    if spec.numa and changed("numa", "max_memory", "max_vcpus"):
         _check_numa(spec)
 
 

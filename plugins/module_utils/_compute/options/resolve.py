@@ -9,15 +9,17 @@ the bad item, such as ``disks[1].size``.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count, product
+from string import ascii_lowercase
 
 from ..._errors import InvalidInput
 from ..._sizes import disk_size
 from ..model.host_facts import HostFacts
 from ..model.remote_image import on_server
 from ..model.request import DiskOptions, DomainOptions
-from ..model.spec import CONTEXT, SEED, Disk, DomainSpec, Nic, Volume
+from ..model.spec import CONTEXT, NOTHING_FOREIGN, SEED, Disk, DomainSpec, Foreign, Nic, Volume
 from .about import about_fields
 from .cpu_features import cpu_features
 from .disk import check_disks_together, has_own_source, with_bus, with_details
@@ -35,6 +37,7 @@ from .machine import (
     uuid_of,
 )
 from .startable import check_startable
+from .takeover import check_taken_disk, claimed_disks, with_booted, with_claimed
 from .values import DEVICE_NAME, DEVICE_NAME_SAYS, PCI, choose, match, unique
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
@@ -90,17 +93,21 @@ def pci_path(address: str) -> str:
 
 
 def resolve(
-    options: DomainOptions, before: DomainSpec | None, volumes: Sequence[Volume], host: HostFacts, foreign: Iterable[str]
+    options: DomainOptions,
+    before: DomainSpec | None,
+    volumes: Sequence[Volume],
+    host: HostFacts,
+    foreign: Foreign = NOTHING_FOREIGN,
 ) -> ResolvedDomain:
     """Merge the request over what the domain is (``before``, ``volumes``), on this host; what was not asked is not checked.
 
-    ``foreign`` are disk targets that others use. Raises InvalidInput.
+    Devices of others (``foreign``) that the options name become ours. Raises InvalidInput.
     """
     name = check_name(options.name)
     virt_type = choose(options.virt_type, before and before.virt_type, host.virt_types[0] if host.virt_types else "qemu")
     arch = choose(options.arch, before and before.arch, host.arch)
     machine = machine_of(options.machine, before, arch, host)
-    disks, nics = _devices(options, before, host, name, frozenset(foreign))
+    disks, nics = _devices(options, before, host, name, foreign)
     devices = device_fields(options, before)
     spec = DomainSpec(
         name=name,
@@ -119,22 +126,26 @@ def resolve(
         **devices,
         **about_fields(options, before),
         cpu_features=cpu_features(options.cpu, before),
-        **display_fields(options, before, arch, bool(devices["vnc"] or devices["spice"])),
+        **display_fields(options, before, arch, bool(devices["vnc"] or devices["spice"]), kept=foreign.taken_over),
     )
     if before is None or replace(spec, disks=(), nics=()) != replace(before, disks=(), nics=()):
-        check_together(spec)
+        check_together(spec, before)
     check_disks_together(spec, before, options)
-    check_startable(spec, before, options)
+    check_startable(spec, with_claimed(before, spec, foreign), options)
     return ResolvedDomain(spec, tuple(volumes) if options.disks is None else _volumes(options.disks, spec, volumes, host))
 
 
 def _devices(
-    options: DomainOptions, before: DomainSpec | None, host: HostFacts, name: str, foreign: frozenset[str]
+    options: DomainOptions, before: DomainSpec | None, host: HostFacts, name: str, foreign: Foreign
 ) -> tuple[tuple[Disk, ...], tuple[Nic, ...]]:
-    """Return disks and interfaces with their place in the boot order: the first disk is booted, unless boot_order names others."""
+    """Return disks and interfaces with their place in the boot order: the first disk is booted, unless boot_order names others.
+
+    A domain that others made is booted as it was until boot_order says otherwise.
+    """
     disks = _disks(options, before, host, name, foreign)
-    nics = nics_of(options.nics, before, name)
-    if options.disks is None and options.nics is None and options.boot_order is None:
+    nics = nics_of(options.nics, before, name, foreign)
+    disks, nics = with_booted(options.boot_order, disks, nics, foreign)
+    if options.boot_order is None and (foreign.taken_over or (options.disks is None and options.nics is None)):
         return disks, nics
     names = [disk.name for disk in disks if disk.boot] if options.disks is None else [item.name for item in options.disks]
     first = next(iter(names), None)
@@ -147,34 +158,37 @@ def _console_log(asked: bool | None, before: DomainSpec | None, folder: str) -> 
     return f"{folder}/console.log" if asked in (None, True) else None
 
 
-def _disks(
-    options: DomainOptions, before: DomainSpec | None, host: HostFacts, name: str, foreign: frozenset[str]
-) -> tuple[Disk, ...]:
+def _disks(options: DomainOptions, before: DomainSpec | None, host: HostFacts, name: str, foreign: Foreign) -> tuple[Disk, ...]:
     had = {disk.name: disk for disk in before.disks} if before else {}
-    seed = _seed_disks(options, had, host, name)
+    arch = choose(options.arch, before and before.arch, host.arch)
+    asked = [with_bus(item, had.get(item.name), arch) for item in options.disks or ()]
+    had.update(claimed_disks(asked, had, foreign))
+    others = foreign.targets - {disk.target for disk in had.values()}
+    named = {item.name for item in asked}
+    taken = _check_disks(asked, had, others) | others
+    kept = {disk.target for disk in had.values() if options.disks is None or disk.name in named}
+    seed = _seed_disks(options, had, host, name, taken | kept)
     if options.disks is None:
         return tuple(sorted({**had, **{disk.name: disk for disk in seed}}.values(), key=lambda disk: disk.target))
-    arch = choose(options.arch, before and before.arch, host.arch)
-    asked = [with_bus(item, had.get(item.name), arch) for item in options.disks]
-    given = _check_disks(asked, foreign)
-    taken = given | foreign | {disk.target for disk in seed}
+    taken |= {disk.target for disk in seed}
     disks: list[Disk] = []
     for item in asked:
         old = had.get(item.name)
-        target = item.target or _target(item, old, taken, {other.name for other in asked}, had)
+        target = item.target or _target(item, old, taken, kept)
         taken.add(target)
         disks.append(with_details(_disk(item, old, target, host, name), item, old))
     return tuple(sorted((*disks, *seed), key=lambda disk: disk.target))
 
 
-def _check_disks(asked: Sequence[DiskOptions], foreign: frozenset[str]) -> set[str]:
+def _check_disks(asked: Sequence[DiskOptions], had: Mapping[str, Disk], others: Collection[str]) -> set[str]:
     """Raise where what is asked of the disks cannot be, whatever the domain is; return the targets that they name."""
     for item in asked:
         _check_disk(item)
+        check_taken_disk(item, had.get(item.name))
     unique((f"{item.where}.name", item.name) for item in asked)
     unique((f"{item.where}.target", item.target) for item in asked if item.target)
     given = {item.target: f"{item.where}.target" for item in asked if item.target}
-    for target in sorted(foreign & set(given)):
+    for target in sorted(set(others) & set(given)):
         raise InvalidInput(f"{given[target]}: {target} is used by a disk that is not ours.", option=given[target], value=target)
     return set(given)
 
@@ -208,14 +222,18 @@ def _check_disk(item: DiskOptions) -> None:
         raise InvalidInput(f"{where}.size: it must be more than 0.", option=f"{where}.size", value=item.size)
 
 
-def _target(item: DiskOptions, old: Disk | None, taken: set[str], names: set[str], had: Mapping[str, Disk]) -> str:
+def _target(item: DiskOptions, old: Disk | None, taken: Collection[str], kept: Collection[str]) -> str:
     """Return the device name that a disk keeps, or the first that is free on its bus."""
-    prefix = PREFIX[choose(item.bus, old and old.bus, "virtio")]
     if old and item.bus in (None, old.bus) and old.target not in taken:
         return old.target
-    kept = {disk.target for disk in had.values() if disk.name in names}
-    letters = "abcdefghijklmnopqrstuvwxyz"
-    return next(prefix + letter for letter in letters if prefix + letter not in taken | kept)
+    prefix = PREFIX.get(choose(item.bus, old and old.bus, "virtio"), "vd")
+    return next(name for name in _names(prefix) if name not in taken and name not in kept)
+
+
+def _names(prefix: str) -> Iterator[str]:
+    """Yield device names as the kernel counts them: vda to vdz, then vdaa to vdzz, and so on."""
+    for length in count(1):
+        yield from (prefix + "".join(letters) for letters in product(ascii_lowercase, repeat=length))
 
 
 def _disk(item: DiskOptions, old: Disk | None, target: str, host: HostFacts, name: str) -> Disk:
@@ -242,8 +260,11 @@ def _disk(item: DiskOptions, old: Disk | None, target: str, host: HostFacts, nam
     return replace(new, target=target, cache=cache, io=item.io or io, **asked)
 
 
-def _seed_disks(options: DomainOptions, had: Mapping[str, Disk], host: HostFacts, name: str) -> tuple[Disk, ...]:
+def _seed_disks(
+    options: DomainOptions, had: Mapping[str, Disk], host: HostFacts, name: str, taken: Collection[str]
+) -> tuple[Disk, ...]:
     """Return the cloud-init disk and OpenNebula's: read-only virtio, since cloud kernels have no driver for a SATA CD."""
+    taken = {*taken, *(had[one].target for one in (SEED, CONTEXT) if one in had)}
     kinds = (
         (SEED, options.cloud_init, host.folders.seed(name), SEED_TARGET),
         (CONTEXT, options.context, host.folders.context(name), CONTEXT_TARGET),
@@ -253,7 +274,9 @@ def _seed_disks(options: DomainOptions, had: Mapping[str, Disk], host: HostFacts
         if disk in had:
             disks.append(had[disk])
         elif asked is not None:
-            disks.append(Disk(disk, path, "raw", target, "virtio", serial=disk, read_only=True))
+            free = next(one for one in (target, *_names("vd")) if one not in taken) if target in taken else target
+            taken.add(free)
+            disks.append(Disk(disk, path, "raw", free, "virtio", serial=disk, read_only=True))
     return tuple(disks)
 
 
@@ -279,4 +302,4 @@ def _volumes(asked: Sequence[DiskOptions], spec: DomainSpec, before: Sequence[Vo
 
 
 def _has_source(spec: DomainSpec, name: str) -> bool:
-    return any(disk.name == name and (disk.source is not None or disk.device == "cdrom") for disk in spec.disks)
+    return any(disk.name == name and (disk.source or disk.foreign or disk.device == "cdrom") for disk in spec.disks)

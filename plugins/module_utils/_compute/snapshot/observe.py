@@ -43,7 +43,7 @@ def read_snapshots(connection: Any, name: str, tool: OverlayTool, folders: Folde
         files=_files(vm, vm.config, index, tool),
         index=index,
         condition=vm.condition,
-        others=tuple(sorted({*vm.foreign_targets, *(disk.target for disk in vm.config.disks if disk not in mine)})),
+        others=tuple(sorted({*vm.foreign.targets, *(disk.target for disk in vm.config.disks if disk not in mine)})),
         remote=tuple(disk.name for disk in written if disk not in mine),
     )
     return replace(state, written=_written(state, tool), disks=_really_active(state, vm))

@@ -2,16 +2,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Devices of a domain's XML: which are ours, finding or making one, and PCI addresses.
 
-Devices of ours carry an alias that begins with ``ua-edge-``: it is stable, libvirt keeps it, and a device without it was
-attached by others.
+Devices that we made carry an alias that begins with ``ua-edge-``: it is stable, and libvirt keeps it. Devices that others made and
+options took over keep the alias that they have; the record knows them by what names them in the XML. All others are foreign.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element, SubElement
 
+from ..model.spec import Disk, Nic
 from .properties import read_path, write_path
 
 ALIAS = "ua-edge-"
@@ -19,8 +20,20 @@ PARTS = ("domain", "bus", "slot", "function")
 
 
 @dataclass(frozen=True)
+class Group:
+    """Devices of which a domain has any number: their tag, our alias for them, and the path of what names one in the XML."""
+
+    tag: str
+    alias: str
+    key: str
+
+
+@dataclass(frozen=True)
 class Kind:
-    """A device: its tag, our alias for it, what identifies it among others of its tag, and the attributes of a new one."""
+    """A device of which a domain has one: its tag, our alias for it, what tells it from others of its tag, and how one begins.
+
+    ``any_of``: whoever made it, a device of this tag is one; without ``has_alias`` libvirt takes no alias for it.
+    """
 
     tag: str
     alias: str
@@ -28,6 +41,12 @@ class Kind:
     value: str
     begin: tuple[tuple[str, str], ...] = ()
     has_alias: bool = True
+    any_of: bool = False
+
+
+DISKS = Group("disk", "disk", "target@dev")
+NICS = Group("interface", "nic", "mac@address")
+FILESYSTEMS = Group("filesystem", "fs", "target@dir")
 
 
 def alias_of(element: Element) -> str:
@@ -35,52 +54,86 @@ def alias_of(element: Element) -> str:
     return read_path(element, "alias@name") or ""
 
 
-def our_devices(root: Element, tag: str, kind: str, all_of_them: bool) -> Iterator[tuple[str | None, Element]]:
-    """Yield (our name of it or None, device) for our devices of a kind, and with ``all_of_them`` for every other too."""
-    for element in root.iterfind(f"devices/{tag}"):
-        prefix = f"{ALIAS}{kind}-"
+def key_of(element: Element, group: Group) -> str:
+    """Return what names a device in the XML, in lower case."""
+    return (read_path(element, group.key) or "").lower()
+
+
+def recorded(devices: Sequence[Disk] | Sequence[Nic]) -> dict[str, tuple[str, str]]:
+    """Return the name and the first key of devices that were taken over, by the keys that they had and have."""
+    taken = [(one.target if isinstance(one, Disk) else one.mac, one.name, one.foreign) for one in devices if one.foreign]
+    then = {foreign: (name, foreign) for _key, name, foreign in taken if foreign}
+    return {**then, **{key: (name, foreign) for key, name, foreign in taken if foreign}}
+
+
+@dataclass(frozen=True)
+class Found:
+    """A device as it was found: ``name`` None is a foreign one; ``foreign`` is None where we made it, else its first key."""
+
+    element: Element
+    name: str | None
+    foreign: str | None
+
+
+def find_devices(devices: Element, group: Group, known: Mapping[str, tuple[str, str]]) -> Iterator[Found]:
+    """Yield the devices of a group; ``known`` are those that were taken over."""
+    prefix = f"{ALIAS}{group.alias}-"
+    for element in devices.findall(group.tag):
+        key = key_of(element, group)
         if alias_of(element).startswith(prefix):
-            yield alias_of(element).removeprefix(prefix), element
-        elif all_of_them:
-            yield None, element
+            yield Found(element, alias_of(element).removeprefix(prefix), None)
+        elif key in known:
+            yield Found(element, *known[key])
+        else:
+            yield Found(element, None, key)
+
+
+def place_devices(
+    devices: Element, group: Group, known: Mapping[str, tuple[str, str]], wanted: Sequence[Disk] | Sequence[Nic]
+) -> dict[str, Element]:
+    """Return the elements of the devices that are wanted, by name; remove those of ours that are not."""
+    found = list(find_devices(devices, group, known))
+    foreign = {one.foreign: one.element for one in found if one.name is None}
+    named = {one.name: one.element for one in found if one.name}
+    names = {one.name for one in wanted}
+    for name, element in named.items():
+        if name not in names:
+            devices.remove(element)
+    claimed = {one.name: foreign[one.foreign] for one in wanted if one.foreign in foreign}
+    return {**claimed, **{name: element for name, element in named.items() if name in names}}
 
 
 def drop_stale(devices: Element, tag: str, kind: str, names: Collection[str]) -> None:
-    """Remove those of our devices of a kind that the spec does not name any more."""
+    """Remove those of the devices that we made of a kind that the spec does not name any more."""
     prefix = f"{ALIAS}{kind}-"
     for element in devices.findall(tag):
         if alias_of(element).startswith(prefix) and alias_of(element).removeprefix(prefix) not in names:
             devices.remove(element)
 
 
-def owned(devices: Element, kind: Kind) -> Element:
-    """Return our device, found by its alias, else by its natural key (an adopted one), else a new one."""
-    elements = devices.findall(kind.tag)
-    found = next((one for one in elements if alias_of(one) == ALIAS + kind.alias), None)
-    if found is None:
-        stale = [one for one in elements if not alias_of(one).startswith(ALIAS)]
-        found = next((one for one in stale if (read_path(one, kind.key) or "").lower() == kind.value.lower()), None)
-    if found is None:
-        found = SubElement(devices, kind.tag, dict(kind.begin))
-        write_path(found, kind.key, kind.value)
+def make(devices: Element, kind: Kind) -> Element:
+    """Return a new device with our alias."""
+    made = SubElement(devices, kind.tag, dict(kind.begin))
+    write_path(made, kind.key, kind.value)
     if kind.has_alias:
-        write_path(found, "alias@name", ALIAS + kind.alias)
-    return found
+        write_path(made, "alias@name", ALIAS + kind.alias)
+    return made
 
 
-def find_single(root: Element, kind: Kind, adopt: bool) -> Element | None:
-    """Return our device of which a domain has at most one; ``adopt`` takes one of others by its natural key."""
-    by_key = adopt or not kind.has_alias
-    for one in root.iterfind(f"devices/{kind.tag}"):
-        if alias_of(one) == ALIAS + kind.alias or (by_key and read_path(one, kind.key) == kind.value):
-            return one
-    return None
+def find_single(devices: Element, kind: Kind) -> Element | None:
+    """Return the device of a kind of which a domain has one, ours before one of others."""
+    found = [one for one in devices.findall(kind.tag) if _is(one, kind)]
+    return next((one for one in found if alias_of(one) == ALIAS + kind.alias), found[0] if found else None)
 
 
-def drop(devices: Element, kind: Kind) -> None:
-    """Remove a device of ours, if it is there."""
+def _is(element: Element, kind: Kind) -> bool:
+    return kind.any_of or alias_of(element) == ALIAS + kind.alias or read_path(element, kind.key) == kind.value
+
+
+def drop(devices: Element, kind: Kind, *, ours_only: bool = False) -> None:
+    """Remove the devices of a kind, if they are there; with ``ours_only`` only the one that we made."""
     for element in devices.findall(kind.tag):
-        if alias_of(element) == ALIAS + kind.alias or (not kind.has_alias and read_path(element, kind.key) == kind.value):
+        if alias_of(element) == ALIAS + kind.alias or (not ours_only and _is(element, kind)):
             devices.remove(element)
 
 

@@ -18,12 +18,12 @@ INPUTS = ("tablet", "keyboard")
 
 def parse_display(root: Element) -> dict[str, Any]:
     """Return the fields of a spec that these devices are."""
-    video = _ours(root, "video", "video")
+    video = _video(root)
     model = None if video is None else read_path(video, "model@type")
     return {
         "video": None if model == architecture(read_path(root, "os/type@arch") or "").video else model,
         "usb": any(one.get("model") != "none" for one in root.iterfind(f"devices/{USB}")),
-        **{kind: _ours(root, "input", kind) is not None for kind in INPUTS},
+        **{kind: _input(root, kind) is not None for kind in INPUTS},
     }
 
 
@@ -31,16 +31,27 @@ def _ours(root: Element, tag: str, name: str) -> Element | None:
     return next((one for one in root.iterfind(f"devices/{tag}") if alias_of(one) == ALIAS + name), None)
 
 
-def emit_display(root: Element, devices: Element, spec: DomainSpec) -> None:
-    """Write these devices of ``spec``; the display adapter is there already where the spec has a display."""
-    video, had = _ours(root, "video", "video"), parse_display(root)
+def _video(root: Element) -> Element | None:
+    """Return the display adapter, ours before the first of others."""
+    ours = _ours(root, "video", "video")
+    return root.find("devices/video") if ours is None else ours
+
+
+def _input(root: Element, kind: str) -> Element | None:
+    ours = _ours(root, "input", kind)
+    return root.find(f"devices/input[@type='{kind}'][@bus='usb']") if ours is None else ours
+
+
+def emit_display(root: Element, devices: Element, spec: DomainSpec, before: DomainSpec | None) -> None:
+    """Write those of these devices that differ from ``before``; the display adapter is there where the spec has a display."""
+    video, had = _video(root), parse_display(root)
     wanted = spec.video or architecture(spec.arch).video
-    if video is not None and read_path(video, "model@type") != wanted:
+    if video is not None and had["video"] != spec.video:
         for model in video.findall("model"):
             video.remove(model)
         SubElement(video, "model", {"type": wanted})
     tpm = _ours(root, "tpm", "tpm")
-    if tpm is not None:
+    if tpm is not None and not (before and before.tpm):
         tpm.set("model", architecture(spec.arch).tpm)
     if had["usb"] != spec.usb:
         for old in devices.findall(USB):
@@ -51,7 +62,7 @@ def emit_display(root: Element, devices: Element, spec: DomainSpec) -> None:
 
 
 def _emit_input(root: Element, devices: Element, kind: str, wanted: bool) -> None:
-    found = _ours(root, "input", kind)
+    found = _input(root, kind)
     if found is not None and not wanted:
         devices.remove(found)
     elif found is None and wanted:

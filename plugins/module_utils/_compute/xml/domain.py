@@ -7,26 +7,26 @@ What is ours has an alias of ours (``device``); what others put into the XML sta
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from io import BytesIO
-from typing import Any
 from xml.etree import ElementTree as ET
 from xml.etree.ElementTree import Element, SubElement
 
 from ..._namespaces import remember
 from ..model.architecture import architecture
 from ..model.elsewhere import Arrival
-from ..model.spec import DomainSpec, Record, record_from_json
+from ..model.spec import DomainSpec, Foreign, Record, record_from_json
 from .about import emit_about, parse_about
 from .arrival import read_arrival
 from .cpu_features import emit_features, parse_features
-from .device import ALIAS, free_ports
-from .disk import emit_disks, parse_disks
+from .device import ALIAS, free_ports, recorded
+from .disk import as_written, emit_disks, parse_disks
 from .display import emit_display, parse_display
 from .fixed_devices import emit_singles, parse_singles
 from .interface import emit_nics, parse_nics
 from .machine import emit_machine, emit_shared_memory, parse_machine
-from .override import merge, note_replaced, parse_override, replaced_of, revealed, unmerge, without_override
+from .override import Was, copy_of, merge, note_replaced, parse_override, replaced_of, revealed, unmerge, without_override
 from .properties import Property, read_all, read_path, write_all, write_path
 
 __all__ = ["ALIAS", "MARK", "NAMESPACE", "Parsed", "emit", "mark_element", "mark_of", "parse", "parse_xml", "to_text"]
@@ -49,7 +49,7 @@ DOMAIN = (
 
 @dataclass(frozen=True)
 class Parsed:
-    """What an XML has: our part of it, our mark if it is there, and the targets of disks that are not ours.
+    """What an XML has: our part of it, our mark if it is there, and devices that others made and no option has named.
 
     ``free_ports`` is how many devices can be plugged in while it runs, None where that is not limited.
     """
@@ -57,7 +57,7 @@ class Parsed:
     spec: DomainSpec
     record: Record | None
     marked: bool
-    foreign_targets: frozenset[str] = frozenset()
+    foreign: Foreign
     free_ports: int | None = None
     arrival: Arrival | None = None
 
@@ -86,72 +86,100 @@ def mark_of(root: Element) -> Record | None:
     return replace(record, spec=replace(record.spec, xml_override=revealed(record.spec.xml_override, root)))
 
 
-def parse(root: Element, adopt: bool = False) -> Parsed:
-    """Read a domain's XML; ``adopt`` takes devices without our alias as ours, named by their target.
+def parse(root: Element, known: Record | None = None) -> Parsed:
+    """Read a domain's XML. Devices are ours by our alias, or by the record: its own and ``known``, that of its configuration.
 
     The override is that of the record: in the XML it looks like what others wrote. The rest is as it would be without it.
     """
     record = mark_of(root)
+    records = [one.spec for one in (record, known) if one]
     root = without_override(root, record.spec.xml_override if record else None)
-    disks = parse_disks(root, adopt)
+    devices = root.find("devices")
+    devices = Element("devices") if devices is None else devices
+    disks, other_disks = parse_disks(devices, _merged(recorded(spec.disks) for spec in records))
+    nics, other_nics = parse_nics(devices, _merged(recorded(spec.nics) for spec in records))
     spec = DomainSpec(
         **read_all(root, DOMAIN),
         **parse_machine(root),
-        **parse_singles(root, adopt),
+        **parse_singles(devices, records[-1] if records else None),
         **parse_display(root),
         **parse_about(root),
         cpu_features=parse_features(root),
         disks=disks,
-        nics=parse_nics(root, adopt),
+        nics=nics,
         xml_override=record.spec.xml_override if record else None,
     )
-    ours = {disk.target for disk in disks}
-    targets = {read_path(disk, "target@dev") or "" for disk in root.iterfind("devices/disk")}
     marked = root.find(f"metadata/{MARK}") is not None
-    return Parsed(spec, record, marked, frozenset(targets - ours), free_ports(root), read_arrival(root))
+    taken_over = record.taken_over if record else not marked
+    return Parsed(spec, record, marked, Foreign(other_disks, other_nics, taken_over), free_ports(root), read_arrival(root))
+
+
+def _merged(known: Iterable[dict[str, tuple[str, str]]]) -> dict[str, tuple[str, str]]:
+    return {key: value for one in known for key, value in one.items()}
 
 
 def emit(spec: DomainSpec, record: Record | None = None, base: Element | None = None) -> Element:
-    """Return the XML of ``spec``, over a copy of ``base`` where there is one, keeping all that others added to it."""
+    """Return the XML of ``spec``. Over a copy of ``base``, where there is one, only what differs from what it has is written.
+
+    So all that others wrote stays, and what ``spec`` only repeats is not touched.
+    """
     root = parse_xml(ET.tostring(base, encoding="unicode")) if base is not None else _scaffold(spec)
-    override = spec.xml_override
-    new = _take_old_override(root, override)
-    values: dict[str, Any] = asdict(spec)
-    write_all(root, DOMAIN, values)
-    write_path(root, "os/type", "hvm")
-    emit_machine(root, spec)
+    had = parse(root).spec if base is not None else None
+    spec = replace(spec, disks=tuple(map(as_written, spec.disks)))
+    was = replaced_of(root)
+    if had != spec:
+        was = _emit_over(root, spec, had, record)
+    if record is not None:
+        _emit_mark(root, record)
+        note_replaced(root, was if spec.xml_override else None)
+    if spec.xml_override:
+        merge(root, parse_override(spec.xml_override))
+    return root
+
+
+def _emit_over(root: Element, spec: DomainSpec, had: DomainSpec | None, record: Record | None) -> Was | None:
+    """Write what differs, and return what the override of ``spec`` replaces; one that stays keeps its devices where they are."""
+    old = mark_of(root)
+    text, wanted = old.spec.xml_override if old else None, spec.xml_override
+    plain = without_override(root, text)
+    if text and text != wanted:
+        unmerge(root, parse_override(text), replaced_of(root))
+        note_replaced(root, None)
+        had = parse(root).spec
+    elif plain is not root:
+        _emit_changes(plain, spec, had, old, record or old)
+    _emit_changes(root, spec, had, old, record or old)
+    if not wanted or (text == wanted and plain is root):
+        return None
+    return merge(plain if text == wanted else copy_of(root), parse_override(wanted))
+
+
+def _emit_changes(root: Element, spec: DomainSpec, had: DomainSpec | None, old: Record | None, record: Record | None) -> None:
+    write_all(root, DOMAIN, asdict(spec), asdict(had) if had else None)
+    if had is None:
+        write_path(root, "os/type", "hvm")
+    emit_machine(root, spec, had)
     emit_features(root, spec.cpu_features)
     devices = root.find("devices")
     if devices is None:
         devices = SubElement(root, "devices")
-    emit_disks(devices, spec)
-    emit_nics(devices, spec)
-    if any(
-        [*(disk.boot for disk in spec.disks), *(nic.boot for nic in spec.nics)]
-    ):  # libvirt takes either an order of devices or one of kinds
-        for boot in root.findall("os/boot"):
-            root.find("os").remove(boot)  # type: ignore[union-attr]
-    emit_shared_memory(root, bool(spec.filesystems), devices.find("filesystem") is not None)
-    emit_singles(devices, spec)
-    emit_display(root, devices, spec)
+    reordered = emit_disks(devices, spec, recorded(old.spec.disks) if old else {})
+    reordered |= emit_nics(devices, spec, recorded(old.spec.nics) if old else {})
+    if reordered and any([*(disk.boot for disk in spec.disks), *(nic.boot for nic in spec.nics)]):
+        _clear_boot(root, spec)
+    emit_shared_memory(root, spec, had, keep=bool(record and record.taken_over))
+    emit_singles(devices, spec, had)
+    emit_display(root, devices, spec, had)
     emit_about(root, spec)
-    if record is not None:
-        _emit_mark(root, record)
-    if override:
-        was = merge(root, parse_override(override))
-        if new and record is not None:
-            note_replaced(root, was)
-    return root
 
 
-def _take_old_override(root: Element, wanted: str | None) -> bool:
-    """Take out an override that is not wanted any more, and return whether the wanted one is not there yet."""
-    old = mark_of(root)
-    had = old.spec.xml_override if old else None
-    if had and had != wanted:
-        unmerge(root, parse_override(had), replaced_of(root))
-        note_replaced(root, None)
-    return had != wanted
+def _clear_boot(root: Element, spec: DomainSpec) -> None:
+    """Take out the order of kinds, which libvirt does not have beside one of devices, and that of devices of others."""
+    places = {disk.target: disk.boot for disk in spec.disks} | {nic.mac: nic.boot for nic in spec.nics}
+    for parent in [*root.findall("os"), *root.findall("devices/*")]:
+        name = read_path(parent, "target@dev") if parent.tag == "disk" else (read_path(parent, "mac@address") or "").lower()
+        for boot in parent.findall("boot") if not places.get(name or "") else ():
+            parent.remove(boot)
 
 
 def _emit_mark(root: Element, record: Record) -> None:

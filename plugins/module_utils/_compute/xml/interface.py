@@ -1,16 +1,18 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Network interfaces ↔ libvirt XML."""
+"""Network interfaces ↔ libvirt XML. One that is there keeps all that its spec does not change."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, replace
+from typing import Any
 from xml.etree.ElementTree import Element, SubElement
 
 from ..._sizes import KIB
 from ..model.spec import DomainSpec, Nic
-from .device import ALIAS, Kind, alias_of, drop_stale, our_devices, owned, read_pci, write_pci
-from .properties import Property, read_all, write_all
+from .device import ALIAS, NICS, find_devices, place_devices, read_pci, write_pci
+from .properties import Property, read_all, write_all, write_path
 
 
 def _from_kib(text: str) -> int:
@@ -36,48 +38,95 @@ NIC = (
 )
 
 
-def parse_nics(root: Element, adopt: bool) -> tuple[Nic, ...]:
-    """Return the interfaces that are ours, in their order; ``adopt`` takes all."""
-    found = enumerate(our_devices(root, "interface", "nic", adopt))
-    return tuple(parse_nic(name or f"nic{place}", element) for place, (name, element) in found)
+PLACE = ("network", "bridge", "hostdev", "other")
+OTHER = ("dev", "mode", "path", "address", "port", "wwpn", "switchid")
+OF_A_NETWORK = ("source", "virtualport")
+OF_A_PLACE = (*OF_A_NETWORK, "target", "backend", "local", "ip", "route", "portForward")
+PLACES = tuple(row for row in NIC if row.field in PLACE)
 
 
-def parse_nic(name: str, element: Element) -> Nic:
+def parse_nics(devices: Element, known: Mapping[str, tuple[str, str]]) -> tuple[tuple[Nic, ...], tuple[Nic, ...]]:
+    """Return the interfaces that are ours and those of others, in their order; ``known`` were taken over."""
+    found = list(find_devices(devices, NICS, known))
+    ours = [parse_nic(one.name, one.element, one.foreign) for one in found if one.name]
+    taken = {nic.name for nic in ours}
+    others: list[Nic] = []
+    for place, one in enumerate(found):
+        if one.name is None:
+            name = next(name for name in (f"nic{number}" for number in range(place, place + len(found) + 1)) if name not in taken)
+            taken.add(name)
+            others.append(parse_nic(name, one.element, one.foreign))
+    return tuple(ours), tuple(others)
+
+
+def parse_nic(name: str, element: Element, foreign: str | None = None) -> Nic:
     """Return the interface that an element is; a running one on a network has its bridge too, which we do not set."""
-    nic = Nic(name=name, **read_all(element, NIC))
-    if element.get("type") == "hostdev":
-        return replace(nic, model=nic.model or "virtio", hostdev=read_pci(element.find("source/address")))
-    return replace(nic, bridge=None) if element.get("type") == "network" else nic
+    nic = Nic(name=name, **{**(values := read_all(element, NIC)), "mac": values["mac"] or ""}, foreign=foreign)
+    kind = element.get("type", "")
+    address = read_pci(element.find("source/address")) if kind == "hostdev" else None
+    if address:
+        return replace(nic, model=nic.model or "virtio", hostdev=address)
+    if nic.network:
+        return replace(nic, bridge=None)
+    return nic if kind == "bridge" and nic.bridge else replace(nic, bridge=None, other=_other(kind, element))
 
 
-def emit_nics(devices: Element, spec: DomainSpec) -> None:
-    """Write the interfaces of ``spec``; of the others only those that were ours go."""
-    drop_stale(devices, "interface", "nic", {nic.name for nic in spec.nics})
-    for nic in spec.nics:
-        emit_nic(devices, nic)
-    _order_nics(devices, [f"{ALIAS}nic-{nic.name}" for nic in spec.nics])
+def _other(kind: str, element: Element) -> str:
+    source = element.find("source")
+    places = [] if source is None else [source.get(name) or "" for name in OTHER]
+    return " ".join([kind, *filter(None, places)])
 
 
-def emit_nic(devices: Element, nic: Nic) -> None:
-    """Write one interface, over the element that it has."""
-    kind = "hostdev" if nic.hostdev else "network" if nic.network else "bridge"
-    element = owned(devices, Kind("interface", f"nic-{nic.name}", "mac@address", nic.mac, (("type", kind),)))
-    had = parse_nic(nic.name, element)
-    if element.get("type") != kind or had.network != nic.network or had.hostdev != nic.hostdev:
-        source = element.find("source")
-        if source is not None:
-            element.remove(source)
-    element.set("type", kind)
-    write_all(element, NIC, asdict(nic) if not nic.hostdev else {**asdict(nic), "model": None})
+def emit_nics(devices: Element, spec: DomainSpec, known: Mapping[str, tuple[str, str]]) -> bool:
+    """Write the interfaces of ``spec``; of the others only those that were ours go. Return whether the boot order changed."""
+    placed = place_devices(devices, NICS, known, spec.nics)
+    reordered = [emit_nic(devices, nic, placed) for nic in spec.nics]
+    _order_nics(devices, [placed[nic.name] for nic in spec.nics])
+    return any(reordered)
+
+
+def emit_nic(devices: Element, nic: Nic, placed: dict[str, Element]) -> bool:
+    """Write one interface, into the element that it has (in ``placed``) or a new one; return whether it is booted elsewhere."""
+    had = None
+    if nic.name in placed:
+        element = placed[nic.name]
+        had = parse_nic(nic.name, element, nic.foreign)
+    else:
+        element = placed[nic.name] = SubElement(devices, "interface", {"type": _kind(nic)})
+        write_path(element, "mac@address", nic.mac)
+        write_path(element, "alias@name", f"{ALIAS}nic-{nic.name}")
+    if had is not None and any(getattr(had, field) != getattr(nic, field) for field in PLACE):
+        _clear_place(element, nic)
+    write_all(element, NIC, _values(nic), _values(had) if had else None)
     if nic.hostdev and element.find("source") is None:
         element.set("managed", "yes")
         write_pci(SubElement(SubElement(element, "source"), "address", {"type": "pci"}), nic.hostdev)
+    return nic.boot != (had.boot if had else None)
 
 
-def _order_nics(devices: Element, wanted: list[str]) -> None:
+def _kind(nic: Nic) -> str:
+    return "hostdev" if nic.hostdev else "network" if nic.network else "bridge"
+
+
+def _values(nic: Nic) -> dict[str, Any]:
+    return {**asdict(nic), "model": None if nic.hostdev else nic.model}
+
+
+def _clear_place(element: Element, nic: Nic) -> None:
+    """Take out what belonged to the place where the interface was, and write the new one; a bridge stays a bridge of its kind."""
+    was, kind = element.get("type"), _kind(nic)
+    tags = OF_A_PLACE if was != kind else {"network": OF_A_NETWORK, "bridge": ()}.get(kind, OF_A_PLACE)
+    for tag in (*tags, "filterref") if kind == "hostdev" else tags:
+        for old in element.findall(tag):
+            element.remove(old)
+    element.set("type", kind)
+    write_all(element, PLACES, asdict(nic))
+
+
+def _order_nics(devices: Element, wanted: list[Element]) -> None:
     """Bring our interfaces into the order of the spec, which libvirt keeps."""
-    found = {alias_of(one): one for one in devices.findall("interface") if alias_of(one) in wanted}
-    if list(found) != wanted:
-        for alias in wanted:
-            devices.remove(found[alias])
-            devices.append(found[alias])
+    ours = [element for element in devices.findall("interface") if any(element is one for one in wanted)]
+    if any(one is not other for one, other in zip(ours, wanted, strict=True)):
+        for element in wanted:
+            devices.remove(element)
+            devices.append(element)

@@ -23,6 +23,7 @@ TUNE = (
     Property("iothreads", "iothreads", int, 0, or_nothing),
     Property("emulator_pinning", "cputune/emulatorpin@cpuset"),
 )
+NO_FIRMWARE: dict[str, Any] = {"firmware": "bios", "secure_boot": False, "nvram": None}
 SECURE_BOOT = "os/firmware/feature[@name='secure-boot'][@enabled='yes']"
 
 
@@ -40,9 +41,16 @@ def parse_machine(root: Element) -> dict[str, Any]:
         "cpu": Cpu(**read_all(cpu, CPU)) if cpu is not None else Cpu("none"),
         "numa": _numa(root),
         "vcpu_pinning": _pinning(root),
-        "hugepages": read_scaled(root, "memoryBacking/hugepages/page", size="@size") or None,
+        "hugepages": _hugepages(root),
         **_firmware(root),
     }
+
+
+def _hugepages(root: Element) -> int | None:
+    """Return the size of the pages, 0 for the host's own size, None without huge pages."""
+    if root.find("memoryBacking/hugepages") is None:
+        return None
+    return read_scaled(root, "memoryBacking/hugepages/page", size="@size")
 
 
 def _numa(root: Element) -> tuple[NumaCell, ...]:
@@ -61,40 +69,51 @@ def _firmware(root: Element) -> dict[str, Any]:
     return {"firmware": "uefi" if uefi else "bios", "secure_boot": secure, "nvram": read_path(root, "os/nvram") or None}
 
 
-def emit_machine(root: Element, spec: DomainSpec) -> None:
-    """Write processors, memory and firmware of ``spec``."""
-    had = parse_machine(root)
-    write_all(root, TUNE, asdict(spec))
-    if (had["vcpus"], had["max_vcpus"]) != (spec.vcpus, spec.max_vcpus):
+def emit_machine(root: Element, spec: DomainSpec, had: DomainSpec | None) -> None:
+    """Write processors, memory and firmware in which ``spec`` differs from what the domain has; all of a new one."""
+    write_all(root, TUNE, asdict(spec), asdict(had) if had else None)
+    if had is None or (had.vcpus, had.max_vcpus) != (spec.vcpus, spec.max_vcpus):
         write_path(root, "vcpus", None)  # which of them are on: libvirt makes it from the two numbers
-    write_path(root, "vcpu", str(spec.max_vcpus))
-    write_path(root, "vcpu@current", str(spec.vcpus) if spec.vcpus < spec.max_vcpus else None)
-    write_kib(root, "memory", spec.max_memory)
-    write_kib(root, "currentMemory", spec.memory)
-    _emit_cpu(root, spec.cpu)
-    if had["numa"] != spec.numa:
+        write_path(root, "vcpu", str(spec.max_vcpus))
+        write_path(root, "vcpu@current", str(spec.vcpus) if spec.vcpus < spec.max_vcpus else None)
+    if had is None or had.max_memory != spec.max_memory:
+        write_kib(root, "memory", spec.max_memory)
+    if had is None or (had.memory, had.max_memory) != (spec.memory, spec.max_memory):
+        write_kib(root, "currentMemory", spec.memory)
+    if spec.cpu != (had.cpu if had else Cpu("none")):
+        _emit_cpu(root, spec.cpu)
+    if spec.numa != (had.numa if had else ()):
         _emit_numa(root, spec)
-    if had["vcpu_pinning"] != spec.vcpu_pinning:
+    if spec.vcpu_pinning != (had.vcpu_pinning if had else ()):
         _emit_pinning(root, spec)
-    if had["hugepages"] != spec.hugepages:
-        write_path(root, "memoryBacking/hugepages/page@size", str(spec.hugepages // KIB) if spec.hugepages else None)
-        write_path(root, "memoryBacking/hugepages/page@unit", "KiB" if spec.hugepages else None)
-    if {key: had[key] for key in ("firmware", "secure_boot", "nvram")} != _firmware_of(spec):
+    if spec.hugepages != (had.hugepages if had else None):
+        _emit_hugepages(root, spec.hugepages)
+    if _firmware_of(spec) != (_firmware_of(had) if had else NO_FIRMWARE):
         _emit_firmware(root, spec)
+
+
+def _emit_hugepages(root: Element, size: int | None) -> None:
+    backing = root.find("memoryBacking")
+    if backing is not None and not size:
+        for old in backing.findall("hugepages"):
+            backing.remove(old)
+        if not len(backing):
+            root.remove(backing)
+    if size:
+        write_path(root, "memoryBacking/hugepages/page@size", str(size // KIB))
+        write_path(root, "memoryBacking/hugepages/page@unit", "KiB")
 
 
 def _emit_cpu(root: Element, cpu: Cpu) -> None:
     element = root.find("cpu")
-    if element is not None and read_all(element, CPU) == asdict(cpu):
-        return
-    numa = element.find("numa") if element is not None else None
-    if element is not None:  # match, check and features belonged to the CPU that was
+    if element is None:
+        element = SubElement(root, "cpu")
+    numa = element.findall("numa")
+    element.clear()  # match, check and features belonged to the CPU that was
+    write_all(element, CPU, asdict(cpu))
+    element.extend(numa)
+    if cpu == Cpu("none") and not numa:
         root.remove(element)
-    if cpu != Cpu("none") or numa is not None:
-        new = SubElement(root, "cpu")
-        write_all(new, CPU, asdict(cpu))
-        if numa is not None:
-            new.append(numa)
 
 
 def _emit_numa(root: Element, spec: DomainSpec) -> None:
@@ -115,11 +134,13 @@ def _emit_pinning(root: Element, spec: DomainSpec) -> None:
     tune = root.find("cputune")
     if tune is None:
         tune = SubElement(root, "cputune")
-    for old in tune.findall("vcpupin"):
-        tune.remove(old)
-    for place, cpus in enumerate(spec.vcpu_pinning):
-        if cpus:
-            SubElement(tune, "vcpupin", {"vcpu": str(place), "cpuset": cpus})
+    old = tune.findall("vcpupin")
+    begin = list(tune).index(old[0]) if old else len(tune)
+    pins = [Element("vcpupin", {"vcpu": str(place), "cpuset": cpus}) for place, cpus in enumerate(spec.vcpu_pinning) if cpus]
+    for pin in old:
+        tune.remove(pin)
+    for offset, pin in enumerate(pins):
+        tune.insert(begin + offset, pin)
     if not len(tune):
         root.remove(tune)
 
@@ -144,8 +165,19 @@ def _emit_firmware(root: Element, spec: DomainSpec) -> None:
             SubElement(firmware, "feature", {"enabled": enabled, "name": feature})
 
 
-def emit_shared_memory(root: Element, wanted: bool, had: bool) -> None:
-    """Let host programs (virtiofsd) see the guest's memory; it goes with the last of our shared folders."""
-    if wanted or had:
-        write_path(root, "memoryBacking/source@type", "memfd" if wanted else None)
-        write_path(root, "memoryBacking/access@mode", "shared" if wanted else None)
+def emit_shared_memory(root: Element, spec: DomainSpec, had: DomainSpec | None, keep: bool) -> None:
+    """Let host programs (virtiofsd) see the guest's memory; what we shared goes with our last folder, unless it is to be kept."""
+    shared = read_path(root, "memoryBacking/access@mode") == "shared"
+    if spec.filesystems and not shared:
+        write_path(root, "memoryBacking/source@type", "memfd")
+        write_path(root, "memoryBacking/access@mode", "shared")
+    elif had is not None and had.filesystems and not spec.filesystems and not keep and not _is_seen(root):
+        write_path(root, "memoryBacking/source@type", None)
+        write_path(root, "memoryBacking/access@mode", None)
+
+
+def _is_seen(root: Element) -> bool:
+    """Return whether devices of others need the guest's memory to be shared."""
+    return any(
+        root.find(f"devices/{path}") is not None for path in ("filesystem/driver[@type='virtiofs']", "interface[@type='vhostuser']")
+    )

@@ -60,7 +60,7 @@ def merge(target: Element, fragment: Element) -> Was:
     for place, child in enumerate(fragment):
         found = meant(target, child, fragment)
         if found is None:
-            target.append(_copy(child))
+            target.append(copy_of(child))
         else:
             children[str(place)] = merge(found, child)
     return {**was, "children": children}
@@ -170,10 +170,11 @@ def without_override(root: Element, text: str | None) -> Element:
     was = replaced_of(root) if text else None
     if text is None or was is None:
         return root
-    plain = _copy(root)
+    plain = copy_of(root)
     unmerge(plain, parse_override(text), was)
     return plain
 
 
-def _copy(element: Element) -> Element:
+def copy_of(element: Element) -> Element:
+    """Return a copy of an element and all that is in it."""
     return ET.fromstring(ET.tostring(element))  # noqa: S314 - written by the line itself

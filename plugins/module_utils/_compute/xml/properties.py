@@ -14,9 +14,12 @@ from itertools import pairwise
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement
 
-from ..._sizes import GIB, KIB, MIB
+from ..._sizes import KIB
 
-SCALES = {"b": 1, "bytes": 1, "KiB": KIB, "k": KIB, "MiB": MIB, "M": MIB, "GiB": GIB, "G": GIB}
+SCALES = {"b": 1, "bytes": 1}
+SCALES |= {f"{letter}iB": KIB**power for power, letter in enumerate("KMGTPE", start=1)}
+SCALES |= {f"{letter}B": 1000**power for power, letter in enumerate("KMGTPE", start=1)}
+SCALES |= {letter: KIB**power for power, letter in enumerate("KMGTPE", start=1)} | {"k": KIB}
 
 
 def _same(value: str) -> str:
@@ -117,10 +120,11 @@ def read_all(element: Element, table: Sequence[Property]) -> dict[str, Any]:
     return {row.field: row.read(element) for row in table}
 
 
-def write_all(element: Element, table: Sequence[Property], values: Mapping[str, Any]) -> None:
-    """Write the fields of the table, in its order."""
+def write_all(element: Element, table: Sequence[Property], values: Mapping[str, Any], had: Mapping[str, Any] | None = None) -> None:
+    """Write the fields of the table, in its order; of an element that was there (``had``) only those that differ."""
     for row in table:
-        row.write(element, values[row.field])
+        if had is None or had[row.field] != values[row.field]:
+            row.write(element, values[row.field])
 
 
 def read_scaled(element: Element, path: str, size: str = "") -> int:

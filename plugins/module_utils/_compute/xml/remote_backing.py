@@ -31,12 +31,13 @@ def read_remote(disk: Element) -> str | None:
 
 def write_remote(disk: Element, url: str | None) -> None:
     """Write the remote image that the file is laid over; libvirt reads local files below from their headers."""
-    if read_remote(disk) == url and url is not None:
+    had = read_remote(disk)
+    if had == url and url is not None:
         return
     for old in disk.findall("backingStore"):
         disk.remove(old)
     image = from_url(url)
-    for path in POLICIES:
+    for path in POLICIES if image or had else ():
         write_path(disk, path, "stop" if image else None)
     if image is None:
         return

@@ -65,7 +65,7 @@ def test_life_of_a_domain(host: SmallHost) -> None:
 
 def _change_and_restart(host: SmallHost) -> None:
     pending = host.domain("life", memory="192MiB", vcpus=2)
-    assert pending["actions"] == ["Redefine domain life"]
+    assert pending["actions"] == ["Redefine domain life: memory, vcpus, max_memory, max_vcpus"]
     assert pending["diff"]["before"] == {
         "memory": 128 * MIB,
         "max_memory": 128 * MIB,
@@ -180,7 +180,7 @@ def test_what_others_added_stays_and_what_others_made_is_not_touched(host: Small
     host.run("virsh", "attach-disk", "shared", "/var/lib/edge/boot/initrd.gz", "vdb", "--config", "--mode", "readonly")
     host.run("virsh", "desc", "shared", "--config", "a note of others")
     changed = host.guest("shared", state="stopped", memory="160MiB")
-    assert changed["actions"] == ["Redefine domain shared"]
+    assert changed["actions"] == ["Redefine domain shared: memory, max_memory"]
     xml = host.run("virsh", "dumpxml", "--inactive", "shared")
     assert "a note of others" in xml and "/var/lib/edge/boot/initrd.gz'/>" in xml and "<target dev='vdb'" in xml
     taken = [{"name": "root"}, {"name": "data", "size": "1GiB", "target": "vdb"}]

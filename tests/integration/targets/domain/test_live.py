@@ -68,7 +68,7 @@ def test_a_running_guest_grows_and_shrinks(host: SmallHost) -> None:
         == planned["actions"]
         == [
             "Create /var/lib/edge/vms/grows/data.qcow2 (96MiB) as an empty disk",
-            "Redefine domain grows",
+            "Redefine domain grows: memory, vcpus, disks.data (new), nics.second (new)",
             "Attach disk data to running domain grows as vdb",
             "Attach interface second to running domain grows",
             "Give running domain grows 2 vCPUs",
@@ -94,7 +94,7 @@ def test_a_running_guest_grows_and_shrinks(host: SmallHost) -> None:
     less: dict[str, Any] = {"memory": "128MiB", "disks": [ROOT], "nics": [NIC], "timeout": 300}
     shrunk = host.domain("grows", **less)
     assert shrunk["actions"] == [
-        "Redefine domain grows",
+        "Redefine domain grows: disks.data.limits, nics.second.link",
         "Detach disk data (vdb) from running domain grows",
         "Detach interface second from running domain grows",
         "Set the memory of running domain grows to 128MiB",
@@ -115,7 +115,7 @@ def _change_in_place(host: SmallHost) -> None:
     changed = host.domain("grows", **options)
     assert changed["actions"] == [
         "Grow /var/lib/edge/vms/grows/data.qcow2 to 128MiB while it is in use",
-        "Redefine domain grows",
+        "Redefine domain grows: memory, disks.data (removed), nics.second (removed)",
         "Set the limits of disk data of running domain grows",
         "Change interface second of running domain grows",
     ]
@@ -146,7 +146,7 @@ def test_paused_saved_and_back(host: SmallHost) -> None:
     assert refused["error"]["code"] == "refused" and "cannot grow" in refused["msg"]
 
     waits = host.domain("halts", state="saved", memory="160MiB")
-    assert waits["actions"] == ["Redefine domain halts"] and waits["domain"]["pending_restart"] == ["memory"]
+    assert waits["actions"] == ["Redefine domain halts: memory"] and waits["domain"]["pending_restart"] == ["memory"]
     back = host.domain("halts", state="paused")
     assert back["actions"] == ["Restore domain halts from its saved state and leave it paused"]
     assert host.run("virsh", "domstate", "halts") == "paused"

@@ -156,7 +156,7 @@ def test_one_that_qemu_refuses_does_not_stop_the_others_and_waits_overlap(hyperv
     assert states(failed) == {**dict.fromkeys(names, "running"), "deaf1": "stopped"}
     assert failed["changed"] is True and "deaf1" in failed["diff"]["after"]
     mended = hypervisor.task("domains", domains=[*items[:1], {"name": "deaf1", "kernel": ""}, *items[2:]], defaults=deaf)
-    assert mended["actions"] == ["Redefine domain deaf1", "Start domain deaf1"]
+    assert mended["actions"] == ["Redefine domain deaf1: kernel", "Start domain deaf1"]
 
     with heard(hypervisor.host, names[0]) as events:
         gone = hypervisor.domains(*names, state="absent", delete_disks=True, timeout=10, force_stop=True)

@@ -142,10 +142,18 @@ def test_an_adopted_domain_is_ours(run: Any, driver: Any) -> None:
         "<devices><interface type='network'><mac address='52:54:00:AA:00:01'/><source network='default'/><model type='virtio'/>"
         "</interface></devices></domain>"
     )
+    bare = run(name="old", state="stopped", adopt=True, check=True)
+    assert (bare["actions"], bare["diff"]) == (["Take over domain old"], {"before": {"managed": False}, "after": {"managed": True}})
+    planned = run(name="old", state="stopped", adopt=True, vcpus=2, check=True)
     adopted = run(name="old", state="stopped", adopt=True, vcpus=2)
+    assert planned["actions"] == adopted["actions"] == ["Take over domain old: vcpus, max_vcpus"]
+    assert planned["diff"] == adopted["diff"]
     assert adopted["domain"]["nics"][0]["mac"] == "52:54:00:aa:00:01"
     assert (adopted["domain"]["vcpus"], adopted["domain"]["memory"]) == (2, 64 * MIB)
     assert run(name="old", state="stopped", vcpus=2)["changed"] is False
+    down = run(name="old", state="stopped", nics=[{"link": False}])
+    assert down["actions"] == ["Redefine domain old: nics.nic0 (taken over), nics.nic0.link"]
+    assert run(name="old", state="stopped", nics=[{"link": False}])["changed"] is False
     assert run(name="old", state="absent")["changed"] is True
 
 

@@ -74,7 +74,7 @@ def test_life_of_many(run: Any, driver: Any, folders: Folders) -> None:
     assert again["domains"] == created["domains"]
 
     one = run("a", {"name": "b", "memory": "128MiB", "allow_restart": True}, defaults=SMALL)
-    assert one["actions"] == ["Redefine domain b", "Shut down domain b", "Start domain b"]
+    assert one["actions"] == ["Redefine domain b: memory, max_memory", "Shut down domain b", "Start domain b"]
     sizes = [{"b": {"memory": size * MIB, "max_memory": size * MIB}} for size in (64, 128)]
     assert one["diff"] == {"before": sizes[0], "after": sizes[1]}
 

@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.hotplug import live_steps
-from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec import Cpu, Disk, DiskLimits, DomainSpec, Nic
+from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec import (
+    Cpu,
+    Disk,
+    DiskLimits,
+    DomainSpec,
+    Foreign,
+    Nic,
+)
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.state import VmState, pending
 from hypothesis import given
 from hypothesis import strategies as st
@@ -94,7 +101,7 @@ def test_a_target_that_is_still_taken_is_not_given_to_another_disk() -> None:
     booted_from = root_disk(name="old", boot=1)
     wanted = disks(root_disk(name="new", path="/new.qcow2"))
     assert live_steps(state(wanted, disks(booted_from))) == ()
-    assert live_steps(state(disks(*NOW.disks, DATA), foreign_targets=frozenset({"vdb"}))) == ()
+    assert live_steps(state(disks(*NOW.disks, DATA), live_foreign=Foreign(disks=(DATA,)))) == ()
 
 
 @given(specs, specs, st.none() | st.integers(0, 3))

@@ -9,7 +9,15 @@ import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.hotplug import live_steps
 from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.plan import Goal, plan_absent, plan_goal
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import VolumeFile
-from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec import DiskLimits, DomainSpec, Nic, Record, Volume
+from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec import (
+    Disk,
+    DiskLimits,
+    DomainSpec,
+    Foreign,
+    Nic,
+    Record,
+    Volume,
+)
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.state import VmState, pending, view
 from ansible_collections.edge.cloud.plugins.module_utils._errors import Refused
 from ansible_collections.edge.cloud.plugins.module_utils._plan import Plan
@@ -35,6 +43,27 @@ nic_sets = st.lists(
     ]),
     max_size=3, unique_by=(lambda nic: nic.name, lambda nic: nic.mac),
 ).map(tuple)  # fmt: skip
+
+
+def test_a_guest_that_others_started_takes_only_what_is_asked() -> None:
+    """What ran otherwise than its configuration says before it was taken over does so until its next start."""
+    disks = (Disk("vda", "/a", "raw", "vda", "virtio", foreign="vda"), Disk("vdb", "/b", "raw", "vdb", "virtio", foreign="vdb"))
+    running = spec(memory=GIB, max_memory=2 * GIB, vcpus=1, max_vcpus=2)
+    there = VmState(
+        "web", run="running", config=replace(running, memory=2 * GIB, vcpus=2), live=running, started_by_others=True,
+        foreign=Foreign(disks, taken_over=True), live_foreign=Foreign(disks[:1], taken_over=True),
+    )  # fmt: skip
+    assert there.config is not None
+    nothing = Goal(run="running", spec=there.config, record=Record(there.config, taken_over=True), allow_restart=True)
+    assert plan_goal(there, nothing).actions == ["Take over domain web"]
+    wanted = replace(there.config, vcpus=1, disks=(replace(disks[0], limits=DiskLimits(total_iops=9)),))
+    asked = plan_goal(there, replace(nothing, spec=wanted, record=Record(wanted, taken_over=True), allow_restart=False))
+    assert asked.actions == [
+        "Take over domain web: vcpus, disks.vda (taken over), disks.vda.limits",
+        "Set the limits of disk vda of running domain web",
+    ]
+
+
 variants = st.builds(
     spec,
     memory=st.sampled_from([GIB, 2 * GIB]),
@@ -195,7 +224,7 @@ def test_a_volume_without_size_has_that_of_its_image() -> None:
 def test_a_running_guest_keeps_running_and_says_what_waits() -> None:
     more = Record(replace(record().spec, memory=2 * GIB, disks=()), (root_volume(),))
     plan = plan_goal(there(), goal(record=more))
-    assert plan.actions == ["Redefine domain web"]
+    assert plan.actions == ["Redefine domain web: memory, max_memory, disks.root (removed)"]
     assert pending(plan.after) == ["memory", "disks.root", "max_memory"]
     assert plan.diff(view)["before"]["memory"] == GIB
     assert plan_goal(plan.after, goal(record=more, allow_restart=True)).actions == ["Shut down domain web", "Start domain web"]

@@ -20,7 +20,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.model.overlays
     with_own_files,
 )
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.request import read_options
-from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec import DomainSpec, Record, Volume
+from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec import NOTHING_FOREIGN, DomainSpec, Record, Volume
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.state import VmState
 from ansible_collections.edge.cloud.plugins.module_utils._compute.options.resolve import ResolvedDomain, resolve
 from ansible_collections.edge.cloud.plugins.module_utils._compute.xml.domain import emit, parse
@@ -83,7 +83,7 @@ def test_the_xml_names_active_files_and_reading_it_finds_the_own_ones(wanted: Do
 def test_the_active_file_stays_whatever_the_options_say() -> None:
     assert observed(ON_OVERLAY, record()) == observed(ON_OVERLAY, None) == ON_OVERLAY
     asked = read_options({"name": "web", "memory": "2GiB", "disks": [{"name": "root", "cache": "writeback"}]})
-    (disk,) = resolve(asked, ON_OVERLAY, record().volumes, host(), ()).spec.disks
+    (disk,) = resolve(asked, ON_OVERLAY, record().volumes, host(), NOTHING_FOREIGN).spec.disks
     assert (disk.path, disk.overlay, disk.cache) == (OWN, OVERLAY, "writeback")
     assert plan_goal(state(), goal()).actions == []
 
@@ -95,7 +95,7 @@ def test_a_disk_given_by_path_keeps_its_overlay_until_another_path_is_asked() ->
     files = {path: VolumeFile(path, "qcow2", GIB) for path in ("/srv/a.qcow2", "/srv/b.qcow2")}
     for path, overlay in (("/srv/a.qcow2", OVERLAY), ("/srv/b.qcow2", None)):
         asked = read_options({"name": "web", "disks": [{"name": "root", "path": path}]})
-        (disk,) = resolve(asked, spec(disks=(given_by_path,)), (), host(files=files), ()).spec.disks
+        (disk,) = resolve(asked, spec(disks=(given_by_path,)), (), host(files=files), NOTHING_FOREIGN).spec.disks
         assert (disk.path, disk.overlay) == (path, overlay)
         assert with_kept_overlays(spec(disks=(disk,)), state(), HOME).disks == (disk,)
 

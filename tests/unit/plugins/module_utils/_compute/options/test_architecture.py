@@ -22,7 +22,7 @@ ARM: dict[str, Any] = {"arch": "aarch64", "machines": {"virt": "virt-7.2"}, "arc
 
 
 def made(options: dict[str, Any], before: DomainSpec | None = None, **facts: Any) -> DomainSpec:
-    return resolve(read_options({"name": "web", **options}), before, (), host(**facts), ()).spec
+    return resolve(read_options({"name": "web", **options}), before, (), host(**facts)).spec
 
 
 def devices(spec: DomainSpec, base: DomainSpec | None = None) -> Element:

@@ -9,8 +9,10 @@ import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import VolumeFile
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.request import DomainOptions, read_options
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec import (
+    NOTHING_FOREIGN,
     Cpu,
     Disk,
+    Foreign,
     NetworkSource,
     Nic,
     stable_mac,
@@ -22,7 +24,9 @@ from hypothesis import given
 from support.compute import DIGEST, GIB, host, root_disk, root_volume, spec, specs
 
 
-def wanted(options: dict[str, Any], before: Any = None, volumes: Any = (), foreign: Any = (), **facts: Any) -> ResolvedDomain:
+def wanted(
+    options: dict[str, Any], before: Any = None, volumes: Any = (), foreign: Foreign = NOTHING_FOREIGN, **facts: Any
+) -> ResolvedDomain:
     return resolve(read_options({"name": "web", **options}), before, volumes, host(**facts), foreign)
 
 
@@ -39,7 +43,7 @@ def test_without_kvm_the_cpu_is_all_that_the_emulator_has() -> None:
 
 @given(specs)
 def test_what_is_left_out_keeps_its_value(before: Any) -> None:
-    assert resolve(DomainOptions(before.name), before, (), host(), ()) == ResolvedDomain(before)
+    assert resolve(DomainOptions(before.name), before, (), host(), NOTHING_FOREIGN) == ResolvedDomain(before)
 
 
 @given(specs)
@@ -51,7 +55,7 @@ def test_disks_named_alone_keep_their_values(before: Any) -> None:
     )
     disks = [{"name": disk.name} for disk in before.disks]
     volumes = tuple(replace(root_volume(), disk=disk.name, path=disk.path) for disk in before.disks)
-    found = resolve(read_options({"name": before.name, "disks": disks}), before, volumes, host(), ())
+    found = resolve(read_options({"name": before.name, "disks": disks}), before, volumes, host(), NOTHING_FOREIGN)
     first = before.disks[0].name if before.disks else None
     assert found.spec.disks == tuple(replace(disk, boot=1 if disk.name == first else None) for disk in before.disks)
     assert found.volumes == volumes
@@ -70,7 +74,7 @@ def test_a_file_system_without_direct_io_gets_another_cache() -> None:
 
 def test_targets_are_the_first_free_ones_and_stay() -> None:
     asked = [{"name": "root", "size": "1G"}, {"name": "b", "size": "1G", "bus": "scsi"}, {"name": "c", "size": "1G"}]
-    first = wanted({"disks": asked}, foreign={"vdb"})
+    first = wanted({"disks": asked}, foreign=Foreign(disks=(root_disk(name="vdb", target="vdb", path="/b"),)))
     assert {disk.name: disk.target for disk in first.spec.disks} == {"root": "vda", "b": "sda", "c": "vdc"}
     fewer = wanted({"disks": [{"name": "c"}, {"name": "new", "size": "1G"}]}, first.spec, first.volumes)
     assert {disk.name: (disk.target, disk.boot) for disk in fewer.spec.disks} == {"c": ("vdc", 1), "new": ("vda", None)}
@@ -174,7 +178,7 @@ def test_bad_values_are_named_by_their_path(options: dict[str, Any], says: str) 
 
 def test_a_target_of_others_is_refused() -> None:
     with pytest.raises(InvalidInput, match=r"^disks\[0\]\.target: vdb is used by a disk that is not ours"):
-        wanted({"disks": [{**SIZED, "target": "vdb"}]}, foreign={"vdb"})
+        wanted({"disks": [{**SIZED, "target": "vdb"}]}, foreign=Foreign(disks=(root_disk(name="vdb", target="vdb", path="/b"),)))
 
 
 def test_a_uuid_never_changes() -> None:
@@ -244,13 +248,13 @@ def test_a_source_has_names_and_addresses_of_both_families(text: str) -> None:
 def test_a_block_device_is_known_by_what_it_is_and_else_by_its_name(path: str, found: VolumeFile | None, block: bool) -> None:
     options = read_options({"name": "web", "disks": [{"name": "root", "path": path}]})
     facts = host(files={path: found} if found else {})
-    (disk,) = resolve(options, None, (), facts, ()).spec.disks
+    (disk,) = resolve(options, None, (), facts).spec.disks
     assert (disk.path, disk.block) == (path, block)
-    (again,) = resolve(read_options({"name": "web"}), spec(disks=(disk,)), (), facts, ()).spec.disks
+    (again,) = resolve(read_options({"name": "web"}), spec(disks=(disk,)), (), facts).spec.disks
     assert again == disk
     for other in ({"size": "1GiB"}, {"source": {"protocol": "nbd", "name": "x", "hosts": ["[2001:db8::1]:10809"]}}):
         away = read_options({"name": "web", "disks": [{"name": "root", **other}]})
-        assert resolve(away, spec(disks=(disk,)), (), facts, ()).spec.disks[0].block is False
+        assert resolve(away, spec(disks=(disk,)), (), facts).spec.disks[0].block is False
 
 
 def test_a_disk_elsewhere_has_no_file_and_keeps_its_source() -> None:

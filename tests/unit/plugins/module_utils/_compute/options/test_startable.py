@@ -24,7 +24,7 @@ RBD = {"protocol": "rbd", "name": "vms/web"}
 
 
 def made(options: dict[str, Any], before: DomainSpec | None = None, **facts: Any) -> DomainSpec:
-    return resolve(read_options({"name": "web", **options}), before, (), host(**facts), ()).spec
+    return resolve(read_options({"name": "web", **options}), before, (), host(**facts)).spec
 
 
 BAD: list[tuple[dict[str, Any], str]] = [
@@ -107,7 +107,7 @@ def test_a_domain_that_has_such_a_value_is_left_as_it_is() -> None:
 
 
 def test_sizes_are_whole_sectors_and_memory_whole_mebibytes() -> None:
-    first = resolve(read_options({"name": "web", "disks": [{"name": "a", "size": "10000001"}]}), None, (), host(), ())
+    first = resolve(read_options({"name": "web", "disks": [{"name": "a", "size": "10000001"}]}), None, (), host())
     assert first.volumes[0].size == 10000384
     odd = made({"memory": str(64 * MIB + 1), "max_memory": str(65 * MIB + 1)})
     assert (odd.memory, odd.max_memory) == (65 * MIB, 66 * MIB)
@@ -177,4 +177,4 @@ def test_a_file_whose_file_system_takes_no_direct_io_gets_another_cache() -> Non
     facts = {"files": {"/d": VolumeFile("/d", "raw", GIB)}, "kinds": {"/d": "file"}}
     assert made(DATA, **facts).disks[0].cache == "none"
     assert made(DATA, **facts, no_direct=frozenset({"/d"})).disks[0].cache == "writeback"
-    assert resolve(DomainOptions("web"), None, (), host(), ()).spec.disks == ()
+    assert resolve(DomainOptions("web"), None, (), host()).spec.disks == ()

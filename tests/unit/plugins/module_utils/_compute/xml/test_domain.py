@@ -24,6 +24,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.xml.domain imp
 from ansible_collections.edge.cloud.plugins.module_utils._compute.xml.override import parse_override
 from ansible_collections.edge.cloud.plugins.module_utils._errors import InvalidInput
 from hypothesis import given
+from support.adoption import differences
 from support.compute import GIB, record, root_disk, spec, specs
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -152,7 +153,7 @@ OTHERS = """<domain xmlns:qemu="http://libvirt.org/schemas/domain/qemu/1.0" type
 def test_what_others_made_is_not_ours_but_stays() -> None:
     found = parse(parse_xml(OTHERS))
     assert (found.spec.disks, found.spec.nics, found.marked, found.record) == ((), (), False, None)
-    assert found.foreign_targets == {"vda", "vdb"}
+    assert found.foreign.targets == {"vda", "vdb"}
     assert found.spec.memory == 512 * 2**20
     wanted = spec(disks=(root_disk(target="vdc"),))
     text = to_text(emit(wanted, Record(wanted), parse_xml(OTHERS)))
@@ -174,15 +175,19 @@ def test_ipv6_servers_are_written_without_brackets_and_read_with_them() -> None:
     assert [host.attrib for host in emit(spec(disks=(without,))).iterfind("devices/disk/source/host")] == [{"name": "2001:db8::7"}]
 
 
-def test_adopting_takes_the_devices_over_in_place() -> None:
-    found = parse(parse_xml(OTHERS), adopt=True)
-    assert [(disk.name, disk.path) for disk in found.spec.disks] == [("vda", "/a.img"), ("vdb", "")]
-    assert found.spec.disks[1].source == NetworkSource("rbd", "pool/x")
-    assert [(nic.name, nic.mac, nic.bridge) for nic in found.spec.nics] == [("nic0", "52:54:00:aa:bb:cc", "br0")]
-    root = emit(found.spec, Record(found.spec), parse_xml(OTHERS))
-    assert len(root.findall("devices/disk")) == 2
-    assert len(root.findall("devices/interface")) == 1
-    assert parse(through_text(root)).spec == found.spec
+def test_devices_of_others_are_read_and_taken_over_in_place() -> None:
+    found = parse(parse_xml(OTHERS))
+    assert [(disk.name, disk.path) for disk in found.foreign.disks] == [("vda", "/a.img"), ("vdb", "")]
+    assert found.foreign.disks[1].source == NetworkSource("rbd", "pool/x")
+    assert [(nic.name, nic.mac, nic.bridge) for nic in found.foreign.nics] == [("nic0", "52:54:00:aa:bb:cc", "br0")]
+    taken = replace(found.spec, disks=(replace(found.foreign.disks[0], name="root"),), nics=found.foreign.nics)
+    root = emit(taken, Record(taken), parse_xml(OTHERS))
+    assert differences(parse_xml(OTHERS), root) == []
+    again = parse(through_text(root))
+    assert again.spec == taken
+    assert again.foreign.targets == {"vdb"}
+    without = replace(taken, disks=())
+    assert parse(through_text(emit(without, Record(without), root))).foreign.targets == {"vdb"}
 
 
 def test_a_disk_that_is_not_wanted_any_more_goes_and_one_of_others_stays() -> None:

@@ -1,0 +1,87 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which devices of others the options name, so that they become ours as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+
+from ..._errors import InvalidInput
+from ..model.request import DiskOptions, NicOptions
+from ..model.spec import Disk, DomainSpec, Foreign, Nic
+
+
+def claimed_disks(asked: Sequence[DiskOptions], had: Mapping[str, Disk], foreign: Foreign) -> dict[str, Disk]:
+    """Return disks of others by the names that they get: one is meant by its file, or by its target as the name."""
+    claimed: dict[str, Disk] = {}
+    for item in asked:
+        found = None if item.name in had else _meant(item, foreign)
+        made = item.image or item.size
+        if found is None or found in claimed.values() or (made and not foreign.taken_over):
+            continue
+        claimed[item.name] = found
+    return {name: replace(disk, name=name) for name, disk in claimed.items()}
+
+
+def _meant(item: DiskOptions, foreign: Foreign) -> Disk | None:
+    by_path = {disk.path: disk for disk in foreign.disks if disk.path}
+    by_target = {disk.target: disk for disk in foreign.disks}
+    return by_path.get(item.path or "") or by_target.get(item.name)
+
+
+def check_taken_disk(item: DiskOptions, old: Disk | None) -> None:
+    """Raise where a disk of others would get another file, or another target, by an option that does not say so."""
+    if old is None or old.foreign is None:
+        return
+    for option in ("image", "size"):
+        if getattr(item, option):
+            where = f"{item.where}.{option}"
+            raise InvalidInput(
+                f"{where}: disk {item.name} is {old.path or old.other or 'a disk'} ({old.target}), which others made and which was "
+                f"taken over as it is; leave {option} out, or choose another name for a new disk.",
+                option=where,
+                value=getattr(item, option),
+            )
+    if item.target and item.target != old.target:
+        where = f"{item.where}.target"
+        raise InvalidInput(
+            f"{where}: the disk that was taken over as {item.name} is {old.target}, {item.target} was asked; its target stays.",
+            option=where,
+            value=item.target,
+        )
+
+
+def claimed_nics(asked: Sequence[NicOptions], had: Collection[str], foreign: Foreign) -> dict[str, Nic]:
+    """Return interfaces of others by the names that they get: one is meant by its MAC address, or by its place as the name."""
+    by_mac = {nic.mac: nic for nic in foreign.nics}
+    by_name = {nic.name: nic for nic in foreign.nics} if foreign.taken_over else {}
+    found = {item.name: by_mac.get((item.mac or "").lower()) or by_name.get(item.name) for item in asked if item.name not in had}
+    claimed: dict[str, Nic] = {}
+    for name, nic in found.items():
+        if nic is not None and nic not in claimed.values():
+            claimed[name] = nic
+    return {name: replace(nic, name=name) for name, nic in claimed.items()}
+
+
+def with_booted(
+    order: Sequence[str] | None, disks: tuple[Disk, ...], nics: tuple[Nic, ...], foreign: Foreign
+) -> tuple[tuple[Disk, ...], tuple[Nic, ...]]:
+    """Return the devices with those of others that the boot order names."""
+    there = {disk.name for disk in disks} | {nic.name for nic in nics}
+    named = set(order or ()) - there
+    claimed = {disk.foreign for disk in disks} | {nic.foreign for nic in nics}
+    more = tuple(disk for disk in foreign.disks if disk.name in named and disk.foreign not in claimed)
+    others = tuple(nic for nic in foreign.nics if nic.name in named and nic.foreign not in claimed)
+    return tuple(sorted((*disks, *more), key=lambda disk: disk.target)), (*nics, *others)
+
+
+def with_claimed(before: DomainSpec | None, spec: DomainSpec, foreign: Foreign) -> DomainSpec | None:
+    """Return what the domain is with the devices of others that ``spec`` has, as they are."""
+    if before is None:
+        return None
+    disks = {disk.foreign: disk.name for disk in spec.disks if disk.foreign}
+    nics = {nic.foreign: nic.name for nic in spec.nics if nic.foreign}
+    more = tuple(replace(disk, name=disks[disk.foreign]) for disk in foreign.disks if disk.foreign in disks)
+    others = tuple(replace(nic, name=nics[nic.foreign]) for nic in foreign.nics if nic.foreign in nics)
+    return replace(before, disks=(*before.disks, *more), nics=(*before.nics, *others))

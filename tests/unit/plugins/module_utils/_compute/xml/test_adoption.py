@@ -1,0 +1,174 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Domains that others made: taking them over changes nothing, and each option asked alone changes that and nothing else."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from ansible_collections.edge.cloud.plugins.module_utils._compute.xml.domain import parse, parse_xml
+from ansible_collections.edge.cloud.plugins.module_utils._errors import InvalidInput
+from support.adoption import adopt, differences
+from support.foreign_domains import DISKS, FOREIGN, INTERFACES, whole
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_taking_over_changes_nothing(name: str) -> None:
+    before = parse_xml(FOREIGN[name])
+    once = adopt(before)
+    assert differences(before, once) == []
+    assert parse(once).marked
+    assert differences(once, adopt(once)) == []
+    assert parse(adopt(once)).record == parse(once).record
+
+
+def test_every_kind_of_device_is_among_them() -> None:
+    assert len(FOREIGN) >= 50
+
+
+NEW_DISK = {"name": "data", "size": "1GiB"}
+OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
+    "memory": ({"memory": "2GiB"}, r"(memory|currentMemory)"),
+    "less-memory": ({"memory": "512MiB"}, r"currentMemory"),
+    "max-memory": ({"max_memory": "4GiB"}, r"memory"),
+    "fewer-vcpus": ({"vcpus": 1}, r"vcpu@current"),
+    "vcpus": ({"vcpus": 4}, r"vcpu"),
+    "cpu": ({"cpu": {"mode": "maximum"}}, r"cpu(/|@|: )(?!numa)"),
+    "numa": ({"numa": [{"cpus": "0-1", "memory": "1GiB"}]}, r"cpu(: new|/numa)"),
+    "hugepages": ({"hugepages": "2MiB"}, r"memoryBacking(: new|/hugepages)"),
+    "no-hugepages": ({"hugepages": ""}, r"memoryBacking(: gone|/hugepages)"),
+    "pinning": ({"vcpu_pinning": ["0"]}, r"cputune(: new|/vcpupin)"),
+    "emulator": ({"emulator_pinning": "0"}, r"cputune(: new|/emulatorpin)"),
+    "iothreads": ({"iothreads": 8}, r"iothreads"),
+    "kernel": ({"kernel": "/srv/other"}, r"os/kernel"),
+    "cmdline": ({"cmdline": "quiet"}, r"os/cmdline"),
+    "no-cmdline": ({"cmdline": ""}, r"os/cmdline"),
+    "vnc": ({"vnc": True}, r"devices/(graphics(\[2\])?|video): new"),
+    "no-vnc": ({"vnc": False}, r"devices/graphics: gone"),
+    "spice": ({"spice": "loopback"}, r"devices/(graphics(\[2\])?|video)(: new|@listen|/listen)"),
+    "no-spice": ({"spice": "none"}, r"devices/(graphics|audio): gone"),
+    "tpm": ({"tpm": True}, r"devices/tpm: new"),
+    "no-tpm": ({"tpm": False}, r"devices/tpm: gone"),
+    "rng": ({"rng": True}, r"devices/rng: new"),
+    "no-rng": ({"rng": False}, r"devices/rng: gone"),
+    "agent": ({"guest_agent": True}, r"devices/channel: new"),
+    "no-agent": ({"guest_agent": False}, r"devices/channel"),
+    "watchdog": ({"watchdog": "pause"}, r"devices/watchdog(: new|@action|\[2\]: new)"),
+    "console": ({"virtio_console": True}, r"devices/console(\[2\])?: new"),
+    "log": ({"console_log": True}, r"devices/(serial(: new|/log)|console: gone)"),
+    "no-log": ({"console_log": False}, r"devices/(serial/log|console: gone)"),
+    "folder": (
+        {"filesystems": [{"tag": "new", "path": "/srv"}]},
+        r"(memoryBacking(: new|/source|/access)|devices/filesystem(\[2\])?: new)",
+    ),
+    "function": ({"pci_devices": ["0000:65:00.0"]}, r"devices/hostdev(\[4\])?: new"),
+    "disk": ({"disks": [NEW_DISK]}, r"devices/disk(\[\d\])?: new"),
+    "scsi-disk": ({"disks": [{**NEW_DISK, "bus": "scsi"}]}, r"devices/(disk(\[\d\])?|controller(\[2\])?): new"),
+    "cloud-init": ({"cloud_init": {}}, r"devices/disk(\[\d\])?: new"),
+    "video": ({"video": "virtio", "vnc": True}, r"devices/(graphics(\[2\])?|video)(: new|/model)"),
+    "tablet": ({"tablet": True, "usb": True}, r"devices/(input(\[\d\])?|controller(\[2\])?): new"),
+    "nic": ({"nics": [{"name": "more", "network": "edge"}]}, r"devices/interface(\[\d\])?: new"),
+    "override": (
+        {"xml_override": "<domain><on_lockfailure>pause</on_lockfailure></domain>"},
+        r"(on_lockfailure|metadata/|metadata: new)",
+    ),
+}
+
+
+DOES_NOT_FIT = {
+    "memory": ("memory-slots", "numa"),
+    "max-memory": ("memory-slots", "numa"),
+    "vcpus": ("memory-slots", "numa", "cpu-features"),
+    "cmdline": tuple(sorted({*FOREIGN} - {"kernel"})),
+}
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_an_option_asked_alone_changes_that_and_nothing_else(option: str) -> None:
+    asked, allowed = OPTIONS[option]
+    changed: dict[str, list[str]] = {}
+    for name in sorted({*FOREIGN} - {*DOES_NOT_FIT.get(option, ())}):
+        before = parse_xml(FOREIGN[name])
+        once = adopt(before, asked)
+        changed[name] = differences(before, once)
+        assert [line for line in changed[name] if not re.match(allowed, line)] == [], name
+        assert differences(once, adopt(once, asked)) == [], name
+        assert differences(once, adopt(once)) == [], name
+    assert any(changed.values())
+
+
+@pytest.mark.parametrize("option", DOES_NOT_FIT)
+def test_an_option_that_a_domain_cannot_have_is_refused(option: str) -> None:
+    for name in DOES_NOT_FIT[option]:
+        with pytest.raises(InvalidInput, match=r"^(numa|cpu\.sockets|cmdline): "):
+            adopt(parse_xml(FOREIGN[name]), OPTIONS[option][0])
+
+
+CLAIMS: dict[str, tuple[str, dict[str, Any], list[str]]] = {
+    "cache": ("disk-chain", {"disks": [{"name": "vda", "cache": "none"}]}, ["devices/disk/driver@cache", "devices/disk/driver@io"]),
+    "by path": (
+        "disk-file-options",
+        {"disks": [{"name": "root", "path": "/srv/a.img", "discard": "ignore"}]},
+        ["devices/disk/driver@discard"],
+    ),
+    "named": ("disk-ceph", {"disks": [{"name": "vda"}]}, []),
+    "limits": ("disk-nvme", {"disks": [{"name": "vda", "limits": {"total_iops": 9}}]}, ["devices/disk/iotune"]),
+    "another file": (
+        "disk-volume",
+        {"disks": [{"name": "hda", "path": "/srv/b.qcow2"}]},
+        [*(f"devices/disk/source@{name}" for name in ("file", "mode", "pool", "volume")),
+         "devices/disk/driver@type", "devices/disk@type"],
+    ),
+    "boot": ("nic-direct", {"boot_order": ["nic0"]}, ["devices/interface/boot", "os/boot", "os/boot[2]"]),
+    "boot instead of others": (
+        "hostdevs",
+        {"boot_order": ["data"], "disks": [NEW_DISK]},
+        ["devices/disk", "devices/hostdev/boot", "os/boot", "os/boot[2]"],
+    ),
+    "link": ("nic-ovs", {"nics": [{"link": False}]}, ["devices/interface/link"]),
+    "network": (
+        "nic-user",
+        {"nics": [{"network": "edge"}]},
+        ["devices/interface/ip", "devices/interface/source", "devices/interface@type"],
+    ),
+    "bridge": ("nic-ovs", {"nics": [{"bridge": "br-lan"}]}, ["devices/interface/source@bridge"]),
+    "same bridge": ("nic-bridge", {"nics": [{"bridge": "br0"}]}, []),
+    "by mac": (
+        "nic-direct",
+        {"nics": [{"name": "lan", "mac": "52:54:00:AB:00:01", "model": "virtio"}]},
+        ["devices/interface/model@type"],
+    ),
+    "alias": ("user-aliases", {"nics": [{"link": False}], "disks": [{"name": "vda", "serial": "x"}], "rng": True},
+              ["devices/disk/serial", "devices/interface/link"]),
+    "folder": (
+        "folder-virtiofs", {"filesystems": [{"tag": "y", "path": "/srv/other"}]}, ["devices/filesystem/source@dir"],
+    ),
+    "function": ("hostdevs", {"pci_devices": ["0000:06:12.5"]}, []),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CLAIMS)
+def test_a_device_that_an_option_names_becomes_ours_as_it_is(case: str) -> None:
+    name, asked, allowed = CLAIMS[case]
+    before = parse_xml(FOREIGN[name])
+    once = adopt(before, asked)
+    assert sorted(line.partition(": ")[0] for line in differences(before, once)) == sorted(allowed)
+    assert differences(once, adopt(once, asked)) == []
+    assert differences(once, adopt(once)) == []
+
+
+def test_what_was_taken_over_goes_when_it_is_left_out_and_the_rest_stays() -> None:
+    before = parse_xml(whole(devices=DISKS["disk-block"] + DISKS["disk-ceph"] + INTERFACES["nic-teaming"]))
+    once = adopt(before, {"disks": [{"name": "vda"}], "nics": [{"name": "nic1", "link": True}]})
+    assert [disk.target for disk in parse(once).foreign.disks] == ["sda"]
+    assert differences(before, adopt(once, {"disks": [], "nics": []})) == ["devices/disk[2]: gone", "devices/interface[2]: gone"]
+
+
+@pytest.mark.parametrize("option", [{"size": "2GiB"}, {"image": "sha256:" + "ab" * 32}, {"target": "vdb"}])
+def test_a_disk_of_others_is_not_replaced_by_a_new_one(option: dict[str, str]) -> None:
+    before = parse_xml(FOREIGN["disk-chain"])
+    for root in (before, adopt(before, {"disks": [{"name": "vda"}]})):
+        with pytest.raises(InvalidInput, match=rf"^disks\[0\].{next(iter(option))}: .*vda"):
+            adopt(root, {"disks": [{"name": "vda", **option}]})
