@@ -170,7 +170,8 @@ options:
     type: str
   disks:
     description:
-      - All disks of the domain, except those that others attached. The first one is booted.
+      - All disks of the domain, except those that others made and no task has named. The first one is booted; in a domain that
+        others made, what was booted before.
       - A disk that is left out is detached, from a running guest too unless it was booted from it; its file stays.
         A disk is never recreated and never shrinks.
     type: list
@@ -322,7 +323,8 @@ options:
     elements: str
   nics:
     description:
-      - All network interfaces of the domain, except those that others attached. Each has one of network, bridge and hostdev.
+      - All network interfaces of the domain, except those that others made and no task has named. Each new one has one of network,
+        bridge and hostdev; one that is there keeps its own without them.
     type: list
     elements: dict
     suboptions:

@@ -20,7 +20,8 @@ description:
   - Before a domain is made, marks of VMs that moved away and the other hypervisors of the cluster (C(/etc/edge/cluster.json)) are
     asked for its name and UUID, so that no VM runs twice. A hypervisor that does not answer within seconds is a warning.
   - UUID and MAC addresses are derived from names, so that they are the same on every host and after a rebuild.
-  - XML that others added to the domain stays. A domain that this module did not make is never touched without O(adopt).
+  - XML that others added to the domain stays; of a device only what differs is written.
+  - A domain that this module did not make is never touched without O(adopt).
 extends_documentation_fragment:
   - edge.cloud.attributes
   - edge.cloud.domain
@@ -73,7 +74,12 @@ options:
     default: false
   adopt:
     description:
-      - Whether a domain of this name that this module did not make is taken over.
+      - Whether a domain of this name that this module did not make is taken over. That alone changes nothing in it but adds the
+        mark of this module; defaults are for new domains only.
+      - A device that others made stays as it is until an option names it, and then changes only in what the option says. A disk is
+        meant by its file (O(disks[].path)) or by its device name (O(disks[].name), such as V(vda)), an interface by its MAC address
+        or by its place (O(nics[].name), such as V(nic0)), a folder by its tag, a PCI device by its address.
+      - A guest that runs meanwhile takes at once only what the task changes.
     type: bool
     default: false
   wait_for_address:
