@@ -17,7 +17,7 @@ from support.compute import host, spec
 
 
 def made(options: dict[str, Any], before: DomainSpec | None = None) -> DomainSpec:
-    return resolve(read_options({"name": "web", **options}), before, (), host(), ()).spec
+    return resolve(read_options({"name": "web", **options}), before, (), host()).spec
 
 
 def test_texts_are_kept_changed_and_removed() -> None:
@@ -89,7 +89,7 @@ FOREIGN = """<domain type="kvm"><name>web</name><uuid>6f1c3f4e-8f2d-5a53-9b7e-0c
 
 def test_a_clock_and_enlightenments_of_others_stay() -> None:
     base = parse_xml(FOREIGN)
-    found = parse(base, adopt=True).spec
+    found = parse(base).spec
     root = emit(found, base=base)
     assert root.find("clock").get("offset") == "localtime" and root.find("features/hyperv") is not None  # type: ignore[union-attr]
     assert root.findtext("title") == " two "
