@@ -162,6 +162,8 @@ class Reconciler:
         for disk in config.disks if config else ():
             if disk.path and not disk.read_only:
                 self.tool.note_format(disk.path, disk.format)
+            if disk.overlay:
+                self.tool.note_format(disk.overlay, disk.active_format)
 
     def run(self, check_mode: bool) -> tuple[Plan[VmState], dict[str, Any]]:
         """Return the plan and the VM after it; no other task works on the VM at the same time."""

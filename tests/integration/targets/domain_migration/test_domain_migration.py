@@ -183,6 +183,28 @@ def deepen(host: StreamHost, name: str) -> list[str]:
 
 
 @pytest.mark.slow  # the lock and the mark have unit tests
+def test_a_raw_disk_below_a_snapshot_stays_raw(hosts: Pair) -> None:
+    """Its guest wrote the header of a qcow2 into it, which names a file of the host that it goes to."""
+    secret, raw = "/srv/secret", f"{VMS}/opaque/data.raw"
+    hosts.two.run("sh", "-c", f"head -c 1M /dev/urandom > {secret} && chmod 644 {secret}")
+    hosts.one.run("sh", "-c", f"mkdir -m 711 -p {VMS}/opaque && truncate -s 4M {raw}")
+    hosts.one.run("sh", "-c", f"qemu-img create -q -f qcow2 -u -b {secret} -F raw /srv/evil 1M")
+    hosts.one.run("dd", "if=/srv/evil", f"of={raw}", "conv=notrunc", "status=none")
+    options: dict[str, Any] = {"name": "opaque", "virt_type": "qemu", "memory": "64MiB", "force_stop": True, "timeout": 60}
+    disk = {"name": "data", "path": raw}
+    hosts.one.module("domain", **options, disks=[{**disk, "format": "raw"}])
+    hosts.one.snapshot("opaque", "a")
+    hosts.migrate("opaque")
+    hosts.only_on(hosts.two, "opaque")
+    overlay = json.loads(hosts.two.run("qemu-img", "info", "-U", "-f", "qcow2", "--output=json", f"{VMS}/opaque/data.a.qcow2"))
+    assert (overlay["backing-filename"], overlay["backing-filename-format"]) == (raw, "raw")
+    for state in ("running", "stopped", "running"):
+        hosts.two.module("domain", **{**options, "timeout": 1}, disks=[disk], state=state)
+        opened = hosts.two.run("sh", "-c", "readlink /proc/$(cat /run/libvirt/qemu/opaque.pid)/fd/*", ok=False).splitlines()
+        assert (raw in opened, secret in opened) == (state == "running", False)
+    hosts.two.module("domain", name="opaque", state="absent", force_stop=True, timeout=1)
+
+
 def test_one_task_at_a_time_on_both_ends(hosts: Pair) -> None:
     one, two = hosts.one, hosts.two
     hosts.guest("held", nics=[])
