@@ -87,6 +87,7 @@ def test_hosts_are_asked_side_by_side_and_not_waited_for(release: threading.Even
     def ask(host: str) -> list[Sighting]:
         if host == "hangs":
             release.wait()
+            return []
         if host == "fails":
             raise EdgeError("No route to host.")
         together.wait()
