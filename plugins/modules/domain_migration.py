@@ -118,7 +118,7 @@ actions:
   returned: success
   type: list
   elements: str
-  sample: ["Migrate domain web with vda to host2.example while it runs", "Undefine domain web on host1"]
+  sample: ["Migrate domain web with vda to host2.example while it runs", "Undefine domain web on host1, and note there where it is"]
 domain:
   description: The VM after the run, as read back; in check mode as predicted.
   returned: success

@@ -82,7 +82,7 @@ def _theirs(hosts: Pair, size_mib: int) -> None:
 def _remove(host: StreamHost) -> None:
     for verb in ("destroy", "undefine"):
         host.run("virsh", verb, NAME, ok=False)
-    host.run("rm", "-rf", f"{VMS}/{NAME}")
+    host.run("rm", "-rf", f"{VMS}/{NAME}", f"{VMS}/.moved")
 
 
 if __name__ == "__main__":

@@ -71,6 +71,7 @@ class Wanderer:
             max_memory="256MiB",
             vcpus=self.vcpus,
             max_vcpus=2,
+            allow_recreate=True,  # that of an earlier test moved away, and was removed
         )
 
     def snapshot(self) -> None:
