@@ -96,10 +96,11 @@ def _both(state: MigrationState) -> EdgeError:
 
 def _missing(state: MigrationState) -> EdgeError:
     host = state.there.host
+    halted = "destroy the domain here (virsh destroy), whose guest cannot go on, " if state.source and state.source.live else ""
     return Conflict(
         f"name: domain {state.name} was handed over to {host}, but libvirt there does not have it now. Its disks there may be "
         f"newer than those of {state.here}, so nothing was changed. Find out what removed it there; if the disks of {state.here} "
-        "are the ones to keep, delete migration.json in the VM's folder here and what is in its folder there.",
+        f"are the ones to keep, {halted}delete migration.json in the VM's folder here and what is in its folder there.",
         option="name",
         value=state.name,
     )
