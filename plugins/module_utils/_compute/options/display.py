@@ -15,16 +15,13 @@ from .values import choose
 INPUTS = ("tablet", "keyboard")
 
 
-def display_fields(options: DomainOptions, before: DomainSpec | None, arch: str, shown: bool, *, kept: bool) -> dict[str, Any]:
-    """Return them; ``shown`` is whether the guest has a display (VNC, SPICE), which brings what its architecture needs for it.
-
-    ``kept``: others made the domain, and its adapter stays without one.
-    """
+def display_fields(options: DomainOptions, before: DomainSpec | None, arch: str, shown: bool) -> dict[str, Any]:
+    """Return them; ``shown`` is whether the guest has a display (VNC, SPICE), which brings what its architecture needs for it."""
     usual = architecture(arch)
     first = shown and not (before and (before.vnc or before.spice))
     if options.video and not shown:
         raise InvalidInput("video: the guest has no display; give vnc or spice, too.", option="video", value=options.video)
-    video = choose(options.video, before and before.video, None) if shown or kept else None
+    video = choose(options.video, before and before.video, None) if shown else None
     asked = {name: getattr(options, name) for name in INPUTS}
     brings = first and usual.usb_input
     wanted = {name: bool(choose(asked[name], brings or (before and getattr(before, name)), False)) for name in INPUTS}

@@ -126,7 +126,7 @@ def resolve(
         **devices,
         **about_fields(options, before),
         cpu_features=cpu_features(options.cpu, before),
-        **display_fields(options, before, arch, bool(devices["vnc"] or devices["spice"]), kept=foreign.taken_over),
+        **display_fields(options, before, arch, bool(devices["vnc"] or devices["spice"])),
     )
     if before is None or replace(spec, disks=(), nics=()) != replace(before, disks=(), nics=()):
         check_together(spec, before)

@@ -32,9 +32,10 @@ def _ours(root: Element, tag: str, name: str) -> Element | None:
 
 
 def _video(root: Element) -> Element | None:
-    """Return the display adapter, ours before the first of others."""
+    """Return the display adapter: ours, or with a display the first of others."""
     ours = _ours(root, "video", "video")
-    return root.find("devices/video") if ours is None else ours
+    shown = any(one.get("type") in ("vnc", "spice") for one in root.iterfind("devices/graphics"))
+    return root.find("devices/video") if ours is None and shown else ours
 
 
 def _input(root: Element, kind: str) -> Element | None:
@@ -46,7 +47,8 @@ def emit_display(root: Element, devices: Element, spec: DomainSpec, before: Doma
     """Write those of these devices that differ from ``before``; the display adapter is there where the spec has a display."""
     video, had = _video(root), parse_display(root)
     wanted = spec.video or architecture(spec.arch).video
-    if video is not None and had["video"] != spec.video:
+    ours = video is not None and alias_of(video) == ALIAS + "video"
+    if video is not None and (had["video"] != spec.video if ours else before is not None and before.video != spec.video):
         for model in video.findall("model"):
             video.remove(model)
         SubElement(video, "model", {"type": wanted})

@@ -357,7 +357,7 @@ def test_restarted_stops_and_starts_and_takes_the_changes_with_it(run: Any, driv
     options = {"memory": "64MiB", "vcpus": 1}
     assert run(**options, state="restarted")["actions"] == ["Define domain web", "Start domain web"]
     planned = run(memory="128MiB", state="restarted", check=True)
-    assert planned["actions"] == ["Redefine domain web", "Shut down domain web", "Start domain web"]
+    assert planned["actions"] == ["Redefine domain web: memory, max_memory", "Shut down domain web", "Start domain web"]
     done = run(memory="128MiB", state="restarted")
     assert done["actions"] == planned["actions"] and done["domain"]["pending_restart"] == []
     assert run(state="restarted")["actions"] == ["Shut down domain web", "Start domain web"]
