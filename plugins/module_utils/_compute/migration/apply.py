@@ -189,7 +189,7 @@ class MigratingVm:
         with intent(f"power off domain {self.name} on {step.host}"):
             other = lookup((self.there if step.here else self.here).lookupByName, self.name)
             alive = other is not None and other.isActive()
-            if alive or post_copy_of(*domain.state()) != "failed":
+            if alive or post_copy_of(*domain.state()) is None:
                 raise Conflict(
                     f"name: domain {self.name} was changed by another since it was looked at; run again.",
                     option="name",

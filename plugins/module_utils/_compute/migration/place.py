@@ -37,14 +37,7 @@ def _after_post_copy(state: MigrationState, source: SourceVm, vm: DestinationVm 
         raise _missing(state)
     if source.post_copy is None and source.live:
         raise _both(state)
-    if source.post_copy is None or vm.run == "stopped":
-        if vm.post_copy == "active":
-            raise Busy(
-                f"name: domain {state.name} fetches its memory from {state.here}, which does not have it any more; "
-                f"{state.there.host} has not noticed yet. Run this again in a minute.",
-                option="name",
-                value=state.name,
-            )
+    if source.post_copy is None or vm.run == "stopped":  # the other end may not have noticed yet, which changes nothing
         return LOST
     return THERE if vm.post_copy is None and not vm.incoming else HALFWAY
 

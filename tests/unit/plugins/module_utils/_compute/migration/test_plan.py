@@ -125,6 +125,7 @@ CASES: list[tuple[str, MigrationState, str]] = [
     ("post-copy broke after the last page", state("paused", there(), HANDED, migrating=True, post_copy="failed"), place.THERE),
     ("post-copy, then the destination failed", state("paused", there(run="stopped"), HANDED, post_copy="failed"), place.LOST),
     ("post-copy, then the source failed", state("stopped", there(post_copy="failed"), HANDED), place.LOST),
+    ("post-copy, then the source failed unnoticed", state("stopped", there(post_copy="active"), HANDED), place.LOST),
     ("post-copy, then both failed", state("stopped", there(run="stopped"), HANDED), place.THERE),
     ("post-copy was asked for and never began", state("running", None, HANDED), place.HERE),
     ("verified", state("stopped", there(run="stopped"), journal(phase="moved")), place.THERE),
