@@ -93,11 +93,12 @@ def parse(root: Element, known: Record | None = None) -> Parsed:
     """
     record = mark_of(root)
     records = [one.spec for one in (record, known) if one]
-    root = without_override(root, record.spec.xml_override if record else None)
-    devices = root.find("devices")
-    devices = Element("devices") if devices is None else devices
+    full, root = root, without_override(root, record.spec.xml_override if record else None)
+    devices = _devices(root)
     disks, other_disks = parse_disks(devices, _merged(recorded(spec.disks) for spec in records))
     nics, other_nics = parse_nics(devices, _merged(recorded(spec.nics) for spec in records))
+    if full is not root:  # what the override adds is not ours, and there
+        _ours, other_disks = parse_disks(_devices(full), _merged(recorded(spec.disks) for spec in records))
     spec = DomainSpec(
         **read_all(root, DOMAIN),
         **parse_machine(root),
@@ -111,7 +112,12 @@ def parse(root: Element, known: Record | None = None) -> Parsed:
     )
     marked = root.find(f"metadata/{MARK}") is not None
     taken_over = record.taken_over if record else not marked
-    return Parsed(spec, record, marked, Foreign(other_disks, other_nics, taken_over), free_ports(root), read_arrival(root))
+    return Parsed(spec, record, marked, Foreign(other_disks, other_nics, taken_over), free_ports(full), read_arrival(root))
+
+
+def _devices(root: Element) -> Element:
+    found = root.find("devices")
+    return Element("devices") if found is None else found
 
 
 def _merged(known: Iterable[dict[str, tuple[str, str]]]) -> dict[str, tuple[str, str]]:

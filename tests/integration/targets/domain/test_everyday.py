@@ -46,6 +46,21 @@ def test_a_guest_starts_with_them(host: SmallHost) -> None:
     host.domain("one", state="absent", delete_disks=True, force_stop=True, timeout=1)
 
 
+NETWORK = "<network><name>{0}</name>{1}<bridge name='br-{0}'/><ip address='192.0.2.{2}' prefix='27'/></network>"
+
+
+def test_an_interface_is_on_an_isolated_a_routed_and_an_open_network(host: SmallHost) -> None:
+    forwards = {"isolated": "", "routed": "<forward mode='route'/>", "open": "<forward mode='open'/>"}
+    for place, (name, forward) in enumerate(forwards.items()):
+        text = NETWORK.format(name, forward, 1 + 32 * place)
+        host.run("sh", "-c", f'echo "{text}" > /tmp/{name}.xml && virsh net-define /tmp/{name}.xml && virsh net-start {name}')
+    options = {"nics": [{"network": name} for name in ("default", *forwards)]}
+    host.guest("placed", **options)
+    assert "eth0 eth1 eth2 eth3" in host.wait_text("placed", "nics=eth0 eth1 eth2 eth3")
+    assert host.guest("placed", **options)["changed"] is False
+    host.domain("placed", state="absent", delete_disks=True, force_stop=True, timeout=1)
+
+
 def test_a_guest_is_reset_and_restarted(host: SmallHost) -> None:
     host.guest("again")
     host.wait_text("again", READY)
@@ -84,7 +99,7 @@ def test_an_override_replaces_what_is_ours_and_that_comes_back(host: SmallHost) 
 
     override = (
         "<domain><devices><memballoon model='none'/><controller type='usb' model='qemu-xhci'/>"
-        "<disk><target dev='vda'/><driver cache='unsafe'/></disk></devices></domain>"
+        "<disk><target dev='vda'/><driver cache='directsync'/></disk></devices></domain>"
     )
     plain = host.guest("over", state="stopped")
     had = devices()
@@ -92,7 +107,7 @@ def test_an_override_replaces_what_is_ours_and_that_comes_back(host: SmallHost) 
     host.wait_text("over", READY)
     again = host.guest("over", xml_override=override)
     assert (again["changed"], again["domain"]["pending_restart"]) == (False, [])
-    assert "<memballoon model='none'/>" in devices() and "qemu-xhci" in devices() and "cache='unsafe'" in devices()
+    assert "<memballoon model='none'/>" in devices() and "qemu-xhci" in devices() and "cache='directsync'" in devices()
     back = host.guest("over", xml_override="", state="stopped", force_stop=True, timeout=60)
     assert back["domain"]["disks"] == plain["domain"]["disks"]
     for line in ("<memballoon model='virtio'>", "model='none'/>", f"cache='{plain['domain']['disks'][0]['cache']}'"):

@@ -114,6 +114,14 @@ def test_what_the_spec_changes_meanwhile_holds_when_the_override_goes() -> None:
     assert same(emitted(replace(grown, xml_override=None), there), emitted(replace(grown, xml_override=None)))
 
 
+def test_a_disk_of_an_override_has_its_target() -> None:
+    over = replace(
+        BARE, xml_override="<domain><devices><disk type='file'><source file='/b'/><target dev='vdb'/></disk></devices></domain>"
+    )
+    found = parse(emitted(over))
+    assert (found.spec, found.foreign_targets) == (over, {"vdb"})
+
+
 def test_places_of_devices_stay_while_an_override_stays() -> None:
     over = replace(BARE, xml_override=ALL["more"])
     there = emitted(over)
