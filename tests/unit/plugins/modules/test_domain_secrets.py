@@ -20,7 +20,7 @@ from support.modules import run_module
 
 URI = "test:///default"
 CANARY = "c4n4ry"
-GRAPHICS = "<domain><devices><graphics type='vnc' port='-1' passwd='{}'/></devices></domain>"
+GRAPHICS = "<domain><devices><graphics type='vnc' port='-1' passwd='{}'/><video><model type='vga'/></video></devices></domain>"
 SECRETS: dict[str, Any] = {
     "cloud_init": {
         "user_data": {"password": CANARY, "chpasswd": {"list": f"root:{CANARY}"}, "ssh_pwauth": True, "runcmd": [CANARY, 1]},
