@@ -272,7 +272,9 @@ domain:
           type: str
           sample: lease
     nics:
-      description: The network interfaces, with name, mac, network or bridge, model and mtu.
+      description:
+        - The network interfaces, with name, mac, network or bridge, model and mtu.
+        - One of others has its MAC address as C(foreign), and where it is that is neither as C(other).
       returned: when the domain exists
       type: list
       elements: dict
