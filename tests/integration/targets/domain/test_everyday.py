@@ -71,7 +71,7 @@ def test_a_guest_is_reset_and_restarted(host: SmallHost) -> None:
     assert host.run("virsh", "domid", "again") == number
     host.forget_console("again")
     restarted = host.guest("again", state="restarted", memory="160MiB")
-    assert restarted["actions"] == ["Redefine domain again", "Shut down domain again", "Start domain again"]
+    assert restarted["actions"] == ["Redefine domain again: memory, max_memory", "Shut down domain again", "Start domain again"]
     assert restarted["domain"]["pending_restart"] == []
     host.wait_text("again", READY)
     host.domain("again", state="absent", delete_disks=True, force_stop=True, timeout=1)

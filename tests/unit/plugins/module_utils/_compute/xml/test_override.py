@@ -119,7 +119,7 @@ def test_a_disk_of_an_override_has_its_target() -> None:
         BARE, xml_override="<domain><devices><disk type='file'><source file='/b'/><target dev='vdb'/></disk></devices></domain>"
     )
     found = parse(emitted(over))
-    assert (found.spec, found.foreign_targets) == (over, {"vdb"})
+    assert (found.spec, found.foreign.targets) == (over, {"vdb"})
 
 
 def test_places_of_devices_stay_while_an_override_stays() -> None:
