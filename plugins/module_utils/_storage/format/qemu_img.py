@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 from ..._errors import Busy, CommandFailed, Corrupt, NoSpace
 from ..._runner import Completed, Runner
-from ..._sizes import GIB, OVERLAY_CLUSTER, length_when_full
+from ..._sizes import GIB, MIB, OVERLAY_CLUSTER, length_when_full
 from ..._space import no_room, reserved
 from .. import names
 from .bounded import run_bounded
@@ -25,20 +25,25 @@ FULL = ("No space left on device", "Disk quota exceeded")
 QEMU_PKI = "/etc/pki/qemu"
 REMOTE_SECONDS = 15.0
 CHECK_SECONDS, CHECK_BYTES_A_SECOND = 2, 64 * 1024**2  # a check takes a hundredth of that
+THREAD_STACK = 2 * MIB
 CHECK_ERRORS, CHECK_LEAKS, CHECK_UNSUPPORTED = 2, 3, 63
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one qemu-img may use: address space (bytes), processor time (s) and the largest file it writes (bytes)."""
+    """What one qemu-img may use: address space (bytes), processor time (s) and the largest file it writes (bytes).
+
+    The busier the machine, the more of its 64 threads qemu-img starts, and the C library sets apart 64 MiB for each, and 8 MiB for
+    its stack. So they share one heap and have small stacks: else it would come to the end of its address space, and abort.
+    """
 
     memory: int = 4 * GIB
     cpu: int | None = None
     file_size: int | None = None
 
     def prefix(self) -> list[str]:
-        """Return the prlimit command that sets the limits."""
-        argv = ["prlimit", f"--as={self.memory}", "--core=0"]
+        """Return the command that sets the limits."""
+        argv = ["env", "MALLOC_ARENA_MAX=1", "prlimit", f"--as={self.memory}", f"--stack={THREAD_STACK}:", "--core=0"]
         argv += [f"--cpu={self.cpu}"] if self.cpu else []
         return [*argv, *([f"--fsize={self.file_size}"] if self.file_size else []), "--"]
 
@@ -225,7 +230,7 @@ class QemuImg:
         """
         seconds = CHECK_SECONDS + path.stat().st_size // CHECK_BYTES_A_SECOND
         arguments = ["check", "--output=json", "-f", image_format, _path(path)]
-        done = run_bounded(["prlimit", f"--as={WORKING.memory}", "--", "qemu-img", *arguments], seconds)
+        done = run_bounded([*WORKING.prefix(), "qemu-img", *arguments], seconds)
         try:
             found: Mapping[str, Any] = json.loads(done.stdout)
         except ValueError:
