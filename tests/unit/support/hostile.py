@@ -91,4 +91,4 @@ def require_records(folder: Path) -> None:
     found = noted_format(probe)
     probe.unlink()
     if found is None:
-        pytest.skip(f"{folder} keeps no trusted extended attributes for user {os.geteuid()}")
+        pytest.skip(f"{folder} keeps no security extended attributes for user {os.geteuid()}")

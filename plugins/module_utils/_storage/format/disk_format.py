@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The format of a disk's file: recorded with the file, else probed without trust, since a guest owns the bytes of its raw disk.
 
-The record is an extended attribute that only root can set. It belongs to the file and not to a name, so that it survives the
+The record is an extended attribute that only root can set, and that a root without CAP_SYS_ADMIN can read (``trusted`` ones it
+cannot): edge-gc.service is one. It belongs to the file and not to a name, so that it survives the
 domain, a rename, a hard link and a bind mount, and is gone with the file; no second file has to be kept in step with it.
 """
 
@@ -16,7 +17,7 @@ from pathlib import Path
 from ..._errors import EdgeError, Refused
 from . import qcow2
 
-ATTRIBUTE = "trusted.edge.format"
+ATTRIBUTE = "security.edge.format"
 FORMATS = ("qcow2", "raw")
 HEAD = 65536
 OTHERS = {
