@@ -3,7 +3,7 @@
 """Space that is taken before it is needed, so that programs side by side cannot fill a file system together.
 
 It is allocated to the file itself, beyond its end: the file keeps its length, nobody else gets the space, and what is not used is
-given back. A file system that cannot do that (NFS before 4.2) is only looked at.
+given back. A file system that cannot do that (NFS) is only looked at.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import _files, _libc
+from . import _files, _libc, _sparse
 from ._errors import DiskFailed, NoSpace
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -110,10 +110,18 @@ def reserved(path: Path, needed: int, what: str) -> Iterator[int | None]:
             give_back(file.fileno())
 
 
-def beyond_its_end(path: Path) -> bool:
-    """Return whether a file has more space than its length can use."""
-    found = path.stat()
-    return found.st_blocks * 512 > found.st_size + SLACK
+def unused(path: Path) -> list[Range]:
+    """Return what a file has taken and not written, in it and beyond its end; nothing if that is next to nothing.
+
+    What is in the page cache counts as written.
+    """
+    with path.open("rb") as file:
+        found = os.fstat(file.fileno())
+        parts = list(_sparse.extents(file.fileno(), 0, found.st_size))
+    written = sum(part.length for part in parts if part.data)
+    if found.st_blocks * 512 <= written + SLACK:
+        return []
+    return [*((part.offset, part.length) for part in parts if not part.data), (found.st_size, 0)]
 
 
 def no_room(folder: Path, needed: int, what: str) -> NoSpace:

@@ -117,6 +117,7 @@ def _receive(response: http.client.HTTPResponse, path: Path, begin: int, url: st
     with space.writing():
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | (0 if begin else os.O_TRUNC), 0o600)
     try:
+        _space.give_back(file)  # what a killed download had taken is not needed twice
         room, end = _space.Growing(space, file, begin), begin
         announced = announced_length(response, url)
         write = _sparse.write if announced else _sparse.write_all  # zeros without end take space, so that they end

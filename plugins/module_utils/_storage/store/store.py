@@ -18,7 +18,7 @@ from pathlib import Path
 
 from ... import _files
 from ..._errors import Busy, Corrupt, NotFound, Refused, Unsupported
-from ..._space import beyond_its_end, give_back
+from ..._space import give_back, unused
 from .. import names
 from . import lease, manifest, usage, uses
 from .disk_read import DiskFile, is_good
@@ -267,17 +267,17 @@ class Store:
         """Remove the files that killed processes left. A live process holds the lock of its files, so those stay."""
         for path in self.leftovers(now, stale):
             self.sweep_one(path, now, stale)
-        for path in self.partial.glob("*.qcow2"):
+        for path in (*self.partial.glob("*.qcow2"), *self.partial.glob("*.part")):
             self._trim(path)
 
     def _trim(self, path: Path) -> None:
-        """Free the space that a killed pull had taken and not used; its partial file keeps its bytes and its age."""
+        """Free the space that a killed pull or download had taken and not used; its partial file keeps its bytes and its age."""
         with contextlib.suppress(Busy, FileNotFoundError):
-            if not beyond_its_end(path):
+            if not unused(path):
                 return
             with self.named_lock(path.name.split(".")[0], wait=False), path.open("r+b") as file:
                 found = os.fstat(file.fileno())
-                give_back(file.fileno())
+                give_back(file.fileno(), unused(path))
                 os.utime(file.fileno(), ns=(found.st_atime_ns, found.st_mtime_ns))
 
 

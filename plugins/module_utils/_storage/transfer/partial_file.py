@@ -36,6 +36,7 @@ class Assembly:
         self.good_bytes = 0
         self.bytes_reused = 0
         self._first = 0
+        self._scanned = False
         self._flusher = ThreadPoolExecutor(1)
         self._flush: Future[None] | None = None
         self._space = _space.Space(path.parent, f"The image {manifest.name} {manifest.version}")
@@ -47,7 +48,7 @@ class Assembly:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._flusher.shutdown()
-        _space.give_back(self._file, self._missing())
+        _space.give_back(self._file, self._missing() if self._scanned else ())
         os.close(self._file)
 
     @property
@@ -71,6 +72,7 @@ class Assembly:
             if data is None:
                 break
             self._prove(index, data)
+        self._scanned = True
 
     def reserve(self) -> None:
         """Have the space of all missing pieces, and of the manifest, before the first byte; pieces of zeros need neither.
@@ -78,6 +80,7 @@ class Assembly:
         What an interruption leaves unused is given back, so that the partial file takes what was received.
         """
         with self._space.writing():
+            _space.give_back(self._file, self._missing())  # what a killed pull had taken is not needed twice
             self._take_zeros()
             end = (self.manifest.size, len(self.manifest.to_json()) + OTHERS)
             self._space.take(self._file, [*self._missing(), end])

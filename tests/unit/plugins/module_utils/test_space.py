@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from ansible_collections.edge.cloud.plugins.module_utils import _files
+from ansible_collections.edge.cloud.plugins.module_utils import _files, _sparse
 from ansible_collections.edge.cloud.plugins.module_utils._errors import DiskFailed, NoSpace
 from ansible_collections.edge.cloud.plugins.module_utils._space import Growing, Space, give_back
 from ansible_collections.edge.cloud.plugins.module_utils._storage.format.foreign_image import Rules
@@ -27,6 +27,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._storage.store.digest i
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.manifest import Manifest
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
 from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.http_client import Trust
+from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.partial_file import Assembly
 from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.prefetch import PieceFile
 from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.pull import pull_image
 from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.sources.directory import DirectorySource
@@ -208,6 +209,74 @@ def test_what_a_killed_pull_had_taken_is_freed_by_the_next_one(tmp_path: Path, o
     assert after.st_blocks * 512 <= after.st_size + MIB
     pull_image(here, first.digest, [DirectorySource(store.root)], now=0)
     assert here.verify(first.digest) == []
+
+
+@pytest.mark.parametrize("kind", FILE_SYSTEMS)
+def test_what_a_killed_pull_had_taken_in_the_middle_is_freed_too(tmp_path: Path, kind: str) -> None:
+    with mounted(kind, tmp_path, 160) as disk:
+        store = Store(disk / "here")
+        store.prepare()
+        with store.partial_path(f"sha256:{'a' * 64}").open("wb") as file:
+            Space(disk, "The test").take(file.fileno(), [(0, 40 * MIB)])
+            _sparse.write(file.fileno(), b"x" * MIB, 20 * MIB)
+            _sparse.write(file.fileno(), b"x" * MIB, 39 * MIB)
+        store.sweep(0)
+        after = store.partial_path(f"sha256:{'a' * 64}")
+        assert after.stat().st_blocks * 512 <= 4 * MIB
+        assert after.read_bytes() == bytes(20 * MIB) + b"x" * MIB + bytes(18 * MIB) + b"x" * MIB
+
+
+def test_a_pull_that_ends_while_it_looks_loses_nothing(tmp_path: Path, origin: tuple[Store, list[Manifest]]) -> None:
+    image, part = origin[1][0], tmp_path / "part"
+    whole = origin[0].image_path(image.digest).read_bytes()
+    part.write_bytes(whole[: 8 * MIB])
+    with pytest.raises(Interrupted), Assembly(part, image):
+        raise Interrupted
+    assert part.read_bytes() == whole[: 8 * MIB]
+
+
+def test_what_a_killed_pull_had_taken_is_not_needed_twice(tmp_path: Path, origin: tuple[Store, list[Manifest]]) -> None:
+    """Its pieces need not be the first ones: those of an image that is here are copied before."""
+    image = origin[1][0]
+    whole = origin[0].image_path(image.digest).read_bytes()
+    with mounted("ext4", tmp_path, 64 + IMAGE_MIB + 8) as disk:
+        here = Store(disk / "here")
+        here.prepare()
+        with here.partial_path(image.digest).open("wb") as file:
+            Space(disk, "The test").take(file.fileno(), [(0, image.size)])
+            at = (len(image.pieces) - 1) * image.piece_size
+            file.seek(at)
+            file.write(whole[at:])
+        pulled = pull_image(here, image.digest, [DirectorySource(origin[0].root)], now=0)
+        assert pulled.bytes_fetched <= at
+        assert here.verify(image.digest) == []
+
+
+def test_what_a_killed_download_had_taken_is_not_needed_twice(tmp_path: Path) -> None:
+    web = tmp_path / "web"
+    web.mkdir()
+    source = qcow2(web / "a.qcow2", IMAGE_MIB, seed=1)
+    checksum = checksum_of(source, "sha256")
+    with mounted("ext4", tmp_path, 64 + IMAGE_MIB + 8) as disk, faulty(web, Faults()) as url:
+        store = Store(disk / "store")
+        store.prepare()
+
+        def kill_one() -> Path:
+            """Leave what a killed download leaves."""
+            with contextlib.suppress(Interrupted), downloaded(store, f"{url}a.qcow2", checksum, Trust()):
+                raise Interrupted
+            (part,) = store.partial.glob("download-*.part")
+            os.truncate(part, MIB)
+            with part.open("r+b") as file:
+                Space(disk, "The test").take(file.fileno(), [(MIB, source.stat().st_size - MIB)])
+            return part
+
+        kill_one()
+        with downloaded(store, f"{url}a.qcow2", checksum, Trust()) as path:
+            assert path.read_bytes() == source.read_bytes()
+        part = kill_one()
+        store.sweep(part.stat().st_mtime)
+        assert part.stat().st_blocks * 512 <= 2 * MIB
 
 
 def test_what_is_fetched_ahead_keeps_the_reserve(tmp_path: Path, origin: tuple[Store, list[Manifest]]) -> None:
