@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Callable
@@ -62,13 +63,14 @@ class Pass:
         return known
 
     def save(self, *, now: bool = False) -> None:
-        """Record how far the pass came, at most once in some seconds unless ``now``."""
+        """Record how far the pass came, at most once in some seconds unless ``now``; a full disk is no damage of an image."""
         if self._path is None or not (now or self._clock() - self._saved_at >= SAVE_SECONDS):
             return
         self._saved_at = self._clock()
         state = {"begun": self._begun, "images": {digest: vars(one) for digest, one in self._images.items()}}
         data = json.dumps(state, sort_keys=True).encode() + b"\n"
-        _files.write_atomically(self._path, data, self._path.with_name("partial") / STATE_FILE, mode=0o600)
+        with contextlib.suppress(OSError):
+            _files.write_atomically(self._path, data, self._path.with_name("partial") / STATE_FILE, mode=0o600)
 
     def end(self) -> None:
         """Forget the pass: the next scrub reads all again."""

@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.edge.cloud.plugins.module_utils import _files
 from ansible_collections.edge.cloud.plugins.module_utils._errors import Busy, Corrupt, InvalidInput
 from ansible_collections.edge.cloud.plugins.module_utils._storage.maintenance.scrub import Scrub, inspect, limit_of
-from ansible_collections.edge.cloud.plugins.module_utils._storage.maintenance.scrub_pass import LONGEST, Pass
+from ansible_collections.edge.cloud.plugins.module_utils._storage.maintenance.scrub_pass import LONGEST, STATE_FILE, Pass
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.manifest import Manifest
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
 from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.read_through import ReadThrough
@@ -174,3 +174,14 @@ def test_rates(here: Store) -> None:
     with pytest.raises(InvalidInput, match="rate_limit: -1 is negative"):
         limit_of(-1)
     limit_of(0)(2**40)
+
+
+def test_a_place_that_cannot_be_recorded_is_no_damage(here: Store, origin: tuple[Store, list[Manifest]]) -> None:
+    """On a full disk, for one."""
+    here.prepare()
+    (here.partial / STATE_FILE).mkdir()
+    flip(here, origin[1][1], 3)
+    with pytest.raises(Corrupt) as caught:
+        Scrub(here).run(lambda: 0.0)
+    assert caught.value.details["unrepairable"].keys() == {origin[1][1].digest}
+    assert [one["pieces"] for one in caught.value.details["damaged"]] == [[3]]
