@@ -8,6 +8,7 @@ it is hashed, and a hole is a missing piece, so no record can disagree with the 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -16,8 +17,6 @@ from pathlib import Path
 
 from ... import _files, _sparse
 from ..store.manifest import Manifest
-
-FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class PieceFile:
@@ -28,27 +27,25 @@ class PieceFile:
         self._manifest = manifest
 
     def get(self, index: int) -> bytes | None:
-        """Return a piece if all of it is here and has its SHA-256."""
+        """Return a piece if all of it is here and has its SHA-256; one that the disk cannot read is not here."""
         length = self._manifest.piece_length(index)
         try:
             with self.path.open("rb", buffering=0) as file:
                 data = os.pread(file.fileno(), length, index * self._manifest.piece_size)
-        except FileNotFoundError:
+        except OSError:
             return None
         return data if hashlib.sha256(data).hexdigest() == self._manifest.pieces[index] else None
 
     def put(self, index: int, data: bytes | memoryview) -> None:
-        """Keep a piece that the caller verified, or nothing where the disk has only its reserve: the reader has its bytes."""
-        if _files.free_bytes(self.path.parent) < _files.RESERVE + len(data):
-            return
-        descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-        try:
-            _sparse.write_all(descriptor, data, index * self._manifest.piece_size)
-        except OSError as error:
-            if error.errno not in FULL:
-                raise
-        finally:
-            os.close(descriptor)
+        """Keep a piece that the caller verified, or nothing where the disk fails or has only its reserve: who reads has it."""
+        with contextlib.suppress(OSError):
+            if _files.free_bytes(self.path.parent) < _files.RESERVE + len(data):
+                return
+            descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+            try:
+                _sparse.write_all(descriptor, data, index * self._manifest.piece_size)
+            finally:
+                os.close(descriptor)
 
     def present(self, first: int, end: int) -> Iterator[int]:
         """Yield the pieces from ``first`` to before ``end`` that have bytes here, good or bad."""

@@ -6,7 +6,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import random
+import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +25,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.pull 
 from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.read_through import WINDOW, ReadThrough
 from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.sources.directory import DirectorySource
 from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.sources.protocol import Reader
+from support.bad_disk import bad_sectors, mounted, new_disk
 from support.images import datastore, qcow2
 
 MIB = 2**20
@@ -115,6 +119,35 @@ def test_the_pull_takes_what_was_fetched_ahead(here: Store, origin: tuple[Store,
     assert pulled.bytes_fetched == image.size - held + image.piece_length(5)
     assert here.verify(image.digest) == []
     assert not here.ahead_path(image.digest).exists()
+
+
+def test_a_disk_that_keeps_and_gives_nothing_fails_no_read(here: Store, origin: tuple[Store, Manifest]) -> None:
+    store, image = origin
+    here.ahead_path(image.digest).mkdir()
+    reader = ReadThrough(here, image.digest, [DirectorySource(store.root)])
+    assert reader.read(100, 1000) == bytes_of(store, image)[100:1100]
+    here.ahead_path(image.digest).rmdir()
+    shutil.rmtree(here.partial)
+    assert reader.read(5 * MIB, 1000) == bytes_of(store, image)[5 * MIB : 5 * MIB + 1000]
+
+
+def test_a_bad_sector_below_a_piece_has_it_fetched(tmp_path: Path, origin: tuple[Store, Manifest]) -> None:
+    store, image = origin
+    whole, disk = bytes_of(store, image), new_disk(tmp_path / "disk", 160)
+    with mounted(disk, tmp_path / "mnt") as folder:
+        Store(folder / "here").prepare()
+        for path in (Store(folder / "here").partial_path(image.digest), Store(folder / "here").ahead_path(image.digest)):
+            path.write_bytes(whole[: 2 * MIB])
+        os.sync()
+        raw = disk.read_bytes()
+    places = [found.start() for found in re.finditer(re.escape(whole[MIB : MIB + 512]), raw)]
+    assert len(places) == 2
+    with bad_sectors(disk, places) as bad, mounted(bad, tmp_path / "mnt") as folder:
+        source = counting(store.root)
+        with pytest.raises(OSError, match="Input/output error"):
+            Store(folder / "here").ahead_path(image.digest).read_bytes()
+        assert ReadThrough(Store(folder / "here"), image.digest, [source]).read(MIB, 4096) == whole[MIB : MIB + 4096]
+        assert [length for _offset, length in source.asked] == [image.piece_size]
 
 
 def test_what_the_pull_has_is_not_fetched(here: Store, origin: tuple[Store, Manifest]) -> None:
