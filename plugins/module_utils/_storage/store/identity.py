@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -157,23 +157,26 @@ def _handle(path: Path) -> str:
 
 @dataclass(frozen=True)
 class Sight:
-    """Where a file is now: ``path`` if it is there, ``gone`` if it is proven deleted, else ``why`` that cannot be seen.
+    """Where a file is now: ``there``, or ``gone`` if it is proven deleted, else ``why`` that cannot be seen.
 
-    ``by_folder`` says that its file system opens no handles: only the folder that it was in can tell.
+    One that is there has a ``path`` if the kernel knows it, which after a reboot it does not before somebody looked there; ``told``
+    is what was read of it. ``by_folder`` says that its file system opens no handles: only the folder that it was in can tell.
     """
 
     path: Path | None = None
+    there: bool = False
+    told: bool | None = None
     gone: bool = False
     by_folder: bool = False
     why: str = ""
 
 
-def find(wanted: FileId, near: Path) -> Sight:
-    """Look for a file on the file system of ``near``, or of another mount if that is not the file's."""
+def find(wanted: FileId, near: Path, read: Callable[[Path], bool | None]) -> Sight:
+    """Look for a file on the file system of ``near``, or of another mount if that is not the file's; ``read`` it if it is there."""
     for place in _places(wanted.filesystem, near):
         with _opened(place) as descriptor:
             if descriptor is not None and _filesystem(descriptor, mount_of(descriptor)).same(wanted.filesystem):
-                return _by_handle(descriptor, wanted)
+                return _by_handle(descriptor, wanted, read)
     return Sight(why="the file system that it was on is not mounted here")
 
 
@@ -194,7 +197,7 @@ def _opened(folder: Path) -> Iterator[int | None]:
             os.close(descriptor)
 
 
-def _by_handle(folder: int, wanted: FileId) -> Sight:
+def _by_handle(folder: int, wanted: FileId, read: Callable[[Path], bool | None]) -> Sight:
     if not wanted.handle:
         return Sight(by_folder=True, why="its file system gives no handles of files")
     kind, _colon, data = wanted.handle.partition(":")
@@ -205,9 +208,18 @@ def _by_handle(folder: int, wanted: FileId) -> Sight:
     try:
         if not os.fstat(descriptor).st_nlink:
             return Sight(why="it was deleted, and a program still has it open")
-        return Sight(path=Path(f"/proc/self/fd/{descriptor}").readlink())
+        path = _path_of(descriptor)
+        return Sight(path, there=True, told=read(path or Path(f"/proc/self/fd/{descriptor}")))
     finally:
         os.close(descriptor)
+
+
+def _path_of(descriptor: int) -> Path | None:
+    """Return the path of an open file, None if it is not known or not below a mount here."""
+    path = Path(f"/proc/self/fd/{descriptor}").readlink()
+    with suppress(OSError):
+        return path if os.path.samestat(path.stat(), os.fstat(descriptor)) else None
+    return None
 
 
 def _not_opened(error: OSError, filesystem: Filesystem) -> Sight:

@@ -137,12 +137,11 @@ def _judge_awaited(lease: Lease, path: Path) -> _Verdict:
 def _judge_unseen(lease: Lease, disk: FileId, image: Path) -> _Verdict:
     """Judge the lease of a disk that is not at its path: moved, deleted, or where this process cannot see it."""
     path = Path(lease.path)
-    sight = find(disk, path.parent)
+    sight = find(disk, path.parent, lambda name: stands_on(name, image))
     if sight.gone:
         return ENDED
-    if sight.path is not None:
-        uses = stands_on(sight.path, image) if _exists(sight.path) else None
-        return ENDED if uses is False else _Verdict(user=sight.path)
+    if sight.there:
+        return ENDED if sight.told is False else _Verdict(user=sight.path or path)
     if sight.by_folder and _same_folder(lease, path.parent):
         return ENDED
     return _Verdict(doubt=f"the disk {path} has a lease and was not found: {sight.why}; {RELEASE}")

@@ -26,6 +26,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._storage.store import r
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.identity import Filesystem
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.manifest import Manifest
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
+from support.bad_disk import mounted, new_disk
 from support.images import QEMU, datastore, qcow2, qemu_img
 from support.processes import killed
 from support.small_disk import small_disk
@@ -98,6 +99,23 @@ def test_a_disk_that_is_proven_gone_frees_its_image(here: tuple[Store, Path], tm
     assert collected(store) == {}
     assert not image.exists()
     assert leases(store) == []
+
+
+def test_a_disk_whose_name_the_kernel_does_not_know_is_read_all_the_same(here: tuple[Store, Path], tmp_path: Path) -> None:
+    """After a reboot a file that is opened by its handle has no name before somebody looked into its folder."""
+    store, image = here
+    disk, folder = new_disk(tmp_path / "disk", 64), tmp_path / "mnt"
+    with mounted(disk, folder):
+        made = laid(image, folder / "vms" / "root.qcow2")
+        (folder / "elsewhere").mkdir()
+        made.rename(folder / "elsewhere" / "root.qcow2")
+    with mounted(disk, folder):
+        assert store.uses_of(digest_of(image), [folder / "vms"]).users == (str(folder / "vms" / "root.qcow2"),)
+    with mounted(disk, folder):
+        qemu_img("rebase", "-u", "-f", "qcow2", "-b", "", folder / "elsewhere" / "root.qcow2")
+    with mounted(disk, folder):
+        assert collected(store, folder / "vms") == {}
+        assert leases(store) == []
 
 
 @pytest.mark.parametrize("how", ["unmounted", "covered", "hidden"])
