@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ GET_UUID = 0x80111500  # FS_IOC_GETFSUUID: a length byte and 16 bytes, Linux 6.9
 BY_UUID = Path("/dev/disk/by-uuid")
 MOUNTS = Path("/proc/self/mountinfo")
 PROVING = frozenset({"bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "tmpfs", "xfs", "zfs"})  # whose handles outlive the cache
+HANDLE = re.compile(r"|-?[0-9]{1,10}:([0-9a-f]{2}){0,128}")
 HIDING = ("/systemd/inaccessible/", "systemd-private-")
 
 
@@ -68,6 +70,8 @@ def from_json(value: object) -> FileId | None:
     if not isinstance(value, Mapping) or not isinstance(value.get("inode"), int):
         return None
     type_, uuid, fsid, handle = (str(value.get(key) or "") for key in ("type", "uuid", "fsid", "handle"))
+    if not HANDLE.fullmatch(handle):
+        return None
     return FileId(value["inode"], Filesystem(type_, uuid, fsid), handle)
 
 

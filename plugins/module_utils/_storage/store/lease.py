@@ -67,10 +67,12 @@ def image_of(lease: Lease) -> Path:
 def _read(file: Path) -> Lease:
     try:
         found = load_object(file.read_bytes(), str(file), LARGEST)
-    except (FileNotFoundError, Corrupt):
+    except (OSError, Corrupt):
         return Lease(file)
-    path = found.get("path")
-    return Lease(file, path if isinstance(path, str) else "", from_json(found.get("disk")), from_json(found.get("folder")))
+    path, disk = found.get("path"), from_json(found.get("disk"))
+    if not isinstance(path, str) or (disk is None and found.get("disk") is not None):
+        return Lease(file)
+    return Lease(file, path, disk, from_json(found.get("folder")))
 
 
 def _short(text: str) -> str:

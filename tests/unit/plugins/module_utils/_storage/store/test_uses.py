@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -277,6 +278,36 @@ def test_a_torn_lease_is_doubt(here: tuple[Store, Path], tmp_path: Path) -> None
     found.write_bytes(b'{"path": "/x')
     assert doubts(store, image) == (f"the lease {found} cannot be read; remove that file if no disk uses the image",)
     assert collected(store)
+
+
+@pytest.mark.parametrize(
+    "disk",
+    [{"inode": "7"}, {"volume": "a"}, [7], {"inode": 7, "type": "ext4", "handle": "what"}, {"inode": 7, "handle": "1:abc"}],
+)
+def test_a_lease_of_a_disk_that_is_described_otherwise_is_doubt(here: tuple[Store, Path], tmp_path: Path, disk: object) -> None:
+    """A newer version may say what a disk is in another way; it is not the lease of a disk that another host makes."""
+    store, image = here
+    laid(image, tmp_path / "vms" / "web" / "root.qcow2")
+    (file,) = leases(store)
+    gone = str(tmp_path / "vms" / "web" / "gone.qcow2")
+    file.write_text(json.dumps({**json.loads(file.read_text()), "path": gone, "disk": disk}))
+    (tmp_path / "vms" / "web" / "root.qcow2").unlink()
+    os.utime(file, (0, 0))
+    assert "cannot be read" in doubts(store, image, tmp_path / "vms")[0]
+    assert "cannot be read" in collected(store, tmp_path / "vms")[digest_of(image)]
+
+
+def test_a_lease_that_the_disk_cannot_read_keeps_its_own_image_only(here: tuple[Store, Path], tmp_path: Path) -> None:
+    store, image = here
+    other = store.root / f"{'e' * 64}.qcow2"
+    other.touch()
+    laid(image, tmp_path / "vms" / "web" / "root.qcow2")
+    (file,) = leases(store)
+    file.unlink()
+    file.mkdir()  # a read of it fails as one of a bad sector does
+    (tmp_path / "vms" / "web" / "root.qcow2").unlink()
+    assert list(collected(store, tmp_path / "vms")) == [digest_of(image)]
+    assert not other.exists()
 
 
 def awaited(store: Store, image: Path, disk: Path) -> Path:
