@@ -176,10 +176,10 @@ def _usage_of(store: Store, image: Cached) -> dict[str, Any]:
 
 
 def last_collection(store: Store) -> dict[str, Any]:
-    """Return what the last collection recorded, or an empty dictionary if there was none."""
+    """Return what the last collection recorded, or an empty dictionary if that is not there or cannot be read."""
     try:
         return load_object((store.root / STATE_FILE).read_bytes(), STATE_FILE, LARGEST_STATE)
-    except (FileNotFoundError, Corrupt):
+    except (OSError, Corrupt):
         return {}
 
 

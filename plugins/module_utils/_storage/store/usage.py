@@ -59,7 +59,7 @@ def read(image: Path) -> Usage:
     times = [found.st_mtime for path in (path_of(image), image.with_suffix(".json"), image) if (found := _stat(path))]
     try:
         noted = path_of(image).read_bytes()
-    except FileNotFoundError:
+    except OSError:  # none yet, or a bad sector: then its time still counts
         noted = b""
     return Usage(max(times, default=0.0), noted.count(DISK), noted.count(PULL))
 

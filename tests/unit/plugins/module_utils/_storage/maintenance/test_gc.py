@@ -241,6 +241,18 @@ def test_the_books_of_uses(here: Store, origin: tuple[Store, list[Manifest]], tm
     assert not usage.path_of(path).exists()
 
 
+def test_books_that_the_disk_cannot_read_stop_no_collection(here: Store, origin: tuple[Store, list[Manifest]]) -> None:
+    bad = usage.path_of(here.image_path(origin[1][2].digest))
+    (here.root / "gc.json").unlink(missing_ok=True)
+    for path in (bad, here.root / "gc.json"):
+        path.mkdir()  # a read of it fails as one of a bad sector does
+    found = account(here, [], time.time())
+    assert (len(found["images"]), found["last_collection"]) == (3, {})
+    (here.root / "gc.json").rmdir()
+    assert len(collector(here, Limits(origin[1][2].size, 0)).collect().done.steps) == 2
+    assert versions(here) == ["3"], "what is known of its last use is the time of the file"
+
+
 @pytest.mark.parametrize("minimum_age", [0, 600])
 def test_races_of_collection_pull_and_disks(origin: tuple[Store, list[Manifest]], tmp_path: Path, minimum_age: int) -> None:
     store, images = origin
