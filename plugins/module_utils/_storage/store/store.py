@@ -102,6 +102,12 @@ class Store:
             raise
         return found if whole else None
 
+    def refuse_newer(self, digest: str) -> None:
+        """Raise Unsupported where the manifest of an image is too new for this host, which must not replace it."""
+        path = self.manifest_path(digest)
+        with contextlib.suppress(OSError, Corrupt):
+            manifest.parse(path.read_bytes(), str(path), digest)
+
     def images(self) -> list[Manifest]:
         """Return the visible images, by name, then version from the oldest."""
         found = [self.find(f"sha256:{hex_}") for hex_ in self._hexes()]
@@ -124,6 +130,7 @@ class Store:
     def publish(self, work: Path, description: Manifest) -> Path:
         """Make ``work`` (in the partial folder, verified) visible as its image. The caller holds the image's lock."""
         target = self.image_path(description.digest)
+        self.refuse_newer(description.digest)
         self.ahead_path(description.digest).unlink(missing_ok=True)
         work.chmod(0o444)
         _files.fsync(work)

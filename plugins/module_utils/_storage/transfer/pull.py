@@ -88,8 +88,8 @@ def pull_image(
     """Make the image visible in ``store`` and return it; a second caller waits for the first and fetches nothing.
 
     ``now`` is seconds since the epoch; ``limit`` is called with the bytes that came and may sleep. Raises NotFound, Unreachable or
-    Corrupt with the error of every source, or NoSpace. Verified pieces stay in the partial folder for the next try, except after
-    NoSpace.
+    Corrupt with the error of every source, Unsupported if what is here is too new for this host, or NoSpace. Verified pieces stay
+    in the partial folder for the next try, except after NoSpace.
     """
     there = store.claim(digest, usage.PULL)
     if there is not None:
@@ -100,6 +100,7 @@ def pull_image(
         there = store.claim(digest, usage.PULL)
         if there is not None:
             return Pulled(there, store.image_path(digest))
+        store.refuse_newer(digest)
         return _Pull(store, digest, sources, progress, limit=limit).run()
 
 

@@ -74,6 +74,10 @@ def test_an_image_that_is_too_new_is_left_as_it_is(origin: tuple[Store, Manifest
     assert here.find(image.digest) is None
     with pytest.raises(Corrupt, match=r"schema 2.*upgrade edge\.cloud on this host"):
         Scrub(here, [DirectorySource(origin[0].root)]).run(lambda: 0.0)
+    with pytest.raises(Unsupported, match=r"schema 2.*upgrade edge\.cloud on this host"):
+        pull_image(here, image.digest, [DirectorySource(origin[0].root)], now=0)
+    with pytest.raises(Unsupported, match=r"schema 2.*upgrade edge\.cloud on this host"):
+        datastore(here.root, origin[0].image_path(image.digest))
     assert {path.name: path.read_bytes() for path in here.root.iterdir() if path.is_file()} == before
 
 
