@@ -10,6 +10,7 @@ import struct
 from pathlib import Path
 
 AT_FDCWD = -100
+AT_SYMLINK_FOLLOW = 0x400
 RENAME_NOREPLACE = 1
 KEEP_SIZE, PUNCH_HOLE = 1, 2
 HANDLE_HEAD = struct.Struct("Ii")  # length and kind
@@ -31,10 +32,10 @@ def fallocate(descriptor: int, mode: int, offset: int, length: int) -> None:
 
 
 def file_handle(path: Path) -> tuple[int, bytes]:
-    """Return kind and bytes of a file's handle; EOPNOTSUPP where the file system has none."""
+    """Return kind and bytes of the handle of a file, or of what a link leads to; EOPNOTSUPP where the file system has none."""
     buffer = ctypes.create_string_buffer(HANDLE_HEAD.pack(LONGEST_HANDLE, 0) + bytes(LONGEST_HANDLE))
     mount = ctypes.c_int()
-    if _C.name_to_handle_at(AT_FDCWD, ctypes.c_char_p(os.fsencode(path)), buffer, ctypes.byref(mount), 0):
+    if _C.name_to_handle_at(AT_FDCWD, ctypes.c_char_p(os.fsencode(path)), buffer, ctypes.byref(mount), AT_SYMLINK_FOLLOW):
         raise _failed(str(path))
     length, kind = HANDLE_HEAD.unpack_from(buffer.raw)
     return kind, buffer.raw[HANDLE_HEAD.size : HANDLE_HEAD.size + length]

@@ -119,6 +119,19 @@ def test_a_disk_whose_name_the_kernel_does_not_know_is_read_all_the_same(here: t
         assert leases(store) == []
 
 
+def test_the_lease_of_a_disk_that_was_seen_by_a_link_is_that_of_the_disk(here: tuple[Store, Path], tmp_path: Path) -> None:
+    store, image = here
+    (tmp_path / "big").mkdir()
+    disk, link = tmp_path / "big" / "root.qcow2", tmp_path / "vms" / "web" / "root.qcow2"
+    qemu_img("create", "-f", "qcow2", "-b", image, "-F", "qcow2", disk)
+    link.symlink_to(disk)
+    assert collected(store, tmp_path / "vms")
+    link.unlink()
+    assert collected(store, tmp_path / "vms").keys() == {digest_of(image)}, "the disk is there all the same"
+    disk.unlink()
+    assert collected(store, tmp_path / "vms") == {}
+
+
 @pytest.mark.parametrize("how", ["unmounted", "covered", "hidden"])
 def test_a_folder_that_cannot_be_seen_is_doubt(here: tuple[Store, Path], tmp_path: Path, how: str) -> None:
     store, image = here
