@@ -39,6 +39,7 @@ LARGEST_JSON = 64 * 1024 * 1024
 LARGEST_SIZE = 2**50
 LARGEST_TEXT = 2048
 LARGEST_KEPT = 64 * 1024
+DEEPEST_KEPT = 32  # lists and objects in each other
 SCHEMA = 1
 HEADER = "edge.cloud image 1\nformat {format}\nsize {size}\nvirtual_size {virtual_size}\npiece_size {piece_size}\n"
 HEX = re.compile(r"[0-9a-f]{64}")
@@ -199,8 +200,19 @@ def parse(data: bytes, where: str, expected: str | None = None) -> Manifest:
 
 
 def kept_of(loaded: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Return the keys that a newer version added to a manifest; raise Corrupt where they are too many bytes to keep."""
+    """Return the keys that a newer version added to a manifest; raise Corrupt where they are too many to keep, or no JSON."""
     kept = {key: value for key, value in loaded.items() if key not in KEYS and key != "schema"}
-    if len(json.dumps(kept)) > LARGEST_KEPT:
+    if _deeper(kept, DEEPEST_KEPT):
+        raise Corrupt(f"{where} has keys that this version does not know, deeper than {DEEPEST_KEPT} levels.", where=where)
+    try:
+        length = len(json.dumps(kept, allow_nan=False))
+    except ValueError:
+        raise Corrupt(f"{where} has numbers that are none in JSON.", where=where) from None
+    if length > LARGEST_KEPT:
         raise Corrupt(f"{where} has more than {LARGEST_KEPT} bytes of keys that this version does not know.", where=where)
     return kept
+
+
+def _deeper(value: object, levels: int) -> bool:
+    below = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else None
+    return below is not None and (levels == 0 or any(_deeper(one, levels - 1) for one in below))

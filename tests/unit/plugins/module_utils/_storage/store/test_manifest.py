@@ -76,6 +76,16 @@ def test_a_key_of_a_newer_version_is_kept(new: dict[str, Any]) -> None:
     assert manifest.parse(found.to_json(), "here") == found
 
 
+@pytest.mark.parametrize(
+    "new", ["[" * 40 + "]" * 40, '{"a":' * 800 + "1" + "}" * 800, "NaN", "[1e999]", f'"{"x" * manifest.LARGEST_KEPT}"']
+)
+def test_a_key_that_could_not_be_served_on_is_refused(new: str) -> None:
+    """A lying host gave it; a copy of what is nested so deep would end the program."""
+    data = made(b"x").to_json().strip()[:-1] + f',"new":{new}}}'.encode()
+    with pytest.raises(Corrupt, match=r"here (has|is)"):
+        manifest.parse(data, "here")
+
+
 def test_what_an_older_version_did_not_write_has_its_default() -> None:
     image = made(b"x")
     old = {key: value for key, value in json.loads(image.to_json()).items() if key in manifest.REQUIRED}
