@@ -199,14 +199,22 @@ def take_place(hold: ImageHold, work: Path, seconds: float = PATIENCE) -> None:
     """Rename ``work``, whole and durable, over the held file, durably; raise Busy before it if anybody has that open.
 
     A guest cannot start on the old file or the new one meanwhile. Who opened the old one in the instant before the rename is waited
-    for: it gets no lock.
+    for: it gets no lock. Busy after the rename says so.
     """
     hold.deny(PERMISSIONS, seconds)
     with untouched(work, seconds):
         hold.require_unopened(seconds)
         work.rename(hold.path)
         fsync(hold.path.parent)
-        hold.require_unopened(seconds)
+        try:
+            hold.require_unopened(seconds)
+        except Busy as error:
+            by = ", ".join(error.details["used_by"]) or "another process"
+            raise Busy(
+                f"{hold.path} was replaced, but {by} opened the old file right before and still has it, so that what it writes is "
+                "lost; stop it, and start it again if it is a VM.",
+                **error.details,
+            ) from None
 
 
 def remove_images(paths: Iterable[str], seconds: float = PATIENCE) -> None:

@@ -131,6 +131,21 @@ def test_who_opened_the_old_file_before_the_rename_is_waited_for(disk: Path, mon
     assert left.is_set()
 
 
+def test_who_opened_the_old_file_before_the_rename_and_stays_is_told_of(disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    new, rename = image(disk.with_name("new.qcow2")), Path.rename
+    number, opened = new.stat().st_ino, []
+
+    def late(path: Path, target: Path) -> Path:
+        opened.append(os.open(disk, os.O_RDONLY))
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", late)
+    with unwritten(disk) as hold, pytest.raises(Busy, match=f"{disk} was replaced, but .* still has it"):
+        take_place(hold, new, 0.2)
+    os.close(opened[0])
+    assert disk.stat().st_ino == number
+
+
 def test_files_are_removed_all_or_none(disk: Path) -> None:
     other = image(disk.with_name("other.qcow2"))
     with qemu.running(disk), pytest.raises(Busy, match="domain web"):
