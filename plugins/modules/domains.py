@@ -39,7 +39,8 @@ options:
       - What becomes of domains of the host that M(edge.cloud.domain) or this module made and O(domains) does not name.
       - V(keep) leaves them alone. V(absent) shuts them down and undefines them, with C(timeout), C(force_stop) and C(delete_disks)
         of O(defaults); the files of their disks stay unless C(delete_disks) is set there.
-      - A domain that came to this host by migration is kept in any case, with a warning; remove it by its name (C(state=absent)).
+      - A domain that came to this host by migration, or is arriving now, is kept in any case, with a warning; remove it by its name
+        (C(state=absent)).
       - Domains that others made are never touched, and an empty list of O(domains) is refused with V(absent).
     type: str
     choices: [keep, absent]

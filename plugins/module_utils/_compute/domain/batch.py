@@ -16,6 +16,7 @@ from ..._errors import EdgeError, InvalidInput, Refused, from_os_error
 from ..._plan import Plan, changes
 from ..._runner import Runner
 from ..elsewhere.peers import Peers
+from ..host.migration_mark import is_incoming
 from ..host.observe import read_vm
 from ..host.view import HostView
 from ..model.host_facts import Folders
@@ -156,7 +157,7 @@ class Batch:
                 option="unlisted",
             )
         for state in self._unlisted(host):
-            if state.arrival is None:
+            if self._reason_to_keep(state) is None:
                 yield f"unlisted ({state.name})", replace(self.purge, name=state.name, state="absent", adopt=False)
 
     def _unlisted(self, host: HostView) -> Iterator[VmState]:
@@ -166,11 +167,17 @@ class Batch:
     def _kept(self, host: HostView) -> Iterator[str]:
         """Yield a warning for each VM that is not listed here because it came from another host, which is no word to remove it."""
         for state in self._unlisted(host) if self.purge else ():
-            if state.arrival:
+            if reason := self._reason_to_keep(state):
                 yield (
-                    f"unlisted: domain {state.name} came from {state.arrival.source} by migration and was kept; list it here, or "
-                    "remove it by its name with state: absent."
+                    f"unlisted: domain {state.name} {reason} by migration and was kept; list it here, or remove it by its name "
+                    "with state: absent."
                 )
+
+    def _reason_to_keep(self, state: VmState) -> str | None:
+        """Return how a VM comes, or came, from another host; None where it does not. Its mark comes last, after all of it."""
+        if state.arrival:
+            return f"came from {state.arrival.source}"
+        return "is arriving" if is_incoming(self.folders.vm(state.name)) else None
 
 
 def place_of(place: int, name: str) -> str:

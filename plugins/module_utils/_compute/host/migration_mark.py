@@ -63,10 +63,15 @@ def refuse_while_migrating(name: str, folder: str, run: str) -> None:
         )
 
 
+def is_incoming(folder: str) -> bool:
+    """Return whether a migration of the VM with this folder to this host began and did not end."""
+    return Path(folder, NOTE).exists()
+
+
 def refuse_incoming(name: str, folder: str) -> None:
     """Raise Busy where a migration of this VM to this host began and did not end."""
     path = Path(folder, NOTE)
-    if path.exists():
+    if is_incoming(folder):
         raise Busy(
             f"name: a migration of domain {name} to this host began and did not end; run edge.cloud.domain_migration "
             f"{_origin(path)} again, which finishes it or cleans up. If that host is lost for good and the VM is whole here, "

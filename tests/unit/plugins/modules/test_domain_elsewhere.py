@@ -11,6 +11,7 @@ import libvirt
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._compute.elsewhere.moved import read_moved, write_moved
 from ansible_collections.edge.cloud.plugins.module_utils._compute.elsewhere.peers import Peers
+from ansible_collections.edge.cloud.plugins.module_utils._compute.host.migration_mark import NOTE, note
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.elsewhere import Arrival, Moved, Sighting
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec import stable_uuid
@@ -98,6 +99,20 @@ def test_what_came_from_another_host_is_not_removed_for_not_being_listed(run: An
     assert info["arrival"]["source"] == "host1"
     assert run("domain", name="a1", state="absent", delete_disks=True)["changed"]
     assert names_of(driver) == ["b1"]
+
+
+def test_what_is_arriving_from_another_host_holds_up_no_list_of_this_one(run: Any, driver: Any, folders: Folders) -> None:
+    """libvirt shows a domain from the moment that its memory arrives; its mark of arrival comes after all of it."""
+    run("domains", domains=[{"name": name} for name in ("a1", "b1", "c1")], defaults=SMALL)
+    Path(folders.vm("a1"), NOTE).write_bytes(note("host1", stable_uuid("a1")))
+    purge = {"domains": [{"name": "b1"}], "defaults": {**SMALL, "delete_disks": True}, "unlisted": "absent"}
+    planned = run("domains", check=True, **purge)
+    done = run("domains", **purge)
+    assert not done["failed"] and done["actions"] == planned["actions"], done
+    assert names_of(driver) == ["a1", "b1"]
+    for result in (planned, done):
+        assert "domain a1 is arriving" in str(result["warnings"]), result
+    assert run("domain", name="a1", state="absent")["error"]["code"] == "busy"
 
 
 ASKED: list[str] = []
