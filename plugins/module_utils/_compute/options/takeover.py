@@ -57,11 +57,25 @@ def claimed_nics(asked: Sequence[NicOptions], had: Collection[str], foreign: For
     by_mac = {nic.mac: nic for nic in foreign.nics}
     by_name = {nic.name: nic for nic in foreign.nics} if foreign.taken_over else {}
     found = {item.name: by_mac.get((item.mac or "").lower()) or by_name.get(item.name) for item in asked if item.name not in had}
+    where = {item.name: item.where for item in asked}
     claimed: dict[str, Nic] = {}
     for name, nic in found.items():
         if nic is not None and nic not in claimed.values():
+            _check_told_apart(nic, foreign, where[name])
             claimed[name] = nic
     return {name: replace(nic, name=name) for name, nic in claimed.items()}
+
+
+def _check_told_apart(nic: Nic, foreign: Foreign, option: str) -> None:
+    """Raise where another interface has the same MAC address, as the two of a failover pair have: it is what we know one by."""
+    if sum(one.mac == nic.mac for one in foreign.nics) > 1:
+        twins = ", ".join(one.name for one in foreign.nics if one.mac == nic.mac)
+        raise InvalidInput(
+            f"{option}: the interfaces {twins}, which others made, have one MAC address ({nic.mac}), so they cannot be told apart; "
+            "leave them out, they stay as they are.",
+            option=option,
+            value=nic.mac,
+        )
 
 
 def with_booted(
@@ -73,6 +87,8 @@ def with_booted(
     claimed = {disk.foreign for disk in disks} | {nic.foreign for nic in nics}
     more = tuple(disk for disk in foreign.disks if disk.name in named and disk.foreign not in claimed)
     others = tuple(nic for nic in foreign.nics if nic.name in named and nic.foreign not in claimed)
+    for nic in others:
+        _check_told_apart(nic, foreign, "boot_order")
     return tuple(sorted((*disks, *more), key=lambda disk: disk.target)), (*nics, *others)
 
 

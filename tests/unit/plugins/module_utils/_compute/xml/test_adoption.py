@@ -172,3 +172,25 @@ def test_a_disk_of_others_is_not_replaced_by_a_new_one(option: dict[str, str]) -
     for root in (before, adopt(before, {"disks": [{"name": "vda"}]})):
         with pytest.raises(InvalidInput, match=rf"^disks\[0\].{next(iter(option))}: .*vda"):
             adopt(root, {"disks": [{"name": "vda", **option}]})
+
+
+@pytest.mark.parametrize(
+    ("asked", "option"),
+    [
+        ({"boot_order": ["nic0"]}, "boot_order"),
+        ({"boot_order": ["nic1"]}, "boot_order"),
+        ({"nics": [{"name": "nic0", "link": False}]}, r"nics\[0\]"),
+        ({"nics": [{"name": "lan", "mac": "52:54:00:AB:00:01"}]}, r"nics\[0\]"),
+    ],
+)
+def test_two_interfaces_with_one_mac_address_are_not_taken_for_each_other(asked: dict[str, Any], option: str) -> None:
+    """The function that is passed through would become a bridge: a failover pair has one MAC address."""
+    function = (
+        "<interface type='hostdev' managed='yes'><mac address='52:54:00:ab:00:01'/><source><address type='pci' domain='0x0000' "
+        "bus='0x03' slot='0x07' function='0x1'/></source><teaming type='transient' persistent='ua-a'/></interface>"
+    )
+    before = parse_xml(whole(devices=INTERFACES["nic-user"] + function))
+    with pytest.raises(InvalidInput, match=f"^{option}: .*nic0, nic1.* one MAC address"):
+        adopt(before, asked)
+    once = adopt(before, {"nics": [{"name": "more", "network": "edge"}]})
+    assert differences(before, once) == ["devices/interface[3]: new"]
