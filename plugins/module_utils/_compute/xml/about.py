@@ -48,8 +48,9 @@ def emit_about(root: Element, spec: DomainSpec) -> None:
     if had["os"] == spec.os:
         return
     write_path(root, "clock@offset", "localtime" if spec.os == "windows" else "utc")
-    _take_enlightenments(root)
-    if spec.os == "windows" and _has_enlightenments(spec.virt_type, spec.arch):
+    if spec.os == "linux":
+        _take_enlightenments(root)
+    elif _has_enlightenments(spec.virt_type, spec.arch):
         _write_enlightenments(root)
 
 
@@ -63,10 +64,15 @@ def _take_enlightenments(root: Element) -> None:
 
 
 def _write_enlightenments(root: Element) -> None:
+    """Turn ours on; those of others, such as the name of a vendor, and the retries that they chose stay."""
     write_path(root, "features/hyperv@mode", "custom")
     for name in ENLIGHTENMENTS:
         write_path(root, f"features/hyperv/{name}@state", "on")
-    write_path(root, "features/hyperv/spinlocks@retries", RETRIES)
+    retries = "features/hyperv/spinlocks@retries"
+    write_path(root, retries, read_path(root, retries) or RETRIES)
+    timer = root.find("clock/timer[@name='hypervclock']")
     clock = root.find("clock")
-    if clock is not None:
+    if timer is not None:
+        timer.set("present", "yes")
+    elif clock is not None:
         SubElement(clock, "timer", {"name": "hypervclock", "present": "yes"})

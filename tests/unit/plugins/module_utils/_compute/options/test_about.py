@@ -93,3 +93,24 @@ def test_a_clock_and_enlightenments_of_others_stay() -> None:
     root = emit(found, base=base)
     assert root.find("clock").get("offset") == "localtime" and root.find("features/hyperv") is not None  # type: ignore[union-attr]
     assert root.findtext("title") == " two "
+
+
+def test_windows_keeps_the_enlightenments_that_others_gave_it() -> None:
+    """A guest with a passed-through graphics card may need the name of a vendor, and others chose the rest for a reason, too."""
+    theirs = (
+        "<hyperv mode='custom'><relaxed state='on'/><spinlocks state='on' retries='4096'/><vendor_id state='on' value='vendor'/>"
+        "<tlbflush state='on'/></hyperv>"
+    )
+    clock = "<clock offset='localtime'><timer name='hypervclock' present='no'/><timer name='tsc' mode='native'/></clock>"
+    base = parse_xml(FOREIGN.replace('<hyperv mode="passthrough"/>', theirs).replace('<clock offset="localtime"/>', clock))
+    found = parse(base).spec
+    assert found.os == "linux"
+    root = emit(made({"os": "windows"}, found), base=base)
+    assert root.find("features/hyperv/vendor_id").get("value") == "vendor"  # type: ignore[union-attr]
+    assert root.find("features/hyperv/tlbflush") is not None
+    assert root.find("features/hyperv/spinlocks").get("retries") == "4096"  # type: ignore[union-attr]
+    timers = [(one.get("name"), one.get("present")) for one in root.iterfind("clock/timer")]
+    assert timers == [("hypervclock", "yes"), ("tsc", None)]
+    assert parse(root).spec.os == "windows"
+    back = emit(found, base=root)
+    assert back.find("features/hyperv") is None, "what is left would need those that went"
