@@ -15,7 +15,7 @@ from ..._libvirt import error_name, intent, libvirt, lookup
 from ..model.host_facts import Folders
 from ..model.image_tools import ImageTool
 from ..model.overlays import is_ours, is_overlay, with_own_files
-from ..model.spec import CONTEXT, SEED, DomainSpec
+from ..model.spec import CONTEXT, SEED, DomainSpec, Nic
 from ..model.state import BUSY, CRASHED, ENDING, SUSPENDED, VmState
 from ..seed import read_digest
 from ..xml.domain import Parsed, parse, parse_xml
@@ -26,6 +26,7 @@ CONDITIONS = {4: ENDING, 6: CRASHED, 7: SUSPENDED}
 # virDomainPausedReason: migration, save, dump, shutting down, snapshot, crashed, starting up, post-copy, failed post-copy
 PAUSED_CONDITIONS = {2: BUSY, 3: BUSY, 4: BUSY, 8: ENDING, 9: BUSY, 10: CRASHED, 11: BUSY, 12: BUSY, 13: BUSY}
 PAUSED = 3
+GIVEN = ("mtu", "vlan", "inbound", "outbound")  # the first by a bridge, too
 
 
 @dataclass(frozen=True)
@@ -137,13 +138,19 @@ def saved_text(domain: Any) -> str | None:
 def live_spec(live: Parsed, config: DomainSpec) -> DomainSpec:
     """Return the live spec without what libvirt's live XML has in another form than it was asked for.
 
-    The CPU is there as expanded, the memory as the balloon has it at this instant, an MTU as the network gave it.
+    The CPU is there as expanded, the memory as the balloon has it at this instant, an interface with what its network gave it.
     """
     asked = live.record.spec if live.record else config
-    mtus = {nic.name: nic.mtu for nic in config.nics}
-    nics = tuple(replace(nic, mtu=None) if nic.name in mtus and mtus[nic.name] is None else nic for nic in live.spec.nics)
+    nics = tuple(_as_asked(nic, [one for one in (*config.nics, *asked.nics) if one.name == nic.name]) for nic in live.spec.nics)
     memory = asked.memory if live.record else live.spec.memory
     return replace(live.spec, cpu=asked.cpu, cpu_features=asked.cpu_features, memory=memory, nics=nics)
+
+
+def _as_asked(live: Nic, asked: Iterable[Nic]) -> Nic:
+    """Return an interface without what nobody asked for, neither at its start nor since: its network (a port group) gave it."""
+    given = GIVEN if live.network else GIVEN[:1]
+    without: dict[str, Any] = {field: None for field in given if all(getattr(one, field) is None for one in asked)}
+    return replace(live, **without)
 
 
 def with_files(state: VmState, tool: ImageTool, folders: Folders, paths: Iterable[str] = ()) -> VmState:
