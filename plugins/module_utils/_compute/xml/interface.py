@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement
@@ -97,6 +97,8 @@ def emit_nic(devices: Element, nic: Nic, placed: dict[str, Element]) -> bool:
         write_path(element, "alias@name", f"{ALIAS}nic-{nic.name}")
     if had is not None and any(getattr(had, field) != getattr(nic, field) for field in PLACE):
         _clear_place(element, nic)
+    if had is not None and had.vlan != nic.vlan:
+        _remove_all(element, ("vlan",))  # a trunk of others, and its other tags, would be left
     write_all(element, NIC, _values(nic), _values(had) if had else None)
     if nic.hostdev and element.find("source") is None:
         element.set("managed", "yes")
@@ -116,11 +118,15 @@ def _clear_place(element: Element, nic: Nic) -> None:
     """Take out what belonged to the place where the interface was, and write the new one; a bridge stays a bridge of its kind."""
     was, kind = element.get("type"), _kind(nic)
     tags = OF_A_PLACE if was != kind else {"network": OF_A_NETWORK, "bridge": ()}.get(kind, OF_A_PLACE)
-    for tag in (*tags, "filterref") if kind == "hostdev" else tags:
-        for old in element.findall(tag):
-            element.remove(old)
+    _remove_all(element, (*tags, "filterref") if kind == "hostdev" else tags)
     element.set("type", kind)
     write_all(element, PLACES, asdict(nic))
+
+
+def _remove_all(element: Element, tags: Iterable[str]) -> None:
+    for tag in tags:
+        for old in element.findall(tag):
+            element.remove(old)
 
 
 def _order_nics(devices: Element, wanted: list[Element]) -> None:
