@@ -69,7 +69,7 @@ options:
     description:
       - Whether O(state=absent) deletes the disks that were made for the domain, its seed, its console log, and what its firmware
         and TPM keep.
-      - Files of O(disks[].path) always stay.
+      - Files of O(disks[].path) always stay, and so do those of disks that others attached.
     type: bool
     default: false
   adopt:

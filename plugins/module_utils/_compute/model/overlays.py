@@ -10,7 +10,7 @@ throw it back, so a disk has both from when its domain is observed (``with_own_f
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import PurePosixPath
 
@@ -113,11 +113,15 @@ def active_path(volume: Volume, wanted: DomainSpec) -> str:
 
 
 def kept_files(state: VmState, home: str, folders: Folders) -> frozenset[str]:
-    """Return the files of the VM's folder that are not ours to delete: disks given by ``path``, and overlays over such a one."""
+    """Return the files of the VM's folder that are not ours to delete.
+
+    They are disks given by ``path``, overlays over such a one, and disks that others attached, with what is below those.
+    """
     made = {volume.disk for volume in state.record.volumes} if state.record else set()
     disks = state.config.disks if state.config and state.record else ()
     given = {disk.path for disk in disks if disk.path and disk.name not in made}
     given -= {folders.seed(state.name), folders.context(state.name)}
+    given |= set(_of_others(state))
 
     def foreign(end: VolumeFile) -> bool:
         return bool(given & {end.path, end.backing}) or _stands_elsewhere(end.backing, home, folders)
@@ -125,6 +129,15 @@ def kept_files(state: VmState, home: str, folders: Folders) -> frozenset[str]:
     overlays = (one.path for one in state.volumes if is_overlay(one.path))
     kept = {path for path in overlays if foreign(chain(path, state.volumes)[-1])}
     return frozenset(given | kept | ({f"{home}/{INDEX}"} if kept else set()))
+
+
+def _of_others(state: VmState) -> Iterator[str]:
+    made = {volume.path for volume in state.record.volumes} if state.record else set()
+    for disk in state.foreign.disks:
+        if disk.path and disk.path not in made:
+            yield disk.path
+            for one in chain(disk.path, state.volumes):
+                yield from filter(None, (one.path, one.backing))
 
 
 def _stands_elsewhere(backing: str | None, home: str, folders: Folders) -> bool:

@@ -20,7 +20,13 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.model.overlays
     with_own_files,
 )
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.request import read_options
-from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec import NOTHING_FOREIGN, DomainSpec, Record, Volume
+from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec import (
+    NOTHING_FOREIGN,
+    DomainSpec,
+    Foreign,
+    Record,
+    Volume,
+)
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.state import VmState
 from ansible_collections.edge.cloud.plugins.module_utils._compute.options.resolve import ResolvedDomain, resolve
 from ansible_collections.edge.cloud.plugins.module_utils._compute.xml.domain import emit, parse
@@ -191,6 +197,18 @@ def test_absent_deletes_every_overlay_of_ours() -> None:
     assert absent(VmState("web", volumes=FILES[1:], folder=(OWN, OVERLAY))) == ()
     arriving = VolumeFile(f"{HOME}/root.arriving.qcow2", "qcow2", GIB, "nbd://replica.example/x")
     assert absent(VmState("web", volumes=(arriving,), folder=(arriving.path,))) == ()
+
+
+def test_absent_keeps_what_others_attached_whatever_it_is_called_and_what_is_below() -> None:
+    below, top = f"{HOME}/data.qcow2", f"{HOME}/data.before.qcow2"
+    files = (VolumeFile(below, "qcow2", GIB), VolumeFile(top, "qcow2", GIB, below))
+    theirs = Foreign(disks=(root_disk(name="vdb", path=top, target="vdb", foreign="vdb"),))
+    now = state(volumes=(*FILES, *files), folder=(OWN, OVERLAY, below, top), foreign=theirs)
+    assert absent(now) == (below, top)
+    adopted = VmState("web", config=spec(disks=()), volumes=files, folder=(below, top), foreign=theirs)
+    assert absent(adopted) == (below, top)
+    lost_alias = Foreign(disks=(root_disk(name="vda", foreign="vda"),))
+    assert absent(state(config=spec(disks=()), foreign=lost_alias, volumes=FILES[:1], folder=(OWN,))) == ()
 
 
 def test_absent_keeps_files_given_by_path_and_what_stands_on_them() -> None:
