@@ -37,7 +37,7 @@ from .machine import (
     uuid_of,
 )
 from .startable import check_startable
-from .takeover import check_taken_disk, claimed_disks, with_booted, with_claimed
+from .takeover import booted_ones, check_taken_disk, claimed_disks, with_booted, with_claimed
 from .values import DEVICE_NAME, DEVICE_NAME_SAYS, PCI, choose, match, unique
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
@@ -144,6 +144,8 @@ def _devices(
     """
     disks = _disks(options, before, host, name, foreign)
     nics = nics_of(options.nics, before, name, foreign)
+    if options.nics is not None and before is not None:
+        nics = (*nics, *booted_ones(options.boot_order, options.nics, before.nics))
     disks, nics = with_booted(options.boot_order, disks, nics, foreign)
     if options.boot_order is None and (foreign.taken_over or (options.disks is None and options.nics is None)):
         return disks, nics
@@ -164,7 +166,8 @@ def _disks(options: DomainOptions, before: DomainSpec | None, host: HostFacts, n
     asked = [with_bus(item, had.get(item.name), arch) for item in options.disks or ()]
     had.update(claimed_disks(asked, had, foreign))
     others = foreign.targets - {disk.target for disk in had.values()}
-    named = {item.name for item in asked}
+    booted = booted_ones(options.boot_order, asked, had.values())
+    named = {item.name for item in asked} | {disk.name for disk in booted}
     taken = _check_disks(asked, had, others) | others
     kept = {disk.target for disk in had.values() if options.disks is None or disk.name in named}
     seed = _seed_disks(options, had, host, name, taken | kept)
@@ -177,7 +180,7 @@ def _disks(options: DomainOptions, before: DomainSpec | None, host: HostFacts, n
         target = item.target or _target(item, old, taken, kept)
         taken.add(target)
         disks.append(with_details(_disk(item, old, target, host, name), item, old))
-    return tuple(sorted((*disks, *seed), key=lambda disk: disk.target))
+    return tuple(sorted((*disks, *booted, *seed), key=lambda disk: disk.target))
 
 
 def _check_disks(asked: Sequence[DiskOptions], had: Mapping[str, Disk], others: Collection[str]) -> set[str]:

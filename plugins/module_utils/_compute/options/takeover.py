@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from ..._errors import InvalidInput
 from ..model.request import DiskOptions, NicOptions
 from ..model.spec import Disk, DomainSpec, Foreign, Nic
+
+Device = TypeVar("Device", Disk, Nic)
 
 
 def claimed_disks(asked: Sequence[DiskOptions], had: Mapping[str, Disk], foreign: Foreign) -> dict[str, Disk]:
@@ -90,6 +93,14 @@ def with_booted(
     for nic in others:
         _check_told_apart(nic, foreign, "boot_order")
     return tuple(sorted((*disks, *more), key=lambda disk: disk.target)), (*nics, *others)
+
+
+def booted_ones(
+    order: Sequence[str] | None, asked: Sequence[DiskOptions] | Sequence[NicOptions], had: Iterable[Device]
+) -> tuple[Device, ...]:
+    """Return devices that others made and the boot order alone names: it took them over, and a list without them keeps them."""
+    named = set(order or ()) - {item.name for item in asked}
+    return tuple(one for one in had if one.foreign and one.name in named)
 
 
 def with_claimed(before: DomainSpec | None, spec: DomainSpec, foreign: Foreign) -> DomainSpec | None:

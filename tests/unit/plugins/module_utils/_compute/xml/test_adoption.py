@@ -204,3 +204,20 @@ def test_a_trunk_of_others_becomes_the_vlan_that_is_asked_or_none() -> None:
     assert (vlan.attrib, [tag.attrib for tag in vlan]) == ({}, [{"id": "10"}])
     assert adopt(before, {"nics": [{"bridge": "ovsbr", "vlan": 0}]}).findall("devices/interface/vlan") == []
     assert differences(before, adopt(before, {"nics": [{"bridge": "ovsbr"}]})) == []
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"disks": [NEW_DISK], "boot_order": ["data", "vda"]},
+        {"disks": [], "boot_order": ["vda"]},
+        {"disks": [NEW_DISK], "nics": [{"name": "more", "network": "edge"}], "boot_order": ["vda", "data", "nic0"]},
+        {"nics": [], "boot_order": ["nic0", "vda"]},
+    ],
+)
+def test_what_the_boot_order_alone_names_is_there_in_the_next_run_too(asked: dict[str, Any]) -> None:
+    before = parse_xml(whole(devices=DISKS["disk-ceph"] + INTERFACES["nic-user"]))
+    once = adopt(before, asked)
+    assert once.find("devices/disk/target[@dev='vda']") is not None
+    assert differences(once, adopt(once, asked)) == []
+    assert parse(adopt(once, asked)).record == parse(once).record
