@@ -137,9 +137,19 @@ def emit_disk(devices: Element, disk: Disk, element: Element | None) -> bool:
     _emit_backing(element, disk, had)
     write_all(element, PLACE, asdict(disk), then)
     write_all(element, LIMITS, asdict(disk.limits), asdict(had.limits) if had else None)
+    _end_bursts(element, disk, had)
     if had is None or had.remote != disk.remote or (had.path, had.source) != (disk.path, disk.source):
         write_remote(element, disk.remote)
     return disk.boot != (had.boot if had else None)
+
+
+def _end_bursts(element: Element, disk: Disk, had: Disk | None) -> None:
+    """Take out the burst that others allowed above a limit that goes, or is higher now: QEMU does not start with it."""
+    for row in LIMITS if had else ():
+        limit, burst_to = getattr(disk.limits, row.field), int(read_path(element, f"{row.path}_max") or 0)
+        if limit != getattr(had and had.limits, row.field) and not 0 < limit <= burst_to:
+            for burst in ("max", "max_length"):
+                write_path(element, f"{row.path}_{burst}", None)
 
 
 def _emit_backing(element: Element, disk: Disk, had: Disk | None) -> None:

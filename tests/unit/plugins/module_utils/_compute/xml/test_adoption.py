@@ -221,3 +221,19 @@ def test_what_the_boot_order_alone_names_is_there_in_the_next_run_too(asked: dic
     assert once.find("devices/disk/target[@dev='vda']") is not None
     assert differences(once, adopt(once, asked)) == []
     assert parse(adopt(once, asked)).record == parse(once).record
+
+
+def test_a_limit_that_goes_takes_the_bursts_of_others_along() -> None:
+    """QEMU: bps_max and iops_max require corresponding bps and iops values, and those cannot be greater than max values."""
+    tune = (
+        "<iotune><total_bytes_sec>1000000</total_bytes_sec><read_iops_sec>9</read_iops_sec><total_bytes_sec_max>2000000"
+        "</total_bytes_sec_max><read_iops_sec_max>20</read_iops_sec_max><total_bytes_sec_max_length>5</total_bytes_sec_max_length>"
+        "</iotune>"
+    )
+    disk = DISKS["disk-tuned"]
+    before = parse_xml(whole(devices=disk[: disk.index("<iotune>")] + tune + disk[disk.index("<boot") :]))
+    once = adopt(before, {"disks": [{"name": "vda", "limits": {"read_iops": 5}}]})
+    left = {one.tag: one.text for one in once.iterfind("devices/disk/iotune/*")}
+    assert left == {"read_iops_sec": "5", "read_iops_sec_max": "20"}
+    higher = adopt(before, {"disks": [{"name": "vda", "limits": {"read_iops": 50}}]})
+    assert [one.tag for one in higher.iterfind("devices/disk/iotune/*")] == ["read_iops_sec"]
