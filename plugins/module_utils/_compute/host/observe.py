@@ -25,6 +25,7 @@ RUN_STATES = {0: "running", 1: "running", 2: "running", 3: "paused", 4: "running
 CONDITIONS = {4: ENDING, 6: CRASHED, 7: SUSPENDED}
 # virDomainPausedReason: migration, save, dump, shutting down, snapshot, crashed, starting up, post-copy, failed post-copy
 PAUSED_CONDITIONS = {2: BUSY, 3: BUSY, 4: BUSY, 8: ENDING, 9: BUSY, 10: CRASHED, 11: BUSY, 12: BUSY, 13: BUSY}
+POST_COPY = (12, 13)
 PAUSED = 3
 GIVEN = ("mtu", "vlan", "inbound", "outbound")  # the first by a bridge, too
 
@@ -52,7 +53,7 @@ def see(domain: Any, autostart: bool | None = None) -> ObservedDomain | None:
     try:
         with intent(f"read domain {domain.name()}"):
             # The list has the ID, a state is a call each.
-            run, condition = run_state(*domain.state()) if domain.ID() >= 0 else ("stopped", "")
+            run, condition = _observed_state(domain) if domain.ID() >= 0 else ("stopped", "")
             if run == "stopped" and domain.hasManagedSaveImage():
                 run = "saved"
             config = parse_xml(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE))
@@ -61,6 +62,21 @@ def see(domain: Any, autostart: bool | None = None) -> ObservedDomain | None:
     except NotFound:
         return None
     return ObservedDomain(domain.name(), domain.UUIDString(), domain, run, config, autostart, condition)
+
+
+def _observed_state(domain: Any) -> tuple[str, str]:
+    state, reason = domain.state()
+    run, condition = run_state(state, reason)
+    if condition == BUSY and reason not in POST_COPY and _has_no_job(domain):
+        condition = ""  # the reason outlives its job: a guest that was restored paused keeps "migration"
+    return run, condition
+
+
+def _has_no_job(domain: Any) -> bool:
+    try:
+        return bool(domain.jobStats().get("type", libvirt.VIR_DOMAIN_JOB_NONE) == libvirt.VIR_DOMAIN_JOB_NONE)
+    except libvirt.libvirtError:  # a migration that comes in shows its job on the host that it comes from
+        return False
 
 
 def run_state(state: int, reason: int) -> tuple[str, str]:

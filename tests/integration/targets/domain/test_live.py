@@ -94,7 +94,7 @@ def test_a_running_guest_grows_and_shrinks(host: SmallHost) -> None:
     less: dict[str, Any] = {"memory": "128MiB", "disks": [ROOT], "nics": [NIC], "timeout": 300}
     shrunk = host.domain("grows", **less)
     assert shrunk["actions"] == [
-        "Redefine domain grows: disks.data.limits, nics.second.link",
+        "Redefine domain grows: memory, disks.data (removed), nics.second (removed)",
         "Detach disk data (vdb) from running domain grows",
         "Detach interface second from running domain grows",
         "Set the memory of running domain grows to 128MiB",
@@ -115,7 +115,7 @@ def _change_in_place(host: SmallHost) -> None:
     changed = host.domain("grows", **options)
     assert changed["actions"] == [
         "Grow /var/lib/edge/vms/grows/data.qcow2 to 128MiB while it is in use",
-        "Redefine domain grows: memory, disks.data (removed), nics.second (removed)",
+        "Redefine domain grows: disks.data.limits, nics.second.link",
         "Set the limits of disk data of running domain grows",
         "Change interface second of running domain grows",
     ]
