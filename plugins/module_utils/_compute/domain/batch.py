@@ -25,8 +25,8 @@ from ..model.request import DomainOptions
 from ..model.state import VmState, view
 from ..seed import Seed
 from ..xml.properties import read_scaled
-from .batch_check import Need, clashes, memory_short, memory_warning
-from .check_hardware import memory_needed
+from .check.batch import Need, clashes, memory_short, memory_warning
+from .check.hardware import memory_needed
 from .reconcile import Reconciler
 
 Errors = Mapping[str, tuple[str, EdgeError]]

@@ -32,11 +32,11 @@ from ..model.state import VmState, view
 from ..options.resolve import ResolvedDomain, check_name, resolve
 from ..seed import Seed, make_context, make_seed
 from .apply import Guest
-from .check_change import check_change, check_condition, check_saved_seeds
-from .check_definition import check_definition
-from .check_hardware import check_hardware, check_memory
-from .check_host import check_wanted
-from .check_startable import check_start
+from .check.change import check_change, check_condition, check_saved_seeds
+from .check.definition import check_definition
+from .check.hardware import check_hardware, check_memory
+from .check.host import check_wanted
+from .check.startable import check_start
 from .plan import Goal, plan_absent, plan_goal
 
 

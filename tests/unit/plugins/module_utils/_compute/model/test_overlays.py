@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.check_host import check_wanted
+from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.check.host import check_wanted
 from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.plan import Goal, plan_absent, plan_goal
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders, VolumeFile
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.overlays import (

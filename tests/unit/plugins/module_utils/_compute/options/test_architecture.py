@@ -8,8 +8,8 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 import pytest
-from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.check_hardware import check_hardware
-from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.check_host import check_wanted
+from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.check.hardware import check_hardware
+from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.check.host import check_wanted
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.request import read_options
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec import Cpu, DomainSpec
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.state import VmState

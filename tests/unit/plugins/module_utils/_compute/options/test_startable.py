@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.check_startable import check_start
+from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.check.startable import check_start
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import VolumeFile
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.request import DomainOptions, read_options
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec import DiskLimits, DomainSpec, Nic, stable_uuid

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..._errors import Conflict, EdgeError, NoSpace
-from ..._sizes import show_size
-from ..host.kinds import identity
-from ..model.spec import DomainSpec
-from ..model.state import VmState
+from ...._errors import Conflict, EdgeError, NoSpace
+from ...._sizes import show_size
+from ...host.kinds import identity
+from ...model.spec import DomainSpec
+from ...model.state import VmState
 
 
 def clashes(after: Mapping[str, VmState]) -> dict[str, EdgeError]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.check_host import check_wanted
+from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.check.host import check_wanted
 from ansible_collections.edge.cloud.plugins.module_utils._compute.host.view import check_ownership
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import VolumeFile
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.request import DomainOptions, read_options

@@ -4,14 +4,14 @@
 
 from __future__ import annotations
 
-from ..._errors import InvalidInput, NoSpace, NotFound, Unsupported
-from ..._sizes import show_size
-from ..model.architecture import architecture
-from ..model.host_facts import HostFacts
-from ..model.spec import DomainSpec
-from ..model.state import VmState
-from ..options.resolve import pci_path
-from ..options.values import unique
+from ...._errors import InvalidInput, NoSpace, NotFound, Unsupported
+from ...._sizes import show_size
+from ...model.architecture import architecture
+from ...model.host_facts import HostFacts
+from ...model.spec import DomainSpec
+from ...model.state import VmState
+from ...options.resolve import pci_path
+from ...options.values import unique
 
 PACKAGES = {
     "firmware": ("UEFI firmware", "ovmf"),

@@ -6,8 +6,8 @@ import contextlib
 from typing import Any
 
 import pytest
-from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.check_change import check_change
-from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.check_hardware import (
+from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.check.change import check_change
+from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.check.hardware import (
     check_hardware,
     check_memory,
     memory_needed,

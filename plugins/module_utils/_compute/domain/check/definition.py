@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..._errors import Unsupported
-from ..._libvirt import error_name, intent, libvirt, lookup
-from ..._plan import Plan
-from ..model.state import VmState
-from ..xml.domain import emit, parse_xml, to_text
-from .plan import Define
+from ...._errors import Unsupported
+from ...._libvirt import error_name, intent, libvirt, lookup
+from ...._plan import Plan
+from ...model.state import VmState
+from ...xml.domain import emit, parse_xml, to_text
+from ..plan import Define
 
 FORMAT = "qemu-argv"
 

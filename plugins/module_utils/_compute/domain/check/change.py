@@ -4,12 +4,12 @@
 
 from __future__ import annotations
 
-from ..._errors import Busy, Refused
-from ..model.overlays import active_path
-from ..model.spec import DomainSpec, Record
-from ..model.state import BUSY, CRASHED, ENDING, VmState
-from ..options.machine import machine_family
-from ..options.resolve import ResolvedDomain
+from ...._errors import Busy, Refused
+from ...model.overlays import active_path
+from ...model.spec import DomainSpec, Record
+from ...model.state import BUSY, CRASHED, ENDING, VmState
+from ...options.machine import machine_family
+from ...options.resolve import ResolvedDomain
 
 RECREATE = "only a new domain can have it: remove this one (state absent keeps its disks), then create it with the new value."
 

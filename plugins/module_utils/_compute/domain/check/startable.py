@@ -4,11 +4,11 @@
 
 from __future__ import annotations
 
-from ..._errors import InvalidInput, NotFound, Unsupported
-from ..model.host_facts import HostFacts
-from ..model.request import DomainOptions
-from ..model.spec import DomainSpec
-from ..options.values import cpu_numbers
+from ...._errors import InvalidInput, NotFound, Unsupported
+from ...model.host_facts import HostFacts
+from ...model.request import DomainOptions
+from ...model.spec import DomainSpec
+from ...options.values import cpu_numbers
 
 DIRECT = ("none", "directsync")
 

@@ -7,16 +7,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from ..._errors import Conflict, InvalidInput, NotFound, Unsupported
-from ..._sizes import show_size
-from ..model.architecture import architecture
-from ..model.host_facts import HostFacts, VolumeFile
-from ..model.overlays import active_path, volume_chain
-from ..model.remote_image import from_url
-from ..model.request import DomainOptions
-from ..model.spec import Cpu, DomainSpec, Volume
-from ..model.state import VmState
-from ..options.resolve import ResolvedDomain
+from ...._errors import Conflict, InvalidInput, NotFound, Unsupported
+from ...._sizes import show_size
+from ...model.architecture import architecture
+from ...model.host_facts import HostFacts, VolumeFile
+from ...model.overlays import active_path, volume_chain
+from ...model.remote_image import from_url
+from ...model.request import DomainOptions
+from ...model.spec import Cpu, DomainSpec, Volume
+from ...model.state import VmState
+from ...options.resolve import ResolvedDomain
 
 
 def check_wanted(wanted: ResolvedDomain, state: VmState, host: HostFacts, options: DomainOptions) -> None:

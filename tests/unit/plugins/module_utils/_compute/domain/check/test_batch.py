@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.batch_check import (
+from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.check.batch import (
     Need,
     clashes,
     memory_short,
