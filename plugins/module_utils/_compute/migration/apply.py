@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -44,6 +44,7 @@ class MigratingVm:
     options: MigrationOptions
     on_progress: Callable[[int, int], None]
     journal: Journal
+    removed: Callable[[Sequence[str]], None]  # ends the use that deleted disk files made of images
     source: SourceVm | None = None
     moved: dict[str, Any] = field(default_factory=lambda: {"copied_bytes": 0, "warnings": []})
     leases: Mapping[str, bytes] = field(default_factory=dict)
@@ -287,6 +288,7 @@ class MigratingVm:
 
     def _delete(self, step: steps.DeleteHere) -> None:
         remove_images(step.paths)
+        self.removed(step.paths)
 
     def end(self) -> None:
         """Close the books after the last step, first there."""

@@ -147,8 +147,8 @@ class Migrator:
         volumes = Volumes(there, self.address.host)
         journal = self._journal(state)
         mover = MigratingVm(
-            self.here, there, self.name, self._folder, self.address, volumes, self.options, self.on_progress, journal, state.source,
-            leases=self._leases(state.source),
+            self.here, there, self.name, self._folder, self.address, volumes, self.options, self.on_progress, journal,
+            self.tool.removed, state.source, leases=self._leases(state.source),
         )  # fmt: skip
         if plan.changed and where(state) != THERE:
             mover.write(journal)

@@ -203,6 +203,7 @@ class SnapshotGuest:
                     path=step.path,
                 )
             remove(step.path)
+        self.tool.removed([step.path])
 
 
 def _xmls(domain: Any) -> list[str]:

@@ -36,7 +36,7 @@ def mover(tmp_path: Path) -> Iterator[MigratingVm]:
     journal = Journal("host2", UUID, "running", autostart=True)
     made = MigratingVm(
         here, there, "web", str(folder), Address("host2"), Volumes(there, "host2"), MigrationOptions(), print, journal,
-        before=tuple(here.lookupByName("web").state()),
+        print, before=tuple(here.lookupByName("web").state()),
     )  # fmt: skip
     made.write(journal)
     yield made
