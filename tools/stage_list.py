@@ -52,7 +52,7 @@ CHECK = (
     Stage("mypy-programs", ("tools/mypy-programs",)),
     Stage("import-linter", tool("lint-imports", "--no-cache")),
     Stage("reuse", ("sh", "-c", REUSE)),
-    Stage("unit", UNIT, 200, environment={"EDGE_COVERAGE": "1"}),
+    Stage("unit", UNIT, 240, environment={"EDGE_COVERAGE": "1"}),
     Stage("coverage", ("sh", "-c", "coverage combine --quiet && exec coverage report --fail-under=88")),
 )
 
@@ -99,7 +99,7 @@ def gate(sample: bool) -> tuple[tuple[Stage, ...], ...]:
             labs("two-hosts", "twohosts", TWO_HOSTS, (240, 900)),
         ),
         (
-            labs("modules", "modules", MODULES, (750, 2700)),
+            labs("modules", "modules", MODULES, (870, 2700)),
             labs("cluster", "cluster", CLUSTER, (300, 1500)),
         ),
     )

@@ -71,6 +71,7 @@ def test_a_running_vm_of_others_is_taken_over_as_it_is(host: SmallHost) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_options_change_it_while_it_runs(host: SmallHost) -> None:
     config, live, process = xml(host, "--inactive"), xml(host), host.run("cat", "/run/libvirt/qemu/theirs.pid")
     asked = {"disks": [{"name": "vda", "limits": {"total_iops": 500}}, {"name": "b", "path": "/srv/b.qcow2"}],

@@ -93,6 +93,7 @@ def test_the_file_of_the_host_is_never_opened(host: VmHost) -> None:
     host.play([domain("other", state="absent")])
 
 
+@pytest.mark.slow
 def test_a_block_device_is_a_disk_of_that_type(host: VmHost) -> None:
     host.run("sh", "-c", LOOPS)
     device = host.run("losetup", "--find", "--show", "/srv/loop", ok=False)

@@ -117,6 +117,7 @@ def test_a_saved_vm_finds_its_disk_as_its_memory_knows_it(host: DiskHost) -> Non
     host.gone("dream")
 
 
+@pytest.mark.slow
 def test_a_guest_that_sleeps_is_woken_and_can_be_stopped(host: DiskHost) -> None:
     asleep = {"cmdline": f"{stream_guest.cmdline('vda')} edge.sleep", "disks": [{"name": "data", "size": "64MiB"}]}
     host.guest("sleeper", **asleep)
