@@ -384,6 +384,7 @@ options:
     description:
       - The names of the disks and interfaces to boot from, in this order. Without it, an earlier order stays, and a new domain
         boots its first disk. It takes effect at the next start.
+      - A device that others made and that only this option has named stays when O(disks) or O(nics) leaves it out.
     type: list
     elements: str
   filesystems:

@@ -23,7 +23,7 @@ def adopt(root: Element, options: Mapping[str, Any] | None = None) -> Element:
     before = with_own_files(found.spec, host().folders.vm(name), found.record)
     volumes = found.record.volumes if found.record else ()
     wanted = resolve(read_options({"name": name, "adopt": True, **(options or {})}), before, volumes, host(), found.foreign)
-    record = Record(wanted.spec, wanted.volumes, taken_over=found.foreign.taken_over)
+    record = Record(wanted.spec, wanted.volumes, taken_over=found.foreign.taken_over, ordered=wanted.ordered)
     return parse_xml(to_text(emit(wanted.spec, record, root)))
 
 

@@ -112,7 +112,7 @@ class Reconciler:
         kept, context = state.record or Record(wanted.spec), self.context
         digests = (seed.digest if seed else kept.seed, context.digest if context else kept.context)
         taken_over = state.config is not None and state.foreign.taken_over
-        return Record(wanted.spec, wanted.volumes, *digests, taken_over=taken_over, kept=kept.kept)
+        return Record(wanted.spec, wanted.volumes, *digests, taken_over=taken_over, ordered=wanted.ordered, kept=kept.kept)
 
     def _check_elsewhere(self) -> None:
         uuid, allowed = self.options.uuid or stable_uuid(self.name), self.options.allow_recreate

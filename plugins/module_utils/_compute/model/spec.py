@@ -218,12 +218,14 @@ class DomainSpec:
 class Foreign:
     """Devices of a domain that others made and no option has named: they are read, shown and never written.
 
-    A disk has the name of its target, an interface that of its place. ``taken_over``: others made the whole domain.
+    A disk has the name of its target, an interface that of its place. ``taken_over``: others made the whole domain. ``ordered``
+    are of devices that are ours by then: what names those that the boot order alone took over (see ``Record``).
     """
 
     disks: tuple[Disk, ...] = ()
     nics: tuple[Nic, ...] = ()
     taken_over: bool = False
+    ordered: tuple[str, ...] = ()
 
     @property
     def targets(self) -> frozenset[str]:
@@ -253,7 +255,8 @@ class Record:
     """What we asked for, kept in the domain's metadata: it marks the domain as ours and keeps what a run started with.
 
     Its disks are on their own files: overlays come and go without it. ``kept`` has the keys of a newer version.
-    ``taken_over``: others made the domain.
+    ``taken_over``: others made the domain. ``ordered``: the targets and MAC addresses (``foreign``) of devices of others that only
+    the boot order has named, so that a list of disks or interfaces that leaves them out does not end them.
     """
 
     spec: DomainSpec
@@ -261,6 +264,7 @@ class Record:
     seed: str | None = None
     context: str | None = None
     taken_over: bool = False
+    ordered: tuple[str, ...] = ()
     kept: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:

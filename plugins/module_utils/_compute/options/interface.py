@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from ..._errors import InvalidInput
@@ -66,12 +66,12 @@ def _rate(asked: str | None, before: int | None, where: str) -> int | None:
 
 
 def boot_order(
-    asked: Sequence[str] | None, before: DomainSpec | None, disks: tuple[Disk, ...], nics: tuple[Nic, ...], first: str | None
+    asked: Sequence[str] | None, earlier: Sequence[str], disks: tuple[Disk, ...], nics: tuple[Nic, ...], first: str | None
 ) -> tuple[tuple[Disk, ...], tuple[Nic, ...]]:
-    """Return the devices with their place in the boot order: what was asked, else the order chosen earlier, else ``first``."""
+    """Return the devices with their place in the boot order: what was asked, else the order chosen ``earlier``, else ``first``."""
     there = [disk.name for disk in disks] + [nic.name for nic in nics]
     if asked is None:
-        chosen = [name for name in _chosen_order(before) if name in there]
+        chosen = [name for name in earlier if name in there]
         wanted = chosen or ([first] if first else [])
     else:
         wanted = list(asked)
@@ -85,8 +85,9 @@ def boot_order(
     return booted, tuple(replace(nic, boot=order.pop(nic.name, None)) for nic in nics)
 
 
-def _chosen_order(before: DomainSpec | None) -> list[str]:
-    """Return the boot order that a user chose earlier; one disk alone is the default, not a choice."""
+def chosen_order(before: DomainSpec | None, taken: Collection[str]) -> list[str]:
+    """Return the boot order that a user chose earlier; one disk alone is the default, not a choice, unless it is ``taken``."""
     devices: list[Disk | Nic] = [*before.disks, *before.nics] if before else []
     order = [device for device in sorted(devices, key=lambda device: device.boot or LAST) if device.boot]
-    return [device.name for device in order] if len(order) > 1 or any(isinstance(device, Nic) for device in order) else []
+    chosen = len(order) > 1 or any(isinstance(device, Nic) or device.foreign in taken for device in order)
+    return [device.name for device in order] if chosen else []

@@ -24,7 +24,7 @@ from .about import about_fields
 from .cpu_features import cpu_features
 from .disk import check_disks_together, has_own_source, with_bus, with_details
 from .display import display_fields
-from .interface import boot_order, nics_of
+from .interface import boot_order, chosen_order, nics_of
 from .machine import (
     check_together,
     cpu_of,
@@ -37,7 +37,7 @@ from .machine import (
     uuid_of,
 )
 from .startable import check_startable
-from .takeover import booted_ones, check_taken_disk, claimed_disks, with_booted, with_claimed
+from .takeover import booted_ones, check_taken_disk, claimed_disks, ordered_ones, with_booted, with_claimed, with_kept
 from .values import DEVICE_NAME, DEVICE_NAME_SAYS, PCI, choose, match, unique
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
@@ -51,10 +51,11 @@ KEPT = ("format", "bus", "discard", "serial", "read_only")
 
 @dataclass(frozen=True)
 class ResolvedDomain:
-    """What a domain is to be: its spec and the files behind its disks."""
+    """What a domain is to be: its spec, the files behind its disks, and what only the boot order took over (see ``Record``)."""
 
     spec: DomainSpec
     volumes: tuple[Volume, ...] = ()
+    ordered: tuple[str, ...] = ()
 
 
 def check_name(name: str) -> str:
@@ -132,7 +133,8 @@ def resolve(
         check_together(spec, before)
     check_disks_together(spec, before, options)
     check_startable(spec, with_claimed(before, spec, foreign), options)
-    return ResolvedDomain(spec, tuple(volumes) if options.disks is None else _volumes(options.disks, spec, volumes, host))
+    kept = tuple(volumes) if options.disks is None else _volumes(options.disks, spec, volumes, host)
+    return ResolvedDomain(spec, kept, ordered_ones(options, spec, foreign))
 
 
 def _devices(
@@ -145,13 +147,13 @@ def _devices(
     disks = _disks(options, before, host, name, foreign)
     nics = nics_of(options.nics, before, name, foreign)
     if options.nics is not None and before is not None:
-        nics = (*nics, *booted_ones(options.boot_order, options.nics, before.nics))
+        nics = with_kept(nics, booted_ones(options, options.nics, before.nics, foreign), before.nics)
     disks, nics = with_booted(options.boot_order, disks, nics, foreign)
     if options.boot_order is None and (foreign.taken_over or (options.disks is None and options.nics is None)):
         return disks, nics
     names = [disk.name for disk in disks if disk.boot] if options.disks is None else [item.name for item in options.disks]
     first = next(iter(names), None)
-    return boot_order(options.boot_order, before, disks, nics, first)
+    return boot_order(options.boot_order, chosen_order(before, foreign.ordered), disks, nics, first)
 
 
 def _console_log(asked: bool | None, before: DomainSpec | None, folder: str) -> str | None:
@@ -166,7 +168,7 @@ def _disks(options: DomainOptions, before: DomainSpec | None, host: HostFacts, n
     asked = [with_bus(item, had.get(item.name), arch) for item in options.disks or ()]
     had.update(claimed_disks(asked, had, foreign))
     others = foreign.targets - {disk.target for disk in had.values()}
-    booted = booted_ones(options.boot_order, asked, had.values())
+    booted = booted_ones(options, asked, had.values(), foreign) if options.disks is not None else ()
     named = {item.name for item in asked} | {disk.name for disk in booted}
     taken = _check_disks(asked, had, others) | others
     kept = {disk.target for disk in had.values() if options.disks is None or disk.name in named}

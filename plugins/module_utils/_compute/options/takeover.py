@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from ..._errors import InvalidInput
-from ..model.request import DiskOptions, NicOptions
+from ..model.request import DiskOptions, DomainOptions, NicOptions
 from ..model.spec import Disk, DomainSpec, Foreign, Nic
 
 Device = TypeVar("Device", Disk, Nic)
@@ -96,11 +96,49 @@ def with_booted(
 
 
 def booted_ones(
-    order: Sequence[str] | None, asked: Sequence[DiskOptions] | Sequence[NicOptions], had: Iterable[Device]
+    options: DomainOptions, asked: Sequence[DiskOptions] | Sequence[NicOptions], had: Iterable[Device], foreign: Foreign
 ) -> tuple[Device, ...]:
-    """Return devices that others made and the boot order alone names: it took them over, and a list without them keeps them."""
-    named = set(order or ()) - {item.name for item in asked}
-    return tuple(one for one in had if one.foreign and one.name in named)
+    """Return devices of others that the boot order alone names, or named and took over: a list without them keeps them."""
+    order, named = options.boot_order or (), {item.name for item in asked}
+    kept = tuple(one for one in had if one.foreign and (one.name in order or one.foreign in foreign.ordered))
+    kept = tuple(one for one in kept if one.name not in named)
+    for item in asked:
+        for one in kept:
+            _check_other_name(item, one)
+    return kept
+
+
+def with_kept(nics: Sequence[Nic], kept: Iterable[Nic], before: Sequence[Nic]) -> tuple[Nic, ...]:
+    """Return interfaces with those that stay at the places that they have: a guest may number its interfaces by them."""
+    found = list(nics)
+    for nic in kept:
+        found.insert(before.index(nic), nic)
+    return tuple(found)
+
+
+def _check_other_name(item: DiskOptions | NicOptions, kept: Disk | Nic) -> None:
+    """Raise where a device that stays would be there a second time, by another name."""
+    fields = ("path", "target") if isinstance(item, DiskOptions) else ("mac",)
+    for option in fields:
+        value = getattr(item, option)
+        if value and value.lower() == getattr(kept, option).lower():
+            where = f"{item.where}.{option}"
+            raise InvalidInput(
+                f"{where}: {value} is that of {kept.name}, which others made and which boot_order took over by this name; give "
+                f"{kept.name} as the name here.",
+                option=where,
+                value=value,
+            )
+
+
+def ordered_ones(options: DomainOptions, spec: DomainSpec, foreign: Foreign) -> tuple[str, ...]:
+    """Return what names the devices of ``spec`` that others made and that no list, only the boot order, has named."""
+    there: set[str | None] = {*foreign.ordered, *(disk.foreign for disk in foreign.disks), *(nic.foreign for nic in foreign.nics)}
+    disks, nics = ({item.name for item in asked or ()} for asked in (options.disks, options.nics))
+    found = [disk.foreign for disk in spec.disks if disk.name not in disks] + [
+        nic.foreign for nic in spec.nics if nic.name not in nics
+    ]
+    return tuple(sorted(one for one in found if one and one in there))
 
 
 def with_claimed(before: DomainSpec | None, spec: DomainSpec, foreign: Foreign) -> DomainSpec | None:

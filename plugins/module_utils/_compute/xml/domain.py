@@ -112,7 +112,8 @@ def parse(root: Element, known: Record | None = None) -> Parsed:
     )
     marked = root.find(f"metadata/{MARK}") is not None
     taken_over = record.taken_over if record else not marked
-    return Parsed(spec, record, marked, Foreign(other_disks, other_nics, taken_over), free_ports(full), read_arrival(root))
+    foreign = Foreign(other_disks, other_nics, taken_over, record.ordered if record else ())
+    return Parsed(spec, record, marked, foreign, free_ports(full), read_arrival(root))
 
 
 def _devices(root: Element) -> Element:

@@ -8,9 +8,10 @@ import re
 from typing import Any
 
 import pytest
-from ansible_collections.edge.cloud.plugins.module_utils._compute.xml.domain import parse, parse_xml
+from ansible_collections.edge.cloud.plugins.module_utils._compute.xml.domain import emit, parse, parse_xml, to_text
 from ansible_collections.edge.cloud.plugins.module_utils._errors import InvalidInput
 from support.adoption import adopt, differences
+from support.compute import record
 from support.foreign_domains import DISKS, FOREIGN, INTERFACES, whole
 
 
@@ -237,3 +238,62 @@ def test_a_limit_that_goes_takes_the_bursts_of_others_along() -> None:
     assert left == {"read_iops_sec": "5", "read_iops_sec_max": "20"}
     higher = adopt(before, {"disks": [{"name": "vda", "limits": {"read_iops": 50}}]})
     assert [one.tag for one in higher.iterfind("devices/disk/iotune/*")] == ["read_iops_sec"]
+
+
+@pytest.mark.parametrize("order", [["vdx"], ["nic0"], ["nic0", "vdx"]])
+@pytest.mark.parametrize("ours", [False, True])
+def test_what_the_boot_order_alone_took_over_stays_when_a_later_list_leaves_it_out(order: list[str], ours: bool) -> None:
+    """Nobody has said that the domain has no such disk: it may be the one that it is booted from."""
+    before = parse_xml(to_text(emit(record().spec, record())) if ours else whole(devices=""))
+    devices = before.find("devices")
+    assert devices is not None
+    devices.extend(parse_xml(text.replace("'vda'", "'vdx'")) for text in (DISKS["disk-ceph"], INTERFACES["nic-user"]))
+    once = adopt(before, {"boot_order": order})
+    disks, nics = ([{"name": one.name} for one in mine] for mine in (parse(before).spec.disks, parse(before).spec.nics))
+    asked = {"disks": [*disks, NEW_DISK], "nics": [*nics, {"name": "more", "network": "edge"}]}
+    then = adopt(once, asked)
+    assert [line for line in differences(once, then) if line.endswith("gone")] == []
+    spec = parse(then).spec
+    assert {one.name: one.boot for one in (*spec.disks, *spec.nics) if one.boot} == {name: n for n, name in enumerate(order, 1)}
+    other = adopt(then, {**asked, "boot_order": ["data"]})
+    for last, options in ((then, asked), (other, {**asked, "boot_order": ["data"]})):
+        again = adopt(last, options)
+        assert differences(last, again) == []
+        assert parse(again).record == parse(last).record
+
+
+def test_a_disk_of_others_that_was_booted_as_the_first_of_a_list_is_no_choice_of_an_order() -> None:
+    before = parse_xml(to_text(emit(record().spec, record())))
+    devices = before.find("devices")
+    assert devices is not None
+    devices.append(parse_xml(DISKS["disk-ceph"].replace("'vda'", "'vdx'")))
+    root = {"name": parse(before).spec.disks[0].name}
+    once = adopt(before, {"disks": [{"name": "vdx"}, root]})
+    then = adopt(once, {"disks": [root, {"name": "vdx"}]})
+    assert {disk.name: disk.boot for disk in parse(once).spec.disks} == {root["name"]: None, "vdx": 1}
+    assert {disk.name: disk.boot for disk in parse(then).spec.disks} == {root["name"]: 1, "vdx": None}
+
+
+def test_what_a_list_named_after_the_boot_order_goes_when_a_later_list_leaves_it_out() -> None:
+    before = parse_xml(whole(devices=DISKS["disk-ceph"] + INTERFACES["nic-user"]))
+    once = adopt(before, {"boot_order": ["vda", "nic0"]})
+    named = adopt(once, {"disks": [{"name": "vda"}], "nics": [{"name": "nic0", "link": True}]})
+    assert differences(once, named) == []
+    gone = adopt(named, {"disks": [], "nics": []})
+    assert (gone.findall("devices/disk"), gone.findall("devices/interface")) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("asked", "option"),
+    [
+        ({"disks": [{"name": "root", "path": "/srv/a.img"}]}, r"disks\[0\]\.path"),
+        ({"disks": [{"name": "root", "size": "1GiB", "target": "vda"}]}, r"disks\[0\]\.target"),
+        ({"nics": [{"name": "lan", "mac": "MAC", "network": "edge"}]}, r"nics\[0\]\.mac"),
+    ],
+)
+def test_what_the_boot_order_took_over_is_not_there_twice(asked: dict[str, Any], option: str) -> None:
+    once = adopt(parse_xml(whole(devices=DISKS["disk-file-options"] + INTERFACES["nic-user"])), {"boot_order": ["vda", "nic0"]})
+    mac = once.find("devices/interface/mac").get("address", "").upper()  # type: ignore[union-attr]
+    asked = {key: [{**item, **({"mac": mac} if "mac" in item else {})} for item in items] for key, items in asked.items()}
+    with pytest.raises(InvalidInput, match=f"^{option}: .*boot_order took over"):
+        adopt(once, asked)
