@@ -281,6 +281,17 @@ options:
             is refused, since the guest of a raw disk can write that there to have QEMU open any file of the host.
         type: str
         choices: [qcow2, raw]
+      preallocation:
+        description:
+          - Whether a new empty disk, one of O(disks[].size) without O(disks[].image), takes all its space when it is made, so that
+            no write of the guest can find the file system full. V(off) takes it as the guest writes, V(falloc) takes all of it
+            unwritten, which is done at once on most file systems, V(full) also writes zeros to it.
+          - The space is reserved before anything is written; where there is too little, the disk is not made.
+          - It counts only when the file is made. A file that is there stays as it is, what a disk grows by is not preallocated,
+            and neither are its snapshots or a copy that a migration makes of it.
+          - A disk of an image is an overlay that takes space as it is written; only V(off) goes with it.
+        type: str
+        choices: ["off", falloc, full]
       target:
         description:
           - The device name that orders the disks, such as V(vda). Without it, the first that is free on its bus.
@@ -302,7 +313,8 @@ options:
         choices: [native, threads, io_uring]
       discard:
         description:
-          - Whether blocks that the guest discards are given back to the host. A new disk has V(unmap) without it.
+          - Whether blocks that the guest discards are given back to the host. A new disk has V(unmap) without it, one with
+            O(disks[].preallocation) V(ignore), since a guest discards all of a disk when it makes a file system.
         type: str
         choices: [unmap, ignore]
       serial:

@@ -136,10 +136,10 @@ class DiskFiles:
         """See ImageTool."""
         uses.end(Path(self.folders.images), paths)
 
-    def create_empty(self, path: str, size: int) -> None:
+    def create_empty(self, path: str, size: int, preallocation: str | None = None) -> None:
         """See ImageTool."""
         with appearing(Path(path)) as work:
-            QemuImg(self.runner).create(work, size)
+            QemuImg(self.runner).create(work, size, creation={"preallocation": preallocation})
 
     def grow(self, path: str, size: int) -> None:
         """See ImageTool."""

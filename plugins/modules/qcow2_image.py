@@ -87,6 +87,7 @@ options:
       - What is allocated when a disk is created. Without it an overlay with subclusters has the tables of its first part at once,
         at most 512 KiB of them, which is 4 GiB of the disk with clusters of 128K; any other disk has nothing.
       - V(metadata) writes all tables, which makes the first write to each place of an overlay faster, for about 140 KiB a GiB.
+      - The space of V(falloc) and V(full) of an empty disk is reserved first; where there is too little, the disk is not made.
     type: str
     choices: ['off', metadata, falloc, full]
   repair:

@@ -86,7 +86,7 @@ class Guest:
         if step.volume.image:
             self.tool.create_overlay(step.volume.path, step.volume.image, step.size)
         else:
-            self.tool.create_empty(step.volume.path, step.size)
+            self.tool.create_empty(step.volume.path, step.size, step.preallocation)
 
     def _create_remote_volume(self, step: CreateRemoteVolume) -> None:
         image = from_url(step.url)

@@ -26,16 +26,18 @@ Step: TypeAlias = AnyStep[VmState]
 
 @dataclass(frozen=True)
 class CreateVolume:
-    """Make a disk's file; one that is there is never made again."""
+    """Make a disk's file; one that is there is never made again. ``preallocation`` is how it gets all its space at once."""
 
     volume: Volume
     size: int
+    preallocation: str | None = None
 
     @property
     def sentence(self) -> str:
         """See Step."""
         kind = f"an overlay of {self.volume.image}" if self.volume.image else "an empty disk"
-        return f"Create {self.volume.path} ({show_size(self.size)}) as {kind}"
+        how = f", preallocated by {self.preallocation}" if self.preallocation else ""
+        return f"Create {self.volume.path} ({show_size(self.size)}) as {kind}{how}"
 
     def predict(self, state: VmState) -> VmState:
         """See Step."""
@@ -200,7 +202,8 @@ class Goal:
     """What a VM is to be: running, stopped, paused or saved, with which record, and what may be done to get there.
 
     ``spec`` is what libvirt is to have: the record's, with the overlays that the disks have.
-    ``autostart`` None leaves it alone. ``sizes`` are the virtual sizes in bytes of the images behind new volumes.
+    ``autostart`` None leaves it alone. ``sizes`` are the virtual sizes in bytes of the images behind new volumes,
+    ``preallocation`` is how new volumes get all their space, by the names of their disks.
     """
 
     run: str
@@ -212,6 +215,7 @@ class Goal:
     allow_restart: bool = False
     force_stop: bool = False
     sizes: tuple[tuple[str, int], ...] = ()
+    preallocation: tuple[tuple[str, str], ...] = ()
     again: str | None = None
 
 
@@ -272,7 +276,7 @@ def _volume_steps(state: VmState, goal: Goal) -> Iterator[Step]:
                 volume.image or "", remote.active, str(remote.remote), volume.size or sizes[volume.image or ""]
             )
         elif not files:
-            yield CreateVolume(volume, volume.size or sizes[volume.image or ""])
+            yield CreateVolume(volume, volume.size or sizes[volume.image or ""], dict(goal.preallocation).get(volume.disk))
         elif volume.size and files[0].size < volume.size and state.run != "saved":
             yield GrowVolume(files[0].path, volume.size, targets.get(files[0].path))
 

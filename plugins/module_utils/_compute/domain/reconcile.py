@@ -29,6 +29,7 @@ from ..model.overlays import kept_files, with_kept_overlays
 from ..model.request import AGAIN, DomainOptions
 from ..model.spec import DomainSpec, Record, stable_uuid
 from ..model.state import VmState, view
+from ..options.preallocation import asked_preallocation
 from ..options.resolve import ResolvedDomain, check_name, resolve
 from ..seed import Seed, make_context, make_seed
 from .apply import Guest
@@ -36,6 +37,7 @@ from .check.change import check_change, check_condition, check_saved_seeds
 from .check.definition import check_definition
 from .check.hardware import check_hardware, check_memory
 from .check.host import check_wanted
+from .check.room import check_room
 from .check.startable import check_start
 from .plan import Goal, plan_absent, plan_goal
 
@@ -103,9 +105,11 @@ class Reconciler:
             allow_restart=options.allow_restart,
             force_stop=options.force_stop,
             sizes=tuple(facts.image_sizes().items()),
+            preallocation=asked_preallocation(options),
         )
         plan = plan_goal(state, goal)
         check_definition(self.connection, plan)
+        check_room(plan, home)
         return plan, seed
 
     def _record(self, wanted: ResolvedDomain, state: VmState, seed: Seed | None) -> Record:

@@ -51,8 +51,8 @@ class ImageTool(Protocol):
     def removed(self, paths: Sequence[str]) -> None:
         """End the use that disk files made of images, once the files were deleted."""
 
-    def create_empty(self, path: str, size: int) -> None:
-        """Make an empty qcow2 file; it appears under its name complete or not at all."""
+    def create_empty(self, path: str, size: int, preallocation: str | None = None) -> None:
+        """Make an empty qcow2 file; it appears under its name complete or not at all, with ``preallocation`` with all its space."""
 
     def grow(self, path: str, size: int) -> None:
         """Make a qcow2 file that is not in use larger."""

@@ -49,6 +49,7 @@ class DiskOptions:
     size: str | None = None
     path: str | None = None
     format: str | None = None
+    preallocation: str | None = None
     target: str | None = None
     bus: str | None = None
     cache: str | None = None

@@ -28,6 +28,7 @@ DISK: dict[str, Any] = {
     "size": {"type": "str"},
     "path": {"type": "path"},
     "format": {"type": "str", "choices": ["qcow2", "raw"]},
+    "preallocation": {"type": "str", "choices": ["off", "falloc", "full"]},
     "target": {"type": "str"},
     "bus": {"type": "str", "choices": ["virtio", "scsi", "sata"]},
     "cache": {"type": "str", "choices": ["none", "writeback", "writethrough", "directsync", "unsafe"]},

@@ -36,6 +36,7 @@ from .machine import (
     tuning_fields,
     uuid_of,
 )
+from .preallocation import check_preallocation, preallocates
 from .startable import check_startable
 from .takeover import booted_ones, check_taken_disk, claimed_disks, ordered_ones, with_booted, with_claimed, with_kept
 from .values import DEVICE_NAME, DEVICE_NAME_SAYS, PCI, choose, match, unique
@@ -216,6 +217,7 @@ def _check_disk(item: DiskOptions) -> None:
             option=f"{where}.format",
             value=item.format,
         )
+    check_preallocation(item)
     if item.io == "native" and item.cache not in (None, "none", "directsync"):
         raise InvalidInput(
             f"{where}.io: native needs cache none or directsync, not {item.cache}.", option=f"{where}.io", value="native"
@@ -260,6 +262,7 @@ def _disk(item: DiskOptions, old: Disk | None, target: str, host: HostFacts, nam
     io = new.io if old and old.cache == cache else ("native" if cache in ("none", "directsync") else "threads")
     if new.path != path:
         new = replace(new.own, path=path, format=found.format if found else "qcow2", block=False)
+        new = replace(new, discard="ignore") if preallocates(item) else new
     if item.path:
         new = replace(new, block=found.block if found else path.startswith("/dev/"))
     return replace(new, target=target, cache=cache, io=item.io or io, **asked)
@@ -295,8 +298,9 @@ def _volumes(asked: Sequence[DiskOptions], spec: DomainSpec, before: Sequence[Vo
         if image or size:
             new = Volume(item.name, paths[item.name], disk_size(size, f"{item.where}.size") if size else None)
             new = replace(new, image=image, backing=host.folders.image(image)) if image else new
-            kept = old and not image
-            volumes.append(replace(new, image=old.image, backing=old.backing) if kept and old else new)
+            new = replace(new, image=old.image, backing=old.backing) if old and not image else new
+            check_preallocation(item, new.image)
+            volumes.append(new)
         elif old and not item.path:
             volumes.append(old)
         elif not item.path and not has_own_source(item) and not _has_source(spec, item.name):

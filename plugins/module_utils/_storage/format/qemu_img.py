@@ -15,8 +15,8 @@ from typing import Any, TypeAlias
 
 from ..._errors import Busy, CommandFailed, Corrupt, NoSpace
 from ..._runner import Completed, Runner
-from ..._sizes import GIB, MIB, OVERLAY_CLUSTER, length_when_full
-from ..._space import no_room, reserved
+from ..._sizes import GIB, MIB, OVERLAY_CLUSTER, SECTOR, length_when_full, show_size
+from ..._space import Space, give_back, no_room, reserved
 from .. import names
 from .bounded import run_bounded
 
@@ -51,6 +51,7 @@ class Limits:
 LEAST_EXTENDED = 16 * 1024  # the smallest cluster that may have subclusters
 EXTENDED_ENTRY = 16  # bytes of one cluster's entry in a table, with subclusters
 TABLES_AHEAD = 512 * 1024  # bytes of tables that a new overlay has: for its first 4 GiB
+ALLOCATED = ("falloc", "full")  # what has all of a disk's space from its start
 READING = Limits(memory=GIB, cpu=30)
 WORKING = Limits()
 Creation: TypeAlias = "Mapping[str, str | int | bool | None]"
@@ -133,9 +134,29 @@ class QemuImg:
         """Create an empty qcow2 of ``size`` bytes, or an overlay of ``backing`` (path, format); see ``leave_room``."""
         if backing:
             self._create_overlay(path, size, ["-b", _path(backing[0]), "-F", backing[1]], creation or {})
+        elif creation and creation.get("preallocation") in ALLOCATED:
+            self._create_allocated(path, size, creation)
         else:
             self._run(["create", "-q", "-f", "qcow2", *options(creation or {}), _path(path), str(size)], WORKING)
         leave_room(path, size)
+
+    def _create_allocated(self, path: Path, size: int, creation: Creation) -> None:
+        """Create an empty qcow2 that has all its space, which is taken before: its reserve stays, whatever others write meanwhile.
+
+        The space is that of the end of an image without a size, which then grows into it: creating a file gives back what it had.
+        """
+        size = -(-size // SECTOR) * SECTOR
+        measured = self._run(["measure", "--output=json", "-O", "qcow2", *options(creation), "--size", str(size)], READING)
+        needed = int(json.loads(measured.stdout)["required"])
+        self._run(["create", "-q", "-f", "qcow2", *options({**creation, "preallocation": None}), _path(path), "0"], WORKING)
+        with path.open("r+b") as file:
+            have = os.fstat(file.fileno()).st_size
+            space = Space(path.parent, f"A preallocated disk of {show_size(size)}", alone=True)
+            space.take(file.fileno(), [(have, needed - have)] if needed > have else [])
+            try:
+                self.resize(path, size, preallocation=str(creation["preallocation"]))
+            finally:
+                give_back(file.fileno())
 
     def _create_overlay(self, path: Path, size: int, base: Sequence[str], creation: Creation) -> None:
         """Create an overlay and write its first ``TABLES_AHEAD`` of tables at once, unless ``creation`` says otherwise.

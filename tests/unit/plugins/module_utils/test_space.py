@@ -18,6 +18,8 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils import _files, _sparse
+from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
+from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
 from ansible_collections.edge.cloud.plugins.module_utils._errors import DiskFailed, NoSpace
 from ansible_collections.edge.cloud.plugins.module_utils._space import Growing, Space, give_back
 from ansible_collections.edge.cloud.plugins.module_utils._storage.format.foreign_image import Rules
@@ -362,3 +364,18 @@ def test_a_file_of_unknown_length_takes_space_in_steps(tmp_path: Path, monkeypat
         monkeypatch.undo()
         give_back(file.fileno())
         assert os.fstat(file.fileno()).st_blocks == 0
+
+
+@pytest.mark.parametrize("way", ["falloc", "full"])
+@pytest.mark.parametrize("kind", FILE_SYSTEMS)
+def test_a_disk_has_all_its_space_or_leaves_nothing_and_the_reserve_stays(kind: str, way: str, tmp_path: Path) -> None:
+    with mounted(kind, tmp_path, 64 + 40 + 12) as disk:
+        tool, home = DiskFiles(QEMU.runner, Folders()), disk / "web"
+        home.mkdir()
+        with pytest.raises(NoSpace, match="A preallocated disk of 60MiB needs"):
+            tool.create_empty(str(home / "b.qcow2"), 60 * MIB, way)
+        assert list(home.iterdir()) == []
+        tool.create_empty(str(home / "a.qcow2"), 40 * MIB, way)
+        subprocess.run(["qemu-img", "check", "-q", "-f", "qcow2", home / "a.qcow2"], check=True)
+        assert (home / "a.qcow2").stat().st_blocks * 512 >= 40 * MIB
+        assert _files.free_bytes(disk) >= _files.RESERVE

@@ -67,6 +67,14 @@ def test_a_disk_from_an_image() -> None:
     assert found.volumes == (root_volume(),)
 
 
+def test_a_disk_that_was_made_of_an_image_is_not_preallocated_later() -> None:
+    disk = {"name": "root", "size": "20GiB"}
+    with pytest.raises(InvalidInput, match=r"disks\[0\]\.preallocation: falloc was asked of a disk of the image"):
+        wanted({"disks": [{**disk, "preallocation": "falloc"}]}, spec(disks=(root_disk(),)), (root_volume(),))
+    found = wanted({"disks": [{**disk, "preallocation": "off"}]}, spec(disks=(root_disk(),)), (root_volume(),))
+    assert (found.spec.disks, found.volumes) == ((root_disk(),), (root_volume(),))
+
+
 def test_a_file_system_without_direct_io_gets_another_cache() -> None:
     (disk,) = wanted({"disks": [{"name": "root", "size": "1G"}]}, direct_io=False).spec.disks
     assert (disk.cache, disk.io) == ("writeback", "threads")
@@ -125,6 +133,10 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"disks": [{"name": "root", "path": "a.qcow2"}]}, "disks[0].path: a.qcow2 is not absolute"),
     ({"disks": [{**SIZED, "path": "/a.qcow2"}]}, "disks[0].path: an existing file takes neither"),
     ({"disks": [{"name": "root"}]}, "disks[0]: disk root is new"),
+    ({"disks": [{"name": "root", "image": DIGEST, "preallocation": "full"}]}, "disks[0].preallocation: full was asked of a"),
+    ({"disks": [{"name": "root", "path": "/a", "preallocation": "off"}]}, "disks[0].preallocation: off was asked of a disk that"),
+    ({"disks": [{"name": "r", "source": {"protocol": "rbd", "name": "p/i"}, "preallocation": "full"}]}, "disks[0].preallocation: "),
+    ({"disks": [{"name": "r", "device": "cdrom", "preallocation": "falloc"}]}, "disks[0].preallocation: falloc was asked"),
     ({"disks": [{"name": "root", "size": "1X"}]}, "disks[0].size: '1X' is not a size"),
     ({"disks": [{"name": "root", "size": "0"}]}, "disks[0].size: it must be more than 0"),
     ({"disks": [{**SIZED, "io": "native", "cache": "writeback"}]}, "disks[0].io: native needs cache none"),
