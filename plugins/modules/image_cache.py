@@ -18,6 +18,8 @@ description:
     after its last use, and while a process uses it.
   - What killed processes left is removed too, with or without a quota; image files without a manifest after O(minimum_age), and
     unfinished pulls after O(stale_age).
+  - The task fails if a file cannot be removed, for example an immutable one; all others are removed first, and
+    C(error.unremovable) tells the reason for each that stays.
   - A use of an image is the creation of a disk over it, or a pull that found it here.
 author:
   - The edge.cloud authors (@edge-cloud)

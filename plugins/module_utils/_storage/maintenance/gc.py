@@ -11,13 +11,13 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ... import _files
-from ..._errors import Busy, Corrupt, NotFound, Refused
+from ..._errors import Busy, Corrupt, DiskFailed, EdgeError, NotFound, Refused, from_os_error
 from ..._json import load_object
 from ..._plan import Plan, Step, execute
 from ..._sizes import MIB
@@ -61,12 +61,15 @@ class Collector:
     limits: Limits
     stale: float = STALE_SECONDS
 
-    def decide(self, now: float) -> Decision:
-        """Return what a collection would do; nothing is changed."""
-        return decide(observe(self.store, self.directories, now, self.stale), self.limits, now)
+    def decide(self, now: float, failed: Mapping[str, str] | None = None) -> Decision:
+        """Return what a collection would do; nothing is changed. What ``failed`` names stays for its reason."""
+        return decide(observe(self.store, self.directories, now, self.stale), self.limits, now, failed)
 
     def collect(self, now: Callable[[], float] = time.time) -> Collected:
-        """Collect until the quota is met or no more may be removed; an image that came into use stays, and another one goes."""
+        """Collect until the quota is met or no more may be removed; an image that came into use stays, and another one goes.
+
+        A file that cannot be removed spoils only its own removal; when the rest is done, it raises DiskFailed with the report.
+        """
         if not self.store.root.is_dir():
             return Collected(Plan(Cache()), Decision(Plan(Cache())))
         self.store.prepare()
@@ -76,13 +79,21 @@ class Collector:
             decision = self.decide(begun)
             before = decision.plan.before
             done: list[Step[Cache]] = []
+            failed: dict[str, str] = {}
             for _round in range(ROUNDS):
                 if not decision.plan.changed:
                     break
-                execute(decision.plan, lambda step: done.append(step) if self._apply(step, now) else None)
-                decision = self.decide(now())
+                execute(decision.plan, lambda step: done.append(step) if self._tried(step, now, failed) else None)
+                decision = self.decide(now(), failed)
             collected = Collected(Plan(before, tuple(done)), decision)
             self._record(begun, collected)
+        if failed:
+            reasons = " ".join(f"{name}: {reason}." for name, reason in failed.items())
+            raise DiskFailed(
+                f"Files in {self.store.root} could not be removed; the others were collected. {reasons}",
+                unremovable=failed,
+                **report(collected.done, collected.decision),
+            )
         return collected
 
     def _settle(self) -> None:
@@ -93,6 +104,16 @@ class Collector:
             uses.settle(image, seen.uses_of(image))
         uses.sweep(self.store.root)
         lease.sweep(self.store.root, self.stale)
+
+    def _tried(self, step: RemoveCached | RemoveLeftover, now: Callable[[], float], failed: dict[str, str]) -> bool:
+        """Carry out one step; a file that cannot be removed is noted in ``failed`` and does not stop the other removals."""
+        try:
+            return self._apply(step, now)
+        except (OSError, EdgeError) as error:
+            message = from_os_error(error).message if isinstance(error, OSError) else error.message
+            name = step.image.digest if isinstance(step, RemoveCached) else step.leftover.name
+            failed[name] = f"it could not be removed: {message.rstrip('.')}"
+        return False
 
     def _apply(self, step: RemoveCached | RemoveLeftover, now: Callable[[], float]) -> bool:
         """Carry out one step and return whether it was still right; an image that another process uses by now is left alone."""

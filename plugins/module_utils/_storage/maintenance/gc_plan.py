@@ -132,13 +132,17 @@ def held_by(image: Cached, minimum_age: float, now: float) -> str | None:
     return None
 
 
-def decide(state: Cache, limits: Limits, now: float) -> Decision:
-    """Remove files without a manifest, then the least recently used images, no more than the quota needs."""
+def decide(state: Cache, limits: Limits, now: float, failed: Mapping[str, str] | None = None) -> Decision:
+    """Remove files without a manifest, then the least recently used images, no more than the quota needs.
+
+    ``failed`` are the images and leftovers that could not be removed, with the reasons: they are not tried again.
+    """
+    failed = failed or {}
     kept: dict[str, str] = {}
     taken: list[Cached] = []
     left = state.bytes
     for image in _in_order(state.images):
-        against = held_by(image, limits.minimum_age, now)
+        against = failed.get(image.digest) or held_by(image, limits.minimum_age, now)
         if against is None and not image.orphan and (limits.quota is None or left <= limits.quota):
             against = FITS
         if against is None:
@@ -146,7 +150,7 @@ def decide(state: Cache, limits: Limits, now: float) -> Decision:
             left -= image.size
         else:
             kept[image.digest] = against
-    steps: list[Step[Cache]] = [RemoveLeftover(one) for one in state.leftovers]
+    steps: list[Step[Cache]] = [RemoveLeftover(one) for one in state.leftovers if one.name not in failed]
     steps += [RemoveCached(one) for one in taken]
     return Decision(Plan(state, tuple(steps)), kept, max(0, left - limits.quota) if limits.quota is not None else 0)
 

@@ -208,11 +208,18 @@ class Store:
 
     def _remove_unused(self, digest: str, directories: Sequence[Path]) -> None:
         ended = self.require_unused(digest, directories).ended
+        found, pinned = self.find(digest), self.pinned(digest)
         self.manifest_path(digest).unlink(missing_ok=True)
         _files.fsync(self.root)
-        used = usage.path_of(self.image_path(digest))
-        parts = (self.partial_path(digest), self.ahead_path(digest))
-        for path in (self._pin_path(digest), used, self.image_path(digest), *parts):
+        try:
+            for path in (self._pin_path(digest), usage.path_of(self.image_path(digest)), self.image_path(digest)):
+                path.unlink(missing_ok=True)
+        except OSError:  # an immutable file: the image stays, only its counts are lost
+            if found:
+                self._write_manifest(found)
+            self.pin(digest, pinned)
+            raise
+        for path in (self.partial_path(digest), self.ahead_path(digest)):
             path.unlink(missing_ok=True)
         _files.fsync(self.root)
         for one in ended:

@@ -8,13 +8,15 @@ import os
 import shutil
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils import _files
-from ansible_collections.edge.cloud.plugins.module_utils._errors import Refused
+from ansible_collections.edge.cloud.plugins.module_utils._errors import DiskFailed, Refused
 from ansible_collections.edge.cloud.plugins.module_utils._storage.maintenance.gc import Collector, account, last_collection, observe
-from ansible_collections.edge.cloud.plugins.module_utils._storage.maintenance.gc_plan import Limits
+from ansible_collections.edge.cloud.plugins.module_utils._storage.maintenance.gc_plan import Limits, RemoveCached
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store import usage
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.manifest import Manifest
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.references import references
@@ -292,3 +294,51 @@ def test_a_kill_at_any_step_loses_nothing_and_the_next_collection_ends_it(
         shutil.copy2(origin[0].image_path(_second.digest), here.image_path(_second.digest))
         shutil.copy2(origin[0].manifest_path(_second.digest), here.manifest_path(_second.digest))
     assert kills > 20
+
+
+@contextmanager
+def immutable(path: Path) -> Iterator[None]:
+    """Make a file that not even root can remove."""
+    made = subprocess.run(["chattr", "+i", path], check=False, capture_output=True, text=True) if shutil.which("chattr") else None
+    if made is None or made.returncode:
+        pytest.skip(f"chattr +i needs root and a file system that has it: {made.stderr if made else 'no chattr'}")
+    try:
+        yield
+    finally:
+        subprocess.run(["chattr", "-i", path], check=True)
+
+
+def test_an_image_that_cannot_be_removed_stays_whole_and_the_others_go(here: Store, origin: tuple[Store, list[Manifest]]) -> None:
+    first = origin[1][0]
+    with immutable(here.image_path(first.digest)):
+        with pytest.raises(DiskFailed, match=r"could not be removed.*Operation not permitted") as caught:
+            collector(here).collect()
+        assert here.find(first.digest) == first
+    details = caught.value.details
+    assert versions(here) == ["1"] and here.verify(first.digest) == []
+    assert list(details["unremovable"]) == [first.digest]
+    assert sorted(one["digest"] for one in details["removed"]) == sorted(image.digest for image in origin[1][1:])
+    assert [one["digest"] for one in details["kept"]] == [first.digest]
+    assert "it could not be removed: Operation not permitted" in details["kept"][0]["reason"]
+    assert details["over"] == first.size
+    assert last_collection(here)["removed"] == [one["digest"] for one in details["removed"]]
+    assert [step.image.digest for step in collector(here).collect().done.steps if isinstance(step, RemoveCached)] == [first.digest]
+
+
+def test_another_image_goes_for_one_that_cannot_be_removed(here: Store, origin: tuple[Store, list[Manifest]]) -> None:
+    images = origin[1]
+    with immutable(here.image_path(images[0].digest)), pytest.raises(DiskFailed):
+        collector(here, Limits(images[0].size + images[2].size, 0)).collect()
+    assert versions(here) == ["1", "3"]
+
+
+def test_a_leftover_that_cannot_be_removed_does_not_keep_the_others(here: Store, origin: tuple[Store, list[Manifest]]) -> None:
+    here.prepare()
+    stuck, loose = here.partial / "import-1", here.partial / "import-2"
+    stuck.mkdir()
+    loose.touch()
+    with pytest.raises(DiskFailed) as caught:
+        collector(here).collect()
+    assert list(caught.value.details["unremovable"]) == [stuck.name]
+    assert (versions(here), loose.exists()) == ([], False)
+    assert len(caught.value.details["removed"]) == len(origin[1])
