@@ -25,17 +25,25 @@ MANIFEST = ".json"
 
 @dataclass
 class _Export:
-    """What is open under a name; the bytes are an image's, or those of its manifest."""
+    """What is open; the bytes are an image's, or those of its manifest."""
 
     image: ReadThrough
     sources: Sequence[Source]
     text: bytes | None
-    users: int = 0
 
     def close(self) -> None:
         self.image.close()
         for source in self.sources:
             source.close()
+
+
+@dataclass
+class _Name:
+    """An export's name while clients have it open or open it; ``opening`` is held by the one that opens it for all of them."""
+
+    users: int = 0
+    export: _Export | None = None
+    opening: Lock = field(default_factory=Lock)
 
 
 @dataclass
@@ -47,7 +55,7 @@ class Exports:
 
     store: Store
     sources: Callable[[], Sequence[Source]]
-    _open: dict[str, _Export] = field(default_factory=dict)
+    _names: dict[str, _Name] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
     def open(self, name: str) -> str:
@@ -58,32 +66,51 @@ class Exports:
                 f"those of manifests have {MANIFEST} at the end."
             )
         with self._lock:
-            if name not in self._open:
-                self._open[name] = self._opened(name)
-            self._open[name].users += 1
+            known = self._names.setdefault(name, _Name())
+            known.users += 1
+        try:
+            with known.opening:  # sources may be slow: who waits for them delays this name only
+                if known.export is None:
+                    known.export = self._opened(name)
+        except BaseException:
+            self.close(name)
+            raise
         return name
 
     def _opened(self, name: str) -> _Export:
         self.store.prepare()
         sources = self.sources()
-        image = ReadThrough(self.store, f"sha256:{name.removesuffix(MANIFEST)}", sources)
+        try:
+            image = ReadThrough(self.store, f"sha256:{name.removesuffix(MANIFEST)}", sources)
+        except BaseException:
+            for source in sources:
+                source.close()
+            raise
         return _Export(image, sources, image.manifest.to_json() if name.endswith(MANIFEST) else None)
 
     def size(self, handle: str) -> int:
         """Return the export's length in bytes."""
-        export = self._open[handle]
+        export = self._export(handle)
         return export.image.size if export.text is None else len(export.text)
 
     def read(self, handle: str, offset: int, length: int) -> bytes:
         """Return exactly these bytes, verified."""
-        export = self._open[handle]
+        export = self._export(handle)
         return export.image.read(offset, length) if export.text is None else export.text[offset : offset + length]
 
+    def _export(self, handle: str) -> _Export:
+        export = self._names[handle].export
+        if export is None:
+            raise NotFound(f"The export {handle} is not open yet.")
+        return export
+
     def close(self, handle: str) -> None:
-        """Close the export; after the last close its image may be removed."""
+        """Close the export; after the last close its image may be removed. It waits for no open."""
         with self._lock:
-            export = self._open[handle]
-            export.users -= 1
-            if not export.users:
-                del self._open[handle]
-                export.close()
+            known = self._names[handle]
+            known.users -= 1
+            if known.users:
+                return
+            del self._names[handle]
+        if known.export:
+            known.export.close()
