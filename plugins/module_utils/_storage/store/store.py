@@ -253,6 +253,7 @@ class Store:
         """
         work.chmod(0o444)
         _files.fsync(work)
+        self.ahead_path(digest).unlink(missing_ok=True)
         work.rename(self.image_path(digest))
         _files.fsync(self.root)
 

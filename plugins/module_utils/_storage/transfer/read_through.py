@@ -13,6 +13,7 @@ import os
 from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from threading import Lock
 
 from ... import _files
@@ -31,7 +32,8 @@ class ReadThrough:
     """One image of ``store`` that may not have arrived yet; several threads may use it.
 
     Until the image is published, each piece is verified before a byte of it is returned, by a list of pieces that the digest
-    proves, whatever a source says. Raises NotFound if neither the store nor a source has the image.
+    proves, whatever a source says. A piece of the published image that its disk cannot read comes from a source in the same way,
+    until the image is repaired. Raises NotFound if neither the store nor a source has the image.
     """
 
     def __init__(self, store: Store, digest: str, sources: Sequence[Source]) -> None:
@@ -44,6 +46,7 @@ class ReadThrough:
         self._pieces: OrderedDict[int, bytes] = OrderedDict()
         self._held = ExitStack()
         self._whole: int | None = None
+        self._damaged: dict[int, str] = {}
         self._fetching = Lock()
         self._lock = Lock()
         self._next = -1
@@ -61,18 +64,48 @@ class ReadThrough:
 
     def close(self) -> None:
         """Allow the image to be removed again."""
-        self._held.close()
+        with self._lock:
+            self._held.close()
+            self._whole = None
 
     def read(self, offset: int, length: int) -> bytes:
         """Return exactly these bytes; raise Unreachable or Corrupt if no source gives them now."""
-        whole = self._opened()
-        if whole is not None:
-            return os.pread(whole, length, offset)
+        found = self._published(offset, length)
+        if isinstance(found, bytes):
+            return found
+        size, end = self._manifest.piece_size, offset + length
+        wanted = range(offset // size, (end - 1) // size + 1)
+        return b"".join(self._part(index, max(offset, index * size), min(end, (index + 1) * size)) for index in wanted)
+
+    def _part(self, index: int, begin: int, end: int) -> bytes:
+        """Return the bytes from ``begin`` to before ``end`` of the image, which are all in one piece."""
+        found = self._published(begin, end - begin)
+        if isinstance(found, bytes):
+            return found
+        if found:
+            self._damaged.setdefault(index, found)
+        start = index * self._manifest.piece_size
+        return self._piece(index)[begin - start : end - start]
+
+    def _published(self, offset: int, length: int) -> bytes | str:
+        """Return these bytes of the published image, or why its disk does not give them; the empty string if it is not here yet."""
         size = self._manifest.piece_size
-        first, last = offset // size, (offset + length - 1) // size
-        data = b"".join(self._piece(index) for index in range(first, last + 1))
-        begin = offset - first * size
-        return data[begin : begin + length]
+        try:
+            with self._lock:
+                whole = self._opened()
+                for index in range(offset // size, (offset + length - 1) // size + 1) if self._damaged else ():
+                    if index in self._damaged:  # a bad sector may take the disk seconds each time
+                        return self._damaged[index]
+                if whole is None:
+                    return ""
+                whole = os.dup(whole)  # it may be closed meanwhile
+            try:
+                found = os.pread(whole, length, offset)
+            finally:
+                os.close(whole)
+        except OSError as error:
+            return f"{self._store.image_path(self._digest)} cannot be read here: {error.strerror}."
+        return found if len(found) == length else f"{self._store.image_path(self._digest)} is too short."
 
     def _offered(self) -> Manifest:
         errors: list[str] = []
@@ -86,15 +119,23 @@ class ReadThrough:
         )
 
     def _opened(self) -> int | None:
-        """Return the published image, kept from removal from the first read on, or None if it is not here yet."""
-        with self._lock:
-            path = self._store.image_path(self._digest)
-            if self._whole is None and path.exists() and self._store.find(self._digest):
-                self._held.enter_context(_files.file_lock(path, shared=True))
-                self._whole = os.open(path, os.O_RDONLY)
-                self._held.callback(os.close, self._whole)
-                self._pieces.clear()
-            return self._whole
+        """Return the published image, kept from removal from the first read on, or None if it is not here yet.
+
+        A damaged one is left when another file is in its place. The caller holds the lock of this object.
+        """
+        path = self._store.image_path(self._digest)
+        if self._damaged and self._whole is not None and _replaced(self._whole, path):
+            self._held.close()
+            self._whole = None
+            self._damaged.clear()
+        if self._whole is None and path.exists() and self._store.find(self._digest):
+            with ExitStack() as held:
+                held.enter_context(_files.file_lock(path, shared=True))
+                whole = os.open(path, os.O_RDONLY)
+                held.callback(os.close, whole)
+                self._held, self._whole = held.pop_all(), whole
+            self._pieces.clear()
+        return self._whole
 
     def _piece(self, index: int) -> bytes:
         found = self._here(index)
@@ -131,7 +172,7 @@ class ReadThrough:
         end = min(index + limit, len(self._manifest.pieces))
         end = next((other for other in range(index + 1, end) if self._here(other) is not None), end)
         self._next, self._window = end, limit
-        errors: list[str] = []
+        errors = [self._damaged[index]] if index in self._damaged else []
         for source in tuple(self._sources):
             try:
                 found = self._from(source, pull_plan.run_of(self._manifest, index, end))
@@ -162,3 +203,10 @@ class ReadThrough:
             self._ahead.put(index, data)
             self._remember(index, data)
         return bytes(view[: self._manifest.piece_length(run.first)])
+
+
+def _replaced(whole: int, path: Path) -> bool:
+    try:
+        return not os.path.samestat(os.fstat(whole), path.stat())
+    except FileNotFoundError:
+        return True

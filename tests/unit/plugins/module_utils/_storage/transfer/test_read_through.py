@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils import _files
-from ansible_collections.edge.cloud.plugins.module_utils._errors import Corrupt, EdgeError, NotFound
+from ansible_collections.edge.cloud.plugins.module_utils._errors import Corrupt, EdgeError, NotFound, Unreachable
 from ansible_collections.edge.cloud.plugins.module_utils._host.nbd_export import Exports
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.manifest import Manifest
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
@@ -25,7 +25,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.pull 
 from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.read_through import WINDOW, ReadThrough
 from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.sources.directory import DirectorySource
 from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.sources.protocol import Reader
-from support.bad_disk import bad_sectors, mounted, new_disk
+from support.bad_disk import bad_sectors, mounted, new_disk, place_of
 from support.images import datastore, qcow2
 
 MIB = 2**20
@@ -148,6 +148,52 @@ def test_a_bad_sector_below_a_piece_has_it_fetched(tmp_path: Path, origin: tuple
             Store(folder / "here").ahead_path(image.digest).read_bytes()
         assert ReadThrough(Store(folder / "here"), image.digest, [source]).read(MIB, 4096) == whole[MIB : MIB + 4096]
         assert [length for _offset, length in source.asked] == [image.piece_size]
+
+
+def test_a_bad_sector_below_a_published_image_has_its_piece_fetched(tmp_path: Path, origin: tuple[Store, Manifest]) -> None:
+    store, image = origin
+    whole, disk = bytes_of(store, image), new_disk(tmp_path / "disk", 160)
+    with mounted(disk, tmp_path / "mnt") as folder:
+        shutil.copytree(store.root, folder / "here")
+    index, size = MIB // image.piece_size, image.piece_size
+    with bad_sectors(disk, [place_of(disk, whole[MIB : MIB + 512])]) as bad, mounted(bad, tmp_path / "mnt") as folder:
+        here, source = Store(folder / "here"), counting(store.root)
+        here.prepare()
+        alone = ReadThrough(here, image.digest, [])
+        with pytest.raises(Unreachable, match="cannot be read here: Input/output error"):
+            alone.read(MIB, 4096)
+        assert alone.read(3 * MIB, 4096) == whole[3 * MIB : 3 * MIB + 4096]
+        alone.close()
+        reader = ReadThrough(here, image.digest, [source])
+        try:
+            for begin, length in ((MIB, 4096), (MIB - 2 * size - 7, 5 * size), (MIB + 100, 10)):
+                assert reader.read(begin, length) == whole[begin : begin + length]
+            assert source.asked == [(index * size, size)]
+        finally:
+            reader.close()
+
+
+def test_a_published_image_that_is_short_is_completed_and_left_when_it_is_repaired(
+    here: Store, origin: tuple[Store, Manifest]
+) -> None:
+    store, image = origin
+    whole = bytes_of(store, image)
+    pull_image(here, image.digest, [DirectorySource(store.root)], now=0)
+    path, source = here.image_path(image.digest), counting(store.root)
+    reader = ReadThrough(here, image.digest, [source])
+    assert reader.read(0, 10) == whole[:10]
+    path.chmod(0o600)
+    os.truncate(path, 3 * image.piece_size + 10)
+    assert reader.read(2 * image.piece_size, 2 * image.piece_size) == whole[2 * image.piece_size : 4 * image.piece_size]
+    assert source.asked == [(3 * image.piece_size, image.piece_size)]
+    broken, work = path.stat().st_ino, here.partial_path(image.digest)
+    work.write_bytes(whole)
+    here.replace(work, image.digest)
+    assert reader.read(0, image.size) == whole
+    assert len(source.asked) == 1 and not here.ahead_path(image.digest).exists()
+    assert broken not in {one.stat().st_ino for one in Path("/proc/self/fd").iterdir() if one.exists()}
+    assert _files.held(path)
+    reader.close()
 
 
 def test_what_the_pull_has_is_not_fetched(here: Store, origin: tuple[Store, Manifest]) -> None:
