@@ -57,6 +57,8 @@ options:
         removed where it went.
       - Without it the task fails and names the host that has the VM. A UUID that another hypervisor of the cluster has is refused
         in any case.
+      - Files of the VM that are still here (C(keep_source) of M(edge.cloud.domain_migration)) are stale. The task fails and names
+        them; delete them, or move them away, first.
     type: bool
     default: false
   force_stop:

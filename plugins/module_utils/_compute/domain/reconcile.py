@@ -13,7 +13,7 @@ from ..._errors import Busy
 from ..._libvirt import intent, lookup
 from ..._plan import Plan, execute
 from ..._runner import Runner
-from ..elsewhere.check import check_elsewhere
+from ..elsewhere.check import check_elsewhere, check_kept
 from ..elsewhere.moved import read_moved
 from ..elsewhere.peers import Peers
 from ..host.addresses import addresses_of
@@ -79,7 +79,7 @@ class Reconciler:
             files = kept_files(state, home, self.folders) | (host.claims(self.name).keys() if options.delete_disks else set())
             return plan_absent(state, options.force_stop, options.delete_disks, files), None
         if state.config is None:
-            self._check_elsewhere()
+            self._check_elsewhere(host, state)
         facts = host.facts(options, arriving_images(state))
         volumes = state.record.volumes if state.record else ()
         wanted = resolve(options, state.config, volumes, facts, state.foreign)
@@ -118,9 +118,12 @@ class Reconciler:
         taken_over = state.config is not None and state.foreign.taken_over
         return Record(wanted.spec, wanted.volumes, *digests, taken_over=taken_over, ordered=wanted.ordered, kept=kept.kept)
 
-    def _check_elsewhere(self) -> None:
-        uuid, allowed = self.options.uuid or stable_uuid(self.name), self.options.allow_recreate
-        check_elsewhere(self.name, uuid.lower(), read_moved(self.folders.vms), self.peers.answers.sightings, allowed)
+    def _check_elsewhere(self, host: HostView, state: VmState) -> None:
+        uuid, allowed = (self.options.uuid or stable_uuid(self.name)).lower(), self.options.allow_recreate
+        marks = read_moved(self.folders.vms)
+        check_elsewhere(self.name, uuid, marks, self.peers.answers.sightings, allowed)
+        if marks:
+            check_kept(self.name, uuid, marks, host.with_files(state).folder)
 
     def _check_claims(self, wanted: DomainSpec, state: VmState, host: HostView) -> None:
         found = [disk for disk in new_disks(wanted, state.config) if Path(disk.active).exists()]

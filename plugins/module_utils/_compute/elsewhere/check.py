@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import PurePosixPath
 
 from ..._errors import Conflict, Refused
 from ..model.elsewhere import Moved, Sighting
@@ -35,4 +36,23 @@ def check_elsewhere(name: str, uuid: str, marks: Iterable[Moved], sightings: Ite
                 option="name",
                 value=name,
                 host=mark.destination,
+            )
+
+
+MADE_ANEW = ("seed.iso", "context.iso", "console.log")
+
+
+def check_kept(name: str, uuid: str, marks: Iterable[Moved], folder: Iterable[str]) -> None:
+    """Raise Refused where the VM to make moved away and its ``folder`` has files that its guest wrote, from before that."""
+    kept = [path for path in folder if PurePosixPath(path).name not in MADE_ANEW]
+    for mark in marks:
+        if kept and (mark.uuid == uuid or mark.name == name):
+            raise Refused(
+                f"allow_recreate: domain {mark.name or name} (UUID {mark.uuid}) moved from this host to {mark.destination} on "
+                f"{mark.when}, and files of it are here: {', '.join(kept)}. It would be made from these and not from its images; "
+                "either the migration kept them (keep_source), and they are stale, or a run that made it anew broke off. Delete "
+                "them, or move them away, and run again.",
+                option="allow_recreate",
+                value=True,
+                files=kept,
             )

@@ -83,6 +83,22 @@ def test_the_word_that_it_is_gone_makes_it_anew_and_ends_the_mark(run: Any, fold
     assert run("domain", name="a1", **SMALL)["changed"]
 
 
+@pytest.mark.parametrize("left", ["root.qcow2", "root.before.qcow2", "data.qcow2", "snapshots.json", "before.memory", "nvram.fd"])
+def test_a_vm_is_not_made_anew_from_what_a_migration_left_of_it(run: Any, driver: Any, folders: Folders, left: str) -> None:
+    moved(folders, "a1")
+    assert run("domain", name="b1", **SMALL)["changed"]
+    Path(folders.vm("b1")).rename(folders.vm("a1"))
+    stale = Path(folders.vm("a1"), "root.qcow2").rename(Path(folders.vm("a1"), left))
+    Path(folders.vm("a1"), "console.log").touch()
+    for check in (True, False):
+        failed = run("domain", name="a1", allow_recreate=True, check=check, **SMALL)
+        assert failed["msg"].startswith("allow_recreate: domain a1") and str(stale) in failed["msg"], failed
+        assert (failed["error"]["code"], failed["error"]["files"]) == ("refused", [str(stale)])
+    assert "a1" not in names_of(driver) and len(read_moved(folders.vms)) == 1
+    stale.unlink()
+    assert run("domain", name="a1", allow_recreate=True, **SMALL)["changed"]
+
+
 def test_what_came_from_another_host_is_not_removed_for_not_being_listed(run: Any, driver: Any) -> None:
     run("domains", domains=[{"name": name} for name in ("a1", "b1", "c1")], defaults=SMALL)
     arrived(driver, "a1")
