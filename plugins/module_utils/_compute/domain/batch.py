@@ -16,7 +16,7 @@ from ..._errors import EdgeError, InvalidInput, Refused, from_os_error
 from ..._plan import Plan, changes
 from ..._runner import Runner
 from ..elsewhere.peers import Peers
-from ..host.migration_mark import is_incoming
+from ..host.migration_mark import is_incoming, is_leaving
 from ..host.observe import read_vm
 from ..host.view import HostView
 from ..model.host_facts import Folders
@@ -165,7 +165,7 @@ class Batch:
         yield from (state for state in map(host.vm, host.domains) if state.name not in named and state.marked)
 
     def _kept(self, host: HostView) -> Iterator[str]:
-        """Yield a warning for each VM that is not listed here because it came from another host, which is no word to remove it."""
+        """Yield a warning for each unlisted VM that came from another host or goes to one, which is no word to remove it."""
         for state in self._unlisted(host) if self.purge else ():
             if reason := self._reason_to_keep(state):
                 yield (
@@ -174,10 +174,11 @@ class Batch:
                 )
 
     def _reason_to_keep(self, state: VmState) -> str | None:
-        """Return how a VM comes, or came, from another host; None where it does not. Its mark comes last, after all of it."""
+        """Return how a VM comes or came from another host, or goes to one, else None. The mark of arrival comes last, after all."""
         if state.arrival:
             return f"came from {state.arrival.source}"
-        return "is arriving" if is_incoming(self.folders.vm(state.name)) else None
+        folder = self.folders.vm(state.name)
+        return "is arriving" if is_incoming(folder) else "is leaving" if is_leaving(folder) else None
 
 
 def place_of(place: int, name: str) -> str:

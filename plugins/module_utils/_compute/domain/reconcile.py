@@ -72,7 +72,7 @@ class Reconciler:
         options, home = self.options, self.folders.vm(self.name)
         state = host.vm(self.name)
         check_ownership(state, options.adopt)
-        refuse_while_migrating(self.name, home, state.run)
+        self._refuse_while_migrating(state)
         check_condition(state, options.run, options.force_stop)
         if options.state == "absent":
             state = host.with_files(state)
@@ -112,6 +112,10 @@ class Reconciler:
         check_room(plan, home)
         return plan, seed
 
+    def _refuse_while_migrating(self, state: VmState) -> None:
+        removal = self.options.state == "absent" and state.config is not None
+        refuse_while_migrating(self.name, self.folders.vm(self.name), state.run, removal=removal)
+
     def _record(self, wanted: ResolvedDomain, state: VmState, seed: Seed | None) -> Record:
         kept, context = state.record or Record(wanted.spec), self.context
         digests = (seed.digest if seed else kept.seed, context.digest if context else kept.context)
@@ -141,6 +145,7 @@ class Reconciler:
         with self._lock():
             seen = see_one(self.connection, self.name)
             now = vm_of(seen, self.folders) if seen else VmState(self.name)
+            self._refuse_while_migrating(now)
             if any(getattr(now, field) != getattr(plan.before, field) for field in ("run", "config", "record")):
                 raise Busy(
                     f"name: domain {self.name} was changed by another task since it was planned; run again.",

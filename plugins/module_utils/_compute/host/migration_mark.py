@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ..._errors import Busy, Corrupt
+from ..._errors import Busy, Corrupt, EdgeError
 from ..._json import require_schema
 
 FILE, NOTE = "migration.json", "incoming.json"
@@ -44,15 +44,16 @@ def unreadable(path: Path, error: Exception) -> Corrupt:
     return Corrupt(f"The journal {path} of a migration cannot be read ({error!r}); see the guide to migration.", path=str(path))
 
 
-def refuse_while_migrating(name: str, folder: str, run: str) -> None:
+def refuse_while_migrating(name: str, folder: str, run: str, *, removal: bool = False) -> None:
     """Raise Busy where a migration to this host has no end, or one from it while the VM does not run here, or not all of it.
 
     Working on a VM that arrives would spoil it, starting one that left could start it a second time, and stopping one after a
-    post-copy loses the memory that the guest still needs.
+    post-copy loses the memory that the guest still needs. A ``removal`` has to wait for the end in any case: libvirt may go on with
+    a migration whose task was killed, and only the end of that task notes where the VM went.
     """
     refuse_incoming(name, folder)
     mark = read_mark(folder)
-    if mark is not None and mark["phase"] != "failed" and (run != "running" or mark["phase"] in ("post-copy", "moved")):
+    if mark is not None and mark["phase"] != "failed" and (removal or run != "running" or mark["phase"] in ("post-copy", "moved")):
         destination = mark["destination"]
         raise Busy(
             f"name: a migration of domain {name} to {destination} began and did not end; run edge.cloud.domain_migration "
@@ -61,6 +62,15 @@ def refuse_while_migrating(name: str, folder: str, run: str) -> None:
             value=name,
             destination=destination,
         )
+
+
+def is_leaving(folder: str) -> bool:
+    """Return whether a migration of the VM with this folder from this host began and did not end, as far as can be told."""
+    try:
+        mark = read_mark(folder)
+    except EdgeError:
+        return True
+    return mark is not None and mark["phase"] != "failed"
 
 
 def is_incoming(folder: str) -> bool:

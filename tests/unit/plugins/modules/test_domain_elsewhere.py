@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._compute.elsewhere.moved import read_moved, write_moved
 from ansible_collections.edge.cloud.plugins.module_utils._compute.elsewhere.peers import Peers
 from ansible_collections.edge.cloud.plugins.module_utils._compute.host.migration_mark import NOTE, note
+from ansible_collections.edge.cloud.plugins.module_utils._compute.migration.journal import Journal, write_journal
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.elsewhere import Arrival, Moved, Sighting
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec import stable_uuid
@@ -129,6 +131,27 @@ def test_what_is_arriving_from_another_host_holds_up_no_list_of_this_one(run: An
     for result in (planned, done):
         assert "domain a1 is arriving" in str(result["warnings"]), result
     assert run("domain", name="a1", state="absent")["error"]["code"] == "busy"
+
+
+@pytest.mark.parametrize("phase", ["prepared", "post-copy", "moved"])
+def test_what_a_killed_migration_may_have_taken_away_is_not_removed_without_a_mark(
+    run: Any, driver: Any, folders: Folders, phase: str
+) -> None:
+    """libvirt goes on without the task: the domain may run here, and a moment later on the destination."""
+    run("domains", domains=[{"name": name} for name in ("a1", "b1", "c1")], defaults=SMALL)
+    journal = Journal("host2", stable_uuid("a1"), "running", True, phase=phase)
+    write_journal(folders.vm("a1"), journal)
+    for check in (True, False):
+        failed = run("domain", name="a1", state="absent", force_stop=True, delete_disks=True, check=check)
+        assert (failed["error"]["code"], failed["error"]["destination"]) == ("busy", "host2"), failed
+        assert "run edge.cloud.domain_migration with destination host2 again" in failed["msg"]
+    assert driver.lookupByName("a1").isActive() and Path(folders.vm("a1"), "root.qcow2").exists()
+    purge = {"domains": [{"name": "b1"}], "defaults": {**SMALL, "delete_disks": True}, "unlisted": "absent"}
+    done = run("domains", **purge)
+    assert names_of(driver) == ["a1", "b1"] and "domain a1 is leaving" in str(done["warnings"]), done
+    write_journal(folders.vm("a1"), replace(journal, phase="failed"))
+    assert run("domain", name="a1", state="absent", force_stop=True, delete_disks=True)["changed"]
+    assert names_of(driver) == ["b1"]
 
 
 ASKED: list[str] = []

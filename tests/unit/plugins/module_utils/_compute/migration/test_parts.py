@@ -75,6 +75,8 @@ def test_a_vm_that_may_be_elsewhere_is_not_started_here(tmp_path: Path) -> None:
     with pytest.raises(Busy, match="destination host2 again"):
         refuse_while_migrating("web", folder, "stopped")
     refuse_while_migrating("web", folder, "running")
+    with pytest.raises(Busy, match="destination host2 again"):
+        refuse_while_migrating("web", folder, "running", removal=True)
     for phase in ("post-copy", "moved"):
         write_journal(folder, replace(BEGUN, phase=phase))
         for run in ("paused", "running", "stopped"):
@@ -82,6 +84,7 @@ def test_a_vm_that_may_be_elsewhere_is_not_started_here(tmp_path: Path) -> None:
                 refuse_while_migrating("web", folder, run)
     write_journal(folder, replace(BEGUN, phase="failed"))
     refuse_while_migrating("web", folder, "stopped")
+    refuse_while_migrating("web", folder, "running", removal=True)
 
 
 @pytest.mark.parametrize(
