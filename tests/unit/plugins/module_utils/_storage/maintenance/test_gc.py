@@ -181,12 +181,16 @@ def test_an_image_that_a_qemu_program_has_open_stays(here: Store, origin: tuple[
     first = origin[1][0]
     socket = tmp_path / "s"
     argv = ["qemu-nbd", "-r", "-t", "-f", "qcow2", "-k", str(socket), str(here.image_path(first.digest))]
-    with subprocess.Popen(argv) as server:
-        until(socket.exists, "the NBD server")
+    server = subprocess.Popen(argv)
+    try:
+        answers = ["qemu-img", "info", f"nbd+unix:///?socket={socket}"]  # the socket is there before the image is open
+        until(lambda: subprocess.run(answers, check=False, capture_output=True).returncode == 0, "the NBD server")
         collected = collector(here).collect()
         with pytest.raises(Refused, match="open in a QEMU program"):
             here.remove(first.digest, [])
+    finally:
         server.terminate()
+        server.wait()
     assert versions(here) == ["1"]
     assert collected.decision.kept == {first.digest: "it is used by a QEMU program that has it open"}
     assert collector(here).collect().bytes_freed == first.size
