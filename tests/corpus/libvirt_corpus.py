@@ -21,7 +21,7 @@ from support.adoption import adopt, differences
 TREE = Path(__file__).resolve().parents[2]
 FOLDER = TREE / "build/corpus"
 RELEASE = "bookworm"
-MIRROR = "http://deb.debian.org/debian"
+MIRRORS = ("apt-get", "indextargets", "--format", "$(SITE)", "Identifier: Packages", "Label: Debian", "Component: main")
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 DATA = ("tests/qemuxml2xmloutdata/", "tests/qemuxml2argvdata/")  # the first has links into the second
 
@@ -32,8 +32,8 @@ def main() -> int:
     parser.add_argument("--only", default="", help="only files whose name has this text")
     parser.add_argument("--lines", type=int, default=12, help="how many differences of a file are shown")
     asked = parser.parse_args()
-    if shutil.which("apt-get") is None or not KEYRING.exists():
-        print("skipped: libvirt's source package is downloaded with apt, from Debian; this machine has no such apt")
+    if mirror() is None:
+        print("skipped: libvirt's source package is downloaded with apt, from this machine's Debian mirror; it has none")
         return 0
     files = [path for path in sorted(unpacked().glob("*.xml")) if asked.only in path.name]
     domains = {path.name: path.read_text() for path in files if "<domain" in path.read_text()}
@@ -55,6 +55,14 @@ def changes(text: str) -> list[str]:
     return differences(before, once) or [f"again: {line}" for line in differences(once, twice)]
 
 
+def mirror() -> str | None:
+    """Return the first Debian mirror that this machine's apt has lists of, None without one."""
+    if shutil.which("apt-get") is None or not KEYRING.exists():
+        return None
+    found = subprocess.run(MIRRORS, check=True, capture_output=True, text=True).stdout.split()
+    return found[0] if found else None
+
+
 def unpacked() -> Path:
     """Return the folder of domains, after downloading and unpacking what is missing."""
     done = FOLDER / "data"
@@ -72,7 +80,7 @@ def download() -> Path:
     """Return the archive of libvirt's source, which apt fetches and proves; the machine's own lists stay as they are."""
     for folder in ("lists/partial", "cache/archives/partial", "source"):
         (FOLDER / folder).mkdir(parents=True, exist_ok=True)
-    (FOLDER / "sources.list").write_text(f"deb-src [signed-by={KEYRING}] {MIRROR} {RELEASE} main\n")
+    (FOLDER / "sources.list").write_text(f"deb-src [signed-by={KEYRING}] {mirror()} {RELEASE} main\n")
     places = {
         "Dir::Etc::sourcelist": FOLDER / "sources.list", "Dir::Etc::sourceparts": "-", "Dir::State::lists": FOLDER / "lists",
         "Dir::Cache": FOLDER / "cache", "APT::Sandbox::User": "root",
