@@ -5,10 +5,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import libvirt
 import pytest
+from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
+from ansible_collections.edge.cloud.plugins.modules import (
+    domain,
+    domain_disk,
+    domain_info,
+    domain_migration,
+    domain_snapshot,
+    domain_snapshot_info,
+    domains,
+)
+
+DOMAIN_MODULES = (domain, domain_disk, domain_info, domain_migration, domain_snapshot, domain_snapshot_info, domains)
+
+
+@pytest.fixture
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folders:
+    """Return folders of the test's own, which all modules of domains take for the host's."""
+    found = Folders(str(tmp_path / "vms"), str(tmp_path / "images"), str(tmp_path / "locks"))
+    for path in (found.vms, found.images):
+        Path(path).mkdir()
+    for module in DOMAIN_MODULES:
+        monkeypatch.setattr(module, "FOLDERS", found)
+    return found
 
 
 @pytest.fixture

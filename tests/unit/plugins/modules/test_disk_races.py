@@ -14,7 +14,6 @@ import libvirt
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
 from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
-from ansible_collections.edge.cloud.plugins.modules import domain, domain_disk, domain_snapshot, domains
 from support import qemu
 from support.modules import run_module
 
@@ -22,13 +21,8 @@ URI = "test:///default"
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, driver: Any, capsys: pytest.CaptureFixture[str]) -> Path:
+def home(tmp_path: Path, folders: Folders, driver: Any, capsys: pytest.CaptureFixture[str]) -> Path:
     """Return the folder of a stopped VM ``web`` whose disk is an overlay over an image that no store knows."""
-    folders = Folders(str(tmp_path / "vms"), str(tmp_path / "images"), str(tmp_path / "locks"))
-    for module in (domain, domains, domain_disk, domain_snapshot):
-        monkeypatch.setattr(module, "FOLDERS", folders)
-    for path in (folders.vms, folders.images):
-        Path(path).mkdir()
     options = {"state": "stopped", "memory": "64MiB", "disks": [{"name": "data", "size": "1MiB"}]}
     assert run_module(capsys, "domain", uri=URI, name="web", **options)["changed"]
     base, found = tmp_path / "base.qcow2", Path(folders.vm("web"))

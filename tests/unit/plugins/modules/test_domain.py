@@ -12,22 +12,11 @@ import libvirt
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._compute.host.lock import vm_lock
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
-from ansible_collections.edge.cloud.plugins.modules import domain, domain_info
 from support.images import small
 from support.modules import run_module
 
 URI = "test:///default"
 MIB = 2**20
-
-
-@pytest.fixture
-def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folders:
-    found = Folders(str(tmp_path / "vms"), str(tmp_path / "images"), str(tmp_path / "locks"))
-    for path in (found.vms, found.images):
-        Path(path).mkdir()
-    monkeypatch.setattr(domain, "FOLDERS", found)
-    monkeypatch.setattr(domain_info, "FOLDERS", found)
-    return found
 
 
 @pytest.fixture

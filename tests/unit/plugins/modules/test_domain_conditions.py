@@ -18,7 +18,6 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_fac
 from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
 from ansible_collections.edge.cloud.plugins.module_utils._libvirt import libvirt
 from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
-from ansible_collections.edge.cloud.plugins.modules import domain
 from support.modules import run_module
 from support.waiting import LIMIT
 
@@ -31,10 +30,7 @@ RESET, UNDEFINE = "Reset", "Undefine"
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., dict[str, Any]]:
-    folders = Folders(str(tmp_path / "vms"), str(tmp_path / "images"), str(tmp_path / "locks"))
-    monkeypatch.setattr(domain, "FOLDERS", folders)
-
+def run(tmp_path: Path, folders: Folders, capsys: pytest.CaptureFixture[str]) -> Callable[..., dict[str, Any]]:
     def call(found: str, asked: str, *, check: bool = False, **options: Any) -> dict[str, Any]:
         (tmp_path / "node.xml").write_text(NODE.format(schema=SCHEMA, state=STATES[found]))
         uri = f"test://{tmp_path}/node.xml"

@@ -15,7 +15,7 @@ import libvirt
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._compute.host.lock import vm_lock
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
-from ansible_collections.edge.cloud.plugins.modules import domain, domain_disk, domain_snapshot
+from ansible_collections.edge.cloud.plugins.modules import domain_disk
 from support.modules import run_module
 from support.waiting import LIMIT
 
@@ -24,13 +24,10 @@ MIB = 2**20
 
 
 @pytest.fixture
-def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folders:
-    found = Folders(str(tmp_path / "vms"), str(tmp_path / "images"), str(tmp_path / "locks"))
-    for module in (domain, domain_disk, domain_snapshot):
-        monkeypatch.setattr(module, "FOLDERS", found)
-    for path in (found.vms, found.images, tmp_path / "out"):
-        Path(path).mkdir()
-    return found
+def folders(folders: Folders, tmp_path: Path) -> Folders:
+    """Have a folder for copies, too."""
+    (tmp_path / "out").mkdir()
+    return folders
 
 
 @pytest.fixture

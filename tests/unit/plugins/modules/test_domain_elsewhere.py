@@ -19,22 +19,12 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_fac
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec import stable_uuid
 from ansible_collections.edge.cloud.plugins.module_utils._compute.xml.arrival import NAMESPACE, PREFIX, arrival_text
 from ansible_collections.edge.cloud.plugins.module_utils._errors import Unreachable
-from ansible_collections.edge.cloud.plugins.modules import domain, domain_info, domains
+from ansible_collections.edge.cloud.plugins.modules import domain, domains
 from support.modules import run_module
 
 URI = "test:///default"
 SMALL = {"memory": "64MiB", "disks": [{"name": "root", "size": "1MiB"}]}
 WHEN = "2026-03-01T09:30:00+00:00"
-
-
-@pytest.fixture
-def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folders:
-    found = Folders(str(tmp_path / "vms"), str(tmp_path / "images"), str(tmp_path / "locks"))
-    for path in (found.vms, found.images):
-        Path(path).mkdir()
-    for module in (domain, domains, domain_info):
-        monkeypatch.setattr(module, "FOLDERS", found)
-    return found
 
 
 @pytest.fixture

@@ -20,22 +20,11 @@ from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
 from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
 from ansible_collections.edge.cloud.plugins.module_utils._storage.format.qcow2 import read_header
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.references import references
-from ansible_collections.edge.cloud.plugins.modules import domain, domain_disk, domain_info, domain_snapshot
 from support.hostile import HOSTILE, SIZE, over, qemu_img, require_records, without_backing_format, write_hostile
 from support.images import small
 from support.modules import run_module
 
 URI = "test:///default"
-
-
-@pytest.fixture
-def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folders:
-    found = Folders(str(tmp_path / "vms"), str(tmp_path / "images"), str(tmp_path / "locks"))
-    for path in (found.vms, found.images):
-        Path(path).mkdir()
-    for module in (domain, domain_disk, domain_info, domain_snapshot):
-        monkeypatch.setattr(module, "FOLDERS", found)
-    return found
 
 
 @pytest.fixture

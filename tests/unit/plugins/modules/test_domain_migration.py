@@ -11,17 +11,9 @@ import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._compute.host.lock import vm_lock
 from ansible_collections.edge.cloud.plugins.module_utils._compute.host.migration_mark import NOTE, note
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
-from ansible_collections.edge.cloud.plugins.modules import domain_migration
 from support.modules import run_module
 
 NO_HOST = "127.0.0.9"
-
-
-@pytest.fixture
-def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folders:
-    made = Folders(str(tmp_path / "vms"), str(tmp_path / "images"), str(tmp_path / "locks"))
-    monkeypatch.setattr(domain_migration, "FOLDERS", made)
-    return made
 
 
 @pytest.fixture

@@ -13,20 +13,10 @@ from xml.etree import ElementTree as ET
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils import _files
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
-from ansible_collections.edge.cloud.plugins.modules import domain
 from support.images import MIB
 from support.modules import run_module
 
 SIZE = 40 * MIB
-
-
-@pytest.fixture
-def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folders:
-    found = Folders(str(tmp_path / "vms"), str(tmp_path / "images"), str(tmp_path / "locks"))
-    for path in (found.vms, found.images):
-        Path(path).mkdir()
-    monkeypatch.setattr(domain, "FOLDERS", found)
-    return found
 
 
 @pytest.fixture

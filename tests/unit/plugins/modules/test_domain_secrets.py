@@ -15,7 +15,6 @@ import libvirt
 import pytest
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
-from ansible_collections.edge.cloud.plugins.modules import domain, domain_info, domains
 from support.modules import run_module
 
 URI = "test:///default"
@@ -31,16 +30,6 @@ SECRETS: dict[str, Any] = {
     "context": {"PASSWORD": CANARY, "START_SCRIPT": f"echo {CANARY}"},
     "xml_override": GRAPHICS.format(CANARY),
 }
-
-
-@pytest.fixture
-def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folders:
-    found = Folders(str(tmp_path / "vms"), str(tmp_path / "images"), str(tmp_path / "locks"))
-    for path in (found.vms, found.images):
-        Path(path).mkdir()
-    for module in (domain, domain_info, domains):
-        monkeypatch.setattr(module, "FOLDERS", found)
-    return found
 
 
 @pytest.fixture

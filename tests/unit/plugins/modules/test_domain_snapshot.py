@@ -13,20 +13,14 @@ import libvirt
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._compute.host.lock import vm_lock
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
-from ansible_collections.edge.cloud.plugins.modules import domain, domain_snapshot, domain_snapshot_info
 from support.modules import run_module
 
 URI = "test:///default"
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, driver: Any, capsys: pytest.CaptureFixture[str]) -> Path:
+def home(folders: Folders, driver: Any, capsys: pytest.CaptureFixture[str]) -> Path:
     """Return the folder of a stopped VM ``web`` with the disks root and data."""
-    folders = Folders(str(tmp_path / "vms"), str(tmp_path / "images"), str(tmp_path / "locks"))
-    for module in (domain, domain_snapshot, domain_snapshot_info):
-        monkeypatch.setattr(module, "FOLDERS", folders)
-    for path in (folders.vms, folders.images):
-        Path(path).mkdir()
     disks = [{"name": "root", "size": "1MiB"}, {"name": "data", "size": "1MiB"}]
     assert run_module(capsys, "domain", uri=URI, name="web", state="stopped", memory="64MiB", disks=disks)["changed"]
     return Path(folders.vm("web"))

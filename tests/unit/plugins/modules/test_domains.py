@@ -16,23 +16,12 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_fac
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.request import DomainOptions
 from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
 from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
-from ansible_collections.edge.cloud.plugins.modules import domain, domains
 from support.modules import run_module
 
 URI = "test:///default"
 MIB = 2**20
 SMALL = {"memory": "64MiB", "disks": [{"name": "root", "size": "1MiB"}], "nics": [{"network": "default"}]}
 NAMES = ("a", "b", "c")
-
-
-@pytest.fixture
-def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folders:
-    found = Folders(str(tmp_path / "vms"), str(tmp_path / "images"), str(tmp_path / "locks"))
-    for path in (found.vms, found.images):
-        Path(path).mkdir()
-    monkeypatch.setattr(domains, "FOLDERS", found)
-    monkeypatch.setattr(domain, "FOLDERS", found)
-    return found
 
 
 @pytest.fixture
