@@ -47,10 +47,13 @@ def downloaded(store: Store, url: str, checksum: str | None, trust: Trust) -> It
         try:
             yield path
         except BaseException as error:
-            if not expected or _final(error):
+            if not expected or _final(error) or isinstance(error, NO_DISK):
                 path.unlink()
             raise
         path.unlink()
+
+
+NO_DISK = (NoSpace, DiskFailed, OSError)  # these leave nothing, so that there is room again
 
 
 def _final(error: BaseException) -> bool:
@@ -93,7 +96,7 @@ def _complete(path: Path, url: str, trust: Trust, attempts: int = MOST_ATTEMPTS)
                 if path.exists() and not path.stat().st_size:
                     path.unlink()
                 raise
-        except (NoSpace, DiskFailed, OSError):
+        except NO_DISK:
             path.unlink(missing_ok=True)
             raise
     return None

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import gzip
 import os
 import shutil
@@ -340,6 +341,18 @@ def test_imports_downloads_and_packed_sources_side_by_side_keep_the_reserve(tmp_
         assert watch.least >= _files.RESERVE - MIB
         assert failed and len(failed) + len(store.images()) == 3
         assert [path.name for path in store.partial.iterdir()] == []
+
+
+@pytest.mark.parametrize("error", [NoSpace("full"), DiskFailed("bad sector"), OSError(errno.ENOSPC, "full")])
+def test_an_import_that_the_disk_ends_leaves_no_download(tmp_path: Path, error: Exception) -> None:
+    web, store = tmp_path / "web", Store(tmp_path / "store")
+    web.mkdir()
+    store.prepare()
+    source = qcow2(web / "a.qcow2", 1)
+    checksum = checksum_of(source, "sha256")
+    with faulty(web, Faults()) as url, pytest.raises(type(error)), downloaded(store, f"{url}a.qcow2", checksum, Trust()):
+        raise error
+    assert list(store.partial.iterdir()) == []
 
 
 def test_an_error_of_the_disk_is_not_one_of_the_network(tmp_path: Path) -> None:
