@@ -5,12 +5,16 @@
 from __future__ import annotations
 
 import ipaddress
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from edge_lab import inherit, machine, seed
 from edge_lab.api import LabError
 from edge_lab.base import Recipe
+from edge_lab.command import run
+from edge_lab.files import write_atomic
 from edge_lab.hosts import Host, Spec, check_name
 from edge_lab.lifecycle import check_bind
 from edge_lab.network import rules
@@ -156,3 +160,28 @@ def test_a_setting_that_someone_else_changed_meanwhile_stays(tmp_path: Path, mon
     value.write_text("7\n")
     machine.release("one")
     assert value.read_text() == "7\n"
+
+
+def test_threads_of_one_process_replace_one_file_side_by_side(tmp_path: Path) -> None:
+    file, texts = tmp_path / "hosts", [f"{number}\n" * 1000 for number in range(800)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda text: write_atomic(file, text), texts))
+    assert file.read_text() in texts
+    assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
+@pytest.mark.parametrize("seeded", [True, False])
+def test_hosts_that_are_being_made_or_removed_are_not_touched(tmp_path: Path, seeded: bool) -> None:
+    settings = Settings("parts", tmp_path, SETTINGS.subnet, "")
+    host = Host(settings, Spec("h1", 11, "trixie", "plain", "base", "0" * 32))
+    host.root.mkdir(parents=True)
+    host.save(seeded=seeded)
+    run(["mount", "-t", "tmpfs", "edge-lab", str(host.root)])
+    try:
+        (host.root / "etc").mkdir()
+        (host.root / "etc/hosts").write_text("127.0.0.1 localhost\n")
+        seed.write_hosts(settings)
+        assert ("h1" in (host.root / "etc/hosts").read_text()) is seeded
+    finally:
+        run(["umount", str(host.root)])

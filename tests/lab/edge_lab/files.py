@@ -5,14 +5,14 @@
 from __future__ import annotations
 
 import json
-import os
+import threading
 from pathlib import Path
 from typing import Any
 
 
 def write_atomic(path: Path, text: str, mode: int = 0o644) -> None:
-    """Replace a file by one rename; readers see the old or the new text."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}.new")
+    """Replace a file by one rename; readers see the old or the new text. Threads and processes may do so at once."""
+    aside = path.with_name(f".{path.name}.{threading.get_native_id()}.new")
     aside.write_text(text)
     aside.chmod(mode)
     aside.replace(path)

@@ -68,12 +68,15 @@ def _environment(settings: Settings) -> str:
 
 
 def write_hosts(settings: Settings) -> None:
-    """Make every host resolve every host: keep one block in each /etc/hosts. The caller holds the lab's lock."""
+    """Make every host resolve every host: keep one block in each /etc/hosts. The caller holds the lab's lock.
+
+    A host whose own files are being written, or that is being removed, is not touched: the one at work on it holds its lock.
+    """
     known = every(settings)
     block = "\n".join([BEGIN, *(f"{host.address} {host.name}" for host in known), END])
     for host in known:
         path = host.root / "etc/hosts"
-        if mounted(host.root) and path.exists():
+        if host.spec.seeded and mounted(host.root):
             write_if_changed(path, _with_block(path.read_text(), block))
 
 

@@ -112,6 +112,7 @@ def _take_down(settings: Settings, name: str) -> None:
             host = find(settings, name)
             with lab_lock(settings):
                 network.forget(host)
+                host = host.save(seeded=False)
             shaping.forget(host)
             lifecycle.remove(host)
             say(f"host {name}", "is gone")
