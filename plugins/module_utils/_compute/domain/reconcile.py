@@ -14,7 +14,7 @@ from ..._libvirt import intent, lookup
 from ..._plan import Plan, execute
 from ..._runner import Runner
 from ..elsewhere.check import check_elsewhere, check_kept
-from ..elsewhere.moved import read_moved
+from ..elsewhere.moved import forget_moved, read_moved
 from ..elsewhere.peers import Peers
 from ..host.addresses import addresses_of
 from ..host.file_users import check_claims, check_doubles, new_disks
@@ -160,6 +160,8 @@ class Reconciler:
             return {**view(plan.after), **self._addresses(now)}
         self._note_formats(plan.after.config)
         folder, options = self.folders.vm(self.name), self.options
+        if options.allow_recreate and plan.before.config is None:
+            self._forget_moves()
         guest = Guest(
             self.connection, self.name, self.tool, self.runner, folder, options.timeout, seed, self.context, options.delete_disks
         )
@@ -168,6 +170,12 @@ class Reconciler:
         if state.live is not None and options.wait_for_address:
             guest.wait_for_address(state.live_nics)
         return {**view(state), **self._addresses(state)}
+
+    def _forget_moves(self) -> None:
+        """Forget that the VM moved, before the first file of the new one: what a run that breaks off leaves is not the old VM's."""
+        for mark in read_moved(self.folders.vms):
+            if self.name == mark.name or (self.options.uuid or stable_uuid(self.name)).lower() == mark.uuid:
+                forget_moved(self.folders.vms, mark.uuid)
 
     def _note_formats(self, config: DomainSpec | None) -> None:
         """Record what the files are, before the guest can write anything else into them; a disk that moved here has no record."""

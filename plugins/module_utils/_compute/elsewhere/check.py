@@ -50,8 +50,7 @@ def check_kept(name: str, uuid: str, marks: Iterable[Moved], folder: Iterable[st
             raise Refused(
                 f"allow_recreate: domain {mark.name or name} (UUID {mark.uuid}) moved from this host to {mark.destination} on "
                 f"{mark.when}, and files of it are here: {', '.join(kept)}. It would be made from these and not from its images; "
-                "either the migration kept them (keep_source), and they are stale, or a run that made it anew broke off. Delete "
-                "them, or move them away, and run again.",
+                "the migration kept them (keep_source), and they are stale. Delete them, or move them away, and run again.",
                 option="allow_recreate",
                 value=True,
                 files=kept,

@@ -54,13 +54,15 @@ def refuse_while_migrating(name: str, folder: str, run: str, *, removal: bool = 
     refuse_incoming(name, folder)
     mark = read_mark(folder)
     if mark is not None and mark["phase"] != "failed" and (removal or run != "running" or mark["phase"] in ("post-copy", "moved")):
-        destination = mark["destination"]
+        destination, path = mark["destination"], Path(folder, FILE)
         raise Busy(
             f"name: a migration of domain {name} to {destination} began and did not end; run edge.cloud.domain_migration "
-            f"with destination {destination} again, which finishes it or cleans up.",
+            f"with destination {destination} again, which finishes it or cleans up. If that host is lost for good, "
+            f"and with it what the VM has there, delete {path}.",
             option="name",
             value=name,
             destination=destination,
+            path=str(path),
         )
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import resource
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,21 @@ def test_the_word_that_it_is_gone_makes_it_anew_and_ends_the_mark(run: Any, fold
     run("domain", name="a1", state="absent", delete_disks=True)
     assert read_moved(folders.vms) == ()
     assert run("domain", name="a1", **SMALL)["changed"]
+
+
+def test_a_run_that_breaks_off_making_it_anew_is_finished_by_the_next(run: Any, folders: Folders) -> None:
+    moved(folders, "a1")
+    data = {"name": "data", "size": "16MiB", "preallocation": "falloc"}
+    two = {**SMALL, "disks": [*SMALL["disks"], data], "allow_recreate": True}
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4 * 1024 * 1024, hard))
+    try:
+        failed = run("domain", name="a1", **two)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert failed["failed"] and len(failed["error"]["done"]) == 1, failed
+    assert Path(folders.vm("a1"), "root.qcow2").exists()
+    assert run("domain", name="a1", **two)["changed"]
 
 
 @pytest.mark.parametrize("left", ["root.qcow2", "root.before.qcow2", "data.qcow2", "snapshots.json", "before.memory", "nvram.fd"])
