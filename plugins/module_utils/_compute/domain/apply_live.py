@@ -7,7 +7,7 @@ A device gets the place (PCI address) that the configuration gives it, where it 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -18,7 +18,7 @@ from ..._errors import EdgeError, TimedOut
 from ..._libvirt import intent, libvirt
 from ..._sizes import KIB, MIB
 from ..host.events import Waiter, hearing, lifecycle
-from ..model.spec import Disk, Nic
+from ..model.spec import Disk, DiskLimits, Nic
 from ..options.values import cpu_numbers
 from ..xml.device import ALIAS, DISKS, NICS, Group, alias_of, key_of, pci_addresses, read_pci, root_ports
 from ..xml.disk import emit_disk
@@ -146,8 +146,9 @@ class LiveGuest:
     def _change_disk(self, step: steps.ChangeDisk) -> None:
         domain = self._domain()
         if not step.medium:
-            limits = {f"{key}_sec": value for key, value in asdict(step.disk.limits).items()}
             with intent(f"set the limits of disk {step.disk.name} of running domain {self.name}"):
+                now = domain.blockIoTune(step.disk.target, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+                limits = io_tune(step.disk.limits, now)
                 domain.setBlockIoTune(step.disk.target, limits, libvirt.VIR_DOMAIN_AFFECT_LIVE)
             return
         tree = self._tree(domain)
@@ -172,6 +173,16 @@ class LiveGuest:
         """Give a Waiter that wakes on one kind of event of the domain, and when it stops."""
         with lifecycle(self.connection, domain) as waiter, hearing(self.connection, domain, event, waiter.wake):
             yield waiter
+
+
+def io_tune(limits: DiskLimits, now: Mapping[str, Any]) -> dict[str, int]:
+    """Return libvirt's parameters for limits; a burst of ``now`` whose limit goes, or is higher, ends as in the definition."""
+    found = {f"{key}_sec": value for key, value in asdict(limits).items()}
+    for key, value in list(found.items()):
+        burst = now.get(f"{key}_max") or 0
+        if burst and not 0 < value <= burst:
+            found |= {f"{key}_max": 0, f"{key}_max_length": 0}
+    return found
 
 
 def _devices(tree: Element) -> Element:

@@ -19,7 +19,8 @@ THEIRS = f"""<domain type='qemu'><name>theirs</name><memory unit='MiB'>96</memor
 <devices><disk type='file' device='disk'><driver name='qemu' type='raw' cache='writeback' detect_zeroes='on'/>
 <source file='/srv/a.img'/><target dev='vda' bus='virtio'/><serial>theirs-a</serial></disk>
 <disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='/srv/b.qcow2'/><target dev='vdb' bus='virtio'/>
-<alias name='ua-mine'/></disk>
+<iotune><read_iops_sec>100</read_iops_sec><read_iops_sec_max>200</read_iops_sec_max><read_iops_sec_max_length>3</read_iops_sec_max_length>
+</iotune><alias name='ua-mine'/></disk>
 <interface type='user'><mac address='52:54:00:ab:00:01'/><model type='virtio'/></interface>
 <interface type='network'><mac address='52:54:00:ab:00:02'/><source network='default'/><model type='e1000e'/></interface>
 <serial type='null'/><rng model='virtio'><backend model='random'>/dev/random</backend></rng>
@@ -87,6 +88,13 @@ def test_options_change_it_while_it_runs(host: SmallHost) -> None:
     expected = ["devices/disk/iotune: new", "devices/interface[2]/link: new"]
     assert sorted(differences(config, xml(host, "--inactive"))) == expected
     assert [line for line in differences(live, xml(host)) if "portid" not in line] == expected  # a port of the network is anew
+    assert host.domain("theirs", **asked)["changed"] is False
+
+    asked["disks"][1]["limits"] = {"read_iops": 1000}  # above the burst that others allowed
+    host.domain("theirs", **asked)
+    for tree, more in ((xml(host, "--inactive"), {}), (xml(host), {"read_iops_sec_max_length": "1"})):  # QEMU's own value
+        tune = {one.tag: one.text for one in tree.iterfind("devices/disk[2]/iotune/*")}
+        assert tune == {"read_iops_sec": "1000", **more}
     assert host.domain("theirs", **asked)["changed"] is False
 
     more = {**asked, "disks": [*asked["disks"], {"name": "new", "size": "8MiB"}]}

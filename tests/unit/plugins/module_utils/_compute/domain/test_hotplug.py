@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.apply_live import io_tune
 from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.hotplug import live_steps
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec import (
     Cpu,
@@ -114,3 +115,12 @@ def test_steps_done_leave_no_step_and_touch_nothing_else(live: DomainSpec, confi
     assert set(pending(after)) <= set(pending(before))
     assert after.config == config
     assert after.free_ports is None or after.free_ports >= 0
+
+
+def test_a_burst_ends_where_its_limit_goes_or_rises_above_it() -> None:
+    now = {"total_iops_sec": 100, "total_iops_sec_max": 500, "total_iops_sec_max_length": 3, "read_bytes_sec_max": 0}
+    kept = io_tune(DiskLimits(total_iops=500, read_bytes=7), now)
+    assert (kept["total_iops_sec"], kept["read_bytes_sec"]) == (500, 7) and not [key for key in kept if "max" in key]
+    for value in (0, 501):
+        gone = io_tune(DiskLimits(total_iops=value), now)
+        assert {key: gone[key] for key in gone if "max" in key} == {"total_iops_sec_max": 0, "total_iops_sec_max_length": 0}
