@@ -41,7 +41,7 @@ def pytest(*arguments: str) -> tuple[str, ...]:
     return tool("python", "-m", "pytest", "-q", "--color=no", "--durations=60", *arguments)
 
 
-REUSE = "test -e .git || { echo 'skipped: not a git checkout'; exit 0; }; exec reuse lint --quiet"
+REUSE = "test -e .git || { echo 'skipped: not a git checkout'; exit 0; }; exec reuse lint --lines"
 UNIT = pytest("--timeout=900", "--numprocesses=2", "--dist=loadfile", "tests/unit")
 
 CHECK = (
