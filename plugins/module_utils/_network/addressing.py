@@ -7,7 +7,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_interface, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Network, collapse_addresses, ip_interface, ip_network
+from itertools import islice
 
 from .._errors import Conflict, InvalidInput
 
@@ -122,20 +123,61 @@ def default_dhcp_range(subnet: IPv4Network) -> tuple[str, str]:
 
 @dataclass(frozen=True)
 class Taken:
-    """A range of addresses that is in use on the host already, and what uses it."""
+    """A range of addresses that is in use on the host already, and what uses it; ``way`` is a route's table and next hop."""
 
     network: IPv4Network | IPv6Network
     by: str
+    way: tuple[str, ...] = ()
+
+
+NARROWEST_DEFAULT = 7  # no network has fewer than 8 bits: such a route leads to a part of the whole Internet
+POOLS = tuple(map(IPv4Network, ("10.77.0.0/16", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
+
+
+def without_defaults(taken: Iterable[Taken]) -> list[Taken]:
+    """Return ``taken`` without default routes, also those that are split as VPNs do: 0.0.0.0/1 and 128.0.0.0/1, four /2, and so on.
+
+    A part is a route wider than any network, or one of several with the same next hop that make up the whole address space. A
+    route inside of a part is a network of its own and stays.
+    """
+    found = [item for item in taken if item.network.version == 4 and item.network.prefixlen > NARROWEST_DEFAULT]
+    every = [item for item in taken if item.network.version == 4 and item.way]
+    parts = {item for way in {item.way for item in every} for item in _parts([item for item in every if item.way == way])}
+    return [item for item in found if item not in parts]
+
+
+def _parts(routes: list[Taken]) -> list[Taken]:
+    """Return those of ``routes`` that no other holds, if they make up the whole address space."""
+    nets = [item.network for item in routes if isinstance(item.network, IPv4Network)]
+    if [str(network) for network in collapse_addresses(nets)] != ["0.0.0.0/0"]:
+        return []
+    return [item for item in routes if not any(item.network != other and item.network.subnet_of(other) for other in nets)]  # type: ignore[arg-type]
+
+
+def free_subnet(prefix: int, taken: Iterable[Taken]) -> IPv4Network | None:
+    """Return a private subnet with this prefix length that overlaps nothing in ``taken``, or None."""
+    used = [item.network for item in taken if isinstance(item.network, IPv4Network)]
+    for pool in POOLS:
+        if prefix < pool.prefixlen or any(pool.subnet_of(network) for network in used):
+            continue
+        for candidate in islice(pool.subnets(new_prefix=prefix), 4096):
+            if not any(candidate.overlaps(network) for network in used):
+                return candidate
+    return None
 
 
 def refuse_overlap(subnet: IPv4Network, taken: Iterable[Taken]) -> None:
-    """Raise Conflict that names everything that overlaps ``subnet``; default routes do not count."""
-    found = [item for item in taken if item.network.prefixlen and item.network.version == 4 and subnet.overlaps(item.network)]
-    if found:
-        what = "; ".join(sorted({f"{item.network} ({item.by})" for item in found}))
-        raise Conflict(
-            f"subnet: {subnet} overlaps what the host uses already: {what}. Choose another subnet.",
-            option="subnet",
-            subnet=str(subnet),
-            overlaps=sorted({str(item.network) for item in found}),
-        )
+    """Raise Conflict that names everything that overlaps ``subnet`` and a subnet that is free; default routes do not count."""
+    networks = without_defaults(list(taken))
+    found = [item for item in networks if subnet.overlaps(item.network)]
+    if not found:
+        return
+    what = "; ".join(sorted({f"{item.network} ({item.by})" for item in found}))
+    free = free_subnet(subnet.prefixlen, networks)
+    advice = f"Choose another subnet, for example {free}." if free else "No private range of that size is free: choose a smaller."
+    raise Conflict(
+        f"subnet: {subnet} overlaps what the host uses already: {what}. {advice}",
+        option="subnet",
+        subnet=str(subnet),
+        overlaps=sorted({str(item.network) for item in found}),
+    )

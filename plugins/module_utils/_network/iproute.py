@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 
 from .._runner import Runner
@@ -14,6 +14,7 @@ from .addressing import Taken
 from .links import Address, Host, Link, LinkStep, Route
 
 TIMEOUT = 60.0
+NOT_A_NETWORK = ("local", "broadcast", "multicast", "anycast")
 NOT_CONFIGURED = ("kernel", "ra", "redirect")
 
 
@@ -40,17 +41,16 @@ class IpRoute:
         return Host(links, tuple(routes))
 
     def taken(self, without: str | None = None) -> list[Taken]:
-        """Return what the host's addresses and routes use, except those of the link ``without``."""
+        """Return what the host's addresses and routes of all tables use, except those of the link ``without``."""
         found = []
         for item in self._json("addr", "show"):
             for address in item.get("addr_info", ()):
                 if item["ifname"] != without and "local" in address:
-                    network = ip_network(f"{address['local']}/{address['prefixlen']}", strict=False)
-                    found.append(Taken(network, f"address {address['local']} of {item['ifname']}"))
-        for item in self._json("-4", "route", "show", "table", "main"):
-            dev = item.get("dev", "several links or none")
-            if dev != without and item["dst"] != "default":
-                found.append(Taken(ip_network(item["dst"]), f"route over {dev}"))
+                    by = f"address {address['local']} of {item['ifname']}"
+                    found += [Taken(network, by) for network in _networks(address)]
+        for item in self._json("-4", "route", "show", "table", "all"):
+            if item.get("dev", "") != without and item.get("type", "unicast") not in NOT_A_NETWORK:
+                found.append(_taken_route(item))
         return found
 
     def apply(self, step: LinkStep) -> None:
@@ -61,6 +61,24 @@ class IpRoute:
             return
         lines = "".join(" ".join(_batch_words(words)) + "\n" for words in commands)
         self._runner.run(("ip", "-batch", "-"), stdin=lines, timeout=TIMEOUT)
+
+
+def _networks(address: Mapping[str, Any]) -> list[IPv4Network | IPv6Network]:
+    """Return what an address is part of; the prefix length of one with a peer is the peer's."""
+    peer, local = address.get("address"), ip_network(address["local"])
+    if peer is None:
+        return [ip_network(f"{address['local']}/{address['prefixlen']}", strict=False)]
+    return [local, ip_network(f"{peer}/{address['prefixlen']}", strict=False)]
+
+
+def _taken_route(item: Mapping[str, Any]) -> Taken:
+    hops = item.get("nexthops") or [item]
+    devices = sorted({hop["dev"] for hop in hops if "dev" in hop})
+    kind, table = item.get("type", "unicast"), str(item.get("table", "main"))
+    by = f"route over {' and '.join(devices)}" if devices else f"{kind} route"
+    way = (table, kind, *(str(hop.get(key)) for hop in hops for key in ("dev", "gateway", "via")))
+    dst = "0.0.0.0/0" if item["dst"] == "default" else item["dst"]
+    return Taken(ip_network(dst, strict=False), by if table == "main" else f"{by} in table {table}", way)
 
 
 def _batch_words(words: tuple[str, ...]) -> tuple[str, ...]:

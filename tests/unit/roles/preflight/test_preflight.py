@@ -4,14 +4,17 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
+import runpy
 import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from support.netspace import ip, netspace
 
 PROGRAM = Path(__file__).resolve().parents[4] / "roles/preflight/files/preflight"
 
@@ -82,6 +85,46 @@ def test_an_address_range_in_use_is_named(wrong, route):
     (problem,) = wrong["address range"]
     assert route["dev"] in problem["found"]
     assert "quickstart_subnet" in problem["do"]
+
+
+def address_range(subnet: str) -> list[tuple[str, str]]:
+    """What the program finds of ``subnet`` alone, in this process."""
+    check = runpy.run_path(str(PROGRAM))["check_subnet"]
+    return list(check(argparse.Namespace(subnet=subnet, bridge="edgebr0")))
+
+
+HALVES = ("0.0.0.0/1", "128.0.0.0/1")
+
+
+@pytest.mark.parametrize(
+    ("parts", "subnet"),
+    [
+        (HALVES, "10.77.0.0/24"),
+        (("0.0.0.0/2", "64.0.0.0/2", "128.0.0.0/2", "192.0.0.0/2"), "172.29.77.0/24"),
+        (("::/1", "8000::/1"), "fd00:77::/64"),
+        (("2000::/3",), "2001:db8:77::/64"),
+        (("default", "0.0.0.0/1", "128.0.0.0/1"), "192.168.77.0/24"),
+    ],
+)
+@pytest.mark.parametrize("table", ["main", "51820"])
+def test_the_parts_of_a_vpns_default_route_are_no_network(tmp_path, monkeypatch, parts, subnet, table):
+    with netspace(tmp_path, monkeypatch):
+        ip("link", "add", "tun0", "up", "type", "veth", "peer", "name", "far0")
+        for part in parts:
+            ip(*(["-6"] if ":" in part else []), "route", "add", part, "dev", "tun0", "table", table)
+        assert address_range(subnet) == []
+
+
+def test_the_address_range_that_is_advised_is_free(tmp_path, monkeypatch):
+    with netspace(tmp_path, monkeypatch):
+        ip("link", "add", "tun0", "up", "type", "veth", "peer", "name", "far0")
+        for target, table in (*zip(HALVES, ("main", "main"), strict=True), ("10.77.0.0/16", "52"), ("10.0.0.0/24", "main")):
+            ip("route", "add", target, "dev", "tun0", "table", table)
+        ip("address", "add", "10.0.1.1/24", "dev", "tun0", "noprefixroute")
+        ((found, do),) = address_range("10.77.0.0/24")
+        assert found == "address range 10.77.0.0/24 overlaps 10.77.0.0/16 on tun0 in table 52"
+        assert "quickstart_subnet=10.0.2.0/24" in do
+        assert address_range("10.0.2.0/24") == []
 
 
 def test_a_bridge_name_in_use_is_named(wrong):

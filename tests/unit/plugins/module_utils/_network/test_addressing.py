@@ -78,6 +78,7 @@ prefixes = st.builds(network, st.integers(0, 2**32 - 1), st.integers(1, 32))
 
 @given(prefixes, st.lists(prefixes, max_size=4))
 def test_an_overlap_is_refused_exactly_where_an_address_is_shared(subnet: IPv4Network, others: list[IPv4Network]) -> None:
+    others = [other for other in others if other.prefixlen >= 8]  # a wider one is a part of a default route
     shared = [other for other in others if other.subnet_of(subnet) or subnet.subnet_of(other)]
     taken = [Taken(other, f"route {number}") for number, other in enumerate(others)]
     if not shared:
@@ -92,3 +93,42 @@ def test_an_overlap_is_refused_exactly_where_an_address_is_shared(subnet: IPv4Ne
 def test_a_default_route_and_ipv6_overlap_nothing() -> None:
     taken = [Taken(ip_network("0.0.0.0/0"), "default route"), Taken(ip_network("::/1"), "IPv6")]
     refuse_overlap(IPv4Network("192.0.2.0/24"), taken)
+
+
+QUARTERS = ("0.0.0.0/2", "64.0.0.0/2", "128.0.0.0/2", "192.0.0.0/2")
+SIXTEENTHS = tuple(f"{first}.0.0.0/4" for first in range(0, 256, 16))
+EIGHTS = tuple(f"{first}.0.0.0/8" for first in range(256))
+VPN = ("main", "unicast", "tun0", "10.8.0.1")
+
+
+def routes(*networks: str, way: tuple[str, ...] = VPN) -> list[Taken]:
+    return [Taken(ip_network(network), "route over tun0", way) for network in networks]
+
+
+@pytest.mark.parametrize(
+    "parts", [("0.0.0.0/0",), ("0.0.0.0/1", "128.0.0.0/1"), ("0.0.0.0/1", *QUARTERS[2:]), QUARTERS, SIXTEENTHS, EIGHTS]
+)
+def test_a_default_route_in_parts_is_a_default_route(parts: tuple[str, ...]) -> None:
+    refuse_overlap(IPv4Network("10.77.0.0/24"), routes(*parts))
+    with pytest.raises(Conflict, match=r"overlaps what the host uses already: 10\.77\.0\.0/16 \(route over tun0\)\."):
+        refuse_overlap(IPv4Network("10.77.0.0/24"), routes(*parts, "10.77.0.0/16"))
+
+
+def test_a_network_that_a_vpn_leads_to_is_a_network() -> None:
+    for found in (routes("10.0.0.0/8"), routes(*EIGHTS[:10], *EIGHTS[11:]) + routes("10.0.0.0/8", way=("main", "unicast", "tun1"))):
+        with pytest.raises(Conflict, match=r"10\.0\.0\.0/8"):
+            refuse_overlap(IPv4Network("10.77.0.0/24"), found)
+
+
+@pytest.mark.parametrize(
+    ("used", "advice"),
+    [
+        (("10.77.0.0/24",), "for example 10.77.1.0/24"),
+        (("10.77.0.0/16",), "for example 10.0.0.0/24"),
+        (("10.0.0.0/8", "172.16.0.0/12"), "for example 192.168.0.0/24"),
+        (("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"), "No private range"),
+    ],
+)
+def test_the_advice_is_a_subnet_that_is_free(used: tuple[str, ...], advice: str) -> None:
+    with pytest.raises(Conflict, match=advice):
+        refuse_overlap(IPv4Network("10.77.0.0/24"), routes("10.77.0.0/26", *used))
