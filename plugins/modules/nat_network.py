@@ -48,7 +48,7 @@ options:
   dhcp_range:
     description:
       - The addresses that DHCP gives out. Without it a new network uses the whole subnet except its first tenth,
-        which stays free for static addresses.
+        which stays free for static addresses. Its lease time and further ranges that another program made stay.
     type: dict
     suboptions:
       start:
@@ -67,7 +67,8 @@ options:
     type: str
   hosts:
     description:
-      - VMs with a fixed address and a DNS name, exactly these. Left out, they stay as they are.
+      - VMs with a fixed address and a DNS name, exactly these. Left out, they stay as they are, also those that another program
+        made. One that stays keeps what else its entry has, such as a lease time.
     type: list
     elements: dict
     suboptions:
@@ -184,7 +185,7 @@ network:
       returned: when present
       sample: 1400
     hosts:
-      description: VMs with a fixed address, by address.
+      description: VMs with a fixed address, by address. What an entry that another program made lacks is null.
       type: list
       elements: dict
       returned: when present

@@ -87,7 +87,7 @@ networks:
       returned: always
       sample: 1400
     hosts:
-      description: VMs with a fixed address, by address.
+      description: VMs with a fixed address, by address. What an entry that another program made lacks is null.
       type: list
       elements: dict
       returned: always

@@ -18,7 +18,7 @@ try:
 except ImportError:
     libvirt = None
 
-ADD_LAST, DELETE = 3, 2
+DELETE, ADD_LAST, ADD_FIRST = 2, 3, 4
 DHCP_HOST, DHCP_RANGE, DNS_HOST = 4, 5, 10
 UNKNOWN = Config("", "0.0.0.0/32", "")
 
@@ -149,26 +149,44 @@ def _leases(network: Any) -> list[dict[str, Any]]:
 def _change_live(network: Any, step: ChangeLive) -> None:
     """Delete before adding, since libvirt refuses two entries with one address, name or MAC address.
 
-    A host's DHCP entry comes and goes after its DNS name, so that this entry alone shows a rerun what is left to do.
+    A DHCP entry comes from the definition, with all that it has there. It comes and goes after its DNS name.
     """
-    gone = [lease for lease in step.before.hosts if lease not in step.after.hosts]
-    come = [lease for lease in step.after.hosts if lease not in step.before.hosts]
-    root = nat_xml.parse(network.XMLDesc(0))
-    named = {(item.get("ip"), frozenset(nat_xml.dns_names(item))) for item in root.findall("dns/host")}
-    for lease in gone:
-        if (lease.address, frozenset({lease.name})) in named:
-            _update(network, DELETE, DNS_HOST, nat_xml.dns_host(lease))
-            named.remove((lease.address, frozenset({lease.name})))
-        _update(network, DELETE, DHCP_HOST, nat_xml.dhcp_host(lease))
+    live, defined = nat_xml.parse(network.XMLDesc(0)), nat_xml.dhcp_hosts(nat_xml.parse(_persistent_xml(network)))
+    names, there = _new_names(live, step), nat_xml.dhcp_hosts(live)
+    keys = {lease.key for lease in step.after.hosts}
+    gone = [(DNS_HOST, nat_xml.dns_host(address, old)) for address, (old, _new) in names.items() if old]
+    gone += [(DHCP_HOST, host) for key, host in there.items() if key not in keys]
+    come = [(DNS_HOST, nat_xml.dns_host(address, new)) for address, (_old, new) in names.items() if new]
+    come += [(DHCP_HOST, defined.get(lease.key, nat_xml.dhcp_host(lease))) for lease in step.after.hosts if lease.key not in there]
+    for section, element in gone:
+        _update(network, DELETE, section, element)
     if step.before.dhcp_range != step.after.dhcp_range:
-        if step.before.dhcp_range:
-            _update(network, DELETE, DHCP_RANGE, nat_xml.dhcp_range(step.before.dhcp_range))
-        if step.after.dhcp_range:
-            _update(network, ADD_LAST, DHCP_RANGE, nat_xml.dhcp_range(step.after.dhcp_range))
-    for lease in come:
-        if (lease.address, frozenset({lease.name})) not in named:
-            _update(network, ADD_LAST, DNS_HOST, nat_xml.dns_host(lease))
-        _update(network, ADD_LAST, DHCP_HOST, nat_xml.dhcp_host(lease))
+        _change_range(network, nat_xml.first_range(live), step.after.dhcp_range)
+    for section, element in come:
+        _update(network, ADD_LAST, section, element)
+
+
+def _change_range(network: Any, old: ET.Element | None, span: tuple[str, str] | None) -> None:
+    """Exchange the first range; its lease time stays."""
+    if old is not None:
+        _update(network, DELETE, DHCP_RANGE, old)
+    if span is not None:
+        new = nat_xml.dhcp_range(span)
+        new.extend(old if old is not None else ())
+        _update(network, ADD_FIRST, DHCP_RANGE, new)
+
+
+def _new_names(live: ET.Element, step: ChangeLive) -> dict[str, tuple[set[str], set[str]]]:
+    """Return the DNS names of each address whose names change, before and after; names of others stay."""
+    gone = {(lease.address, lease.name) for lease in step.before.hosts if lease.dns}
+    come = {(lease.address, lease.name) for lease in step.after.hosts if lease.dns}
+    found = {}
+    for address in sorted({address for address, _name in gone ^ come}):
+        old = nat_xml.names_of(live, address)
+        new = (old - {name for at, name in gone - come if at == address}) | {name for at, name in come if at == address}
+        if old != new:
+            found[address] = (old, new)
+    return found
 
 
 def _update(network: Any, command: int, section: int, element: ET.Element) -> None:

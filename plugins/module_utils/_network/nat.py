@@ -32,11 +32,20 @@ RESTART_FIELDS = ("bridge", "subnet", "domain", "mtu")
 
 @dataclass(frozen=True, order=True)
 class Lease:
-    """A fixed address of one VM: by MAC address for DHCP, by name for DNS."""
+    """A fixed address of one VM: by MAC address for DHCP, by name for DNS.
+
+    One that another program made can lack MAC address or name (empty), and its name need not be a DNS name.
+    """
 
     address: str
     mac: str
     name: str
+    dns: bool = True
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What DHCP knows of it."""
+        return self.address, self.mac, self.name
 
 
 @dataclass(frozen=True)
@@ -50,6 +59,7 @@ class Config:
     domain: str | None = None
     mtu: int | None = None
     hosts: tuple[Lease, ...] = ()
+    other_ranges: tuple[Range, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -84,7 +94,9 @@ class Network:
             "dhcp_range": list(config.dhcp_range) if config.dhcp_range else None,
             "domain": config.domain,
             "mtu": config.mtu,
-            "hosts": [{"name": host.name, "mac": host.mac, "address": host.address} for host in config.hosts],
+            "hosts": [
+                {"name": host.name or None, "mac": host.mac or None, "address": host.address or None} for host in config.hosts
+            ],
             "autostart": self.autostart,
             "managed": self.ours,
             "pending_restart": list(self.pending),
@@ -148,22 +160,37 @@ class NatRequest:
             base = old
         else:
             hosts = old.hosts if old and self.hosts is None else ()
-            base = Config(bridge, subnet, str(network[1]), default_dhcp_range(network), hosts=_leases(hosts, network))
+            base = Config(bridge, subnet, str(network[1]), default_dhcp_range(network), hosts=_kept(hosts, network))
         return replace(
             base,
             bridge=bridge,
-            dhcp_range=base.dhcp_range if self.dhcp_range is None else _span(self.dhcp_range, network),
+            dhcp_range=base.dhcp_range if self.dhcp_range is None else _span(self.dhcp_range, network, base.other_ranges),
             domain=self.domain or (old.domain if old else None),
             mtu=self.mtu or (old.mtu if old else None),
             hosts=base.hosts if self.hosts is None else _leases(self.hosts, network),
         )
 
 
-def _span(span: Range, subnet: IPv4Network) -> Range:
+def _span(span: Range, subnet: IPv4Network, others: tuple[Range, ...]) -> Range:
     start, end = ipv4_in(span[0], subnet, "dhcp_range.start"), ipv4_in(span[1], subnet, "dhcp_range.end")
     if start > end:
         raise InvalidInput(f"dhcp_range: the end {end} is lower than the start {start}.", option="dhcp_range")
+    for first, last in others:
+        if start <= IPv4Address(last) and IPv4Address(first) <= end:
+            raise InvalidInput(
+                f"dhcp_range: {start} to {end} overlaps another range of the network, {first} to {last}, which stays as it is;"
+                " choose one beside it, or remove that one (virsh net-update).",
+                option="dhcp_range",
+            )
     return str(start), str(end)
+
+
+def _kept(hosts: tuple[Lease, ...], subnet: IPv4Network) -> tuple[Lease, ...]:
+    """Return the hosts of a network that gets another subnet, unchanged, if all have an address there."""
+    for number, host in enumerate(hosts):
+        if host.address:
+            ipv4_in(host.address, subnet, f"hosts[{number}].address")
+    return hosts
 
 
 def _leases(hosts: tuple[Lease, ...], subnet: IPv4Network) -> tuple[Lease, ...]:

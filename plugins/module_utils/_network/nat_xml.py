@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from ipaddress import IPv4Network, ip_address, ip_network
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -50,16 +51,17 @@ def read(root: ET.Element) -> Config | None:
     item = _ipv4(root)
     if item is None:
         return None
-    span = item.find("dhcp/range")
+    spans = [(span.get("start", ""), span.get("end", "")) for span in item.findall("dhcp/range")]
     mtu = _attribute(root, "mtu", "size")
     return Config(
         bridge=bridge_name(root),
         subnet=str(_network(item)),
         address=item.get("address", ""),
-        dhcp_range=None if span is None else (span.get("start", ""), span.get("end", "")),
+        dhcp_range=spans[0] if spans else None,
         domain=_attribute(root, "domain", "name"),
         mtu=int(mtu) if mtu else None,
-        hosts=tuple(sorted((_lease(host) for host in item.findall("dhcp/host")), key=_by_address)),
+        hosts=tuple(sorted((lease_of(root, host) for host in item.findall("dhcp/host")), key=_by_address)),
+        other_ranges=tuple(spans[1:]),
     )
 
 
@@ -67,8 +69,15 @@ def _by_address(lease: Lease) -> int:
     return int(ip_address(lease.address or "0.0.0.0"))  # noqa: S104 sorts a host without an address first
 
 
-def _lease(host: ET.Element) -> Lease:
-    return Lease(host.get("ip", ""), host.get("mac", "").lower(), host.get("name", ""))
+def lease_of(root: ET.Element, host: ET.Element) -> Lease:
+    """Return a DHCP entry; upper case does not count in MAC addresses and names."""
+    address, name = host.get("ip", ""), host.get("name", "").lower()
+    return Lease(address, host.get("mac", "").lower(), name, bool(name) and name in names_of(root, address))
+
+
+def names_of(root: ET.Element, address: str) -> set[str]:
+    """Return the DNS names of an address, in lower case."""
+    return {name.lower() for item in root.findall("dns/host") if item.get("ip") == address for name in dns_names(item)}
 
 
 def _attribute(root: ET.Element, path: str, name: str) -> str | None:
@@ -93,7 +102,7 @@ def new(name: str) -> ET.Element:
 
 
 def write(root: ET.Element, config: Config) -> str:
-    """Return the XML with our mark and fields; of DNS names, only those of removed hosts are removed."""
+    """Return the XML with our mark and fields; of DHCP entries and DNS names, only those that change are touched."""
     before = read(root)
     if not is_ours(root):
         ET.SubElement(_child(root, "metadata"), MARK)
@@ -104,8 +113,11 @@ def write(root: ET.Element, config: Config) -> str:
     _optional(root, "domain", "name", config.domain)
     if config.domain:
         _child(root, "domain").set("localOnly", _child(root, "domain").get("localOnly", "yes"))
-    _write_names(root, before.hosts if before else (), config.hosts)
     _write_subnet(root, config)
+    held = before.hosts if before else ()
+    if held != config.hosts:
+        _write_names(root, held, config.hosts)
+        _write_hosts(root, config.hosts)
     remember("edge", NAMESPACE)
     return ET.tostring(root, encoding="unicode")
 
@@ -123,16 +135,19 @@ def _optional(root: ET.Element, tag: str, attribute: str, value: str | None) -> 
         root.remove(found)
 
 
-def _write_names(root: ET.Element, gone: tuple[Lease, ...], hosts: tuple[Lease, ...]) -> None:
-    dns = root.find("dns")
-    if dns is None and not hosts:
-        return
+def _write_names(root: ET.Element, held: tuple[Lease, ...], hosts: tuple[Lease, ...]) -> None:
     dns = _child(root, "dns")
-    ours = {(lease.address, lease.name) for lease in (*gone, *hosts)}
-    for item in dns.findall("host"):
-        if dns_names(item) <= {name for address, name in ours if address == item.get("ip")}:
-            dns.remove(item)
-    dns.extend(dns_host(lease) for lease in hosts)
+    wanted = {(lease.address, lease.name) for lease in hosts if lease.dns}
+    for address, name in {(lease.address, lease.name) for lease in held if lease.dns} - wanted:
+        for item in [item for item in dns.findall("host") if item.get("ip") == address]:
+            for found in [found for found in item.findall("hostname") if (found.text or "").lower() == name]:
+                item.remove(found)
+            if not dns_names(item):
+                dns.remove(item)
+    for address, name in sorted(wanted, key=lambda pair: ip_address(pair[0])):
+        if name not in names_of(root, address):
+            there = [item for item in dns.findall("host") if item.get("ip") == address]
+            ET.SubElement(there[0] if there else ET.SubElement(dns, "host", ip=address), "hostname").text = name
     if len(dns) == 0 and not dns.attrib:
         root.remove(dns)
 
@@ -141,22 +156,39 @@ def _write_subnet(root: ET.Element, config: Config) -> None:
     subnet = IPv4Network(config.subnet)
     item = _ipv4(root)
     item = ET.SubElement(root, "ip") if item is None else item
-    if not item.get("address") or _network(item) != subnet:
+    moved = not item.get("address") or _network(item) != subnet
+    if moved:
         item.attrib.pop("netmask", None)
         item.attrib.update({"address": str(subnet.network_address + 1), "prefix": str(subnet.prefixlen)})
-    if not config.dhcp_range and not config.hosts:
+    if not config.dhcp_range:
         return
     dhcp = _child(item, "dhcp")
-    span = dhcp.find("range")
-    if config.dhcp_range and (span is None or (span.get("start"), span.get("end")) != config.dhcp_range):
-        if span is not None:
-            dhcp.remove(span)
+    spans = dhcp.findall("range")
+    if not spans:
         dhcp.insert(0, dhcp_range(config.dhcp_range))
+    else:  # in place: it can have a lease time
+        spans[0].attrib.update({"start": config.dhcp_range[0], "end": config.dhcp_range[1]})
+    for other in spans[1:] if moved else ():
+        dhcp.remove(other)
+
+
+def _write_hosts(root: ET.Element, hosts: tuple[Lease, ...]) -> None:
+    """Let the DHCP entries be ``hosts``; one that stays is not touched, one whose address stays keeps what else it has."""
+    item = _ipv4(root)
+    dhcp = _child(root if item is None else item, "dhcp")
+    keys, done = {lease.key for lease in hosts}, set()
     for old in dhcp.findall("host"):
-        if _lease(old) not in config.hosts:
+        held = lease_of(root, old)
+        new = held if held.key in keys else next((lease for lease in hosts if held.address and lease.address == held.address), None)
+        if new is None:
             dhcp.remove(old)
-    there = {_lease(old) for old in dhcp.findall("host")}
-    dhcp.extend(dhcp_host(lease) for lease in config.hosts if lease not in there)
+            continue
+        done.add(new.key)
+        if new is not held:
+            if held.mac and new.mac != held.mac:
+                old.attrib.pop("id", None)  # it named the other client
+            old.attrib.update({"mac": new.mac, "name": new.name})
+    dhcp.extend(dhcp_host(lease) for lease in hosts if lease.key not in done)
 
 
 def dhcp_range(span: tuple[str, str]) -> ET.Element:
@@ -166,19 +198,33 @@ def dhcp_range(span: tuple[str, str]) -> ET.Element:
 
 def dhcp_host(lease: Lease) -> ET.Element:
     """Return the DHCP element of a fixed address."""
-    return ET.Element("host", mac=lease.mac, name=lease.name, ip=lease.address)
+    given = {"mac": lease.mac, "name": lease.name, "ip": lease.address}
+    return ET.Element("host", {key: value for key, value in given.items() if value})
 
 
-def dns_host(lease: Lease) -> ET.Element:
-    """Return the DNS element of a fixed address."""
-    host = ET.Element("host", ip=lease.address)
-    ET.SubElement(host, "hostname").text = lease.name
+def dns_host(address: str, names: Iterable[str]) -> ET.Element:
+    """Return the DNS element of an address."""
+    host = ET.Element("host", ip=address)
+    for name in sorted(names):
+        ET.SubElement(host, "hostname").text = name
     return host
 
 
 def dns_names(item: ET.Element) -> set[str]:
     """Return the names of a DNS host element."""
     return {name.text or "" for name in item.findall("hostname")}
+
+
+def dhcp_hosts(root: ET.Element) -> dict[tuple[str, str, str], ET.Element]:
+    """Return the DHCP entries of the IPv4 subnet by what DHCP knows of each."""
+    item = _ipv4(root)
+    return {} if item is None else {lease_of(root, host).key: host for host in item.findall("dhcp/host")}
+
+
+def first_range(root: ET.Element) -> ET.Element | None:
+    """Return the DHCP range that is ours."""
+    item = _ipv4(root)
+    return None if item is None else item.find("dhcp/range")
 
 
 def text(element: ET.Element) -> str:

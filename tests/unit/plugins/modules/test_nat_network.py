@@ -112,6 +112,38 @@ def test_what_others_wrote_stays(nat: Any, conn: Any) -> None:
     assert ">web<" not in xml
 
 
+def test_an_entry_of_others_without_a_name_stays_and_is_shown(nat: Any, conn: Any) -> None:
+    nat(state="present")
+    entry = "<host mac='52:54:00:00:00:09' ip='203.0.113.9'/>"
+    conn.networkDefineXML(conn.networkLookupByName("edge").XMLDesc().replace("</dhcp>", f"{entry}</dhcp>"))
+    changed = nat(state="present", mtu=1400, dhcp_range={"start": "203.0.113.60", "end": "203.0.113.90"})
+    assert changed["network"]["hosts"] == [{"name": None, "mac": "52:54:00:00:00:09", "address": "203.0.113.9"}]
+    assert entry in conn.networkLookupByName("edge").XMLDesc()
+    assert "<dns" not in conn.networkLookupByName("edge").XMLDesc()
+    assert not nat(state="present")["changed"]
+
+
+def test_a_running_networks_names_and_lease_times_stay(nat: Any, conn: Any) -> None:
+    nat(state="present")
+    xml = conn.networkLookupByName("edge").XMLDesc()
+    span = "<range start='203.0.113.26' end='203.0.113.254'>"
+    xml = xml.replace(
+        f"{span[:-1]}/>", f"{span}<lease expiry='24' unit='hours'/></range><host mac='{WEB['mac']}' ip='203.0.113.10'/>"
+    )
+    xml = xml.replace("<ip ", "<dns><host ip='203.0.113.10'><hostname>one</hostname></host></dns><ip ", 1)
+    conn.networkDefineXML(xml)
+    nat()
+    changed = nat(hosts=[WEB], dhcp_range={"start": "203.0.113.50", "end": "203.0.113.99"})
+    assert changed["actions"][-1] == "Change hosts and dhcp_range of the running network edge"
+    xml = conn.networkLookupByName("edge").XMLDesc()
+    assert "end='203.0.113.99'>\n        <lease expiry='24' unit='hours'/>" in xml
+    assert "<hostname>one</hostname>\n      <hostname>web</hostname>" in xml
+    assert not nat(hosts=[WEB])["changed"]
+    nat(hosts=[])
+    xml = conn.networkLookupByName("edge").XMLDesc()
+    assert ("<hostname>one</hostname>" in xml, "web" in xml, WEB["mac"] in xml) == (True, False, False)
+
+
 def test_a_restart_needs_the_word(nat: Any, conn: Any) -> None:
     nat()
     refused = nat(mtu=1400)

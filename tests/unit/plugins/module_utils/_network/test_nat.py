@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._errors import Conflict, InvalidInput, Refused
@@ -149,9 +151,83 @@ def test_reading_what_others_define() -> None:
     )
     root = nat_xml.parse(text)
     config = nat_xml.read(root)
-    assert config == Config("virbr0", SUBNETS[0], "192.0.2.1", hosts=(Lease("192.0.2.5", "52:54:00:aa:00:01", ""),))
+    assert config == Config("virbr0", SUBNETS[0], "192.0.2.1", hosts=(Lease("192.0.2.5", "52:54:00:aa:00:01", "", dns=False),))
     assert [str(subnet) for subnet in nat_xml.subnets(root)] == ["2001:db8::/64", SUBNETS[0]]
     assert not nat_xml.is_ours(root)
     assert nat_xml.forward_mode(nat_xml.parse("<network><name>a</name></network>")) == "isolated"
     assert nat_xml.read(nat_xml.parse("<network><name>a</name></network>")) is None
     assert nat_xml.read(nat_xml.parse(nat_xml.write(root, config))) == config
+
+
+ENTRIES = {
+    "without a name": ("<host mac='52:54:00:AA:00:01' ip='192.0.2.5'/>", ""),
+    "by name": ("<host name='Web-1' ip='192.0.2.5'/>", ""),
+    "by client id": ("<host id='01:52:54:00:aa:00:01' mac='52:54:00:aa:00:01' ip='192.0.2.5'/>", ""),
+    "of client id alone": ("<host id='01:52:54:00:aa:00:01' ip='192.0.2.5'/>", ""),
+    "without an address": ("<host mac='52:54:00:aa:00:01' name='one'/><host mac='52:54:00:aa:00:02' name='two'/>", ""),
+    "with a lease time": ("<host mac='52:54:00:aa:00:01' name='one' ip='192.0.2.5'><lease expiry='0'/></host>", ""),
+    "of a domain": ("<host mac='52:54:00:aa:00:01' name='web.lab.example' ip='192.0.2.5'/>", ""),
+    "with several names": (
+        "<host mac='52:54:00:aa:00:01' name='one' ip='192.0.2.5'/>",
+        "<host ip='192.0.2.5'><hostname>one</hostname><hostname>Two</hostname></host>",
+    ),
+    "with several ranges": (
+        "<range start='192.0.2.100' end='192.0.2.110'><lease expiry='24' unit='hours'/></range>"
+        "<range start='192.0.2.120' end='192.0.2.130'/><host mac='52:54:00:aa:00:01' ip='192.0.2.5'/>",
+        "",
+    ),
+}
+
+
+def theirs(dhcp: str, dns: str) -> str:
+    """A network that another program made, with IPv6 hosts by DUID and by name."""
+    six = "<host id='00:03:00:01:52:54:00:aa:00:01' name='six' ip='2001:db8::5'/><host name='v6' ip='2001:db8::6'/>"
+    return (
+        f"<network><name>edge</name><forward mode='nat'/><bridge name='nat0' stp='on' delay='0'/><dns>{dns}</dns>"
+        f"<ip address='192.0.2.1' netmask='255.255.255.0'><dhcp>{dhcp}</dhcp></ip>"
+        f"<ip family='ipv6' address='2001:db8::1' prefix='64'><dhcp>{six}</dhcp></ip></network>"
+    )
+
+
+def rest_of(text: str) -> str:
+    """The XML without our mark."""
+    return re.sub(r"<metadata.*?</metadata>", "", ElementTree.canonicalize(text, strip_text=True))
+
+
+@pytest.mark.parametrize(("dhcp", "dns"), ENTRIES.values(), ids=ENTRIES)
+def test_entries_of_others_stay_when_their_network_is_taken_over(dhcp: str, dns: str) -> None:
+    text = theirs(dhcp, dns)
+    held = nat_xml.read(nat_xml.parse(text))
+    network = Network("edge", held or RUNNING, ours=False)
+    made = plan(network, wanted(adopt=True, state="present")).after
+    assert made is not None
+    assert rest_of(nat_xml.write(nat_xml.parse(text), made.config)) == rest_of(text)
+    changed = wanted(adopt=True, state="present", domain="a.example", mtu=1400).config(held)
+    again = nat_xml.write(nat_xml.parse(text), changed)
+    again = re.sub(r"<(mtu|domain) [^>]*>", "", again)
+    assert rest_of(again).replace("</mtu>", "").replace("</domain>", "") == rest_of(text)
+
+
+def test_a_range_that_changes_keeps_its_lease_time_and_the_other_ranges() -> None:
+    text = theirs(*ENTRIES["with several ranges"])
+    config = wanted(dhcp_range={"start": "192.0.2.50", "end": "192.0.2.110"}).config(nat_xml.read(nat_xml.parse(text)))
+    assert rest_of(nat_xml.write(nat_xml.parse(text), config)) == rest_of(text.replace("192.0.2.100", "192.0.2.50"))
+    with pytest.raises(InvalidInput, match=r"192\.0\.2\.120 to 192\.0\.2\.130"):
+        wanted(dhcp_range={"start": "192.0.2.50", "end": "192.0.2.125"}).config(config)
+
+
+@pytest.mark.parametrize(("dhcp", "dns"), ENTRIES.values(), ids=ENTRIES)
+def test_hosts_that_are_given_keep_what_else_their_entries_have(dhcp: str, dns: str) -> None:
+    text = theirs(dhcp, dns)
+    given = [{"name": "One", "mac": "52:54:00:AA:00:01", "address": "192.0.2.5"}]
+    config = wanted(hosts=given).config(nat_xml.read(nat_xml.parse(text)))
+    again = nat_xml.parse(nat_xml.write(nat_xml.parse(text), config))
+    (host,) = nat_xml.dhcp_hosts(again).values()
+    assert nat_xml.lease_of(again, host) == Lease("192.0.2.5", "52:54:00:aa:00:01", "one")
+    assert ("expiry" in ElementTree.tostring(host, encoding="unicode")) is ("expiry" in dhcp.rpartition("<host")[2])
+    assert host.get("id") == ("01:52:54:00:aa:00:01" if " id=" in dhcp else None)
+    assert nat_xml.names_of(again, "192.0.2.5") == ({"one", "two"} if dns else {"one"})
+    assert len(again.findall("ip/dhcp/host")) == 3
+    without = nat_xml.parse(nat_xml.write(again, wanted(hosts=[]).config(config)))
+    assert nat_xml.names_of(without, "192.0.2.5") == ({"two"} if dns else set())
+    assert [host.get("name") for host in without.findall("ip/dhcp/host")] == ["six", "v6"]
