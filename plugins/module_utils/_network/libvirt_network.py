@@ -11,7 +11,8 @@ from .._errors import Conflict
 from .._libvirt import error_name, intent, lookup
 from . import nat_xml
 from .addressing import Taken
-from .nat import ChangeLive, Config, Define, Network, NetworkState, SetAutostart, Start, Stop, Undefine
+from .nat import ChangeLive, Define, Network, NetworkState, SetAutostart, Start, Stop, Undefine
+from .nat_config import Config
 
 try:
     import libvirt

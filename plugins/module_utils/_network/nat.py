@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Network
 from typing import Any, TypeAlias
 
 from .._errors import Conflict, InvalidInput, NotFound, Refused
@@ -17,49 +17,14 @@ from .._plan import Plan, Step
 from .addressing import (
     default_dhcp_range,
     domain_name,
-    host_name,
-    ipv4_in,
     ipv4_subnet,
     link_name,
-    mac_address,
     mtu_bytes,
     network_name,
 )
+from .nat_config import Config, Lease, Range, checked_hosts, checked_span, kept_hosts
 
-Range = tuple[str, str]
 RESTART_FIELDS = ("bridge", "subnet", "domain", "mtu")
-
-
-@dataclass(frozen=True, order=True)
-class Lease:
-    """A fixed address of one VM: by MAC address for DHCP, by name for DNS.
-
-    One that another program made can lack MAC address or name (empty), and its name need not be a DNS name.
-    """
-
-    address: str
-    mac: str
-    name: str
-    dns: bool = True
-
-    @property
-    def key(self) -> tuple[str, str, str]:
-        """What DHCP knows of it."""
-        return self.address, self.mac, self.name
-
-
-@dataclass(frozen=True)
-class Config:
-    """One configuration of a network, the persistent or the live one."""
-
-    bridge: str
-    subnet: str
-    address: str
-    dhcp_range: Range | None = None
-    domain: str | None = None
-    mtu: int | None = None
-    hosts: tuple[Lease, ...] = ()
-    other_ranges: tuple[Range, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -160,54 +125,15 @@ class NatRequest:
             base = old
         else:
             hosts = old.hosts if old and self.hosts is None else ()
-            base = Config(bridge, subnet, str(network[1]), default_dhcp_range(network), hosts=_kept(hosts, network))
+            base = Config(bridge, subnet, str(network[1]), default_dhcp_range(network), hosts=kept_hosts(hosts, network))
         return replace(
             base,
             bridge=bridge,
-            dhcp_range=base.dhcp_range if self.dhcp_range is None else _span(self.dhcp_range, network, base.other_ranges),
+            dhcp_range=base.dhcp_range if self.dhcp_range is None else checked_span(self.dhcp_range, network, base.other_ranges),
             domain=self.domain or (old.domain if old else None),
             mtu=self.mtu or (old.mtu if old else None),
-            hosts=base.hosts if self.hosts is None else _leases(self.hosts, network),
+            hosts=base.hosts if self.hosts is None else checked_hosts(self.hosts, network),
         )
-
-
-def _span(span: Range, subnet: IPv4Network, others: tuple[Range, ...]) -> Range:
-    start, end = ipv4_in(span[0], subnet, "dhcp_range.start"), ipv4_in(span[1], subnet, "dhcp_range.end")
-    if start > end:
-        raise InvalidInput(f"dhcp_range: the end {end} is lower than the start {start}.", option="dhcp_range")
-    for first, last in others:
-        if start <= IPv4Address(last) and IPv4Address(first) <= end:
-            raise InvalidInput(
-                f"dhcp_range: {start} to {end} overlaps another range of the network, {first} to {last}, which stays as it is;"
-                " choose one beside it, or remove that one (virsh net-update).",
-                option="dhcp_range",
-            )
-    return str(start), str(end)
-
-
-def _kept(hosts: tuple[Lease, ...], subnet: IPv4Network) -> tuple[Lease, ...]:
-    """Return the hosts of a network that gets another subnet, unchanged, if all have an address there."""
-    for number, host in enumerate(hosts):
-        if host.address:
-            ipv4_in(host.address, subnet, f"hosts[{number}].address")
-    return hosts
-
-
-def _leases(hosts: tuple[Lease, ...], subnet: IPv4Network) -> tuple[Lease, ...]:
-    found = [
-        Lease(
-            str(ipv4_in(host.address, subnet, f"hosts[{number}].address")),
-            mac_address(host.mac, f"hosts[{number}].mac"),
-            host_name(host.name, f"hosts[{number}].name"),
-        )
-        for number, host in enumerate(hosts)
-    ]
-    for key in ("address", "mac", "name"):
-        values = [getattr(host, key) for host in found]
-        twice = sorted({value for value in values if values.count(value) > 1})
-        if twice:
-            raise InvalidInput(f"hosts: the {key} {', '.join(twice)} is given more than once.", option="hosts")
-    return tuple(sorted(found, key=lambda host: IPv4Address(host.address)))
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 from .._namespaces import remember
-from .nat import Config, Lease
+from .nat_config import Config, Lease
 
 NAMESPACE = "urn:edge-cloud:network:1"
 MARK = f"{{{NAMESPACE}}}network"

@@ -10,7 +10,7 @@ import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._compute.xml.domain import emit, parse_xml, to_text
 from ansible_collections.edge.cloud.plugins.module_utils._namespaces import remember
 from ansible_collections.edge.cloud.plugins.module_utils._network import nat_xml
-from ansible_collections.edge.cloud.plugins.module_utils._network.nat import Config
+from ansible_collections.edge.cloud.plugins.module_utils._network.nat_config import Config
 from support.compute import record
 
 

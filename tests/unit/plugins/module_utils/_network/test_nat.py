@@ -13,14 +13,13 @@ import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._errors import Conflict, InvalidInput, Refused
 from ansible_collections.edge.cloud.plugins.module_utils._network import nat_xml
 from ansible_collections.edge.cloud.plugins.module_utils._network.nat import (
-    Config,
-    Lease,
     NatRequest,
     Network,
     Stop,
     Undefine,
     plan,
 )
+from ansible_collections.edge.cloud.plugins.module_utils._network.nat_config import Config, Lease
 from hypothesis import given
 from hypothesis import strategies as st
 
