@@ -439,6 +439,12 @@ options:
       user_data:
         description:
           - User data, as a dictionary (cloud-config) or as a text that begins with its header, such as C(#cloud-config) or C(#!).
+          - A dictionary reaches the guest with every character as it is. A text is checked as cloud-init reads it; what is no YAML,
+            has a header that cloud-init does not know, or is a script with the line ends of Windows, is refused.
+          - Where C(cloud-init) is installed on the host, new cloud-config is validated by its schema, too. A key that it does not
+            know is accepted, since the guest's cloud-init can be newer.
+          - Quote what YAML takes for a number or for yes and no, such as passwords, C(permissions) (V("0644")) and MAC addresses;
+            where cloud-init wants a text there, anything else is refused.
         type: raw
       vendor_data:
         description:
@@ -455,8 +461,10 @@ options:
   context:
     description:
       - Variables for guests that are contextualized as in OpenNebula, as an ISO file labelled C(CONTEXT) with C(context.sh), on a
-        read-only disk. Names are upper-case, such as C(SSH_PUBLIC_KEY) or C(ETH0_IP). V(true) is written as C(YES), V(false) as
-        C(NO).
+        read-only disk. Names are upper-case, such as C(SSH_PUBLIC_KEY) or C(ETH0_IP), and none that a shell uses itself, such as
+        C(PATH).
+      - V(true) is written as C(YES), V(false) as C(NO), a list as one line for each of its items. V(null) leaves a variable out. A
+        dictionary is refused. Quote addresses and versions, which YAML can take for numbers.
     type: dict
   console_log:
     description:

@@ -10,16 +10,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .._errors import InvalidInput
 from .._files import fsync
 from .._runner import Runner
+from .content.context import context_text
+from .content.network_config import network_text
+from .content.texts import check_texts
+from .content.user_data import user_data_text
+from .content.yaml_text import yaml_text
 from .model.request import CloudInitOptions
 
 VOLUME = "CIDATA"
@@ -29,20 +32,7 @@ SECTOR = 2048
 DESCRIPTOR = 16 * SECTOR
 APPLICATION_FIELD = slice(574, 702)
 CONTEXT_VOLUME = "CONTEXT"
-CONTEXT_NAME = re.compile(r"[A-Z_][A-Z0-9_]*")
-QUOTE, QUOTED = "'", "'\\''"
-CLOUD_CONFIG = "#cloud-config\n"
-HEADERS = (
-    "#cloud-config",
-    "#!",
-    "#include",
-    "#cloud-boothook",
-    "#part-handler",
-    "#upstart-job",
-    "## template:",
-    "Content-Type:",
-    "MIME-Version:",
-)
+META_DATA = "cloud_init.meta_data"
 
 
 @dataclass(frozen=True)
@@ -63,57 +53,21 @@ def make_seed(options: CloudInitOptions, name: str, uuid: str) -> Seed:
 
     The instance-id is the domain's UUID: a new seed for the same domain does not make cloud-init run again.
     """
+    check_texts(options.meta_data, META_DATA)
     meta = {"instance-id": uuid, "local-hostname": options.hostname or name, **(options.meta_data or {})}
     if options.ssh_authorized_keys:
         meta["public-keys"] = list(options.ssh_authorized_keys)
-    files = {"meta-data": _yaml(meta), "user-data": _user_data(options.user_data, "cloud_init.user_data")}
+    files = {"meta-data": yaml_text(meta, META_DATA), "user-data": user_data_text(options.user_data, "cloud_init.user_data")}
     if options.network_config:
-        files["network-config"] = _yaml(_network(options.network_config))
+        files["network-config"] = network_text(options.network_config)
     if options.vendor_data:
-        files["vendor-data"] = _user_data(options.vendor_data, "cloud_init.vendor_data")
+        files["vendor-data"] = user_data_text(options.vendor_data, "cloud_init.vendor_data")
     return Seed(tuple(sorted(files.items())))
 
 
 def make_context(options: Mapping[str, Any]) -> Seed:
     """Return OpenNebula's context disk: ``context.sh`` with each option as a shell variable, for guests that read it."""
-    lines = ["# Context variables"]
-    for name in sorted(options):
-        value = options[name]
-        if CONTEXT_NAME.fullmatch(name) is None:
-            raise InvalidInput(
-                f"context.{name}: this is not the name of a variable (upper-case letters, digits and underscores).",
-                option=f"context.{name}",
-            )
-        text = "YES" if value is True else "NO" if value is False else str(value)
-        lines.append(f"{name}='{text.replace(QUOTE, QUOTED)}'")
-    return Seed((("context.sh", "\n".join(lines) + "\n"),), CONTEXT_VOLUME)
-
-
-def _yaml(data: Any) -> str:
-    """Return JSON, which is YAML, in an order that does not change."""
-    return json.dumps(data, indent=2, sort_keys=True) + "\n"
-
-
-def _network(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    inner = config.get("network", config)
-    if not isinstance(inner, Mapping) or inner.get("version") not in (1, 2):
-        raise InvalidInput(
-            "cloud_init.network_config: it needs version 2 (or 1), such as {version: 2, ethernets: {...}}.",
-            option="cloud_init.network_config",
-        )
-    return inner
-
-
-def _user_data(data: Any, where: str) -> str:
-    if data is None:
-        return CLOUD_CONFIG + "{}\n"
-    if isinstance(data, Mapping):
-        return CLOUD_CONFIG + _yaml(data)
-    if not isinstance(data, str) or not data.startswith(HEADERS):
-        raise InvalidInput(
-            f"{where}: a text must begin with #cloud-config, #! or another header that cloud-init knows.", option=where
-        )
-    return data
+    return Seed((("context.sh", context_text(options)),), CONTEXT_VOLUME)
 
 
 def read_digest(path: str) -> str | None:
@@ -137,7 +91,7 @@ def build_seed(seed: Seed, path: str, runner: Runner) -> None:
         files, made = Path(work, "files"), Path(work, "seed.iso")
         files.mkdir()
         for name, text in seed.files:
-            (files / name).write_text(text, encoding="utf-8")
+            (files / name).write_text(text, encoding="utf-8", newline="")
         application = APPLICATION + seed.digest.removeprefix("sha256:").upper()
         runner.run(
             [

@@ -13,6 +13,7 @@ from ..._errors import Busy
 from ..._libvirt import intent, lookup
 from ..._plan import Plan, execute
 from ..._runner import Runner
+from ..content.schema import check_schema
 from ..elsewhere.check import check_elsewhere, check_kept
 from ..elsewhere.moved import forget_moved, read_moved
 from ..elsewhere.peers import Peers
@@ -91,7 +92,7 @@ class Reconciler:
         check_change(wanted, state, options.state)
         check_hardware(wanted.spec, state.config, facts)
         check_memory(wanted.spec, state, options.run, facts, restart=options.may_restart)
-        seed = make_seed(options.cloud_init, self.name, wanted.spec.uuid) if options.cloud_init is not None else None
+        seed = self._seed(wanted.spec.uuid, state)
         record = self._record(wanted, state, seed)
         check_saved_seeds(state, options.run, record)
         goal = Goal(
@@ -115,6 +116,15 @@ class Reconciler:
     def _refuse_while_migrating(self, state: VmState) -> None:
         removal = self.options.state == "absent" and state.config is not None
         refuse_while_migrating(self.name, self.folders.vm(self.name), state.run, removal=removal)
+
+    def _seed(self, uuid: str, state: VmState) -> Seed | None:
+        """Return the seed that was asked for; what the VM does not have yet is validated by the host's cloud-init."""
+        if self.options.cloud_init is None:
+            return None
+        seed = make_seed(self.options.cloud_init, self.name, uuid)
+        if state.record is None or state.record.seed != seed.digest:
+            check_schema(dict(seed.files), self.runner)
+        return seed
 
     def _record(self, wanted: ResolvedDomain, state: VmState, seed: Seed | None) -> Record:
         kept, context = state.record or Record(wanted.spec), self.context

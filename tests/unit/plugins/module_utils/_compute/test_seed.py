@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.request import CloudInitOptions
 from ansible_collections.edge.cloud.plugins.module_utils._compute.seed import Seed, build_seed, make_context, make_seed, read_digest
 from ansible_collections.edge.cloud.plugins.module_utils._errors import CommandFailed, InvalidInput
@@ -93,6 +94,19 @@ def test_cloud_init_finds_label_and_files(tmp_path: Path) -> None:
     out = tmp_path / "out"
     subprocess.run(["xorriso", "-osirrox", "on", "-indev", path, "-extract", "/", out], check=True, capture_output=True)
     assert {one.name: one.read_text() for one in out.iterdir()} == dict(seed.files)
+
+
+def test_the_guest_reads_every_character_as_it_was_written(tmp_path: Path) -> None:
+    text = "Welcome \U0001f680 \u2028 \x85\r\n"
+    script = "#include\r\nhttps://www.example/\r\n"
+    seed = seed_of(user_data={"write_files": [{"content": text}]}, meta_data={"note": text}, vendor_data=script)
+    path, out = tmp_path / "seed.iso", tmp_path / "out"
+    build_seed(seed, str(path), SubprocessRunner())
+    subprocess.run(["xorriso", "-osirrox", "on", "-indev", path, "-extract", "/", out], check=True, capture_output=True)
+    found = {one.name: one.read_bytes() for one in out.iterdir()}
+    assert yaml.safe_load(found["user-data"]) == {"write_files": [{"content": text}]}
+    assert yaml.safe_load(found["meta-data"])["note"] == text
+    assert found["vendor-data"] == script.encode()
 
 
 def test_a_failed_build_leaves_the_old_seed(tmp_path: Path) -> None:

@@ -1,0 +1,57 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Has the host's cloud-init, where there is one, validate cloud-config by its schema before a guest gets it."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..._errors import InvalidInput, TimedOut, Unsupported
+from ..._runner import Completed, Runner
+from .user_data import is_cloud_config
+
+FILES = {"user-data": "cloud_init.user_data", "vendor-data": "cloud_init.vendor_data"}
+LONGEST = 60.0
+ERRORS = re.compile(r"schema errors:\s*(.*)", re.DOTALL)
+ONE = re.compile(r"(?:^|,\s|\n)\s*([A-Za-z][\w.-]*): (.*?)(?=,\s[A-Za-z][\w-]*(?:\.[\w.-]+)?: |\n|$)", re.DOTALL)
+VALUE = re.compile(r".*?(?= is not | does not | is too | is a dependency | has )", re.DOTALL)
+NEWER = re.compile(r"additional properties|unexpected|do not match any of the regexes", re.IGNORECASE)
+
+
+def check_schema(files: Mapping[str, str], runner: Runner) -> None:
+    """Raise InvalidInput where this host's cloud-init knows that a guest's could not use its user or vendor data.
+
+    A key that it does not know is no error: the guest's cloud-init can be newer. What is written in a value is not shown.
+    """
+    for name, option in FILES.items():
+        if not is_cloud_config(files.get(name, "")):
+            continue
+        done = _validate(files[name], runner)
+        errors = _errors(done) if done is not None and done.rc != 0 else []
+        if errors:
+            raise InvalidInput(f"{option}: cloud-init cannot use it: {'; '.join(errors)}.", option=option)
+
+
+def _validate(text: str, runner: Runner) -> Completed | None:
+    with tempfile.TemporaryDirectory(prefix="edge-") as folder:
+        path = Path(folder, "user-data")
+        path.touch(mode=0o600)
+        path.write_text(text, encoding="utf-8", newline="")
+        try:
+            return runner.run(["cloud-init", "schema", "--config-file", str(path)], check=False, timeout=LONGEST)
+        except (Unsupported, TimedOut):
+            return None
+
+
+def _errors(done: Completed) -> list[str]:
+    """Return the errors of the schema; none where the command failed for another reason, such as one older than the option."""
+    found = ERRORS.search(f"{done.stdout}\n{done.stderr}")
+    return [_shown(path, says) for path, says in ONE.findall(found[1]) if not NEWER.search(says)] if found else []
+
+
+def _shown(path: str, says: str) -> str:
+    match = VALUE.match(says)
+    return f"{path} {says[match.end() :].strip()}" if match else f"{path} is not as the schema wants it"
