@@ -263,3 +263,11 @@ def load(path: Path = FILE, *, strict: bool = False) -> Cluster:
     except FileNotFoundError:
         raise NotFound(f"{path} does not exist; the role edge.cloud.host writes it.", path=str(path)) from None
     return parse(data, str(path), strict=strict)
+
+
+def load_if_there() -> Cluster | None:
+    """Return the cluster of this host, None where it is in none; see ``load``."""
+    try:
+        return load()
+    except NotFound:
+        return None

@@ -39,6 +39,8 @@ options:
     description:
       - Where to fetch whole pieces from, in order; V(https://) URLs of image datastores and replicas, or absolute paths of stores
         on this host.
+      - Without it a host of a cluster (C(/etc/edge/cluster.json)) asks the other replicas, then the Front-end, with the certificate
+        files that are named there.
     type: list
     elements: str
     default: []
@@ -118,19 +120,28 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.edge.cloud.plugins.module_utils._cluster import load_if_there
 from ansible_collections.edge.cloud.plugins.module_utils._module import plan_result, run_module
+from ansible_collections.edge.cloud.plugins.module_utils._storage.cluster.cluster_replica import sources_in
 from ansible_collections.edge.cloud.plugins.module_utils._storage.cluster.replica import sources_of, trust_of
 from ansible_collections.edge.cloud.plugins.module_utils._storage.maintenance.scrub import Scrub, limit_of, view
 from ansible_collections.edge.cloud.plugins.module_utils._storage.names import absolute_path
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
+from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.sources.protocol import Source
+
+
+def sources(options: dict[str, Any]) -> list[Source]:
+    """Return who can repair; without the option that is up to the cluster."""
+    cluster = None if options["sources"] else load_if_there()
+    trust = trust_of(options["ca_file"], options["cert_file"], options["key_file"])
+    return sources_of(options["sources"], trust) if cluster is None else sources_in(cluster)
 
 
 def run(module: Any) -> dict[str, Any]:
     options = module.params
-    trust = trust_of(options["ca_file"], options["cert_file"], options["key_file"])
     store = Store(absolute_path(options["root"], "root"))
     folders = [Path(folder) for folder in options["disk_directories"]]
-    scrub = Scrub(store, sources_of(options["sources"], trust), folders, limit_of(options["rate_limit"]))
+    scrub = Scrub(store, sources(options), folders, limit_of(options["rate_limit"]))
     done, report = scrub.run(time.time, repair=options["repair"], check=module.check_mode)
     return {**plan_result(done, view, "scrub"), **report}
 

@@ -51,13 +51,15 @@ options:
   sources:
     description:
       - Where to pull from, in order; V(https://) URLs of image datastores and replicas, or absolute paths of stores on this host.
-      - Required only if the image is not here.
+      - Without it a host of a cluster (C(/etc/edge/cluster.json)) pulls by the rule of its cluster; see O(cluster_file).
+      - Required only if the image is not here and the host is in no cluster.
     type: list
     elements: str
     default: []
   cluster_file:
     description:
-      - The host's C(/etc/edge/cluster.json), which the role C(edge.cloud.host) writes. With it the image is pulled by the rule of
+      - A description of the host's cluster, as the role C(edge.cloud.host) writes it to C(/etc/edge/cluster.json), which is the
+        default where that file is and O(sources) is not given. With it the image is pulled by the rule of
         the cluster, so that it crosses the WAN once; from peers and replicas that have it, otherwise by a request to the first
         reachable replica, and from the Front-end only if no replica can be reached.
       - The certificate files are those that it names; O(sources), O(ca_file), O(cert_file) and O(key_file) are not used.
@@ -103,7 +105,6 @@ EXAMPLES = r"""
   edge.cloud.replica_image:
     name: debian
     version: "13.1"
-    cluster_file: /etc/edge/cluster.json
 
 - name: No such image on this host
   edge.cloud.replica_image:
@@ -164,7 +165,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.edge.cloud.plugins.module_utils._cluster import load
+from ansible_collections.edge.cloud.plugins.module_utils._cluster import load, load_if_there
 from ansible_collections.edge.cloud.plugins.module_utils._errors import about_option
 from ansible_collections.edge.cloud.plugins.module_utils._module import plan_result, run_module
 from ansible_collections.edge.cloud.plugins.module_utils._plan import execute
@@ -180,6 +181,9 @@ def replica_of(options: dict[str, Any]) -> Replica:
     if options["cluster_file"]:
         with about_option("cluster_file"):
             return ClusterReplica.of(load(absolute_path(options["cluster_file"], "cluster_file")), store)
+    here = load_if_there() if options["state"] == "present" and not options["sources"] else None
+    if here is not None:
+        return ClusterReplica.of(here, store)
     trust = trust_of(options["ca_file"], options["cert_file"], options["key_file"])
     return Replica(store, sources_of(options["sources"], trust))
 

@@ -12,7 +12,7 @@ from typing import Any
 from .._cluster import Cluster
 from .._plan import execute
 from .._storage import names
-from .._storage.cluster.cluster_replica import ClusterReplica, trust_in
+from .._storage.cluster.cluster_replica import ClusterReplica, sources_in
 from .._storage.cluster.replica import Choice, Work
 from .._storage.maintenance import gc
 from .._storage.maintenance.gc import Collector
@@ -20,19 +20,12 @@ from .._storage.maintenance.scrub import Scrub, limit_of
 from .._storage.store import uses
 from .._storage.store.image_plan import view
 from .._storage.store.store import Store
-from .._storage.transfer.http_client import SECONDS
-from .._storage.transfer.sources.https import HttpsSource
 from .._storage.transfer.sources.nbd import NbdSource
 from .._storage.transfer.sources.protocol import Source
 
 QUICK_SECONDS = 5.0
 NBD_CERTIFICATES = Path("/etc/edge/nbd")
 Options = Mapping[str, Any]
-
-
-def _sources(cluster: Cluster, seconds: float = SECONDS) -> list[Source]:
-    urls = [*(member.url for member in cluster.others(cluster.replicas)), *cluster.frontends]
-    return [HttpsSource(url, trust_in(cluster), seconds) for url in urls]
 
 
 def quick_sources(cluster: Cluster) -> list[Source]:
@@ -42,7 +35,7 @@ def quick_sources(cluster: Cluster) -> list[Source]:
     """
     replicas = () if cluster.is_replica else cluster.others(cluster.replicas)
     early: list[Source] = [NbdSource(member.nbd, NBD_CERTIFICATES) for member in replicas if member.nbd]
-    return early + _sources(cluster, QUICK_SECONDS)
+    return early + sources_in(cluster, QUICK_SECONDS)
 
 
 def config(cluster: Cluster, _options: Options) -> dict[str, Any]:
@@ -92,7 +85,7 @@ def scrub(cluster: Cluster, _options: Options) -> dict[str, Any]:
     """Verify and repair every image, as the module image_scrub does."""
     images = cluster.images
     limit = limit_of(images.scrub_rate_limit)
-    done, report = Scrub(Store(images.root), _sources(cluster), images.disk_directories, limit).run(time.time)
+    done, report = Scrub(Store(images.root), sources_in(cluster), images.disk_directories, limit).run(time.time)
     return {"changed": done.changed, "actions": done.actions, **report}
 
 

@@ -13,7 +13,7 @@ from ..._errors import Corrupt, EdgeError, InvalidInput, NotFound, Unreachable, 
 from ..store import catalogue, usage
 from ..store.catalogue import Entry
 from ..store.store import Store
-from ..transfer.http_client import Trust
+from ..transfer.http_client import SECONDS, Trust
 from ..transfer.pull import Limit, Progress, Pulled, no_progress, pull_image
 from ..transfer.rate_limit import no_limit
 from ..transfer.sources.https import HttpsSource
@@ -30,6 +30,12 @@ MEMBER_SECONDS = 10.0
 def trust_in(cluster: Cluster) -> Trust:
     """Return the certificate files of a host."""
     return Trust(cluster.tls.ca_file, cluster.tls.cert_file, cluster.tls.key_file)
+
+
+def sources_in(cluster: Cluster, seconds: float = SECONDS) -> list[Source]:
+    """Return who has whole images for a host: the other replicas, then the Front-end; each may take ``seconds`` to answer."""
+    urls = [*(member.url for member in cluster.others(cluster.replicas)), *cluster.frontends]
+    return [HttpsSource(url, trust_in(cluster), seconds) for url in urls]
 
 
 @dataclass
@@ -55,18 +61,25 @@ class ClusterReplica(Replica):
     @classmethod
     def of(cls, cluster: Cluster, store: Store | None = None) -> ClusterReplica:
         """Return the images of this host. What a digest is comes from other replicas, then from the Front-end."""
-        trust = trust_in(cluster)
-        near: list[Source] = [HttpsSource(one.url, trust, MEMBER_SECONDS) for one in cluster.others(cluster.replicas)]
-        far: list[Source] = [HttpsSource(url, trust, MEMBER_SECONDS) for url in cluster.frontends]
-        return cls(store or Store(cluster.images.root), [*near, *far], cluster=cluster, trust=trust)
+        sources = sources_in(cluster, MEMBER_SECONDS)
+        return cls(store or Store(cluster.images.root), sources, cluster=cluster, trust=trust_in(cluster))
 
     def resolve(self, choice: Choice) -> str:
-        """See Replica. Which image has a name is the Front-end's word, not a replica's; those answer only while it is down."""
+        """See Replica. Which image has a name is the Front-end's word, not a replica's; those answer only while it is down.
+
+        While nobody answers, a name alone means the newest image of it that is here.
+        """
         if choice.digest:
             return choice.digest
         count = len(self.cluster.frontends)
         reordered = [*self.sources[-count:], *self.sources[:-count]] if count else self.sources
-        return super(ClusterReplica, replace(self, sources=reordered)).resolve(choice)
+        try:
+            return super(ClusterReplica, replace(self, sources=reordered)).resolve(choice)
+        except Unreachable:
+            here = Replica(self.store).local(choice)
+            if here is None:
+                raise
+            return here.digest
 
     def offered(self, digest: str) -> Mapping[str, Any]:
         """Return the image's entry in a catalogue: a manifest would cross the WAN once for each host."""

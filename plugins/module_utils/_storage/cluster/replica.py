@@ -27,6 +27,7 @@ from ..transfer.sources.https import HttpsSource
 from ..transfer.sources.protocol import Source
 
 Answer = TypeVar("Answer")
+NO_SOURCES = "There are no sources to ask: give sources, or make this host a member of a cluster (role edge.cloud.host)."
 
 
 def sources_of(texts: Sequence[str], trust: Trust) -> list[Source]:
@@ -116,7 +117,7 @@ class Replica:
             except EdgeError as error:
                 errors[source.name] = error.message
                 missing = missing and isinstance(error, NotFound)
-        listed = " ".join(errors.values()) or "No sources are configured."
+        listed = " ".join(errors.values()) or NO_SOURCES
         kind = NotFound if missing else Unreachable
         raise kind(f"The image {what} is not in {self.store.root} and no source has it. {listed}", sources=errors)
 

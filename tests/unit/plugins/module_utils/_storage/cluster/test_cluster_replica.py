@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.edge.cloud.plugins.module_utils import _cluster
 from ansible_collections.edge.cloud.plugins.module_utils._errors import NotFound, Unreachable
 from ansible_collections.edge.cloud.plugins.module_utils._storage.cluster.cluster_replica import ClusterReplica
 from ansible_collections.edge.cloud.plugins.module_utils._storage.cluster.pull_policy import ranked
@@ -222,3 +223,33 @@ def test_the_module_takes_the_rule_of_the_cluster(
     assert whole(host, image)
     assert here.front.served() == image.size
     assert not run_module(capsys, "replica_image", name="debian", version="1", **options)["changed"]
+
+
+def test_modules_without_sources_take_the_rule_of_the_host_s_cluster(
+    here: Site, origin: tuple[Store, Manifest], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image, host = origin[1], here.peers[0]
+    options = {"root": str(host.store.root), "disk_directories": []}
+    monkeypatch.setattr(_cluster.load, "__defaults__", (here.front.folder / "none.json",))
+    alone = run_module(capsys, "replica_image", name="debian", **options)
+    assert alone["error"]["code"] == "not_found" and "There are no sources to ask" in alone["msg"]
+    monkeypatch.setattr(_cluster.load, "__defaults__", (host.config,))
+    pulled = run_module(capsys, "replica_image", name="debian", **options)
+    assert pulled["sources"][0] in {replica.member.url for replica in here.replicas} and whole(host, image)
+    path = host.store.image_path(image.digest)
+    path.chmod(0o644)
+    path.write_bytes(b"\0" * image.size)
+    assert run_module(capsys, "image_scrub", **options)["repaired"] == [image.digest] and whole(host, image)
+    host.config.write_text("{")
+    for wanted in ({"state": "absent"}, {"sources": [str(origin[0].root)]}):
+        assert run_module(capsys, "replica_image", name="debian", version="1", **options, **wanted)["changed"], wanted
+
+
+def test_the_newest_here_stands_for_a_name_while_nobody_can_be_asked(here: Site, origin: tuple[Store, Manifest]) -> None:
+    host = here.peers[0]
+    ended(host.edge_host("pull", "--name", "debian"))
+    for other in (here.front, *here.replicas):
+        other.kill()
+    assert ended(host.edge_host("pull", "--name", "debian"))["changed"] is False
+    with pytest.raises(Unreachable):
+        ClusterReplica.of(host.cluster).resolve(Choice(name="debian", version="2"))
