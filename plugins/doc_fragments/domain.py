@@ -184,8 +184,13 @@ options:
         required: true
       image:
         description:
-          - The digest of the image that the disk begins as, such as C(sha256:...). It must be in the host cache;
-            M(edge.cloud.replica_image) brings it there. The disk is an overlay on it and copies nothing.
+          - The image that the disk begins as; name and version, such as V(debian:13.1), a name alone, such as V(debian), for its
+            newest version, or the digest, such as C(sha256:...), which no host can choose another image for.
+          - An image that is not in the host cache is pulled first, by the rule of the cluster (C(/etc/edge/cluster.json)); with
+            O(image_servers) the disk is read from there until the image has arrived. On a host without a cluster
+            M(edge.cloud.replica_image) brings it. The disk is an overlay on it and copies nothing.
+          - What a name means is decided when the disk is made. If it means a newer image later, a disk that is there stays on its
+            own, with a warning, and nothing changes. Another name or version for a disk that is there is refused.
         type: str
       size:
         description:

@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from . import _files
-from ._compute.model.host_facts import ChainFile, Folders, VolumeFile
+from ._compute.model.host_facts import ChainFile, Folders, Offer, VolumeFile
 from ._compute.model.remote_image import RemoteImage, on_server
 from ._errors import Corrupt, EdgeError, NotFound, Unreachable
 from ._image_lock import unwritten
 from ._runner import Runner
 from ._sizes import SECTOR
+from ._storage.cluster.supply import Supply
 from ._storage.disk.disk_files import appearing, replacing, require_formats
 from ._storage.format import disk_format, qcow2
 from ._storage.format.foreign_image import refuse_other_files
@@ -35,10 +36,15 @@ class DiskFiles:
 
     runner: Runner
     folders: Folders
+    progress_file: Path | None = None
 
     @property
     def _store(self) -> Store:
         return Store(Path(self.folders.images))
+
+    @property
+    def _supply(self) -> Supply:
+        return Supply(self._store, self.progress_file)
 
     def info(self, path: str, image_format: str) -> VolumeFile:
         """See ImageTool.
@@ -81,6 +87,27 @@ class DiskFiles:
         """See ImageTool; an image can require a larger disk than its own size."""
         found = self._store.find(digest)
         return max(found.virtual_size, found.min_disk) if found else None
+
+    def choose_image(self, text: str) -> str:
+        """See ImageTool."""
+        return self._supply.choose(text)
+
+    def is_named(self, digest: str, text: str) -> bool | None:
+        """See ImageTool."""
+        return self._supply.is_named(digest, text)
+
+    def newest_here(self, name: str) -> str | None:
+        """See ImageTool."""
+        return self._supply.newest_here(name)
+
+    def offer(self, digest: str) -> Offer:
+        """See ImageTool."""
+        found = self._supply.offered(digest)
+        return Offer(f"{found['name']}:{found['version']}", found["size"], max(found["virtual_size"], found["min_disk"]))
+
+    def pull(self, digest: str) -> None:
+        """See ImageTool."""
+        self._supply.pull(digest)
 
     def create_overlay(self, path: str, digest: str, size: int) -> None:
         """See ImageTool; the image cannot be removed while the overlay is made, and afterwards because the overlay uses it."""

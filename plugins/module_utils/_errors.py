@@ -7,6 +7,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from typing import Any, ClassVar
 
 from ._secrets import hidden_in, without_secrets
@@ -124,6 +125,15 @@ def about_option(option: str) -> Iterator[None]:
             error.args = (error.message,)
             error.details["option"] = option
         raise
+
+
+def error_about(error: EdgeError, option: str, value: object) -> EdgeError:
+    """Return an error that several values may share as that of one: it begins with the option's path and has the value."""
+    found = copy(error)
+    found.message = f"{option}: {error.message}"
+    found.args = (found.message,)
+    found.details = {**error.details, "option": option, "value": value}
+    return found
 
 
 def from_os_error(error: OSError) -> EdgeError:

@@ -94,6 +94,10 @@ options:
       - How long each wait may take, in seconds; for the guest, and for another task that works on the same domain.
     type: int
     default: 120
+  progress_file:
+    description:
+      - A file on the host for one line about the progress of a pull of an image, written at most once a second.
+    type: path
 seealso:
   - module: edge.cloud.domains
   - module: edge.cloud.domain_info
@@ -104,14 +108,14 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Run a VM from an image of the host cache
+- name: Run a VM from an image, which is brought to the host where it is not there
   edge.cloud.domain:
     name: web
     memory: 2GiB
     vcpus: 2
     disks:
       - name: root
-        image: sha256:0f4a3c5d9b1e7f6a8c2d4e6f80a1b3c5d7e9f00112233445566778899aabbccd
+        image: debian:13.1
         size: 20GiB
     nics:
       - network: edge
@@ -335,6 +339,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
 from ansible_collections.edge.cloud.plugins.module_utils._libvirt import connection
 from ansible_collections.edge.cloud.plugins.module_utils._module import run_module
 from ansible_collections.edge.cloud.plugins.module_utils._runner import ModuleRunner
+from ansible_collections.edge.cloud.plugins.module_utils._storage.names import optional_path
 
 FOLDERS = Folders()
 
@@ -344,9 +349,10 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     runner = ModuleRunner(module)
     with EventLoop(), connection(module.params["uri"]) as opened:
         peers = peers_of_cluster()
-        reconciler = Reconciler(opened, DiskFiles(runner, FOLDERS), runner, FOLDERS, read_options(module.params), peers)
+        tool = DiskFiles(runner, FOLDERS, optional_path(module.params["progress_file"], "progress_file"))
+        reconciler = Reconciler(opened, tool, runner, FOLDERS, read_options(module.params), peers)
         plan, domain = reconciler.run(module.check_mode)
-    for warning in peers.warnings():
+    for warning in (*reconciler.warnings, *peers.warnings()):
         module.warn(warning)
     return {"changed": plan.changed, "actions": plan.actions, "diff": plan.diff(view), "domain": domain}
 
@@ -358,6 +364,7 @@ def main() -> None:
             **DOMAIN,
             **CONTROL,
             "uri": {"type": "str", "default": "qemu:///system"},
+            "progress_file": {"type": "path"},
         },
     )
 

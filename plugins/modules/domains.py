@@ -22,7 +22,7 @@ extends_documentation_fragment:
 options:
   domains:
     description:
-      - The domains. Each takes every option of M(edge.cloud.domain) except C(uri), and C(name) is required.
+      - The domains. Each takes every option of M(edge.cloud.domain) except C(uri) and C(progress_file), and C(name) is required.
       - No two may have the same name, UUID or MAC address, or a disk that one of them writes.
       - A MAC address that a domain of the host has can be given to another one in a later task only.
     type: list
@@ -30,7 +30,8 @@ options:
     required: true
   defaults:
     description:
-      - Options of M(edge.cloud.domain) for each of O(domains) that does not have them itself, except C(name), C(uuid) and C(uri).
+      - Options of M(edge.cloud.domain) for each of O(domains) that does not have them itself, except C(name), C(uuid), C(uri) and
+        C(progress_file).
       - An option of a domain replaces the whole default of that name, lists and dictionaries too.
     type: dict
     default: {}
@@ -50,6 +51,10 @@ options:
       - How many domains are worked on at a time, 1 to 64. Waits for guests that shut down or for addresses run side by side then.
     type: int
     default: 8
+  progress_file:
+    description:
+      - A file on the host for one line about the progress of a pull of an image, written at most once a second.
+    type: path
 seealso:
   - module: edge.cloud.domain
   - module: edge.cloud.domain_info
@@ -64,7 +69,7 @@ EXAMPLES = r"""
       memory: 2GiB
       disks:
         - name: root
-          image: sha256:0f4a3c5d9b1e7f6a8c2d4e6f80a1b3c5d7e9f00112233445566778899aabbccd
+          image: debian:13.1
           size: 20GiB
       nics:
         - network: edge
@@ -146,6 +151,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._errors import InvalidI
 from ansible_collections.edge.cloud.plugins.module_utils._libvirt import connection
 from ansible_collections.edge.cloud.plugins.module_utils._module import run_module
 from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
+from ansible_collections.edge.cloud.plugins.module_utils._storage.names import optional_path
 
 FOLDERS = Folders()
 OPTIONS = {**DOMAIN, **CONTROL}
@@ -178,10 +184,9 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     wanted = [complete(module, where, one) for where, one in items]
     purge = complete(module, "defaults", {"name": "unlisted"}) if module.params["unlisted"] == "absent" else None
     runner = SubprocessRunner()
+    tool = DiskFiles(runner, FOLDERS, optional_path(module.params["progress_file"], "progress_file"))
     with EventLoop(), connection(module.params["uri"]) as opened:
-        batch = Batch(
-            opened, DiskFiles(runner, FOLDERS), runner, FOLDERS, wanted, module.params["parallel"], purge, peers_of_cluster()
-        )
+        batch = Batch(opened, tool, runner, FOLDERS, wanted, module.params["parallel"], purge, peers_of_cluster())
         result = batch.run(module.check_mode)
     for warning in result.pop("warnings"):
         module.warn(warning)
@@ -198,6 +203,7 @@ def main() -> None:
             "unlisted": {"type": "str", "choices": ["keep", "absent"], "default": "keep"},
             "parallel": {"type": "int", "default": 8},
             "uri": {"type": "str", "default": "qemu:///system"},
+            "progress_file": {"type": "path"},
         },
     )
 

@@ -171,7 +171,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._module import plan_res
 from ansible_collections.edge.cloud.plugins.module_utils._plan import execute
 from ansible_collections.edge.cloud.plugins.module_utils._storage.cluster.cluster_replica import ClusterReplica
 from ansible_collections.edge.cloud.plugins.module_utils._storage.cluster.replica import Choice, Replica, Work, sources_of, trust_of
-from ansible_collections.edge.cloud.plugins.module_utils._storage.names import absolute_path
+from ansible_collections.edge.cloud.plugins.module_utils._storage.names import absolute_path, optional_path
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.image_plan import diff_view, view
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
 
@@ -196,7 +196,7 @@ def run(module: Any) -> dict[str, Any]:
         replica,
         choice,
         [Path(folder) for folder in options["disk_directories"]],
-        absolute_path(options["progress_file"], "progress_file") if options["progress_file"] else None,
+        optional_path(options["progress_file"], "progress_file"),
         rate_limit=options["rate_limit"],
     )
     plan = work.plan(options["state"], options["pinned"])

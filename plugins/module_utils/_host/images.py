@@ -12,8 +12,9 @@ from typing import Any
 from .._cluster import Cluster
 from .._plan import execute
 from .._storage import names
-from .._storage.cluster.cluster_replica import ClusterReplica, sources_in
-from .._storage.cluster.replica import Choice, Work
+from .._storage.cluster.cluster_replica import sources_in
+from .._storage.cluster.replica import Choice
+from .._storage.cluster.supply import bring
 from .._storage.maintenance import gc
 from .._storage.maintenance.gc import Collector
 from .._storage.maintenance.scrub import Scrub, limit_of
@@ -46,16 +47,8 @@ def config(cluster: Cluster, _options: Options) -> dict[str, Any]:
 
 def pull(cluster: Cluster, options: Options) -> dict[str, Any]:
     """Make an image visible here, as the module replica_image does."""
-    images = cluster.images
     choice = Choice(options.get("digest"), options.get("name"), options.get("version"))
-    progress = options.get("progress_file")
-    work = Work(
-        ClusterReplica.of(cluster),
-        choice,
-        images.disk_directories,
-        names.absolute_path(progress, "progress_file") if progress else None,
-        rate_limit=images.rate_limit,
-    )
+    work = bring(cluster, choice, progress_file=names.optional_path(options.get("progress_file"), "progress_file"))
     plan = work.plan("present", options.get("pinned"))
     execute(plan, lambda step: work.apply(step, time.time()))
     work.keep(plan, time.time())

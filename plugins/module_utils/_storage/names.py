@@ -67,6 +67,11 @@ def absolute_path(value: str, option: str = "path") -> Path:
     return Path(value)
 
 
+def optional_path(value: str | None, option: str) -> Path | None:
+    """Return ``value`` as ``absolute_path`` does, None for one that was left out."""
+    return absolute_path(value, option) if value else None
+
+
 def version_key(version: str) -> tuple[tuple[int, int, str], ...]:
     """Return a sort key: runs of digits compare as numbers, ``~`` sorts before everything, so 12.9 < 12.10 and 13~rc1 < 13."""
     parts = re.findall(r"\d+|~|[^\d~]+", version)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..._errors import EdgeError, InvalidInput, TimedOut
+from ..._errors import Corrupt, EdgeError, InvalidInput, TimedOut
 from ..._image_lock import remove_images
 from ..._libvirt import intent, libvirt, lookup
 from ..._runner import Runner
@@ -51,6 +51,7 @@ class Guest:
     def apply(self, step: Any) -> None:
         """Do one step."""
         actions: dict[type[Any], Callable[[Any], None]] = {
+            steps.PullImage: self._pull_image,
             steps.CreateVolume: self._create_volume,
             steps.GrowVolume: self._grow_volume,
             CreateRemoteVolume: self._create_remote_volume,
@@ -87,6 +88,16 @@ class Guest:
             self.tool.create_overlay(step.volume.path, step.volume.image, step.size)
         else:
             self.tool.create_empty(step.volume.path, step.size, step.preallocation)
+
+    def _pull_image(self, step: steps.PullImage) -> None:
+        self.tool.pull(step.image)
+        found = self.tool.image_size(step.image)
+        if found != step.virtual_size:
+            raise Corrupt(
+                f"The disk in the image {step.image} has {found} bytes, not {step.virtual_size} as the catalogue that offered it "
+                "says; the image is here now, run again.",
+                digest=step.image,
+            )
 
     def _create_remote_volume(self, step: CreateRemoteVolume) -> None:
         image = from_url(step.url)

@@ -27,6 +27,7 @@ from ..seed import Seed
 from ..xml.properties import read_scaled
 from .check.batch import Need, clashes, memory_short, memory_warning
 from .check.hardware import memory_needed
+from .plan import PullImage
 from .reconcile import Reconciler
 
 Errors = Mapping[str, tuple[str, EdgeError]]
@@ -107,7 +108,7 @@ class Batch:
         drafts = self.plan(host)
         with ThreadPoolExecutor(max(1, min(self.parallel, len(drafts)))) as pool:
             outcomes = list(pool.map(lambda draft: _settle(draft, check_mode), drafts))
-        warnings = [*_warnings(host, drafts), *self._kept(host), *self.peers.warnings()]
+        warnings = [*_warnings(host, drafts), *self._kept(host), *host.images.warnings(), *self.peers.warnings()]
         result = {**_report(outcomes), "warnings": warnings}
         errors = {one.draft.where: (one.draft.name, one.error) for one in outcomes if one.error is not None}
         if errors:
@@ -214,10 +215,20 @@ def _report(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     changed = {one.draft.name: one.diff for one in outcomes if one.diff["before"] or one.diff["after"]}
     return {
         "changed": any(one.actions for one in outcomes),
-        "actions": [action for one in outcomes for action in one.actions],
+        "actions": list(_actions(outcomes)),
         "diff": {side: {name: diff[side] for name, diff in changed.items()} for side in ("before", "after")},
         "domains": [one.domain for one in outcomes],
     }
+
+
+def _actions(outcomes: Sequence[Outcome]) -> Iterator[str]:
+    """Yield what was done, in order; an image that several VMs asked for came once."""
+    once = {step.sentence: True for one in outcomes for step in one.draft.plan.steps if isinstance(step, PullImage)}
+    for action in (action for one in outcomes for action in one.actions):
+        if once.get(action, True):
+            yield action
+        if action in once:
+            once[action] = False
 
 
 def _warnings(host: HostView, drafts: Sequence[Draft]) -> list[str]:

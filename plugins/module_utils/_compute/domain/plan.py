@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -14,7 +14,7 @@ from ..._plan import Step as AnyStep
 from ..._sizes import show_size
 from ..lazy.plan import CreateRemoteVolume, RemoveArrived, left_over, move_steps
 from ..model.changes import asked_only, changes
-from ..model.host_facts import VolumeFile
+from ..model.host_facts import Offer, VolumeFile
 from ..model.overlays import volume_chain
 from ..model.spec import DomainSpec, Record, Volume
 from ..model.state import CRASHED, ENDING, SUSPENDED, VmState, pending, with_claims
@@ -43,6 +43,25 @@ class CreateVolume:
         """See Step."""
         made = VolumeFile(self.volume.path, "qcow2", self.size, self.volume.backing)
         return replace(state, volumes=(*state.volumes, made), folder=tuple(sorted({*state.folder, made.path})))
+
+
+@dataclass(frozen=True)
+class PullImage:
+    """Bring an image into the host cache, before disks are made of it. ``virtual_size`` is what its offer says, in bytes."""
+
+    image: str
+    name: str
+    size: int
+    virtual_size: int
+
+    @property
+    def sentence(self) -> str:
+        """See Step."""
+        return f"Pull {self.name} ({self.image}, {show_size(self.size)}) into the host cache"
+
+    def predict(self, state: VmState) -> VmState:
+        """See Step."""
+        return state
 
 
 @dataclass(frozen=True)
@@ -203,7 +222,8 @@ class Goal:
 
     ``spec`` is what libvirt is to have: the record's, with the overlays that the disks have.
     ``autostart`` None leaves it alone. ``sizes`` are the virtual sizes in bytes of the images behind new volumes,
-    ``preallocation`` is how new volumes get all their space, by the names of their disks.
+    ``offers`` those of them that are to be brought here first; ``preallocation`` is how new volumes get all their space, by the
+    names of their disks.
     """
 
     run: str
@@ -217,6 +237,7 @@ class Goal:
     sizes: tuple[tuple[str, int], ...] = ()
     preallocation: tuple[tuple[str, str], ...] = ()
     again: str | None = None
+    offers: tuple[tuple[str, Offer], ...] = ()
 
 
 def plan_goal(state: VmState, goal: Goal) -> Plan[VmState]:
@@ -229,7 +250,7 @@ def plan_goal(state: VmState, goal: Goal) -> Plan[VmState]:
     now = Plan(state, tuple(steps)).after
     if now.run != "saved":
         steps += move_steps(now, spec, goal.record.volumes, now.run != "stopped")
-    steps += _volume_steps(Plan(state, tuple(steps)).after, goal)
+    steps += _with_pulls(_volume_steps(Plan(state, tuple(steps)).after, goal), goal)
     steps += _seed_steps(state, goal)
     now = Plan(state, tuple(steps)).after
     if now.config != spec or now.record != goal.record or not now.marked or now.config != state.config:
@@ -279,6 +300,17 @@ def _volume_steps(state: VmState, goal: Goal) -> Iterator[Step]:
             yield CreateVolume(volume, volume.size or sizes[volume.image or ""], dict(goal.preallocation).get(volume.disk))
         elif volume.size and files[0].size < volume.size and state.run != "saved":
             yield GrowVolume(files[0].path, volume.size, targets.get(files[0].path))
+
+
+def _with_pulls(steps: Iterable[Step], goal: Goal) -> Iterator[Step]:
+    """Yield the steps, each image that one of them needs and that is not here brought before, once."""
+    offers = dict(goal.offers)
+    for step in steps:
+        image = step.volume.image if isinstance(step, CreateVolume) else None
+        offer = offers.pop(image, None) if image else None
+        if image and offer:
+            yield PullImage(image, offer.name, offer.size, offer.virtual_size)
+        yield step
 
 
 def _run_steps(state: VmState, before: VmState, goal: Goal) -> Iterator[Step]:

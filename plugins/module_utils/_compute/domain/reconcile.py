@@ -53,6 +53,7 @@ class Reconciler:
     folders: Folders
     options: DomainOptions
     peers: Peers = field(default_factory=Peers)
+    warnings: list[str] = field(default_factory=list, compare=False)
 
     @property
     def name(self) -> str:
@@ -81,9 +82,9 @@ class Reconciler:
             return plan_absent(state, options.force_stop, options.delete_disks, files), None
         if state.config is None:
             self._check_elsewhere(host, state)
+        options = host.images.with_digests(options, state)
         facts = host.facts(options, arriving_images(state))
-        volumes = state.record.volumes if state.record else ()
-        wanted = resolve(options, state.config, volumes, facts, state.foreign)
+        wanted = resolve(options, state.config, state.record.volumes if state.record else (), facts, state.foreign)
         state = host.with_files(state, tuple(volume.path for volume in wanted.volumes))
         wanted = replace(wanted, spec=with_kept_overlays(wanted.spec, state, home))
         self._check_claims(wanted.spec, state, host)
@@ -106,6 +107,7 @@ class Reconciler:
             allow_restart=options.allow_restart,
             force_stop=options.force_stop,
             sizes=tuple(facts.image_sizes().items()),
+            offers=tuple(facts.offers.items()),
             preallocation=asked_preallocation(options),
         )
         plan = plan_goal(state, goal)
@@ -198,7 +200,9 @@ class Reconciler:
     def run(self, check_mode: bool) -> tuple[Plan[VmState], dict[str, Any]]:
         """Return the plan and the VM after it; no other task works on the VM at the same time."""
         with nullcontext() if check_mode else self._lock():
-            plan, seed = self.plan()
+            host = HostView(self.connection, self.tool, self.folders)
+            plan, seed = self.plan(host)
+            self.warnings.extend(host.images.warnings())
             return plan, self._settle(plan, seed, check_mode)
 
     def _lock(self) -> AbstractContextManager[None]:

@@ -19,14 +19,14 @@ from ..._libvirt import DEFAULT_URI, error_name, intent, libvirt
 from ..._sizes import KIB, MIB
 from ..model.host_facts import Folders, HostFacts, VolumeFile
 from ..model.image_tools import ImageTool
-from ..model.remote_image import RemoteImage
 from ..model.request import DiskOptions, DomainOptions
 from ..model.state import VmState
 from ..options.machine import usual_firmware
-from ..options.resolve import asked_images, asked_paths, asked_servers
+from ..options.resolve import asked_images, asked_paths
 from ..xml.domain import parse_xml
 from ..xml.properties import read_path
 from .file_users import Claim, claims_of, format_in_use
+from .images import Images
 from .kinds import io_uring_allowed, kind_of, missing_secrets, online_cpus, tagging, without_direct_io
 from .observe import ObservedDomain, read_vm, see_all, vm_of, with_files
 from .qemu_conf import unset
@@ -99,8 +99,9 @@ class HostView:
             return free_pages(self.connection)
 
     @cached_property
-    def _image_sizes(self) -> dict[str, int | None]:
-        return {}
+    def images(self) -> Images:
+        """The images that disks begin as."""
+        return Images(self.tool, self.folders)
 
     @cached_property
     def _capabilities(self) -> dict[tuple[Any, ...], Element]:
@@ -108,7 +109,8 @@ class HostView:
 
     def facts(self, options: DomainOptions, awaited: Iterable[str] = ()) -> HostFacts:
         """Return the facts that a plan for these options needs; ``awaited`` are images that disks wait for."""
-        images = {digest: self._image_size(digest) for digest in (*asked_images(options), *awaited)}
+        images = {digest: self.images.size(digest) for digest in (*asked_images(options), *awaited)}
+        offers, unavailable = self.images.offers(options)
         kinds = {path: kind for path in asked_paths(options) if (kind := kind_of(path))}
         disks = [disk for disk in options.disks or () if disk.path and kinds.get(disk.path) in ("file", "block")]
         files = [str(disk.path) for disk in disks]
@@ -120,7 +122,9 @@ class HostView:
             free_pages=self.free_pages if options.hugepages else {},
             files={str(disk.path): self._file(options.name, disk) for disk in disks},
             images={digest: size for digest, size in images.items() if size is not None},
-            remote_images=self._remote_images(options),
+            remote_images=self.images.remote(options),
+            offers=offers,
+            unavailable=unavailable,
             kinds=kinds,
             no_direct=without_direct_io(files),
             cpus=online_cpus(self.connection) if options.vcpu_pinning or options.emulator_pinning else (),
@@ -140,22 +144,6 @@ class HostView:
             if found.format == "qcow2" and format_in_use(path, mine) is None:
                 self.tool.require_formats(path)
         return found
-
-    def _remote_images(self, options: DomainOptions) -> dict[str, RemoteImage]:
-        """Return where images that new disks need can be read until they are in the host cache."""
-        servers = asked_servers(options)
-        home = self.folders.vm(options.name)
-        found = {}
-        for disk in options.disks or ():
-            made = any(Path(home).glob(f"{disk.name}.*qcow2"))
-            if servers and disk.image and not made and self._image_size(disk.image) is None:
-                found[disk.image] = self.tool.remote_image(disk.image, servers, f"{disk.where}.image")
-        return found
-
-    def _image_size(self, digest: str) -> int | None:
-        if digest not in self._image_sizes:
-            self._image_sizes[digest] = self.tool.image_size(digest)
-        return self._image_sizes[digest]
 
     def _cpu_models(self, options: DomainOptions) -> tuple[str, ...]:
         """Return the named CPU models that the host can run; asked only where a name was given, since it takes a while."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ..._errors import EdgeError
 from .remote_image import RemoteImage
 
 
@@ -69,6 +70,15 @@ class ChainFile:
 
 
 @dataclass(frozen=True)
+class Offer:
+    """An image that is not in the host cache and can be brought there; the bytes to fetch and of the disk in it."""
+
+    name: str
+    size: int
+    virtual_size: int
+
+
+@dataclass(frozen=True)
 class HostFacts:
     """One hypervisor: what libvirt offers, what is there, and the files that were asked about.
 
@@ -76,7 +86,8 @@ class HostFacts:
     libvirt offers, where one was asked for.
     ``machines`` maps an alias such as q35 to the version it stands for. ``files`` has every existing disk file that was asked
     about, ``images`` the virtual size in bytes of every image of the host cache that was, ``remote_images`` those that a replica
-    serves until they are here, ``missing`` paths that do not exist, ``lacks`` options that need what is not installed.
+    serves until they are here, ``offers`` those that can be pulled first, ``unavailable`` why others cannot, ``missing`` paths that
+    do not exist, ``lacks`` options that need what is not installed.
     ``kinds`` says of each of those that is there whether it is a file, block (device), folder or other, ``no_direct`` has disks
     that take no direct I/O. ``cpus`` is for each CPU of the host whether it is online.
     ``tagging`` are the asked networks and bridges on which libvirt can give an interface a VLAN.
@@ -100,6 +111,8 @@ class HostFacts:
     files: Mapping[str, VolumeFile] = field(default_factory=dict)
     images: Mapping[str, int] = field(default_factory=dict)
     remote_images: Mapping[str, RemoteImage] = field(default_factory=dict)
+    offers: Mapping[str, Offer] = field(default_factory=dict)
+    unavailable: Mapping[str, EdgeError] = field(default_factory=dict)
     missing: frozenset[str] = frozenset()
     lacks: frozenset[str] = frozenset()
     unset: tuple[str, ...] = ()
@@ -114,5 +127,6 @@ class HostFacts:
     tagging: frozenset[str] = frozenset()
 
     def image_sizes(self) -> dict[str, int]:
-        """Return the virtual size in bytes of every image that a disk can be laid over now, in the host cache or on a replica."""
-        return {**{digest: image.size for digest, image in self.remote_images.items()}, **self.images}
+        """Return the virtual size in bytes of every image that a disk can be laid over, here, on a replica or pulled before."""
+        offered = {digest: image.virtual_size for digest, image in self.offers.items()}
+        return {**offered, **{digest: image.size for digest, image in self.remote_images.items()}, **self.images}

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from .host_facts import ChainFile, VolumeFile
+from .host_facts import ChainFile, Offer, VolumeFile
 from .remote_image import RemoteImage
 
 
@@ -32,6 +32,21 @@ class ImageTool(Protocol):
 
     def image_size(self, digest: str) -> int | None:
         """Return the virtual size of an image of the host cache, None where it is not there, whole and described."""
+
+    def choose_image(self, text: str) -> str:
+        """Return the digest of the image that ``NAME`` or ``NAME:VERSION`` means; raise NotFound with what there is."""
+
+    def is_named(self, digest: str, text: str) -> bool | None:
+        """Return whether an image of the host cache has this name, and version where one is said; None where it is not there."""
+
+    def newest_here(self, name: str) -> str | None:
+        """Return the digest of the newest image of the host cache with this name."""
+
+    def offer(self, digest: str) -> Offer:
+        """Return an image that is not here and can be brought; raise NotFound or Unreachable with the reason."""
+
+    def pull(self, digest: str) -> None:
+        """Bring an image into the host cache; at once where it is there."""
 
     def create_overlay(self, path: str, digest: str, size: int) -> None:
         """Make a qcow2 overlay on an image of the host cache; it appears under its name complete or not at all."""

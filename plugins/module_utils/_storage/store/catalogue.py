@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from .store import Store
 FILE = "index.json"
 SCHEMA = 1
 LARGEST_JSON = 16 * 1024 * 1024
+MOST_NAMES = 12
 KEYS = ("name", "version", "digest", "size", "virtual_size", "format", "os", "arch", "min_disk", "created")
 
 
@@ -66,8 +68,17 @@ def resolve(entries: list[Entry], name: str, version: str | None, where: str) ->
     found = [entry for entry in of_name if version in (None, entry.version)]
     if found:
         return max(found, key=lambda entry: (names.version_key(entry.version), entry.created))
-    have = ", ".join(sorted({entry.version for entry in of_name}, key=names.version_key)) or "none of that name"
+    have = ", ".join(sorted({entry.version for entry in of_name}, key=names.version_key)) or _other_names(entries, name)
     raise NotFound(f"{where} has no image {name} {version or '(any version)'}; it has {have}.", name=name, version=version)
+
+
+def _other_names(entries: list[Entry], name: str) -> str:
+    """Return the names that there are, the most like ``name`` first, as many as a message can have."""
+    found = sorted({entry.name for entry in entries})
+    alike = difflib.get_close_matches(name, found, n=len(found) or 1)
+    shown = [*alike, *(one for one in found if one not in alike)][:MOST_NAMES]
+    more = f" and {len(found) - len(shown)} more" if len(found) > len(shown) else ""
+    return f"none of that name, but {', '.join(shown)}{more}" if shown else "no images at all"
 
 
 def render(store: Store) -> bytes:

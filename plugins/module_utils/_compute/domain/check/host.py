@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from ...._errors import Conflict, InvalidInput, NotFound, Unsupported
+from ...._errors import Conflict, InvalidInput, NotFound, Unsupported, error_about
 from ...._sizes import show_size
 from ...model.architecture import architecture
 from ...model.host_facts import HostFacts, VolumeFile
@@ -133,13 +133,7 @@ def _check_volume(volume: Volume, where: str, state: VmState, host: HostFacts, s
             option=where,
             value=path,
         )
-    if volume.image and volume.image not in {*host.images, *host.remote_images}:
-        raise NotFound(
-            f"{where}.image: image {volume.image} is not in the host cache (looked for {volume.backing}); "
-            "run edge.cloud.replica_image on this host first, or name replicas to read it from with image_servers.",
-            option=f"{where}.image",
-            value=volume.image,
-        )
+    _check_image(volume.image, f"{where}.image", host)
     smallest = host.image_sizes().get(volume.image or "", 0)
     if volume.size is not None and volume.size < smallest:
         raise InvalidInput(
@@ -147,6 +141,13 @@ def _check_volume(volume: Volume, where: str, state: VmState, host: HostFacts, s
             option=f"{where}.size",
             value=volume.size,
         )
+
+
+def _check_image(image: str | None, where: str, host: HostFacts) -> None:
+    """Raise where a disk cannot be laid over its image, with the reason why the image cannot be brought."""
+    if image is None or image in {*host.images, *host.remote_images, *host.offers}:
+        return
+    raise error_about(host.unavailable.get(image) or NotFound(f"image {image} is not in the host cache."), where, image)
 
 
 def _check_files(volume: Volume, where: str, state: VmState, files: Sequence[VolumeFile], host: HostFacts) -> None:
