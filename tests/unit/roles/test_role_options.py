@@ -1,0 +1,83 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A list of a role that takes the options of a module takes all of them, and gives each to the module."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from docs.test_examples import MODULES, options_of
+from support.images import qcow2
+
+TREE = Path(__file__).resolve().parents[3]
+COMPARED = ("type", "elements", "required", "choices", "default")
+CASES = [
+    ("frontend", "frontend_images", "datastore_image", {"root"}),
+    ("hypervisor", "hypervisor_networks", "nat_network", set()),
+]
+
+
+def compared(options: dict[str, Any]) -> dict[str, Any]:
+    """Return what is checked of options, those of a module's documentation or of a role's specification."""
+    plain = {}
+    for name, about in options.items():
+        shown = {key: about[key] for key in COMPARED if about.get(key) is not None}
+        plain[name] = {**shown, "options": compared(about.get("options") or about.get("suboptions") or {})}
+    return plain
+
+
+def spec_of_role(role: str, variable: str) -> dict[str, Any]:
+    found = yaml.safe_load((TREE / f"roles/{role}/meta/argument_specs.yml").read_text())
+    options: dict[str, Any] = found["argument_specs"]["main"]["options"][variable]["options"]
+    return options
+
+
+def task_of(role: str, module: str) -> dict[str, Any]:
+    tasks = yaml.safe_load((TREE / f"roles/{role}/tasks/main.yml").read_text())
+    found: dict[str, Any] = next(task for task in tasks if f"edge.cloud.{module}" in task)
+    return found
+
+
+@pytest.mark.parametrize(("role", "variable", "module", "own"), CASES)
+def test_a_role_takes_what_the_module_takes(role: str, variable: str, module: str, own: set[str]) -> None:
+    wanted = {name: about for name, about in options_of(MODULES[module]).items() if name not in own}
+    assert compared(spec_of_role(role, variable)) == compared(wanted)
+    task = task_of(role, module)
+    assert task["loop"] == f"{{{{ {variable} }}}}"
+    given = task[f"edge.cloud.{module}"]
+    assert set(given) == set(wanted) | own
+    assert [name for name in wanted if f"item.{name}" not in given[name]] == []
+
+
+def test_all_options_of_an_image_reach_the_module(tmp_path: Path) -> None:
+    image = {
+        "name": "debian", "version": "13", "source": str(qcow2(tmp_path / "a.qcow2", 1)), "format": "qcow2", "compress": True,
+        "pinned": True, "max_virtual_size": "1M", "min_disk": "2M", "disk_directories": [str(tmp_path)],
+    }  # fmt: skip
+    task = task_of("frontend", "datastore_image")
+    check = {"ansible.builtin.validate_argument_spec": {"argument_spec": {"frontend_images": {
+        "type": "list", "elements": "dict", "options": spec_of_role("frontend", "frontend_images")}}}}  # fmt: skip
+    play = {"hosts": "localhost", "gather_facts": False, "tasks": [check, {**task, "register": "done"}]}
+    play["vars"] = {"frontend_datastore": str(tmp_path / "store"), "ansible_python_interpreter": sys.executable}
+    book = tmp_path / "book.yml"
+    book.write_text(yaml.safe_dump([play]))
+    argv = [str(Path(sys.executable).with_name("ansible-playbook")), "-c", "local", "-i", "localhost,", str(book), "-e"]
+    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(TREE / "collections"), "ANSIBLE_HOME": str(tmp_path / "home")}
+
+    def run(one: dict[str, Any]) -> subprocess.CompletedProcess[str]:
+        given = json.dumps({"frontend_images": [one]})
+        command = [*argv, given]
+        return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, stdin=subprocess.DEVNULL)
+
+    done = run(image)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(list((tmp_path / "store").glob("*.pin"))) == 1
+    unknown = run({**image, "checksums": "x"})
+    assert unknown.returncode != 0 and "checksums" in unknown.stdout + unknown.stderr
