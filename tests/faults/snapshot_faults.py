@@ -64,8 +64,12 @@ class Scene(Driven):
         return self.written(VM, done["snapshots"][0]["disks"]["data"])
 
     def repair(self, state: str) -> dict[str, Any]:
-        """Run again without harm; raise where that fails."""
+        """Run again without harm; raise where that fails. Where libvirt has forgotten a switch, the VM is restarted first."""
         done = self.change(state)
+        if "restart it first" in str(done.get("msg")):
+            self.run("virsh", "destroy", VM)
+            self.run("virsh", "start", VM)
+            done = self.change(state)
         assert done and not done.get("failed"), done
         return done
 

@@ -17,8 +17,10 @@ from typing import Any
 from .._cluster import Cluster
 from .._compute.domain.reconcile import Reconciler
 from .._compute.host.events import EventLoop
+from .._compute.host.lock import vm_lock
 from .._compute.host.observe import read_vm
-from .._compute.lazy.apply import calls_below, resume_after_errors, resume_if_we_paused
+from .._compute.job.pivot import settle
+from .._compute.lazy.apply import calls_below, resume_after_errors
 from .._compute.lazy.plan import MARKER, arriving_images
 from .._compute.model.host_facts import Folders
 from .._compute.model.request import DomainOptions
@@ -70,7 +72,8 @@ class Arrivals:
         domain = lookup(self.connection.lookupByName, name)
         if domain is None:
             return []
-        resume_if_we_paused(domain, self.folders.vm(name))
+        with vm_lock(self.folders.lock(name), name, MOVE_SECONDS):
+            settle(self.connection, name, self.folders.vm(name))
         state = read_vm(self.connection, name, self._tool, self.folders)
         with _kept_running(domain):
             for digest in arriving_images(state):

@@ -18,6 +18,7 @@ from ..host.lock import vm_lock
 from ..host.migration_mark import refuse_while_migrating
 from ..job.backup_job import PushBackup
 from ..job.block_job import JobLimits, pull_live
+from ..job.pivot import require_settled
 from ..job.quiesce import thaw
 from ..lazy.plan import is_arriving
 from ..model.host_facts import Folders, VolumeFile
@@ -81,6 +82,7 @@ class Disks:
             return do(request, True)
         with vm_lock(self.folders.lock(name), name, self.limits.timeout):
             self._thaw()
+            require_settled(self.connection, name, self.folders.vm(name))
             return do(request, False)
 
     @property

@@ -105,6 +105,9 @@ class Batch:
         Raises DomainsFailed: before any change where a VM cannot be planned, after all others are done where one failed on the way.
         """
         host = HostView(self.connection, self.tool, self.folders)
+        if not check_mode:
+            for options in self.wanted:
+                self._reconciler(options).end_switch()
         drafts = self.plan(host)
         with ThreadPoolExecutor(max(1, min(self.parallel, len(drafts)))) as pool:
             outcomes = list(pool.map(lambda draft: _settle(draft, check_mode), drafts))
@@ -122,7 +125,7 @@ class Batch:
         for where, options in self._asked(host):
             if where in errors:
                 continue
-            reconciler = Reconciler(self.connection, self.tool, self.runner, self.folders, options, self.peers)
+            reconciler = self._reconciler(options)
             try:
                 drafts.append(Draft(where, reconciler, *reconciler.plan(host)))
             except (EdgeError, OSError) as caught:
@@ -144,6 +147,9 @@ class Batch:
             if first.setdefault(name, place) != place:
                 repeated = f"name: {name} is already domains[{first[name]}]; name each domain once."
                 yield place_of(place, name), (name, InvalidInput(repeated, option="name", value=name))
+
+    def _reconciler(self, options: DomainOptions) -> Reconciler:
+        return Reconciler(self.connection, self.tool, self.runner, self.folders, options, self.peers)
 
     def _asked(self, host: HostView) -> Iterator[tuple[str, DomainOptions]]:
         """Yield every VM to plan: those that are named, then with ``purge`` every other domain that bears our mark."""

@@ -23,6 +23,7 @@ from ..host.lock import vm_lock
 from ..host.migration_mark import refuse_while_migrating
 from ..host.observe import read_vm, see_one, vm_of
 from ..host.view import HostView, check_ownership
+from ..job.pivot import NOTE, settle
 from ..lazy.plan import arriving_images, with_arrivals
 from ..model.host_facts import Folders
 from ..model.image_tools import ImageTool
@@ -196,6 +197,13 @@ class Reconciler:
                 self.tool.note_format(disk.path, disk.format)
             if disk.overlay:
                 self.tool.note_format(disk.overlay, disk.active_format)
+
+    def end_switch(self) -> None:
+        """End a switch of a disk that an earlier task was killed in."""
+        folder = self.folders.vm(self.name)
+        if Path(folder, NOTE).exists():
+            with self._lock():
+                settle(self.connection, self.name, folder)
 
     def run(self, check_mode: bool) -> tuple[Plan[VmState], dict[str, Any]]:
         """Return the plan and the VM after it; no other task works on the VM at the same time."""

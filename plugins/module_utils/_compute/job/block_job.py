@@ -104,29 +104,6 @@ def require_mirror(domain: Any, target: str) -> None:
         raise EdgeError(f"The copy of disk {target} of {domain.name()} ended early; libvirt's log has the reason.", disk=target)
 
 
-def commit_live(connection: Any, domain: Any, target: str, files: tuple[str, str], limits: JobLimits) -> None:
-    """Commit the first of ``files`` into the second, below it, under a running guest; an earlier run's job is gone on with.
-
-    Returns once the guest does not use the first any more, read back from libvirt. Raises TimedOut after the pace's ``timeout``,
-    with the job ended and the chain as it was, and EdgeError where the job failed.
-    """
-    top, base = files
-    active = live_chain(domain, target)[0] == top
-    with block_jobs(connection, domain) as waiter:
-        kind = libvirt.VIR_DOMAIN_BLOCK_JOB_TYPE_ACTIVE_COMMIT if active else libvirt.VIR_DOMAIN_BLOCK_JOB_TYPE_COMMIT
-        if not _running(domain, target, kind):
-            flags = libvirt.VIR_DOMAIN_BLOCK_COMMIT_BANDWIDTH_BYTES | (libvirt.VIR_DOMAIN_BLOCK_COMMIT_ACTIVE if active else 0)
-            with intent(f"commit {top} into {base} under domain {domain.name()}"):
-                domain.blockCommit(target, base, top, limits.bandwidth, flags)
-        wait_job(domain, target, waiter, limits, lambda: active and mirror_ready(domain, target))
-        if active and mirror_ready(domain, target):
-            with intent(f"let domain {domain.name()} write to {base}"):
-                domain.blockJobAbort(target, libvirt.VIR_DOMAIN_BLOCK_JOB_ABORT_PIVOT)
-    chain = live_chain(domain, target)
-    if top in chain or base not in chain:
-        raise _unsuccessful(f"Committing {top} into {base} under domain {domain.name()}", chain)
-
-
 def pull_live(connection: Any, domain: Any, target: str, limits: JobLimits) -> None:
     """Copy all that a running guest's disk has in files below into the one that it writes; an earlier run's job is gone on with.
 
@@ -134,23 +111,25 @@ def pull_live(connection: Any, domain: Any, target: str, limits: JobLimits) -> N
     was; what was copied by then stays, and is not copied again.
     """
     with block_jobs(connection, domain) as waiter:
-        if not _running(domain, target, libvirt.VIR_DOMAIN_BLOCK_JOB_TYPE_PULL):
+        if not is_running(domain, target, libvirt.VIR_DOMAIN_BLOCK_JOB_TYPE_PULL):
             with intent(f"pull what is below disk {target} of domain {domain.name()}"):
                 domain.blockPull(target, limits.bandwidth, libvirt.VIR_DOMAIN_BLOCK_PULL_BANDWIDTH_BYTES)
         wait_job(domain, target, waiter, limits, lambda: False)
     chain = live_chain(domain, target)
     if len(chain) != 1:
-        raise _unsuccessful(f"Pulling what is below disk {target} of domain {domain.name()}", chain)
+        raise unsuccessful(f"Pulling what is below disk {target} of domain {domain.name()}", chain)
 
 
-def _unsuccessful(what: str, chain: list[str]) -> EdgeError:
+def unsuccessful(what: str, chain: list[str]) -> EdgeError:
+    """Return the error of a job whose chain is not what it was to be."""
     return EdgeError(
         f"{what} ended without success; all files stay as they are. Look at the host's free space and QEMU's log, then run again.",
         chain=chain,
     )
 
 
-def _running(domain: Any, target: str, kind: int) -> bool:
+def is_running(domain: Any, target: str, kind: int) -> bool:
+    """Return whether the disk has a job of this kind; raise Busy where it has another one."""
     found = job_of(domain, target)
     if found and found["type"] != kind:
         raise Busy(f"Disk {target} of domain {domain.name()} has another block job now; run again when it has ended.", disk=target)

@@ -3,29 +3,24 @@
 """Moves a disk from its remote image onto the local one, through libvirt's block copy, and survives a kill at any moment.
 
 Only the overlay's own blocks are copied, into an overlay over the local image, while each write of the guest goes to both. In units
-of a subcluster: a larger one of which the overlay has a part would be read from the remote image, whose server may be gone. Then
-the guest is paused for some milliseconds, so that no write is acknowledged between QEMU's switch and libvirt's saved definition:
-whichever file the definition names after a power cut has all that the guest wrote.
+of a subcluster: a larger one of which the overlay has a part would be read from the remote image, whose server may be gone.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
 from ..._errors import Busy, EdgeError
-from ..._files import fsync
+from ..._files import fsync, write_atomically
 from ..._image_lock import remove_images
 from ..._libvirt import intent, libvirt
 from ..._sizes import OVERLAY_SUBCLUSTER
 from ..job.block_job import JobLimits, block_jobs, job_of, live_disk, mirror_ready, require_mirror, wait_job
+from ..job.pivot import NOTE, forgotten, mend_forgotten, switch
 from ..model.image_tools import ImageTool
 from .plan import MARKER, MoveDisk
 
@@ -60,13 +55,15 @@ class ArrivalMover:
         fsync(path.parent)
 
     def _move_running(self, step: MoveDisk, size: int) -> None:
+        if mend_forgotten(self.connection, self.domain, step.target):
+            raise forgotten(step.domain, step.target)
         with block_jobs(self.connection, self.domain) as waiter:
             if not self._copies(step):
                 self._begin(step, size)
             try:
                 wait_job(self.domain, step.target, waiter, JobLimits(self.timeout), lambda: mirror_ready(self.domain, step.target))
                 require_mirror(self.domain, step.target)
-                self._switch(step)
+                switch(self.connection, self.domain, step.target, step.path, Path(step.path).with_name(NOTE))
             except EdgeError:
                 self._give_up(step)
                 raise
@@ -92,28 +89,6 @@ class ArrivalMover:
         with intent(f"copy disk {step.target} of domain {step.domain} to {step.path}"):
             self.domain.blockCopy(step.target, xml, {libvirt.VIR_DOMAIN_BLOCK_COPY_GRANULARITY: OVERLAY_SUBCLUSTER}, flags)
 
-    def _switch(self, step: MoveDisk) -> None:
-        with self._paused(Path(step.path).with_name(MARKER)):
-            with intent(f"switch disk {step.target} of domain {step.domain} to {step.path}"):
-                self.domain.blockJobAbort(step.target, libvirt.VIR_DOMAIN_BLOCK_JOB_ABORT_PIVOT)
-            _sync_definition(self.domain.name())
-
-    @contextmanager
-    def _paused(self, marker: Path) -> Iterator[None]:
-        """Pause the guest within; one that was paused already stays so."""
-        with intent(f"pause domain {self.domain.name()} for the switch"):
-            ours = self.domain.state()[0] == libvirt.VIR_DOMAIN_RUNNING
-            if ours:
-                write_marker(marker, paused=True)
-                self.domain.suspend()
-        try:
-            yield
-        finally:
-            if ours:
-                with intent(f"resume domain {self.domain.name()} after the switch"):
-                    self.domain.resume()
-                write_marker(marker, paused=False)
-
     def _give_up(self, step: MoveDisk) -> None:
         """End the copy and remove its file; the guest goes on with its old file."""
         with contextlib.suppress(libvirt.libvirtError):
@@ -127,16 +102,6 @@ class ArrivalMover:
         return None if source is None else source.get("file")
 
 
-def resume_if_we_paused(domain: Any, folder: str) -> None:
-    """Resume a guest that a killed move left paused."""
-    marker = Path(folder, MARKER)
-    if read_marker(marker).get("paused"):
-        with intent(f"resume domain {domain.name()}, which a killed move left paused"):
-            if domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED:
-                domain.resume()
-        write_marker(marker, paused=False)
-
-
 def resume_after_errors(domain: Any) -> None:
     """Resume a guest that QEMU paused at an I/O error: its replica may answer again, or its image is here now."""
     with contextlib.suppress(libvirt.libvirtError):  # it may stop or be resumed by others at any moment
@@ -144,22 +109,11 @@ def resume_after_errors(domain: Any) -> None:
             domain.resume()
 
 
-def write_marker(path: Path, *, paused: bool) -> None:
-    """Record that a disk in this folder waits for its image, and whether we paused the guest; durable before it returns."""
-    work = path.with_name(f".{path.name}.new")
-    with work.open("w") as file:
-        json.dump({"paused": paused}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    work.rename(path)
-    fsync(path.parent)
-
-
 def call_for_image(folder: str) -> None:
     """Mark a VM's folder as waiting, and wake ``edge-arrive.path``, which cannot watch the folder of each VM."""
     marker = Path(folder, MARKER)
     if not marker.exists():
-        write_marker(marker, paused=False)
+        write_atomically(marker, b"{}\n", marker.with_name(f".{marker.name}.new"), 0o644)
     calls = calls_below(Path(folder).parent)
     calls.mkdir(mode=0o755, exist_ok=True)
     (calls / Path(folder).name).touch()
@@ -170,14 +124,6 @@ def calls_below(vms: Path) -> Path:
     return vms.with_name("arriving")
 
 
-def read_marker(path: Path) -> dict[str, Any]:
-    """Return the content of a marker; empty without one."""
-    try:
-        return dict(json.loads(path.read_text()))
-    except (FileNotFoundError, ValueError, TypeError):
-        return {}
-
-
 def remove_arrived(paths: tuple[str, ...]) -> None:
     """Remove stand-ins that nothing names, and the folder's marker with the last of them."""
     remove_images(paths)
@@ -185,10 +131,3 @@ def remove_arrived(paths: tuple[str, ...]) -> None:
         if not any(path.parent.glob("*.arriving.qcow2")):
             path.with_name(MARKER).unlink(missing_ok=True)
         fsync(path.parent)
-
-
-def _sync_definition(name: str) -> None:
-    """Make libvirt's saved definition durable, while the guest is still paused."""
-    with contextlib.suppress(FileNotFoundError):
-        fsync(DEFINITIONS / f"{name}.xml")
-        fsync(DEFINITIONS)

@@ -16,6 +16,7 @@ from ..._libvirt import connection, intent, lookup
 from ..._plan import Plan, execute
 from ..host.lock import vm_lock
 from ..host.migration_mark import refuse_incoming
+from ..job.pivot import require_settled
 from ..model.host_facts import Folders
 from ..model.image_tools import ImageTool
 from .apply import MigratingVm
@@ -97,6 +98,8 @@ class Migrator:
         """
         lock = vm_lock(self.folders.lock(self.name), self.name, min(self.options.timeout, LONGEST_WAIT))
         with nullcontext() if check_mode else lock:
+            if not check_mode:
+                require_settled(self.here, self.name, self._folder)
             return self._run(check_mode)
 
     def _run(self, check_mode: bool) -> tuple[Plan[MigrationState], dict[str, Any], dict[str, Any]]:

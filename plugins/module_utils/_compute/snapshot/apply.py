@@ -18,7 +18,9 @@ from ..._libvirt import intent, libvirt
 from ..host.agent import limited_agent
 from ..host.at_rest import at_rest
 from ..host.observe import saved_text
-from ..job.block_job import JobLimits, commit_live
+from ..job.block_job import JobLimits
+from ..job.commit import commit_live
+from ..job.pivot import NOTE
 from ..model.image_tools import OverlayTool
 from ..xml.disk import write_file
 from ..xml.domain import parse_xml, to_text
@@ -168,7 +170,8 @@ class SnapshotGuest:
             running = bool(domain.isActive())
             live = _sources(parse_xml(domain.XMLDesc())) if running else {}
         if step.top in live:
-            commit_live(self.connection, domain, self._target(step.disk), (step.top, step.base), self.limits)
+            files, note = (step.top, step.base), Path(self.state.home, NOTE)
+            commit_live(self.connection, domain, self._target(step.disk), files, self.limits, note=note)
             fsync(Path(step.base))
         elif step.base not in live:  # a running guest that has the base and not the top has it committed already
             with all_unwritten([step.top]) if running else at_rest(domain, [step.top]):  # until nothing stands on it

@@ -16,6 +16,7 @@ from ..host.at_rest import refuse_saved, refuse_unsettled
 from ..host.lock import vm_lock
 from ..host.migration_mark import refuse_while_migrating
 from ..job.block_job import JobLimits
+from ..job.pivot import require_settled
 from ..lazy.plan import is_arriving
 from ..model.host_facts import Folders
 from ..model.image_tools import OverlayTool
@@ -65,6 +66,7 @@ class Snapshots:
             plan = self._plan(self._read(), request)
             return plan, describe(plan.after)
         with vm_lock(self.folders.lock(self.domain), self.domain, 0):
+            require_settled(self.connection, self.domain, home)
             plan = self._plan(self._read(), request)
             self.execute(plan)
             return plan, describe(self._read() if plan.changed else plan.before)
