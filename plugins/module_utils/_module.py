@@ -9,7 +9,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ._errors import EdgeError, from_os_error
+from ._errors import EdgeError, InvalidInput, from_os_error
+from ._misread import check_written
 from ._plan import Plan, State
 from ._secrets import Spec, shown_options, without_secrets
 
@@ -23,7 +24,15 @@ class QuietModule(AnsibleModule):
 
     def __init__(self, *, free: Mapping[str, Spec], **spec: Any) -> None:
         self._free = free
+        self.misread: EdgeError | None = None
         super().__init__(**spec)
+
+    def _load_params(self) -> None:
+        super()._load_params()
+        try:
+            check_written(self.params, self.argument_spec, self._free)
+        except InvalidInput as error:
+            self.misread = error  # reported when the module can fail
 
     @property
     def _invocation(self) -> dict[str, Any]:
@@ -50,13 +59,19 @@ def run_module(run: Callable[[AnsibleModule], Mapping[str, Any]], *, free: Mappi
     spec.setdefault("supports_check_mode", True)
     module = QuietModule(free=free or {}, **spec)
     try:
-        result = run(module)
+        result = _run(run, module)
     except EdgeError as error:
         module.fail_json(**error.as_result())
     except OSError as error:
         module.fail_json(**from_os_error(error).as_result())
     else:
         module.exit_json(**result)
+
+
+def _run(run: Callable[[AnsibleModule], Mapping[str, Any]], module: QuietModule) -> Mapping[str, Any]:
+    if module.misread:
+        raise module.misread
+    return run(module)
 
 
 def plan_result(

@@ -153,6 +153,17 @@ def test_bad_input_is_found_before_any_change(run: Any, folders: Folders) -> Non
     assert list(Path(folders.vms).iterdir()) == []
 
 
+def test_what_yaml_has_misread_is_found_before_any_change(run: Any, folders: Folders) -> None:
+    failed = run(nics=[{"network": "default", "mac": 41135085296}])
+    assert failed["error"] == {"code": "invalid_input", "option": "nics[0].mac"}
+    assert 'quotes: "52:54:00:12:34:56".' in failed["msg"]
+    failed = run(cloud_init={"user_data": "#cloud-config\na: [1\n"})
+    assert failed["error"] == {"code": "invalid_input", "option": "cloud_init.user_data"}
+    failed = run(context={"EXTRA": {"A": 1}})
+    assert failed["error"] == {"code": "invalid_input", "option": "context.EXTRA"}
+    assert list(Path(folders.vms).iterdir()) == []
+
+
 def test_a_libvirt_that_does_not_answer_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     failed = run_module(capsys, "domain", name="web", uri="test:///no/such/file.xml")
     assert failed["msg"].startswith("Could not connect to libvirt at test:///no/such/file.xml")

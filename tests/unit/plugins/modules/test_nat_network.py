@@ -42,6 +42,12 @@ def test_missing_arguments(bare: Any) -> None:
     assert bare(name="edge", bridge="edgenat0")["error"] == {"code": "invalid_input", "option": "subnet"}
 
 
+def test_a_mac_address_that_yaml_has_read_as_a_number(nat: Any) -> None:
+    failed = nat(hosts=[{**WEB, "mac": 41135085296}])
+    assert failed["error"] == {"code": "invalid_input", "option": "hosts[0].mac"}
+    assert failed["msg"].endswith('put the text in quotes: "52:54:00:12:34:56".')
+
+
 def test_the_whole_life_of_a_network(nat: Any, conn: Any) -> None:
     predicted = nat(check=True, hosts=[WEB], domain="vms.example")
     assert predicted["changed"]
