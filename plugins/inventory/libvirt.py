@@ -14,7 +14,9 @@ author:
 description:
   - Reads the domains of one or many hypervisors, in parallel, and makes each VM a host.
   - A VM that several hypervisors define, as after a move, is one host, the running one. Different VMs of the same name are
-    named C(NAME.HYPERVISOR).
+    named C(NAME.HYPERVISOR), and so is one that has the name of a group, of a hypervisor, or of Ansible's own, such as C(all) or
+    C(localhost). What no host pattern could name, such as a blank or a colon, is C(_) in the name of the host; C(edge_name) has the
+    VM's own. A warning tells of each.
   - Each host has the variable C(ansible_host) if its address is known, and C(edge_name), C(edge_uuid), C(edge_state),
     C(edge_hypervisor), C(edge_uri), C(edge_managed), C(edge_memory) in bytes, C(edge_vcpus), C(edge_arch), C(edge_virt_type),
     C(edge_autostart), C(edge_address), C(edge_addresses), C(edge_nics), C(edge_disks), C(edge_images) (the digest of the image of
@@ -102,11 +104,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.errors import AnsibleParserError
+from ansible.inventory.data import InventoryData
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 from ansible_collections.edge.cloud.plugins.module_utils._compute.inventory.read import read_hypervisors
-from ansible_collections.edge.cloud.plugins.module_utils._compute.inventory.select import choose, name_hosts, variables
+from ansible_collections.edge.cloud.plugins.module_utils._compute.inventory.select import choose, name_hosts, once, variables
 
 PREFIX = "edge_"
+OF_SOURCE = ("inventory_file", "inventory_dir")
 ENDINGS = ("libvirt.yml", "libvirt.yaml")
 
 
@@ -114,6 +118,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     """VMs as hosts; see DOCUMENTATION."""
 
     NAME = "edge.cloud.libvirt"
+    inventory: Any
 
     def verify_file(self, path: str) -> bool:
         """Return whether the file is for this plugin, by its name."""
@@ -135,7 +140,10 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
 
     def _read(self) -> tuple[list[dict[str, Any]], bool]:
         """Return the domains of all hypervisors, and whether all have answered."""
-        found = read_hypervisors(self.get_option("uris"), self.get_option("timeout"))
+        uris = self.get_option("uris")
+        found, repeated = once(read_hypervisors(list(dict.fromkeys(uris)), self.get_option("timeout")))
+        for warning in repeated:
+            self.display.warning(warning)
         for one in found:
             if one.error is None:
                 continue
@@ -146,21 +154,62 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         return domains, all(one.error is None for one in found)
 
     def _add(self, domains: list[dict[str, Any]]) -> None:
-        chosen, doubled = choose(domains)
-        hosts, renamed = name_hosts([domain for domain in chosen if self._wanted(domain)], self.get_option("hostname"))
-        for warning in doubled + renamed:
+        chosen, warnings = choose(domains)
+        wanted = [domain for domain in chosen if self._wanted(domain)]
+        taken = {*self.inventory.groups, *(domain["hypervisor"] for domain in domains)}
+        made: dict[tuple[str, str], InventoryData] = {}
+        while True:
+            hosts, renamed = name_hosts(wanted, self.get_option("hostname"), taken)
+            for name, domain in hosts.items():
+                if (name, domain["uuid"]) not in made:
+                    made[name, domain["uuid"]] = self._alone(name, domain)
+            parts = [(name, made[name, domain["uuid"]]) for name, domain in hosts.items()]
+            groups = {group for _name, part in parts for group in part.groups}
+            if not groups & set(hosts):
+                break
+            taken |= groups
+        for warning in warnings + renamed:
             self.display.warning(warning)
-        for name, domain in hosts.items():
-            self.inventory.add_host(name)
-            values = variables(domain, PREFIX)
-            for key, value in values.items():
+        for name, part in parts:
+            self._merge(name, part)
+
+    def _alone(self, name: str, domain: Mapping[str, Any]) -> InventoryData:
+        """Return an inventory of one host: Ansible would take it for a group of its name."""
+        real, self.inventory = self.inventory, InventoryData()
+        try:
+            self._add_host(name, domain)
+        except Exception:  # Ansible's own for a group that would be in itself has no class
+            if name not in self.inventory.groups:
+                raise
+        finally:
+            alone, self.inventory = self.inventory, real
+        return alone
+
+    def _add_host(self, name: str, domain: Mapping[str, Any]) -> None:
+        self.inventory.add_host(name)
+        values = variables(domain, PREFIX)
+        for key, value in values.items():
+            self.inventory.set_variable(name, key, value)
+        for group in (f"state_{domain['state']}", f"hypervisor_{domain['hypervisor']}"):
+            self.inventory.add_child(self.inventory.add_group(self._sanitize_group_name(group)), name)
+        strict = self.get_option("strict")
+        self._set_composite_vars(self.get_option("compose"), values, name, strict=strict)
+        self._add_host_to_composed_groups(self.get_option("groups"), values, name, strict=strict)
+        self._add_host_to_keyed_groups(self.get_option("keyed_groups"), values, name, strict=strict)
+
+    def _merge(self, name: str, part: InventoryData) -> None:
+        """Add one host, with its variables and groups, to the inventory."""
+        self.inventory.add_host(name)
+        for key, value in part.hosts[name].vars.items():
+            if key not in OF_SOURCE:
                 self.inventory.set_variable(name, key, value)
-            for group in (f"state_{domain['state']}", f"hypervisor_{domain['hypervisor']}"):
-                self.inventory.add_child(self.inventory.add_group(self._sanitize_group_name(group)), name)
-            strict = self.get_option("strict")
-            self._set_composite_vars(self.get_option("compose"), values, name, strict=strict)
-            self._add_host_to_composed_groups(self.get_option("groups"), values, name, strict=strict)
-            self._add_host_to_keyed_groups(self.get_option("keyed_groups"), values, name, strict=strict)
+        for group in part.groups.values():
+            self.inventory.add_group(group.name)
+            if part.hosts[name] in group.hosts:
+                self.inventory.add_child(group.name, name)
+        for group in part.groups.values():
+            for child in group.child_groups:
+                self.inventory.add_child(group.name, child.name)
 
     def _wanted(self, domain: Mapping[str, Any]) -> bool:
         managed = self.get_option("managed")

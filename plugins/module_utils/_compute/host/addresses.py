@@ -58,7 +58,7 @@ def merge(answers: Sequence[tuple[str, Mapping[str, Any]]], nics: Sequence[Nic])
         for interface in interfaces.values():
             mac = (interface.get("hwaddr") or "").lower()
             for address in interface.get("addrs") or ():
-                if mac in names and not ipaddress.ip_address(address["addr"]).is_loopback:
+                if mac in names and _is_of_guest(address["addr"]):
                     entry = {
                         "nic": names[mac],
                         "mac": mac,
@@ -69,6 +69,14 @@ def merge(answers: Sequence[tuple[str, Mapping[str, Any]]], nics: Sequence[Nic])
                     }
                     found.setdefault(address["addr"], entry)
     return sorted(found.values(), key=lambda entry: (entry["nic"], entry["family"], entry["address"]))
+
+
+def _is_of_guest(text: str) -> bool:
+    """Return whether a text is an address by which a guest can be reached; its agent can send any text, also after a ``%``."""
+    try:
+        return not ipaddress.ip_address(text).is_loopback and "%" not in text
+    except ValueError:
+        return False
 
 
 def main_address(addresses: Sequence[Mapping[str, Any]]) -> str | None:

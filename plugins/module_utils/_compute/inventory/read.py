@@ -29,6 +29,8 @@ class Hypervisor:
     name: str
     domains: tuple[dict[str, Any], ...] = ()
     error: EdgeError | None = None
+    identity: tuple[str, frozenset[tuple[str, int]]] | None = None
+    """Its own name, and UUID and number of each domain: the same by whatever URI it was reached."""
 
 
 def read_hypervisors(uris: Sequence[str], seconds: float) -> list[Hypervisor]:
@@ -68,7 +70,10 @@ def _late(uri: str, seconds: float) -> TimedOut:
 
 
 def _host_of(uri: str) -> str:
-    return urlsplit(uri).hostname or uri
+    try:
+        return urlsplit(uri).hostname or uri
+    except ValueError:  # no URI; libvirt says so
+        return uri
 
 
 def read_hypervisor(uri: str) -> Hypervisor:
@@ -76,11 +81,14 @@ def read_hypervisor(uri: str) -> Hypervisor:
     try:
         with connection(uri) as opened:
             with intent(f"read the name of {uri}"):
-                name = urlsplit(uri).hostname or opened.getHostname()
-            domains = tuple(_domain(seen) for seen in see_all(opened).values())
+                own = opened.getHostname()
+            found = see_all(opened).values()
+            identity = (own.lower(), frozenset((seen.uuid, seen.handle.ID()) for seen in found))
+            domains = tuple(_domain(seen) for seen in found)
     except EdgeError as error:
         return Hypervisor(uri, _host_of(uri), error=error)
-    return Hypervisor(uri, name, domains)
+    name = _host_of(uri)
+    return Hypervisor(uri, own if name == uri else name, domains, identity=identity)
 
 
 def _domain(seen: ObservedDomain) -> dict[str, Any]:

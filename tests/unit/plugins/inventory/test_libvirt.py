@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from xml.sax.saxutils import escape
 
 import libvirt
 import pytest
@@ -16,6 +17,7 @@ from ansible.errors import AnsibleError
 from ansible.inventory.data import InventoryData
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import fragment_loader
+from ansible.template import Templar
 from ansible.utils.plugin_docs import add_fragments
 from ansible_collections.edge.cloud.plugins.inventory import libvirt as libvirt_inventory
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec import Cpu, Record, stable_uuid
@@ -103,6 +105,97 @@ def test_constructed(read: Any) -> None:
     assert "arch_i686" in groups(found, "web")
     with pytest.raises(AnsibleError, match="nothing_of_this_name"):
         read(strict=True, compose={"x": "nothing_of_this_name"})
+
+
+NODE = """<node><network><name>default</name><bridge name='virbr0'/><ip address='192.0.2.1' netmask='255.255.255.0'/></network>
+{}<cpu><mhz>1</mhz><nodes>1</nodes><sockets>1</sockets><cores>1</cores><threads>1</threads></cpu><memory>8192000</memory></node>"""
+VM = """<domain type='test'><name>{}</name><uuid>00000000-0000-4000-8000-0000000000{:02x}</uuid><memory>65536</memory>
+<os><type>hvm</type></os></domain>"""
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Any:
+    """Return the URI of a hypervisor that has running VMs of these names."""
+
+    def write(*names: str, place: int = 0) -> str:
+        path = tmp_path / f"node{place}.xml"
+        vms = "".join(VM.format(escape(name), place * 16 + number) for number, name in enumerate(names))
+        path.write_text(NODE.format(vms), encoding="utf-8")
+        return f"test://{path}"
+
+    return write
+
+
+def names(found: InventoryData) -> set[str]:
+    return {str(host.get_vars()["edge_name"]) for host in found.hosts.values()}
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        ("all", {}),
+        ("ungrouped", {}),
+        ("localhost", {}),
+        ("state_running", {}),
+        ("hypervisor_HERE", {}),
+        ("HERE", {}),
+        ("vm_web", {"keyed_groups": [{"key": "edge_name", "prefix": "vm"}]}),
+        ("up", {"keyed_groups": [{"key": "edge_name", "prefix": "vm", "parent_group": "up"}, {"key": "edge_arch", "prefix": "x"}]}),
+        ("large", {"groups": {"large": "edge_memory > 0"}}),
+        ("small", {"groups": {"small": "inventory_hostname == 'small'"}}),
+        ("{{ lookup('pipe', 'id') }}", {"compose": {"x": "edge_name"}}),
+        ("Windows Server 2019 (prod)", {}),
+        ("vm[1:3]", {}),
+        ("a:b", {}),
+    ],
+)
+def test_a_vm_of_an_odd_name_has_another_and_the_others_stay(
+    read: Any, driver: Any, node: Any, capsys: pytest.CaptureFixture[str], case: tuple[str, dict[str, Any]]
+) -> None:
+    here, (odd, options) = driver.getHostname(), case
+    odd = odd.replace("HERE", here if odd == "HERE" else here.translate(str.maketrans(".-", "__")))
+    found = read(uris=[node("web", odd, "db")], strict=True, **options)
+    found.reconcile_inventory()
+    assert names(found) == {"web", odd, "db"} and {"web", "db"} < set(found.hosts) and odd not in found.hosts
+    assert not set(found.hosts) & set(found.groups) and "localhost" not in found.hosts
+    assert set(found.get_groups_dict()["state_running"]) == set(found.hosts)
+    assert "in the inventory as" in capsys.readouterr().err.replace("\n", " ")
+
+
+def test_a_group_of_another_source_is_no_host_either(node: Any, tmp_path: Path) -> None:
+    source = tmp_path / "vms.libvirt.yml"
+    source.write_text(yaml.safe_dump({"plugin": NAME, "uris": [node("web", "db")]}))
+    found, plugin = InventoryData(), libvirt_inventory.InventoryModule()
+    found.add_group("web")
+    plugin._load_name = NAME
+    plugin.parse(found, DataLoader(), str(source), False)
+    assert "web" not in found.hosts and "db" in found.hosts and names(found) == {"web", "db"}
+
+
+def test_what_others_have_written_is_never_a_template(read: Any, node: Any) -> None:
+    odd = "{{ lookup('pipe', 'id') }}"
+    found = read(uris=[node(odd)], compose={"shown": "edge_name"})
+    (host,) = found.hosts.values()
+    for value in (host.get_vars()["edge_name"], host.get_vars()["shown"]):
+        assert Templar(loader=DataLoader(), variables={"x": value}).template(value) == odd
+
+
+def test_the_same_hypervisor_by_two_names_is_one(read: Any, driver: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    found = read(uris=[URI, URI, "test:///default?x=1"])
+    says = capsys.readouterr().err.replace("\n", " ")
+    assert sorted(found.hosts) == ["test", "web"]
+    assert "is the same hypervisor as" in says and "at the same time" not in says
+
+
+def test_two_vms_of_one_name_on_two_hypervisors(read: Any, node: Any) -> None:
+    found = read(uris=[node("web", place=1), node("web", "db", place=2)])
+    assert "web" not in found.hosts and "db" in found.hosts and len(found.hosts) == 3
+
+
+@pytest.mark.parametrize("uri", ["qemu+ssh://root@[2001:db8::1/system", "no uri", "", "test:///no/such.xml"])
+def test_a_uri_that_is_none_is_a_hypervisor_that_does_not_answer(read: Any, uri: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "test" in read(uris=[uri, URI]).hosts
+    assert "Its VMs are missing" in capsys.readouterr().err.replace("\n", " ")
 
 
 def test_a_hypervisor_that_does_not_answer(read: Any, capsys: pytest.CaptureFixture[str]) -> None:

@@ -40,6 +40,14 @@ def test_what_is_not_of_our_nics_is_left_out() -> None:
 
 
 @pytest.mark.parametrize(
+    "text", ["", "-oProxyCommand=id", "{{ x }}", "2001:db8::1%$(id)", "192.0.2.1 ", "192.0.2.1\n", "localhost"]
+)
+def test_what_an_agent_sends_that_is_no_address_is_left_out(text: str) -> None:
+    found = merge([("agent", answer("52:54:00:00:00:01", (text, 24), ("192.0.2.5", 24)))], NICS)
+    assert [row["address"] for row in found] == ["192.0.2.5"]
+
+
+@pytest.mark.parametrize(
     ("addresses", "main"), [([], None), (["169.254.1.1", "fe80::1"], None), (["fe80::1", "2001:db8::1"], "2001:db8::1")]
 )
 def test_a_link_local_address_reaches_no_guest(addresses: list[str], main: str | None) -> None:

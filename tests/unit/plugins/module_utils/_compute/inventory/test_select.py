@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.edge.cloud.plugins.module_utils._compute.inventory.select import choose, name_hosts, variables
+import pytest
+from ansible_collections.edge.cloud.plugins.module_utils._compute.inventory.read import Hypervisor
+from ansible_collections.edge.cloud.plugins.module_utils._compute.inventory.select import choose, name_hosts, once, variables
+from ansible_collections.edge.cloud.plugins.module_utils._errors import EdgeError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,6 +53,60 @@ def test_names() -> None:
     named, warnings = name_hosts(same, "name")
     assert list(named) == ["web.hv1", "web.hv2", "db"] and len(warnings) == 1
     assert list(name_hosts(same, "uuid")[0]) == ["1", "2", "3"]
+
+
+def test_a_name_that_is_taken_is_that_of_its_hypervisor_too_and_the_others_stay() -> None:
+    found = [domain(name, str(place), "running", "hv1") for place, name in enumerate(["all", "web", "localhost", "state_running"])]
+    named, warnings = name_hosts(found, "name", {"state_running"})
+    assert list(named) == ["all.hv1", "web", "localhost.hv1", "state_running.hv1"]
+    assert [one["name"] for one in named.values()] == ["all", "web", "localhost", "state_running"]
+    assert len(warnings) == 3 and all("in the inventory as" in one for one in warnings)
+
+
+@pytest.mark.parametrize(
+    ("name", "host"),
+    [
+        ("Windows Server 2019 (prod)", "Windows_Server_2019_prod_"),
+        ("a:b", "a_b"),
+        ("web,db", "web_db"),
+        ("vm[1:3]", "vm_1_3_"),
+        ("!web", "_web"),
+        ("-l", "_-l"),
+        ("@file", "_file"),
+        (".x", "_.x"),
+        ("{{ lookup('pipe', 'id') }}", "_lookup_pipe_id_"),
+        ("a\nb", "a_b"),
+        ("büro", "büro"),
+        ("web.lab.example", "web.lab.example"),
+        ("5", "5"),
+    ],
+)
+def test_a_host_has_a_name_that_a_pattern_can_name(name: str, host: str) -> None:
+    named, warnings = name_hosts([domain(name, "1", "running", "hv1")], "name")
+    assert list(named) == [host]
+    assert len(warnings) == (name != host)
+
+
+def test_names_that_become_the_same_or_are_taken_at_every_turn() -> None:
+    found = [domain("a b", "1", "running", "hv1"), domain("a:b", "2", "running", "hv1"), domain("a_b.hv1", "3", "running", "hv2")]
+    assert sorted(name_hosts(found, "name")[0]) == ["a_b.1", "a_b.2", "a_b.hv1.hv2"]
+    named, warnings = name_hosts(found[2:], "name", {"a_b.hv1", "a_b.hv1.hv2", "a_b.hv1.3"})
+    assert not named and "is not in the inventory" in warnings[0]
+
+
+def test_a_hypervisor_that_is_given_twice_is_read_once() -> None:
+    same = ("hv1", frozenset({("1", 7)}))
+    found = [
+        Hypervisor("qemu+tls://hv1/system", "hv1", ({},), identity=same),
+        Hypervisor("qemu+tls://hv3/system", "hv3", error=EdgeError("x")),
+        Hypervisor("qemu+ssh://192.0.2.1/system", "192.0.2.1", ({},), identity=same),
+        Hypervisor("qemu+ssh://192.0.2.2/system", "192.0.2.2", ({},), identity=("hv1", frozenset({("1", 8)}))),
+        Hypervisor("qemu+tls://hv4/system", "hv4", identity=("hv4", frozenset())),
+    ]
+    kept, warnings = once(found)
+    assert kept == [found[0], found[1], found[3], found[4]]
+    same_one = "uris: qemu+ssh://192.0.2.1/system is the same hypervisor as qemu+tls://hv1/system; its VMs are taken from there."
+    assert warnings == [same_one]
 
 
 def test_a_vm_that_runs_twice_is_a_warning() -> None:
