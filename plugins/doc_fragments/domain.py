@@ -201,6 +201,9 @@ options:
         description:
           - The path of an existing file or block device to use as it is. It takes neither O(disks[].image) nor O(disks[].size).
           - Of a CD drive it is the ISO file that is in it, and the empty text takes it out.
+          - One file, by whatever link or mount, is one disk of one VM, unless all that have it only read it. No disk stands on a
+            file that another disk writes. What QEMU would not open is refused, such as a file that cannot be written, an encrypted
+            qcow2, and a chain with a gap.
         type: path
       device:
         description:
@@ -368,7 +371,7 @@ options:
         choices: [virtio, e1000e]
       mtu:
         description:
-          - The MTU in bytes that the guest's driver gets.
+          - The MTU in bytes that the guest's driver gets, 68 to 65521.
         type: int
       hostdev:
         description:

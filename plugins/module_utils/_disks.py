@@ -55,7 +55,8 @@ class DiskFiles:
         if image_format == "qcow2":
             header = qcow2.read_header(Path(path))
             backing = _named(Path(path), header.backing_file) if header.backing_file else None
-            return VolumeFile(path, image_format, header.virtual_size, backing, header.backing_format, block)
+            flaws = header.encrypted, header.corrupt
+            return VolumeFile(path, image_format, header.virtual_size, backing, header.backing_format, block, *flaws)
         if image_format == "raw":
             return VolumeFile(path, image_format, _raw_size(Path(path)), block=block)
         size = QemuImg(self.runner).info(Path(path), image_format, shared=True)["virtual-size"]

@@ -18,7 +18,7 @@ from ..elsewhere.check import check_elsewhere, check_kept
 from ..elsewhere.moved import forget_moved, read_moved
 from ..elsewhere.peers import Peers
 from ..host.addresses import addresses_of
-from ..host.file_users import check_claims, check_doubles, new_disks
+from ..host.file_users import check_below, check_claims, check_doubles, new_disks
 from ..host.lock import vm_lock
 from ..host.migration_mark import refuse_while_migrating
 from ..host.observe import read_vm, see_one, vm_of
@@ -147,6 +147,7 @@ class Reconciler:
         check_doubles(self.options, wanted.disks, found)
         if found:
             check_claims(self.options, found, host.claims(self.name))
+            check_below(self.options, wanted.disks, found, host.claims(self.name), self.tool)
 
     def settle(self, plan: Plan[VmState], seed: Seed | None, check_mode: bool) -> dict[str, Any]:
         """Carry the plan out and return the VM after it: as read back, in check mode as predicted.

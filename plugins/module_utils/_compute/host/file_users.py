@@ -40,7 +40,7 @@ def claims_of(seen: ObservedDomain, tool: ImageTool) -> dict[str, Claim]:
         path, target = read_file(disk), read_path(disk, "target@dev") or ""
         if not path:
             continue
-        written = disk.find("readonly") is None and disk.find("shareable") is None
+        written = disk.find("readonly") is None
         for overlay in tool.chain(path, read_path(disk, "driver@type") or "raw"):
             claim = Claim(seen.name, target, written and overlay.path == path, overlay.format)
             if claim.written or overlay.path not in found:
@@ -95,6 +95,38 @@ def _by_file(claims: Mapping[str, Claim]) -> dict[Any, Claim]:
         if claim.written and not known.written:
             found[identity(path)] = claim
     return found
+
+
+def check_below(
+    options: DomainOptions, disks: Sequence[Disk], new: Sequence[Disk], claims: Mapping[str, Claim], tool: ImageTool
+) -> None:
+    """Raise where a new disk stands on a file that is not there, or that a disk of this or another domain writes."""
+    writers = {identity(disk.active): disk for disk in disks if disk.active and not disk.read_only}
+    known = _by_file(claims)
+    for disk in disks:
+        for below in tool.chain(disk.active, disk.active_format)[1:] if disk.active else ():
+            where, what = f"{options.disk_path(disk.name)}.path", identity(below.path)
+            if disk in new and below.path.startswith("/") and below.size is None:
+                raise NotFound(
+                    f"{where}: {disk.active} stands on {below.path}, which is not there or is no {below.format or 'disk'}; put it "
+                    "back, or name it by its new place (qemu-img rebase -u).",
+                    option=where,
+                    value=disk.active,
+                )
+            claim, writer = known.get(what), writers.get(what)
+            if disk in new and claim and claim.written:
+                raise _written(where, disk.active, below.path, f"disk {claim.target} of domain {claim.domain}")
+            if writer and writer is not disk and (disk in new or writer in new):
+                raise _written(where, disk.active, below.path, f"disk {writer.name}")
+
+
+def _written(where: str, path: str, below: str, user: str) -> Conflict:
+    return Conflict(
+        f"{where}: {path} stands on {below}, which {user} writes; what is below a disk must stay as it is. Let only one of the two "
+        "be a disk.",
+        option=where,
+        value=path,
+    )
 
 
 def check_claims(options: DomainOptions, disks: Sequence[Disk], claims: Mapping[str, Claim]) -> None:

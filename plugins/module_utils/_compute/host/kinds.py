@@ -4,20 +4,26 @@
 
 from __future__ import annotations
 
+import errno
+import mmap
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from ..._errors import Unsupported
 from ..._libvirt import error_name, intent, libvirt, lookup
+from ..._sizes import SECTOR
 from ..model.request import DomainOptions
 from ..xml.domain import parse_xml
 from ..xml.properties import read_path
 
 BRIDGE_VLANS = 11_000_000  # libvirt 11.0
 SYS = Path("/sys/class/net")
+DEVICES = Path("/sys/dev/block")
+BLOCKS = (512, 1024, 2048, 4096)
+LARGEST_BLOCK = 4096
 IO_URING = Path("/proc/sys/kernel/io_uring_disabled")
 
 
@@ -51,6 +57,48 @@ def without_direct_io(paths: Iterable[str]) -> frozenset[str]:
         except OSError:
             found.add(path)
     return frozenset(found)
+
+
+def coarse_files(sizes: Mapping[str, int], block_of: Callable[[str], int] | None = None) -> frozenset[str]:
+    """Return those of the raw files, path → bytes, whose end direct I/O cannot reach: they are no whole number of its blocks."""
+    block_of = block_of or direct_block
+    return frozenset(path for path, size in sizes.items() if size % block_of(path))
+
+
+def direct_block(path: str) -> int:
+    """Return the smallest read, in bytes, that a file allows by direct I/O, found as QEMU finds it; a sector where it has none."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECT | os.O_NONBLOCK)
+    except OSError:
+        return SECTOR
+    try:
+        with mmap.mmap(-1, LARGEST_BLOCK) as page:
+            return next((size for size in BLOCKS if _reads(descriptor, memoryview(page)[:size])), LARGEST_BLOCK)
+    finally:
+        os.close(descriptor)
+
+
+def _reads(descriptor: int, into: memoryview) -> bool:
+    with into:
+        try:
+            os.preadv(descriptor, [into], 0)
+        except OSError as error:
+            return error.errno != errno.EINVAL
+    return True
+
+
+def without_writing(paths: Iterable[str]) -> frozenset[str]:
+    """Return those of the files and block devices that nobody can write on this host, not even root."""
+    return frozenset(path for path in paths if not os.access(path, os.W_OK) or _is_read_only_device(path))
+
+
+def _is_read_only_device(path: str) -> bool:
+    try:
+        found = Path(path).stat()
+        device = f"{os.major(found.st_rdev)}:{os.minor(found.st_rdev)}"
+        return stat.S_ISBLK(found.st_mode) and (DEVICES / device / "ro").read_text().strip() == "1"
+    except OSError:
+        return False
 
 
 def io_uring_allowed() -> bool:

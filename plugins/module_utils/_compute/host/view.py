@@ -27,7 +27,16 @@ from ..xml.domain import parse_xml
 from ..xml.properties import read_path
 from .file_users import Claim, claims_of, format_in_use
 from .images import Images
-from .kinds import io_uring_allowed, kind_of, missing_secrets, online_cpus, tagging, without_direct_io
+from .kinds import (
+    coarse_files,
+    io_uring_allowed,
+    kind_of,
+    missing_secrets,
+    online_cpus,
+    tagging,
+    without_direct_io,
+    without_writing,
+)
 from .observe import ObservedDomain, read_vm, see_all, vm_of, with_files
 from .qemu_conf import unset
 
@@ -113,20 +122,22 @@ class HostView:
         offers, unavailable = self.images.offers(options)
         kinds = {path: kind for path in asked_paths(options) if (kind := kind_of(path))}
         disks = [disk for disk in options.disks or () if disk.path and kinds.get(disk.path) in ("file", "block")]
-        files = [str(disk.path) for disk in disks]
+        files = {str(disk.path): self._file(options.name, disk) for disk in disks}
+        raw = {path: found.size for path, found in files.items() if found.format == "raw" and not found.block}
         return replace(
             self._for_arch(self._arch(options)),
             cpu_models=self._cpu_models(options),
             lacks=self._lacks(options),
             unset=unset(options.spice),
             free_pages=self.free_pages if options.hugepages else {},
-            files={str(disk.path): self._file(options.name, disk) for disk in disks},
+            files=files,
             images={digest: size for digest, size in images.items() if size is not None},
             remote_images=self.images.remote(options),
             offers=offers,
             unavailable=unavailable,
             kinds=kinds,
-            no_direct=without_direct_io(files),
+            no_direct=without_direct_io(files) | coarse_files(raw),
+            read_only=without_writing(files),
             cpus=online_cpus(self.connection) if options.vcpu_pinning or options.emulator_pinning else (),
             io_uring=io_uring_allowed(),
             tagging=tagging(self.connection, options),

@@ -46,7 +46,10 @@ class Folders:
 
 @dataclass(frozen=True)
 class VolumeFile:
-    """A disk's file as qemu-img sees it; sizes in bytes. ``block`` is a block device."""
+    """A disk's file as qemu-img sees it; sizes in bytes. ``block`` is a block device.
+
+    QEMU opens one that is ``encrypted`` by qcow2 only with a key, and one that is marked ``corrupt`` only for reading.
+    """
 
     path: str
     format: str
@@ -54,6 +57,8 @@ class VolumeFile:
     backing: str | None = None
     backing_format: str | None = field(default=None, compare=False)
     block: bool = False
+    encrypted: bool = field(default=False, compare=False)
+    corrupt: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,7 @@ class HostFacts:
     serves until they are here, ``offers`` those that can be pulled first, ``unavailable`` why others cannot, ``missing`` paths that
     do not exist, ``lacks`` options that need what is not installed.
     ``kinds`` says of each of those that is there whether it is a file, block (device), folder or other, ``no_direct`` has disks
-    that take no direct I/O. ``cpus`` is for each CPU of the host whether it is online.
+    that take no direct I/O, ``read_only`` those that nobody can write. ``cpus`` is for each CPU of the host whether it is online.
     ``tagging`` are the asked networks and bridges on which libvirt can give an interface a VLAN.
     ``unset`` has settings of libvirt's ``qemu.conf`` that were needed and are not there.
     ``free`` is bytes of memory that are unused or can be reclaimed; ``free_pages``, looked at where huge pages were asked
@@ -121,6 +126,7 @@ class HostFacts:
     arches: tuple[str, ...] = ()
     kinds: Mapping[str, str] = field(default_factory=dict)
     no_direct: frozenset[str] = frozenset()
+    read_only: frozenset[str] = frozenset()
     cpus: tuple[bool, ...] = ()
     io_uring: bool = True
     missing_secrets: frozenset[str] = frozenset()

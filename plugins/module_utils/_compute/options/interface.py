@@ -17,6 +17,7 @@ from .values import DEVICE_NAME, DEVICE_NAME_SAYS, PCI, PCI_SAYS, choose, in_ran
 MAC = re.compile(r"[0-9a-f][02468ace](:[0-9a-f]{2}){5}")
 MAC_SAYS = "a unicast MAC address such as 52:54:00:12:34:56"
 LAST = 10**6
+LARGEST_MTU = 65521  # the kernel's, of a TAP device
 
 
 def nics_of(asked: Sequence[NicOptions] | None, before: DomainSpec | None, domain: str, foreign: Foreign) -> tuple[Nic, ...]:
@@ -49,7 +50,7 @@ def _nic(item: NicOptions, old: Nic | None, domain: str) -> Nic:
         bridge=bridge,
         hostdev=match(PCI, hostdev.lower(), f"{where}.hostdev", PCI_SAYS) if hostdev else None,
         model=choose(item.model, old and old.model, "virtio"),
-        mtu=choose(in_range(item.mtu, 68, 65535, f"{where}.mtu"), old and old.mtu, None),
+        mtu=choose(in_range(item.mtu, 68, LARGEST_MTU, f"{where}.mtu"), old and old.mtu, None),
         queues=choose(in_range(item.queues, 1, 256, f"{where}.queues"), old and old.queues, None),
         link=choose(item.link, old and old.link, True),
         inbound=_rate(item.inbound, old.inbound if old else None, f"{where}.inbound"),

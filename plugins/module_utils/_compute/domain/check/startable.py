@@ -7,7 +7,7 @@ from __future__ import annotations
 from ...._errors import InvalidInput, NotFound, Unsupported
 from ...model.host_facts import HostFacts
 from ...model.request import DomainOptions
-from ...model.spec import DomainSpec
+from ...model.spec import Disk, DomainSpec
 from ...options.values import cpu_numbers
 
 DIRECT = ("none", "directsync")
@@ -23,11 +23,12 @@ def check_start(spec: DomainSpec, before: DomainSpec | None, host: HostFacts, op
         if disk == had.get(disk.name):
             continue
         where = options.disk_path(disk.name)
+        _check_file(disk, where, host)
         direct = disk.path not in host.no_direct if disk.path in host.kinds else host.direct_io
         if disk.active and disk.cache in DIRECT and not direct:
             raise Unsupported(
-                f"{where}.cache: the file system of {disk.active} takes no direct I/O, which cache {disk.cache} needs; use "
-                "writeback.",
+                f"{where}.cache: the file system of {disk.active} takes no direct I/O, which cache {disk.cache} needs, or not to "
+                "the end of this file, which is no whole number of blocks; use writeback.",
                 option=f"{where}.cache",
                 value=disk.cache,
             )
@@ -44,6 +45,24 @@ def check_start(spec: DomainSpec, before: DomainSpec | None, host: HostFacts, op
                 option=option,
                 value=disk.source.secret,
             )
+
+
+def _check_file(disk: Disk, where: str, host: HostFacts) -> None:
+    file = host.files.get(disk.active)
+    if file and (file.encrypted or (file.corrupt and not disk.read_only)):
+        found, cure = ("is encrypted", "qemu-img convert") if file.encrypted else ("is marked corrupt", "qemu-img check -r all")
+        raise Unsupported(
+            f"{where}.path: {disk.active} {found}, so that QEMU would not open it; mend it first ({cure}).",
+            option=f"{where}.path",
+            value=disk.active,
+        )
+    if disk.active in host.read_only and not disk.read_only:
+        raise Unsupported(
+            f"{where}.path: {disk.active} cannot be written on this host (its file system, device or attributes are read-only); "
+            "set read_only, or mend that.",
+            option=f"{where}.path",
+            value=disk.active,
+        )
 
 
 def _check_vlans(options: DomainOptions, host: HostFacts) -> None:

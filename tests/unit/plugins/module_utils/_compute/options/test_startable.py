@@ -49,6 +49,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
         {"disks": [{"name": "r", "source": {"protocol": "nbd", "hosts": ["a:1"], "user": "u", "secret": stable_uuid("x")}}]},
         "disks[0].source.user: ",
     ),
+    ({"nics": [{**NIC, "mtu": 65522}]}, "nics[0].mtu: "),
     ({"nics": [{**NIC, "mac": "00:00:00:00:00:00"}]}, "nics[0].mac: "),
     ({"nics": [{**NIC, "mac": "fe:54:00:00:00:01"}]}, "nics[0].mac: "),
     ({"nics": [{**NIC, "model": "e1000e", "queues": 2}]}, "nics[0].queues: it needs model virtio"),
