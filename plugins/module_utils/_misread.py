@@ -1,13 +1,15 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Finds options that YAML has read as a number, or as yes or no, where a text was written. Pure.
+"""Finds options that are not the texts that were written: YAML has read a number, or yes or no, or they are no text at all. Pure.
 
 Ansible turns them into texts again, but not into those that were written: the MAC address ``52:54:00:12:34:56`` is a number to base
-60, the PCI address ``0000:05:00.0`` is 300.0, the version ``1.10`` is 1.1, ``0123`` is octal, and ``no`` is false.
+60, the PCI address ``0000:05:00.0`` is 300.0, the version ``1.10`` is 1.1, ``0123`` is octal, and ``no`` is false. NUL and half of
+a surrogate pair, which quotes can hold by an escape, are refused by the kernel, by XML and by UTF-8.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -15,6 +17,9 @@ from ._errors import InvalidInput
 
 Spec = Mapping[str, Any]
 TEXTS = ("str", "path")
+FREE_TEXTS = ("raw", "json", "jsonarg")
+NUL = "\0"
+NO_TEXT = re.compile("[\0\ud800-\udfff]")
 NEVER_WHOLE_NUMBERS = frozenset(
     {
         "address", "addresses", "checksum", "destination", "digest", "end", "hostdev", "hosts", "image", "image_servers", "mac",
@@ -31,10 +36,18 @@ def check_written(options: Mapping[str, Any], spec: Spec, free: Mapping[str, Spe
     whole number stays where it can be meant, as in a size, a list of CPUs or a name.
     """
     for where, name, value, rule in _values(options, spec, free or {}, ""):
+        _check_text(where, value, rule)
         says = _misread(name, value, rule)
         if says:
             shown = "" if rule.get("no_log") else f" {_shown(value)}"
             raise InvalidInput(f"{where}: YAML has read {says}{shown} here{_advice(name, value)}.", option=where)
+
+
+def _check_text(where: str, value: Any, rule: Spec) -> None:
+    found = NO_TEXT.search(value) if isinstance(value, str) and rule.get("type", "str") not in FREE_TEXTS else None
+    if found:
+        what = "NUL" if found[0] == NUL else "half of a surrogate pair"
+        raise InvalidInput(f"{where}: it has U+{ord(found[0]):04X}, which is {what} and of no text; take it out.", option=where)
 
 
 def _values(options: Any, spec: Spec, free: Mapping[str, Spec], where: str) -> Iterator[tuple[str, str, Any, Spec]]:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -53,6 +54,18 @@ def test_what_is_not_as_written_is_to_be_quoted(options: str, text: str, option:
     assert caught.value.message.startswith(f"{option}: YAML has read ") and says in caught.value.message
     assert caught.value.details == {"option": option}
     check_written(yaml.safe_load(options % f'"{text}"'), SPEC)
+
+
+@pytest.mark.parametrize("bad", ["\0", "\ud83d", "\udc80"])
+@pytest.mark.parametrize(
+    ("options", "option"),
+    [({"name": "a%s"}, "name"), ({"sources": ["a", "%s"]}, "sources[1]"), ({"disks": [{"path": "/%s"}]}, "disks[0].path")],
+)
+def test_what_is_no_text(options: dict[str, Any], option: str, bad: str) -> None:
+    with pytest.raises(InvalidInput, match=r"take it out") as caught:
+        check_written(json.loads(json.dumps(options).replace("%s", json.dumps(bad)[1:-1])), SPEC)
+    assert caught.value.details == {"option": option}
+    check_written({"data": bad}, {"data": {"type": "raw"}})
 
 
 @pytest.mark.parametrize(

@@ -157,6 +157,14 @@ def test_what_yaml_has_misread_is_found_before_any_change(run: Any, folders: Fol
     failed = run(nics=[{"network": "default", "mac": 41135085296}])
     assert failed["error"] == {"code": "invalid_input", "option": "nics[0].mac"}
     assert 'quotes: "52:54:00:12:34:56".' in failed["msg"]
+    for options, option in (
+        ({"kernel": "/boot/\0"}, "kernel"),
+        ({"title": "\ud83d"}, "title"),
+        ({"xml_override": "<domain><title>\ud83d</title></domain>"}, "xml_override"),
+        ({"disks": [{"name": "a", "path": "/a\0"}]}, "disks[0].path"),
+        ({"cloud_init": {"ssh_authorized_keys": ["a", "\0"]}}, "cloud_init.ssh_authorized_keys[1]"),
+    ):
+        assert run(**options)["error"] == {"code": "invalid_input", "option": option}
     failed = run(cloud_init={"user_data": "#cloud-config\na: [1\n"})
     assert failed["error"] == {"code": "invalid_input", "option": "cloud_init.user_data"}
     failed = run(context={"EXTRA": {"A": 1}})
