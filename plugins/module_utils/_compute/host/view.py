@@ -22,7 +22,7 @@ from ..model.image_tools import ImageTool
 from ..model.request import DiskOptions, DomainOptions
 from ..model.state import VmState
 from ..options.machine import usual_firmware
-from ..options.resolve import asked_images, asked_paths
+from ..options.resolve import asked_functions, asked_images, asked_paths, pci_path
 from ..xml.domain import parse_xml
 from ..xml.properties import read_path
 from .file_users import Claim, claims_of, format_in_use
@@ -138,6 +138,7 @@ class HostView:
             kinds=kinds,
             no_direct=without_direct_io(files) | coarse_files(raw),
             read_only=without_writing(files),
+            ungrouped=frozenset(one for one in asked_functions(options) if not Path(pci_path(one), "iommu_group").exists()),
             cpus=online_cpus(self.connection) if options.vcpu_pinning or options.emulator_pinning else (),
             io_uring=io_uring_allowed(),
             tagging=tagging(self.connection, options),

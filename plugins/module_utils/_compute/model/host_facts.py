@@ -94,7 +94,8 @@ class HostFacts:
     serves until they are here, ``offers`` those that can be pulled first, ``unavailable`` why others cannot, ``missing`` paths that
     do not exist, ``lacks`` options that need what is not installed.
     ``kinds`` says of each of those that is there whether it is a file, block (device), folder or other, ``no_direct`` has disks
-    that take no direct I/O, ``read_only`` those that nobody can write. ``cpus`` is for each CPU of the host whether it is online.
+    that take no direct I/O, ``read_only`` those that nobody can write.
+    ``ungrouped`` are asked PCI functions that no IOMMU keeps apart. ``cpus`` is for each CPU of the host whether it is online.
     ``tagging`` are the asked networks and bridges on which libvirt can give an interface a VLAN.
     ``unset`` has settings of libvirt's ``qemu.conf`` that were needed and are not there.
     ``free`` is bytes of memory that are unused or can be reclaimed; ``free_pages``, looked at where huge pages were asked
@@ -127,6 +128,7 @@ class HostFacts:
     kinds: Mapping[str, str] = field(default_factory=dict)
     no_direct: frozenset[str] = frozenset()
     read_only: frozenset[str] = frozenset()
+    ungrouped: frozenset[str] = frozenset()
     cpus: tuple[bool, ...] = ()
     io_uring: bool = True
     missing_secrets: frozenset[str] = frozenset()

@@ -84,9 +84,14 @@ def asked_paths(options: DomainOptions) -> tuple[str, ...]:
     """Return the paths of files that must be there already, those by which the kernel shows PCI devices too."""
     paths = [options.kernel, options.initrd, *(disk.path for disk in options.disks or ())]
     paths += [one.path for one in options.filesystems or ()]
-    functions = [*(options.pci_devices or ()), *(nic.hostdev for nic in options.nics or ())]
-    paths += [pci_path(address) for address in functions if address and PCI.fullmatch(address.lower())]
+    paths += map(pci_path, asked_functions(options))
     return tuple(path for path in paths if path)
+
+
+def asked_functions(options: DomainOptions) -> tuple[str, ...]:
+    """Return the addresses of PCI functions that the options name and that can be some."""
+    functions = [*(options.pci_devices or ()), *(nic.hostdev for nic in options.nics or ())]
+    return tuple(address.lower() for address in functions if address and PCI.fullmatch(address.lower()))
 
 
 def pci_path(address: str) -> str:

@@ -49,12 +49,24 @@ def check_hardware(spec: DomainSpec, before: DomainSpec | None, host: HostFacts)
         if one.path in host.missing:
             where = f"filesystems[{place}].path"
             raise NotFound(f"{where}: this host has no folder {one.path}.", option=where, value=one.path)
+    _check_functions(spec, before, host)
+
+
+def _check_functions(spec: DomainSpec, before: DomainSpec | None, host: HostFacts) -> None:
+    had = {*before.pci_devices, *(nic.hostdev for nic in before.nics)} if before else set()
     functions = {f"nics[{place}].hostdev": nic.hostdev for place, nic in enumerate(spec.nics) if nic.hostdev}
     functions |= {f"pci_devices[{place}]": address for place, address in enumerate(spec.pci_devices)}
     unique((where, address) for where, address in functions.items() if address)
     for where, address in functions.items():
         if address and pci_path(address) in host.missing:
             raise NotFound(f"{where}: this host has no PCI device {address}.", option=where, value=address)
+        if address in host.ungrouped and address not in had:
+            raise Unsupported(
+                f"{where}: no IOMMU of this host is in use for PCI device {address}, without which no guest can have it; switch it "
+                "on in the firmware and for the kernel (intel_iommu=on; amd_iommu is on by itself).",
+                option=where,
+                value=address,
+            )
 
 
 def memory_needed(spec: DomainSpec, state: VmState, asked: str, *, restart: bool = False) -> int:

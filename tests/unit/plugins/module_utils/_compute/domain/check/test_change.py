@@ -68,6 +68,7 @@ LACKS: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
     ({"spice": "tls"}, {"unset": ("spice_password",)}, "unsupported", "spice: tls opens the display to the network"),
     ({"filesystems": (Filesystem("a", "/no"),)}, {"missing": frozenset({"/no"})}, "not_found", "filesystems[0].path: this host"),
     ({"pci_devices": (PCI,)}, NO_PCI, "not_found", "pci_devices[0]: this host has no"),
+    ({"pci_devices": (PCI,)}, {"ungrouped": frozenset({PCI})}, "unsupported", "pci_devices[0]: no IOMMU of this host"),
     ({"nics": (Nic("n", "52:54:00:00:00:01", hostdev=PCI),)}, NO_PCI, "not_found", "nics[0].hostdev: "),
     ({"nics": (Nic("n", "52:54:00:00:00:01", hostdev=PCI),), "pci_devices": (PCI,)}, {}, "invalid_input", "pci_devices[0]: 0000:0"),
 ]  # fmt: skip
@@ -81,6 +82,8 @@ def test_hardware_that_the_host_lacks_is_named(changes: dict[str, Any], facts: d
     assert found.value.message.startswith(says)
     assert says.startswith(found.value.details["option"])
     check_hardware(spec(), None, host())
+    had = spec(pci_devices=(PCI,))
+    check_hardware(had, had, host(ungrouped=frozenset({PCI})))
 
 
 @pytest.mark.parametrize(
