@@ -53,7 +53,7 @@ options:
     type: int
   mac:
     description:
-      - MAC address of the bridge. Without it a new bridge takes the lowest of its ports.
+      - MAC address of the bridge. Without it a new bridge takes the lowest of its ports, and with O(boot=networkd) keeps it.
     type: str
   stp:
     description:
@@ -67,9 +67,11 @@ options:
   boot:
     description:
       - V(networkd) writes files for systemd-networkd that create the bridge at boot as it is now, with its ports, static addresses
-        and routes, and with its MTU and MAC address if given. This does not touch the running bridge.
-      - It is refused where another file of that folder configures the bridge or a port and comes first by its name.
-        If another program than systemd-networkd configures the host, leave it out and configure the bridge there.
+        and routes, its MAC address, and its MTU if given. This does not touch the running bridge.
+      - It is refused where another file in any folder of systemd-networkd, also in C(/run) and C(/usr/lib), matches the bridge or
+        a port and comes first by its name, or cannot be read or judged; where systemd-networkd does not start at boot; and where
+        ifupdown or NetworkManager configures one of them. Then leave it out and configure the bridge there.
+      - Boot waits for the bridge to be online only if the host's default route leads over it.
       - V(none) removes such files.
       - Left out, the files stay as they are.
     type: str
@@ -201,6 +203,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.edge.cloud.plugins.module_utils._module import plan_result, run_module
+from ansible_collections.edge.cloud.plugins.module_utils._network.boot.managers import Managers
 from ansible_collections.edge.cloud.plugins.module_utils._network.bridge_plan import BridgeRequest
 from ansible_collections.edge.cloud.plugins.module_utils._network.bridges import reconcile
 from ansible_collections.edge.cloud.plugins.module_utils._network.iproute import IpRoute
@@ -211,7 +214,8 @@ from ansible_collections.edge.cloud.plugins.module_utils._runner import ModuleRu
 
 def run(module: AnsibleModule) -> dict[str, Any]:
     wanted = BridgeRequest.checked(module.params)
-    ip, networkd = IpRoute(ModuleRunner(module)), Networkd(Path(module.params["boot_directory"]))
+    runner = ModuleRunner(module)
+    ip, networkd = IpRoute(runner), Networkd(Path(module.params["boot_directory"]), Managers(runner))
     plan, observed = reconcile(ip, networkd, wanted, check=module.check_mode)
 
     def owned(state: BridgeState) -> dict[str, Any]:

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from fnmatch import fnmatchcase
 from typing import TypeAlias
 
 from .links import Bridge, Route
@@ -20,26 +19,18 @@ def file_names(bridge: str) -> tuple[str, ...]:
     return tuple(f"50-edge-{bridge}{suffix}" for suffix in SUFFIXES)
 
 
-def matches(text: str, link: str) -> bool:
-    """Return whether a .network file names ``link`` in its [Match] section, by name or pattern."""
-    section = ""
-    for line in map(str.strip, text.splitlines()):
-        if line.startswith("["):
-            section = line
-        key, _equals, value = line.partition("=")
-        if section == "[Match]" and key.strip() == "Name" and any(fnmatchcase(link, pattern) for pattern in value.split()):
-            return True
-    return False
-
-
 def boot_files(bridge: Bridge, routes: Iterable[Route], *, mac: str | None, mtu: int | None) -> dict[str, str]:
     """Return name and text of the files that create ``bridge`` at boot; VM ports attach themselves.
 
-    ``mac`` and ``mtu`` are written only if the user asked for them; otherwise they follow the ports, at boot as now.
+    ``mtu`` is written only if the user asked for it; otherwise it follows the ports, at boot as now. Boot waits for the bridge only
+    if the host's default route leads over it: one without carrier would hold it up for two minutes.
     """
     netdev, network, ports = file_names(bridge.name)
+    routes = tuple(routes)
+    online = None if any(route.is_default for route in routes) else "no"
     # Not in the netdev: the first port would change an MTU that is set there.
-    link: list[Section] = [("Link", [("MTUBytes", mtu)])] if mtu else []
+    settings: list[tuple[str, str | int | None]] = [("MTUBytes", mtu), ("RequiredForOnline", online)]
+    link: list[Section] = [("Link", settings)] if mtu or online else []
     files = {
         netdev: _text(
             ("NetDev", [("Name", bridge.name), ("Kind", "bridge"), ("MACAddress", mac)]),
@@ -53,7 +44,11 @@ def boot_files(bridge: Bridge, routes: Iterable[Route], *, mac: str | None, mtu:
         ),
     }
     if bridge.ports:
-        files[ports] = _text(("Match", [("Name", " ".join(bridge.ports))]), ("Network", [("Bridge", bridge.name)]))
+        files[ports] = _text(
+            ("Match", [("Name", " ".join(bridge.ports))]),
+            ("Link", [("RequiredForOnline", "no")]),
+            ("Network", [("Bridge", bridge.name)]),
+        )
     return files
 
 

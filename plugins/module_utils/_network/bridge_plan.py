@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_interface
 from typing import Any
 
@@ -79,6 +79,23 @@ class BridgeRequest:
         return ("state", "name", "up", *given, "boot_files")
 
 
+def boot_mac(host: Host, wanted: BridgeRequest) -> str | None:
+    """Return the MAC address that the bridge has now and at boot, or None for the kernel's choice.
+
+    Without one in its file networkd would make one up. A bridge that has ports keeps its own, also when ports come and go, unless
+    it is that of a port that goes; a new one takes the lowest of its ports.
+    """
+    link = host.links.get(wanted.name)
+    if wanted.mac is not None or wanted.boot != "networkd":
+        return wanted.mac
+    held = [port for port in host.ports(wanted.name) if not host.links[port].of_vm]
+    ports = held if wanted.ports is None else wanted.ports
+    going = {host.links[port].mac for port in held if port not in ports}
+    if link is not None and link.kind == "bridge" and held and ports and link.mac not in going:
+        return link.mac
+    return min((host.links[port].mac for port in ports if port in host.links and host.links[port].mac), default=None)
+
+
 def plan(host: Host, boot: Mapping[str, str], wanted: BridgeRequest) -> Plan[BridgeState]:
     """Return the steps from ``host`` and its boot files to ``wanted``.
 
@@ -90,6 +107,7 @@ def plan(host: Host, boot: Mapping[str, str], wanted: BridgeRequest) -> Plan[Bri
     if not wanted.present:
         return Plan(before, tuple(_removal(host, before, wanted)))
     _check_ports(host, wanted)
+    wanted = replace(wanted, mac=boot_mac(host, wanted))
     steps = (*_creation(before, wanted), *_ports(host, before, wanted))
     steps += tuple(_fields(Plan(before, steps), wanted))
     steps += tuple(_addresses(host, Plan(before, steps).after, wanted))

@@ -8,7 +8,7 @@ from typing import Any
 
 from .._errors import Conflict
 from .._plan import Plan, execute
-from .bridge_plan import BridgeRequest, plan
+from .bridge_plan import BridgeRequest, boot_mac, plan
 from .iproute import IpRoute
 from .links import BridgeState, RemoveBootFile, WriteBootFile, bridge_of
 from .networkd import Networkd
@@ -23,9 +23,11 @@ def reconcile(
     ip: IpRoute, networkd: Networkd, wanted: BridgeRequest, *, check: bool
 ) -> tuple[Plan[BridgeState], BridgeState | None]:
     """Return the plan and, unless ``check``, the state after it was carried out."""
-    if wanted.boot == "networkd":
-        networkd.require(wanted.name, wanted.ports or ())
-    made = plan(ip.observe(), networkd.read(wanted.name), wanted)
+    host = ip.observe()
+    if wanted.boot == "networkd" and wanted.present:
+        ports = wanted.ports if wanted.ports is not None else host.ports(wanted.name)
+        networkd.require(wanted.name, ports, host.links, boot_mac(host, wanted))
+    made = plan(host, networkd.read(wanted.name), wanted)
     if check:
         return made, None
 

@@ -105,6 +105,9 @@ def _link(item: Mapping[str, Any]) -> Link:
         stp=bool(data.get("stp_state", 0)),
         forward_delay=data.get("forward_delay", 1500) / 100,
         vlan_filtering=bool(data.get("vlan_filtering", 0)),
+        altnames=tuple(item.get("altnames", ())),
+        permanent_mac=item.get("permaddr", ""),
+        ethernet=item.get("link_type", "ether") == "ether",
     )
 
 

@@ -60,6 +60,9 @@ class Link:
     stp: bool = False
     forward_delay: float = 15.0
     vlan_filtering: bool = False
+    altnames: tuple[str, ...] = ()
+    permanent_mac: str = ""
+    ethernet: bool = True
 
     @property
     def of_vm(self) -> bool:

@@ -36,6 +36,7 @@ def test_all_that_makes_the_bridge_again() -> None:
     assert network["Network"]["Address"] == "192.0.2.1/24"
     assert dict(network["Route"]) == {"Gateway": "192.0.2.254", "Metric": "100", "PreferredSource": "192.0.2.1"}
     assert ports["Match"]["Name"] == "eth0 eth1"
+    assert ports["Link"]["RequiredForOnline"] == "no"
     assert ports["Network"]["Bridge"] == "br0"
 
 
@@ -43,6 +44,14 @@ def test_what_nobody_gave_is_not_pinned() -> None:
     files = boot_files(Bridge("br0", mtu=1500, mac="52:54:00:00:00:01"), [], mac=None, mtu=None)
     assert len(files) == 2
     assert not any("MTU" in text or "MAC" in text for text in files.values())
+
+
+def test_boot_waits_only_for_a_bridge_with_the_default_route() -> None:
+    network = file_names("br0")[1]
+    route = Route("198.51.100.0/24", "br0", 4, ("198.51.100.0/24", "via", "192.0.2.254"), gateway="192.0.2.254")
+    assert dict(sections(boot_files(BRIDGE, [route], mac=None, mtu=None)[network])["Link"]) == {"RequiredForOnline": "no"}
+    default = Route("default", "br0", 4, ("default", "via", "192.0.2.254"), gateway="192.0.2.254")
+    assert "RequiredForOnline" not in boot_files(BRIDGE, [route, default], mac=None, mtu=None)[network]
 
 
 def test_files_are_written_whole_and_read_back(tmp_path: Path) -> None:

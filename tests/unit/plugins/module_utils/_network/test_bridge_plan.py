@@ -175,3 +175,40 @@ def test_stp_and_its_delay() -> None:
 def test_bad_input(bad: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput):
         wanted(**bad)
+
+
+def card(name: str, mac: str, master: str | None = None) -> Link:
+    return Link(name, mac=mac, master=master)
+
+
+LOW, MIDDLE, HIGH = (f"52:54:00:00:00:0{number}" for number in (1, 2, 3))
+CABLES = (card("eth0", HIGH), card("eth1", MIDDLE), card("eth2", LOW))
+
+
+@pytest.mark.parametrize(
+    ("held", "mac", "ports", "expected"),
+    [
+        ((), None, ["eth0", "eth1"], MIDDLE),  # a new bridge: the lowest, as the kernel has it
+        (("eth0",), HIGH, ["eth0"], HIGH),
+        (("eth0",), HIGH, None, HIGH),
+        (("eth0",), HIGH, ["eth0", "eth2"], HIGH),  # a lower one comes: the bridge keeps its own
+        (("eth0", "eth1"), MIDDLE, ["eth0"], HIGH),  # its port goes, and takes its address along
+        (("eth0",), "52:54:00:00:00:99", ["eth0", "eth1"], "52:54:00:00:00:99"),
+        ((), "52:54:00:00:00:99", ["eth1"], MIDDLE),
+        ((), None, [], None),
+    ],
+)
+def test_the_bridge_has_at_boot_the_mac_address_that_it_has_now(
+    held: tuple[str, ...], mac: str | None, ports: list[str] | None, expected: str | None
+) -> None:
+    links = {link.name: replace(link, master="br0" if link.name in held else None) for link in CABLES}
+    if mac:
+        links["br0"] = Link("br0", "bridge", mac=mac, up=True)
+    asked = wanted(boot="networkd", **({} if ports is None else {"ports": ports}))
+    made = plan(Host(links), {}, asked)
+    assert made.after.bridge is not None
+    assert made.after.bridge.mac == expected
+    assert (f"MACAddress={expected}" in dict(made.after.boot)["50-edge-br0.netdev"]) is (expected is not None)
+    again = plan(as_host(Host(links), made.after), dict(made.after.boot), asked)
+    assert again.actions == []
+    assert plan(Host(links), {}, wanted(boot="networkd", ports=ports or [], mac=LOW)).after.bridge.mac == LOW  # type: ignore[union-attr]
