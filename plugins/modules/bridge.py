@@ -29,6 +29,7 @@ options:
       - V(present) creates the bridge and sets it up.
       - V(absent) removes it and its boot files. Its ports stay as links without a bridge.
         It is refused while VMs are attached or the host's default route leads over it, unless O(allow_disruption=true).
+        Then its addresses and routes go back to its port, if it has exactly one.
     type: str
     choices: [present, absent]
     default: present
@@ -36,7 +37,9 @@ options:
     description:
       - The links that are ports of the bridge, exactly these. Ports of VMs do not count.
       - A link that has addresses or routes is refused unless O(allow_disruption=true), and its addresses and routes then
-        move to the bridge in one batch, without a moment in which the host lacks them.
+        move to the bridge in one batch, without a moment in which the host lacks them, with all attributes that they have.
+      - What cannot move whole is refused before anything is changed, such as a route with several next hops, a rule of policy
+        routing that names the link, an address from DHCP, or a macvlan upon the link.
       - Left out, the ports stay as they are.
     type: list
     elements: str

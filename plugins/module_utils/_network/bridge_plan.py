@@ -23,12 +23,13 @@ from .links import (
     Link,
     RemoveBootFile,
     RemoveBridge,
-    Route,
     SetAddresses,
     SetField,
     WriteBootFile,
     bridge_of,
 )
+from .movable import in_order, refuse_held, refuse_tied, to_drop
+from .routes import Address, Route
 
 Steps = Iterator[Step[BridgeState]]
 SCALARS = ("mtu", "mac", "stp", "forward_delay")
@@ -135,8 +136,17 @@ def _removal(host: Host, before: BridgeState, wanted: BridgeRequest) -> Steps:
                 ports=list(vms),
             )
         _keep_default(host.routes_of(wanted.name), wanted, "state: removing")
-        yield RemoveBridge(wanted.name)
+        yield _give_back(host, before.bridge) if wanted.allow_disruption else RemoveBridge(wanted.name)
     yield from (RemoveBootFile(file) for file, _text in before.boot)
+
+
+def _give_back(host: Host, bridge: Bridge) -> RemoveBridge:
+    """Return the removal by which the only port of a bridge gets what the bridge carried."""
+    link, routes = host.links[bridge.name], host.routes_of(bridge.name)
+    if len(bridge.ports) != 1 or not (link.addresses or routes):
+        return RemoveBridge(bridge.name)
+    refuse_held(host, link, "state", bridge.ports[0])
+    return RemoveBridge(bridge.name, bridge.ports[0], in_order(link.addresses), routes)
 
 
 def _keep_default(routes: tuple[Route, ...], wanted: BridgeRequest, doing: str) -> None:
@@ -162,6 +172,8 @@ def _check_ports(host: Host, wanted: BridgeRequest) -> None:
             raise Conflict(
                 f"ports: {name} is a port of {link.master}; detach it there first.", option="ports", port=name, master=link.master
             )
+        if not link.ethernet:
+            raise Conflict(f"ports: {name} is not an Ethernet link; a bridge cannot have it as a port.", option="ports", port=name)
         carried = _carries(host, link)
         if carried and not wanted.allow_disruption:
             raise Refused(
@@ -171,16 +183,19 @@ def _check_ports(host: Host, wanted: BridgeRequest) -> None:
                 carries=carried,
             )
         _check_lease(link, wanted)
+        refuse_held(host, link, "ports", wanted.name)
+        if link.master != wanted.name:
+            refuse_tied(host, link, wanted.name)
 
 
 def _carries(host: Host, link: Link) -> list[str]:
     routes = {"the host's default route" if route.is_default else f"a route to {route.dst}" for route in host.routes_of(link.name)}
-    return sorted({*routes, *(address.cidr for address in link.addresses if address.version == 4 or not address.dynamic)})
+    return sorted({*routes, *(address.cidr for address in link.addresses)})
 
 
 def _check_lease(link: Link, wanted: BridgeRequest) -> None:
     for address in link.addresses:
-        if address.dynamic and address.version == 4 and address.cidr not in (wanted.addresses or ()):
+        if address.leased and address.cidr not in (wanted.addresses or ()):
             raise Refused(
                 f"ports: {link.name} has the leased address {address.cidr}, and its lease cannot move to a bridge;"
                 f" give {wanted.name} that address or another by addresses.",
@@ -202,11 +217,8 @@ def _ports(host: Host, before: BridgeState, wanted: BridgeRequest) -> Steps:
     has = before.bridge.ports + before.bridge.vm_ports if before.bridge else ()
     for port in wanted.ports or ():
         link, routes = host.links[port], host.routes_of(port)
-        static = tuple(address.cidr for address in link.addresses if not address.dynamic)
-        leased = tuple(address.cidr for address in link.addresses if address.dynamic and address.version == 4)
-        if port not in has or static or leased or routes:
-            carried = tuple(address.cidr for address in link.addresses if address.cidr in (*static, *leased))
-            yield AttachPort(wanted.name, port, carried, carried[::-1], routes)
+        if port not in has or link.addresses or routes:
+            yield AttachPort(wanted.name, port, in_order(link.addresses), to_drop(link.addresses), routes)
     if wanted.ports is not None and before.bridge is not None:
         yield from (DetachPort(wanted.name, port) for port in before.bridge.ports if port not in wanted.ports)
 
@@ -221,8 +233,10 @@ def _fields(made: Plan[BridgeState], wanted: BridgeRequest) -> Steps:
     order = ("mtu", "mac", "forward_delay", "stp") if stp else ("mtu", "mac", "stp", "forward_delay")
     for name in order:
         value = getattr(wanted, name)
-        # A new port can change the MTU and MAC address of a bridge, unless they were set.
-        unsure = name in ("mtu", "mac") and any(isinstance(step, AttachPort) for step in made.steps)
+        # A new port can change the MTU and MAC address of a bridge, unless they were set; that of a new bridge is.
+        unsure = name in ("mtu", "mac")[: 2 if made.before.bridge else 1] and any(
+            isinstance(step, AttachPort) for step in made.steps
+        )
         if value is not None and (unsure or value != getattr(bridge, name)):
             yield SetField(wanted.name, name, value)
     if not bridge.up:
@@ -245,9 +259,18 @@ def _addresses(host: Host, state: BridgeState, wanted: BridgeRequest) -> Steps:
     routes = (*host.routes_of(wanted.name), *moved)
     stay = tuple(route for route in routes if _reachable(route, want))
     _keep_default(tuple(route for route in routes if route not in stay), wanted, "addresses: changing the addresses of")
+    held = _addresses_of(host, wanted)
+    if has - want and wanted.name in host.links:
+        refuse_held(host, host.links[wanted.name], "addresses", wanted.name)
+    remove = tuple(held[cidr] for cidr in reversed(held) if cidr in has - want)
+    keep = tuple(held.get(cidr, Address(cidr)) for cidr in sorted(has & want))
+    yield SetAddresses(wanted.name, tuple(Address(cidr) for cidr in sorted(want - has)), remove, keep, stay)
+
+
+def _addresses_of(host: Host, wanted: BridgeRequest) -> dict[str, Address]:
+    """Return what the bridge and its ports have, in the kernel's order."""
     links = [host.links[name] for name in (wanted.name, *(wanted.ports or ())) if name in host.links]
-    order = [address.cidr for link in links for address in link.addresses if address.cidr in has - want]
-    yield SetAddresses(wanted.name, tuple(sorted(want - has)), tuple(dict.fromkeys(order[::-1])), tuple(sorted(has & want)), stay)
+    return {address.cidr: replace(address, lifetime=()) for link in links for address in link.addresses}
 
 
 def _reachable(route: Route, addresses: set[str]) -> bool:
@@ -263,7 +286,8 @@ def _boot(host: Host, after: BridgeState, wanted: BridgeRequest) -> Steps:
     links = {wanted.name, *(wanted.ports or ())}
     stay = [route for route in host.routes if route.dev in links and _reachable(route, set(after.bridge.addresses))]
     routes = sorted(stay, key=lambda route: (route.version, route.words))
-    files = boot_files(after.bridge, routes, mac=wanted.mac, mtu=wanted.mtu) if wanted.boot == "networkd" else {}
+    held = _addresses_of(host, wanted)
+    files = boot_files(after.bridge, routes, mac=wanted.mac, mtu=wanted.mtu, held=held) if wanted.boot == "networkd" else {}
     has = dict(after.boot)
     yield from (WriteBootFile(file, text) for file, text in sorted(files.items()) if has.get(file) != text)
     yield from (RemoveBootFile(file) for file in sorted(has) if file not in files)

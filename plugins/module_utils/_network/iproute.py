@@ -9,13 +9,15 @@ from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 
+from .._errors import CommandFailed
 from .._runner import Runner
 from .addressing import Taken
-from .links import Address, Host, Link, LinkStep, Route
+from .links import Host, Link, LinkStep, Rule
+from .routes import Words, read_address, read_routes
 
 TIMEOUT = 60.0
 NOT_A_NETWORK = ("local", "broadcast", "multicast", "anycast")
-NOT_CONFIGURED = ("kernel", "ra", "redirect")
+UNSET = "::"
 
 
 class IpRoute:
@@ -24,21 +26,22 @@ class IpRoute:
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
 
-    def _json(self, *words: str) -> list[dict[str, Any]]:
-        done = self._runner.run(("ip", "-json", "-details", *words), timeout=TIMEOUT)
+    def _json(self, *words: str, check: bool = True) -> list[dict[str, Any]]:
+        done = self._runner.run(("ip", "-json", "-details", *words), check=check, timeout=TIMEOUT)
         found: list[dict[str, Any]] = json.loads(done.stdout or "[]")
         return [item for item in found if item]
 
     def observe(self) -> Host:
-        """Return all links with their global addresses, and all routes that were configured."""
-        links = {item["ifname"]: _link(item) for item in self._json("addr", "show")}
-        routes = [
-            route
-            for version in (4, 6)
-            for item in self._json(f"-{version}", "route", "show", "table", "all")
-            if (route := _route(item, version)) is not None
-        ]
-        return Host(links, tuple(routes))
+        """Return all links with their addresses, all routes that were configured, and the rules that name a link."""
+        # Without IPv6 or policy routing in the kernel there are none.
+        tokens = {item["ifname"]: str(item["token"]) for item in self._json("token", "show", check=False)}
+        links = {item["ifname"]: _link(item, tokens) for item in self._json("addr", "show")}
+        routes, rules = [], []
+        for version in (4, 6):
+            words = ("ip", "-details", f"-{version}", "route", "show", "table", "all")
+            routes += read_routes(self._runner.run(words, timeout=TIMEOUT).stdout, version)
+            rules += [rule for item in self._json(f"-{version}", "rule", "show", check=False) for rule in _rules(item, version)]
+        return Host(links, tuple(routes), tuple(rules))
 
     def taken(self, without: str | None = None) -> list[Taken]:
         """Return what the host's addresses and routes of all tables use, except those of the link ``without``."""
@@ -54,13 +57,21 @@ class IpRoute:
         return found
 
     def apply(self, step: LinkStep) -> None:
-        """Carry out one step; several commands go to one ``ip -batch``, which stops at the first error."""
+        """Carry out one step; several commands go to one ``ip -batch``, which stops at the first error, and is put back then."""
         commands = step.commands
         if len(commands) == 1:
             self._runner.run(("ip", *commands[0]), timeout=TIMEOUT)
             return
-        lines = "".join(" ".join(_batch_words(words)) + "\n" for words in commands)
-        self._runner.run(("ip", "-batch", "-"), stdin=lines, timeout=TIMEOUT)
+        try:
+            self._runner.run(("ip", "-batch", "-"), stdin=_batch(commands), timeout=TIMEOUT)
+        except CommandFailed:
+            if step.undo:
+                self._runner.run(("ip", "-force", "-batch", "-"), stdin=_batch(step.undo), check=False, timeout=TIMEOUT)
+            raise
+
+
+def _batch(commands: tuple[Words, ...]) -> str:
+    return "".join(" ".join(_batch_words(words)) + "\n" for words in commands)
 
 
 def _networks(address: Mapping[str, Any]) -> list[IPv4Network | IPv6Network]:
@@ -81,7 +92,7 @@ def _taken_route(item: Mapping[str, Any]) -> Taken:
     return Taken(ip_network(dst, strict=False), by if table == "main" else f"{by} in table {table}", way)
 
 
-def _batch_words(words: tuple[str, ...]) -> tuple[str, ...]:
+def _batch_words(words: Words) -> Words:
     # A batch line takes no options: the family follows from the destination, except for "default".
     if words[0] not in ("-4", "-6"):
         return words
@@ -91,49 +102,34 @@ def _batch_words(words: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(rest)
 
 
-def _link(item: Mapping[str, Any]) -> Link:
+def _link(item: Mapping[str, Any], tokens: Mapping[str, str]) -> Link:
     info = item.get("linkinfo", {})
     data = info.get("info_data", {}) if info.get("info_kind") == "bridge" else {}
+    name, token = item["ifname"], tokens.get(item["ifname"], UNSET)
     return Link(
-        name=item["ifname"],
+        name=name,
         kind=info.get("info_kind", ""),
         master=item.get("master"),
         mtu=item.get("mtu", 1500),
         mac=item.get("address", ""),
         up="UP" in item.get("flags", ()),
-        addresses=tuple(_address(found) for found in item.get("addr_info", ()) if found.get("scope") == "global"),
+        addresses=tuple(read_address(found, name) for found in item.get("addr_info", ()) if _counts(found)),
         stp=bool(data.get("stp_state", 0)),
         forward_delay=data.get("forward_delay", 1500) / 100,
         vlan_filtering=bool(data.get("vlan_filtering", 0)),
         altnames=tuple(item.get("altnames", ())),
         permanent_mac=item.get("permaddr", ""),
         ethernet=item.get("link_type", "ether") == "ether",
+        lower=item.get("link") or "",
+        token="" if token == UNSET else token,
     )
 
 
-def _address(item: Mapping[str, Any]) -> Address:
-    return Address(f"{item['local']}/{item['prefixlen']}", bool(item.get("dynamic")))
+def _counts(address: Mapping[str, Any]) -> bool:
+    """Return whether an address is not one that the kernel gives to every link."""
+    return address.get("scope") == "global" or (address.get("family") == "inet" and address.get("scope") != "host")
 
 
-def _route(item: Mapping[str, Any], version: int) -> Route | None:
-    if item.get("type", "unicast") != "unicast" or item.get("table") == "local" or "dev" not in item:
-        return None
-    if item.get("protocol", "boot") in NOT_CONFIGURED:
-        return None
-    via = item.get("via", {})
-    gateway = item.get("gateway") or via.get("host")
-    words = [item["dst"]]
-    words += ["via", *([via["family"]] if via else []), gateway] if gateway else []
-    for key, word in (("metric", "metric"), ("table", "table"), ("protocol", "proto"), ("scope", "scope"), ("prefsrc", "src")):
-        if item.get(key) not in (None, "main", "boot", "global"):
-            words += [word, str(item[key])]
-    words += ["onlink"] if "onlink" in item.get("flags", ()) else []
-    return Route(
-        dst=item["dst"],
-        dev=item["dev"],
-        version=version,
-        words=tuple(words),
-        gateway=gateway,
-        protocol=str(item.get("protocol", "boot")),
-        table=str(item.get("table", "main")),
-    )
+def _rules(item: Mapping[str, Any], version: int) -> list[Rule]:
+    table = f"{item.get('priority', 0)} of IPv{version}"
+    return [Rule(item[key], f"the rule {table} ({key} {item[key]})") for key in ("iif", "oif") if key in item]

@@ -1,49 +1,13 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Links, addresses and routes of a host as data, and the steps that change a bridge. Pure: a step only names its commands."""
+"""Links of a host as data, and the steps that change a bridge. Pure: a step only names its commands."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from ipaddress import ip_interface
 from typing import Any
 
-Words = tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Address:
-    """One global address of a link; ``dynamic`` ones come from DHCP or router advertisements."""
-
-    cidr: str
-    dynamic: bool = False
-
-    @property
-    def version(self) -> int:
-        """4 or 6."""
-        return ip_interface(self.cidr).version
-
-
-@dataclass(frozen=True)
-class Route:
-    """A unicast route that was configured (not the kernel's own), with the words of ``ip`` that add it, except its device."""
-
-    dst: str
-    dev: str
-    version: int
-    words: Words
-    gateway: str | None = None
-    protocol: str = "boot"
-    table: str = "main"
-
-    @property
-    def is_default(self) -> bool:
-        """True for the default route of the main table."""
-        return self.dst == "default" and self.table == "main"
-
-    def on(self, dev: str) -> Words:
-        """Return the words of ``ip`` that put this route, same destination and metric, on ``dev``, replacing it where it is."""
-        return (f"-{self.version}", "route", "replace", *self.words, "dev", dev)
+from .routes import Address, Route, Words, drop, put
 
 
 @dataclass(frozen=True)
@@ -63,6 +27,8 @@ class Link:
     altnames: tuple[str, ...] = ()
     permanent_mac: str = ""
     ethernet: bool = True
+    lower: str = ""
+    token: str = ""
 
     @property
     def of_vm(self) -> bool:
@@ -71,11 +37,20 @@ class Link:
 
 
 @dataclass(frozen=True)
+class Rule:
+    """A rule of policy routing that names a link."""
+
+    dev: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Host:
-    """The links and routes of a host at one moment."""
+    """The links and routes of a host at one moment, and the rules that name a link."""
 
     links: dict[str, Link] = field(default_factory=dict)
     routes: tuple[Route, ...] = ()
+    rules: tuple[Rule, ...] = ()
 
     def ports(self, bridge: str) -> tuple[str, ...]:
         """Return the names of the links whose master is ``bridge``, sorted."""
@@ -153,6 +128,11 @@ class LinkStep:
         """Return the argument lists of ``ip``, in order."""
         raise NotImplementedError
 
+    @property
+    def undo(self) -> tuple[Words, ...]:
+        """Return what puts back a step that failed in the middle; commands among these may fail."""
+        return ()
+
     def changed(self, bridge: Bridge | None, /) -> Bridge | None:
         """Return the bridge after this step."""
         raise NotImplementedError
@@ -187,19 +167,33 @@ class AddBridge(LinkStep):
 
 @dataclass(frozen=True)
 class RemoveBridge(LinkStep):
-    """Delete a bridge; its ports stay as links without a master."""
+    """Delete a bridge; its ports stay as links without a master, and ``port`` takes over what the bridge carried."""
 
     name: str
+    port: str = ""
+    addresses: tuple[Address, ...] = ()
+    routes: tuple[Route, ...] = ()
 
     @property
     def sentence(self) -> str:
         """See Step."""
-        return f"Remove the bridge {self.name}"
+        moved = [*(address.cidr for address in self.addresses), *(f"route {route.dst}" for route in self.routes)]
+        return f"Remove the bridge {self.name}" + (f" and move {', '.join(moved)} to {self.port}" if moved else "")
 
     @property
     def commands(self) -> tuple[Words, ...]:
         """See LinkStep."""
-        return (("link", "del", "dev", self.name, "type", "bridge"),)
+        return (
+            *((("link", "set", "dev", self.port, "nomaster", "up"),) if self.port else ()),
+            *(address.on(self.port) for address in self.addresses),
+            *put(self.routes, self.port),
+            ("link", "del", "dev", self.name, "type", "bridge"),
+        )
+
+    @property
+    def undo(self) -> tuple[Words, ...]:
+        """See LinkStep."""
+        return _move_back(self.port, self.name, self.addresses, self.routes, "master", self.name) if self.port else ()
 
     def changed(self, _bridge: Bridge | None) -> Bridge | None:
         """See LinkStep."""
@@ -245,14 +239,14 @@ class AttachPort(LinkStep):
 
     name: str
     port: str
-    addresses: tuple[str, ...] = ()
-    drop: tuple[str, ...] = ()
+    addresses: tuple[Address, ...] = ()
+    drop: tuple[Address, ...] = ()
     routes: tuple[Route, ...] = ()
 
     @property
     def sentence(self) -> str:
         """See Step."""
-        moved = [*self.addresses, *(f"route {route.dst}" for route in self.routes)]
+        moved = [*(address.cidr for address in self.addresses), *(f"route {route.dst}" for route in self.routes)]
         return f"Attach {self.port} to the bridge {self.name}" + (f" and move {', '.join(moved)} to it" if moved else "")
 
     @property
@@ -260,18 +254,24 @@ class AttachPort(LinkStep):
         """See LinkStep."""
         return (
             *((("link", "set", "dev", self.name, "up"),) if self.addresses or self.routes else ()),
-            *(("addr", "replace", address, "dev", self.name) for address in self.addresses),
+            *(address.on(self.name, lasting=address.leased) for address in self.addresses),
             ("link", "set", "dev", self.port, "master", self.name, "up"),
-            *(route.on(self.name) for route in self.routes),
-            *(("addr", "del", address, "dev", self.port) for address in self.drop),
+            *put(self.routes, self.name),
+            *drop(self.drop, self.port),
         )
+
+    @property
+    def undo(self) -> tuple[Words, ...]:
+        """See LinkStep."""
+        return _move_back(self.name, self.port, self.addresses, self.routes, "nomaster")
 
     def changed(self, bridge: Bridge | None) -> Bridge | None:
         """See LinkStep."""
         if bridge is None:
             return None
         ports = tuple(sorted({*bridge.ports, self.port}))
-        addresses = tuple(sorted({*bridge.addresses, *self.addresses}))
+        lasting = {address.cidr for address in self.addresses if address.leased or not address.dynamic}
+        addresses = tuple(sorted({*bridge.addresses, *lasting}))
         return replace(bridge, ports=ports, addresses=addresses, up=bridge.up or bool(self.addresses or self.routes))
 
 
@@ -305,33 +305,34 @@ class SetAddresses(LinkStep):
     """
 
     name: str
-    add: tuple[str, ...]
-    remove: tuple[str, ...]
-    keep: tuple[str, ...] = ()
+    add: tuple[Address, ...]
+    remove: tuple[Address, ...]
+    keep: tuple[Address, ...] = ()
     routes: tuple[Route, ...] = ()
 
     @property
     def sentence(self) -> str:
         """See Step."""
-        parts = [f"add {', '.join(self.add)}"] * bool(self.add) + [f"remove {', '.join(self.remove)}"] * bool(self.remove)
-        return f"Change the addresses of the bridge {self.name}: {'; '.join(parts)}"
+        parts = [(word, ", ".join(address.cidr for address in held)) for word, held in (("add", self.add), ("remove", self.remove))]
+        return f"Change the addresses of the bridge {self.name}: {'; '.join(f'{word} {held}' for word, held in parts if held)}"
 
     @property
     def commands(self) -> tuple[Words, ...]:
         """See LinkStep."""
         again = (*self.keep, *self.add) if self.remove else ()
         return (
-            *(("addr", "replace", address, "dev", self.name) for address in self.add),
-            *(("addr", "del", address, "dev", self.name) for address in self.remove),
-            *(("addr", "replace", address, "dev", self.name) for address in again),
-            *(route.on(self.name) for route in self.routes if self.remove),
+            *(address.on(self.name) for address in self.add),
+            *drop(self.remove, self.name),
+            *(address.on(self.name) for address in again),
+            *(put(self.routes, self.name) if self.remove else ()),
         )
 
     def changed(self, bridge: Bridge | None) -> Bridge | None:
         """See LinkStep."""
         if bridge is None:
             return None
-        return replace(bridge, addresses=tuple(sorted({*bridge.addresses, *self.add} - {*self.remove})))
+        added, removed = ({address.cidr for address in held} for held in (self.add, self.remove))
+        return replace(bridge, addresses=tuple(sorted({*bridge.addresses, *added} - removed)))
 
 
 @dataclass(frozen=True)
@@ -369,3 +370,13 @@ class RemoveBootFile:
 
 def _centiseconds(seconds: float) -> str:
     return str(round(seconds * 100))
+
+
+def _move_back(dev: str, home: str, addresses: tuple[Address, ...], routes: tuple[Route, ...], *port: str) -> tuple[Words, ...]:
+    """Return the commands that put all of ``dev`` on ``home`` again, and its port as it was."""
+    return (
+        ("link", "set", "dev", home if port[0] == "nomaster" else dev, *port),
+        *(address.on(home) for address in addresses),
+        *put(routes, home),
+        *drop(addresses[::-1], dev),
+    )

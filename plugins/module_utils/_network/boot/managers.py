@@ -122,7 +122,7 @@ def stanzas(path: Path, links: list[str], depth: int = 0) -> Iterator[tuple[Path
         yield from ((path, link) for link in links if link in {word.partition(":")[0] for word in named})
 
 
-def _sourced(folder: Path, pattern: str, links: list[str], depth: int) -> Iterator[Path]:
+def _sourced(folder: Path, pattern: str, links: list[str], depth: int) -> Iterator[tuple[Path, str]]:
     relative = pattern.removeprefix("/")
     start = Path("/") if pattern.startswith("/") else folder
     for found in sorted(start.glob(relative)):

@@ -233,14 +233,21 @@ def test_what_stands_in_the_way_is_named_and_nothing_changes(space: Space) -> No
 def test_the_kernels_refusal_tells_what_was_done_and_a_rerun_goes_on(space: Space) -> None:
     space.ip("link", "add", "far", "type", "veth", "peer", "name", "near")
     space.ip("addr", "add", "192.0.2.1/24", "dev", "near")
-    space.ip("link", "add", "mv0", "link", "near", "type", "macvlan", "mode", "passthru")
-    # A link that a passthru macvlan holds cannot be a port of a bridge: only the kernel knows.
-    failed = space.bridge(ports=["eth0", "near"], allow_disruption=True, ok=False)
+    # A link that a macvlan of another name space holds cannot be a port of a bridge: only the kernel knows.
+    other = f"{space.name}b"
+    subprocess.run(["ip", "netns", "add", other], check=True)
+    try:
+        space.ip("link", "add", "mv0", "link", "near", "netns", other, "type", "macvlan", "mode", "passthru")
+        failed = space.bridge(ports=["eth0", "near"], allow_disruption=True, ok=False)
+    finally:
+        subprocess.run(["ip", "-n", other, "link", "del", "mv0"], check=False)
+        subprocess.run(["ip", "netns", "del", other], check=True)
     assert failed["error"]["code"] == "command_failed"
     assert failed["error"]["stderr"] in failed["msg"] + "\n"
     assert failed["error"]["done"][:2] == ["Add the bridge br0", "Set the bridge br0 up"]
     assert failed["error"]["failed_action"].startswith("Attach near")
-    space.ip("link", "del", "mv0")
+    assert "192.0.2.1/24" in space.ip("-br", "addr", "show", "near")
+    assert "192.0.2.1/24" not in space.ip("-br", "addr", "show", "br0")
     done = space.bridge(ports=["eth0", "near"], allow_disruption=True)
     assert done["bridge"]["ports"] == ["eth0", "near"]
     assert done["bridge"]["addresses"] == ["192.0.2.1/24"]

@@ -11,14 +11,13 @@ import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._errors import InvalidInput, Refused
 from ansible_collections.edge.cloud.plugins.module_utils._network.bridge_plan import BridgeRequest, plan
 from ansible_collections.edge.cloud.plugins.module_utils._network.links import (
-    Address,
     Bridge,
     BridgeState,
     Host,
     Link,
     LinkStep,
-    Route,
 )
+from ansible_collections.edge.cloud.plugins.module_utils._network.routes import Address, Route
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -156,9 +155,11 @@ def test_a_lease_does_not_move() -> None:
     assert made.after.bridge.addresses == ("192.0.2.7/24",)
 
 
-def test_an_address_from_router_advertisements_is_left_to_them() -> None:
+def test_an_address_from_router_advertisements_moves_but_is_not_ours() -> None:
     advertised = Host({"eth0": Link("eth0", addresses=(Address("2001:db8::7/64", dynamic=True),))})
-    made = plan(advertised, {}, wanted(ports=["eth0"]))
+    with pytest.raises(Refused, match="2001:db8::7/64"):
+        plan(advertised, {}, wanted(ports=["eth0"]))
+    made = plan(advertised, {}, wanted(ports=["eth0"], allow_disruption=True))
     assert made.after.bridge == Bridge("br0", up=True, ports=("eth0",))
 
 
