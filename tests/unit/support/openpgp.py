@@ -29,6 +29,9 @@ class Signer:
     def sign(self, data: bytes, *, armour: bool = False) -> bytes:
         return self._gpg(*(["--armor"] if armour else []), "--detach-sign", data=data)
 
+    def clear_sign(self, data: bytes) -> bytes:
+        return self._gpg("--clear-sign", data=data)
+
     def keyring(self, path: Path, *, armour: bool = False) -> Path:
         path.write_bytes(self._gpg(*(["--armor"] if armour else []), "--export"))
         return path

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Detached OpenPGP signatures, verified by the program gpgv against the keyring that the user names, and no other."""
+"""OpenPGP signatures, detached or around a text, verified by gpgv against the keyring that the user names, and no other."""
 
 from __future__ import annotations
 
@@ -43,16 +43,28 @@ class Signatures:
         if len(signature) > LARGEST_SIGNATURE:
             raise InvalidInput(f"The signature of {what} is larger than {LARGEST_SIGNATURE} bytes; it was not read.")
         with tempfile.TemporaryDirectory(prefix="edge-gpgv-") as folder:
-            ring, signed = Path(folder, "ring.gpg"), Path(folder, "signature")
-            ring.write_bytes(self._keys())
+            signed = Path(folder, "signature")
             signed.write_bytes(signature)
-            argv = ["gpgv", "--homedir", folder, "--weak-digest", "SHA1", "--status-fd", "1", "--keyring", str(ring)]
-            try:
-                done = self.runner.run([*argv, str(signed), str(path)], check=False)
-            except Unsupported:
-                raise Unsupported(
-                    "The program gpgv is not installed on this host; install the package gpgv.", program="gpgv"
-                ) from None
+            return self._gpgv(folder, [str(signed), str(path)], what)
+
+    def signed_text(self, data: bytes, what: str) -> bytes:
+        """Return the text of a clear-signed document, and nothing that stands outside of it; raise Refused as verify does."""
+        with tempfile.TemporaryDirectory(prefix="edge-gpgv-") as folder:
+            path, text = Path(folder, "data"), Path(folder, "text")
+            path.write_bytes(data)
+            self._gpgv(folder, ["--output", str(text), str(path)], what)
+            if not text.exists():
+                raise Refused(f"{what} is refused: it has a signature and no text in it.", keyring=str(self.keyring))
+            return text.read_bytes()
+
+    def _gpgv(self, folder: str, arguments: list[str], what: str) -> str:
+        ring = Path(folder, "ring.gpg")
+        ring.write_bytes(self._keys())
+        argv = ["gpgv", "--homedir", folder, "--weak-digest", "SHA1", "--status-fd", "1", "--keyring", str(ring)]
+        try:
+            done = self.runner.run([*argv, *arguments], check=False)
+        except Unsupported:
+            raise Unsupported("The program gpgv is not installed on this host; install the package gpgv.", program="gpgv") from None
         words = [line.split() for line in done.stdout.splitlines() if line.startswith("[GNUPG:] ")]
         valid = [word[2] for word in words if word[1] == "VALIDSIG"]
         if done.rc or not valid or any(word[1] in BAD for word in words):

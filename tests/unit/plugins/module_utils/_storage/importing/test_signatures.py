@@ -46,6 +46,17 @@ def test_everything_else_is_refused(alice: Signer, mallory: Signer, tmp_path: Pa
         keys.verify(DATA, b"x" * 300_000, "the thing")
 
 
+def test_nothing_but_the_signed_text_of_a_clear_signed_document_is_given(alice: Signer, mallory: Signer, tmp_path: Path) -> None:
+    keys = Signatures(SubprocessRunner(), alice.keyring(tmp_path / "ring"))
+    good = alice.clear_sign(b"- one\ntwo\n")
+    assert keys.signed_text(good, "x") == b"- one\ntwo\n"
+    assert keys.signed_text(b"before\n" + good + b"after\n", "x") == b"- one\ntwo\n"
+    bad = (good.replace(b"two", b"2"), mallory.clear_sign(b"one\n"), b"one\n", b"", alice.sign(DATA), alice.sign(DATA, armour=True))
+    for data in (*bad, good + mallory.clear_sign(b"three\n")):
+        with pytest.raises(Refused, match="the thing is refused"):
+            keys.signed_text(data, "the thing")
+
+
 @pytest.mark.parametrize(
     ("ring", "error"), [(None, NotFound), (b"", Refused), (b"nonsense", Refused), (b"-----BEGIN PGP nothing", InvalidInput)]
 )
