@@ -33,7 +33,8 @@ options:
           - V(opennebula) is a marketplace with OpenNebula's JSON.
           - V(index) is an image datastore of this collection, served over HTTP or as a folder.
           - V(simplestreams) is what Ubuntu and LinuxContainers publish; appliances are the disks of VMs, not containers.
-          - V(checksums) is a web folder with C(SHA512SUMS) or C(SHA256SUMS), or the checksum file itself.
+          - V(checksums) is a web folder with C(SHA512SUMS), C(SHA256SUMS), C(CHECKSUM) or C(sha256sums), or the checksum file,
+            also one for a single image (C(a.qcow2.sha256)).
           - V(folder) is a folder of the host with images and, if there are any, such files.
         type: str
         required: true
@@ -54,6 +55,7 @@ options:
       keyring:
         description:
           - The absolute path of the file of public keys, armoured or binary; signatures must be by one of them.
+          - Without O(marketplace.signature_suffix) each document must be clear-signed, and only its signed text is read.
         type: path
   id:
     description:
@@ -73,7 +75,8 @@ options:
     type: str
   version:
     description:
-      - List only appliances of this version, or with V(newest) the highest version of each name and architecture.
+      - List only appliances of this version, or with V(newest) the highest version of each name and architecture. If it is there
+        in several formats, only the qcow2 is listed, else the C(.img), which is a qcow2 by convention, else one of each format.
     type: str
   limit:
     description:
@@ -143,7 +146,9 @@ matched:
   returned: success
   type: int
 skipped:
-  description: The entries of the catalogue that could not be read, each with its C(entry) and the C(reason).
+  description:
+    - The entries of the catalogue that cannot be used, each with its C(entry) and the C(reason), documents that could not be read,
+      and lines of checksum files that were not understood.
   returned: success
   type: list
   elements: dict
@@ -153,7 +158,6 @@ proven:
   type: bool
 """
 
-from dataclasses import asdict
 from typing import Any
 
 from ansible_collections.edge.cloud.plugins.module_utils._errors import InvalidInput
@@ -182,7 +186,7 @@ def run(module: Any) -> dict[str, Any]:
         "changed": False,
         "appliances": [one.view() for one in matched[: options["limit"]]],
         "matched": len(matched),
-        "skipped": [asdict(one) for one in found.skipped],
+        "skipped": [one.view() for one in found.skipped],
         "proven": market.proven,
     }
 

@@ -86,11 +86,14 @@ options:
       keyring:
         description:
           - The absolute path of the file of public keys; the catalogue's signatures must be by one of them.
+          - Without O(marketplace.signature_suffix) each document must be clear-signed.
         type: path
   appliance:
     description:
       - The appliance of O(marketplace) to import, instead of O(source). Exactly one must match; of several versions the
         highest is taken.
+      - Of several formats of one version O(format) is taken, else the qcow2, else the C(.img), which is a qcow2 by convention. Of
+        others none is better, and the import is refused with their names.
       - The catalogue must have its sha512 or sha256; md5 and sha1 do not count. A catalogue over plain C(http) without a signature
         proves nothing.
     type: dict
@@ -327,6 +330,8 @@ def offered(module: Any, images: Datastore) -> Datastore:
     """Return the datastore with the appliance as the source."""
     unproven = bool(images.rules.checksum or images.signed or images.unverified)
     offer = offer_by(module.params, images.trust, ModuleRunner(module), unproven=unproven)
+    for entry in offer.lost:
+        module.warn(f"An entry of the marketplace that may be meant cannot be used: {entry}")
     wanted, rules = images.wanted, images.rules
     return replace(
         images,

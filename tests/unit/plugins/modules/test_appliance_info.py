@@ -126,6 +126,89 @@ def test_a_folder_of_the_host(capsys: Capsys, tmp_path: Path, root: Path) -> Non
     assert ask(capsys, tmp_path, {"kind": "index", "path": str(root)})["error"]["code"] == "not_found"
 
 
+GOOD = {
+    "products": {"p": {"os": "x", "release": "y", "versions": {"1": {"items": {"d": {"ftype": "disk1.img", "path": "a.img"}}}}}}
+}
+BAD_DOCUMENTS = {
+    "gone": None,
+    "no JSON": b"<html>",
+    "no products": b"{}",
+    "too large": b" " * (32 * MIB + 1),
+    "a path that leads out": b"",
+}
+
+
+@pytest.mark.parametrize("bad", BAD_DOCUMENTS)
+def test_a_bad_document_hides_no_other(
+    capsys: Capsys, tmp_path: Path, root: Path, served: Served, authority: Authority, *, bad: str
+) -> None:
+    streams = root / "streams" / "v1"
+    streams.mkdir(parents=True)
+    (streams / "good.json").write_text(json.dumps(GOOD))
+    if BAD_DOCUMENTS[bad]:
+        (streams / "bad.json").write_bytes(BAD_DOCUMENTS[bad] or b"")
+    path = "/../bad.json" if bad == "a path that leads out" else "streams/v1/bad.json"
+    index = {
+        name: {"datatype": "image-downloads", "path": path} for name, path in {"bad": path, "z": "streams/v1/good.json"}.items()
+    }
+    (streams / "index.json").write_text(json.dumps({"index": index}))
+    for market in ({"url": served.url}, {"path": str(root)}):
+        found = ask(capsys, tmp_path, {"kind": "simplestreams", **market}, authority)
+        assert [one["name"] for one in found["appliances"]] == ["x-y"]
+        assert len(found["skipped"]) == 1
+        (streams / "good.json").rename(streams / "kept")
+        assert ask(capsys, tmp_path, {"kind": "simplestreams", **market}, authority)["failed"], "no document could be read"
+        (streams / "kept").rename(streams / "good.json")
+
+
+def test_a_bad_checksum_file_of_a_folder_hides_no_other(
+    capsys: Capsys, tmp_path: Path, root: Path, served: Served, authority: Authority
+) -> None:
+    (root / "debian-13-amd64.qcow2").write_bytes(b"x")
+    (root / "SHA512SUMS").write_bytes(b"\0\1")
+    sums(root, "debian-13-amd64.qcow2")
+    for market in (
+        {"kind": "folder", "path": str(root)},
+        {"kind": "checksums", "path": str(root)},
+        {"kind": "checksums", "url": served.url},
+    ):
+        found = ask(capsys, tmp_path, market, authority)
+        assert [one["files"][0]["checksums"] for one in found["appliances"]] == [{"sha256": SHA}]
+        assert ["is not text" in one["reason"] for one in found["skipped"]] == [True]
+
+
+def test_a_list_for_each_image(capsys: Capsys, tmp_path: Path, root: Path, served: Served, authority: Authority) -> None:
+    (root / "debian-13-amd64.qcow2").write_bytes(b"x")
+    (root / "debian-13-amd64.qcow2.sha256").write_text(SHA)
+    (root / "passwd.sha256").symlink_to("/etc/passwd")
+    for market in (
+        {"kind": "folder", "path": str(root)},
+        {"kind": "checksums", "url": f"{served.url}debian-13-amd64.qcow2.sha256"},
+    ):
+        found = ask(capsys, tmp_path, market, authority)
+        assert [one["files"][0]["checksums"] for one in found["appliances"]] == [{"sha256": SHA}]
+        assert found["skipped"] == []
+
+
+@pytest.mark.parametrize("bad", [b"<html>Sign in</html>", b"", b"\0", b"{"])
+@pytest.mark.parametrize("kind", ["checksums", "index"])
+def test_a_bad_catalogue_is_not_kept_and_replaces_no_good_one(
+    capsys: Capsys, tmp_path: Path, root: Path, served: Served, authority: Authority, *, kind: str, bad: bytes
+) -> None:
+    path = root / {"checksums": "SHA256SUMS", "index": "index.json"}[kind]
+    good = {"checksums": f"{SHA}  debian-13-amd64.qcow2\n", "index": '{"images": []}'}[kind]
+    market = {"kind": kind, "url": f"{served.url}{path.name}" if kind == "checksums" else served.url}
+    path.write_bytes(bad)
+    assert ask(capsys, tmp_path, market, authority)["error"]["code"] == "invalid_input"
+    path.write_text(good)
+    found = ask(capsys, tmp_path, market, authority, max_age=3600)
+    path.write_bytes(bad)
+    assert ask(capsys, tmp_path, market, authority)["error"]["code"] == "invalid_input"
+    asked = len(served.requests())
+    assert ask(capsys, tmp_path, market, authority, max_age=3600) == found, "the good one was replaced"
+    assert len(served.requests()) == asked
+
+
 def test_a_hundred_mebibytes_are_not_read(capsys: Capsys, tmp_path: Path, root: Path, served: Served, authority: Authority) -> None:
     with (root / "index.json").open("wb") as file:
         file.truncate(100 * MIB)

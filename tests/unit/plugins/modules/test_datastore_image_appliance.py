@@ -178,6 +178,14 @@ def test_signatures(capsys: Capsys, authority: Authority, tmp_path: Path, served
     (root / "SHA256SUMS.sign").write_bytes(alice.sign((root / "SHA256SUMS").read_bytes(), armour=True))
     assert run(capsys, authority, tmp_path / "1", **signed)["changed"]
 
+    clear = {"marketplace": {"kind": "checksums", "url": served.url + "CHECKSUM", "keyring": ring}, "appliance": {"name": "debian"}}
+    text = (root / "SHA256SUMS").read_bytes()
+    for unsigned in (text, alice.clear_sign(text).replace(b"debian-13", b"debian-14")):
+        (root / "CHECKSUM").write_bytes(unsigned)
+        assert run(capsys, authority, tmp_path / "5", **clear)["error"]["code"] == "refused"
+    (root / "CHECKSUM").write_bytes(b"0" * 64 + b"  debian-99-amd64.raw\n" + alice.clear_sign(text))
+    assert run(capsys, authority, tmp_path / "5", **clear)["changed"]
+
     url = served.url + "debian-13-amd64.raw"
     alone = {"source": url, "signature": url + ".sig", "keyring": ring}
     (root / "debian-13-amd64.raw.sig").write_bytes(alice.sign(data + b"x"))
@@ -198,6 +206,40 @@ def test_signatures(capsys: Capsys, authority: Authority, tmp_path: Path, served
 )
 def test_bad_input(capsys: Capsys, authority: Authority, tmp_path: Path, options: dict[str, Any]) -> None:
     assert run(capsys, authority, tmp_path, **options)["error"]["code"] == "invalid_input"
+
+
+def test_the_qcow2_is_imported_of_several_formats(capsys: Capsys, authority: Authority, tmp_path: Path, served: Served) -> None:
+    root = tmp_path / "web"
+    proof = publish(root, "debian-13-amd64.qcow2", qcow2(tmp_path / "a.qcow2", 1).read_bytes())
+    for suffix in ("raw", "vmdk", "tar.xz"):
+        publish(root, f"debian-13-amd64.{suffix}", b"another format")
+        publish(root, f"debian-12-amd64.{suffix}", b"another version")
+    market = {"marketplace": {"kind": "checksums", "url": served.url}}
+    made = run(capsys, authority, tmp_path, **market, appliance={"name": "debian"})
+    assert (made["image"]["source_digest"], made["image"]["source"]) == (proof, f"{served.url}debian-13-amd64.qcow2")
+    refused = run(capsys, authority, tmp_path / "1", **market, appliance={"name": "debian", "version": "12"})
+    assert "debian-12-amd64.raw" in refused["msg"] and "debian-12-amd64.vmdk" in refused["msg"]
+    tar = run(capsys, authority, tmp_path / "1", **market, appliance={"id": "debian-13-amd64.tar.xz"})
+    assert "is a tar archive" in tar["msg"] and "unpack it" in tar["msg"]
+
+
+def test_an_entry_that_was_skipped_is_told_to_who_asks_for_it(capsys: Capsys, authority: Authority, tmp_path: Path) -> None:
+    good = {
+        "_id": {"$oid": "a1"},
+        "name": "Debian",
+        "version": "12",
+        "files": [{"url": "https://127.0.0.1:9/a", "sha256": "a" * 64}],
+    }
+    bad = {**good, "_id": {"$oid": "b2"}, "version": "13", "files": [{"url": "https://x.example/a", "size": "1 GB"}]}
+    (tmp_path / "all.json").write_text(json.dumps({"appliances": [good, bad, {**bad, "name": "Alpine"}]}))
+    market = {"kind": "opennebula", "path": str(tmp_path / "all.json")}
+    for query in ({"name": "alpine"}, {"id": "b2"}):
+        refused = run(capsys, authority, tmp_path, marketplace=market, appliance=query)
+        assert refused["msg"].startswith("appliance: ") and "its size is '1 GB'" in refused["msg"]
+        assert len(refused["error"]["skipped"]) >= 1
+    older = run(capsys, authority, tmp_path, marketplace=market, appliance={"name": "debian"}, check=True)
+    assert older["actions"][0] == "Import debian 1 from https://127.0.0.1:9/a."
+    assert ["its size is '1 GB'" in str(text) for text in older["warnings"]] == [True]
 
 
 def test_a_bomb_is_refused(capsys: Capsys, authority: Authority, tmp_path: Path) -> None:

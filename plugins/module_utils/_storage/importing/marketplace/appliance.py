@@ -13,12 +13,12 @@ from urllib.parse import quote, urlsplit
 from ...._errors import EdgeError, InvalidInput
 from ...._json import load_object
 from ...._secrets import shown_url
+from ..checksum_list import DIGITS
 
 LARGEST_CATALOGUE = 32 * 1024 * 1024
 MOST_ENTRIES = 100_000
 LARGEST_SIZE = 2**60
 KINDS = ("IMAGE", "VMTEMPLATE", "SERVICE_TEMPLATE")
-DIGITS = {"md5": 32, "sha1": 40, "sha256": 64, "sha512": 128}
 STRONG = ("image", "sha512", "sha256")
 TEXT = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]*")
 VERSION = re.compile(r"[!-~]([ -~]{0,126}[!-~])?")
@@ -67,10 +67,16 @@ class Appliance:
 
 @dataclass(frozen=True)
 class Skipped:
-    """An entry that could not be read, and why."""
+    """An entry that cannot be used, and why; ``id`` is what it may be asked for by. Archives beside the images are no loss."""
 
     entry: str
     reason: str
+    id: str = ""
+    archive: bool = False
+
+    def view(self) -> dict[str, str]:
+        """Return the entry as modules show it."""
+        return {"entry": self.entry, "reason": self.reason}
 
 
 @dataclass(frozen=True)
@@ -91,8 +97,16 @@ def gather(entries: Iterable[tuple[str, Any]], read: Callable[[Any, str], Iterab
         try:
             appliances += read(entry, f"The catalogue {where}, entry {label!a:.120}")
         except EdgeError as error:
-            skipped.append(Skipped(printable(label), error.message))
+            skipped.append(Skipped(printable(label), error.message, _identity(entry)))
     return Catalogue(tuple(appliances), tuple(skipped))
+
+
+def _identity(entry: Any) -> str:
+    """Return the identifier of an entry that may be wrong in all else."""
+    fields = entry if isinstance(entry, dict) else {}
+    wrapped = fields.get("_id", fields.get("digest"))
+    found = wrapped.get("$oid") if isinstance(wrapped, dict) else wrapped
+    return found if isinstance(found, str) else ""
 
 
 def printable(label: str) -> str:

@@ -8,62 +8,63 @@ import re
 from collections.abc import Iterable, Mapping
 
 from ...._errors import InvalidInput
-from .appliance import DIGITS, LARGEST_CATALOGUE, Appliance, Catalogue, File, arch_of, below, gather, version_of
+from .. import checksum_list
+from .appliance import Appliance, Catalogue, File, Skipped, arch_of, below, gather, printable, version_of
 
-SUMS = ("SHA512SUMS", "SHA256SUMS")
-GNU = re.compile(r"([0-9a-fA-F]{32,128}) [ *](.+)")
-BSD = re.compile(r"(?:MD5|SHA1|SHA256|SHA512) \((.+)\) = ([0-9a-fA-F]{32,128})")
+SUMS = ("SHA512SUMS", "SHA256SUMS", "CHECKSUM", "sha256sums")
+LIST = re.compile(
+    r".*(?:sums?|checksums?|digests?|[._-](?:md5|sha-?1|sha-?256|sha-?512))(?:[._-](?:txt|sha-?\d{3}))*", re.IGNORECASE
+)
 IMAGE = re.compile(r"(.+?)\.(qcow2|img|raw|vmdk|vdi|vhdx|vhd)(?:\.(?:gz|xz|bz2|zst))?", re.IGNORECASE)
+ARCHIVE = re.compile(r".+?\.(tar|ova|box|tgz|txz|tbz2?|tzst|zip|7z)(?:\.(?:gz|xz|bz2|zst))?", re.IGNORECASE)
+TARS = ("tar", "ova", "box", "tgz", "txz", "tbz", "tbz2", "tzst")
 ARCH = re.compile(
     r"(?:^|[-_.])(x86_64|x86-64|amd64|aarch64|arm64|armhf|armv7l?|i386|i586|i686|ppc64le|ppc64el|ppc64|s390x|riscv64)(?=$|[-_.])",
     re.IGNORECASE,
 )
 NUMBER = re.compile(r"v?\d[\w.~+]*", re.ASCII)
 FORMATS = {"vhd": "vpc", "img": None}
-ALGORITHMS = {digits: algorithm for algorithm, digits in DIGITS.items()}
 
 
-def parse(data: bytes, where: str, base: str) -> Catalogue:
-    """Return the images that a checksum file names; other files and other lines are ignored."""
-    sums = gather_sums(data, where)
-    return gather(sums.items(), lambda entry, label: [appliance_of(entry[0], entry[1], label, base)], where)
+def parse(data: bytes, where: str, base: str, own_name: str = "") -> Catalogue:
+    """Return the images that the checksum file called ``own_name`` has; other files are ignored, archives and odd lines skipped."""
+    sums = checksum_list.parse(data, f"The catalogue {where}", own_name)
+    images = ((name, (name, known)) for name, known in sums.known.items() if IMAGE.fullmatch(name))
+    found = gather(images, lambda entry, label: [appliance_of(entry[0], entry[1], label, base)], where)
+    return Catalogue(found.appliances, (*found.skipped, *_archives(sums.known), *skipped_of(sums)))
 
 
-def parse_folder(sizes: Mapping[str, int], sums: Mapping[str, tuple[str, dict[str, str]]], folder: str) -> Catalogue:
+def parse_folder(sizes: Mapping[str, int], sums: Mapping[str, Mapping[str, str]], folder: str) -> Catalogue:
     """Return the images among the files of a folder of this host (name to size), with the checksums that are known."""
-    known = {name: found[1] for name, found in sums.items()}
-    entries = ((name, (name, known.get(name, {}), size)) for name, size in sorted(sizes.items()) if IMAGE.fullmatch(name))
-    return gather(entries, lambda entry, label: [appliance_of(entry[0], entry[1], label, folder, entry[2])], folder)
+    entries = ((name, (name, sums.get(name, {}), size)) for name, size in sorted(sizes.items()) if IMAGE.fullmatch(name))
+    found = gather(entries, lambda entry, label: [appliance_of(entry[0], entry[1], label, folder, entry[2])], folder)
+    return Catalogue(found.appliances, (*found.skipped, *_archives(sizes)))
 
 
-def gather_sums(data: bytes, where: str) -> dict[str, tuple[str, dict[str, str]]]:
-    """Return the images that a checksum file names: name to (name, checksums)."""
-    if len(data) > LARGEST_CATALOGUE:
-        raise InvalidInput(f"The catalogue {where} is larger than {LARGEST_CATALOGUE} bytes; it was not read.", catalogue=where)
-    try:
-        lines = data.decode().splitlines()
-    except UnicodeDecodeError:
-        raise InvalidInput(f"The catalogue {where} is not text; is it a checksum file?", catalogue=where) from None
-    found: dict[str, tuple[str, dict[str, str]]] = {}
-    count = 0
-    for name, hex_ in _lines(lines):
-        count += 1
-        algorithm = ALGORITHMS.get(len(hex_))
-        if algorithm and IMAGE.fullmatch(name):
-            known = found.setdefault(name, (name, {}))[1]
-            if known.setdefault(algorithm, hex_) != hex_:
-                raise InvalidInput(f"The catalogue {where} has two checksums {algorithm} of {name!a:.120}.", catalogue=where)
-    if not count and any(line.strip() for line in lines):
-        raise InvalidInput(f"The catalogue {where} has no line with a checksum and a name.", catalogue=where)
-    return found
+def is_list(name: str) -> bool:
+    """Return whether a name is that of a checksum file rather than of a folder."""
+    return LIST.fullmatch(name) is not None
 
 
-def _lines(lines: Iterable[str]) -> Iterable[tuple[str, str]]:
-    for line in lines:
-        if match := GNU.fullmatch(line.strip()):
-            yield match[2].removeprefix("./"), match[1].lower()
-        elif match := BSD.fullmatch(line.strip()):
-            yield match[1], match[2].lower()
+def is_image_or_archive(name: str) -> bool:
+    """Return whether a name is that of a disk image, or of an archive that may have one."""
+    return bool(IMAGE.fullmatch(name) or ARCHIVE.fullmatch(name))
+
+
+def skipped_of(sums: checksum_list.Sums) -> tuple[Skipped, ...]:
+    """Return what a checksum file has that was not understood."""
+    return tuple(Skipped(printable(label), reason) for label, reason in sums.unread)
+
+
+def _archives(names: Iterable[str]) -> Iterable[Skipped]:
+    for name in names:
+        if match := ARCHIVE.fullmatch(name):
+            kind = "tar" if match[1].lower() in TARS else match[1].lower()
+            yield Skipped(
+                printable(name),
+                f"It is a {kind} archive, not a disk image; unpack it, and give the disk image in it as source.",
+                archive=True,
+            )
 
 
 def appliance_of(name: str, checksums: Mapping[str, str], where: str, base: str, size: int | None = None) -> Appliance:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import time
@@ -11,9 +12,10 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from http.client import HTTPResponse
 from pathlib import Path
+from typing import TypeVar
 
 from .... import _files
-from ...._errors import Corrupt, InvalidInput, NotFound
+from ...._errors import Corrupt, EdgeError, InvalidInput, NotFound
 from ...._json import load_object
 from ...transfer.http_client import Trust, announced_length, require_status, require_whole
 from ..download import follow
@@ -21,6 +23,7 @@ from .appliance import LARGEST_CATALOGUE
 
 BLOCK = 256 * 1024
 LARGEST_HEAD = 64 * 1024
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -50,19 +53,35 @@ class Kept:
         return json.dumps(head, sort_keys=True).encode() + b"\n" + self.data
 
 
-def document(url: str, access: Access) -> bytes:
-    """Return a document by its URL, or the file at an absolute path. At most 32 MiB are read."""
+def document(url: str, access: Access, read: Callable[[bytes], T]) -> T:
+    """Return what ``read`` makes of a document, by its URL or its absolute path. At most 32 MiB are read.
+
+    One that ``read`` refuses is not kept, and what is kept stays. A kept one that it refuses is asked for again.
+    """
     if url.startswith("/"):
-        return _local(Path(url))
+        return read(_local(Path(url)))
     access.cache.mkdir(mode=0o700, parents=True, exist_ok=True)
     key = hashlib.sha256(url.encode()).hexdigest()[:40]
     with _files.locked(access.cache / f"{key}.lock"):
         kept = _kept(access.cache / key, url)
         if kept and 0 <= access.clock() - kept.asked < access.max_age:
-            return kept.data
-        fresh = _ask(url, access, kept)
+            with contextlib.suppress(EdgeError):
+                return read(kept.data)
+            kept = None
+        fresh, found = _ask_and_read(url, access, kept, read)
         _files.write_atomically(access.cache / key, fresh.to_bytes(), access.cache / f"{key}.new", 0o600)
-        return fresh.data
+        return found
+
+
+def _ask_and_read(url: str, access: Access, kept: Kept | None, read: Callable[[bytes], T]) -> tuple[Kept, T]:
+    fresh = _ask(url, access, kept)
+    try:
+        return fresh, read(fresh.data)
+    except EdgeError:
+        if kept is None or fresh.data is not kept.data:
+            raise
+    fresh = _ask(url, access, None)
+    return fresh, read(fresh.data)
 
 
 def fetch(url: str, trust: Trust) -> bytes:
@@ -76,6 +95,8 @@ def _local(path: Path) -> bytes:
             data = file.read(LARGEST_CATALOGUE + 1)
     except FileNotFoundError:
         raise NotFound(f"The catalogue {path} does not exist on this host.", path=str(path)) from None
+    except IsADirectoryError:
+        raise InvalidInput(f"The catalogue {path} is a folder; a file is expected.", path=str(path)) from None
     if len(data) > LARGEST_CATALOGUE:
         raise _too_large(str(path))
     return data

@@ -4,38 +4,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
-from ...._errors import InvalidInput, NotFound, about_option
+from ...._errors import EdgeError, InvalidInput, NotFound, Unreachable, about_option
+from ...._secrets import public_url
+from .. import checksum_list
+from ..signatures import Signatures
 from . import checksum_files, index, opennebula, simplestreams
-from .appliance import Catalogue, Skipped, below, web_url
+from .appliance import Catalogue, Skipped, below, printable, web_url
 from .documents import Access, document
 
 KINDS = ("opennebula", "index", "simplestreams", "checksums", "folder")
-Verify = Callable[[bytes, bytes, str], str]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Marketplace:
-    """A marketplace: its kind, and its URL or absolute path.
+    """A marketplace: its kind, and its URL or absolute path. A URL's query goes with each request below it, and is shown nowhere.
 
-    With ``verify`` each document must have a detached signature at its own URL or path with ``suffix`` appended.
+    With ``keys`` each document must be signed: detached, at its own URL or path with ``suffix`` appended, or, without a suffix,
+    clear-signed.
     """
 
     kind: str
     where: str
     access: Access = field(default_factory=Access)
     suffix: str = ""
-    verify: Verify | None = None
+    keys: Signatures | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise InvalidInput(
                 f"marketplace.kind: {self.kind!r} is not known; use one of {', '.join(KINDS)}.", option="marketplace.kind"
             )
-        if not self.where.startswith("/"):
+        if not self._local:
             if self.kind == "folder":
                 raise InvalidInput(
                     f"marketplace.url: {self.where!r} is given; a marketplace of the kind folder needs path.",
@@ -47,68 +52,126 @@ class Marketplace:
     @property
     def proven(self) -> bool:
         """Whether the catalogue is authentic: signed, over TLS, or a file of this host."""
-        return self.verify is not None or not self.where.startswith("http://")
+        return self.keys is not None or not self.where.startswith("http://")
 
     def read(self) -> Catalogue:
         """Return what the marketplace offers now (or offered within the access's ``max_age``)."""
         with about_option("marketplace"):
             return getattr(self, f"_{self.kind}")()
 
-    def _document(self, address: str) -> bytes:
-        data = document(address, self.access)
-        if self.verify:
-            self.verify(data, document(address + self.suffix, self.access), address)
-        return data
+    def with_query(self, url: str) -> str:
+        """Return what to ask for a URL of the catalogue: one below the marketplace gets the query that gives access to it."""
+        _address, mark, query = self.where.partition("?")
+        inside = url.startswith(f"{self._base}/") and not self._local and mark and "?" not in url
+        return f"{url}?{query}" if inside else url
+
+    def _document(self, address: str, read: Callable[[bytes], T]) -> T:
+        def signed(data: bytes) -> T:
+            if self.keys is None:
+                return read(data)
+            if not self.suffix:
+                return read(self.keys.signed_text(data, address))
+            return document(self.with_query(address + self.suffix), self.access, lambda found: verified(data, found))
+
+        def verified(data: bytes, signature: bytes) -> T:
+            if self.keys:
+                self.keys.verify(data, signature, address)
+            return read(data)
+
+        return document(self.with_query(address), self.access, signed)
+
+    @property
+    def _local(self) -> bool:
+        return self.where.startswith("/")
+
+    @property
+    def _shown(self) -> str:
+        return self.where if self._local else public_url(self.where)
 
     @property
     def _base(self) -> str:
-        return self.where.rstrip("/")
+        return self._shown.rstrip("/")
 
     def _opennebula(self) -> Catalogue:
-        local = self.where.startswith("/")
         base = self._base.removesuffix("/appliance")
-        return opennebula.parse(self._document(self.where if local else f"{base}/appliance"), self.where, base)
+        address = self.where if self._local else f"{base}/appliance"
+        return self._document(address, lambda data: opennebula.parse(data, self._shown, base))
 
     def _index(self) -> Catalogue:
         base = self._base.removesuffix("/index.json")
-        return index.parse(self._document(f"{base}/index.json"), self.where, base)
+        return self._document(f"{base}/index.json", lambda data: index.parse(data, self._shown, base))
 
     def _simplestreams(self) -> Catalogue:
+        """Return the products of all documents; one that cannot be read hides no other."""
         base = self._base.removesuffix(f"/{simplestreams.INDEX}")
-        paths = simplestreams.parse_index(self._document(f"{base}/{simplestreams.INDEX}"), self.where)
-        label = f"The catalogue {self.where}"
-        read = [self._products(base, below(base, path, label)) for path in paths]
-        return Catalogue(
-            tuple(one for catalogue in read for one in catalogue.appliances),
-            tuple(one for catalogue in read for one in catalogue.skipped),
-        )
+        paths, skipped = self._document(f"{base}/{simplestreams.INDEX}", lambda data: simplestreams.parse_index(data, self._shown))
+        read: list[Catalogue] = []
+        failed: list[EdgeError] = []
+        for path in paths:
+            try:
+                read.append(self._products(base, below(base, path, f"The catalogue {self._shown}")))
+            except EdgeError as error:
+                failed.append(error)
+                skipped.append(Skipped(printable(path), error.message))
+        if failed and not read:
+            raise failed[0]
+        return _together(read, skipped)
 
     def _products(self, base: str, address: str) -> Catalogue:
-        return simplestreams.parse_products(self._document(address), address, base)
+        return self._document(address, lambda data: simplestreams.parse_products(data, address, base))
 
     def _checksums(self) -> Catalogue:
-        last = self._base.rsplit("/", 1)[-1].upper()
-        if "SUMS" in last or "CHECKSUM" in last:
-            return checksum_files.parse(self._document(self._base), self.where, self._base.rsplit("/", 1)[0])
+        folder, _slash, last = self._base.rpartition("/")
+        named = checksum_files.is_list(last) or last.endswith((".txt", ".asc"))
+        if Path(self.where).is_file() if self._local else named:
+            return self._sums(folder, last)
+        failed: list[EdgeError] = []
         for name in checksum_files.SUMS:
             try:
-                return checksum_files.parse(self._document(f"{self._base}/{name}"), self.where, self._base)
-            except NotFound:
-                continue
-        raise NotFound(f"{self.where} has none of {', '.join(checksum_files.SUMS)}; name the checksum file itself.")
+                found = self._sums(self._base, name)
+            except (NotFound, InvalidInput, Unreachable) as error:
+                if isinstance(error, Unreachable) and error.details.get("status") != 403:  # S3 answers so for what is not there
+                    raise
+                failed += [] if isinstance(error, NotFound) else [error]
+            else:
+                return _together(
+                    [found], [Skipped(self._shown, error.message) for error in failed if error.code == "invalid_input"]
+                )
+        if failed:
+            raise failed[0]
+        raise NotFound(f"{self._shown} has none of {', '.join(checksum_files.SUMS)}; name the checksum file itself.")
+
+    def _sums(self, folder: str, name: str) -> Catalogue:
+        return self._document(f"{folder}/{name}", lambda data: checksum_files.parse(data, f"{folder}/{name}", folder, name))
 
     def _folder(self) -> Catalogue:
         """Return the images of a folder of this host; links are not followed."""
         folder = Path(self.where)
         if not folder.is_dir():
             raise NotFound(f"The folder {folder} does not exist on this host.", path=self.where)
-        sums: dict[str, tuple[str, dict[str, str]]] = {}
-        for name in checksum_files.SUMS:
-            if (folder / name).is_file():
-                for image, (_name, known) in checksum_files.gather_sums(self._document(str(folder / name)), self.where).items():
-                    sums.setdefault(image, (image, {}))[1].update(known)
-        entries = [path for path in folder.iterdir() if checksum_files.IMAGE.fullmatch(path.name)]
+        sums: dict[str, dict[str, str]] = {}
+        skipped: list[Skipped] = []
+        for path in sorted(folder.iterdir()):
+            if path.is_file() and not path.is_symlink() and checksum_files.is_list(path.name):
+                skipped += self._add_sums(path, sums)
+        entries = [path for path in folder.iterdir() if checksum_files.is_image_or_archive(path.name)]
         sizes = {path.name: path.stat().st_size for path in entries if path.is_file() and not path.is_symlink()}
-        odd = tuple(Skipped(path.name, "It is not a regular file.") for path in sorted(entries) if path.name not in sizes)
-        found = checksum_files.parse_folder(sizes, sums, self.where)
-        return Catalogue(found.appliances, (*found.skipped, *odd))
+        skipped += [Skipped(path.name, "It is not a regular file.") for path in sorted(entries) if path.name not in sizes]
+        return _together([checksum_files.parse_folder(sizes, sums, self.where)], skipped)
+
+    def _add_sums(self, path: Path, sums: dict[str, dict[str, str]]) -> Sequence[Skipped]:
+        """Add what a checksum file of the folder says; one that cannot be read or verified proves nothing."""
+        try:
+            found = self._document(str(path), lambda data: checksum_list.parse(data, f"The catalogue {path}", path.name))
+        except EdgeError as error:
+            return [Skipped(path.name, error.message)]
+        for name, known in found.known.items():
+            sums.setdefault(name, {}).update(known)
+        return checksum_files.skipped_of(found)
+
+
+def _together(catalogues: Sequence[Catalogue], skipped: Sequence[Skipped]) -> Catalogue:
+    return Catalogue(
+        tuple(one for catalogue in catalogues for one in catalogue.appliances),
+        (*(one for catalogue in catalogues for one in catalogue.skipped), *skipped),
+    )

@@ -7,23 +7,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...._errors import InvalidInput, Refused
-from .choice import Query, choose
+from .choice import Query, choose, meant
 from .market import Marketplace
 
 
 @dataclass(frozen=True)
 class Offer:
-    """One disk of an appliance; ``checksum`` is None if nothing proves it and the user allowed that."""
+    """One disk of an appliance; ``checksum`` is None if nothing proves it and the user allowed that.
+
+    ``lost`` has the entries that may be meant too, perhaps newer ones, and cannot be used, with the reasons.
+    """
 
     source: str
     checksum: str | None
     os: str
     arch: str
+    lost: tuple[str, ...] = ()
 
 
-def offer_of(market: Marketplace, query: Query, number: int, *, unproven: bool) -> Offer:
+def offer_of(market: Marketplace, query: Query, number: int, *, unproven: bool, image_format: str | None = None) -> Offer:
     """Return disk ``number`` of the one appliance that is meant; raise Refused if nothing proves it, unless ``unproven``."""
-    one = choose(market.read().appliances, query, market.where)
+    catalogue = market.read()
+    one = choose(catalogue.appliances, query, market.where, catalogue.skipped, image_format)
     if not 0 <= number < len(one.files):
         raise InvalidInput(
             f"appliance.disk: {number} does not exist; {one.name} {one.version} has {len(one.files)} disks, counted from 0.",
@@ -44,4 +49,5 @@ def offer_of(market: Marketplace, query: Query, number: int, *, unproven: bool) 
             "signature_suffix and keyring, a checksum or signature of your own, or allow_unverified.",
             option="marketplace",
         )
-    return Offer(file.url, file.proof, one.os[:128], one.arch[:64])
+    lost = tuple(f"{other.entry}: {other.reason}" for other in meant(catalogue.skipped, query) if not other.archive)
+    return Offer(market.with_query(file.url), file.proof, one.os[:128], one.arch[:64], lost)

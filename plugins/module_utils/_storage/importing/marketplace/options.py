@@ -16,7 +16,7 @@ from ..signatures import Signatures
 from .appliance import web_url
 from .choice import Query
 from .documents import Access, fetch
-from .market import KINDS, Marketplace, Verify
+from .market import KINDS, Marketplace
 from .offer import Offer, offer_of
 
 CACHE = "/var/cache/edge/marketplaces"
@@ -42,7 +42,7 @@ def marketplace_spec(*, required: bool) -> dict[str, Any]:
         },
         "mutually_exclusive": [("url", "path")],
         "required_one_of": [("url", "path")],
-        "required_together": [("signature_suffix", "keyring")],
+        "required_by": {"signature_suffix": "keyring"},
     }
 
 
@@ -68,12 +68,8 @@ def marketplace_of(options: Mapping[str, Any], trust: Trust, runner: Runner) -> 
         path or named["url"],
         Access(trust, names.absolute_path(options["cache_dir"], "cache_dir"), options["max_age"]),
         named["signature_suffix"] or "",
-        _verifier(named["keyring"], runner),
+        Signatures(runner, names.absolute_path(named["keyring"], KEYRING), KEYRING) if named["keyring"] else None,
     )
-
-
-def _verifier(keyring: str | None, runner: Runner) -> Verify | None:
-    return Signatures(runner, names.absolute_path(keyring, KEYRING), KEYRING).verify if keyring else None
 
 
 def offer_by(options: Mapping[str, Any], trust: Trust, runner: Runner, *, unproven: bool) -> Offer:
@@ -82,7 +78,8 @@ def offer_by(options: Mapping[str, Any], trust: Trust, runner: Runner, *, unprov
     number = query.pop("disk")
     if not any(query.values()):
         raise InvalidInput("appliance: none is named; give at least its id or name.", option="appliance")
-    return offer_of(marketplace_of(options, trust, runner), Query(**query), number, unproven=unproven)
+    market = marketplace_of(options, trust, runner)
+    return offer_of(market, Query(**query), number, unproven=unproven, image_format=options["format"])
 
 
 def signed_by(options: Mapping[str, Any], trust: Trust, runner: Runner) -> Callable[[Path], str] | None:

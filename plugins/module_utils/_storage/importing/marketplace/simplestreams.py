@@ -12,6 +12,7 @@ from .appliance import (
     Appliance,
     Catalogue,
     File,
+    Skipped,
     arch_of,
     below,
     checksums,
@@ -19,6 +20,7 @@ from .appliance import (
     load_catalogue,
     mapping,
     number,
+    printable,
     text,
     version_of,
 )
@@ -29,20 +31,24 @@ FTYPES = ("disk1.img", "disk-kvm.img", "disk.img", "uefi1.img")
 DATATYPE = "image-downloads"
 
 
-def parse_index(data: bytes, where: str) -> list[str]:
-    """Return the paths, below the marketplace, of the documents that have images to download."""
+def parse_index(data: bytes, where: str) -> tuple[list[str], list[Skipped]]:
+    """Return the paths, below the marketplace, of the documents that have images to download, and what cannot be read."""
     found = load_catalogue(data, where)
     documents = mapping(found.get("index"), f"The catalogue {where}: its index")
-    paths = []
+    paths: list[str] = []
+    skipped: list[Skipped] = []
     for name, document in documents.items():
         label = f"The catalogue {where}, entry {name!a:.120}"
         if isinstance(document, dict) and document.get("datatype") == DATATYPE:
-            paths.append(text(document, "path", label, needed=True, longest=1024))
-    if len(paths) > MOST_DOCUMENTS:
-        raise InvalidInput(
-            f"The catalogue {where} names {len(paths)} documents; at most {MOST_DOCUMENTS} are read.", catalogue=where
-        )
-    return paths
+            try:
+                path = text(document, "path", label, needed=True, longest=1024)
+                below("/", path, label)
+            except InvalidInput as error:
+                skipped.append(Skipped(printable(name), error.message))
+            else:
+                paths.append(path)
+    over = [Skipped(printable(path), f"At most {MOST_DOCUMENTS} documents are read.") for path in paths[MOST_DOCUMENTS:]]
+    return paths[:MOST_DOCUMENTS], skipped + over
 
 
 def parse_products(data: bytes, where: str, base: str) -> Catalogue:
