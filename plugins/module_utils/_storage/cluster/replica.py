@@ -207,4 +207,4 @@ def trust_of(ca_file: str | None, cert_file: str | None, key_file: str | None, p
     """Return the TLS files that options name, and the proxy for sources outside of the cloud."""
     given = {"ca_file": ca_file, "cert_file": cert_file, "key_file": key_file}
     files = {option: names.absolute_path(text, option) for option, text in given.items() if text}
-    return Trust(**files, proxy=proxy)
+    return Trust(files.get("ca_file"), files.get("cert_file"), files.get("key_file"), proxy)

@@ -13,7 +13,7 @@ from ... import _errors
 from ..._cluster import Member
 from ..._errors import Corrupt, EdgeError, NotFound, Unreachable, Unsupported
 from .. import names
-from ..transfer.http_client import Connection, Trust, require_status
+from ..transfer.http_client import Connection, Trust
 from . import requests
 from .requests import RequestState
 
@@ -109,9 +109,8 @@ class Asking:
     def _ask(self) -> None:
         body = json.dumps({"host": self._host, "schema": requests.SCHEMA}).encode()
         with self._connection.ask("PUT", self._below, {"Content-Type": "application/json"}, body) as response:
+            self._connection.require(response, (201, 204), f"{self._replica.url}{self._below}")
             response.read()
-            if response.status not in (201, 204):
-                require_status(response, (201,), f"{self._replica.url}{self._below}")
 
     def _state(self) -> RequestState | None:
         try:

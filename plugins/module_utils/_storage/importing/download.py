@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urljoin
 
 from ... import _space, _sparse
 from ..._errors import Conflict, Corrupt, DiskFailed, InvalidInput, NoSpace, Refused, Unreachable, Unsupported
@@ -19,11 +18,10 @@ from ..._secrets import public_url
 from .. import names
 from ..store import digest as digests
 from ..store.store import Store
-from ..transfer.http_client import Connection, Trust, announced_length, require_status, require_whole
+from ..transfer.http_client import Trust, announced_length, require_whole
+from ..transfer.web.redirects import follow
 
 BLOCK = 1024 * 1024
-REDIRECTS = (301, 302, 303, 307, 308)
-MOST_REDIRECTS = 5
 MOST_ATTEMPTS = 3
 RANGE = re.compile(r"bytes (\d+)-\d+/(?:\d+|\*)")
 
@@ -104,10 +102,9 @@ def _complete(path: Path, url: str, trust: Trust, attempts: int = MOST_ATTEMPTS)
 
 def _append(path: Path, url: str, trust: Trust, have: int) -> None:
     headers = {"Range": f"bytes={have}-"} if have else {}
-    with follow(url, trust, headers) as response:
-        if have and response.status == 416:
+    with follow(url, trust, headers, (206, 200, 416) if have else (200,)) as response:
+        if response.status == 416:
             return
-        require_status(response, (206, 200) if have else (200,), url)
         start = RANGE.fullmatch(response.headers.get("Content-Range", "")) if response.status == 206 else None
         if response.status == 206 and (start is None or int(start[1]) != have):
             raise Corrupt(f"{url} was asked for bytes from {have} and sent others.", url=url)
@@ -134,33 +131,3 @@ def _receive(response: http.client.HTTPResponse, path: Path, begin: int, url: st
     finally:
         _space.give_back(file)
         os.close(file)
-
-
-def _target(url: str, location: str) -> str:
-    try:
-        return urljoin(url, location)
-    except ValueError:
-        raise Unreachable(f"{url} redirects to {location!a:.200}, which is not a URL.", status=302) from None
-
-
-@contextmanager
-def follow(url: str, trust: Trust, headers: dict[str, str]) -> Iterator[http.client.HTTPResponse]:
-    """Yield the response to a GET of ``url`` after its redirects; one from https to http is refused."""
-    for _any in range(MOST_REDIRECTS):
-        connection = Connection(url, trust)
-        try:
-            with connection.get(headers=headers) as response:
-                location = response.headers.get("Location")
-                if response.status not in REDIRECTS or not location:
-                    yield response
-                    return
-            target = _target(url, location)
-            if url.startswith("https:") and not target.startswith("https:"):
-                raise Unreachable(
-                    f"{url} redirects to {target}, which is not authenticated; the redirect was not followed.",
-                    status=response.status,
-                )
-            url = target
-        finally:
-            connection.close()
-    raise Unreachable(f"{url}: more than {MOST_REDIRECTS} redirects.", status=302)

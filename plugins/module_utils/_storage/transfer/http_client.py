@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
-from ..._errors import Corrupt, InvalidInput, NotFound, Unreachable
+from ..._errors import Corrupt, InvalidInput, Unreachable
 from ..._secrets import public_url, shown_url
 from .proxy import proxy_for
+from .web.credentials import Credentials, origin_of
+from .web.refusals import Shown, refusal
 
 SECONDS = 30.0
 URL = re.compile(r"https?://[!-~]+")
@@ -26,13 +28,15 @@ LENGTH = re.compile(r"[0-9]{1,18}")
 class Trust:
     """The CAs that we trust and our own certificate, as PEM files; without a CA file, the system's CAs.
 
-    ``proxy`` is a URL or ``environment``; None means no proxy. TLS ends at the server, never at the proxy.
+    ``proxy`` is a URL or ``environment``; None means no proxy. TLS ends at the server, never at the proxy. ``credentials`` are sent
+    to the server that they are for, and no other.
     """
 
     ca_file: Path | None = None
     cert_file: Path | None = None
     key_file: Path | None = None
     proxy: str | None = None
+    credentials: Credentials | None = None
 
     def context(self) -> ssl.SSLContext:
         """Return a context that verifies the other side's certificate and host name, always."""
@@ -51,12 +55,20 @@ class Connection:
     """One reused connection to the server of ``base``, an http or https URL without user, query and fragment."""
 
     def __init__(self, base: str, trust: Trust, seconds: float = SECONDS) -> None:
-        parts = _parts_of(base)
+        parts = parts_of(base)
         self.name = public_url(base)
         self._path = parts.path
         self._query = f"?{parts.query}" if parts.query else ""
         self._seconds = seconds
+        self._before = ""  # of the path, for a proxy
         self._headers: dict[str, str] = {}
+        ours = trust.credentials
+        self._credentials = ours if ours and ours.origin == origin_of(base) else None
+        self._shown = Shown(
+            bool(trust.cert_file) and parts.scheme == "https",
+            self._credentials is not None,
+            ours.origin if ours and not self._credentials else "",
+        )
         self._http = self._connection(parts, trust)
 
     def _connection(self, parts: SplitResult, trust: Trust) -> http.client.HTTPConnection:
@@ -69,7 +81,7 @@ class Connection:
             return secured
         if proxy:
             self._headers = proxy.headers
-            self._path = f"http://{parts.netloc}{parts.path or '/'}"
+            self._before = f"http://{parts.netloc}"
         return http.client.HTTPConnection(host, port, timeout=self._seconds)
 
     def close(self) -> None:
@@ -92,7 +104,7 @@ class Connection:
             yield response
             reusable = response.isclosed()
         except (OSError, http.client.HTTPException) as error:
-            raise Unreachable(f"{self.name}: {_reason(error, self._seconds)}", source=self.name) from None
+            raise Unreachable(f"{self.name}: {_reason(error, self._seconds, self._shown)}", source=self.name) from None
         finally:
             if not reusable:
                 self.close()
@@ -108,14 +120,21 @@ class Connection:
             return self._request(method, target, headers, body)
 
     def _request(self, method: str, target: str, headers: dict[str, str], body: bytes | None) -> http.client.HTTPResponse:
-        fixed = {"Accept-Encoding": "identity", "User-Agent": "edge.cloud", **self._headers}
-        self._http.request(method, target, body, {**fixed, **headers})
+        sent = {"Accept-Encoding": "identity", "User-Agent": "edge.cloud", **self._headers, **headers}
+        if self._credentials:
+            sent = self._credentials.for_request(method, target, sent)
+        self._http.request(method, self._before + target, body, sent)
         return self._http.getresponse()
+
+    def require(self, response: http.client.HTTPResponse, statuses: tuple[int, ...], what: str) -> None:
+        """Raise NotFound or Unreachable, with the reason, unless the status is one of ``statuses``."""
+        if response.status not in statuses:
+            raise refusal(response, what, statuses[0], self._shown)
 
     def fetch(self, below: str, limit: int) -> bytes:
         """Return a small document whole; raise Corrupt if it has more than ``limit`` bytes."""
         with self.get(below) as response:
-            require_status(response, (200,), f"{self.name} ({below})")
+            self.require(response, (200,), f"{self.name} ({below})")
             data = response.read(limit + 1)
             if len(data) > limit:
                 raise Corrupt(f"{self.name}: {below} is larger than {limit} bytes; it was not read.", source=self.name)
@@ -127,21 +146,24 @@ class Connection:
         """Yield a response whose body is exactly these bytes."""
         wanted = f"bytes {offset}-{offset + length - 1}/"
         with self.get(below, {"Range": wanted.replace("bytes ", "bytes=").rstrip("/")}) as response:
-            require_status(response, (206,), f"{self.name} ({below})")
+            self.require(response, (206,), f"{self.name} ({below})")
             found = response.headers.get("Content-Range", "")
             if not found.startswith(wanted):
                 raise Corrupt(f"{self.name}: asked for {wanted.rstrip('/')} of {below}, got {found!r}.", source=self.name)
             yield response
 
 
-def _parts_of(url: str) -> SplitResult:
+def parts_of(url: str) -> SplitResult:
+    """Return the parts of a URL that can be asked as it is, or raise InvalidInput."""
     try:
         parts = urlsplit(url)
         sound = parts.port != 0 and URL.fullmatch(url) and parts.hostname and not (parts.username or parts.fragment)
     except ValueError:  # an invalid port or address
         sound = False
     if not sound:
-        raise InvalidInput(f"{shown_url(url)!a:.300} is not a URL of the form https://host[:port]/path, in ASCII without spaces.")
+        raise InvalidInput(
+            f"{shown_url(url)!a:.300} is not a URL of the form https://host[:port]/path, in ASCII without spaces, user, fragment."
+        )
     return parts
 
 
@@ -162,23 +184,13 @@ def require_whole(response: http.client.HTTPResponse, received: int, what: str) 
         raise Unreachable(f"{what}: the connection ended after {received} of {announced} bytes.", source=what)
 
 
-def require_status(response: http.client.HTTPResponse, statuses: tuple[int, ...], what: str) -> None:
-    """Raise NotFound or Unreachable unless the status is one of ``statuses``."""
-    if response.status in statuses:
-        return
-    message = f"{what} answered {response.status} {response.reason}"
-    if response.status in (404, 410):
-        raise NotFound(f"{message}: it is not there.", status=response.status)
-    if response.status in (400, 401, 403, 495, 496):
-        raise Unreachable(f"{message}: it does not accept our client certificate, or none is configured.", status=response.status)
-    raise Unreachable(f"{message}; expected {statuses[0]}.", status=response.status)
-
-
-def _reason(error: Exception, seconds: float) -> str:
+def _reason(error: Exception, seconds: float, shown: Shown) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not accepted: {error.verify_message}."
     if isinstance(error, ssl.SSLError):
-        return f"TLS failed: {error.reason or error}; does the server accept our client certificate?"
+        asked = "CERTIFICATE_REQUIRED" in str(error.reason)
+        hint = "; does the server accept our client certificate?" if shown.certificate else "."
+        return f"TLS failed: {error.reason or error}" + ("; it asks for a client certificate (cert_file)." if asked else hint)
     if isinstance(error, TimeoutError):
         return f"no answer for {seconds:g} s."
     if isinstance(error, http.client.IncompleteRead):

@@ -17,8 +17,8 @@ from typing import TypeVar
 from .... import _files
 from ...._errors import Corrupt, EdgeError, InvalidInput, NotFound
 from ...._json import load_object
-from ...transfer.http_client import Trust, announced_length, require_status, require_whole
-from ..download import follow
+from ...transfer.http_client import Trust, announced_length, require_whole
+from ...transfer.web.redirects import follow
 from .appliance import LARGEST_CATALOGUE
 
 BLOCK = 256 * 1024
@@ -114,10 +114,10 @@ def _kept(path: Path, url: str) -> Kept | None:
 
 def _ask(url: str, access: Access, kept: Kept | None) -> Kept:
     headers = {"If-None-Match": kept.etag, "If-Modified-Since": kept.modified} if kept else {}
-    with follow(url, access.trust, {name: value for name, value in headers.items() if value}) as response:
+    statuses = (200, 304) if kept else (200,)
+    with follow(url, access.trust, {name: value for name, value in headers.items() if value}, statuses) as response:
         if kept and response.status == 304:
             return Kept(url, kept.etag, kept.modified, access.clock(), kept.sha256, kept.data)
-        require_status(response, (200,), url)
         data = _read(response, url)
         etag, modified = response.headers.get("ETag", ""), response.headers.get("Last-Modified", "")
     return Kept(url, etag, modified, access.clock(), hashlib.sha256(data).hexdigest(), data)
