@@ -122,7 +122,7 @@ class Connection:
     def _request(self, method: str, target: str, headers: dict[str, str], body: bytes | None) -> http.client.HTTPResponse:
         sent = {"Accept-Encoding": "identity", "User-Agent": "edge.cloud", **self._headers, **headers}
         if self._credentials:
-            sent = self._credentials.for_request(method, target, sent)
+            target, sent = self._credentials.for_request(method, target, sent)
         self._http.request(method, self._before + target, body, sent)
         return self._http.getresponse()
 

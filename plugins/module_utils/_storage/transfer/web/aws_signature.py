@@ -24,16 +24,21 @@ class Keys:
     region: str = "us-east-1"
 
 
+def canonical(target: str) -> str:
+    """Return a path with its query as they are signed, and must be sent, so that every server signs the same."""
+    path, _mark, query = target.partition("?")
+    return _encoded(path, "/") + (f"?{_query(query)}" if query else "")
+
+
 def signed(keys: Keys, method: str, target: str, headers: Mapping[str, str], now: float) -> dict[str, str]:
-    """Return ``headers`` (with Host) and those that sign the request for ``target``, a path with its query, at ``now``."""
+    """Return ``headers`` (with Host) and those that sign the request for ``target``, canonical already, at ``now``."""
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
     token = {"x-amz-security-token": keys.session_token} if keys.session_token else {}
     every = {**headers, "x-amz-date": stamp, "x-amz-content-sha256": EMPTY, **token}
-    canonical = {name.lower(): " ".join(value.split()) for name, value in every.items()}
-    names = ";".join(sorted(canonical))
+    values = {name.lower(): " ".join(value.split()) for name, value in every.items()}
+    names = ";".join(sorted(values))
     path, _mark, query = target.partition("?")
-    lines = [f"{name}:{canonical[name]}" for name in sorted(canonical)]
-    request = "\n".join([method, _encoded(path, "/"), _query(query), *lines, "", names, EMPTY])
+    request = "\n".join([method, path, query, *(f"{name}:{values[name]}" for name in sorted(values)), "", names, EMPTY])
     scope = f"{stamp[:8]}/{keys.region}/s3/aws4_request"
     text = "\n".join(["AWS4-HMAC-SHA256", stamp, scope, hashlib.sha256(request.encode()).hexdigest()])
     key = f"AWS4{keys.secret_key}".encode()

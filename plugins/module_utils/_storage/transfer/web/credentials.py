@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from urllib.parse import SplitResult, urlsplit
 
 from ...._errors import InvalidInput
-from .aws_signature import Keys, signed
+from .aws_signature import Keys, canonical, signed
 
 PORTS = {"http": 80, "https": 443}
 HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")
@@ -51,13 +51,15 @@ class Credentials:
     keys: Keys | None = None
     clock: Callable[[], float] = field(default=time.time, repr=False)
 
-    def for_request(self, method: str, target: str, headers: Mapping[str, str]) -> dict[str, str]:
-        """Return the request's headers with those that prove who we are."""
+    def for_request(self, method: str, target: str, headers: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+        """Return the path with its query to ask for, and the request's headers with those that prove who we are."""
         if self.keys is None:
-            return {**headers, **self.headers}
+            return target, {**headers, **self.headers}
+        target = canonical(target)
         host = host_of(urlsplit(self.origin))
         covered = {name: value for name, value in headers.items() if name.lower() == "range"}
-        return {**headers, **self.headers, **signed(self.keys, method, target, {"Host": host, **covered}, self.clock())}
+        proof = signed(self.keys, method, target, {"Host": host, **covered}, self.clock())
+        return target, {**headers, **self.headers, **proof}
 
 
 def basic(username: str, password: str) -> dict[str, str]:
