@@ -21,6 +21,7 @@ extends_documentation_fragment:
   - edge.cloud.attributes.info_module
   - edge.cloud.images.tls
   - edge.cloud.marketplace
+  - edge.cloud.marketplace.credentials
 options:
   marketplace:
     description:
@@ -158,12 +159,18 @@ proven:
   type: bool
 """
 
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.edge.cloud.plugins.module_utils._errors import InvalidInput
 from ansible_collections.edge.cloud.plugins.module_utils._module import run_module
 from ansible_collections.edge.cloud.plugins.module_utils._runner import ModuleRunner
 from ansible_collections.edge.cloud.plugins.module_utils._storage.cluster.replica import trust_of
+from ansible_collections.edge.cloud.plugins.module_utils._storage.importing.credentials import (
+    CREDENTIALS_SPEC,
+    credentials_of,
+    sent_openly,
+)
 from ansible_collections.edge.cloud.plugins.module_utils._storage.importing.marketplace.choice import Query, select
 from ansible_collections.edge.cloud.plugins.module_utils._storage.importing.marketplace.options import (
     ACCESS_SPEC,
@@ -178,7 +185,10 @@ def run(module: Any) -> dict[str, Any]:
     if options["limit"] < 1:
         raise InvalidInput(f"limit: {options['limit']} is less than 1.", option="limit")
     trust = trust_of(options["ca_file"], options["cert_file"], options["key_file"], proxy_of(options["proxy"]))
-    market = marketplace_of(options, trust, ModuleRunner(module))
+    given = credentials_of(options["credentials"], options["marketplace"]["url"])
+    if warning := sent_openly(given):
+        module.warn(warning)
+    market = marketplace_of(options, replace(trust, credentials=given), ModuleRunner(module))
     found = market.read()
     query = Query(**{key: options[key] for key in ("name", "os", "arch", "version", "id")})
     matched = select(found.appliances, query)
@@ -203,6 +213,7 @@ def main() -> None:
             "version": {},
             "limit": {"type": "int", "default": 1000},
             **ACCESS_SPEC,
+            "credentials": CREDENTIALS_SPEC,
             "ca_file": {"type": "path"},
             "cert_file": {"type": "path"},
             "key_file": {"type": "path", "no_log": False},

@@ -22,6 +22,7 @@ extends_documentation_fragment:
   - edge.cloud.images
   - edge.cloud.images.tls
   - edge.cloud.marketplace
+  - edge.cloud.marketplace.credentials
 options:
   name:
     description:
@@ -49,7 +50,7 @@ options:
   source:
     description:
       - The absolute path of a file on the host, or an V(http://) or V(https://) URL. Required for an image that is not there yet.
-      - At every run the checksum of a file is compared with that of the imported one.
+      - At every run the checksum of a file is compared with that of the imported one. Once the image is there, the file may go.
       - A URL needs O(checksum), O(signature) or O(allow_unverified), and is not fetched again when the image is there.
       - A source that is packed with gzip, xz, bzip2 or zstd is unpacked.
       - A source that refers to other files (backing file, external data file, extents) is refused.
@@ -57,6 +58,8 @@ options:
   checksum:
     description:
       - The checksum that the source must have, V(sha256:) and 64 or V(sha512:) and 128 hexadecimal digits.
+      - The URL or absolute path of a checksum file is taken too, with or without V(sha256:) or V(sha512:) before it; what counts is
+        the line with the source's file name. It is read only if the image is not there yet. Over plain C(http) it proves nothing.
       - V(image:) and the 64 hexadecimal digits of a digest prove a file of another image datastore (C(HEX.qcow2)).
       - It is that of the source as published, packed or not. For an appliance it replaces the catalogue's.
     type: str
@@ -198,6 +201,25 @@ EXAMPLES = r"""
     source: https://images.example/router-4.qcow2
     checksum: sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
 
+- name: An image from a private web server, proven by its list of checksums
+  edge.cloud.datastore_image:
+    name: router
+    version: "5"
+    source: https://images.example/private/router-5.qcow2
+    checksum: https://images.example/private/SHA256SUMS
+    credentials:
+      username: edge
+      password: "{{ images_password }}"
+
+- name: An image from a bucket of an S3-compatible server
+  edge.cloud.datastore_image:
+    name: router
+    version: "6"
+    source: https://s3.example/images/router-6.qcow2
+    checksum: https://s3.example/images/router-6.qcow2.sha256
+    credentials:
+      file: /etc/edge/s3.json
+
 - name: The newest image of a marketplace
   edge.cloud.datastore_image:
     name: debian
@@ -289,6 +311,12 @@ from ansible_collections.edge.cloud.plugins.module_utils._runner import ModuleRu
 from ansible_collections.edge.cloud.plugins.module_utils._storage.cluster.replica import trust_of
 from ansible_collections.edge.cloud.plugins.module_utils._storage.format.foreign_image import Rules
 from ansible_collections.edge.cloud.plugins.module_utils._storage.format.qemu_img import QemuImg
+from ansible_collections.edge.cloud.plugins.module_utils._storage.importing.checksum_source import checksum_at, is_place
+from ansible_collections.edge.cloud.plugins.module_utils._storage.importing.credentials import (
+    CREDENTIALS_SPEC,
+    credentials_of,
+    sent_openly,
+)
 from ansible_collections.edge.cloud.plugins.module_utils._storage.importing.datastore import Datastore
 from ansible_collections.edge.cloud.plugins.module_utils._storage.importing.import_ import ImageDescription
 from ansible_collections.edge.cloud.plugins.module_utils._storage.importing.marketplace.options import (
@@ -307,6 +335,11 @@ from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store im
 def datastore(module: Any, options: dict[str, Any]) -> Datastore:
     min_disk = size_in_bytes(options["min_disk"], "min_disk") if options["min_disk"] else 0
     trust = trust_of(options["ca_file"], options["cert_file"], options["key_file"], proxy_of(options["proxy"]))
+    private = options["credentials"] if options["state"] == "present" else None
+    given = credentials_of(private, options["source"] or (options["marketplace"] or {}).get("url"))
+    if warning := sent_openly(given):
+        module.warn(warning)
+    trust = replace(trust, credentials=given)
     words = {key: options[key] or "" for key in ("os", "arch", "source")}
     return Datastore(
         Store(absolute_path(options["root"], "root")),
@@ -314,7 +347,7 @@ def datastore(module: Any, options: dict[str, Any]) -> Datastore:
         ImageDescription(options["name"], options["version"], created="", min_disk=min_disk, **words),
         Rules(
             format=options["format"],
-            checksum=checksum(options["checksum"]) if options["checksum"] else None,
+            checksum=checksum(options["checksum"]) if options["checksum"] and not is_place(options["checksum"]) else None,
             compress=options["compress"],
             largest=size_in_bytes(options["max_virtual_size"], "max_virtual_size"),
             largest_unpacked=size_in_bytes(options["max_unpacked_size"], "max_unpacked_size"),
@@ -328,7 +361,7 @@ def datastore(module: Any, options: dict[str, Any]) -> Datastore:
 
 def offered(module: Any, images: Datastore) -> Datastore:
     """Return the datastore with the appliance as the source."""
-    unproven = bool(images.rules.checksum or images.signed or images.unverified)
+    unproven = bool(module.params["checksum"] or images.signed or images.unverified)
     offer = offer_by(module.params, images.trust, ModuleRunner(module), unproven=unproven)
     for entry in offer.lost:
         module.warn(f"An entry of the marketplace that may be meant cannot be used: {entry}")
@@ -341,6 +374,13 @@ def offered(module: Any, images: Datastore) -> Datastore:
     )
 
 
+def looked_up(place: str, images: Datastore) -> Datastore:
+    """Return the datastore with the checksum that a checksum file has for the source."""
+    unproven = bool(images.signed or images.unverified)
+    found = checksum_at(place, images.wanted.source, images.trust, unproven=unproven)
+    return replace(images, rules=replace(images.rules, checksum=found))
+
+
 def run(module: Any) -> dict[str, Any]:
     options = module.params
     images = datastore(module, options)
@@ -351,6 +391,8 @@ def run(module: Any) -> dict[str, Any]:
     else:
         if options["appliance"] and state.image is None:
             images = offered(module, images)
+        if is_place(options["checksum"]) and state.image is None:
+            images = looked_up(options["checksum"], images)
         images.require_same_source(state)
         given = {key: getattr(images.wanted, key) for key in ("os", "arch", "min_disk") if options[key] is not None}
         plan = plan_import(state, images.predicted(), given, options["pinned"])
@@ -377,6 +419,7 @@ def main() -> None:
             "keyring": {"type": "path", "no_log": False},
             "max_unpacked_size": {"default": "128G"},
             **ACCESS_SPEC,
+            "credentials": CREDENTIALS_SPEC,
             "format": {"choices": ["qcow2", "raw", "vmdk", "vdi", "vhdx", "vpc"]},
             "compress": {"type": "bool", "default": False},
             "max_virtual_size": {"default": "2T"},

@@ -41,7 +41,7 @@ http {{
     ssl_certificate {cert}; ssl_certificate_key {key};
     ssl_client_certificate {ca}; ssl_verify_client {clients};
     root {root};
-    {rate}
+    {more}
   }}
 }}
 """
@@ -82,18 +82,26 @@ class Served:
 
 @contextmanager
 def nginx(
-    folder: Path, root: Path, authority: Authority, pair: Pair, *, host: str = "127.0.0.1", clients: str = "on", rate: str = ""
+    folder: Path,
+    root: Path,
+    authority: Authority,
+    pair: Pair,
+    *,
+    host: str = "127.0.0.1",
+    clients: str = "on",
+    rate: str = "",
+    more: str = "",
 ) -> Iterator[Served]:
     """Serve ``root`` over TLS until the end of the block: to clients of the authority, or with ``clients`` off to anybody.
 
-    ``rate`` bounds a connection (1m: MiB/s).
+    ``rate`` bounds a connection (1m: MiB/s); ``more`` are directives of the server.
     """
     folder.mkdir()
     port = free_port()
     user = "user root;" if os.geteuid() == 0 else ""
     tls = {"cert": pair.cert, "key": pair.key, "ca": authority.ca_file, "clients": clients}
     limit = f"limit_rate {rate};" if rate else ""
-    text = CONFIGURATION.format(folder=folder, port=port, root=root, user=user, rate=limit, **tls)
+    text = CONFIGURATION.format(folder=folder, port=port, root=root, user=user, more=limit + more, **tls)
     (folder / "nginx.conf").write_text(text)
     argv = ["/usr/sbin/nginx", "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(folder / "nginx.conf")]
     with subprocess.Popen(argv, start_new_session=True) as process:

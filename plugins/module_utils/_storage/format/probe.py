@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from . import disk_format, qcow2
 FORMATS = ("qcow2", "raw", "vmdk", "vdi", "vhdx", "vpc")
 HEAD, FOOTER, ISO_AT = 65536, 512, 32769
 VDI_HEADER = 0x188
-PACKED = {b"\x1f\x8b": "gzip", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2", b"PK\x03\x04": "zip"}
+PACKED = {b"\x1f\x8b": "gzip", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2", b"PK\x03\x04": "zip",
+          b"7z\xbc\xaf\x27\x1c": "7z"}  # fmt: skip
 
 
 def detect(head: bytes, footer: bytes, where: str) -> str:
@@ -22,6 +24,7 @@ def detect(head: bytes, footer: bytes, where: str) -> str:
         return "qcow2"
     if head[:4] == b"KDMV" or head[:4] == b"COWD" or head.lstrip()[:21].lower() == b"# disk descriptorfile":
         return "vmdk"
+    _refuse_tar(head, where)
     if head[:8] == b"vhdxfile":
         return "vhdx"
     if head[:8] == b"conectix" or footer[:8] == b"conectix":
@@ -34,6 +37,20 @@ def detect(head: bytes, footer: bytes, where: str) -> str:
         if head.startswith(magic):
             raise Unsupported(f"{where} is packed with {name} and cannot be unpacked here; unpack it first.", path=where)
     raise InvalidInput(f"{where}: no disk image format is recognised; name its format if you know it.", path=where)
+
+
+def _refuse_tar(head: bytes, where: str) -> None:
+    """Raise Unsupported for a tar archive of any age, by the checksum of its first header."""
+    header, digits = head[:512], head[148:156].strip(b" \0")
+    if len(header) < 512 or not re.fullmatch(rb"[0-7]{1,7}", digits):
+        return
+    if sum(header) - sum(header[148:156]) + 8 * ord(" ") == int(digits, 8):
+        first = header[:100].split(b"\0")[0].decode(errors="replace")
+        raise Unsupported(
+            f"{where} is a tar archive, not a disk image; unpack it (tar -xf) and import the disk image in it. Its first file is "
+            f"{first!a}.",
+            path=where,
+        )
 
 
 def format_of(path: Path, named: str | None) -> str:

@@ -17,6 +17,7 @@ from typing import TypeVar
 from .... import _files
 from ...._errors import Corrupt, EdgeError, InvalidInput, NotFound
 from ...._json import load_object
+from ...._secrets import public_url
 from ...transfer.http_client import Trust, announced_length, require_whole
 from ...transfer.web.redirects import follow
 from .appliance import LARGEST_CATALOGUE
@@ -38,7 +39,7 @@ class Access:
 
 @dataclass(frozen=True)
 class Kept:
-    """A document on disk: a line of JSON with all but the data, then the data."""
+    """A document on disk: a line of JSON with all but the data, then the data. The URL is without what gives access to it."""
 
     url: str
     etag: str
@@ -109,7 +110,7 @@ def _kept(path: Path, url: str) -> Kept | None:
         kept = Kept(**load_object(head, str(path), LARGEST_HEAD), data=data)
     except (FileNotFoundError, Corrupt, TypeError):
         return None
-    return kept if kept.url == url and kept.sha256 == hashlib.sha256(data).hexdigest() else None
+    return kept if kept.url == public_url(url) and kept.sha256 == hashlib.sha256(data).hexdigest() else None
 
 
 def _ask(url: str, access: Access, kept: Kept | None) -> Kept:
@@ -117,10 +118,10 @@ def _ask(url: str, access: Access, kept: Kept | None) -> Kept:
     statuses = (200, 304) if kept else (200,)
     with follow(url, access.trust, {name: value for name, value in headers.items() if value}, statuses) as response:
         if kept and response.status == 304:
-            return Kept(url, kept.etag, kept.modified, access.clock(), kept.sha256, kept.data)
+            return Kept(kept.url, kept.etag, kept.modified, access.clock(), kept.sha256, kept.data)
         data = _read(response, url)
         etag, modified = response.headers.get("ETag", ""), response.headers.get("Last-Modified", "")
-    return Kept(url, etag, modified, access.clock(), hashlib.sha256(data).hexdigest(), data)
+    return Kept(public_url(url), etag, modified, access.clock(), hashlib.sha256(data).hexdigest(), data)
 
 
 def _read(response: HTTPResponse, url: str) -> bytes:
