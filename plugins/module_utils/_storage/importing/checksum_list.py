@@ -21,6 +21,7 @@ TABLE = re.compile(rf"(?P<escaped>)(?P<tag>[A-Za-z][A-Za-z0-9-]+)[ \t]+(?P<hex>{
 NAME_FIRST = re.compile(rf"(?P<escaped>)(?P<tag>)(?P<name>.+?)(?:[ \t]*[:=][ \t]*|[ \t]+)(?P<hex>{HEX})")
 ALONE = re.compile(rf"(?P<escaped>)(?:(?P<tag>[A-Za-z0-9-]+):)?(?P<hex>{HEX})(?P<name>(?:[ \t]+\*?-)?)")
 SECTION = re.compile(r"#+[ \t]*([A-Za-z0-9/-]+) HASH")  # Gentoo and Flatcar write one before the lines of each algorithm
+SIZE = re.compile(r"^(?:\d{6,}[ \t]+|\d+(?: {2,}|[ \t]*\t[ \t]*))(?=\S)")  # some lists have one before the name
 COMMENT = re.compile(r"$|[#;]")
 OTHER_LISTS = re.compile(r"b2sum|b3sum|blake|sha3|sha-3|shake|sm3|rmd160|ripemd|whirlpool|tiger", re.IGNORECASE)
 OWN_SUFFIX = re.compile(r"\.(?:md5|sha-?1|sha-?256|sha-?512)(?:sums?)?(?:\.(?:txt|asc))?|\.checksums?", re.IGNORECASE)
@@ -163,6 +164,9 @@ def _described_by(own_name: str) -> str:
 def _name(text: str, escaped: bool) -> str:
     if escaped:
         text = re.sub(r"\\(.)", lambda found: {"n": "\n", "r": "\r"}.get(found[1], found[1]), text)
-    first, *rest = text.strip(" \t").split("/")
+    text = SIZE.sub("", text.strip(" \t"))
+    if "://" in text:
+        return text
+    first, *rest = text.split("/")
     parts = [first, *(part for part in rest if part not in ("", "."))]
     return "/".join(parts[1:] if parts[0] == "." and len(parts) > 1 else parts)

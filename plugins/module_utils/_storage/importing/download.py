@@ -73,14 +73,26 @@ def _unproven(path: Path, url: str, trust: Trust) -> None:
 def _proven(path: Path, url: str, expected: str, trust: Trust) -> None:
     algorithm = expected.split(":", maxsplit=1)[0]
     resumed = path.exists()
-    found = ""
+    found = hint = ""
     for _any in range(2 if resumed else 1):  # a resumed file may mix two versions of the same URL: then try again from the start
         _complete(path, url, trust)
         found = digests.checksum_of(path, algorithm)
         if found == expected:
             return
+        hint = _what_it_is(path, url)
         path.unlink()
-    raise Corrupt(f"{url} has the checksum {found}, but {expected} is expected; nothing was kept.", url=url, found=found)
+    raise Corrupt(f"{url} has the checksum {found}, but {expected} is expected; nothing was kept.{hint}", url=url, found=found)
+
+
+def _what_it_is(path: Path, url: str) -> str:
+    """Return what a server may have sent in place of a file."""
+    with path.open("rb") as file:
+        head = file.read(512).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if head.startswith((b"<!doctype html", b"<html")):
+        return " It is a web page: is a sign-in page in between?"
+    if head.startswith(b"\x1f\x8b") and not public_url(url).lower().endswith((".gz", ".tgz")):
+        return " It is packed with gzip: the server may have packed it for the way, although that was not asked for."
+    return ""
 
 
 def _complete(path: Path, url: str, trust: Trust, attempts: int = MOST_ATTEMPTS) -> None:

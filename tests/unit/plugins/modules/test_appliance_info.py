@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,9 @@ import pytest
 from support.certificates import Authority
 from support.image_server import Faults, Served, faulty, nginx
 from support.modules import run_module
+from support.openpgp import signer
 from support.web_proxy import proxy
+from support.web_server import Answer, web
 
 Capsys = pytest.CaptureFixture[str]
 MIB = 1024 * 1024
@@ -207,6 +211,39 @@ def test_a_bad_catalogue_is_not_kept_and_replaces_no_good_one(
     asked = len(served.requests())
     assert ask(capsys, tmp_path, market, authority, max_age=3600) == found, "the good one was replaced"
     assert len(served.requests()) == asked
+
+
+def test_a_signature_that_is_not_good_replaces_no_good_catalogue(
+    capsys: Capsys, tmp_path: Path, root: Path, served: Served, authority: Authority
+) -> None:
+    with signer("alice@example") as alice, signer("mallory@example") as mallory:
+        ring = str(alice.keyring(tmp_path / "ring"))
+        sums(root, "debian-13-amd64.qcow2")
+        text = (root / "SHA256SUMS").read_bytes()
+        (root / "SHA256SUMS.sign").write_bytes(alice.sign(text))
+        (root / "CHECKSUM").write_bytes(alice.clear_sign(text))
+        kinds = {"SHA256SUMS": {"signature_suffix": ".sign"}, "CHECKSUM": {}}
+        good = {}
+        for name, suffix in kinds.items():
+            market = {"kind": "checksums", "url": served.url + name, "keyring": ring, **suffix}
+            good[name] = (market, ask(capsys, tmp_path, market, authority)["appliances"])
+        (root / "SHA256SUMS.sign").write_bytes(mallory.sign(text))
+        (root / "CHECKSUM").write_bytes(mallory.clear_sign(text))
+        for name in ("SHA256SUMS.sign", "CHECKSUM"):
+            os.utime(root / name, (1, 1))  # nginx tells two of one second and length apart by nothing
+        for market, found in good.values():
+            assert ask(capsys, tmp_path, market, authority)["error"]["code"] == "refused"
+            assert ask(capsys, tmp_path, market, authority, max_age=3600)["appliances"] == found, "what was not signed was kept"
+
+
+def test_a_catalogue_that_the_server_packs_for_the_way_is_read(capsys: Capsys, tmp_path: Path) -> None:
+    plain = f"{SHA}  debian-13-amd64.qcow2\n".encode()
+    bodies = {"/good": gzip.compress(plain), "/bad": plain, "/bomb": gzip.compress(bytes(64 * MIB))}
+    encoding = {"Content-Encoding": "gzip"}
+    with web(lambda path, _headers: Answer(body=bodies[path.removesuffix("/SHA256SUMS")], headers=encoding)) as server:
+        for path, words in (("good", None), ("bad", "cannot be unpacked"), ("bomb", "is larger than")):
+            found = ask(capsys, tmp_path, {"kind": "checksums", "url": f"{server.url}/{path}/SHA256SUMS"})
+            assert words in found["msg"] if words else found["matched"] == 1
 
 
 def test_a_hundred_mebibytes_are_not_read(capsys: Capsys, tmp_path: Path, root: Path, served: Served, authority: Authority) -> None:

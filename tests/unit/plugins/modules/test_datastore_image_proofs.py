@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import lzma
@@ -17,6 +18,7 @@ from support.certificates import Authority
 from support.image_server import Faults, faulty, nginx
 from support.images import qcow2
 from support.modules import run_module
+from support.web_server import Answer, web
 
 Capsys = pytest.CaptureFixture[str]
 
@@ -87,6 +89,21 @@ def test_a_list_over_plain_http_proves_nothing(capsys: Capsys, tmp_path: Path, r
         refused = imported(capsys, tmp_path, **options)
         assert refused["error"]["code"] == "refused" and refused["msg"].startswith("checksum: ")
         assert imported(capsys, tmp_path, **options, allow_unverified=True)["changed"]
+
+
+def test_what_came_in_place_of_the_image_is_named(capsys: Capsys, tmp_path: Path) -> None:
+    nothing = "is expected; nothing was kept."
+    answers = {
+        "/page": (b"\n<!DOCTYPE html><html>Sign in</html>", "a sign-in page in between?"),
+        "/packed": (gzip.compress(b"x" * 600), "although that was not asked for."),
+        "/a.gz": (gzip.compress(b"x"), nothing),
+        "/x": (b"x", nothing),
+    }
+    with web(lambda path, _headers: Answer(body=answers[path][0])) as server:
+        for path, (_body, words) in answers.items():
+            refused = imported(capsys, tmp_path, source=f"{server.url}{path}", checksum="sha256:" + "0" * 64)
+            assert refused["msg"].endswith(words)
+    assert list((tmp_path / "store" / "partial").iterdir()) == []
 
 
 def test_a_rerun_needs_no_source_once_the_image_is_there(capsys: Capsys, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import json
 import time
+import zlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from http.client import HTTPResponse
@@ -133,7 +134,20 @@ def _read(response: HTTPResponse, url: str) -> bytes:
         if len(data) > LARGEST_CATALOGUE:
             raise _too_large(url)
     require_whole(response, len(data), url)
-    return bytes(data)
+    return _unpacked(bytes(data), response.headers.get("Content-Encoding", ""), url)
+
+
+def _unpacked(data: bytes, encoding: str, url: str) -> bytes:
+    """Return a document as it was before a server packed it for the way, although that was not asked for."""
+    if encoding.strip().lower() not in ("gzip", "x-gzip"):
+        return data
+    try:
+        plain = zlib.decompressobj(wbits=31).decompress(data, LARGEST_CATALOGUE + 1)
+    except zlib.error as error:
+        raise InvalidInput(f"The catalogue {url} cannot be unpacked (gzip): {error}.", catalogue=url) from None
+    if len(plain) > LARGEST_CATALOGUE:
+        raise _too_large(url)
+    return plain
 
 
 def _too_large(where: str) -> InvalidInput:

@@ -42,6 +42,8 @@ SPELLINGS = {
     "powershell": f"Algorithm       Hash       Path\n---\nSHA256          {A.upper()}       alpha.qcow2\n",
     "name first": f"alpha.qcow2: {A}\n",
     "name first, blanks": f"alpha.qcow2   {A}\n",
+    "with a size": f"{A}  196616 alpha.qcow2\n",
+    "with a small size": f"{A}  7\talpha.qcow2\n",
     "escaped": f"\\{A}  alpha.qcow2\n",
     "twice the same": f"{A}  alpha.qcow2\n{A.upper()} *alpha.qcow2\n",
 }
@@ -65,12 +67,16 @@ def test_names_are_kept_as_they_are() -> None:
         f"SHA512 (a (b) c.img) = {LONG}",
         f"\\{B}  back\\\\slash\\nand line.img",
         f"{B}  /build/x.img",
+        f"{B}  12 of 13.img",
+        f"{B}  https://x.example/a//b.img",
     ]
     assert parse("\n".join(lines).encode(), "The list").known == {
         "images/alpha 1 (copy).qcow2": {"sha256": A},
         "a (b) c.img": {"sha512": LONG},
         "back\\slash\nand line.img": {"sha256": B},
         "/build/x.img": {"sha256": B},
+        "12 of 13.img": {"sha256": B},
+        "https://x.example/a//b.img": {"sha256": B},
     }
 
 
