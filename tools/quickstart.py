@@ -91,7 +91,8 @@ def preflight(arguments: list[str]) -> None:
         "--package": "python3-venv",
     }
     ports = [f"--port={known[name]}" for name in ("quickstart_frontend_port", "quickstart_replica_port")]
-    check = [sys.executable, str(TREE / "roles/preflight/files/preflight"), "--text", *ports]
+    sizes = [f"--size={name}={known[name]}" for name in ("quickstart_memory", "quickstart_disk")]
+    check = [sys.executable, str(TREE / "roles/preflight/files/preflight"), "--text", *ports, *sizes]
     done = subprocess.run(
         [*check, *[word for pair in wanted.items() for word in pair]], capture_output=True, text=True, check=False
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: domain_disk
 short_description: Flatten a disk of a VM, or copy it to a file
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Works on one disk of a VM as a whole, while the guest runs, is paused or is stopped.
   - To create, grow, attach and detach disks use M(edge.cloud.domain); M(edge.cloud.domain_info) shows the files of each.

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: domain_snapshot
 short_description: Take, remove and go back to snapshots of a VM
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - A snapshot holds all disks of a VM as they are at one instant, and with O(memory) the guest's memory too. Taking one copies
     nothing, whatever the size of the disks; the guest goes on writing to new overlays.

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: domain_snapshot_info
 short_description: Read the snapshots of a VM and the files of its disks
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Returns the tree of snapshots that M(edge.cloud.domain_snapshot) took, and the chain of files of each disk. Changes nothing.
 extends_documentation_fragment:

@@ -165,3 +165,13 @@ def test_without_root_it_says_so():
     )
     assert done.returncode == 3
     assert "root: you are user id 65534" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("1024", "1024 bytes"), ("4", "4 bytes"), ("512 KiB", "not a size"), ("512KiB", "too small"), ("1,5GiB", "not a size"),
+     ("", "not a size"), ("2 bananas", "not a size"), ("768MiB", None), ("1G", None), ("1073741824", None), ("4gib", None)],
+)  # fmt: skip
+def test_a_size_has_a_unit(text: str, says: str | None) -> None:
+    found = preflight(f"--size=quickstart_memory={text}").get("size", [])
+    assert [says in one["found"] and "quickstart_memory=1GiB" in one["do"] for one in found] == ([True] if says else [])
