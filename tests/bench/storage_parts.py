@@ -12,7 +12,7 @@ from report import Goal
 from support.images import MIB, qemu_img
 
 GIB = 1024 * MIB
-FAST = Goal("ours", 0.1, "s")
+FAST = Goal("ours", 0.05, "s")
 SMALL = Goal("ours", MIB, "B")
 TENTH = Goal(bound=0.10)
 SOONER = Goal(bound=1)

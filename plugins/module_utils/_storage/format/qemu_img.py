@@ -19,6 +19,7 @@ from ..._sizes import GIB, MIB, OVERLAY_CLUSTER, SECTOR, length_when_full, show_
 from ..._space import Space, give_back, no_room, reserved
 from .. import names
 from .bounded import run_bounded
+from .wider import widen
 
 LOCKED = "Is another process using the image"
 FULL = ("No space left on device", "Disk quota exceeded")
@@ -168,7 +169,7 @@ class QemuImg:
             ahead = min(size, TABLES_AHEAD // EXTENDED_ENTRY * int(how["cluster_size"] or 0))
             how["preallocation"] = "metadata"
         self._run(["create", "-q", "-f", "qcow2", *base, *options(how), _path(path), str(ahead)], WORKING)
-        if ahead < size:
+        if ahead < size and not widen(path, size):
             # Without the backing file: if that is longer, QEMU would hide the rest of it behind zeroes.
             alone = {"driver": "qcow2", "backing": None, "file": {"driver": "file", "filename": _path(path)}}
             self._run(["resize", "-q", f"json:{json.dumps(alone)}", str(size)], WORKING)
