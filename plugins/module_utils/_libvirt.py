@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
 from ._errors import Busy, Conflict, EdgeError, InvalidInput, NotFound, TimedOut, Unreachable, Unsupported
+from ._secrets import without_words
 
 try:
     import libvirt
@@ -54,15 +55,17 @@ def error_name(error: Any) -> str:
 
 
 @contextmanager
-def intent(what: str) -> Iterator[None]:
-    """Turn a libvirtError into the library's error "Could not WHAT: libvirt's message (VIR_ERR_…)."."""
+def intent(what: str, hide: Iterable[str | None] = ()) -> Iterator[None]:
+    """Turn a libvirtError into the library's error "Could not WHAT: libvirt's message (VIR_ERR_…).".
+
+    ``hide`` are secrets of the XML that libvirt was given, which it may quote.
+    """
     try:
         yield
     except libvirt.libvirtError as error:
         name = error_name(error)
-        raise ERRORS.get(name, EdgeError)(
-            f"Could not {what}: {error.get_error_message()} ({name}).", libvirt=name, message=error.get_error_message()
-        ) from error
+        says = without_words(error.get_error_message(), hide)
+        raise ERRORS.get(name, EdgeError)(f"Could not {what}: {says} ({name}).", libvirt=name, message=says) from error
 
 
 def lookup(find: Callable[[str], Any], name: str) -> Any | None:

@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
+from xml.sax.saxutils import escape
 
 HIDDEN = "********"
 USER = re.compile(r"(\b[A-Za-z][A-Za-z0-9+.-]*://)(?:[^\s/?#'\"<>]*|[^\s/?#'\"<>:@]*:(?!\d+(?:[/?#]|$))[^\s]*)@")
@@ -39,6 +40,22 @@ def hidden_in(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: hidden_in(one) for key, one in value.items()}
     return [hidden_in(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+def spellings(*secrets: Any) -> set[str]:
+    """Return the texts that stand for secrets in messages: as they are, and as XML writes them."""
+    found: set[str] = set()
+    for secret in secrets:
+        if isinstance(secret, str) and secret:
+            found |= {secret, *(escape(secret, quotes) for quotes in ({}, {'"': "&quot;"}, {'"': "&quot;", "'": "&apos;"}))}
+    return found
+
+
+def without_words(text: str, secrets: Iterable[Any]) -> str:
+    """Return a text with the secrets in it hidden where they stand alone, however short."""
+    for secret in sorted(spellings(*secrets), key=len, reverse=True):
+        text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", HIDDEN, text)
+    return text
 
 
 def shown_options(options: Mapping[str, Any], spec: Spec, free: Mapping[str, Spec] | None = None) -> dict[str, Any]:

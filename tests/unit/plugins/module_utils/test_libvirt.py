@@ -105,6 +105,19 @@ def test_an_error_code_of_a_newer_libvirt() -> None:
     assert error_name(Newer()) == "VIR_ERR_UNKNOWN"
 
 
+def test_a_secret_that_libvirt_quotes_from_its_xml_is_hidden() -> None:
+    with connection(URI) as opened:
+        for secret, written in (("c4n4ry", "c4n4ry"), ("a&'\"<", "a&amp;&apos;&quot;&lt;"), ("x", "x")):
+            text = f"<domain type='test'><graphics passwd='{written}'</domain>"
+            with pytest.raises(InvalidInput, match="passwd='") as caught, intent("define a domain"):
+                opened.defineXML(text)
+            assert f"'{written}'" in str(caught.value.as_result())
+            with pytest.raises(InvalidInput, match=r"passwd='\*+'") as caught, intent("define a domain", (secret, None)):
+                opened.defineXML(text)
+            assert f"'{written}'" not in str(caught.value.as_result())
+            assert "<graphics" in caught.value.message
+
+
 def test_other_exceptions_pass_through_an_intent() -> None:
     with pytest.raises(ZeroDivisionError), intent("divide"):
         raise ZeroDivisionError

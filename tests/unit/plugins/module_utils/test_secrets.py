@@ -14,7 +14,9 @@ from ansible_collections.edge.cloud.plugins.module_utils._secrets import (
     public_url,
     shown_options,
     shown_url,
+    spellings,
     without_secrets,
+    without_words,
 )
 
 CANARY = "c4n4ry"
@@ -79,3 +81,13 @@ def test_options_of_many_domains_too(options: dict[str, Any], _shown: dict[str, 
 def test_a_proxy_without_a_scheme_has_secrets_too() -> None:
     spec = {"proxy": {"type": "str"}}
     assert shown_options({"proxy": f"me:{CANARY}@proxy.example:3128"}, spec) == {"proxy": f"{HIDDEN}@proxy.example:3128"}
+
+
+def test_a_secret_is_known_as_xml_writes_it_too() -> None:
+    assert spellings("abc", "", None, 7) == {"abc"}
+    assert spellings("a&'\"") == {"a&'\"", "a&amp;'\"", "a&amp;'&quot;", "a&amp;&apos;&quot;"}
+
+
+def test_a_short_secret_is_hidden_where_it_stands_alone() -> None:
+    assert without_words("passwd='x' in example.xml, not x", ["x", None]) == "passwd='********' in example.xml, not ********"
+    assert without_words('<a b="a&amp;b"/> a&b', ["a&b"]) == '<a b="********"/> ********'
