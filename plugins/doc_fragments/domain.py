@@ -284,9 +284,15 @@ options:
       format:
         description:
           - The format of the file of O(disks[].path). What is said here is believed.
-          - Without it, a file that a domain of this host uses has the format that it has there, and one that edge.cloud made is
-            qcow2. Only then do its first bytes decide, and a file that refers to other files, such as a qcow2 with a backing file,
-            is refused, since the guest of a raw disk can write that there to have QEMU open any file of the host.
+          - Of a new empty disk, one of O(disks[].size) without O(disks[].image), it is the format to make. V(qcow2), the default,
+            is C(DISK.qcow2) in the folder of the domain; V(raw) is C(DISK.raw), which takes no tables of its own. A snapshot of a
+            raw disk is a qcow2 overlay on it. A disk of an image is always a qcow2 overlay.
+          - A disk keeps its format. Where only the file of the other format is there, kept from an earlier domain, or both are, the
+            disk is refused.
+          - Without it, a file of O(disks[].path) that a domain of this host uses has the format that it has there, and one that
+            edge.cloud made has the format that is on record with it. Only then do its first bytes decide, and a file that
+            refers to other files, such as a qcow2 with a backing file, is refused, since the guest of a raw disk can write that
+            there to have QEMU open any file of the host.
         type: str
         choices: [qcow2, raw]
       preallocation:

@@ -70,6 +70,10 @@ class DiskFiles:
         """See ImageTool."""
         require_formats(Path(path))
 
+    def noted_format(self, path: str) -> str | None:
+        """See ImageTool."""
+        return disk_format.noted_format(Path(path))
+
     def note_format(self, path: str, image_format: str) -> None:
         """See ImageTool."""
         if image_format in disk_format.FORMATS and disk_format.noted_format(Path(path)) != image_format:
@@ -164,15 +168,19 @@ class DiskFiles:
         """See ImageTool."""
         uses.end(Path(self.folders.images), paths)
 
-    def create_empty(self, path: str, size: int, preallocation: str | None = None) -> None:
+    def create_empty(self, path: str, size: int, preallocation: str | None = None, image_format: str = "qcow2") -> None:
         """See ImageTool."""
-        with appearing(Path(path)) as work:
-            QemuImg(self.runner).create(work, size, creation={"preallocation": preallocation})
+        with appearing(Path(path), image_format) as work:
+            if image_format == "raw":
+                QemuImg(self.runner).create_raw(work, size, preallocation)
+            else:
+                QemuImg(self.runner).create(work, size, creation={"preallocation": preallocation})
 
-    def grow(self, path: str, size: int) -> None:
+    def grow(self, path: str, size: int, image_format: str = "qcow2") -> None:
         """See ImageTool."""
-        require_formats(Path(path))
-        QemuImg(self.runner).resize(Path(path), size)
+        if image_format == "qcow2":
+            require_formats(Path(path))
+        QemuImg(self.runner).resize(Path(path), size, image_format=image_format)
 
     def create_overlay_on(self, path: str, below: str, below_format: str, size: int) -> None:
         """See OverlayTool."""

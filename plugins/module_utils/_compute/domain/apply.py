@@ -22,6 +22,7 @@ from ..host.events import lifecycle
 from ..lazy.apply import ArrivalMover, call_for_image, remove_arrived
 from ..lazy.plan import CreateRemoteVolume, MoveDisk, RemoveArrived
 from ..model.image_tools import ImageTool
+from ..model.overlays import made_format
 from ..model.remote_image import from_url
 from ..model.spec import Nic
 from ..seed import Seed, build_seed
@@ -87,7 +88,7 @@ class Guest:
         if step.volume.image:
             self.tool.create_overlay(step.volume.path, step.volume.image, step.size)
         else:
-            self.tool.create_empty(step.volume.path, step.size, step.preallocation)
+            self.tool.create_empty(step.volume.path, step.size, step.preallocation, made_format(step.volume.path))
 
     def _pull_image(self, step: steps.PullImage) -> None:
         self.tool.pull(step.image)
@@ -112,7 +113,7 @@ class Guest:
 
     def _grow_volume(self, step: steps.GrowVolume) -> None:
         if step.live is None:
-            self.tool.grow(step.path, step.size)
+            self.tool.grow(step.path, step.size, step.format)
             return
         with intent(f"grow disk {step.live} of domain {self.name} to {step.size} bytes"):
             self._domain().blockResize(step.live, step.size, libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES)

@@ -15,7 +15,7 @@ from ..._sizes import show_size
 from ..lazy.plan import CreateRemoteVolume, RemoveArrived, left_over, move_steps
 from ..model.changes import asked_only, changes
 from ..model.host_facts import Offer, VolumeFile
-from ..model.overlays import volume_chain
+from ..model.overlays import made_format, volume_chain
 from ..model.spec import DomainSpec, Record, Volume
 from ..model.state import CRASHED, ENDING, SUSPENDED, VmState, pending, with_claims
 from .hotplug import live_steps
@@ -35,13 +35,14 @@ class CreateVolume:
     @property
     def sentence(self) -> str:
         """See Step."""
-        kind = f"an overlay of {self.volume.image}" if self.volume.image else "an empty disk"
+        empty = "an empty raw disk" if made_format(self.volume.path) == "raw" else "an empty disk"
+        kind = f"an overlay of {self.volume.image}" if self.volume.image else empty
         how = f", preallocated by {self.preallocation}" if self.preallocation else ""
         return f"Create {self.volume.path} ({show_size(self.size)}) as {kind}{how}"
 
     def predict(self, state: VmState) -> VmState:
         """See Step."""
-        made = VolumeFile(self.volume.path, "qcow2", self.size, self.volume.backing)
+        made = VolumeFile(self.volume.path, made_format(self.volume.path), self.size, self.volume.backing)
         return replace(state, volumes=(*state.volumes, made), folder=tuple(sorted({*state.folder, made.path})))
 
 
@@ -71,6 +72,7 @@ class GrowVolume:
     path: str
     size: int
     live: str | None
+    format: str = "qcow2"
 
     @property
     def sentence(self) -> str:
@@ -299,7 +301,7 @@ def _volume_steps(state: VmState, goal: Goal) -> Iterator[Step]:
         elif not files:
             yield CreateVolume(volume, volume.size or sizes[volume.image or ""], dict(goal.preallocation).get(volume.disk))
         elif volume.size and files[0].size < volume.size and state.run != "saved":
-            yield GrowVolume(files[0].path, volume.size, targets.get(files[0].path))
+            yield GrowVolume(files[0].path, volume.size, targets.get(files[0].path), files[0].format)
 
 
 def _with_pulls(steps: Iterable[Step], goal: Goal) -> Iterator[Step]:

@@ -14,7 +14,7 @@ from ..._errors import NotFound
 from ..._libvirt import error_name, intent, libvirt, lookup
 from ..model.host_facts import Folders
 from ..model.image_tools import ImageTool
-from ..model.overlays import is_ours, is_overlay, with_own_files
+from ..model.overlays import is_ours, is_overlay, made_format, with_own_files
 from ..model.spec import CONTEXT, SEED, DomainSpec, Nic
 from ..model.state import BUSY, CRASHED, ENDING, SUSPENDED, VmState
 from ..seed import read_digest
@@ -176,7 +176,7 @@ def with_files(state: VmState, tool: ImageTool, folders: Folders, paths: Iterabl
     here = sorted(path for path in {*formats, *paths, *filter(is_overlay, folder)} if path and Path(path).exists())
     return replace(
         state,
-        volumes=tuple(tool.info(path, formats.get(path, "qcow2")) for path in here),
+        volumes=tuple(tool.info(path, formats.get(path) or made_format(path)) for path in here),
         folder=folder,
         seed=read_digest(folders.seed(state.name)),
         context=read_digest(folders.context(state.name)),

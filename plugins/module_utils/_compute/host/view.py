@@ -19,6 +19,7 @@ from ..._libvirt import DEFAULT_URI, error_name, intent, libvirt
 from ..._sizes import KIB, MIB
 from ..model.host_facts import Folders, HostFacts, VolumeFile
 from ..model.image_tools import ImageTool
+from ..model.overlays import MADE_FORMATS, made_path
 from ..model.request import DiskOptions, DomainOptions
 from ..model.state import VmState
 from ..options.machine import usual_firmware
@@ -142,9 +143,17 @@ class HostView:
             cpus=online_cpus(self.connection) if options.vcpu_pinning or options.emulator_pinning else (),
             io_uring=io_uring_allowed(),
             tagging=tagging(self.connection, options),
+            kept=self._kept(options),
             missing_secrets=missing_secrets(self.connection, options),
             missing=frozenset(path for path in asked_paths(options) if not Path(path).exists()),
         )
+
+    def _kept(self, options: DomainOptions) -> dict[str, str | None]:
+        """Return the files that are there of disks that are made here, with the formats that are on record."""
+        home, disks = self.folders.vm(options.name), options.disks or ()
+        names = [disk.name for disk in disks if disk.image or disk.size]
+        paths = {made_path(home, name, one) for name in names for one in MADE_FORMATS} - {disk.path for disk in disks}
+        return {path: self.tool.noted_format(path) for path in sorted(paths) if Path(path).exists()}
 
     def _file(self, name: str, disk: DiskOptions) -> VolumeFile:
         """Return the file that a disk is given; what it is called decides its format, else what uses it, and its bytes last."""

@@ -98,6 +98,7 @@ class HostFacts:
     ``ungrouped`` are asked PCI functions that no IOMMU keeps apart. ``cpus`` is for each CPU of the host whether it is online.
     ``tagging`` are the asked networks and bridges on which libvirt can give an interface a VLAN.
     ``unset`` has settings of libvirt's ``qemu.conf`` that were needed and are not there.
+    ``kept`` has files that an earlier domain may have left of a disk that is asked, and on record as what format, None without one.
     ``free`` is bytes of memory that are unused or can be reclaimed; ``free_pages``, looked at where huge pages were asked
     for, how many pages of each size (bytes) are free. Where libvirt does not report them, ``free`` is None, and ``free_pages`` and
     ``cpu_models`` are empty.
@@ -133,6 +134,7 @@ class HostFacts:
     io_uring: bool = True
     missing_secrets: frozenset[str] = frozenset()
     tagging: frozenset[str] = frozenset()
+    kept: Mapping[str, str | None] = field(default_factory=dict)
 
     def image_sizes(self) -> dict[str, int]:
         """Return the virtual size in bytes of every image that a disk can be laid over, here, on a replica or pulled before."""

@@ -24,6 +24,9 @@ class ImageTool(Protocol):
     def require_formats(self, path: str) -> None:
         """Raise Refused unless a qcow2 and all below it say the format of the file below."""
 
+    def noted_format(self, path: str) -> str | None:
+        """Return the format that is on record with a file, None where there is no record."""
+
     def note_format(self, path: str, image_format: str) -> None:
         """Record a file's format with the file, where its file system can."""
 
@@ -66,11 +69,11 @@ class ImageTool(Protocol):
     def removed(self, paths: Sequence[str]) -> None:
         """End the use that disk files made of images, once the files were deleted."""
 
-    def create_empty(self, path: str, size: int, preallocation: str | None = None) -> None:
-        """Make an empty qcow2 file; it appears under its name complete or not at all, with ``preallocation`` with all its space."""
+    def create_empty(self, path: str, size: int, preallocation: str | None = None, image_format: str = "qcow2") -> None:
+        """Make an empty disk file; it appears under its name complete or not at all, with ``preallocation`` with all its space."""
 
-    def grow(self, path: str, size: int) -> None:
-        """Make a qcow2 file that is not in use larger."""
+    def grow(self, path: str, size: int, image_format: str = "qcow2") -> None:
+        """Make a disk file that is not in use larger."""
 
 
 class OverlayTool(ImageTool, Protocol):

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which file of a disk the guest writes: its own, or an overlay over it.
 
-A disk's own file is what the record names (``VMFOLDER/NAME.qcow2``, or the file that ``path`` gave). libvirt's XML may name an
-overlay of it instead, ``VMFOLDER/NAME.SNAPSHOT.qcow2``: the active file. Starting a guest on any other file of the chain would
-throw it back, so a disk has both from when its domain is observed (``with_own_files``).
+A disk's own file is what the record names (``VMFOLDER/NAME.qcow2`` or ``NAME.raw``, or the file that ``path`` gave). libvirt's
+XML may name an overlay of it instead, ``VMFOLDER/NAME.SNAPSHOT.qcow2``: the active file. Starting a guest on any other file of the
+chain would throw it back, so a disk has both from when its domain is observed (``with_own_files``).
 """
 
 from __future__ import annotations
@@ -19,11 +19,22 @@ from .host_facts import Folders, VolumeFile
 from .spec import Disk, DomainSpec, Record, Volume
 from .state import VmState
 
-DISK_FILE = re.compile(r"(?P<disk>[a-z0-9][a-z0-9-]{0,19})(\.(?P<overlay>[A-Za-z0-9][A-Za-z0-9_-]{0,62}))?\.qcow2")
+DISK_FILE = re.compile(r"(?P<disk>[a-z0-9][a-z0-9-]{0,19})((\.(?P<overlay>[A-Za-z0-9][A-Za-z0-9_-]{0,62}))?\.qcow2|\.raw)")
+MADE_FORMATS = ("qcow2", "raw")
 INDEX = "snapshots.json"
 OTHER_FILES = re.compile(
     r"seed\.iso|context\.iso|console\.log|nvram\.fd|arriving\.json|snapshots\.json|[A-Za-z0-9][A-Za-z0-9_-]{0,62}\.memory"
 )
+
+
+def made_path(home: str, disk: str, image_format: str) -> str:
+    """Return where the file of a disk that is made here is."""
+    return f"{home}/{disk}.{image_format}"
+
+
+def made_format(path: str) -> str:
+    """Return the format of a file that we make, which its name tells: DISK.raw is raw, every other is qcow2."""
+    return "raw" if path.endswith(".raw") else "qcow2"
 
 
 def is_ours(name: str) -> bool:
@@ -56,11 +67,8 @@ def _with_own(disk: Disk, home: str, named: Disk | None) -> Disk:
         return disk
     if named and overlay_of(named.path, disk.name, home) is None:
         return replace(disk, path=named.path, format=named.format, block=named.block, overlay=disk.path)
-    return replace(disk, path=_default(disk, home), overlay=disk.path)  # a record of others may name the overlay itself
-
-
-def _default(disk: Disk, home: str) -> str:
-    return f"{home}/{disk.name}.qcow2"
+    # A record of others may name the overlay itself.
+    return replace(disk, path=made_path(home, disk.name, "qcow2"), overlay=disk.path)
 
 
 def with_kept_overlays(wanted: DomainSpec, state: VmState, home: str) -> DomainSpec:
@@ -68,7 +76,7 @@ def with_kept_overlays(wanted: DomainSpec, state: VmState, home: str) -> DomainS
     had = {(disk.name, disk.path) for disk in state.config.disks} if state.config else set()
 
     def current(disk: Disk) -> Disk:
-        if (disk.name, disk.path) in had or disk.path != _default(disk, home):
+        if (disk.name, disk.path) in had or disk.path not in {made_path(home, disk.name, one) for one in MADE_FORMATS}:
             return disk
         leaf = _leaf(disk, state.volumes, home)
         return replace(disk, overlay=leaf if leaf != disk.path else None)

@@ -17,6 +17,7 @@ from string import ascii_lowercase
 from ..._errors import InvalidInput
 from ..._sizes import disk_size
 from ..model.host_facts import HostFacts
+from ..model.overlays import made_format
 from ..model.remote_image import on_server
 from ..model.request import DiskOptions, DomainOptions
 from ..model.spec import CONTEXT, NOTHING_FOREIGN, SEED, Disk, DomainSpec, Foreign, Nic, Volume
@@ -36,6 +37,7 @@ from .machine import (
     tuning_fields,
     uuid_of,
 )
+from .made import own_path
 from .preallocation import check_preallocation, preallocates
 from .startable import check_startable
 from .takeover import booted_ones, check_taken_disk, claimed_disks, ordered_ones, with_booted, with_claimed, with_kept
@@ -216,9 +218,10 @@ def _check_disk(item: DiskOptions) -> None:
         raise InvalidInput(f"{where}.path: an existing file takes neither image nor size.", option=f"{where}.path", value=item.path)
     if item.path and not item.path.startswith("/"):
         raise InvalidInput(f"{where}.path: {item.path} is not absolute.", option=f"{where}.path", value=item.path)
-    if item.format not in (None, "qcow2") and (item.image or item.size):
+    if item.format == "raw" and item.image:
         raise InvalidInput(
-            f"{where}.format: a disk that is made here is qcow2, {item.format} was asked; format goes with path.",
+            f"{where}.format: raw was asked of a disk of an image, which is a qcow2 overlay on it, so that nothing is "
+            "copied; leave it out, or make an empty disk with size.",
             option=f"{where}.format",
             value=item.format,
         )
@@ -249,15 +252,14 @@ def _names(prefix: str) -> Iterator[str]:
 
 
 def _disk(item: DiskOptions, old: Disk | None, target: str, host: HostFacts, name: str) -> Disk:
-    own = f"{host.folders.vm(name)}/{item.name}.qcow2"
-    path = item.path or (old.path if old and not (item.image or item.size) else own)
+    path = item.path or own_path(item, old, host.folders.vm(name), host.kept)
     direct = path not in host.no_direct if path in host.kinds else host.direct_io
     cache = choose(item.cache, old and old.cache, "none" if direct else "writeback")
     found = host.files.get(path) if item.path else None
     new = old or Disk(
         name=item.name,
         path="",
-        format="qcow2",
+        format=made_format(path),
         target=target,
         bus="virtio",
         discard="unmap",
@@ -266,7 +268,7 @@ def _disk(item: DiskOptions, old: Disk | None, target: str, host: HostFacts, nam
     asked = {field: getattr(item, field) for field in KEPT if getattr(item, field) is not None}
     io = new.io if old and old.cache == cache else ("native" if cache in ("none", "directsync") else "threads")
     if new.path != path:
-        new = replace(new.own, path=path, format=found.format if found else "qcow2", block=False)
+        new = replace(new.own, path=path, format=found.format if found else made_format(path), block=False)
         new = replace(new, discard="ignore") if preallocates(item) else new
     if item.path:
         new = replace(new, block=found.block if found else path.startswith("/dev/"))

@@ -155,8 +155,10 @@ def _held(backing: Base | None) -> Iterator[Callable[[], None]]:
 
 
 @contextmanager
-def appearing(path: Path) -> Iterator[Path]:
+def appearing(path: Path, image_format: str = "qcow2") -> Iterator[Path]:
     """Yield a scratch name beside ``path``; the file made there gets its name at the end, durable, or is removed on an error.
+
+    Its format is on record before anybody can find it.
 
     A file that appears under ``path`` meanwhile is left alone, and raises Conflict. The folder is locked meanwhile, so that the
     scratch name is ours; a file that a killed process left there is replaced.
@@ -171,7 +173,7 @@ def appearing(path: Path) -> Iterator[Path]:
         try:
             yield work
             work.chmod(0o600)
-            disk_format.note_format(work, "qcow2")
+            disk_format.note_format(work, image_format)
             _files.fsync(work)
             _files.rename_new(work, path)
         finally:

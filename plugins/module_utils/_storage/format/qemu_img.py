@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 from ..._errors import Busy, CommandFailed, Corrupt, NoSpace
 from ..._runner import Completed, Runner
-from ..._sizes import GIB, MIB, OVERLAY_CLUSTER, SECTOR, length_when_full, show_size
+from ..._sizes import GIB, MIB, OVERLAY_CLUSTER, length_when_full, show_size, whole_sectors
 from ..._space import Space, give_back, no_room, reserved
 from .. import names
 from .bounded import run_bounded
@@ -146,16 +146,28 @@ class QemuImg:
 
         The space is that of the end of an image without a size, which then grows into it: creating a file gives back what it had.
         """
-        size = -(-size // SECTOR) * SECTOR
+        size = whole_sectors(size)
         measured = self._run(["measure", "--output=json", "-O", "qcow2", *options(creation), "--size", str(size)], READING)
         needed = int(json.loads(measured.stdout)["required"])
         self._run(["create", "-q", "-f", "qcow2", *options({**creation, "preallocation": None}), _path(path), "0"], WORKING)
+        self._resize_allocated(path, size, needed, str(creation["preallocation"]))
+
+    def create_raw(self, path: Path, size: int, preallocation: str | None = None) -> None:
+        """Create an empty raw disk of ``size`` bytes: a hole, or with ``preallocation`` space, taken before it is written."""
+        size = whole_sectors(size)
+        allocated = preallocation in ALLOCATED
+        self._run(["create", "-q", "-f", "raw", _path(path), "0" if allocated else str(size)], WORKING)
+        if allocated:
+            self._resize_allocated(path, size, size, str(preallocation), "raw")
+
+    def _resize_allocated(self, path: Path, size: int, needed: int, preallocation: str, image_format: str = "qcow2") -> None:
+        """Give a new image without a size its size, within the ``needed`` bytes of space that are taken first."""
         with path.open("r+b") as file:
             have = os.fstat(file.fileno()).st_size
             space = Space(path.parent, f"A preallocated disk of {show_size(size)}", alone=True)
             space.take(file.fileno(), [(have, needed - have)] if needed > have else [])
             try:
-                self.resize(path, size, preallocation=str(creation["preallocation"]))
+                self.resize(path, size, preallocation=preallocation, image_format=image_format)
             finally:
                 give_back(file.fileno())
 
@@ -222,10 +234,12 @@ class QemuImg:
         done = self._run([*how, _path(source)], WORKING)
         return int(self.info(source, source_format)["virtual-size"]), int(json.loads(done.stdout)["required"])
 
-    def resize(self, path: Path, size: int, *, shrink: bool = False, preallocation: str | None = None) -> None:
-        """Set the virtual size of a qcow2 in bytes."""
+    def resize(
+        self, path: Path, size: int, *, shrink: bool = False, preallocation: str | None = None, image_format: str = "qcow2"
+    ) -> None:
+        """Set the virtual size of a disk in bytes."""
         flags = [*(["--shrink"] if shrink else []), *([f"--preallocation={preallocation}"] if preallocation else [])]
-        self._run(["resize", "-q", "-f", "qcow2", *flags, _path(path), str(size)], WORKING)
+        self._run(["resize", "-q", "-f", image_format, *flags, _path(path), str(size)], WORKING)
 
     def rebase(self, path: Path, backing: tuple[Path, str] | None, *, unsafe: bool = False) -> None:
         """Change the backing file; safe copies what would differ, ``unsafe`` changes the name alone."""

@@ -379,16 +379,20 @@ def test_a_file_of_unknown_length_takes_space_in_steps(tmp_path: Path, monkeypat
         assert os.fstat(file.fileno()).st_blocks == 0
 
 
+@pytest.mark.parametrize("form", ["qcow2", "raw"])
 @pytest.mark.parametrize("way", ["falloc", "full"])
 @pytest.mark.parametrize("kind", FILE_SYSTEMS)
-def test_a_disk_has_all_its_space_or_leaves_nothing_and_the_reserve_stays(kind: str, way: str, tmp_path: Path) -> None:
+def test_a_disk_has_all_its_space_or_leaves_nothing_and_the_reserve_stays(kind: str, way: str, form: str, tmp_path: Path) -> None:
     with mounted(kind, tmp_path, 64 + 40 + 12) as disk:
         tool, home = DiskFiles(QEMU.runner, Folders()), disk / "web"
         home.mkdir()
         with pytest.raises(NoSpace, match="A preallocated disk of 60MiB needs"):
-            tool.create_empty(str(home / "b.qcow2"), 60 * MIB, way)
+            tool.create_empty(str(home / f"b.{form}"), 60 * MIB, way, form)
         assert list(home.iterdir()) == []
-        tool.create_empty(str(home / "a.qcow2"), 40 * MIB, way)
-        subprocess.run(["qemu-img", "check", "-q", "-f", "qcow2", home / "a.qcow2"], check=True)
-        assert (home / "a.qcow2").stat().st_blocks * 512 >= 40 * MIB
+        made = home / f"a.{form}"
+        tool.create_empty(str(made), 40 * MIB, way, form)
+        assert tool.info(str(made), form).size == 40 * MIB
+        if form == "qcow2":
+            subprocess.run(["qemu-img", "check", "-q", "-f", form, made], check=True)
+        assert made.stat().st_blocks * 512 >= 40 * MIB
         assert _files.free_bytes(disk) >= _files.RESERVE

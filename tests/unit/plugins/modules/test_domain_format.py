@@ -112,12 +112,6 @@ def test_another_path_brings_its_own_format(run: Any, raw: Path, tmp_path: Path)
     assert run("web", {"name": "data", "size": "1MiB"})["domain"]["disks"][0]["format"] == "qcow2"
 
 
-def test_a_disk_that_is_made_here_is_never_raw(run: Any) -> None:
-    """Its file is qcow2: as a raw disk it would give the guest the header."""
-    refused = run("web", {"name": "data", "size": "1MiB", "format": "raw"})
-    assert refused["error"]["option"] == "disks[0].format"
-
-
 def test_a_disk_that_was_made_here_is_known_after_its_domain(run: Any, driver: Any, folders: Folders, tmp_path: Path) -> None:
     require_records(tmp_path)
     made, about, digest = small(Path(folders.images, "new"))

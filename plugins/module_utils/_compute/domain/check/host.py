@@ -153,6 +153,13 @@ def _check_image(image: str | None, where: str, host: HostFacts) -> None:
 def _check_files(volume: Volume, where: str, state: VmState, files: Sequence[VolumeFile], host: HostFacts) -> None:
     """Compare what is asked of a disk that is there: its size with the active file, its image with the bottom of its chain."""
     active, bottom = files[0], files[-1]
+    if not _is_known(volume, state) and bottom.path != volume.path and _is_in_folder(bottom.backing, volume):
+        raise Conflict(
+            f"{where}: {bottom.path} is kept of this disk, and the file below it, {bottom.backing}, is gone, or is not the disk's "
+            f"file as asked ({volume.path}). Put it back, give the format that it has, or move the overlays away.",
+            option=where,
+            value=bottom.path,
+        )
     if not volume.image and not _is_known(volume, state) and not _is_own_chain(bottom.backing, volume, host):
         raise Conflict(
             f"{where}: {bottom.path} exists with the backing file {bottom.backing}, which is neither an image of the host cache "
@@ -183,8 +190,12 @@ def _is_own_chain(backing: str | None, volume: Volume, host: HostFacts) -> bool:
     """Return whether what a kept disk stands on can be ours: an image, here or remote, or a file of the VM's own folder."""
     if backing is None or from_url(backing) is not None:
         return True
-    home = str(PurePosixPath(volume.path).parent)
-    return backing.startswith("/") and str(PurePosixPath(backing).parent) in (home, host.folders.images)
+    return _is_in_folder(backing, volume) or str(PurePosixPath(backing).parent) == host.folders.images
+
+
+def _is_in_folder(path: str | None, volume: Volume) -> bool:
+    """Return whether a file is in the folder of the VM."""
+    return path is not None and PurePosixPath(path).parent == PurePosixPath(volume.path).parent
 
 
 def _began_as(volume: Volume, state: VmState, bottom: VolumeFile) -> bool:

@@ -39,7 +39,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"disks": [{"name": "cd", "device": "cdrom", "size": "1GiB"}]}, "disks[0].device: a CD drive takes the path"),
     ({"disks": [{"name": "cd", "device": "cdrom", "image": DIGEST}]}, "disks[0].device: a CD drive takes the path"),
     ({"disks": [{**SIZED, "bus": "sata", "read_only": True}]}, "disks[0].read_only: no disk of bus sata"),
-    ({"disks": [{**SIZED, "format": "raw"}]}, "disks[0].format: a disk that is made here is qcow2"),
+    ({"disks": [{"name": "r", "image": DIGEST, "format": "raw"}]}, "disks[0].format: raw was asked of a disk of an image"),
     ({"disks": [{**SIZED, "size": "2PiB"}]}, "disks[0].size: 2PiB is more than a qcow2 disk can have (1PiB)"),
     ({"disks": [{**SIZED, "limits": {"total_iops": 10**15 + 1}}]}, "disks[0].limits.total_iops: "),
     ({"disks": [{"name": "r", "source": {**RBD, "name": "web"}}]}, "disks[0].source.name: "),
