@@ -19,6 +19,7 @@ from ._image_lock import unwritten
 from ._runner import Runner
 from ._sizes import SECTOR
 from ._storage.cluster.supply import Supply
+from ._storage.disk import copies
 from ._storage.disk.disk_files import appearing, replacing, require_formats
 from ._storage.format import disk_format, qcow2
 from ._storage.format.foreign_image import refuse_other_files
@@ -229,6 +230,39 @@ class DiskFiles:
         found = QemuImg(self.runner).check(path)
         if found.corruptions or found.check_errors or qcow2.read_header(path).backing_file:
             raise Corrupt(f"The new file {path} is damaged or not standalone; it was removed.", path=str(path))
+
+    def require_own_data(self, path: str, image_format: str) -> None:
+        """See CloneTool."""
+        copies.require_own_data(Path(path), image_format)
+
+    def copy_disk(self, source: str, image_format: str, target: str, image: str | None) -> None:
+        """See CloneTool."""
+        copies.copy_disk(QemuImg(self.runner), Path(source), image_format, Path(target), Path(image) if image else None)
+
+    def copy_flat(self, source: str, image_format: str, target: str) -> None:
+        """See CloneTool."""
+        path = Path(target)
+        self.convert(source, image_format, target)
+        with Path(source).open("rb") as original:
+            copies.owned_as(original.fileno(), path)
+        disk_format.note_format(path, "qcow2")
+        self._require_sound(path)
+        _files.fsync(path)
+
+    def copy_file(self, source: str, target: str) -> None:
+        """See CloneTool."""
+        path = Path(target)
+        path.touch(mode=0o600, exist_ok=False)
+        copies.copy_into(Path(source), path)
+        _files.fsync(path)
+
+    def settle_lease(self, image: str, old: str, path: str) -> None:
+        """See CloneTool."""
+        copies.settle_lease(Path(image), Path(old), Path(path))
+
+    def shares_blocks(self, source: str, folder: str) -> bool:
+        """See CloneTool."""
+        return copies.shares_blocks(Path(source), Path(folder))
 
     def require_room(self, folder: str, needed: int, what: str) -> None:
         """See DiskTool."""

@@ -133,7 +133,11 @@ class Reconciler:
         kept, context = state.record or Record(wanted.spec), self.context
         digests = (seed.digest if seed else kept.seed, context.digest if context else kept.context)
         taken_over = state.config is not None and state.foreign.taken_over
-        return Record(wanted.spec, wanted.volumes, *digests, taken_over=taken_over, ordered=wanted.ordered, kept=kept.kept)
+        return replace(
+            Record(wanted.spec, wanted.volumes, *digests, taken_over=taken_over, ordered=wanted.ordered),
+            cloned_from=kept.cloned_from,
+            kept=kept.kept,
+        )
 
     def _check_elsewhere(self, host: HostView, state: VmState) -> None:
         uuid, allowed = (self.options.uuid or stable_uuid(self.name)).lower(), self.options.allow_recreate

@@ -256,7 +256,8 @@ class Record:
 
     Its disks are on their own files: overlays come and go without it. ``kept`` has the keys of a newer version.
     ``taken_over``: others made the domain. ``ordered``: the targets and MAC addresses (``foreign``) of devices of others that only
-    the boot order has named, so that a list of disks or interfaces that leaves them out does not end them.
+    the boot order has named, so that a list of disks or interfaces that leaves them out does not end them. ``cloned_from`` is the
+    name of the domain that it was cloned from.
     """
 
     spec: DomainSpec
@@ -265,6 +266,7 @@ class Record:
     context: str | None = None
     taken_over: bool = False
     ordered: tuple[str, ...] = ()
+    cloned_from: str | None = None
     kept: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:

@@ -254,6 +254,12 @@ class QemuImg:
         top = {"driver": "qcow2", "file": {"driver": "file", "filename": _path(path), "locking": "off"}}
         self._run(["commit", "-q", "-d", "-b", _path(base), f"json:{json.dumps(top)}"], WORKING)
 
+    def remove_bitmaps(self, path: Path) -> None:
+        """Take out the dirty bitmaps of a qcow2 that is not in use: they tell what changed since a backup of another disk."""
+        found = self.info(path, "qcow2").get("format-specific", {}).get("data", {}).get("bitmaps", [])
+        for bitmap in found:
+            self._run(["bitmap", "--remove", "-f", "qcow2", _path(path), str(bitmap["name"])], WORKING)
+
     def has_data(self, path: Path) -> bool:
         """Return whether a qcow2 has any block of its own, zeroes included."""
         done = self._run(["map", "--output=json", "-f", "qcow2", "-U", _path(path)], READING)

@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
 from ansible_collections.edge.cloud.plugins.modules import (
     domain,
+    domain_clone,
     domain_disk,
     domain_info,
     domain_migration,
@@ -21,7 +22,7 @@ from ansible_collections.edge.cloud.plugins.modules import (
     domains,
 )
 
-DOMAIN_MODULES = (domain, domain_disk, domain_info, domain_migration, domain_snapshot, domain_snapshot_info, domains)
+DOMAIN_MODULES = (domain, domain_clone, domain_disk, domain_info, domain_migration, domain_snapshot, domain_snapshot_info, domains)
 
 
 @pytest.fixture

@@ -30,12 +30,12 @@ def check_definition(connection: Any, plan: Plan[VmState]) -> None:
         flags = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE
         base = found.XMLDesc(flags) if found is not None else None
     wanted = to_text(emit(define.spec, define.record, parse_xml(base) if base else None))
-    says = _refusal(connection, wanted)
-    if says and not (base and _refusal(connection, base) == says):
+    says = refusal(connection, wanted)
+    if says and not (base and refusal(connection, base) == says):
         raise Unsupported(f"libvirt on this host refuses domain {name} as it was asked: {says}. Nothing was changed.", domain=name)
 
 
-def _refusal(connection: Any, text: str) -> str | None:
+def refusal(connection: Any, text: str) -> str | None:
     """Return libvirt's words, None where it would take the XML or does not know."""
     try:
         connection.domainXMLToNative(FORMAT, text, 0)
