@@ -40,7 +40,7 @@ def _warm(hosts: Pair, folder: Path, size_mib: int) -> str:
     """Put an image full of data into both host caches and return its digest."""
     made, about, digest = small(folder, size_mib * MIB, os.urandom(size_mib * MIB))
     for host in (hosts.one, hosts.two):
-        for path in (made, about):
+        for path in (made, about.with_suffix(".pieces"), about):
             host.host.put(path, f"{IMAGES}/{digest.removeprefix('sha256:')}{path.suffix}")
     made.unlink()
     return digest

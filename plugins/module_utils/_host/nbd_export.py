@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The exports of a host's NBD server: each image under the hexadecimal part of its digest, read-only, arrived or not.
 
-``HEX.json`` is the image's manifest. A VM reads its image from the server of its own hypervisor, which believes no other host: it
-verifies each piece. That server reads from those of the replicas, so that each piece crosses the WAN once.
+``HEX.json`` is the image's manifest, ``HEX.pieces`` its list of pieces. A VM reads its image from the server of its own hypervisor,
+which believes no other host: it verifies each piece. That server reads from those of the replicas, so that each piece crosses the
+WAN once.
 
 The server is nbdkit, which does TLS with client certificates; its plugin is a few lines over this file.
 """
@@ -20,16 +21,17 @@ from .._storage.store.store import Store
 from .._storage.transfer.read_through import ReadThrough
 from .._storage.transfer.sources.protocol import Source
 
-MANIFEST = ".json"
+MANIFEST, PIECES = ".json", ".pieces"
 
 
 @dataclass
 class _Export:
-    """What is open; the bytes are an image's, or those of its manifest."""
+    """What is open: ``size`` bytes, an image's, or those of its manifest or of its list of pieces."""
 
     image: ReadThrough
     sources: Sequence[Source]
-    text: bytes | None
+    size: int
+    read: Callable[[int, int], bytes]
 
     def close(self) -> None:
         self.image.close()
@@ -60,10 +62,10 @@ class Exports:
 
     def open(self, name: str) -> str:
         """Open the export ``name`` once more and return the handle for the calls below; raise NotFound if no source has it."""
-        if not manifest.HEX.fullmatch(name.removesuffix(MANIFEST)):
+        if not manifest.HEX.fullmatch(_hex_of(name)):
             raise NotFound(
                 f"The export {name!r:.100} does not exist; exports are named by the 64 hexadecimal digits of an image's digest, "
-                f"those of manifests have {MANIFEST} at the end."
+                f"those of manifests have {MANIFEST} at the end, those of lists of pieces {PIECES}."
             )
         with self._lock:
             known = self._names.setdefault(name, _Name())
@@ -81,22 +83,25 @@ class Exports:
         self.store.prepare()
         sources = self.sources()
         try:
-            image = ReadThrough(self.store, f"sha256:{name.removesuffix(MANIFEST)}", sources)
+            image = ReadThrough(self.store, f"sha256:{_hex_of(name)}", sources)
         except BaseException:
             for source in sources:
                 source.close()
             raise
-        return _Export(image, sources, image.manifest.to_json() if name.endswith(MANIFEST) else None)
+        if name.endswith(PIECES):
+            return _Export(image, sources, image.manifest.pieces.length, image.manifest.pieces.part)
+        if name.endswith(MANIFEST):
+            text = image.manifest.to_json()
+            return _Export(image, sources, len(text), lambda offset, length: text[offset : offset + length])
+        return _Export(image, sources, image.size, image.read)
 
     def size(self, handle: str) -> int:
         """Return the export's length in bytes."""
-        export = self._export(handle)
-        return export.image.size if export.text is None else len(export.text)
+        return self._export(handle).size
 
     def read(self, handle: str, offset: int, length: int) -> bytes:
         """Return exactly these bytes, verified."""
-        export = self._export(handle)
-        return export.image.read(offset, length) if export.text is None else export.text[offset : offset + length]
+        return self._export(handle).read(offset, length)
 
     def _export(self, handle: str) -> _Export:
         export = self._names[handle].export
@@ -114,3 +119,7 @@ class Exports:
             del self._names[handle]
         if known.export:
             known.export.close()
+
+
+def _hex_of(name: str) -> str:
+    return name.removesuffix(MANIFEST) if name.endswith(MANIFEST) else name.removesuffix(PIECES)

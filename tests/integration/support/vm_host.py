@@ -43,7 +43,7 @@ class VmHost:
         """Put an image of 64 MiB that begins with ``data`` into the host cache, and return its digest."""
         file, about, digest = small(folder, data=data)
         self.run("mkdir", "-p", IMAGES)
-        for path in (file, about):
+        for path in (file, about.with_suffix(".pieces"), about):
             self.host.put(path, f"{IMAGES}/{digest.removeprefix('sha256:')}{path.suffix}")
         return digest
 

@@ -159,13 +159,14 @@ class _Handler(SimpleHTTPRequestHandler):
                 self.send_header("Content-Length", "0")
                 self.end_headers()
                 return
-            self.server.faults.ranges.append(wanted)
+            if path.suffix != ".pieces":
+                self.server.faults.ranges.append(wanted)
         self.send_response(206 if wanted else 200)
         if wanted:
             self.send_header("Content-Range", f"bytes {start}-{end - 1}/{len(data)}")
         self.send_header("Content-Length", str(end - start))
         self.end_headers()
-        self._body(data, start, end, path.suffix == ".json")
+        self._body(data, start, end, path.suffix in (".json", ".pieces"))
 
     def _body(self, data: bytes, start: int, end: int, plain: bool) -> None:
         faults: Faults = self.server.faults

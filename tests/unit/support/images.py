@@ -43,7 +43,7 @@ def qcow2(path: Path, mib: int, seed: int = 1) -> Path:
 
 
 def small(folder: Path, size: int = 64 * MIB, data: bytes = b"") -> tuple[Path, Path, str]:
-    """Return a qcow2 whose first bytes are ``data``, its manifest and its digest: what a host cache has of an image."""
+    """Return a qcow2 whose first bytes are ``data``, its manifest, with its list of pieces beside it, and its digest."""
     folder.mkdir(parents=True, exist_ok=True)
     plain, made, about = (folder / f"image.{kind}" for kind in ("raw", "qcow2", "json"))
     with plain.open("wb") as file:
@@ -54,6 +54,7 @@ def small(folder: Path, size: int = 64 * MIB, data: bytes = b"") -> tuple[Path, 
     found = describe(made)
     manifest = Manifest.new(**vars(found), virtual_size=size, name="small", version="1", created="2026-01-01T00:00:00Z")
     about.write_bytes(manifest.to_json())
+    about.with_suffix(".pieces").write_bytes(b"".join(manifest.pieces.file()))
     return made, about, manifest.digest
 
 

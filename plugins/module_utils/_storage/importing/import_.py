@@ -119,7 +119,7 @@ def _finish(store: Store, qemu: QemuImg, work: Path, wanted: ImageDescription, s
     description = digests.describe(work)
     header = qcow2.read_header(work)
     wanted = replace(wanted, source=public_url(wanted.source))  # the manifest is served to all hosts
-    manifest = Manifest.new(**asdict(description), **asdict(wanted), virtual_size=header.virtual_size, source_digest=source_digest)
+    manifest = Manifest.new(**vars(description), **asdict(wanted), virtual_size=header.virtual_size, source_digest=source_digest)
     with store.lock(manifest.digest):
         catalogue.require_free_name(store, manifest.name, manifest.version, manifest.digest)
         there = store.find(manifest.digest)

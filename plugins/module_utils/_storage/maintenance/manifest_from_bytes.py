@@ -1,13 +1,12 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A damaged manifest beside a whole image file: the file gives all that the digest binds, the manifest the description."""
+"""A damaged manifest or list of pieces beside a whole image: the file gives all that the digest binds, the manifest the rest."""
 
 from __future__ import annotations
 
-import contextlib
 from typing import Any
 
-from ..._errors import EdgeError, InvalidInput, Unsupported
+from ..._errors import Corrupt, EdgeError, Unsupported
 from ..._json import load_object, require_schema
 from ..format import qcow2
 from ..store import digest as digests
@@ -16,13 +15,15 @@ from ..store.store import Store
 
 
 def manifest_from_bytes(store: Store, digest: str) -> bool:
-    """Write the manifest of a whole image anew if the damaged one still has name, version and date; return whether it is right now.
+    """Write manifest and list of pieces of a whole image anew if the manifest still has name, version and date.
+
+    Return whether they are right now.
 
     Nothing is believed: what is written has the digest that the file is named by.
     """
     store.prepare()
     with store.lock(digest):
-        if store.find(digest) is not None:
+        if store.proven(digest):
             return True
         try:
             made = _made(store, digest)
@@ -39,18 +40,19 @@ def _made(store: Store, digest: str) -> Manifest:
     loaded = load_object(where.read_bytes(), str(where), LARGEST_JSON)
     require_schema(loaded, SCHEMA, str(where))
     words = {**_sound(loaded), "kept": kept_of(loaded, str(where))}
-    bound = {"digest": digest, "virtual_size": qcow2.read_header(path).virtual_size}
     recorded, usual = words.get("piece_size"), piece_size_for(path.stat().st_size)
-    if recorded not in (None, usual):
-        with contextlib.suppress(InvalidInput):  # another image's: then the piece size is damaged too
-            return Manifest(**{**words, **vars(digests.describe(path, recorded)), **bound})
-    return Manifest(**{**words, **vars(digests.describe(path, usual)), **bound})
+    for piece_size in (recorded, usual) if recorded not in (None, usual) else (usual,):
+        found = digests.describe(path, piece_size)
+        made = Manifest.new(**{**words, **vars(found), "virtual_size": qcow2.read_header(path).virtual_size})
+        if made.digest == digest:
+            return made
+    raise Corrupt(f"{path} is not the image that its name says.", path=str(path))
 
 
 def _sound(loaded: dict[str, Any]) -> dict[str, Any]:
     """Return the fields that can be those of a manifest."""
     found = {}
-    for key in sorted(set(loaded) & set(RULES)):
+    for key in sorted(set(loaded) & set(RULES) - {"digest", "root"}):
         try:
             RULES[key](loaded[key], key)
         except EdgeError:

@@ -13,12 +13,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ... import _sparse
-from ..._errors import Corrupt, DiskFailed, EdgeError, InvalidInput, NoSpace, from_os_error
+from ..._errors import Corrupt, DiskFailed, EdgeError, InvalidInput, NoSpace, NotFound, from_os_error
 from ..._plan import Plan, execute
 from ..._space import Space
 from ..store import uses
@@ -27,7 +28,7 @@ from ..store.manifest import Manifest
 from ..store.store import Store
 from ..transfer.pull import Limit, pull_image, refill_image
 from ..transfer.rate_limit import RateLimit, no_limit
-from ..transfer.sources.protocol import Source
+from ..transfer.sources.protocol import Source, proven_manifest
 from .manifest_from_bytes import manifest_from_bytes
 from .scrub_pass import STATE_FILE, Pass
 
@@ -37,7 +38,7 @@ PATIENCE = 60.0  # seconds for a pull of a damaged image to end
 
 @dataclass(frozen=True)
 class Damage:
-    """A damaged image: the indexes of its damaged pieces; with none, its manifest is damaged or its length is wrong."""
+    """A damaged image: the indexes of its damaged pieces; with none, it is its manifest, list of pieces or length."""
 
     digest: str
     label: str = ""
@@ -159,10 +160,11 @@ class Scrub:
     def _repair(self, digest: str, now: float) -> None:
         """Look again under the lock: another process may have repaired, replaced or removed the image."""
         store = self.store
-        if store.find(digest) is None:
-            if store.manifest_path(digest).exists() and not manifest_from_bytes(store, digest):
+        if not store.proven(digest) and store.manifest_path(digest).exists() and not manifest_from_bytes(store, digest):
+            if store.find(digest) is None:
                 self.bytes_fetched += pull_image(store, digest, self.sources, now=now).bytes_fetched
-            return
+                return
+            self._list_again(digest)
         store.prepare()
         with store.lock(digest, wait=PATIENCE):
             image = store.find(digest)
@@ -171,6 +173,15 @@ class Scrub:
             self._refill(image, damage)
             if inspect(store, image):
                 raise Corrupt(f"The image {digest} is damaged again right after its repair; check the disk.", digest=digest)
+
+    def _list_again(self, digest: str) -> None:
+        """Fetch the list of pieces of an image whose bytes are damaged too."""
+        with self.store.lock(digest, wait=PATIENCE):
+            for source in self.sources:
+                with suppress(EdgeError):
+                    self.store.write_list(proven_manifest(source, digest))
+                    return
+        raise Corrupt(f"The list of pieces of {digest} is damaged, its bytes are too, and no source has the list.", digest=digest)
 
     def _refill(self, image: Manifest, damage: Damage) -> None:
         work = self.store.partial_path(image.digest)
@@ -190,7 +201,8 @@ class Scrub:
                 space.take(descriptor, [(0, image.size)])
                 os.ftruncate(descriptor, image.size)
             with DiskFile(self.store.image_path(image.digest)) as file:
-                for index in sorted(set(range(len(image.pieces))) - {*damage.pieces}):
+                harmed = {*damage.pieces}
+                for index in (one for one in range(image.count) if one not in harmed):
                     data = piece(file, image, index)
                     if data is not None:
                         with space.writing():
@@ -219,7 +231,7 @@ def inspect(store: Store, image: Manifest, going: Pass | None = None, limit: Lim
     try:
         position = going.position(image.digest, path)
         with DiskFile(path) as file:
-            for index in range(position.pieces, len(image.pieces)):
+            for index in range(position.pieces, image.count):
                 if not is_good(file, image, index):
                     position.damaged.append(index)
                 position.pieces = index + 1
@@ -227,8 +239,10 @@ def inspect(store: Store, image: Manifest, going: Pass | None = None, limit: Lim
                 limit(image.piece_length(index))
         going.save(now=True)
         wrong = tuple(position.damaged)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotFound):
         return None  # removed while the others were read
+    except Corrupt:  # the list of pieces
+        return Damage(image.digest, f"{image.name} {image.version}")
     except OSError:  # not one piece can be read
-        wrong = tuple(range(len(image.pieces)))
+        wrong = tuple(range(image.count))
     return Damage(image.digest, f"{image.name} {image.version}", wrong) if wrong else None

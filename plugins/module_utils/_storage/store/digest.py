@@ -13,6 +13,7 @@ from typing import Any
 
 from ... import _space, _sparse
 from ..._errors import Conflict
+from ..format.pieces import Pieces
 from .manifest import digest_of, piece_size_for
 
 IMAGE = "image"  # a checksum's algorithm
@@ -25,20 +26,20 @@ class Description:
 
     size: int
     piece_size: int
-    pieces: tuple[str, ...]
+    pieces: Pieces
 
 
 def describe(path: Path, piece_size: int | None = None) -> Description:
     """Return length and pieces of ``path`` by one read."""
     piece_size = piece_size or piece_size_for(path.stat().st_size)
-    pieces: list[str] = []
+    pieces = bytearray()
     size = 0
     with path.open("rb", buffering=0) as file:
         for data in _blocks(file, max(BLOCK, piece_size)):
             size += len(data)
             parts = (memoryview(data)[at : at + piece_size] for at in range(0, len(data), piece_size))
-            pieces += [hashlib.sha256(part).hexdigest() for part in parts]
-    return Description(size, piece_size, tuple(pieces))
+            pieces += b"".join(hashlib.sha256(part).digest() for part in parts)
+    return Description(size, piece_size, Pieces.of([bytes(pieces)]))
 
 
 def _blocks(file: Any, length: int) -> Iterator[bytes]:
@@ -63,7 +64,11 @@ def checksum_of(path: Path, algorithm: str) -> str:
 def _as_image(path: Path) -> str:
     with path.open("rb", buffering=0) as file:
         virtual_size = int.from_bytes(os.pread(file.fileno(), 8, 24), "big")  # where a qcow2 header has it
-    return digest_of(format="qcow2", virtual_size=virtual_size, **vars(describe(path))).removeprefix("sha256:")
+    found = describe(path)
+    digest = digest_of(
+        format="qcow2", size=found.size, virtual_size=virtual_size, piece_size=found.piece_size, root=found.pieces.root
+    )
+    return digest.removeprefix("sha256:")
 
 
 def copy_with_checksum(source: Path, target: Path, algorithm: str) -> str:

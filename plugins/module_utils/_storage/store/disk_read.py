@@ -86,4 +86,4 @@ def is_good(file: DiskFile, image: Manifest, index: int) -> bool:
             hashed.update(block)
     except OSError:
         return False
-    return hashed.hexdigest() == image.pieces[index]
+    return hashed.digest() == image.pieces.value(index)

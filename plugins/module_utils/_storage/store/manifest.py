@@ -9,9 +9,11 @@ The digest binds what a guest reads. It is ``sha256:`` and the hexadecimal SHA-2
     size BYTES OF THE FILE\\n
     virtual_size BYTES OF THE DISK\\n
     piece_size BYTES\\n
-    and, without anything between them, the 32 raw bytes of the SHA-256 of each piece, in order
+    pieces ROOT OF THE TREE OF THEIR SHA-256, IN HEXADECIMAL\\n
 
-So one who knows the digest can prove the list of pieces before the first byte arrives, and then each piece alone, whoever gave it.
+So one who knows the digest can prove the manifest, then any page of the list of pieces (``format.pieces``), and then each piece
+alone, whoever gave them. The list is a file of its own, which only those read who need it.
+
 ``format`` and ``virtual_size`` are bound because they decide how QEMU reads the bytes; what a manifest says beside these five
 (name, version, os, arch, min_disk, source, created) describes an image and is the word of the host that gave it.
 
@@ -24,24 +26,25 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, asdict, dataclass, field, fields, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any
 
 from ..._errors import Corrupt, InvalidInput
 from ..._json import load_object, require_schema
 from .. import names
+from ..format.pieces import Check, Pieces, Read
 
-# Small pieces let a new version reuse more of an old one; with this many a manifest is below 1.2 MB and parsed in 20 ms.
-MOST_PIECES = 16384
-SMALLEST_PIECE, LARGEST_PIECE = 64 * 1024, 64 * 1024 * 1024
-LARGEST_JSON = 64 * 1024 * 1024
+# Small pieces let a new version reuse more of an old one. A VM that reads from an image that is not here waits for a whole piece.
+MOST_PIECES = 16384  # but for images of more than 8 GiB
+SMALLEST_PIECE, LARGEST_PIECE = 64 * 1024, 512 * 1024
+LARGEST_JSON = 1024 * 1024
 LARGEST_SIZE = 2**50
 LARGEST_TEXT = 2048
 LARGEST_KEPT = 64 * 1024
 DEEPEST_KEPT = 32  # lists and objects in each other
 SCHEMA = 1
-HEADER = "edge.cloud image 1\nformat {format}\nsize {size}\nvirtual_size {virtual_size}\npiece_size {piece_size}\n"
+HEADER = "edge.cloud image 1\nformat {format}\nsize {size}\nvirtual_size {virtual_size}\npiece_size {piece_size}\npieces {root}\n"
 HEX = re.compile(r"[0-9a-f]{64}")
 CREATED = re.compile(r"\d{4}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-6]\dZ")
 PRINTABLE = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]*")
@@ -49,32 +52,40 @@ SOURCE_DIGEST = re.compile(rf"|{names.CHECKSUM.pattern}")
 
 
 def piece_size_for(size: int) -> int:
-    """Return the piece size for a new image of ``size`` bytes: a cluster of qcow2 (64 KiB) up to 1 GiB, then in proportion."""
+    """Return the piece size for a new image of ``size`` bytes: a cluster of qcow2 (64 KiB) up to 1 GiB, at most 512 KiB."""
     length = SMALLEST_PIECE
-    while size > MOST_PIECES * length:
+    while size > MOST_PIECES * length and length < LARGEST_PIECE:
         length *= 2
     return length
 
 
-def digest_of(*, format: str, size: int, virtual_size: int, piece_size: int, pieces: Sequence[str]) -> str:
+def digest_of(*, format: str, size: int, virtual_size: int, piece_size: int, root: str) -> str:
     """Return the digest of an image; see above."""
-    header = HEADER.format(format=format, size=size, virtual_size=virtual_size, piece_size=piece_size)
-    return "sha256:" + hashlib.sha256(header.encode() + bytes.fromhex("".join(pieces))).hexdigest()
+    header = HEADER.format(format=format, size=size, virtual_size=virtual_size, piece_size=piece_size, root=root)
+    return "sha256:" + hashlib.sha256(header.encode()).hexdigest()
+
+
+NOTHING = Pieces.of([])
+
+
+def _nowhere(_offset: int, _length: int, _check: Check) -> bytes:
+    return b""
 
 
 @dataclass(frozen=True)
 class Manifest:
     """An immutable image, whose digest was computed from it: no other list of pieces can have its name.
 
-    ``pieces`` has the SHA-256 of each piece, so that a piece can be recognised, proven and repaired anywhere. Sizes are in bytes;
-    ``min_disk`` 0 means the virtual size. ``kept`` has the keys of a newer version.
+    ``pieces`` has the SHA-256 of each piece, so that a piece can be recognised, proven and repaired anywhere; it is read from where
+    the manifest came from when it is used, and proven by ``root``. Sizes are in bytes; ``min_disk`` 0 means the virtual size.
+    ``kept`` has the keys of a newer version.
     """
 
     digest: str
     size: int
     virtual_size: int
     piece_size: int
-    pieces: tuple[str, ...]
+    root: str
     name: str
     version: str
     created: str
@@ -85,13 +96,17 @@ class Manifest:
     source: str = ""
     source_digest: str = ""
     kept: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    pieces: Pieces = field(default_factory=lambda: NOTHING, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         for key, rule in RULES.items():
             rule(getattr(self, key), key)
-        count = -(-self.size // self.piece_size)
-        if len(self.pieces) != count:
-            raise InvalidInput(f"pieces: there are {len(self.pieces)}; a size of {self.size} bytes needs {count}.", option="pieces")
+        if self.pieces is NOTHING:
+            object.__setattr__(self, "pieces", self.list_from(_nowhere, self.digest))
+        if len(self.pieces) != self.count or self.pieces.root != self.root:
+            raise InvalidInput(
+                f"pieces: there are {len(self.pieces)}; a size of {self.size} bytes needs {self.count}.", option="pieces"
+            )
         found = digest_of(**{key: getattr(self, key) for key in BOUND})
         if found != self.digest:
             raise InvalidInput(
@@ -99,10 +114,20 @@ class Manifest:
             )
 
     @classmethod
-    def new(cls, **fields: Any) -> Manifest:
-        """Return the manifest of a new image, with the digest that the other fields give."""
-        known = {"format": "qcow2", **fields}
-        return cls(digest=digest_of(**{key: known[key] for key in BOUND}), **fields)
+    def new(cls, *, pieces: Pieces | Iterable[str], **fields: Any) -> Manifest:
+        """Return the manifest of a new image, with the digest that the other fields give; ``pieces`` may be hexadecimal values."""
+        listed = pieces if isinstance(pieces, Pieces) else Pieces.of(bytes.fromhex(one) for one in pieces)
+        known = {"format": "qcow2", **fields, "root": listed.root}
+        return cls(digest=digest_of(**{key: known[key] for key in BOUND}), root=listed.root, pieces=listed, **fields)
+
+    @property
+    def count(self) -> int:
+        """How many pieces it has."""
+        return -(-self.size // self.piece_size)
+
+    def list_from(self, read: Read, where: str) -> Pieces:
+        """Return its list of pieces as ``read`` gives it; messages name ``where``."""
+        return Pieces(self.count, self.root, read, where)
 
     @property
     def hex(self) -> str:
@@ -114,8 +139,8 @@ class Manifest:
         return min(self.piece_size, self.size - index * self.piece_size)
 
     def summary(self) -> dict[str, Any]:
-        """Return the manifest without the long list, as modules and the catalogue show it."""
-        return {key: value for key, value in asdict(self).items() if key not in {"pieces", "kept"}}
+        """Return what modules and the catalogue show of it."""
+        return {key: getattr(self, key) for key in SHOWN}
 
     def to_json(self) -> bytes:
         """Return the canonical JSON: sorted keys, no spaces, one newline at the end."""
@@ -146,11 +171,6 @@ def _text(pattern: re.Pattern[str], longest: int) -> Callable[[object, str], Non
     return rule
 
 
-def _hashes(value: object, key: str) -> None:
-    if not isinstance(value, tuple) or not all(isinstance(item, str) and HEX.fullmatch(item) for item in value):
-        raise InvalidInput(f"{key}: this is not a list of SHA-256 values in lower-case hexadecimal.", option=key)
-
-
 def _piece_size(value: object, key: str) -> None:
     _integer(SMALLEST_PIECE, LARGEST_PIECE)(value, key)
     if int(value) & (int(value) - 1):  # type: ignore[call-overload]
@@ -163,7 +183,7 @@ RULES: Mapping[str, Callable[[object, str], None]] = {
     "virtual_size": _integer(1, names.LARGEST),
     "format": _text(re.compile("qcow2"), 5),
     "piece_size": _piece_size,
-    "pieces": _hashes,
+    "root": _text(HEX, 64),
     "name": _text(names.NAME, 128),
     "version": _text(names.VERSION, 64),
     "os": _text(PRINTABLE, 128),
@@ -173,15 +193,17 @@ RULES: Mapping[str, Callable[[object, str], None]] = {
     "source_digest": _text(SOURCE_DIGEST, 135),
     "created": _text(CREATED, 20),
 }
-BOUND = ("format", "size", "virtual_size", "piece_size", "pieces")
-KEYS = frozenset(one.name for one in fields(Manifest)) - {"kept"}
-REQUIRED = frozenset(one.name for one in fields(Manifest) if one.default is MISSING) - {"kept"}
+BOUND = ("format", "size", "virtual_size", "piece_size", "root")
+UNWRITTEN = {"kept", "pieces"}
+SHOWN = tuple(one.name for one in fields(Manifest) if one.name not in {*UNWRITTEN, "root"})
+KEYS = frozenset(one.name for one in fields(Manifest)) - UNWRITTEN
+REQUIRED = frozenset(one.name for one in fields(Manifest) if one.default is MISSING) - UNWRITTEN
 
 
-def parse(data: bytes, where: str, expected: str | None = None) -> Manifest:
+def parse(data: bytes, where: str, expected: str | None = None, read: Read = _nowhere) -> Manifest:
     """Return the manifest in ``data``; anything wrong raises Corrupt that names ``where``. ``expected`` is the digest asked for.
 
-    Raises Unsupported where a newer major version wrote it.
+    ``read`` gives its list of pieces when that is used. Raises Unsupported where a newer major version wrote it.
     """
     loaded = load_object(data, where, LARGEST_JSON)
     require_schema(loaded, SCHEMA, where)
@@ -190,12 +212,12 @@ def parse(data: bytes, where: str, expected: str | None = None) -> Manifest:
         raise Corrupt(f"{where} is not a manifest: it has no {missing}.", where=where)
     try:
         values: dict[str, Any] = {key: value for key, value in loaded.items() if key in KEYS}
-        values |= {key: tuple(value) for key, value in values.items() if isinstance(value, list)}
         manifest = Manifest(**values, kept=kept_of(loaded, where))
     except InvalidInput as error:
         raise Corrupt(f"{where}: {error.message}", where=where) from None
     if expected is not None and manifest.digest != expected:
         raise Corrupt(f"{where} describes {manifest.digest}, but {expected} was asked for.", where=where)
+    object.__setattr__(manifest, "pieces", manifest.list_from(read, where))
     return manifest
 
 

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The content-addressed store of immutable images: the image datastore, a replica and a host cache are all one of these.
 
-``ROOT/HEX.qcow2`` and ``ROOT/HEX.json`` are an image; it exists exactly when its manifest does, and the manifest is renamed
-last and removed first. ``ROOT/partial/`` has work in progress and locks; ``ROOT/HEX.pin`` keeps an image from garbage collection,
-and ``ROOT/leases/`` those that disks use.
+``ROOT/HEX.qcow2``, ``ROOT/HEX.pieces`` and ``ROOT/HEX.json`` are an image; it exists exactly when its manifest does, and the
+manifest is renamed last and removed first. ``ROOT/partial/`` has work in progress and locks; ``ROOT/HEX.pin`` keeps an image from
+garbage collection, and ``ROOT/leases/`` those that disks use.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ import contextlib
 import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ... import _files
-from ..._errors import Busy, Corrupt, NotFound, Refused, Unsupported
-from ..._space import give_back, unused
+from ..._errors import Busy, Corrupt, DiskFailed, NoSpace, NotFound, Refused, Unsupported
+from ..._space import Space, give_back, unused
 from .. import names
+from ..format.pieces import reader_of
 from . import lease, manifest, usage, uses
 from .disk_read import DiskFile, is_good
 from .manifest import Manifest
@@ -47,6 +48,14 @@ class Store:
     def manifest_path(self, digest: str) -> Path:
         """Return the path of the manifest, existing or not."""
         return self.root / f"{names.hex_of(digest)}.json"
+
+    def pieces_path(self, digest: str) -> Path:
+        """Return the path of the list of pieces, existing or not."""
+        return self.root / f"{names.hex_of(digest)}.pieces"
+
+    def listing_path(self, digest: str) -> Path:
+        """Return the file in which a pull keeps the list of pieces."""
+        return self.partial / f"{names.hex_of(digest)}.pieces"
 
     def partial_path(self, digest: str) -> Path:
         """Return the file in which a pull collects its pieces."""
@@ -88,12 +97,12 @@ class Store:
     def find(self, digest: str) -> Manifest | None:
         """Return the manifest of a visible image, else None. A damaged image is not visible, so a new pull replaces it.
 
-        Nor is one whose manifest is too new for this host; a pull of it fails with the reason.
+        Nor is one whose manifest is too new for this host; a pull of it fails with the reason. The list of pieces is not read.
         """
-        path = self.manifest_path(digest)
+        path, listed = self.manifest_path(digest), self.pieces_path(digest)
         try:
-            found = manifest.parse(path.read_bytes(), str(path), digest)
-            whole = self.image_path(digest).stat().st_size == found.size
+            found = manifest.parse(path.read_bytes(), str(path), digest, reader_of(listed))
+            whole = self.image_path(digest).stat().st_size == found.size and listed.stat().st_size == found.pieces.length
         except (FileNotFoundError, Corrupt, Unsupported):
             return None
         except OSError as error:
@@ -101,6 +110,16 @@ class Store:
                 return None
             raise
         return found if whole else None
+
+    def proven(self, digest: str) -> bool:
+        """Return whether an image is visible and its list of pieces is right, all of which is read."""
+        found = self.find(digest)
+        try:
+            if found is not None:
+                found.pieces.prove()
+        except (Corrupt, NotFound):
+            return False
+        return found is not None
 
     def refuse_newer(self, digest: str) -> None:
         """Raise Unsupported where the manifest of an image is too new for this host, which must not replace it."""
@@ -139,8 +158,8 @@ class Store:
         work.rename(target)
         try:
             _files.fsync(self.root)
-            self._write_manifest(description)
-        except OSError:  # a full disk: what cannot be seen stays for nobody
+            self._write(description)
+        except (OSError, NoSpace, DiskFailed):  # a full disk: what cannot be seen stays for nobody
             if not replaced:
                 target.unlink(missing_ok=True)
             raise
@@ -151,12 +170,41 @@ class Store:
         path = self.image_path(description.digest)
         path.chmod(0o444)
         _files.fsync(path)
-        self._write_manifest(description)
+        self._write(description)
 
     def change_description(self, description: Manifest) -> None:
         """Replace the description of a visible image; its bytes stay. The caller holds the image's lock."""
         if self.find(description.digest) is None:
             raise NotFound(f"The image {description.digest} is not in {self.root}.", digest=description.digest)
+        self._write_manifest(description)
+
+    def keep_list(self, description: Manifest) -> Manifest:
+        """Keep a manifest's list of pieces for a pull, all of it proven, and return the manifest with it."""
+        path = self.listing_path(description.digest)
+        kept = replace(description, pieces=description.list_from(reader_of(path), str(path)))
+        try:
+            kept.pieces.prove()
+        except (Corrupt, NotFound):
+            path.unlink(missing_ok=True)
+            try:
+                with Space(self.partial, f"The image {description.name} {description.version}").writing(), path.open("xb") as file:
+                    file.writelines(description.pieces.file())
+            except BaseException:
+                path.unlink(missing_ok=True)
+                raise
+        return kept
+
+    def write_list(self, description: Manifest) -> None:
+        """Put a list of pieces beside its image, durable. The caller holds the image's lock."""
+        self.keep_list(description)
+        work = self.listing_path(description.digest)
+        work.chmod(0o444)
+        _files.fsync(work)
+        work.rename(self.pieces_path(description.digest))
+        _files.fsync(self.root)
+
+    def _write(self, description: Manifest) -> None:
+        self.write_list(description)
         self._write_manifest(description)
 
     def _write_manifest(self, description: Manifest) -> None:
@@ -214,12 +262,13 @@ class Store:
         try:
             for path in (self._pin_path(digest), usage.path_of(self.image_path(digest)), self.image_path(digest)):
                 path.unlink(missing_ok=True)
+            self.pieces_path(digest).unlink(missing_ok=True)
         except OSError:  # an immutable file: the image stays, only its counts are lost
             if found:
                 self._write_manifest(found)
             self.pin(digest, pinned)
             raise
-        for path in (self.partial_path(digest), self.ahead_path(digest)):
+        for path in (self.partial_path(digest), self.ahead_path(digest), self.listing_path(digest)):
             path.unlink(missing_ok=True)
         _files.fsync(self.root)
         for one in ended:
@@ -284,6 +333,16 @@ class Store:
             self.sweep_one(path, now, stale)
         for path in (*self.partial.glob("*.qcow2"), *self.partial.glob("*.part")):
             self._trim(path)
+        for path in self.root.glob("*.pieces"):
+            self._drop_alone(path)
+
+    def _drop_alone(self, path: Path) -> None:
+        """Remove the list of pieces of an image that is not here any more, which a killed removal left."""
+        with contextlib.suppress(Busy):
+            if manifest.HEX.fullmatch(path.stem) and not path.with_suffix(".qcow2").exists():
+                with self.named_lock(path.stem, wait=False):
+                    if not path.with_suffix(".qcow2").exists():
+                        path.unlink(missing_ok=True)
 
     def _trim(self, path: Path) -> None:
         """Free the space that a killed pull or download had taken and not used; its partial file keeps its bytes and its age."""

@@ -4,11 +4,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Container, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ..._errors import Corrupt, NotFound
+from ..format.pieces import Pieces
 from ..store.manifest import Manifest
+
+Place = tuple[Path, int, int]
 
 
 @dataclass(frozen=True)
@@ -17,7 +22,7 @@ class Candidate:
 
     path: Path
     size: int
-    pieces: Sequence[str]
+    pieces: Pieces
 
 
 @dataclass(frozen=True)
@@ -31,12 +36,12 @@ class Extent:
     pieces: range
 
 
-def extents(manifest: Manifest, good: Set[int], candidates: Sequence[Candidate]) -> Iterator[Extent]:
+def extents(manifest: Manifest, good: Container[int], candidates: Sequence[Candidate]) -> Iterator[Extent]:
     """Yield what can be copied instead of fetched, in order; each piece once, none that is in ``good``."""
-    places = _places(manifest.piece_size, candidates)
+    places = _places(manifest, good, candidates)
     current: Extent | None = None
-    for index, digest in enumerate(manifest.pieces):
-        found = places.get(digest) if index not in good else None
+    for index, value in enumerate(manifest.pieces.values() if places else ()):
+        found = places.get(value) if index not in good else None
         if found is None or found[2] != manifest.piece_length(index):
             continue
         one = Extent(found[0], found[1], index * manifest.piece_size, found[2], range(index, index + 1))
@@ -48,13 +53,16 @@ def extents(manifest: Manifest, good: Set[int], candidates: Sequence[Candidate])
         yield current
 
 
-def _places(piece_size: int, candidates: Sequence[Candidate]) -> dict[str, tuple[Path, int, int]]:
-    """Return where a piece with a digest is: file, offset and length; the first candidate wins."""
-    found: dict[str, tuple[Path, int, int]] = {}
+def _places(manifest: Manifest, good: Container[int], candidates: Sequence[Candidate]) -> dict[bytes, Place]:
+    """Return where a wanted piece is: file, offset and length; the first candidate wins. A damaged list offers nothing."""
+    found: dict[bytes, Place] = {}
+    size = manifest.piece_size
+    wanted = {value for index, value in enumerate(manifest.pieces.values()) if index not in good} if candidates else set()
     for candidate in candidates:
-        for index, digest in enumerate(candidate.pieces):
-            offset = index * piece_size
-            found.setdefault(digest, (candidate.path, offset, min(piece_size, candidate.size - offset)))
+        with suppress(Corrupt, NotFound, OSError):
+            for index, value in enumerate(candidate.pieces.values()):
+                if value in wanted:
+                    found.setdefault(value, (candidate.path, index * size, min(size, candidate.size - index * size)))
     return found
 
 

@@ -21,7 +21,7 @@ from ..store.digest import BLOCK
 from ..store.manifest import Manifest
 from .delta import Extent
 from .prefetch import PieceFile
-from .pull_plan import Run, missing
+from .pull_plan import Found, Run, missing
 
 OTHERS = 256 * 1024  # bytes: the tables of the file system, the folder, the notes beside an image
 
@@ -32,7 +32,7 @@ class Assembly:
     def __init__(self, path: Path, manifest: Manifest) -> None:
         self.path = path
         self.manifest = manifest
-        self.good: set[int] = set()
+        self.good = Found(manifest.count)
         self.good_bytes = 0
         self.bytes_reused = 0
         self._first = 0
@@ -54,7 +54,7 @@ class Assembly:
     @property
     def complete(self) -> bool:
         """True when every piece is proven: the digest binds all of them, so the whole is proven too."""
-        return len(self.good) == len(self.manifest.pieces)
+        return len(self.good) == self.manifest.count
 
     @property
     def first_missing(self) -> int:
@@ -67,7 +67,7 @@ class Assembly:
         """Find the good pieces that an earlier try left."""
         if os.fstat(self._file).st_size > self.manifest.size:
             os.ftruncate(self._file, self.manifest.size)
-        for index in range(len(self.manifest.pieces)):
+        for index in range(self.manifest.count):
             data = self._read(index)
             if data is None:
                 break
@@ -89,12 +89,12 @@ class Assembly:
         return [(run.offset, run.length) for run in missing(self.manifest, self.good)]
 
     def _take_zeros(self) -> None:
-        known: dict[int, str] = {}
-        for index, digest in enumerate(self.manifest.pieces):
+        known: dict[int, bytes] = {}
+        for index, value in enumerate(self.manifest.pieces.values()):
             length = self.manifest.piece_length(index)
             if length not in known:
-                known[length] = hashlib.sha256(bytes(length)).hexdigest()
-            if digest == known[length] and index not in self.good:
+                known[length] = hashlib.sha256(bytes(length)).digest()
+            if value == known[length] and index not in self.good:
                 _sparse.clear(self._file, index * self.manifest.piece_size, length)
                 self._prove(index, bytes(length))
 
@@ -126,7 +126,7 @@ class Assembly:
 
     def _prove(self, index: int, data: bytes | memoryview) -> bool:
         """Count a piece whose bytes in the file are ``data`` as good if it has its hash, and return whether it has."""
-        proven = hashlib.sha256(data).hexdigest() == self.manifest.pieces[index]
+        proven = hashlib.sha256(data).digest() == self.manifest.pieces.value(index)
         if proven and index not in self.good:
             self.good.add(index)
             self.good_bytes += len(data)

@@ -34,7 +34,7 @@ class PieceFile:
                 data = os.pread(file.fileno(), length, index * self._manifest.piece_size)
         except OSError:
             return None
-        return data if hashlib.sha256(data).hexdigest() == self._manifest.pieces[index] else None
+        return data if hashlib.sha256(data).digest() == self._manifest.pieces.value(index) else None
 
     def put(self, index: int, data: bytes | memoryview) -> None:
         """Keep a piece that the caller verified, or nothing where the disk fails or has only its reserve: who reads has it."""

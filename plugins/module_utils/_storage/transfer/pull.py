@@ -110,8 +110,9 @@ def refill_image(store: Store, digest: str, sources: Sequence[Source], *, progre
     The caller holds the image's lock. The damaged file is never written to: the new one takes its name when every piece is proven.
     """
 
-    def replace(work: Path, _manifest: Manifest) -> Path:
+    def replace(work: Path, manifest: Manifest) -> Path:
         store.replace(work, digest)
+        store.write_list(manifest)
         return store.image_path(digest)
 
     return _Pull(store, digest, sources, progress, publish=replace).run()
@@ -146,7 +147,7 @@ class _Pull:
         errors: list[EdgeError] = []
         for source in self._sources:
             try:
-                manifest = proven_manifest(source, self._digest)
+                manifest = self._store.keep_list(proven_manifest(source, self._digest))
             except (NotFound, Unreachable, Corrupt, Unsupported) as error:
                 self._tally.errors[source.name] = error.message
                 errors.append(error)
@@ -174,15 +175,17 @@ class _Pull:
             except (NoSpace, DiskFailed, OSError):  # a full or failing disk: none of it is used later
                 work.unlink(missing_ok=True)
                 self._store.ahead_path(self._digest).unlink(missing_ok=True)
+                self._store.listing_path(self._digest).unlink(missing_ok=True)
                 raise
         path = self._store.image_path(self._digest)
-        return Pulled(manifest, path, self._tally.fetched, tuple(self._tally.used), self._reused)
+        return Pulled(self._store.find(self._digest) or manifest, path, self._tally.fetched, tuple(self._tally.used), self._reused)
 
     def _finish(self, manifest: Manifest, work: Path) -> None:
         try:
             _judge(work, manifest)
         except EdgeError:  # a hostile image, from any source
             work.unlink(missing_ok=True)
+            self._store.listing_path(self._digest).unlink(missing_ok=True)
             raise
         self._publish(work, manifest)
 

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 
 from ..store.manifest import Manifest
@@ -20,23 +20,42 @@ class Run:
     length: int
 
 
+class Found:
+    """Which pieces are found, in a byte each: an image may have millions."""
+
+    def __init__(self, count: int) -> None:
+        self._found = bytearray(count)
+        self._length = 0
+
+    def __contains__(self, index: object) -> bool:
+        return isinstance(index, int) and 0 <= index < len(self._found) and bool(self._found[index])
+
+    def __len__(self) -> int:
+        return self._length
+
+    def add(self, index: int) -> None:
+        """Note a piece as found."""
+        self._length += not self._found[index]
+        self._found[index] = True
+
+
 def run_of(manifest: Manifest, first: int, end: int) -> Run:
     """Return the pieces ``first`` to before ``end`` as a run."""
     offset = first * manifest.piece_size
     return Run(first, end, offset, min(end * manifest.piece_size, manifest.size) - offset)
 
 
-def missing(manifest: Manifest, good: Set[int], first: int = 0) -> Iterator[Run]:
+def missing(manifest: Manifest, good: Container[int], first: int = 0) -> Iterator[Run]:
     """Yield the runs of pieces from ``first`` on that are not in ``good``, in order: one request each."""
     start: int | None = None
-    for index in range(first, len(manifest.pieces)):
+    for index in range(first, manifest.count):
         if index not in good:
             start = index if start is None else start
         elif start is not None:
             yield run_of(manifest, start, index)
             start = None
     if start is not None:
-        yield run_of(manifest, start, len(manifest.pieces))
+        yield run_of(manifest, start, manifest.count)
 
 
 def split(manifest: Manifest, run: Run, length: int) -> Iterator[Run]:
@@ -46,6 +65,6 @@ def split(manifest: Manifest, run: Run, length: int) -> Iterator[Run]:
         yield run_of(manifest, first, min(first + step, run.end))
 
 
-def bytes_missing(manifest: Manifest, good: Set[int]) -> int:
+def bytes_missing(manifest: Manifest, good: Container[int]) -> int:
     """Return how many bytes a pull has to fetch."""
     return sum(run.length for run in missing(manifest, good))

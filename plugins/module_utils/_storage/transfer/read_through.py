@@ -12,12 +12,14 @@ import hashlib
 import os
 from collections import OrderedDict
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
-from threading import Lock
+from threading import Lock, RLock
 
 from ... import _files
 from ..._errors import Corrupt, EdgeError, NotFound, Unreachable
+from ..format.pieces import Check, Pieces, reader_of
 from ..store.manifest import Manifest
 from ..store.store import Store
 from . import pull_plan
@@ -32,22 +34,25 @@ class ReadThrough:
     """One image of ``store`` that may not have arrived yet; several threads may use it.
 
     Until the image is published, each piece is verified before a byte of it is returned, by a list of pieces that the digest
-    proves, whatever a source says. A piece of the published image that its disk cannot read comes from a source in the same way,
-    until the image is repaired. Raises NotFound if neither the store nor a source has the image.
+    proves, whatever a source says; only the pages of that list that a read needs are fetched. A piece of the published image that
+    its disk cannot read comes from a source in the same way, until the image is repaired. Raises NotFound if neither the store nor
+    a source has the image.
     """
 
     def __init__(self, store: Store, digest: str, sources: Sequence[Source]) -> None:
         self._store = store
         self._sources = list(sources)
         self._digest = digest
-        self._manifest = store.find(digest) or self._offered()
+        self._fetching = RLock()
+        self._lists: dict[str, Pieces] = {}
+        offered = store.find(digest) or self._offered()
+        self._manifest = replace(offered, pieces=offered.list_from(self._listed, digest))
         self._partial = PieceFile(store.partial_path(digest), self._manifest)
         self._ahead = PieceFile(store.ahead_path(digest), self._manifest)
         self._pieces: OrderedDict[int, bytes] = OrderedDict()
         self._held = ExitStack()
         self._whole: int | None = None
         self._damaged: dict[int, str] = {}
-        self._fetching = Lock()
         self._lock = Lock()
         self._next = -1
         self._window = 1
@@ -111,11 +116,37 @@ class ReadThrough:
         errors: list[str] = []
         for source in self._sources:
             try:
-                return proven_manifest(source, self._digest)
+                found = proven_manifest(source, self._digest)
             except EdgeError as error:
                 errors.append(error.message)
+            else:
+                self._lists[source.name] = found.pieces
+                return found
         raise NotFound(
             f"The image {self._digest} is not here and no source has it. {' '.join(errors)}".strip(), digest=self._digest
+        )
+
+    def _listed(self, offset: int, length: int, check: Check) -> bytes:
+        """Return a part of the list of pieces: what is here of it, else from a source, the right one where a source lies."""
+        for path in (self._store.pieces_path(self._digest), self._store.listing_path(self._digest)):
+            with suppress(Corrupt, NotFound, OSError):
+                found = reader_of(path)(offset, length, check)
+                if check(found):
+                    return found
+        errors = []
+        with self._fetching:  # a source does one thing at a time
+            for source in tuple(self._sources):
+                try:
+                    if source.name not in self._lists:
+                        self._lists[source.name] = proven_manifest(source, self._digest).pieces
+                    found = self._lists[source.name].part(offset, length)
+                except EdgeError as error:
+                    errors.append(error.message)
+                    continue
+                if check(found):
+                    return found
+        raise Unreachable(
+            f"No source gives the list of pieces of {self._digest} now. {' '.join(errors)}".strip(), digest=self._digest
         )
 
     def _opened(self) -> int | None:
@@ -169,7 +200,7 @@ class ReadThrough:
         """Fetch a piece, and those after it if the last fetch ended here: twice as many each time."""
         self._window = self._window * 2 if index == self._next else 1
         limit = max(1, min(self._window, WINDOW // self._manifest.piece_size))
-        end = min(index + limit, len(self._manifest.pieces))
+        end = min(index + limit, self._manifest.count)
         end = next((other for other in range(index + 1, end) if self._here(other) is not None), end)
         self._next, self._window = end, limit
         errors = [self._damaged[index]] if index in self._damaged else []
@@ -197,7 +228,7 @@ class ReadThrough:
         for index in range(run.first, run.end):
             begin = index * self._manifest.piece_size - run.offset
             data = bytes(view[begin : begin + self._manifest.piece_length(index)])
-            if hashlib.sha256(data).hexdigest() != self._manifest.pieces[index]:
+            if hashlib.sha256(data).digest() != self._manifest.pieces.value(index):
                 wrong = f"{source.name} gave wrong bytes for piece {index} of {self._digest}; they were not used."
                 raise Corrupt(wrong, source=source.name)
             self._ahead.put(index, data)

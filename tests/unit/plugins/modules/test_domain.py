@@ -22,7 +22,7 @@ MIB = 2**20
 @pytest.fixture
 def image(folders: Folders) -> str:
     made, about, digest = small(Path(folders.images, "new"))
-    for path in (made, about):
+    for path in (made, about.with_suffix(".pieces"), about):
         path.rename(Path(folders.image(digest)).with_suffix(path.suffix))
     return digest
 

@@ -115,7 +115,7 @@ def test_another_path_brings_its_own_format(run: Any, raw: Path, tmp_path: Path)
 def test_a_disk_that_was_made_here_is_known_after_its_domain(run: Any, driver: Any, folders: Folders, tmp_path: Path) -> None:
     require_records(tmp_path)
     made, about, digest = small(Path(folders.images, "new"))
-    for path in (made, about):
+    for path in (made, about.with_suffix(".pieces"), about):
         path.rename(Path(folders.image(digest)).with_suffix(path.suffix))
     run("web", {"name": "root", "image": digest})
     run("web", state="absent")

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ...._errors import Corrupt, NotFound
+from ...format.pieces import reader_of
 from ...store import catalogue, manifest
 from ...store.catalogue import Entry
 from ...store.manifest import Manifest
@@ -31,7 +32,8 @@ class DirectorySource:
     def manifest(self, digest: str) -> Manifest:
         """See Source."""
         path = self._store.manifest_path(digest)
-        return manifest.parse(self._read(path, manifest.LARGEST_JSON), str(path), digest)
+        read = reader_of(self._store.pieces_path(digest))
+        return manifest.parse(self._read(path, manifest.LARGEST_JSON), str(path), digest, read)
 
     def _read(self, path: Path, limit: int) -> bytes:
         try:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 from ...._secrets import public_url
 from ... import names
+from ...format.pieces import Check
 from ...store import catalogue, manifest
 from ...store.catalogue import Entry
 from ...store.manifest import Manifest
@@ -17,7 +18,7 @@ from .protocol import Reader
 
 
 class HttpsSource:
-    """Reads ``URL/index.json``, ``URL/HEX.json`` and ranges of ``URL/HEX.qcow2``."""
+    """Reads ``URL/index.json``, ``URL/HEX.json`` and ranges of ``URL/HEX.pieces`` and ``URL/HEX.qcow2``."""
 
     def __init__(self, url: str, trust: Trust, seconds: float = SECONDS) -> None:
         self.name = public_url(url)
@@ -30,8 +31,13 @@ class HttpsSource:
 
     def manifest(self, digest: str) -> Manifest:
         """See Source."""
-        below = f"{names.hex_of(digest)}.json"
-        return manifest.parse(self._connection.fetch(below, manifest.LARGEST_JSON), f"{self.name} ({below})", digest)
+        below, listed = f"{names.hex_of(digest)}.json", f"{names.hex_of(digest)}.pieces"
+
+        def read(offset: int, length: int, _check: Check) -> bytes:
+            with self._connection.read_range(listed, offset, length) as response:
+                return response.read(length)
+
+        return manifest.parse(self._connection.fetch(below, manifest.LARGEST_JSON), f"{self.name} ({below})", digest, read)
 
     @contextmanager
     def read(self, digest: str, offset: int, length: int) -> Iterator[Reader]:

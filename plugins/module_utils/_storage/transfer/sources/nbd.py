@@ -30,7 +30,10 @@ ANSWER_SECONDS = 30.0  # the replica may have to ask its own sources first
 
 
 class NbdSource:
-    """Reads the exports ``HEX`` and ``HEX.json`` of ``nbds://HOST:PORT``; ``certificates`` has the files that libnbd looks for."""
+    """Reads the exports ``HEX``, ``HEX.json`` and ``HEX.pieces`` of ``nbds://HOST:PORT``.
+
+    ``certificates`` has the files that libnbd looks for.
+    """
 
     def __init__(self, url: str, certificates: Path, connect: float = CONNECT_SECONDS, answer: float = ANSWER_SECONDS) -> None:
         self.name = url
@@ -52,7 +55,14 @@ class NbdSource:
                 raise Unreachable(f"{self.name} ({export}) is larger than a manifest can be.", source=self.name)
             data = b"".join(self._pread(export, at, min(LARGEST_READ, size - at)) for at in range(0, size, LARGEST_READ))
             self._drop(export)
-        return manifest.parse(data, f"{self.name} ({export})", digest)
+        listed = f"{names.hex_of(digest)}.pieces"
+        return manifest.parse(data, f"{self.name} ({export})", digest, lambda at, length, _check: self._whole(listed, at, length))
+
+    def _whole(self, export: str, offset: int, length: int) -> bytes:
+        found = bytearray()
+        while len(found) < length:
+            found += self.part(export, offset + len(found), length - len(found))
+        return bytes(found)
 
     @contextmanager
     def read(self, digest: str, offset: int, length: int) -> Iterator[Reader]:

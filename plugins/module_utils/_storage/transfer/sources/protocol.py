@@ -30,7 +30,7 @@ class Source(Protocol):
         """Return the entries of its catalogue."""
 
     def manifest(self, digest: str) -> Manifest:
-        """Return the manifest of an image, parsed strictly."""
+        """Return the manifest of an image, parsed strictly; its list of pieces is read from here when it is used."""
 
     def read(self, digest: str, offset: int, length: int) -> AbstractContextManager[Reader]:
         """Open exactly ``length`` bytes of the image from ``offset``."""

@@ -233,7 +233,7 @@ def test_an_address_that_is_none(capsys: Capsys, tmp_path: Path, url: str) -> No
     "changes",
     [
         {"digest": ZEROS}, {"size": 2**50}, {"size": -1}, {"piece_size": 3}, {"name": "../x"}, {"os": "\ud800"}, {"os": "a\x1bb"},
-        {"pieces": []}, {"virtual_size": 2**70}, {"source_digest": "md5:1"},
+        {"root": []}, {"virtual_size": 2**70}, {"source_digest": "md5:1"},
     ],
     ids=str,
 )  # fmt: skip

@@ -97,7 +97,7 @@ def test_a_broken_image_is_pulled_again(here: Store, origin: tuple[Store, Manife
 
 
 HARMED: list[dict[str, Any]] = [
-    {"pieces": ["0" * 64]}, {"pieces": None}, {"size": 5}, {"virtual_size": 5}, {"piece_size": 128 * 1024}, {"piece_size": "x"},
+    {"root": "0" * 64}, {"root": None}, {"size": 5}, {"virtual_size": 5}, {"piece_size": 128 * 1024}, {"piece_size": "x"},
 ]  # fmt: skip
 
 
@@ -120,6 +120,25 @@ def test_a_damaged_manifest_is_put_right_by_whole_bytes(
     assert whole(here, image)
 
 
+@pytest.mark.parametrize("bytes_too", [False, True])
+def test_a_damaged_list_of_pieces_is_made_anew(here: Store, origin: tuple[Store, Manifest], bytes_too: bool) -> None:
+    """From the bytes, and by a source only where they are damaged too. Until then the image is read as before."""
+    store, image = origin
+    path = here.pieces_path(image.digest)
+    good = path.read_bytes()
+    path.chmod(0o644)
+    path.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+    if bytes_too:
+        flip(here, image, 1)
+    assert here.find(image.digest) == image
+    assert Scrub(here).look().damaged == (Damage(image.digest, "debian 1"),)
+    scrub, done = scrubbed(here, store.root)
+    assert len(done) == 1
+    assert scrub.bytes_fetched == (image.piece_length(1) if bytes_too else 0)
+    assert path.read_bytes() == good
+    assert whole(here, image)
+
+
 @pytest.mark.parametrize("changes", [{"name": "../x"}, {"version": None}, {"created": 1}])
 def test_a_manifest_that_does_not_tell_what_the_image_is_comes_from_a_source(
     here: Store, origin: tuple[Store, Manifest], changes: dict[str, Any]
@@ -134,7 +153,7 @@ def test_a_manifest_that_does_not_tell_what_the_image_is_comes_from_a_source(
 def test_bytes_of_another_image_get_no_manifest(here: Store, origin: tuple[Store, Manifest]) -> None:
     image = origin[1]
     flip(here, image, 1)
-    spoil(here, image, pieces=[])
+    spoil(here, image, root="0" * 64)
     assert list(scrubbed(here)[0].unrepairable) == [image.digest]
     assert here.find(image.digest) is None
     assert len(scrubbed(here, origin[0].root)[1]) == 1

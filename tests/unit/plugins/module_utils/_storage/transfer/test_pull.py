@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils import _files
 from ansible_collections.edge.cloud.plugins.module_utils._errors import Corrupt, NoSpace, NotFound, Unreachable
+from ansible_collections.edge.cloud.plugins.module_utils._storage.format.pieces import Pieces
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.manifest import Manifest
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
 from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.http_client import Trust
@@ -104,7 +105,7 @@ def test_a_lying_manifest_does_not_stop_an_honest_source(here: Store, origin: tu
     store, image = origin
     copy = tmp_path / "liar"
     shutil.copytree(store.root, copy)
-    lies = {**json.loads(image.to_json()), "pieces": ["0" * 64] * len(image.pieces)}
+    lies = {**json.loads(image.to_json()), "root": Pieces.of([bytes(32)] * image.count).root}
     Store(copy).manifest_path(image.digest).unlink()
     Store(copy).manifest_path(image.digest).write_text(json.dumps(lies))
     with pytest.raises(Corrupt, match="another image"):
@@ -113,14 +114,46 @@ def test_a_lying_manifest_does_not_stop_an_honest_source(here: Store, origin: tu
     assert whole(here, image)
 
 
+@pytest.mark.parametrize("harm", ["flipped", "cut", "gone"])
+def test_a_damaged_list_of_pieces_does_not_stop_a_sound_source(
+    here: Store, origin: tuple[Store, Manifest], tmp_path: Path, harm: str
+) -> None:
+    store, image = origin
+    copy = Store(tmp_path / "damaged")
+    shutil.copytree(store.root, copy.root)
+    path = copy.pieces_path(image.digest)
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.unlink()
+    if harm != "gone":
+        path.write_bytes(data if harm == "flipped" else data[:-1])
+    with pytest.raises(
+        NotFound if harm == "gone" else Corrupt, match="is not there" if harm == "gone" else "the list of pieces is not the one"
+    ):
+        pull(here, image, DirectorySource(copy.root))
+    assert list(here.partial.iterdir()) == []
+    pull(here, image, DirectorySource(copy.root), DirectorySource(store.root))
+    assert whole(here, image)
+
+
+def test_the_kept_list_of_a_pull_is_proven_again(here: Store, origin: tuple[Store, Manifest]) -> None:
+    store, image = origin
+    here.prepare()
+    here.listing_path(image.digest).write_bytes(b"what a killed pull left")
+    pull(here, image, DirectorySource(store.root))
+    assert whole(here, image)
+    assert here.pieces_path(image.digest).read_bytes() == store.pieces_path(image.digest).read_bytes()
+
+
 def test_a_manifest_that_lies_about_the_disk_is_not_published(here: Store, origin: tuple[Store, Manifest], tmp_path: Path) -> None:
     """Its publisher lied, since the digest is right: the bytes are of another disk than their manifest says."""
     store, image = origin
     liar = Store(tmp_path / "liar")
     liar.prepare()
-    lies = Manifest.new(**{key: value for key, value in vars(image).items() if key != "digest"} | {"virtual_size": 2**50})
+    words = {key: value for key, value in vars(image).items() if key not in {"digest", "root"}} | {"virtual_size": 2**50}
+    lies = Manifest.new(**words)
     shutil.copy(store.image_path(image.digest), liar.image_path(lies.digest))
-    liar.manifest_path(lies.digest).write_bytes(lies.to_json())
+    liar.adopt(lies)
     with pytest.raises(Corrupt, match="virtual size"):
         pull(here, lies, DirectorySource(liar.root))
     assert here.find(lies.digest) is None

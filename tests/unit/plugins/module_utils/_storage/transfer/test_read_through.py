@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import random
@@ -18,6 +17,7 @@ import pytest
 from ansible_collections.edge.cloud.plugins.module_utils import _files
 from ansible_collections.edge.cloud.plugins.module_utils._errors import Corrupt, EdgeError, NotFound, Unreachable
 from ansible_collections.edge.cloud.plugins.module_utils._host.nbd_export import Exports
+from ansible_collections.edge.cloud.plugins.module_utils._storage.store.digest import describe
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.manifest import Manifest
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
 from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.prefetch import PieceFile
@@ -234,7 +234,7 @@ def test_wrong_bytes_are_given_to_nobody(here: Store, origin: tuple[Store, Manif
     wrong = bytearray(bytes_of(store, image))
     wrong[image.piece_size * 2 + 7] ^= 1
     lying.image_path(image.digest).write_bytes(wrong)
-    lying.manifest_path(image.digest).write_bytes(image.to_json())
+    lying.adopt(image)
     liar = DirectorySource(lying.root)
     alone = ReadThrough(here, image.digest, [liar])
     with pytest.raises(EdgeError, match="wrong bytes for piece 2") as caught:
@@ -254,9 +254,14 @@ def test_the_digest_decides_and_not_the_source_s_list_of_pieces(
     lying = Store(tmp_path / "lying")
     lying.prepare()
     lying.image_path(image.digest).write_bytes(evil)
-    pieces = [hashlib.sha256(evil[at : at + image.piece_size]).hexdigest() for at in range(0, image.size, image.piece_size)]
-    lying.manifest_path(image.digest).write_text(json.dumps({**json.loads(image.to_json()), "pieces": pieces}))
+    pieces = describe(lying.image_path(image.digest)).pieces
+    lying.pieces_path(image.digest).write_bytes(b"".join(pieces.file()))
+    lying.manifest_path(image.digest).write_bytes(image.to_json())
     liar = DirectorySource(lying.root)
+    with pytest.raises(Unreachable, match="the list of pieces is not the one"):
+        ReadThrough(here, image.digest, [liar]).read(0, 10)
+    lying.manifest_path(image.digest).unlink()
+    lying.manifest_path(image.digest).write_text(json.dumps({**json.loads(image.to_json()), "root": pieces.root}))
     with pytest.raises(NotFound, match="another image"):
         ReadThrough(here, image.digest, [liar])
     with pytest.raises(NotFound, match="another image"):

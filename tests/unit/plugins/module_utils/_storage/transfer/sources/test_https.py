@@ -48,7 +48,7 @@ def test_an_image_comes_over_one_connection(
     assert done.bytes_fetched == image[1].size
     assert here.verify(image[1].digest) == []
     asked = [line.split('"')[1] for line in served.requests()]
-    assert asked[-2:] == [f"GET /{image[1].hex}.json HTTP/1.1", f"GET /{image[1].hex}.qcow2 HTTP/1.1"]
+    assert asked[-3:] == [f"GET /{image[1].hex}.{kind} HTTP/1.1" for kind in ("json", "pieces", "qcow2")]
 
 
 def test_what_is_not_there_is_not_found(served: Served, authority: Authority, client: Pair) -> None:
