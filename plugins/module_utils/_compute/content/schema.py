@@ -18,13 +18,16 @@ LONGEST = 60.0
 ERRORS = re.compile(r"schema errors:\s*(.*)", re.DOTALL)
 ONE = re.compile(r"(?:^|,\s|\n)\s*([A-Za-z][\w.-]*): (.*?)(?=,\s[A-Za-z][\w-]*(?:\.[\w.-]+)?: |\n|$)", re.DOTALL)
 VALUE = re.compile(r".*?(?= is not | does not | is too | is a dependency | has )", re.DOTALL)
-NEWER = re.compile(r"additional properties|unexpected|do not match any of the regexes", re.IGNORECASE)
+NEWER = r"additional properties|unexpected|do not match any of the regexes"
+EMPTY = r"is too short|should be non-empty|does not have enough properties"
+HARMLESS = re.compile(f"{NEWER}|{EMPTY}", re.IGNORECASE)
 
 
 def check_schema(files: Mapping[str, str], runner: Runner) -> None:
     """Raise InvalidInput where this host's cloud-init knows that a guest's could not use its user or vendor data.
 
-    A key that it does not know is no error: the guest's cloud-init can be newer. What is written in a value is not shown.
+    A key that it does not know is no error, since the guest's cloud-init can be newer, nor is an empty list, which does nothing.
+    What is written in a value is not shown.
     """
     for name, option in FILES.items():
         if not is_cloud_config(files.get(name, "")):
@@ -49,7 +52,7 @@ def _validate(text: str, runner: Runner) -> Completed | None:
 def _errors(done: Completed) -> list[str]:
     """Return the errors of the schema; none where the command failed for another reason, such as one older than the option."""
     found = ERRORS.search(f"{done.stdout}\n{done.stderr}")
-    return [_shown(path, says) for path, says in ONE.findall(found[1]) if not NEWER.search(says)] if found else []
+    return [_shown(path, says) for path, says in ONE.findall(found[1]) if not HARMLESS.search(says)] if found else []
 
 
 def _shown(path: str, says: str) -> str:

@@ -18,6 +18,7 @@ WRONG = (
     "packages: 'nginx' is not of type 'array', users.0: {'name': 'a', 'passwd': 12} is not valid under any of the given schemas\n"
 )
 NEWER = "Error:\nCloud config schema errors: write_files.0: Additional properties are not allowed ('whatever' was unexpected)\n"
+EMPTY = "Error:\nCloud config schema errors: packages: [] is too short\n"
 CONFIG = "#cloud-config\na: 1\n"
 Install = Callable[[int, str], Path]
 
@@ -52,7 +53,7 @@ def test_what_the_schema_refuses_is_an_error_without_the_values(install: Install
 
 
 @pytest.mark.parametrize(
-    ("rc", "prints"), [(0, "Valid cloud-config: x\n"), (1, NEWER), (2, "usage: cloud-init\n"), (1, "Traceback\n")]
+    ("rc", "prints"), [(0, "Valid cloud-config: x\n"), (1, NEWER), (1, EMPTY), (2, "usage: cloud-init\n"), (1, "Traceback\n")]
 )
 def test_what_it_accepts_or_does_not_know_is_taken(install: Install, rc: int, prints: str) -> None:
     install(rc, prints)
