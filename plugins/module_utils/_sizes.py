@@ -12,6 +12,7 @@ KIB, MIB, GIB = 2**10, 2**20, 2**30
 UNITS = {"": 1, "KiB": KIB, "MiB": MIB, "GiB": GIB, "TiB": 2**40, "PiB": 2**50}
 SIZE = re.compile(r"(?P<number>[0-9]{1,15})(?:(?P<unit>[KMGTP])(?:i?B)?|B)?", re.IGNORECASE)
 SECTOR = 512
+LARGE_SECTOR = 4096
 LARGEST_DISK = 2**50
 OVERLAY_CLUSTER = 131072  # bytes; with extended L2 entries it has 32 subclusters of a page each
 OVERLAY_SUBCLUSTER = OVERLAY_CLUSTER // 32  # bytes: an overlay has all of one itself, or none of it
@@ -44,9 +45,13 @@ def whole_sectors(size: int) -> int:
     return -(-size // SECTOR) * SECTOR
 
 
-def disk_size(text: str, where: str) -> int:
-    """Return the bytes of a disk: whole sectors, as QEMU makes it, which is up to 511 bytes more than was said."""
-    size = whole_sectors(parse_size(text, where))
+def disk_size(text: str, where: str, *, raw: bool = False) -> int:
+    """Return the bytes of a disk: whole sectors, as QEMU makes it, which is up to 511 bytes more than was said.
+
+    A raw file has whole sectors of 4096 bytes, without which QEMU opens it for direct I/O on no disk that has those.
+    """
+    sector = LARGE_SECTOR if raw else SECTOR
+    size = -(-parse_size(text, where) // sector) * sector
     if size > LARGEST_DISK:
         raise InvalidInput(
             f"{where}: {text} is more than a qcow2 disk can have ({show_size(LARGEST_DISK)}).", option=where, value=text

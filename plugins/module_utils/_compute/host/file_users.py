@@ -101,12 +101,13 @@ def check_below(
     options: DomainOptions, disks: Sequence[Disk], new: Sequence[Disk], claims: Mapping[str, Claim], tool: ImageTool
 ) -> None:
     """Raise where a new disk stands on a file that is not there, or that a disk of this or another domain writes."""
+    given = {item.name for item in options.disks or () if item.path}
     writers = {identity(disk.active): disk for disk in disks if disk.active and not disk.read_only}
     known = _by_file(claims)
     for disk in disks:
         for below in tool.chain(disk.active, disk.active_format)[1:] if disk.active else ():
             where, what = f"{options.disk_path(disk.name)}.path", identity(below.path)
-            if disk in new and below.path.startswith("/") and below.size is None:
+            if disk in new and disk.name in given and below.path.startswith("/") and below.size is None:
                 raise NotFound(
                     f"{where}: {disk.active} stands on {below.path}, which is not there or is no {below.format or 'disk'}; put it "
                     "back, or name it by its new place (qemu-img rebase -u).",

@@ -303,7 +303,8 @@ def _volumes(asked: Sequence[DiskOptions], spec: DomainSpec, before: Sequence[Vo
     for item in asked:
         old, image, size = had.get(item.name), item.image, item.size
         if image or size:
-            new = Volume(item.name, paths[item.name], disk_size(size, f"{item.where}.size") if size else None)
+            path, where = paths[item.name], f"{item.where}.size"
+            new = Volume(item.name, path, disk_size(size, where, raw=made_format(path) == "raw") if size else None)
             new = replace(new, image=image, backing=host.folders.image(image)) if image else new
             new = replace(new, image=old.image, backing=old.backing) if old and not image else new
             check_preallocation(item, new.image)

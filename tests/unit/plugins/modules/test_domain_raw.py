@@ -88,6 +88,13 @@ def test_it_is_made_found_again_grown_kept_and_deleted(run: Any, driver: Any, pa
     assert not path.parent.exists()
 
 
+@pytest.mark.parametrize("size", ["1", "1000", "10000001"])
+def test_an_odd_size_is_whole_blocks_of_any_disk_and_stays(run: Any, path: Path, size: str) -> None:
+    run({**DATA, "size": size})
+    assert path.stat().st_size == -(-int(size) // 4096) * 4096
+    assert run({**DATA, "size": size})["changed"] is False
+
+
 def test_it_is_on_record_as_raw(run: Any, path: Path, folders: Folders) -> None:
     require_records(Path(folders.vms))
     run(DATA)

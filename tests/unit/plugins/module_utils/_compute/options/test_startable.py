@@ -110,6 +110,8 @@ def test_a_domain_that_has_such_a_value_is_left_as_it_is() -> None:
 def test_sizes_are_whole_sectors_and_memory_whole_mebibytes() -> None:
     first = resolve(read_options({"name": "web", "disks": [{"name": "a", "size": "10000001"}]}), None, (), host())
     assert first.volumes[0].size == 10000384
+    raw = resolve(read_options({"name": "web", "disks": [{"name": "a", "size": "10000001", "format": "raw"}]}), None, (), host())
+    assert raw.volumes[0].size == 10002432  # QEMU opens no less by direct I/O on a disk of 4096-byte sectors
     odd = made({"memory": str(64 * MIB + 1), "max_memory": str(65 * MIB + 1)})
     assert (odd.memory, odd.max_memory) == (65 * MIB, 66 * MIB)
     assert made({"kernel": "/k", "cmdline": " quiet\n"}).cmdline == "quiet"
