@@ -139,9 +139,26 @@ appliances:
       type: list
       elements: str
     files:
-      description: Its disks, each with C(url), C(size), C(virtual_size), C(checksums) and C(format) as far as they are known.
+      description:
+        - Its disks, each with C(url), C(size), C(virtual_size), C(checksums) and C(format) as far as they are known.
+        - A VM template has those of the images that it refers to.
       type: list
       elements: dict
+    template:
+      description:
+        - What a VM of it begins with, or, where its C(kind) is V(service), VMs that belong together; null without any.
+        - That of a VM has C(memory) and disk sizes in bytes, C(vcpus), C(cpu) (the share of the host's CPUs), C(firmware),
+          C(display), C(disks) and C(nics) (C(role) is the network that one is for), C(context), C(values) of its variables, and
+          C(inputs).
+        - A service has C(deployment) (V(straight) or V(none)), C(roles) in the order in which they start, each with C(cardinality),
+          C(minimum), C(maximum), C(parents), the C(appliance) that it begins as and a C(template) that goes over the appliance's,
+          then C(networks) and C(inputs).
+        - Each of C(inputs) has C(name), C(type), C(mandatory), C(text) (the question), C(default), C(choices), C(minimum) and
+          C(maximum).
+        - An C(appliance) has C(name) and C(id) in this marketplace; C(id) is null where it is not there, and C(marketplace) is
+          the URL of another one.
+        - C(dropped) lists what was not taken, with C(attribute) and C(reason).
+      type: dict
 matched:
   description: How many appliances match, listed or not.
   returned: success

@@ -97,6 +97,7 @@ options:
         highest is taken.
       - Of several formats of one version O(format) is taken, else the qcow2, else the C(.img), which is a qcow2 by convention. Of
         others none is better, and the import is refused with their names.
+      - What it wants of its VM is kept in the manifest, see RV(image.template).
       - The catalogue must have its sha512 or sha256; md5 and sha1 do not count. A catalogue over plain C(http) without a signature
         proves nothing.
     type: dict
@@ -120,6 +121,11 @@ options:
       arch:
         description:
           - The processor architecture that the appliance is for.
+        type: str
+      role:
+        description:
+          - A role of the service that is named. The disk is that of the role's appliance, and the manifest has the template of such
+            a VM.
         type: str
       disk:
         description:
@@ -290,6 +296,11 @@ image:
     created:
       description: When it was imported, in UTC.
       type: str
+    template:
+      description:
+        - What a VM of it begins with, as in RV(edge.cloud.appliance_info#module:appliances[].template); null without any.
+        - With O(appliance.role), C(service) has the service.
+      type: dict
     pinned:
       description: Whether it is kept from garbage collection.
       type: bool
@@ -340,7 +351,7 @@ def datastore(module: Any, options: dict[str, Any]) -> Datastore:
     if warning := sent_openly(given):
         module.warn(warning)
     trust = replace(trust, credentials=given)
-    words = {key: options[key] or "" for key in ("os", "arch", "source")}
+    words: dict[str, Any] = {key: options[key] or "" for key in ("os", "arch", "source")}
     return Datastore(
         Store(absolute_path(options["root"], "root")),
         QemuImg(ModuleRunner(module)),
@@ -366,10 +377,11 @@ def offered(module: Any, images: Datastore) -> Datastore:
     for entry in offer.lost:
         module.warn(f"An entry of the marketplace that may be meant cannot be used: {entry}")
     wanted, rules = images.wanted, images.rules
+    words: dict[str, Any] = {"os": wanted.os or offer.os, "arch": wanted.arch or offer.arch}
     return replace(
         images,
         origin="appliance",
-        wanted=replace(wanted, source=offer.source, os=wanted.os or offer.os, arch=wanted.arch or offer.arch),
+        wanted=replace(wanted, source=offer.source, template=offer.template, **words),
         rules=replace(rules, checksum=rules.checksum or offer.checksum),
     )
 

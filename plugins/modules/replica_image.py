@@ -137,6 +137,10 @@ image:
     virtual_size:
       description: The size in bytes of the disk in it.
       type: int
+    template:
+      description:
+        - What a VM of it begins with, as in RV(edge.cloud.appliance_info#module:appliances[].template); null without any.
+      type: dict
     pinned:
       description: Whether it is kept from garbage collection.
       type: bool

@@ -112,7 +112,7 @@ class Datastore:
         """Return the image that an import will make, as modules show it; fields that only the import determines are None."""
         wanted = self.wanted
         unknown = dict.fromkeys(("digest", "size", "virtual_size", "created", "path", "source_digest", "piece_size"))
-        words = {key: getattr(wanted, key) for key in ("name", "version", "os", "arch", "min_disk")}
+        words = {key: getattr(wanted, key) for key in ("name", "version", "os", "arch", "min_disk", "template")}
         return {**unknown, **words, "source": public_url(wanted.source), "format": "qcow2"}
 
     def apply(self, step: Change, now: float) -> None:

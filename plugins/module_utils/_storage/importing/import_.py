@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from ..._errors import CommandFailed, Corrupt, Refused
 from ..._secrets import public_url
@@ -26,7 +28,7 @@ from . import decompress
 class ImageDescription:
     """Name and description of an image; ``source`` is what the user named, for people to read.
 
-    The manifest has a URL without its user, password and query.
+    The manifest has a URL without its user, password and query. ``template`` is what a VM of the image begins with, as JSON.
     """
 
     name: str
@@ -36,6 +38,7 @@ class ImageDescription:
     arch: str = ""
     min_disk: int = 0
     source: str = ""
+    template: Mapping[str, Any] | None = None
 
 
 def import_file(store: Store, qemu: QemuImg, path: Path, *, wanted: ImageDescription, rules: Rules, now: float) -> Manifest:

@@ -15,7 +15,7 @@ So one who knows the digest can prove the manifest, then any page of the list of
 alone, whoever gave them. The list is a file of its own, which only those read who need it.
 
 ``format`` and ``virtual_size`` are bound because they decide how QEMU reads the bytes; what a manifest says beside these five
-(name, version, os, arch, min_disk, source, created) describes an image and is the word of the host that gave it.
+(name, version, os, arch, min_disk, source, created, template) describes an image and is the word of the host that gave it.
 
 So is a key that a newer version added: this one keeps it as it is, and it cannot change what a guest reads. Where the digest is to
 bind more, the first line above is another one and ``schema`` is higher.
@@ -78,7 +78,8 @@ class Manifest:
 
     ``pieces`` has the SHA-256 of each piece, so that a piece can be recognised, proven and repaired anywhere; it is read from where
     the manifest came from when it is used, and proven by ``root``. Sizes are in bytes; ``min_disk`` 0 means the virtual size.
-    ``kept`` has the keys of a newer version.
+    ``template`` is what a VM of it begins with, as JSON that ``_template`` reads when it is asked for: one that cannot be read does
+    no harm to the image. ``kept`` has the keys of a newer version.
     """
 
     digest: str
@@ -95,6 +96,7 @@ class Manifest:
     min_disk: int = 0
     source: str = ""
     source_digest: str = ""
+    template: Mapping[str, Any] | None = field(default=None, hash=False)
     kept: Mapping[str, Any] = field(default_factory=dict, hash=False)
     pieces: Pieces = field(default_factory=lambda: NOTHING, compare=False, repr=False)
 
@@ -144,7 +146,7 @@ class Manifest:
 
     def to_json(self) -> bytes:
         """Return the canonical JSON: sorted keys, no spaces, one newline at the end."""
-        known = {key: getattr(self, key) for key in KEYS}
+        known = {key: getattr(self, key) for key in KEYS if key != "template" or self.template is not None}
         return (
             json.dumps({**self.kept, **known, "schema": SCHEMA}, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
             + b"\n"
@@ -171,6 +173,20 @@ def _text(pattern: re.Pattern[str], longest: int) -> Callable[[object, str], Non
     return rule
 
 
+def _template(value: object, key: str) -> None:
+    if value is not None and (not isinstance(value, dict) or _deeper(value, DEEPEST_KEPT) or _length(value) > LARGEST_KEPT):
+        raise InvalidInput(
+            f"{key}: this is not a JSON object of at most {LARGEST_KEPT} bytes and {DEEPEST_KEPT} levels.", option=key
+        )
+
+
+def _length(value: object) -> int:
+    try:
+        return len(json.dumps(value, allow_nan=False))
+    except (TypeError, ValueError):
+        return LARGEST_KEPT + 1
+
+
 def _piece_size(value: object, key: str) -> None:
     _integer(SMALLEST_PIECE, LARGEST_PIECE)(value, key)
     if int(value) & (int(value) - 1):  # type: ignore[call-overload]
@@ -192,6 +208,7 @@ RULES: Mapping[str, Callable[[object, str], None]] = {
     "source": _text(PRINTABLE, LARGEST_TEXT),
     "source_digest": _text(SOURCE_DIGEST, 135),
     "created": _text(CREATED, 20),
+    "template": _template,
 }
 BOUND = ("format", "size", "virtual_size", "piece_size", "root")
 UNWRITTEN = {"kept", "pieces"}

@@ -6,13 +6,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from ...._errors import EdgeError, InvalidInput
 from ...._json import load_object
 from ...._secrets import shown_url
+from ...._template import json_form
+from ...._template.model import Template
 from ..checksum_list import DIGITS
 
 LARGEST_CATALOGUE = 32 * 1024 * 1024
@@ -48,7 +50,10 @@ class File:
 
 @dataclass(frozen=True)
 class Appliance:
-    """One entry of a catalogue; ``arch`` is written as the kernel writes it (x86_64, aarch64)."""
+    """One entry of a catalogue; ``arch`` is written as the kernel writes it (x86_64, aarch64).
+
+    ``template`` is what a VM, or a service, of it begins with.
+    """
 
     id: str
     name: str
@@ -58,11 +63,13 @@ class Appliance:
     kind: str = "IMAGE"
     tags: tuple[str, ...] = ()
     files: tuple[File, ...] = ()
+    template: Template | None = None
 
     def view(self) -> dict[str, Any]:
         """Return the appliance as modules show it."""
         files = [{**asdict(file), "checksums": dict(file.checksums)} for file in self.files]
-        return {**asdict(self), "tags": list(self.tags), "files": files}
+        template = json_form.to_json(self.template) if self.template else None
+        return {**asdict(replace(self, template=None)), "tags": list(self.tags), "files": files, "template": template}
 
 
 @dataclass(frozen=True)

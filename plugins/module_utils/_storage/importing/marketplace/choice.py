@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from ...._errors import InvalidInput, NotFound
+from ...._template.model import ServiceTemplate
 from ... import names
 from .appliance import Appliance, Skipped, arch_of
 
@@ -83,6 +84,7 @@ def choose(
     version = None if query.version == NEWEST else query.version
     found = [one for one in select(everything, replace(query, version=version)) if one.files]
     if not found:
+        _refuse_services(everything, query)
         raise _not_found(everything, query, where, skipped)
     kinds = {(one.name, one.arch) for one in found}
     if len(kinds) > 1:
@@ -168,3 +170,13 @@ def _not_found(everything: Sequence[Appliance], query: Query, where: str, skippe
     has = f"of {len(like)} names it has {', '.join(like[:20])}" if like else "it has none at all"
     lost = f" {len(skipped)} of its entries cannot be used, such as {skipped[0].entry}: {skipped[0].reason}" if skipped else ""
     return NotFound(f"appliance: the marketplace {where} has no appliance with disks for {query}; {has}.{lost}", **details)
+
+
+def _refuse_services(appliances: Iterable[Appliance], query: Query) -> None:
+    """Raise InvalidInput where a service is meant, which has no disks of its own."""
+    for one in select(appliances, query):
+        if isinstance(one.template, ServiceTemplate):
+            roles = ", ".join(
+                f"{role.name} ({role.appliance.name if role.appliance else 'unknown'})" for role in one.template.roles
+            )
+            raise InvalidInput(f"appliance: {one.name} is a service with the roles {roles}; name one as role.", option="appliance")

@@ -4,17 +4,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ...._errors import EdgeError, InvalidInput, NotFound, Unreachable, about_option
 from ...._secrets import public_url
+from ... import names
+from ...store import manifest
 from .. import checksum_list
 from ..signatures import Signatures
 from . import checksum_files, index, opennebula, simplestreams
-from .appliance import Catalogue, Skipped, below, printable, web_url
+from .appliance import Appliance, Catalogue, Skipped, below, printable, web_url
 from .documents import Access, document
 
 KINDS = ("opennebula", "index", "simplestreams", "checksums", "folder")
@@ -100,6 +102,16 @@ class Marketplace:
     def _index(self) -> Catalogue:
         base = self._base.removesuffix("/index.json")
         return self._document(f"{base}/index.json", lambda data: index.parse(data, self._shown, base))
+
+    def template_of(self, one: Appliance) -> Mapping[str, Any] | None:
+        """Return the JSON of the template that the manifest of an image of another image datastore has."""
+        if self.kind != "index" or self.keys:  # manifests have no signatures of their own
+            return None
+        address = below(self._base.removesuffix("/index.json"), f"{names.hex_of(one.id)}.json", f"The catalogue {self._shown}")
+        try:
+            return self._document(address, lambda data: manifest.parse(data, address, one.id)).template
+        except NotFound:
+            return None
 
     def _simplestreams(self) -> Catalogue:
         """Return the products of all documents; one that cannot be read hides no other."""

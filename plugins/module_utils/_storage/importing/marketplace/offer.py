@@ -4,11 +4,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ...._errors import InvalidInput, Refused
+from ...._template.model import VmTemplate
 from .choice import Query, choose, meant
 from .market import Marketplace
+from .template.roles import appliance_of_role, in_manifest
 
 
 @dataclass(frozen=True)
@@ -16,6 +20,7 @@ class Offer:
     """One disk of an appliance; ``checksum`` is None if nothing proves it and the user allowed that.
 
     ``lost`` has the entries that may be meant too, perhaps newer ones, and cannot be used, with the reasons.
+    ``template`` is the JSON of what a VM of it begins with.
     """
 
     source: str
@@ -23,12 +28,27 @@ class Offer:
     os: str
     arch: str
     lost: tuple[str, ...] = ()
+    template: Mapping[str, Any] | None = None
 
 
-def offer_of(market: Marketplace, query: Query, number: int, *, unproven: bool, image_format: str | None = None) -> Offer:
-    """Return disk ``number`` of the one appliance that is meant; raise Refused if nothing proves it, unless ``unproven``."""
-    catalogue = market.read()
-    one = choose(catalogue.appliances, query, market.where, catalogue.skipped, image_format)
+@dataclass(frozen=True)
+class Asked:
+    """Which disk of an appliance is asked for: its number, of the appliance of a ``role`` of a service, in a format."""
+
+    query: Query
+    number: int = 0
+    role: str | None = None
+    image_format: str | None = None
+
+
+def offer_of(market: Marketplace, asked: Asked, *, unproven: bool) -> Offer:
+    """Return the disk of the one appliance that is meant; raise Refused if nothing proves it, unless ``unproven``."""
+    catalogue, query, number = market.read(), asked.query, asked.number
+    service = None
+    if asked.role:
+        one, service = appliance_of_role(catalogue.appliances, query, asked.role, market.where)
+    else:
+        one = choose(catalogue.appliances, query, market.where, catalogue.skipped, asked.image_format)
     if not 0 <= number < len(one.files):
         raise InvalidInput(
             f"appliance.disk: {number} does not exist; {one.name} {one.version} has {len(one.files)} disks, counted from 0.",
@@ -50,4 +70,5 @@ def offer_of(market: Marketplace, query: Query, number: int, *, unproven: bool, 
             option="marketplace",
         )
     lost = tuple(f"{other.entry}: {other.reason}" for other in meant(catalogue.skipped, query) if not other.archive)
-    return Offer(market.with_query(file.url), file.proof, one.os[:128], one.arch[:64], lost)
+    template = in_manifest(one.template, service) if isinstance(one.template, VmTemplate) else market.template_of(one)
+    return Offer(market.with_query(file.url), file.proof, one.os[:128], one.arch[:64], lost, template)

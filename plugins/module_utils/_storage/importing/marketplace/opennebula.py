@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ...._errors import InvalidInput
+from ...._template.model import Template, TemplateDisk
 from .appliance import (
     KINDS,
     Appliance,
@@ -25,6 +27,10 @@ from .appliance import (
     version_of,
     web_url,
 )
+from .template.references import reference_of, resolved
+from .template.service import service_template
+from .template.syntax import attributes_of
+from .template.vm import untaken, vm_template
 
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 MOST_FILES = 64
@@ -37,7 +43,8 @@ def parse(data: bytes, where: str, base: str) -> Catalogue:
     if not isinstance(found.get("appliances"), list):
         raise InvalidInput(f"The catalogue {where} has no list of appliances; is it an OpenNebula marketplace?", catalogue=where)
     entries = ((_label(entry, number), entry) for number, entry in enumerate(found["appliances"]))
-    return gather(entries, lambda entry, label: _read(entry, label, base), where)
+    catalogue = gather(entries, lambda entry, label: _read(entry, label, base), where)
+    return replace(catalogue, appliances=resolved(catalogue.appliances, base))
 
 
 def _label(entry: Any, number: int) -> str:
@@ -65,7 +72,23 @@ def _read(entry: Any, where: str, base: str) -> Iterable[Appliance]:
         kind=kind,
         tags=tuple(tag for tag in listing(fields.get("tags"), f"{where}, tags", 256) if isinstance(tag, str) and tag.isprintable()),
         files=tuple(_file(disk, fields, where, f"{base}/appliance/{identity}/download/{at}") for at, disk in enumerate(disks)),
+        template=_template(kind, fields, where),
     )
+
+
+def _template(kind: str, fields: Mapping[str, Any], where: str) -> Template | None:
+    """Return the entry's template; one that cannot be read has only the reason why, and the entry stays."""
+    data = fields.get("opennebula_template")
+    try:
+        if kind == "SERVICE_TEMPLATE":
+            named = mapping(fields.get("roles") or {}, f"{where}, roles")
+            appliances = {str(name): reference_of(entry, f"{where}, roles") for name, entry in named.items()}
+            return service_template(data or {}, appliances, "it")
+        listed = listing(fields.get("disks"), f"{where}, disks", MOST_FILES) if kind == "VMTEMPLATE" else []
+        disks = [TemplateDisk(f"disk{at}", reference_of(entry, f"{where}, disks")) for at, entry in enumerate(listed)]
+        return vm_template(attributes_of(data or {}, "it"), disks=tuple(disks)) if data or disks else None
+    except InvalidInput as error:
+        return untaken(error.message)
 
 
 def _disks(fields: Mapping[str, Any], where: str) -> list[Any]:

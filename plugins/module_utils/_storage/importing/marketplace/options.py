@@ -17,7 +17,7 @@ from .appliance import web_url
 from .choice import Query
 from .documents import Access, fetch
 from .market import KINDS, Marketplace
-from .offer import Offer, offer_of
+from .offer import Asked, Offer, offer_of
 
 CACHE = "/var/cache/edge/marketplaces"
 KEYRING = "marketplace.keyring"
@@ -49,7 +49,7 @@ def marketplace_spec(*, required: bool) -> dict[str, Any]:
 def appliance_spec() -> dict[str, Any]:
     """Return the argument specification of the option ``appliance``."""
     texts: dict[str, Any] = {key: {} for key in ("id", "name", "version", "os", "arch")}
-    return {"type": "dict", "options": {**texts, "disk": {"type": "int", "default": 0}}}
+    return {"type": "dict", "options": {**texts, "role": {}, "disk": {"type": "int", "default": 0}}}
 
 
 def proxy_of(option: str | None) -> str | None:
@@ -75,11 +75,12 @@ def marketplace_of(options: Mapping[str, Any], trust: Trust, runner: Runner) -> 
 def offer_by(options: Mapping[str, Any], trust: Trust, runner: Runner, *, unproven: bool) -> Offer:
     """Return what the module options ``appliance`` and ``marketplace`` mean; see offer_of."""
     query = dict(options["appliance"])
-    number = query.pop("disk")
+    number, role = query.pop("disk"), query.pop("role")
     if not any(query.values()):
         raise InvalidInput("appliance: none is named; give at least its id or name.", option="appliance")
     market = marketplace_of(options, trust, runner)
-    return offer_of(market, Query(**query), number, unproven=unproven, image_format=options["format"])
+    asked = Asked(Query(**query), number, role, options["format"])
+    return offer_of(market, asked, unproven=unproven)
 
 
 def signed_by(options: Mapping[str, Any], trust: Trust, runner: Runner) -> Callable[[Path], str] | None:

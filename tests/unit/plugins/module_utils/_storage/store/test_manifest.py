@@ -56,12 +56,28 @@ def test_json_and_back_is_the_same(length: int, words: str) -> None:
         {"format": "raw"}, {"created": "yesterday"}, {"os": "a\nb"}, {"source": "x" * 3000},
         {"min_disk": -1}, {"source_digest": "md5:1"}, {"schema": 0}, {"schema": "1"}, {"schema": True},
         {"unknown": "x" * 70_000}, {"size": None}, {"root": {"a": 1}},
+        {"template": []}, {"template": "vm"}, {"template": {"a": "x" * 70_000}},
     ],
 )  # fmt: skip
 def test_an_odd_field_is_refused(changes: dict[str, Any]) -> None:
     good = json.loads(made(b"x" * (PIECE + 5)).to_json())
     with pytest.raises(Corrupt):
         manifest.parse(json.dumps({**good, **changes}).encode(), "here")
+
+
+def test_a_template_is_kept_as_it_is_and_is_no_part_of_the_digest() -> None:
+    plain = made(b"x" * (PIECE + 5))
+    template = {"kind": "vm", "memory": 2**30, "context": {"A": [{"input": "B"}]}, "of_a_newer_version": [1, {"a": None}]}
+    image = made(b"x" * (PIECE + 5), template=template)
+    assert image.digest == plain.digest
+    assert manifest.parse(image.to_json(), "here", plain.digest).template == template
+    assert image.described(os="BSD").template == image.summary()["template"] == template
+    assert b"template" not in plain.to_json()
+    deep: Any = {}
+    for _level in range(100):
+        deep = {"a": deep}
+    with pytest.raises(Corrupt, match="template"):
+        manifest.parse(json.dumps({**json.loads(plain.to_json()), "template": deep}).encode(), "here")
 
 
 @pytest.mark.parametrize("new", [{"licence": "x"}, {"zones": [{"a": [1, None]}], "z": 1.5}, {"kept": {"kept": 1}}, {"schema": 1}])
