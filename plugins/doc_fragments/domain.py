@@ -480,6 +480,25 @@ options:
       - V(true) is written as C(YES), V(false) as C(NO), a list as one line for each of its items. V(null) leaves a variable out. A
         dictionary is refused. Quote addresses and versions, which YAML can take for numbers.
     type: dict
+  from_image_defaults:
+    description:
+      - Whether the domain begins with what the image of its first disk that has one wants of its VM, as
+        RV(edge.cloud.datastore_image#module:image.template) shows it.
+        A new domain has the image's memory and vCPUs where O(memory) and O(vcpus) are not given; without a number of vCPUs it has
+        the image's share of CPUs, rounded up.
+      - The image's context is under O(context), where V(null) leaves a variable out. C($NAME) is O(name), and the user's SSH key
+        is O(cloud_init.ssh_authorized_keys). In a domain that exists it is made again where O(context) or O(user_inputs) is given.
+      - An image without defaults changes nothing. The image must be in the host cache, or one that the cluster brings there.
+    type: bool
+  user_inputs:
+    description:
+      - The answers to what the image asks (C(inputs) of its template), by name. They need O(from_image_defaults=true).
+      - An answer must fit the type of its input; V(true) and V(false) do for one of YES and NO, and a list for one of several
+        choices. What is not given has the input's default. A mandatory input without either is refused, with its name and text,
+        unless O(context) has the variable of its name.
+      - C(MEMORY) (in MiB) and C(VCPU), where the image asks for them, are the size of a new domain.
+      - No answer is in a result, an error or a log; those that the image's context uses are on the context disk.
+    type: dict
   console_log:
     description:
       - Whether the serial console is written to C(console.log) in the folder of the VM. A new domain has V(true) without it.

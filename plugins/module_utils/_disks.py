@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from . import _files
 from ._compute.model.host_facts import ChainFile, Folders, Offer, VolumeFile
@@ -114,6 +115,10 @@ class DiskFiles:
     def pull(self, digest: str) -> None:
         """See ImageTool."""
         self._supply.pull(digest)
+
+    def image_template(self, digest: str) -> Mapping[str, Any]:
+        """See ImageTool."""
+        return self._supply.template(digest)
 
     def create_overlay(self, path: str, digest: str, size: int) -> None:
         """See ImageTool; the image cannot be removed while the overlay is made, and afterwards because the overlay uses it."""

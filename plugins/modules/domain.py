@@ -182,6 +182,19 @@ EXAMPLES = r"""
         path: /srv/iso/installer.iso
     boot_order: [root, cd]
 
+- name: Run an appliance of a marketplace with the memory, vCPUs and context that it wants, and answer what it asks
+  edge.cloud.domain:
+    name: shop
+    disks:
+      - name: root
+        image: wordpress:7.4
+    nics:
+      - network: edge
+    from_image_defaults: true
+    user_inputs:
+      ONEAPP_SITE_GENERAL_TITLE: Shop
+      ONEAPP_SITE_GENERAL_PASSWORD: "{{ vault_shop_password }}"
+
 - name: Remove it with its disks
   edge.cloud.domain:
     name: web

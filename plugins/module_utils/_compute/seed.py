@@ -48,6 +48,14 @@ class Seed:
         return "sha256:" + hashlib.sha256(json.dumps(self.files).encode()).hexdigest()
 
 
+@dataclass(frozen=True)
+class Seeds:
+    """The disks by which a guest is configured, as they are asked for: cloud-init's and OpenNebula's."""
+
+    cloud_init: Seed | None = None
+    context: Seed | None = None
+
+
 def make_seed(options: CloudInitOptions, name: str, uuid: str) -> Seed:
     """Return the seed that the ``cloud_init`` options describe.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -140,9 +140,12 @@ class Answers:
         return found
 
 
-def answers_to(template: VmTemplate, given: Mapping[str, Any], facts: Mapping[str, str], option: str) -> Answers:
+def answers_to(
+    template: VmTemplate, given: Mapping[str, Any], facts: Mapping[str, str], option: str, said: Collection[str] = ()
+) -> Answers:
     """Return what a template's variables are by what was given for them (None counts as nothing); ``option`` has it.
 
+    ``said`` are variables of the context that are said otherwise, which answers the inputs of the same names.
     Raise InvalidInput where a mandatory input has neither answer nor default, and for what is not asked.
     """
     inputs = {one.name: one for one in template.inputs}
@@ -155,7 +158,7 @@ def answers_to(template: VmTemplate, given: Mapping[str, Any], facts: Mapping[st
         raise InvalidInput(f"{option}.{unknown[0]}: the image has no input of this name (it has: {has}).", option=option)
     found = {name: answer(known[name], value, f"{option}.{name}") for name, value in given.items() if value is not None}
     missing = [one for one in template.inputs if one.mandatory and one.default is None and not found.get(one.name)]
-    missing = [one for one in missing if one.name not in dict(template.values)]
+    missing = [one for one in missing if one.name not in dict(template.values) and one.name not in said]
     if missing:
         listed = "; ".join(f"{one.name} ({one.text or one.type})" for one in missing)
         raise InvalidInput(

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..._errors import InvalidInput
+from ..._template.model import OF_SHELL
 from .yaml_text import encodable
 
 NAME = re.compile(r"[A-Z_][A-Z0-9_]*")
-OF_SHELL = re.compile(r"_|PATH|IFS|ENV|BASH_.*|BASHOPTS|SHELLOPTS|PPID|E?UID|PS4|PROMPT_COMMAND|LD_.*")
 ADDRESS = re.compile(r"(.*_)?(MAC|IP6?|IP6_ULA|GATEWAY6?|DNS)")
 LONGEST_NAME = 255
 QUOTE, QUOTED = "'", "'\\''"

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from ..model.image_tools import ImageTool
 from ..model.overlays import made_format
 from ..model.remote_image import from_url
 from ..model.spec import Nic
-from ..seed import Seed, build_seed
+from ..seed import Seeds, build_seed
 from ..xml.domain import emit, parse_xml, to_text
 from . import plan as steps
 from . import power
@@ -37,7 +37,7 @@ LOOK_AGAIN = 1.0
 
 @dataclass(frozen=True)
 class Guest:
-    """One domain on one connection. ``timeout`` is in seconds; ``seed`` and ``context`` are what a BuildSeed step writes."""
+    """One domain on one connection. ``timeout`` is in seconds; ``seeds`` are what BuildSeed steps write."""
 
     connection: Any
     name: str
@@ -45,8 +45,7 @@ class Guest:
     runner: Runner
     folder: str
     timeout: float
-    seed: Seed | None = None
-    context: Seed | None = None
+    seeds: Seeds = field(default_factory=Seeds)
     delete_tpm: bool = False
 
     def apply(self, step: Any) -> None:
@@ -119,7 +118,7 @@ class Guest:
             self._domain().blockResize(step.live, step.size, libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES)
 
     def _build_seed(self, step: steps.BuildSeed) -> None:
-        seed = self.context if step.context else self.seed
+        seed = self.seeds.context if step.context else self.seeds.cloud_init
         if seed is None or seed.digest != step.digest:
             raise InvalidInput(f"The content of the seed {step.path} is missing.", path=step.path)
         self._make_folder()

@@ -23,7 +23,7 @@ from ..model.host_facts import Folders
 from ..model.image_tools import ImageTool
 from ..model.request import DomainOptions
 from ..model.state import VmState, view
-from ..seed import Seed
+from ..seed import Seeds
 from ..xml.properties import read_scaled
 from .check.batch import Need, clashes, memory_short, memory_warning
 from .check.hardware import memory_needed
@@ -56,7 +56,7 @@ class Draft:
     where: str
     reconciler: Reconciler
     plan: Plan[VmState]
-    seed: Seed | None
+    seeds: Seeds
 
     @property
     def name(self) -> str:
@@ -196,7 +196,7 @@ def place_of(place: int, name: str) -> str:
 def _settle(draft: Draft, check_mode: bool) -> Outcome:
     plan = draft.plan
     try:
-        domain = draft.reconciler.settle(plan, draft.seed, check_mode)
+        domain = draft.reconciler.settle(plan, draft.seeds, check_mode)
     except (EdgeError, OSError) as caught:
         error, now = _ours(caught), _now(draft)
         actions = error.details.get("done", plan.actions)

@@ -31,9 +31,10 @@ from ..model.overlays import kept_files, with_kept_overlays
 from ..model.request import AGAIN, DomainOptions
 from ..model.spec import DomainSpec, Record, stable_uuid
 from ..model.state import VmState, view
+from ..options.image_defaults import with_image_defaults
 from ..options.preallocation import asked_preallocation
 from ..options.resolve import ResolvedDomain, check_name, resolve
-from ..seed import Seed, make_context, make_seed
+from ..seed import Seed, Seeds, make_context, make_seed
 from .apply import Guest
 from .check.change import check_change, check_condition, check_saved_seeds
 from .check.definition import check_definition
@@ -61,13 +62,8 @@ class Reconciler:
         """The domain's name, checked."""
         return check_name(self.options.name)
 
-    @property
-    def context(self) -> Seed | None:
-        """The context disk that was asked for."""
-        return make_context(self.options.context) if self.options.context is not None else None
-
-    def plan(self, host: HostView | None = None) -> tuple[Plan[VmState], Seed | None]:
-        """Return the steps and the seed that one of them writes; raise before any change what cannot be done.
+    def plan(self, host: HostView | None = None) -> tuple[Plan[VmState], Seeds]:
+        """Return the steps and the seeds that some of them write; raise before any change what cannot be done.
 
         ``host`` is a look at the hypervisor that several plans share.
         """
@@ -80,10 +76,10 @@ class Reconciler:
         if options.state == "absent":
             state = host.with_files(state)
             files = kept_files(state, home, self.folders) | (host.claims(self.name).keys() if options.delete_disks else set())
-            return plan_absent(state, options.force_stop, options.delete_disks, files), None
+            return plan_absent(state, options.force_stop, options.delete_disks, files), Seeds()
         if state.config is None:
             self._check_elsewhere(host, state)
-        options = host.images.with_digests(options, state)
+        options = with_image_defaults(host.images.with_digests(options, state), state, host.images.template)
         facts = host.facts(options, arriving_images(state))
         wanted = resolve(options, state.config, state.record.volumes if state.record else (), facts, state.foreign)
         state = host.with_files(state, tuple(volume.path for volume in wanted.volumes))
@@ -94,16 +90,16 @@ class Reconciler:
         check_change(wanted, state, options.state)
         check_hardware(wanted.spec, state.config, facts)
         check_memory(wanted.spec, state, options.run, facts, restart=options.may_restart)
-        seed = self._seed(wanted.spec.uuid, state)
-        record = self._record(wanted, state, seed)
+        seeds = Seeds(self._seed(wanted.spec.uuid, state), make_context(options.context) if options.context is not None else None)
+        record = _record(wanted, state, seeds)
         check_saved_seeds(state, options.run, record)
         goal = Goal(
             run=options.run,
             again=options.state if options.state in AGAIN else None,
             record=record,
             spec=with_arrivals(wanted.spec, wanted.volumes, state, facts),
-            context_path=self.folders.context(self.name) if options.context is not None else None,
-            seed_path=self.folders.seed(self.name) if seed else None,
+            context_path=self.folders.context(self.name) if seeds.context else None,
+            seed_path=self.folders.seed(self.name) if seeds.cloud_init else None,
             autostart=options.autostart,
             allow_restart=options.allow_restart,
             force_stop=options.force_stop,
@@ -114,7 +110,7 @@ class Reconciler:
         plan = plan_goal(state, goal)
         check_definition(self.connection, plan)
         check_room(plan, home)
-        return plan, seed
+        return plan, seeds
 
     def _refuse_while_migrating(self, state: VmState) -> None:
         removal = self.options.state == "absent" and state.config is not None
@@ -128,16 +124,6 @@ class Reconciler:
         if state.record is None or state.record.seed != seed.digest:
             check_schema(dict(seed.files), self.runner)
         return seed
-
-    def _record(self, wanted: ResolvedDomain, state: VmState, seed: Seed | None) -> Record:
-        kept, context = state.record or Record(wanted.spec), self.context
-        digests = (seed.digest if seed else kept.seed, context.digest if context else kept.context)
-        taken_over = state.config is not None and state.foreign.taken_over
-        return replace(
-            Record(wanted.spec, wanted.volumes, *digests, taken_over=taken_over, ordered=wanted.ordered),
-            cloned_from=kept.cloned_from,
-            kept=kept.kept,
-        )
 
     def _check_elsewhere(self, host: HostView, state: VmState) -> None:
         uuid, allowed = (self.options.uuid or stable_uuid(self.name)).lower(), self.options.allow_recreate
@@ -153,13 +139,13 @@ class Reconciler:
             check_claims(self.options, found, host.claims(self.name))
             check_below(self.options, wanted.disks, found, host.claims(self.name), self.tool)
 
-    def settle(self, plan: Plan[VmState], seed: Seed | None, check_mode: bool) -> dict[str, Any]:
+    def settle(self, plan: Plan[VmState], seeds: Seeds, check_mode: bool) -> dict[str, Any]:
         """Carry the plan out and return the VM after it: as read back, in check mode as predicted.
 
         Raise Busy where another task works on the VM, or did since it was planned.
         """
         if check_mode or not plan.changed:
-            return self._settle(plan, seed, check_mode)
+            return self._settle(plan, seeds, check_mode)
         with self._lock():
             seen = see_one(self.connection, self.name)
             now = vm_of(seen, self.folders) if seen else VmState(self.name)
@@ -170,9 +156,9 @@ class Reconciler:
                     option="name",
                     value=self.name,
                 )
-            return self._settle(plan, seed, check_mode)
+            return self._settle(plan, seeds, check_mode)
 
-    def _settle(self, plan: Plan[VmState], seed: Seed | None, check_mode: bool) -> dict[str, Any]:
+    def _settle(self, plan: Plan[VmState], seeds: Seeds, check_mode: bool) -> dict[str, Any]:
         if check_mode:
             now = plan.before if plan.after.run == "running" else plan.after
             return {**view(plan.after), **self._addresses(now)}
@@ -180,9 +166,7 @@ class Reconciler:
         folder, options = self.folders.vm(self.name), self.options
         if options.allow_recreate and plan.before.config is None:
             self._forget_moves()
-        guest = Guest(
-            self.connection, self.name, self.tool, self.runner, folder, options.timeout, seed, self.context, options.delete_disks
-        )
+        guest = Guest(self.connection, self.name, self.tool, self.runner, folder, options.timeout, seeds, options.delete_disks)
         execute(plan, guest.apply)
         state = read_vm(self.connection, self.name, self.tool, self.folders) if plan.changed else plan.before
         if state.live is not None and options.wait_for_address:
@@ -214,9 +198,9 @@ class Reconciler:
         """Return the plan and the VM after it; no other task works on the VM at the same time."""
         with nullcontext() if check_mode else self._lock():
             host = HostView(self.connection, self.tool, self.folders)
-            plan, seed = self.plan(host)
+            plan, seeds = self.plan(host)
             self.warnings.extend(host.images.warnings())
-            return plan, self._settle(plan, seed, check_mode)
+            return plan, self._settle(plan, seeds, check_mode)
 
     def _lock(self) -> AbstractContextManager[None]:
         return vm_lock(self.folders.lock(self.name), self.name, self.options.timeout)
@@ -226,3 +210,14 @@ class Reconciler:
             return addresses_of(None, state)
         with intent(f"look up domain {self.name}"):
             return addresses_of(lookup(self.connection.lookupByName, self.name), state)
+
+
+def _record(wanted: ResolvedDomain, state: VmState, seeds: Seeds) -> Record:
+    kept, seed, context = state.record or Record(wanted.spec), seeds.cloud_init, seeds.context
+    digests = (seed.digest if seed else kept.seed, context.digest if context else kept.context)
+    taken_over = state.config is not None and state.foreign.taken_over
+    return replace(
+        Record(wanted.spec, wanted.volumes, *digests, taken_over=taken_over, ordered=wanted.ordered),
+        cloned_from=kept.cloned_from,
+        kept=kept.kept,
+    )

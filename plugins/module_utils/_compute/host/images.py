@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ..._errors import Conflict, EdgeError, error_about
 from ..model.host_facts import Folders, Offer
@@ -28,6 +28,7 @@ class Images:
     tool: ImageTool
     folders: Folders
     _sizes: dict[str, int | None] = field(default_factory=dict)
+    _templates: dict[str, Mapping[str, Any] | EdgeError] = field(default_factory=dict)
     _chosen: dict[str, str | EdgeError] = field(default_factory=dict)
     _offers: dict[str, Offer | EdgeError] = field(default_factory=dict)
     _stay: dict[tuple[str, str], list[str]] = field(default_factory=dict)
@@ -37,6 +38,12 @@ class Images:
         if digest not in self._sizes:
             self._sizes[digest] = self.tool.image_size(digest)
         return self._sizes[digest]
+
+    def template(self, digest: str, option: str) -> Mapping[str, Any]:
+        """Return the JSON of what a VM of an image begins with; errors about its manifest are about ``option``."""
+        if digest not in self._templates:
+            self._templates[digest] = _tried(lambda: self.tool.image_template(digest))
+        return _answer(self._templates[digest], option, digest)
 
     def with_digests(self, options: DomainOptions, state: VmState) -> DomainOptions:
         """Return the options with the digests of the images that they name.

@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Any, Protocol
 
 from .host_facts import ChainFile, Offer, VolumeFile
 from .remote_image import RemoteImage
@@ -50,6 +50,12 @@ class ImageTool(Protocol):
 
     def pull(self, digest: str) -> None:
         """Bring an image into the host cache; at once where it is there."""
+
+    def image_template(self, digest: str) -> Mapping[str, Any]:
+        """Return the JSON of what a VM of an image begins with, empty where its manifest, here or in the cluster, says nothing.
+
+        Raise NotFound or Unreachable where nobody has the manifest.
+        """
 
     def create_overlay(self, path: str, digest: str, size: int) -> None:
         """Make a qcow2 overlay on an image of the host cache; it appears under its name complete or not at all."""

@@ -158,6 +158,8 @@ class DomainOptions:
     pci_devices: tuple[str, ...] | None = None
     cloud_init: CloudInitOptions | None = None
     context: Mapping[str, Any] | None = None
+    from_image_defaults: bool = False
+    user_inputs: Mapping[str, Any] | None = None
     console_log: bool | None = None
     virtio_console: bool | None = None
     vnc: bool | None = None

@@ -107,6 +107,8 @@ DOMAIN: dict[str, Any] = {
     "pci_devices": {"type": "list", "elements": "str"},
     "cloud_init": {"type": "dict", "options": CLOUD_INIT},
     "context": {"type": "dict"},
+    "from_image_defaults": {"type": "bool"},
+    "user_inputs": {"type": "dict"},
     "console_log": {"type": "bool"},
     "virtio_console": {"type": "bool"},
     "vnc": {"type": "bool"},

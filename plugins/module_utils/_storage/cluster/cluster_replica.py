@@ -12,12 +12,13 @@ from ..._cluster import Cluster, Member
 from ..._errors import Corrupt, EdgeError, InvalidInput, NotFound, Unreachable, Unsupported
 from ..store import catalogue, usage
 from ..store.catalogue import Entry
+from ..store.manifest import Manifest
 from ..store.store import Store
 from ..transfer.http_client import SECONDS, Trust
 from ..transfer.pull import Limit, Progress, Pulled, no_progress, pull_image
 from ..transfer.rate_limit import no_limit
 from ..transfer.sources.https import HttpsSource
-from ..transfer.sources.protocol import Source
+from ..transfer.sources.protocol import Source, proven_manifest
 from .discovery import survey
 from .pull_policy import Ask, Fetch, ObservedMember, Situation, ranked
 from .replica import Choice, Replica
@@ -91,6 +92,10 @@ class ClusterReplica(Replica):
             return found[0]
 
         return {key: getattr(self._ask(digest, find), key) for key in catalogue.KEYS}
+
+    def manifest(self, digest: str) -> Manifest:
+        """Return the manifest of an image that is not here, from a replica before the Front-end."""
+        return self._ask(digest, lambda source: proven_manifest(source, digest))
 
     def pull(self, digest: str, *, now: float, progress: Progress = no_progress, limit: Limit = no_limit) -> Pulled:
         """Make the image visible here, from the hosts that the rule names; if one fails, go on with another."""

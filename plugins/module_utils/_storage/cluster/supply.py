@@ -80,6 +80,18 @@ class Supply:
             raise NotFound(f"it is not in the host cache ({self.store.image_path(digest)}), and {ALONE}.", digest=digest)
         return ClusterReplica.of(cluster, self.store).offered(digest)
 
+    def template(self, digest: str) -> Mapping[str, Any]:
+        """Return the JSON of what a VM of an image begins with, empty where its manifest says nothing.
+
+        The manifest of an image that is not here comes from the cluster; raise NotFound or Unreachable where nobody has it.
+        """
+        found, cluster = self.store.find(digest), load_if_there()
+        if found is None and cluster is None:
+            raise NotFound(f"the image {digest} is not in the host cache, and {ALONE}.", digest=digest)
+        if found is None and cluster is not None:
+            found = ClusterReplica.of(cluster, self.store).manifest(digest)
+        return (found.template if found else None) or {}
+
     def pull(self, digest: str) -> None:
         """Bring an image by the rule of the cluster; at once where it is here. Several callers fetch it once."""
         cluster = load_if_there()
