@@ -60,11 +60,12 @@ class Networkd:
         _netdev, network, of_ports = file_names(bridge)
         before = {bridge: network, **dict.fromkeys(ports, of_ports)}
         facts = {bridge: _of_bridge(bridge, mac), **{port: self._facts(port, (links or {}).get(port)) for port in ports}}
-        for file in unit_files(self.directory, ".network"):
+        files = unit_files(self.directory, ".network")
+        for file in files:
             named = [link for link, ours in before.items() if file.name < ours and file.name not in file_names(bridge)]
             self._refuse(file, named, facts)
         self._refuse_netdev(bridge)
-        self._refuse_running(before)
+        self._refuse_running(before, files)
 
     def _require_program(self) -> None:
         if self.directory != DIRECTORY:
@@ -126,12 +127,17 @@ class Networkd:
             if file.name < ours and bridge in names[-1:]:
                 raise _conflict(file.path, f"makes {bridge} and comes before our files; remove it, or leave boot out.")
 
-    def _refuse_running(self, before: Mapping[str, str]) -> None:
-        """Raise Conflict where networkd itself says that a file configures a link that comes before ours."""
+    def _refuse_running(self, before: Mapping[str, str], files: list[UnitFile]) -> None:
+        """Raise Conflict where networkd itself says that a file configures a link that comes before ours, if it still counts."""
+        count = {file.path.resolve() for file in files}
         for link, ours in before.items():
             path = self._managers.network_file(link) if self._managers is not None else None
-            if path is not None and path.name < ours and path.name not in before.values() and os.path.lexists(path):
-                raise _conflict(path, f"configures {link}, says systemd-networkd, and comes before our files; {self._remedy(path)}")
+            if path is not None and path.name < ours and path.name not in before.values() and path.resolve() in count:
+                raise _conflict(
+                    path,
+                    f"configures {link}, says systemd-networkd, and comes before our files (after a change: networkctl reload);"
+                    f" {self._remedy(path)}",
+                )
 
     def apply(self, step: WriteBootFile | RemoveBootFile) -> None:
         """Write or delete one file; a reader sees the old or the new one, whole."""

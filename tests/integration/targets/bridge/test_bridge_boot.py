@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.edge.cloud.plugins.module_utils._network.boot.matching import Facts, matches, pairs
 from support.playbook import play
 
 pytestmark = [pytest.mark.integration, pytest.mark.lab]
@@ -22,6 +23,61 @@ CARD = (
 )
 WAIT = "/usr/lib/systemd/systemd-networkd-wait-online -i br0 --timeout 300"
 REBOOT = f"ip link del br0 && systemctl restart systemd-networkd && {WAIT}"
+
+
+# One [Match] section a line, with | for the end of a line, each tried alone.
+CONDITIONS = r"""
+Name=probe0
+Name=pro* lo
+Name=lan7
+Name=!lo
+Name=!probe0
+Name=!lo lan7
+Name=lo|Name=probe0
+Name="probe0"
+Name=probe0|Name=|Name=lo
+Name=lo \|  probe0
+Name=PROBE0
+Name=probe[^1]
+Name=probe* !probe0
+MACAddress=52:54:00:aa:bb:01
+MACAddress=52-54-00-AA-BB-01
+MACAddress=5254.00aa.bb01
+MACAddress=52:54:00:aa:bb:02
+PermanentMACAddress=52:54:00:aa:bb:01
+Type=ether
+Type=!wlan
+Type=bridge
+Kind=veth
+Kind=!*
+Kind=!veth
+Driver=veth
+Path=pci-*
+Path=!pci-*
+Property=A=b
+SSID=home
+Name=*|Host=!other
+Name=*|Host=other
+Name=*|Virtualization=container
+Name=*|Virtualization=!container
+Name=*|Architecture=arm
+Name=*|KernelCommandLine=no-such-word
+""".strip().splitlines()
+PROBE = r"""set -e
+ip link add probe0 type veth peer name far7
+ip link set probe0 address 52:54:00:aa:bb:01
+ip link property add dev probe0 altname lan7
+file=/etc/systemd/network/10-probe.network
+while IFS= read -r match; do
+  printf '[Match]|%s|[Network]|LinkLocalAddressing=no|' "$match" | tr '|' '\n' > $file
+  systemctl restart systemd-networkd
+  until networkctl --json=short status probe0 > state && ! grep -Eq 'State":"(pending|initialized)"' state; do sleep 0.1; done
+  if grep -q '"NetworkFile":"/etc/systemd/network/10-probe.network"' state; then echo yes; else echo no; fi
+done
+rm $file
+ip link del probe0
+systemctl restart systemd-networkd
+"""
 
 
 def lab(*words: str) -> str:
@@ -52,6 +108,45 @@ def test_the_bridge_comes_back_as_it_was(host: Any) -> None:
     assert back["actions"] == []
     assert back["bridge"] == made["bridge"]
     assert "via 203.0.113.9 dev br0" in lab("exec", name, "--", "ip", "route", "show", "198.51.100.0/24")
+
+
+def test_it_has_its_mac_address_again_and_does_not_hold_up_the_boot(host: Any) -> None:
+    name, run = host
+    card = "ip link add eth5 type veth peer name far5; ip link set eth5 up; ip link set far5 up"
+    lab("exec", name, "--", "sh", "-c", card)
+    made = run([{"edge.cloud.bridge": {"name": "br5", "ports": ["eth5"], "boot": "networkd"}}])[0]
+    # The cable is out at boot: nothing on br5 has carrier, and what waits for the network waits for host0 alone.
+    again = "ip link set far5 down && ip link del br5 && systemctl restart systemd-networkd"
+    wait = "/usr/lib/systemd/systemd-networkd-wait-online --timeout 300 && until ip link show br5; do sleep 0.1; done"
+    lab("exec", name, "--", "sh", "-c", f"{again} && {wait}")
+    assert "NO-CARRIER" in lab("exec", name, "--", "ip", "link", "show", "br5")
+    back = run([{"edge.cloud.bridge": {"name": "br5", "ports": ["eth5"], "boot": "networkd"}}])[0]
+    assert back["bridge"]["mac"] == made["bridge"]["mac"]
+    assert run([{"edge.cloud.bridge": {"name": "br5", "state": "absent"}}])[0]["changed"]
+
+
+@pytest.mark.slow
+def test_networkd_judges_conditions_as_we_do(host: Any) -> None:
+    name, _run = host
+    asked = "\n".join(CONDITIONS)
+    script = f"cat > conditions <<'END'\n{asked}\nEND\ncat > probe <<'END'\n{PROBE}END\nsh probe < conditions"
+    said = lab("exec", name, "--", "sh", "-c", f"cd /root; {script}").split()
+    facts = Facts(("probe0", "lan7"), mac="52:54:00:aa:bb:01", permanent_mac="", kind="veth", types=("ether",), properties={})
+    host_has = {"Host": {"!other": True, "other": False}, "Virtualization": {"container": True, "!container": False}}
+    for match, answer in zip(CONDITIONS, said, strict=True):
+        ours = matches(pairs("\n".join(["[Match]", *match.split("|")])), facts, lambda key, value: host_has.get(key, {}).get(value))
+        assert ours in (answer == "yes", None), f"{match}: networkd says {answer}"
+
+
+def test_a_host_that_networkd_does_not_configure_is_refused(host: Any) -> None:
+    name, run = host
+    lab("exec", name, "--", "sh", "-c", "systemctl disable --now systemd-networkd.service systemd-networkd.socket")
+    try:
+        refused = run([{"edge.cloud.bridge": {"name": "br6", "ports": [], "boot": "networkd"}}], ok=False)[0]
+    finally:
+        lab("exec", name, "--", "sh", "-c", "systemctl enable --now systemd-networkd.service")
+    assert refused["error"]["code"] == "unsupported"
+    assert "disabled" in refused["msg"]
 
 
 def test_a_file_that_comes_first_is_found_before_any_change(host: Any) -> None:
