@@ -56,12 +56,12 @@ def words(value: str) -> list[str]:
     return [re.sub(r"""(["'])(.*?)\1""", r"\2", word) for word in re.findall(r"""(?:"[^"]*"|'[^']*'|\S)+""", value)]
 
 
-def _patterns(values: Iterable[str]) -> list[str]:
+def _patterns(values: Iterable[str], split: Callable[[str], list[str]] = words) -> list[str]:
     """Return the patterns of a key: lists are merged, an empty one resets, and ``!`` before a list negates each of its words."""
     found: list[str] = []
     for value in values:
         negate = value.startswith("!")
-        listed = words(value.removeprefix("!"))
+        listed = split(value.removeprefix("!"))
         found = [*found, *(f"!{word}" if negate else word for word in listed)] if value else []
     return found
 
@@ -142,7 +142,9 @@ def matches(found: Iterable[Pair], facts: Facts, condition: Condition) -> Answer
         patterns = _patterns(values)
         if key not in CONDITIONS and patterns:
             doubtful = any(NOT_UTF8.search(value) for value in values)
-            answers.append(None if doubtful else _asked(key, patterns, facts))
+            asked_of = (patterns, _patterns(values, str.split)) if key == "Name" else (patterns,)  # some versions keep its quotes
+            found_out = {_asked(key, listed, facts) for listed in asked_of}
+            answers.append(None if doubtful or len(found_out) > 1 else found_out.pop())
     if False in answers:
         return False
     return None if None in answers or not answers else True

@@ -70,12 +70,14 @@ ip link property add dev probe0 altname lan7
 file=/etc/systemd/network/10-probe.network
 while IFS= read -r match; do
   printf '[Match]|%s|[Network]|LinkLocalAddressing=no|' "$match" | tr '|' '\n' > $file
+  systemctl reset-failed systemd-networkd
   systemctl restart systemd-networkd
   until networkctl --json=short status probe0 > state && ! grep -Eq 'State":"(pending|initialized)"' state; do sleep 0.1; done
   if grep -q '"NetworkFile":"/etc/systemd/network/10-probe.network"' state; then echo yes; else echo no; fi
 done
 rm $file
 ip link del probe0
+systemctl reset-failed systemd-networkd
 systemctl restart systemd-networkd
 """
 
@@ -132,10 +134,14 @@ def test_networkd_judges_conditions_as_we_do(host: Any) -> None:
     script = f"cat > conditions <<'END'\n{asked}\nEND\ncat > probe <<'END'\n{PROBE}END\nsh probe < conditions"
     said = lab("exec", name, "--", "sh", "-c", f"cd /root; {script}").split()
     facts = Facts(("probe0", "lan7"), mac="52:54:00:aa:bb:01", permanent_mac="", kind="veth", types=("ether",), properties={})
-    host_has = {"Host": {"!other": True, "other": False}, "Virtualization": {"container": True, "!container": False}}
-    for match, answer in zip(CONDITIONS, said, strict=True):
-        ours = matches(pairs("\n".join(["[Match]", *match.split("|")])), facts, lambda key, value: host_has.get(key, {}).get(value))
-        assert ours in (answer == "yes", None), f"{match}: networkd says {answer}"
+    holds = {("Host", "!other"), ("Virtualization", "container")}
+    ours = {
+        match: matches(pairs("\n".join(["[Match]", *match.split("|")])), facts, lambda key, value: (key, value) in holds)
+        for match in CONDITIONS
+    }
+    # Without udev nobody tells us the driver, and versions of systemd differ in what quotes mean.
+    assert [match for match, answer in ours.items() if answer is None] == ['Name="probe0"', "Driver=veth"]
+    assert [match for match, answer in zip(ours, said, strict=True) if ours[match] not in (answer == "yes", None)] == []
 
 
 def test_a_host_that_networkd_does_not_configure_is_refused(host: Any) -> None:
