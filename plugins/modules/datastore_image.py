@@ -410,7 +410,7 @@ def run(module: Any) -> dict[str, Any]:
         plan = plan_import(state, images.predicted(), given, options["pinned"])
     if not module.check_mode:
         execute(plan, lambda step: images.apply(step, time.time()))
-    result = plan.after if module.check_mode else images.observe()
+    result = plan.after if module.check_mode or not plan.changed else images.observe()
     return {**plan_result(plan, diff_view, "image"), "image": dict(view(result))}
 
 

@@ -17,6 +17,7 @@ from ..store import catalogue, usage
 from ..store.image_plan import PinImage, PullImage, RemoveImage, Stored, plan_absent, plan_replica
 from ..store.inventory import shown
 from ..store.manifest import Manifest
+from ..store.references import Headers
 from ..store.store import Store
 from ..transfer.http_client import Trust
 from ..transfer.progress import ProgressFile
@@ -146,6 +147,7 @@ class Work:
         self._replica = replica
         self._choice = choice
         self._directories = directories
+        self._headers = Headers()
         self._progress_file = progress_file
         if rate_limit is not None and rate_limit < 1:
             raise InvalidInput(f"rate_limit: {rate_limit} is less than 1 byte a second.", option="rate_limit")
@@ -166,7 +168,7 @@ class Work:
             here = Replica(store).local(self._choice)
             self._digest = self._choice.digest or (here.digest if here else None)
             if here:
-                store.require_unused(here.digest, self._directories)
+                store.require_unused(here.digest, self._directories, self._headers)
             return plan_absent(self.observe(), with_catalogue=False)
         self._digest = self._replica.resolve(self._choice)
         state = self.observe()
@@ -188,7 +190,7 @@ class Work:
         elif isinstance(step, PinImage):
             store.pin(str(self._digest), step.wanted)
         else:
-            store.remove(step.digest, self._directories)
+            store.remove(step.digest, self._directories, headers=self._headers)
 
     def keep(self, plan: Plan[Stored], now: float) -> None:
         """Note the use of an image that was here already; one that was removed since it was observed is pulled after all."""

@@ -20,6 +20,7 @@ from ..format.source_file import held, named, opened
 from ..store import catalogue
 from ..store.image_plan import Change, DescribeImage, ImportImage, PinImage, RemoveImage, Stored
 from ..store.inventory import shown
+from ..store.references import Headers
 from ..store.store import Store
 from ..transfer.http_client import Trust
 from . import import_
@@ -47,11 +48,15 @@ class Datastore:
     unverified: bool = False
     signed: Callable[[Path], str] | None = None
     origin: str = "source"
+    headers: Headers = field(default_factory=Headers, compare=False)
 
     def observe(self) -> Stored:
         """Return the image with the requested name and version, with its path."""
-        found = self.store.named(names.image_name(self.wanted.name), names.image_version(self.wanted.version))
-        return Stored(shown(self.store, found), bool(found and self.store.pinned(found.digest)), catalogue.current(self.store))
+        wanted = (names.image_name(self.wanted.name), names.image_version(self.wanted.version))
+        images = self.store.images()
+        found = next((one for one in images if (one.name, one.version) == wanted), None)
+        current = catalogue.current(self.store, images)
+        return Stored(shown(self.store, found), bool(found and self.store.pinned(found.digest)), current)
 
     def require_same_source(self, found: Stored) -> None:
         """Raise Conflict if the source has other bytes now than when the image was imported: an image never changes."""
@@ -106,7 +111,7 @@ class Datastore:
         """Raise Refused, before any change, if the image that a plan removes is in use."""
         for step in plan.steps:
             if isinstance(step, RemoveImage):
-                self.store.require_unused(step.digest, self.directories)
+                self.store.require_unused(step.digest, self.directories, self.headers)
 
     def predicted(self) -> dict[str, Any]:
         """Return the image that an import will make, as modules show it; fields that only the import determines are None."""
@@ -125,7 +130,7 @@ class Datastore:
         elif isinstance(step, PinImage):
             self._pin(step.wanted)
         elif isinstance(step, RemoveImage):
-            self.store.remove(step.digest, self.directories)
+            self.store.remove(step.digest, self.directories, headers=self.headers)
         else:
             self.store.prepare()
             catalogue.write(self.store)

@@ -12,7 +12,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from ..._plan import Plan, Step, execute
 from ..._sizes import MIB
 from ..importing.datastore import timestamp
 from ..store import lease, manifest, usage, uses
+from ..store.references import Headers
 from ..store.store import STALE_SECONDS, Store
 from ..store.uses import Uses
 from .gc_plan import Cache, Cached, Decision, Leftover, Limits, RemoveCached, RemoveLeftover, decide, held_by, quota_of
@@ -60,10 +61,11 @@ class Collector:
     directories: Sequence[Path]
     limits: Limits
     stale: float = STALE_SECONDS
+    headers: Headers = field(default_factory=Headers, compare=False)
 
     def decide(self, now: float, failed: Mapping[str, str] | None = None) -> Decision:
         """Return what a collection would do; nothing is changed. What ``failed`` names stays for its reason."""
-        return decide(observe(self.store, self.directories, now, self.stale), self.limits, now, failed)
+        return decide(observe(self.store, self.directories, now, self.stale, self.headers), self.limits, now, failed)
 
     def collect(self, now: Callable[[], float] = time.time) -> Collected:
         """Collect until the quota is met or no more may be removed; an image that came into use stays, and another one goes.
@@ -98,10 +100,10 @@ class Collector:
 
     def _settle(self) -> None:
         """Bring the leases up to date with what is seen now, for the day when a folder is not there."""
-        seen = uses.look(self.directories)
+        seen = uses.look(self.directories, self.headers)
         for digest in _digests(self.store):
             image = self.store.image_path(digest)
-            uses.settle(image, seen.uses_of(image))
+            uses.settle(image, seen.uses_of(image), seen=seen)
         uses.sweep(self.store.root)
         lease.sweep(self.store.root, self.stale)
 
@@ -120,7 +122,13 @@ class Collector:
         if isinstance(step, RemoveLeftover):
             return self.store.sweep_one(self.store.partial / step.leftover.name, now(), self.stale)
         try:
-            self.store.remove(step.image.digest, self.directories, wait=False, unless=lambda: self._require_same(step.image, now()))
+            self.store.remove(
+                step.image.digest,
+                self.directories,
+                wait=False,
+                unless=lambda: self._require_same(step.image, now()),
+                headers=self.headers,
+            )
         except (Busy, NotFound, Refused):
             return False
         return True
@@ -204,9 +212,11 @@ def last_collection(store: Store) -> dict[str, Any]:
         return {}
 
 
-def observe(store: Store, directories: Sequence[Path], now: float, stale: float = STALE_SECONDS) -> Cache:
+def observe(
+    store: Store, directories: Sequence[Path], now: float, stale: float = STALE_SECONDS, headers: Headers | None = None
+) -> Cache:
     """Return all image files with the reasons to keep each, by one scan of all disks, and the leftovers; nothing is changed."""
-    seen = uses.look(directories)
+    seen = uses.look(directories, headers)
     images = [_cached(store, digest, seen.uses_of(store.image_path(digest))) for digest in _digests(store)]
     left = [Leftover(path.name, _length(path)) for path in store.leftovers(now, stale) if path.stem != LOCK]
     return Cache(tuple(images), tuple(left))

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import difflib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from ... import _files
 from ..._errors import Conflict, Corrupt, EdgeError, NotFound
 from ..._json import load_object, require_schema
 from .. import names
-from .manifest import RULES
+from .manifest import RULES, Manifest
 from .store import Store
 
 FILE = "index.json"
@@ -81,16 +82,16 @@ def _other_names(entries: list[Entry], name: str) -> str:
     return f"none of that name, but {', '.join(shown)}{more}" if shown else "no images at all"
 
 
-def render(store: Store) -> bytes:
-    """Return the catalogue of the store as canonical JSON."""
-    images = [{key: value for key, value in one.summary().items() if key in KEYS} for one in store.images()]
-    return json.dumps({"images": images, "schema": SCHEMA}, sort_keys=True, separators=(",", ":")).encode() + b"\n"
+def render(images: Sequence[Manifest]) -> bytes:
+    """Return the catalogue of images as canonical JSON."""
+    rows = [{key: getattr(one, key) for key in KEYS} for one in images]
+    return json.dumps({"images": rows, "schema": SCHEMA}, sort_keys=True, separators=(",", ":")).encode() + b"\n"
 
 
-def current(store: Store) -> bool:
-    """Return whether the catalogue file lists exactly what the store has."""
+def current(store: Store, images: Sequence[Manifest] | None = None) -> bool:
+    """Return whether the catalogue file lists exactly what the store has: ``images``, where these were read already."""
     try:
-        return (store.root / FILE).read_bytes() == render(store)
+        return (store.root / FILE).read_bytes() == render(store.images() if images is None else images)
     except FileNotFoundError:
         return False
 
@@ -99,7 +100,7 @@ def write(store: Store) -> Path:
     """Write the catalogue whole, after every change of the store; after a crash the next run writes it."""
     path = store.root / FILE
     with store.named_lock("index"):
-        _files.write_atomically(path, render(store), store.partial / FILE)
+        _files.write_atomically(path, render(store.images()), store.partial / FILE)
     return path
 
 

@@ -109,6 +109,16 @@ def mount_of(descriptor: int) -> Mount | None:
     return None
 
 
+def type_of(device: int) -> str | None:
+    """Return the type of the file system with this number, None where no mount that is seen has it."""
+    number = f"{os.major(device)}:{os.minor(device)}"
+    for line in MOUNTS.read_bytes().splitlines():
+        fields, _dash, rest = line.partition(b" - ")
+        if fields.split(b" ")[2].decode() == number:
+            return _plain(rest.split(b" ")[0])
+    return None
+
+
 def _mounts() -> dict[int, Mount]:
     found = {}
     for line in MOUNTS.read_bytes().splitlines():

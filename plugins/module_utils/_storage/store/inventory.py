@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from . import uses
 from .manifest import Manifest
 from .store import Store
 
@@ -30,14 +31,15 @@ class Filter:
 def images_of(store: Store, wanted: Filter, directories: Sequence[Path], *, verify: bool = False) -> list[dict[str, Any]]:
     """Return the store's images that ``wanted`` admits, each with its users and, with ``verify``, its damaged pieces."""
     found = [image for image in store.images() if wanted.admits(image)]
-    return [_shown_with_users(store, image, directories, verify) for image in found]
+    seen = uses.look(directories) if found else None
+    return [_shown_with_users(store, image, seen, verify) for image in found if seen]
 
 
-def _shown_with_users(store: Store, image: Manifest, directories: Sequence[Path], verify: bool) -> dict[str, Any]:
+def _shown_with_users(store: Store, image: Manifest, seen: uses.Look, verify: bool) -> dict[str, Any]:
     return {
         **(shown(store, image) or {}),
         "pinned": store.pinned(image.digest),
-        **store.uses_of(image.digest, directories).shown,
+        **seen.uses_of(store.image_path(image.digest)).shown,
         **({"damaged_pieces": store.verify(image.digest)} if verify else {}),
     }
 

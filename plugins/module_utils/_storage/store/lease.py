@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from .identity import FileId, from_json, identify
 from .references import IMAGE_NAME
 
 LARGEST = 64 * 1024
+Listed = dict[str, list[Path]]
 
 
 @dataclass(frozen=True)
@@ -48,15 +50,34 @@ def is_image(path: Path) -> bool:
     return bool(IMAGE_NAME.fullmatch(path.name)) and (path.with_suffix(".json").exists() or folder_of(path).is_dir())
 
 
-def leases_of(image: Path, path: Path | None = None) -> list[Lease]:
-    """Return the leases of an image, or those of them for a disk of that path."""
-    kind = f"{_short(str(path))}." if path else ""
-    return [_read(file) for file in sorted(folder_of(image).glob(f"{image.stem}.{kind}*.json"))]
+def leases_of(image: Path, path: Path | None = None, listed: Listed | None = None) -> list[Lease]:
+    """Return the leases of an image, or those of them for a disk of that path; ``listed`` is what ``listed_in`` found."""
+    kind = f"{image.stem}.{_short(str(path))}." if path else f"{image.stem}."
+    files = (listed_in(folder_of(image)) if listed is None else listed).get(image.stem, ())
+    return [_read(file) for file in files if file.name.startswith(kind)]
+
+
+def listed_in(folder: Path) -> Listed:
+    """Return the files of leases by the hexadecimal part of their image's digest, by one look at their folder."""
+    found: Listed = {}
+    with suppress(FileNotFoundError):
+        for file in sorted(folder.iterdir()):
+            if file.suffix == ".json" and not file.name.startswith("."):
+                found.setdefault(file.name.partition(".")[0], []).append(file)
+    return found
 
 
 def all_leases(root: Path) -> list[Lease]:
     """Return the leases of all images of a store."""
     return [_read(file) for file in sorted((root / "leases").glob("[0-9a-f]*.json"))]
+
+
+def leases_at(root: Path, paths: Sequence[str]) -> list[Lease]:
+    """Return the leases of all images for disks of these paths; no other one is read."""
+    kinds = {_short(path) for path in paths}
+    files = [file for files in listed_in(root / "leases").values() for file in files]
+    found = [_read(file) for file in files if file.name.split(".")[1] in kinds]
+    return [lease for lease in found if lease.path in paths]
 
 
 def image_of(lease: Lease) -> Path:

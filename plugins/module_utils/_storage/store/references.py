@@ -8,8 +8,11 @@ reports as a doubt; the leases of a store (``uses``) are the other witness.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import stat
+import time
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +21,7 @@ from ..._errors import Corrupt, EdgeError, NotFound
 from ..._json import load_json
 from ..format import qcow2
 from ..format.disk_format import recorded_raw
-from .identity import mount_of
+from .identity import PROVING, mount_of, type_of
 
 DISK_DIRECTORIES = ("/var/lib/edge/vms", "/var/lib/edge/recovery")
 IMAGE_NAME = re.compile(r"[0-9a-f]{64}\.qcow2")
@@ -48,31 +51,74 @@ class References:
         return sorted((found | self.doubtful.keys()) - {str(image)})
 
 
+SETTLED = 2.0  # seconds after which a change of a file shows in its time of change, whatever the clock of its file system
+NO_FILE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+LOCAL = PROVING | {"overlay"}
+Signature = tuple[int, int, int, int, int]
+
+
+class Headers:
+    """What the files of a command stand on: each header is read once while its file stays as it is.
+
+    A file whose status changed in the last seconds, or that is not on a file system of this host, is read each time.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[Path, tuple[Signature, tuple[Path, ...] | None]] = {}
+        self._local: dict[int, bool] = {}
+
+    def backings(self, path: Path) -> tuple[Path, ...] | None:
+        """Return the files that a qcow2 names as its backing; None for a file that is none, raise as ``qcow2`` does."""
+        try:
+            found = path.stat()
+        except OSError as error:
+            if error.errno in NO_FILE:
+                return None
+            raise
+        if not stat.S_ISREG(found.st_mode):
+            return None
+        signature = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+        known = self._known.get(path)
+        if known and known[0] == signature:
+            return known[1]
+        read = tuple(_backings_of(path)) if _is_qcow2(path) else None
+        if time.time() - found.st_ctime > SETTLED and self._is_local(found.st_dev):
+            self._known[path] = (signature, read)
+        return read
+
+    def _is_local(self, device: int) -> bool:
+        if device not in self._local:
+            self._local[device] = type_of(device) in LOCAL
+        return self._local[device]
+
+
 @dataclass
 class _Scan:
+    headers: Headers
     users: dict[Key, set[str]] = field(default_factory=dict)
     doubtful: dict[str, str] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
     doubts: list[str] = field(default_factory=list)
+    keys: dict[Path, set[Key]] = field(default_factory=dict)
+
+    def keys_of(self, path: Path) -> set[Key]:
+        if path not in self.keys:
+            self.keys[path] = _keys(path)
+        return self.keys[path]
 
 
-def references(directories: Sequence[Path]) -> References:
-    """Read every file under ``directories``; a backing file outside of them is followed to its own backing file."""
-    scan = _Scan()
-    disks: dict[Path, Path] = {}
-    for path in _files(directories, scan):
-        try:
-            if _is_qcow2(path):
-                disks[path] = path.resolve()
-            elif path.is_symlink() and not path.exists():
-                scan.broken[str(path)] = f"{path.readlink()}, to which it links, is not there"
-        except (OSError, RuntimeError) as error:
-            scan.doubtful[str(path)] = str(error)
+def references(directories: Sequence[Path], headers: Headers | None = None) -> References:
+    """Read every file under ``directories``; a backing file outside of them is followed to its own backing file.
+
+    With the ``headers`` of an earlier scan only what has changed since is read.
+    """
+    scan = _Scan(headers or Headers())
+    disks = _disks(directories, scan)
     inside = set(disks.values())
     for path in disks:
         try:
-            for backing in _below(path, inside):
-                for key in _keys(backing):
+            for backing in _below(path, inside, scan.headers):
+                for key in scan.keys_of(backing):
                     scan.users.setdefault(key, set()).add(str(path))
         except NotFound as error:
             scan.broken[str(path)] = error.message
@@ -82,13 +128,30 @@ def references(directories: Sequence[Path]) -> References:
     return References(by_backing, scan.doubtful, scan.broken, tuple(scan.doubts))
 
 
+def _disks(directories: Sequence[Path], scan: _Scan) -> dict[Path, Path]:
+    """Return the qcow2 files under ``directories``, with what each is when links are resolved; note those that cannot be read."""
+    disks: dict[Path, Path] = {}
+    for path, real in _files(directories, scan):
+        try:
+            if scan.headers.backings(path) is not None:
+                disks[path] = path.resolve() if path.is_symlink() else real
+            elif path.is_symlink() and not path.exists():
+                scan.broken[str(path)] = f"{path.readlink()}, to which it links, is not there"
+        except EdgeError:  # which is told when it is followed
+            disks[path] = path.resolve()
+        except (OSError, RuntimeError) as error:
+            scan.doubtful[str(path)] = str(error)
+    return disks
+
+
 def stands_on(path: Path, image: Path) -> bool | None:
     """Return whether a file has ``image`` in its chain; None if that cannot be read."""
     try:
-        if not _is_qcow2(path):
+        headers = Headers()
+        if headers.backings(path) is None:
             return False
         wanted = _keys(image) | {image.name}
-        return any(_keys(backing) & wanted for backing in _below(path, frozenset()))
+        return any(_keys(backing) & wanted for backing in _below(path, frozenset(), headers))
     except (EdgeError, OSError):
         return None
 
@@ -103,13 +166,13 @@ def _keys(path: Path) -> set[Key]:
     return {resolved, (found.st_dev, found.st_ino)}
 
 
-def _below(path: Path, inside: Set[Path]) -> Iterator[Path]:
+def _below(path: Path, inside: Set[Path], headers: Headers) -> Iterator[Path]:
     """Yield the backing file, and its own backing file unless it is one of the disks that are scanned anyway.
 
     Raise NotFound where the chain ends in a file that is not there: what that stood on is not known, unless it was an image.
     """
     followed: set[Path] = set()
-    ahead = _backings_of(path)
+    ahead = list(headers.backings(path) or ())
     while ahead:
         backing = ahead.pop()
         if backing in followed:
@@ -119,8 +182,8 @@ def _below(path: Path, inside: Set[Path]) -> Iterator[Path]:
         if not backing.exists():
             if not IMAGE_NAME.fullmatch(backing.name):
                 raise NotFound(f"{backing}, which it stands on, is not there", path=str(path))
-        elif backing not in inside and _is_qcow2(backing):
-            ahead += _backings_of(backing)
+        elif backing not in inside:
+            ahead += headers.backings(backing) or ()
 
 
 def _backings_of(path: Path) -> list[Path]:
@@ -159,8 +222,8 @@ def _names_a_file(text: str, key: str) -> bool:
     return text.startswith("/") and (Path(text).exists() or bool(IMAGE_NAME.fullmatch(Path(text).name)))
 
 
-def _files(directories: Sequence[Path], scan: _Scan) -> Iterator[Path]:
-    """Yield all files under ``directories``, following symbolic links as QEMU does, each folder once."""
+def _files(directories: Sequence[Path], scan: _Scan) -> Iterator[tuple[Path, Path]]:
+    """Yield all files under ``directories``, following symbolic links as QEMU does, each folder once; with the folder resolved."""
     visited: set[tuple[int, int]] = set()
 
     def unreadable(error: OSError) -> None:
@@ -175,7 +238,8 @@ def _files(directories: Sequence[Path], scan: _Scan) -> Iterator[Path]:
                 below.clear()
                 continue
             visited.add(found)
-            yield from (Path(folder, entry) for entry in entries)
+            real = os.path.realpath(folder) if entries else folder
+            yield from ((Path(folder, entry), Path(real, entry)) for entry in entries)
 
 
 def _hidden(directory: Path) -> Iterator[str]:

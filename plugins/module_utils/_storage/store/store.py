@@ -24,6 +24,7 @@ from ..format.pieces import reader_of
 from . import lease, manifest, usage, uses
 from .disk_read import DiskFile, is_good
 from .manifest import Manifest
+from .references import Headers
 from .uses import Uses
 
 STALE_SECONDS = 7 * 24 * 3600
@@ -211,9 +212,9 @@ class Store:
         work = self.partial / f"{description.hex}.json"
         _files.write_atomically(self.manifest_path(description.digest), description.to_json(), work)
 
-    def uses_of(self, digest: str, directories: Sequence[Path]) -> Uses:
+    def uses_of(self, digest: str, directories: Sequence[Path], headers: Headers | None = None) -> Uses:
         """Return the uses of an image, by its leases and the disks under ``directories``."""
-        return uses.uses_of(self.image_path(digest), directories)
+        return uses.uses_of(self.image_path(digest), directories, headers)
 
     def claim(self, digest: str, use: bytes) -> Manifest | None:
         """Return a visible image and note its use, under one lock against removal; None if it is not here.
@@ -228,22 +229,29 @@ class Store:
         return None
 
     def remove(
-        self, digest: str, directories: Sequence[Path], *, wait: _files.Wait = PATIENCE, unless: Callable[[], None] = lambda: None
+        self,
+        digest: str,
+        directories: Sequence[Path],
+        *,
+        wait: _files.Wait = PATIENCE,
+        unless: Callable[[], None] = lambda: None,
+        headers: Headers | None = None,
     ) -> None:
         """Remove an image that no file under ``directories`` uses; raise Refused with its users otherwise.
 
         A process that makes an overlay holds a shared lock on the image file; the removal holds an exclusive one. ``unless`` checks
-        again under the locks and raises the reason to keep it. A lock that is held for longer than ``wait`` raises Busy.
+        again under the locks and raises the reason to keep it. A lock that is held for longer than ``wait`` raises Busy. With the
+        ``headers`` of an earlier look only the disks that changed since are read.
         """
         with self.lock(digest, wait=wait), contextlib.ExitStack() as stack:
             if self.image_path(digest).exists():
                 stack.enter_context(_files.file_lock(self.image_path(digest), shared=False, wait=wait))
             unless()
-            self._remove_unused(digest, directories)
+            self._remove_unused(digest, directories, headers)
 
-    def require_unused(self, digest: str, directories: Sequence[Path]) -> Uses:
+    def require_unused(self, digest: str, directories: Sequence[Path], headers: Headers | None = None) -> Uses:
         """Raise Refused with the image's uses if it has any; return those that ended."""
-        found = self.uses_of(digest, directories)
+        found = self.uses_of(digest, directories, headers)
         found.require_none(f"The image {digest} in {self.root}", digest=digest)
         if _files.open_in_qemu(self.image_path(digest)):
             raise Refused(
@@ -254,8 +262,8 @@ class Store:
             )
         return found
 
-    def _remove_unused(self, digest: str, directories: Sequence[Path]) -> None:
-        ended = self.require_unused(digest, directories).ended
+    def _remove_unused(self, digest: str, directories: Sequence[Path], headers: Headers | None) -> None:
+        ended = self.require_unused(digest, directories, headers).ended
         found, pinned = self.find(digest), self.pinned(digest)
         self.manifest_path(digest).unlink(missing_ok=True)
         _files.fsync(self.root)

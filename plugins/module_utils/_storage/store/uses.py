@@ -10,14 +10,14 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ... import _files
 from ..._errors import Busy, NotFound, Refused
 from .identity import FileId, find, identify
-from .lease import Lease, all_leases, drop, image_of, is_image, leases_of, write
-from .references import References, references, stands_on
+from .lease import Lease, Listed, all_leases, drop, folder_of, image_of, is_image, leases_at, leases_of, listed_in, write
+from .references import Headers, References, references, stands_on
 
 REMOTE_SECONDS = 24 * 3600.0  # in which a disk that another host makes here has appeared
 RELEASE = "mount it where it was, or release the use with `edge-host release` if the disk is gone"
@@ -69,6 +69,7 @@ class Look:
     """One look at all disks under ``directories``; then the uses of any number of files."""
 
     seen: References
+    _listed: dict[Path, Listed] = field(default_factory=dict)
 
     def users_of(self, path: Path) -> list[str]:
         """Return the disks that stand on a file that is no image, and the folders where there may be others."""
@@ -77,11 +78,13 @@ class Look:
     def uses_of(self, image: Path) -> Uses:
         """Return the uses of a file."""
         users = self.seen.users_of(image)
-        known = {_same(Path(user)) for user in users}
+        paths, known = set(users), {_same(Path(user)) for user in users}
         unclear = self.seen.doubtful | self.seen.broken if is_image(image) else self.seen.doubtful
         doubts = [*self.seen.doubts, *(f"{user} may use it: {why}" for user, why in unclear.items())]
         ended = []
-        for lease in leases_of(image):
+        for lease in self.leases_of(image):
+            if lease.path in paths:
+                continue
             verdict = _judge(lease, image)
             if verdict.user is not None and _same(verdict.user) not in known:
                 known.add(_same(verdict.user))
@@ -90,15 +93,22 @@ class Look:
             ended += [lease] if verdict == ENDED else []
         return Uses(tuple(sorted(users)), tuple(doubts), tuple(ended))
 
+    def leases_of(self, image: Path) -> list[Lease]:
+        """Return the leases of an image; their folder is looked at once."""
+        folder = folder_of(image)
+        if folder not in self._listed:
+            self._listed[folder] = listed_in(folder)
+        return leases_of(image, listed=self._listed[folder])
 
-def look(directories: Sequence[Path]) -> Look:
-    """Read the headers of all disks once."""
-    return Look(references(directories))
+
+def look(directories: Sequence[Path], headers: Headers | None = None) -> Look:
+    """Read the headers of all disks once; with those of an earlier look only what has changed."""
+    return Look(references(directories, headers))
 
 
-def uses_of(image: Path, directories: Sequence[Path]) -> Uses:
+def uses_of(image: Path, directories: Sequence[Path], headers: Headers | None = None) -> Uses:
     """Return the uses of one file."""
-    return look(directories).uses_of(image)
+    return look(directories, headers).uses_of(image)
 
 
 def _same(path: Path) -> object:
@@ -169,15 +179,16 @@ def _same_folder(lease: Lease, folder: Path) -> bool:
         return False
 
 
-def settle(image: Path, uses: Uses, *, locked: bool = False) -> None:
+def settle(image: Path, uses: Uses, *, seen: Look | None = None, locked: bool = False) -> None:
     """Give each disk that was seen a lease of what it is and where, and drop those that ended.
 
     ``locked`` says that the caller holds the image's lock alone; a lease ends only while no disk is being made.
     """
     with suppress(OSError):  # a store that this host only reads
+        leases = seen.leases_of(image) if seen else leases_of(image)
         for user in uses.users:
             if stands_on(Path(user), image):
-                _keep(image, Path(user))
+                _keep(image, Path(user), leases)
         if uses.ended and locked:
             _drop_ended(image, uses.ended)
         elif uses.ended:
@@ -185,9 +196,9 @@ def settle(image: Path, uses: Uses, *, locked: bool = False) -> None:
                 _drop_ended(image, uses.ended)
 
 
-def _keep(image: Path, disk: Path) -> None:
+def _keep(image: Path, disk: Path, known: Sequence[Lease]) -> None:
     what = identify(disk)
-    leases = [one for one in leases_of(image) if (one.disk.same(what) if one.disk else one.path == str(disk))]
+    leases = [one for one in known if (one.disk.same(what) if one.disk else one.path == str(disk))]
     if not any((one.path, one.disk) == (str(disk), what) for one in leases):
         kept = write(image, disk, disk)
         for lease in leases:
@@ -203,8 +214,8 @@ def _drop_ended(image: Path, leases: Sequence[Lease]) -> None:
 
 def end(root: Path, disks: Sequence[str]) -> None:
     """End the leases of disks that the caller removed; a disk that is found after all keeps its lease."""
-    for lease in all_leases(root):
-        if lease.path in disks and _judge(lease, image_of(lease)).user is None:
+    for lease in leases_at(root, disks):
+        if _judge(lease, image_of(lease)).user is None:
             drop(lease)
 
 

@@ -70,7 +70,7 @@ def hypervisor(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     host.run(["mkdir", "-p", BOOT, "/var/lib/edge/images"])
     for path, target in zip(small_guest(), ("vmlinuz", "initrd.gz"), strict=True):
         host.put(path, f"{BOOT}/{target}")
-    for path in (store.image_path(image.digest), store.image_path(image.digest).with_suffix(".json")):
+    for path in (store.image_path(image.digest), store.pieces_path(image.digest), store.manifest_path(image.digest)):
         host.put(path, f"/var/lib/edge/images/{path.name}")
     host.run(["virsh", "net-start", "default"])
     yield Hypervisor(host, lab.inventory, image.digest)

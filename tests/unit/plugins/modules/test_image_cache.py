@@ -33,7 +33,7 @@ def images(capsys: Capsys, tmp_path: Path, origin: Path) -> list[dict[str, Any]]
     options = {"root": str(tmp_path / "here"), "name": "debian", "sources": [str(origin)]}
     found = [run_module(capsys, "replica_image", version=version, **options)["image"] for version in ("1", "2")]
     for days, image in zip((2, 1), found, strict=True):
-        for path in (Path(image["path"]), Path(image["path"]).with_suffix(".json")):
+        for path in (Path(image["path"]).with_suffix(kind) for kind in (".qcow2", ".pieces", ".json")):
             os.utime(path, (time.time() - days * 86400,) * 2)
     return found
 

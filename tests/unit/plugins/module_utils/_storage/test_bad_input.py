@@ -131,6 +131,7 @@ def published(folder: Path, path: Path, **changes: Any) -> str:
     folder.mkdir()
     shutil.copy(path, folder / f"{image.hex}.qcow2")
     data = json.loads(image.to_json())
+    (folder / f"{image.hex}.pieces").write_bytes(b"".join(image.pieces.file()))
     (folder / f"{image.hex}.json").write_text(json.dumps({**data, **changes}))
     return image.digest
 
