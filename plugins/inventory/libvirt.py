@@ -12,7 +12,7 @@ version_added: 0.1.0
 author:
   - The edge.cloud authors (@edge-cloud)
 description:
-  - Reads the domains of one or many hypervisors, in parallel, and makes each VM a host.
+  - Reads the domains of one or many hypervisors, side by side, and makes each VM a host.
   - A VM that several hypervisors define, as after a move, is one host, the running one. Different VMs of the same name are
     named C(NAME.HYPERVISOR), and so is one that has the name of a group, of a hypervisor, or of Ansible's own, such as C(all) or
     C(localhost). What no host pattern could name, such as a blank or a colon, is C(_) in the name of the host; C(edge_name) has the
@@ -63,7 +63,10 @@ options:
     choices: [warn, fail]
     default: warn
   timeout:
-    description: The seconds in which a hypervisor must answer.
+    description:
+      - The seconds in which a hypervisor must answer. They pass once, however many hypervisors do not.
+      - A VM whose guest agent has not answered by then has the addresses of its DHCP leases or of ARP, or none, and the result
+        is not cached.
     type: float
     default: 30
 seealso:
@@ -151,7 +154,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
                 raise AnsibleParserError(one.error.message)
             self.display.warning(f"{one.error.message} Its VMs are missing in the inventory.")
         domains = [{**domain, "hypervisor": one.name, "uri": one.uri} for one in found for domain in one.domains]
-        return domains, all(one.error is None for one in found)
+        return domains, not any(one.error or one.partial for one in found)
 
     def _add(self, domains: list[dict[str, Any]]) -> None:
         chosen, warnings = choose(domains)

@@ -4,31 +4,31 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 from ..._errors import EdgeError, TimedOut
 from ..._libvirt import connection, intent
-from ..host.addresses import first_addresses, main_address
+from ..host.addresses import main_address
 from ..host.observe import ObservedDomain, see_all, vm_of
 from ..model.host_facts import Folders
-from ..model.state import pending
-
-AT_A_TIME = 32
+from ..model.state import VmState, pending
+from .addresses import Guest, addresses_of_all
+from .side_by_side import side_by_side
 
 
 @dataclass(frozen=True)
 class Hypervisor:
-    """One hypervisor and its domains as JSON; with ``error`` the domains are not known."""
+    """One hypervisor and its domains as JSON; with ``error`` the domains are not known, if ``partial`` some addresses are not."""
 
     uri: str
     name: str
     domains: tuple[dict[str, Any], ...] = ()
     error: EdgeError | None = None
+    partial: bool = False
     identity: tuple[str, frozenset[tuple[str, int]]] | None = None
     """Its own name, and UUID and number of each domain: the same by whatever URI it was reached."""
 
@@ -36,33 +36,13 @@ class Hypervisor:
 def read_hypervisors(uris: Sequence[str], seconds: float) -> list[Hypervisor]:
     """Return each hypervisor in the order asked; one that has not answered within ``seconds`` has TimedOut as its error.
 
-    libvirt cannot be made to give up: a thread that waits for such a host is left alone, and does not delay the exit.
+    One whose guests' agents have not all answered by then is ``partial``. libvirt cannot be made to give up: a thread that waits
+    for such a host is left alone, and does not delay the exit.
     """
-    found: list[Hypervisor] = []
-    for begin in range(0, len(uris), AT_A_TIME):
-        found += _batch(uris[begin : begin + AT_A_TIME], seconds)
-    return found
-
-
-def _batch(uris: Sequence[str], seconds: float) -> Iterator[Hypervisor]:
-    answers: dict[int, Hypervisor | BaseException] = {}
-
-    def read(place: int) -> None:
-        try:
-            answers[place] = read_hypervisor(uris[place])
-        except BaseException as error:  # noqa: BLE001 - the caller raises it
-            answers[place] = error
-
-    threads = [threading.Thread(target=read, args=(place,), daemon=True) for place in range(len(uris))]
-    deadline = time.monotonic() + seconds
-    for thread in threads:
-        thread.start()
-    for place, thread in enumerate(threads):
-        thread.join(max(0.0, deadline - time.monotonic()))
-        answer = answers.get(place)
-        if isinstance(answer, BaseException):
-            raise answer
-        yield answer or Hypervisor(uris[place], _host_of(uris[place]), error=_late(uris[place], seconds))
+    works = [partial(read_hypervisor, uri) for uri in uris]
+    return side_by_side(
+        works, seconds, lambda place: Hypervisor(uris[place], _host_of(uris[place]), error=_late(uris[place], seconds))
+    )
 
 
 def _late(uri: str, seconds: float) -> TimedOut:
@@ -76,25 +56,41 @@ def _host_of(uri: str) -> str:
         return uri
 
 
-def read_hypervisor(uri: str) -> Hypervisor:
-    """Return one hypervisor; an error of the connection is kept in it."""
+def read_hypervisor(uri: str, tell: Callable[[Hypervisor], None] = lambda _partial: None) -> Hypervisor:
+    """Return one hypervisor; an error of the connection is kept in it. What is known before all agents answered is told."""
     try:
         with connection(uri) as opened:
             with intent(f"read the name of {uri}"):
                 own = opened.getHostname()
-            found = see_all(opened).values()
-            identity = (own.lower(), frozenset((seen.uuid, seen.handle.ID()) for seen in found))
-            domains = tuple(_domain(seen) for seen in found)
+            seen = see_all(opened).values()
+            identity = (own.lower(), frozenset((one.uuid, one.handle.ID()) for one in seen))
+            name = _host_of(uri) if _host_of(uri) != uri else own
+            states = [(one, vm_of(one, Folders())) for one in seen]
+            known = Hypervisor(uri, name, tuple(_domain(*state) for state in states), identity=identity, partial=True)
+            domains = _with_addresses(states, known, tell)
     except EdgeError as error:
         return Hypervisor(uri, _host_of(uri), error=error)
-    name = _host_of(uri)
-    return Hypervisor(uri, own if name == uri else name, domains, identity=identity)
+    return replace(known, domains=domains, partial=False)
 
 
-def _domain(seen: ObservedDomain) -> dict[str, Any]:
-    state = vm_of(seen, Folders())
+def _with_addresses(
+    states: Sequence[tuple[ObservedDomain, VmState]], known: Hypervisor, tell: Callable[[Hypervisor], None]
+) -> tuple[dict[str, Any], ...]:
+    domains = list(known.domains)
+    running = [place for place, (_seen, state) in enumerate(states) if state.run == "running"]
+    tell(known)
+
+    def found(number: int, addresses: list[dict[str, Any]]) -> None:
+        place = running[number]
+        domains[place] = {**domains[place], "address": main_address(addresses), "addresses": addresses}
+        tell(replace(known, domains=tuple(domains)))
+
+    addresses_of_all([Guest(states[place][0].handle, states[place][1].live_nics) for place in running], found)
+    return tuple(domains)
+
+
+def _domain(seen: ObservedDomain, state: VmState) -> dict[str, Any]:
     spec, record = state.config, state.record
-    addresses = first_addresses(seen.handle, state.live_nics) if state.run == "running" else []
     return {
         "name": seen.name,
         "uuid": seen.uuid,
@@ -111,6 +107,6 @@ def _domain(seen: ObservedDomain) -> dict[str, Any]:
         "spec_hash": record.digest if record else None,
         "cloud_init": record.seed if record else None,
         "pending_restart": pending(state),
-        "address": main_address(addresses),
-        "addresses": addresses,
+        "address": None,
+        "addresses": [],
     }

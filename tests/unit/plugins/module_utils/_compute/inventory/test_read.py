@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import socket
 
-from ansible_collections.edge.cloud.plugins.module_utils._compute.inventory.read import AT_A_TIME, read_hypervisors
+from ansible_collections.edge.cloud.plugins.module_utils._compute.inventory.read import read_hypervisors
+from ansible_collections.edge.cloud.plugins.module_utils._compute.inventory.side_by_side import AT_A_TIME
 from support.waiting import LIMIT
 
 
