@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
@@ -107,7 +108,8 @@ class Batch:
         host = HostView(self.connection, self.tool, self.folders)
         if not check_mode:
             for options in self.wanted:
-                self._reconciler(options).end_switch()
+                with suppress(InvalidInput):  # the plan says so, with its place
+                    self._reconciler(options).end_switch()
         drafts = self.plan(host)
         with ThreadPoolExecutor(max(1, min(self.parallel, len(drafts)))) as pool:
             outcomes = list(pool.map(lambda draft: _settle(draft, check_mode), drafts))
