@@ -327,5 +327,9 @@ def _running(before: Network, config: Config, wanted: NatRequest) -> Iterator[St
         _require_no_vms(before, due[0], "restarting")
         yield Stop(before.name)
         yield Start(before.name)
-    elif live_fields(live, config):
-        yield ChangeLive(before.name, live, config)
+        return
+    # What was not asked for stays, also where another program changed the running network alone.
+    hosts = live.hosts if wanted.hosts is None else config.hosts
+    asked = replace(config, hosts=hosts, dhcp_range=live.dhcp_range if wanted.dhcp_range is None else config.dhcp_range)
+    if live_fields(live, asked):
+        yield ChangeLive(before.name, live, asked)

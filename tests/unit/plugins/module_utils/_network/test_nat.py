@@ -115,6 +115,18 @@ def test_hosts_change_while_vms_are_attached() -> None:
     assert made.after.live == made.after.config
 
 
+def test_what_only_the_running_network_has_stays_until_it_is_asked_for() -> None:
+    theirs = replace(
+        RUNNING, hosts=(Lease("192.0.2.9", "52:54:00:00:00:01", "", dns=False),), dhcp_range=("192.0.2.50", "192.0.2.60")
+    )
+    used = Network("edge", RUNNING, theirs, autostart=True, vms=("web",))
+    assert plan(used, wanted()).actions == []
+    assert plan(used, wanted(autostart=False)).actions == ["Let the network edge not start with the host"]
+    assert plan(used, wanted(hosts=[])).actions == ["Change hosts of the running network edge"]
+    span = {"start": "192.0.2.26", "end": "192.0.2.254"}
+    assert plan(used, wanted(dhcp_range=span)).actions == ["Change dhcp_range of the running network edge"]
+
+
 def test_a_new_subnet_takes_its_own_range_and_not_the_old_hosts() -> None:
     held = replace(RUNNING, hosts=(Lease("192.0.2.9", "52:54:00:00:00:01", "web"),))
     with pytest.raises(InvalidInput, match=r"hosts\[0\]\.address"):
