@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import _files
 from ._compute.model.host_facts import ChainFile, Folders, Offer, VolumeFile
@@ -19,7 +19,6 @@ from ._errors import Corrupt, EdgeError, NotFound, Unreachable
 from ._image_lock import unwritten
 from ._runner import Runner
 from ._sizes import SECTOR
-from ._storage.cluster.supply import Supply
 from ._storage.disk import copies
 from ._storage.disk.disk_files import appearing, replacing, require_formats
 from ._storage.format import disk_format, qcow2
@@ -28,6 +27,9 @@ from ._storage.format.qemu_img import QemuImg
 from ._storage.store import lease, usage, uses
 from ._storage.store.references import DISK_DIRECTORIES, backing_name
 from ._storage.store.store import Store
+
+if TYPE_CHECKING:
+    from ._storage.cluster.supply import Supply
 
 LONGEST_CHAIN = 200
 
@@ -46,6 +48,8 @@ class DiskFiles:
 
     @property
     def _supply(self) -> Supply:
+        from ._storage.cluster.supply import Supply  # noqa: PLC0415 a tenth of a module's start, for a client that few runs need
+
         return Supply(self._store, self.progress_file)
 
     def info(self, path: str, image_format: str) -> VolumeFile:

@@ -156,12 +156,13 @@ from ansible_collections.edge.cloud.plugins.module_utils._storage.names import o
 FOLDERS = Folders()
 OPTIONS = {**DOMAIN, **CONTROL}
 OWN = ("name", "uuid")
+OF_ONE = ArgumentSpecValidator(OPTIONS)
 
 
 def complete(module: AnsibleModule, where: str, options: dict[str, Any]) -> DomainOptions:
     """Return the options of one domain over the defaults, checked as the module domain checks its own."""
     given = {key: value for key, value in options.items() if value is not None}
-    checked = ArgumentSpecValidator(OPTIONS).validate({**module.params["defaults"], **given})
+    checked = OF_ONE.validate({**module.params["defaults"], **given})
     module.no_log_values |= checked._no_log_values
     if checked.error_messages:
         raise InvalidInput(f"{where}: {'; '.join(checked.error_messages)}", option=where.split(" ", maxsplit=1)[0])

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import Any
-from xml.sax.saxutils import quoteattr
 
 from ..._errors import Busy, EdgeError
 from ..._files import fsync, write_atomically
@@ -25,8 +25,8 @@ from ..model.image_tools import ImageTool
 from .plan import MARKER, MoveDisk
 
 DEFINITIONS = Path("/etc/libvirt/qemu")
-COPY = """<disk type='file'><driver type='qcow2' cache={cache} discard='unmap'/><source file={path}/>
-<backingStore type='file'><format type='qcow2'/><source file={backing}/><backingStore/></backingStore></disk>"""
+COPY = """<disk type='file'><driver type='qcow2' cache='{cache}' discard='unmap'/><source file='{path}'/>
+<backingStore type='file'><format type='qcow2'/><source file='{backing}'/><backingStore/></backingStore></disk>"""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class ArrivalMover:
         self.tool.create_overlay(step.path, step.image, size)
         driver = live_disk(self.domain, step.target).find("driver")
         cache = driver.get("cache", "none") if driver is not None else "none"
-        xml = COPY.format(cache=quoteattr(cache), path=quoteattr(step.path), backing=quoteattr(step.backing))
+        xml = COPY.format(cache=escape(cache), path=escape(step.path), backing=escape(step.backing))
         flags = libvirt.VIR_DOMAIN_BLOCK_COPY_SHALLOW | libvirt.VIR_DOMAIN_BLOCK_COPY_REUSE_EXT
         flags |= libvirt.VIR_DOMAIN_BLOCK_COPY_TRANSIENT_JOB | libvirt.VIR_DOMAIN_BLOCK_COPY_SYNCHRONOUS_WRITES
         with intent(f"copy disk {step.target} of domain {step.domain} to {step.path}"):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 from ..._errors import InvalidInput
@@ -71,11 +71,11 @@ def _texts(options: DomainOptions) -> Iterator[tuple[str, str]]:
         *(options.filesystems or ()),
     )
     for item in items:
-        for field, value in asdict(item).items():
+        for field, value in vars(item).items():
             if isinstance(value, str) and field != "where":
                 yield f"{item.where}.{field}", value
     for disk in options.disks or ():
-        for field, value in asdict(disk.source).items() if disk.source else ():
+        for field, value in vars(disk.source).items() if disk.source else ():
             if isinstance(value, str):
                 yield f"{disk.where}.source.{field}", value
     if options.cpu and options.cpu.model:
@@ -100,7 +100,7 @@ def _check_disk(disk: Disk, where: str) -> None:
         _refuse(f"{where}.read_only", f"no disk of bus {bus} can be read-only; use virtio or scsi, or device cdrom.", True)
     if disk.io == "native" and disk.cache not in ("none", "directsync"):
         _refuse(f"{where}.io", f"native needs cache none or directsync, not {disk.cache}.", "native")
-    for field, value in asdict(disk.limits).items():
+    for field, value in vars(disk.limits).items():
         if value > HIGHEST_LIMIT:
             _refuse(f"{where}.limits.{field}", f"{value} is more than QEMU can limit to ({HIGHEST_LIMIT}).", value)
 
