@@ -10,8 +10,9 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 HIDDEN = "********"
-USER = re.compile(r"(\b[A-Za-z][A-Za-z0-9+.-]*://)(?:[^\s/?#'\"<>]*|[^\s/?#'\"<>:@]*:(?!\d+(?:[/?#]|$))[^\s]*)@")
+USER = re.compile(r"(\b[A-Za-z][A-Za-z0-9+.-]*://)(?:[^\s/'\"<>]*|[^\s/?#'\"<>:@]*:(?!\d+(?:[/?#]|$))[^\s]*)@")
 QUERY = re.compile(r"(\b[A-Za-z][A-Za-z0-9+.-]*://[^\s?#'\"<>]*)[?#][^\s'\"<>]*[^\s'\"<>.,;:!)\]}]")
+WHOLE_USER = re.compile(r"(://)[^/?#:@]*:(?!\d+(?:[/?#]|$)).*@", re.DOTALL)  # of a text that is one URL, whatever its password has
 HIDDEN_BY_USER = re.compile(r"^[^\s/@:]+:[^\s@]*@")  # of a proxy without a scheme
 Spec = Mapping[str, Any]
 
@@ -28,7 +29,8 @@ def public_url(url: str) -> str:
 
 def shown_url(url: str) -> str:
     """Return what was given as a URL, sound or not, with its user, password, query and fragment hidden."""
-    head, at, rest = without_secrets(url).rpartition("@")
+    before, mark, _after = re.split(r"([?#]|$)", without_secrets(WHOLE_USER.sub(rf"\1{HIDDEN}@", url)), maxsplit=1)
+    head, at, rest = (before + (f"?{HIDDEN}" if mark else "")).rpartition("@")
     scheme, colon, _user = head.rpartition("://")
     return f"{scheme}{colon}{HIDDEN}@{rest}" if at else rest
 
@@ -81,7 +83,7 @@ def _shown(value: Any, spec: Spec | None, inner: Spec | None) -> Any:
 def _text(value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", value):
+    if re.match(r"(?:[A-Za-z0-9]+:)?[A-Za-z][A-Za-z0-9+.-]*://", value):  # a checksum by URL may have its algorithm before it
         return shown_url(value)
     return HIDDEN_BY_USER.sub(rf"{HIDDEN}@", without_secrets(value))
 

@@ -374,8 +374,8 @@ def offered(module: Any, images: Datastore) -> Datastore:
     """Return the datastore with the appliance as the source."""
     unproven = bool(module.params["checksum"] or images.signed or images.unverified)
     offer = offer_by(module.params, images.trust, ModuleRunner(module), unproven=unproven)
-    for entry in offer.lost:
-        module.warn(f"An entry of the marketplace that may be meant cannot be used: {entry}")
+    for note in offer.notes:
+        module.warn(note)
     wanted, rules = images.wanted, images.rules
     words: dict[str, Any] = {"os": wanted.os or offer.os, "arch": wanted.arch or offer.arch}
     return replace(

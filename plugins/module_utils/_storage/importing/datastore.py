@@ -27,8 +27,6 @@ from . import import_
 from .download import downloaded
 from .import_ import ImageDescription
 
-URLS = ("http://", "https://")
-
 
 def timestamp(now: float) -> str:
     """Return seconds since the epoch as a manifest's ``created``."""
@@ -93,7 +91,7 @@ class Datastore:
 
     @property
     def _remote(self) -> bool:
-        return self.wanted.source.startswith(URLS)
+        return "://" in self.wanted.source and not self.wanted.source.startswith("/")
 
     def _source_digest_now(self, algorithm: str) -> str | None:
         """Return the source's checksum by the algorithm on record, or None if only a download would show it."""

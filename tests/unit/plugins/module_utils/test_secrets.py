@@ -91,3 +91,22 @@ def test_a_secret_is_known_as_xml_writes_it_too() -> None:
 def test_a_short_secret_is_hidden_where_it_stands_alone() -> None:
     assert without_words("passwd='x' in example.xml, not x", ["x", None]) == "passwd='********' in example.xml, not ********"
     assert without_words('<a b="a&amp;b"/> a&b', ["a&b"]) == '<a b="********"/> ********'
+
+
+ODD = ["?", "#", " ", "\t", "/", ":", "@", "'", '"', "<", ">", "\\", "[", "]", "ü", "%20", ",", "(", ")", "$", "443/", "&", "="]
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_a_url_is_shown_without_its_secret_whatever_that_has(odd: str) -> None:
+    for secret in (f"c4n4ry{odd}x", f"x{odd}c4n4ry", f"x{odd}c4n4ry{odd}{odd}"):
+        for url in (
+            f"https://u:{secret}@x.example:8443/a",
+            f"HTTPS://u:{secret}@x.example/a?b#c",
+            f"sha256:https://u:{secret}@x.example/SHA256SUMS",
+            f"https://x.example/a?sig={secret}",
+            f"https://x.example:8443/a?x=1&sig={secret}#y",
+            f"https://x.example/a#{secret}",
+        ):
+            assert "c4n4ry" not in shown_url(url)
+            assert "c4n4ry" not in shown_options({"source": url}, {"source": {}})["source"]
+            assert "x.example" in shown_url(url)

@@ -219,6 +219,10 @@ def test_the_qcow2_is_imported_of_several_formats(capsys: Capsys, authority: Aut
     assert (made["image"]["source_digest"], made["image"]["source"]) == (proof, f"{served.url}debian-13-amd64.qcow2")
     refused = run(capsys, authority, tmp_path / "1", **market, appliance={"name": "debian", "version": "12"})
     assert "debian-12-amd64.raw" in refused["msg"] and "debian-12-amd64.vmdk" in refused["msg"]
+    publish(root, "debian-14-amd64.raw", b"newer, and no qcow2")
+    newer = run(capsys, authority, tmp_path / "1", **market, appliance={"name": "debian"}, check=True)
+    assert "debian-14-amd64.raw of the marketplace is taken, a raw" in str(newer["warnings"])
+    assert "13 is (debian-13-amd64.qcow2)" in str(newer["warnings"])
     tar = run(capsys, authority, tmp_path / "1", **market, appliance={"id": "debian-13-amd64.tar.xz"})
     assert "is a tar archive" in tar["msg"] and "unpack it" in tar["msg"]
 

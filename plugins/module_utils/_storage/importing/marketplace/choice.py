@@ -105,6 +105,17 @@ def choose(
     return best[0]
 
 
+def older_and_better(appliances: Iterable[Appliance], query: Query, taken: Appliance) -> list[str]:
+    """Return a sentence if what is taken is neither a qcow2 nor an ``.img``, and another version that fits the query is."""
+    others = [one for one in select(appliances, replace(query, version=None)) if one.files and _rank(one)[0] < _rank(taken)[0]]
+    if not others or query.id is not None:
+        return []
+    return [
+        f"{taken.id} of the marketplace is taken, a {_format(taken)}: {taken.name} {taken.version} is there in no better format, "
+        f"{others[-1].version} is ({others[-1].id})."
+    ]
+
+
 def _best(candidates: Sequence[Appliance]) -> list[Appliance]:
     """Return those in the best format, each format packed in the best way: there is more than one if none is known to be better."""
     rank = min(_rank(one)[0] for one in candidates)

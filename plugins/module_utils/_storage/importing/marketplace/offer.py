@@ -10,7 +10,8 @@ from typing import Any
 
 from ...._errors import InvalidInput, Refused
 from ...._template.model import VmTemplate
-from .choice import Query, choose, meant
+from .appliance import Appliance, Catalogue
+from .choice import Query, choose, meant, older_and_better
 from .market import Marketplace
 from .template.roles import appliance_of_role, in_manifest
 
@@ -19,7 +20,7 @@ from .template.roles import appliance_of_role, in_manifest
 class Offer:
     """One disk of an appliance; ``checksum`` is None if nothing proves it and the user allowed that.
 
-    ``lost`` has the entries that may be meant too, perhaps newer ones, and cannot be used, with the reasons.
+    ``notes`` say which entries may be meant too and cannot be used, perhaps newer ones, and if an older one has a better format.
     ``template`` is the JSON of what a VM of it begins with.
     """
 
@@ -27,7 +28,7 @@ class Offer:
     checksum: str | None
     os: str
     arch: str
-    lost: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     template: Mapping[str, Any] | None = None
 
 
@@ -69,6 +70,14 @@ def offer_of(market: Marketplace, asked: Asked, *, unproven: bool) -> Offer:
             "signature_suffix and keyring, a checksum or signature of your own, or allow_unverified.",
             option="marketplace",
         )
-    lost = tuple(f"{other.entry}: {other.reason}" for other in meant(catalogue.skipped, query) if not other.archive)
+    notes = _notes(catalogue, asked, one)
     template = in_manifest(one.template, service) if isinstance(one.template, VmTemplate) else market.template_of(one)
-    return Offer(market.with_query(file.url), file.proof, one.os[:128], one.arch[:64], lost, template)
+    return Offer(market.with_query(file.url), file.proof, one.os[:128], one.arch[:64], notes, template)
+
+
+def _notes(catalogue: Catalogue, asked: Asked, taken: Appliance) -> tuple[str, ...]:
+    lost = [other for other in meant(catalogue.skipped, asked.query) if not other.archive]
+    notes = [f"An entry of the marketplace that may be meant cannot be used. {other.entry}: {other.reason}" for other in lost]
+    if asked.image_format is None and asked.role is None:
+        notes += older_and_better(catalogue.appliances, asked.query, taken)
+    return tuple(notes)
