@@ -100,6 +100,26 @@ def preflight(arguments: list[str]) -> None:
         sys.exit(f"quickstart: nothing was changed. Fix this first:\n{done.stdout}{done.stderr}")
 
 
+def wanted_packages() -> list[str]:
+    """Return the distribution packages that the playbook installs."""
+    text = (TREE / "inventories/quickstart/group_vars/all.yml").read_text()
+    found = re.search(r"^quickstart_packages:\n((?:  - \S+\n)+)", text, re.MULTILINE)
+    return found[1].replace("  - ", "").split() if found else []
+
+
+def prepare(arguments: list[str]) -> None:
+    """Make Ansible ready, and install meanwhile what the playbook would install first.
+
+    Two programs of apt cannot run at once, so those that Ansible needs come before. What fails aside is told by the playbook, which
+    does it again.
+    """
+    setup = [sys.executable, str(TREE / "tools/setup.py")]
+    subprocess.run([*setup, "packages"], check=True)
+    names = [] if "--check" in arguments else wanted_packages()
+    with subprocess.Popen([*setup, "packages", *names]):
+        subprocess.run([*setup, "run"], check=True)
+
+
 def note_packages() -> None:
     """Record which packages were installed since the quick start began."""
     before = json.loads((RECORDS / "packages-before.json").read_text())
@@ -114,7 +134,7 @@ def up_here(arguments: list[str]) -> int:
     before = RECORDS / "packages-before.json"
     if not before.exists():
         write(before, sorted(packages()))
-    subprocess.run([sys.executable, str(TREE / "tools/setup.py"), "run"], check=True)
+    prepare(arguments)
     prepared = round(time.monotonic() - begun, 1)
     code = playbook("quickstart", arguments)
     note_packages()

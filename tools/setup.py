@@ -5,6 +5,7 @@
 Usage: setup.py run|dev|newest. Does nothing that is done already. Standard library only.
   run     what the playbooks need               (.venv)
   dev     and what make check and make test need (.venv)
+  packages [NAME…]  install distribution packages, those of run without a name
   newest  units under the newest ansible-core   (.venv-newest; where Python 3.12 or newer is there)
 """
 
@@ -113,6 +114,9 @@ def link_collection() -> None:
 
 def main() -> None:
     """Prepare what the first argument names."""
+    if sys.argv[1:2] == ["packages"]:
+        install_packages(sys.argv[2:] or apt_names("run"))
+        return
     kind = sys.argv[1] if len(sys.argv) == 2 else ""
     if kind not in ("run", "dev", "newest"):
         stop("say one of: run, dev, newest")

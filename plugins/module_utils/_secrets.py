@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from html import escape
 from typing import Any
-from xml.sax.saxutils import escape
 
 HIDDEN = "********"
 USER = re.compile(r"(\b[A-Za-z][A-Za-z0-9+.-]*://)(?:[^\s/'\"<>]*|[^\s/?#'\"<>:@]*:(?!\d+(?:[/?#]|$))[^\s]*)@")
@@ -49,7 +49,8 @@ def spellings(*secrets: Any) -> set[str]:
     found: set[str] = set()
     for secret in secrets:
         if isinstance(secret, str) and secret:
-            found |= {secret, *(escape(secret, quotes) for quotes in ({}, {'"': "&quot;"}, {'"': "&quot;", "'": "&apos;"}))}
+            text = escape(secret, quote=False)
+            found |= {secret, text, text.replace('"', "&quot;"), text.replace('"', "&quot;").replace("'", "&apos;")}
     return found
 
 

@@ -9,7 +9,9 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import yaml
 
+TREE = Path(__file__).parents[3]
 PROGRAM = Path(__file__).parents[3] / "tools/quickstart.py"
 SUMMARY = {"key": "/k", "user": "edge", "address": "192.0.2.5"}
 HOSTILE = 'echo "$HOME"; id | cat > /tmp/x'
@@ -50,3 +52,40 @@ def test_the_command_goes_into_the_lab_host_as_one_word(quickstart: ModuleType, 
 
 def test_arguments_of_the_playbook_stay_apart_in_the_lab_host(quickstart: ModuleType) -> None:
     assert quickstart.inside("up", ["-e", "quickstart_vm=a b; c"])[-3:] == ["up", "-e", "quickstart_vm=a b; c"]
+
+
+def test_packages_that_the_roles_install_are_installed_at_once(quickstart: ModuleType) -> None:
+    """Else each role would run apt again; nginx alone is installed by its role, which keeps it from starting."""
+    wanted: set[str] = set()
+    for role in ("pki", "host", "frontend", "replica", "hypervisor", "appliance", "image_server"):
+        folder = TREE / "roles" / role
+        variables = [yaml.safe_load(path.read_text()) or {} for path in folder.glob("[vd][ae]*/main.yml")]
+        lists = {name: value for found in variables for name, value in found.items() if isinstance(value, list)}
+        for task in yaml.safe_load((folder / "tasks/main.yml").read_text()):
+            names = task.get("ansible.builtin.apt", {}).get("name", [])
+            names = lists.get(str(names).strip("{} "), names)
+            wanted |= set(names if isinstance(names, list) else [names])
+        wanted |= set(lists.get("appliance_build_packages", []))
+    missing = {name for name in wanted if "{{" not in name} - set(quickstart.wanted_packages())
+    assert missing == {"nginx-light"}
+    assert "qemu-system-x86" in quickstart.wanted_packages()
+
+
+def test_packages_come_while_ansible_is_prepared(quickstart: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """setup.py is replaced by a program that notes how it was called, and takes its time for the packages."""
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "inventories/quickstart/group_vars").mkdir(parents=True)
+    (tmp_path / "inventories/quickstart/group_vars/all.yml").write_text("quickstart_packages:\n  - a\n  - b-c\n")
+    (tmp_path / "tools/setup.py").write_text(
+        "import sys, time, pathlib\nlog = pathlib.Path(__file__).with_name('log')\n"
+        "aside = sys.argv[1:] == ['packages', 'a', 'b-c']\n"
+        "while aside and 'run' not in log.read_text(): time.sleep(0.01)\n"
+        "with log.open('a') as out: out.write(' '.join(sys.argv[1:]) + '\\n')\n"
+        "sys.exit(1 if aside else 0)\n"
+    )
+    monkeypatch.setattr(quickstart, "TREE", tmp_path)
+    quickstart.prepare([])
+    assert (tmp_path / "tools/log").read_text().splitlines() == ["packages", "run", "packages a b-c"], "all ended, side by side"
+    (tmp_path / "tools/log").unlink()
+    quickstart.prepare(["--check"])
+    assert "packages a" not in (tmp_path / "tools/log").read_text(), "check mode installs nothing"
