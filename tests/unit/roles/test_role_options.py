@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -56,28 +57,52 @@ def test_a_role_takes_what_the_module_takes(role: str, variable: str, module: st
     assert [name for name in wanted if f"item.{name}" not in given[name]] == []
 
 
-def test_all_options_of_an_image_reach_the_module(tmp_path: Path) -> None:
+Play = Callable[[list[dict[str, Any]], str], "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def play(tmp_path: Path) -> Play:
+    """Import images as the role does, by the real ansible-playbook."""
+    task = task_of("frontend", "datastore_image")
+    check = {"ansible.builtin.validate_argument_spec": {"argument_spec": {"frontend_images": {
+        "type": "list", "elements": "dict", "options": spec_of_role("frontend", "frontend_images")}}}}  # fmt: skip
+    book: dict[str, Any] = {"hosts": "localhost", "gather_facts": False, "tasks": [check, {**task, "register": "done"}]}
+    book["vars"] = {"frontend_datastore": str(tmp_path / "store"), "ansible_python_interpreter": sys.executable}
+    (tmp_path / "book.yml").write_text(yaml.safe_dump([book]))
+    program = str(Path(sys.executable).with_name("ansible-playbook"))
+    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(TREE / "collections"), "ANSIBLE_HOME": str(tmp_path / "home")}
+
+    def run(images: list[dict[str, Any]], verbosity: str = "-v") -> subprocess.CompletedProcess[str]:
+        given = tmp_path / "given.json"
+        given.write_text(json.dumps({"frontend_images": images}))
+        argv = [program, verbosity, "--diff", "-c", "local", "-i", "localhost,", str(tmp_path / "book.yml"), "-e", f"@{given}"]
+        return subprocess.run(argv, capture_output=True, text=True, check=False, env=environment, stdin=subprocess.DEVNULL)
+
+    return run
+
+
+def test_all_options_of_an_image_reach_the_module(tmp_path: Path, play: Play) -> None:
     image = {
         "name": "debian", "version": "13", "source": str(qcow2(tmp_path / "a.qcow2", 1)), "format": "qcow2", "compress": True,
         "pinned": True, "max_virtual_size": "1M", "min_disk": "2M", "disk_directories": [str(tmp_path)],
     }  # fmt: skip
-    task = task_of("frontend", "datastore_image")
-    check = {"ansible.builtin.validate_argument_spec": {"argument_spec": {"frontend_images": {
-        "type": "list", "elements": "dict", "options": spec_of_role("frontend", "frontend_images")}}}}  # fmt: skip
-    play = {"hosts": "localhost", "gather_facts": False, "tasks": [check, {**task, "register": "done"}]}
-    play["vars"] = {"frontend_datastore": str(tmp_path / "store"), "ansible_python_interpreter": sys.executable}
-    book = tmp_path / "book.yml"
-    book.write_text(yaml.safe_dump([play]))
-    argv = [str(Path(sys.executable).with_name("ansible-playbook")), "-c", "local", "-i", "localhost,", str(book), "-e"]
-    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(TREE / "collections"), "ANSIBLE_HOME": str(tmp_path / "home")}
-
-    def run(one: dict[str, Any]) -> subprocess.CompletedProcess[str]:
-        given = json.dumps({"frontend_images": [one]})
-        command = [*argv, given]
-        return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, stdin=subprocess.DEVNULL)
-
-    done = run(image)
+    done = play([image], "-v")
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(list((tmp_path / "store").glob("*.pin"))) == 1
-    unknown = run({**image, "checksums": "x"})
+    unknown = play([{**image, "checksums": "x"}], "-v")
     assert unknown.returncode != 0 and "checksums" in unknown.stdout + unknown.stderr
+
+
+def test_no_secret_of_an_image_is_shown(play: Play) -> None:
+    """Each way to give one, with everything that ansible-playbook tells."""
+    secret = "c4n4ry"
+    ways = [
+        {"token": secret, "headers": {"X-Api-Key": secret}},
+        {"access_key": "AKIA", "secret_key": secret, "session_token": secret},
+        {"file": "/none/credentials.json"},
+    ]
+    image = {"version": "1", "source": "http://127.0.0.1:1/a", "allow_unverified": True}
+    done = play([{**image, "name": f"n{number}", "credentials": way} for number, way in enumerate(ways)], "-vvvv")
+    assert done.returncode != 0 and done.stdout.count("censored") >= 2
+    assert secret not in done.stdout + done.stderr
+    assert "credentials.file: /none/credentials.json does not exist" in done.stdout, "without secrets the reason is shown"
