@@ -509,8 +509,26 @@ options:
     type: bool
   vnc:
     description:
-      - Whether the guest has a display by VNC on the host's loopback address. A new domain has V(false) without it.
+      - Whether the guest has a display by VNC. A new domain has V(false) without it.
     type: bool
+  vnc_listen:
+    description:
+      - The IP address of the host that the VNC display listens on, V(0.0.0.0) or V(::) for all. A new display has V(127.0.0.1),
+        which is reached from the host only, or through SSH.
+      - Another address than of loopback is refused where the display asks nobody who they are. It does with O(vnc_password), or by
+        settings of the host in C(/etc/libvirt/qemu.conf), C(vnc_tls) with C(vnc_tls_x509_verify), C(vnc_sasl) or C(vnc_password).
+        C(vnc_tls) alone encrypts and lets everyone in.
+      - It takes effect at the next start.
+    type: str
+  vnc_password:
+    description:
+      - The password of the VNC display, at most 8 printable ASCII characters, which is all that the VNC protocol takes. The empty
+        text removes it. It is checked by DES and not encrypted by itself; on a network that others use, have C(vnc_tls), too.
+      - A running display that was started with a password takes another at once, and viewers that are connected stay. A first
+        password, and the removal of one, wait for the next start.
+      - Nothing shows it but libvirt to who may change the domain. Give it from a vault, and quoted, since YAML makes a number of
+        digits.
+    type: raw
   spice:
     description:
       - Whether the guest has a display by SPICE. V(loopback) listens on the host's loopback address. V(tls) listens on all

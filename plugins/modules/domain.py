@@ -304,6 +304,18 @@ domain:
       type: list
       elements: dict
       sample: [{"name": "root", "path": "/var/lib/edge/vms/web/root.qcow2", "target": "vda", "size": 21474836480}]
+    vnc_listen:
+      description:
+        - Where the VNC display listens. Of a display of others it can also be V(host), which is what C(qemu.conf) of the host
+          says, V(socket), V(none) or V(network NAME).
+      returned: when the domain exists
+      type: str
+      sample: 127.0.0.1
+    vnc_password:
+      description: Whether the VNC display has a password of its own; the password is never returned.
+      returned: when the domain exists
+      type: bool
+      sample: true
     autostart:
       description: Whether the host starts it when it boots.
       returned: when the domain exists
@@ -352,13 +364,14 @@ from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
 from ansible_collections.edge.cloud.plugins.module_utils._libvirt import connection
 from ansible_collections.edge.cloud.plugins.module_utils._module import run_module
 from ansible_collections.edge.cloud.plugins.module_utils._runner import ModuleRunner
+from ansible_collections.edge.cloud.plugins.module_utils._secrets import spellings
 from ansible_collections.edge.cloud.plugins.module_utils._storage.names import optional_path
 
 FOLDERS = Folders()
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
-    module.no_log_values |= secrets_in(module.params["xml_override"] or "")
+    module.no_log_values |= spellings(*secrets_in(module.params["xml_override"] or ""), module.params["vnc_password"])
     runner = ModuleRunner(module)
     with EventLoop(), connection(module.params["uri"]) as opened:
         peers = peers_of_cluster()

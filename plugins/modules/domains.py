@@ -151,6 +151,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._errors import InvalidI
 from ansible_collections.edge.cloud.plugins.module_utils._libvirt import connection
 from ansible_collections.edge.cloud.plugins.module_utils._module import run_module
 from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
+from ansible_collections.edge.cloud.plugins.module_utils._secrets import spellings
 from ansible_collections.edge.cloud.plugins.module_utils._storage.names import optional_path
 
 FOLDERS = Folders()
@@ -167,7 +168,7 @@ def complete(module: AnsibleModule, where: str, options: dict[str, Any]) -> Doma
     if checked.error_messages:
         raise InvalidInput(f"{where}: {'; '.join(checked.error_messages)}", option=where.split(" ", maxsplit=1)[0])
     wanted = read_options(checked.validated_parameters)
-    module.no_log_values |= secrets_in(wanted.xml_override or "")
+    module.no_log_values |= spellings(*secrets_in(wanted.xml_override or ""), wanted.vnc_password)
     return wanted
 
 

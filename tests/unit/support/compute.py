@@ -44,6 +44,7 @@ remotes = st.builds(
     tls=st.booleans(),
 )
 rates = st.integers(0, 2**40)
+vnc_passwords = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=8)
 limits = st.builds(DiskLimits, rates, rates, rates, rates, rates, rates)
 
 
@@ -116,6 +117,8 @@ specs = st.builds(
     nics=nics(),
     console_log=st.none() | paths,
     vnc=st.booleans(),
+    vnc_listen=st.sampled_from(["127.0.0.1", "0.0.0.0", "::", "192.0.2.7", "2001:db8::7"]),
+    vnc_password=st.none() | vnc_passwords,
     agent=st.booleans(),
     rng=st.booleans(),
     max_memory=kib,

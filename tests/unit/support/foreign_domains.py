@@ -107,6 +107,15 @@ INTERFACES = {
 DEVICES = {
     "vnc-everywhere": "<graphics type='vnc' port='5901' autoport='no' listen='0.0.0.0' keymap='de' passwd='x'>"
     "<listen type='address' address='0.0.0.0'/></graphics><video><model type='cirrus' vram='16384' heads='1'/></video>",
+    "vnc-secret": "<graphics type='vnc' port='-1' autoport='yes' listen='::1' sharePolicy='allow-exclusive' "
+    "passwd='a&amp;b&quot;&lt;&apos;' passwdValidTo='2040-01-01T00:00:00' connected='keep'>"
+    "<listen type='address' address='::1'/></graphics>",
+    "vnc-by-qemu-conf": "<graphics type='vnc' port='-1' autoport='yes' passwd='x'><listen type='address'/></graphics>",
+    "vnc-socket": "<graphics type='vnc' socket='/run/v.sock'><listen type='socket' socket='/run/v.sock'/></graphics>",
+    "vnc-network": "<graphics type='vnc' port='-1' autoport='yes'><listen type='network' network='default'/></graphics>",
+    "vnc-nowhere": "<graphics type='vnc'><listen type='none'/></graphics>",
+    "spice-secret": "<graphics type='spice' autoport='yes' passwd='y' connected='fail'><listen type='address'/></graphics>"
+    "<audio id='1' type='spice'/>",
     "spice-socket": "<graphics type='spice'><listen type='socket' socket='/run/s.sock'/><image compression='off'/></graphics>"
     "<audio id='1' type='spice'/><video><model type='qxl' ram='65536' vram='65536' vgamem='16384' heads='2' primary='yes'/>"
     "</video>",

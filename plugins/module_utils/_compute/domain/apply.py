@@ -26,6 +26,7 @@ from ..model.overlays import made_format
 from ..model.remote_image import from_url
 from ..model.spec import Nic
 from ..seed import Seeds, build_seed
+from ..xml.display import passwords_in
 from ..xml.domain import emit, parse_xml, to_text
 from . import plan as steps
 from . import power
@@ -132,7 +133,9 @@ class Guest:
             found = lookup(self.connection.lookupByName, self.name)
             flags = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE
             base = parse_xml(found.XMLDesc(flags)) if found is not None else None
-            self.connection.defineXML(to_text(emit(step.spec, step.record, base)))
+        wanted = emit(step.spec, step.record, base)
+        with intent(f"define domain {self.name}", passwords_in(wanted)):
+            self.connection.defineXML(to_text(wanted))
 
     def _set_autostart(self, step: steps.SetAutostart) -> None:
         with intent(f"set autostart of domain {self.name}"):

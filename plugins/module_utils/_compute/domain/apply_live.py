@@ -22,6 +22,7 @@ from ..model.spec import Disk, DiskLimits, Nic
 from ..options.values import cpu_numbers
 from ..xml.device import ALIAS, DISKS, NICS, Group, alias_of, key_of, pci_addresses, read_pci, root_ports
 from ..xml.disk import emit_disk
+from ..xml.display import VNC, write_vnc_password
 from ..xml.domain import MARK, NAMESPACE, mark_element, mark_of, parse_xml
 from ..xml.interface import emit_nic
 from . import hotplug as steps
@@ -45,6 +46,7 @@ class LiveGuest:
             steps.SetMemory: self._set_memory,
             steps.PinCpus: self._pin_cpus,
             steps.SetText: self._set_text,
+            steps.SetVncPassword: self._set_vnc_password,
             steps.AttachDisk: lambda step: self._attach(DISKS, step.disk),
             steps.AttachNic: lambda step: self._attach(NICS, step.nic),
             steps.DetachDisk: lambda step: self._detach(DISKS, step.disk),
@@ -70,6 +72,16 @@ class LiveGuest:
         kinds = {"title": libvirt.VIR_DOMAIN_METADATA_TITLE, "description": libvirt.VIR_DOMAIN_METADATA_DESCRIPTION}
         with intent(f"set the {step.field} of running domain {self.name}"):
             self._domain().setMetadata(kinds[step.field], step.text, None, None, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+
+    def _set_vnc_password(self, step: steps.SetVncPassword) -> None:
+        domain = self._domain()
+        vnc = self._tree(domain).find(VNC)
+        if vnc is None:
+            raise EdgeError(f"Domain {self.name} has no VNC display any more.", domain={"name": self.name})
+        hide = (vnc.get("passwd"), step.password)
+        write_vnc_password(vnc, step.password)
+        with intent(f"change the VNC password of running domain {self.name}", hide):
+            domain.updateDeviceFlags(ET.tostring(vnc, encoding="unicode"), libvirt.VIR_DOMAIN_AFFECT_LIVE)
 
     def _set_memory(self, step: steps.SetMemory) -> None:
         """Ask the balloon and wait until the guest followed; only then the running domain's mark has the new size."""

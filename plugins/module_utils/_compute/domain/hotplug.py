@@ -9,7 +9,7 @@ was booted from, and what needs a free port of PCI Express waits where there is 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from ..._plan import Step as AnyStep
@@ -108,6 +108,23 @@ class SetText:
     def predict(self, state: VmState) -> VmState:
         """See Step."""
         return _live(state, **{self.field: self.text})
+
+
+@dataclass(frozen=True)
+class SetVncPassword:
+    """Change the password of a running VNC display; viewers that are connected stay."""
+
+    name: str
+    password: str = field(repr=False)
+
+    @property
+    def sentence(self) -> str:
+        """See Step."""
+        return f"Change the VNC password of running domain {self.name}"
+
+    def predict(self, state: VmState) -> VmState:
+        """See Step."""
+        return _live(state, vnc_password=self.password)
 
 
 @dataclass(frozen=True)
@@ -222,7 +239,7 @@ class ChangeNic:
 def live_steps(state: VmState) -> tuple[Step, ...]:
     """Return the steps that bring a running guest nearer to its configuration, what is taken away first."""
     steps: list[Step] = []
-    for rule in (_detach, _attach_disks, _attach_nics, _change, _texts, _resize):
+    for rule in (_detach, _attach_disks, _attach_nics, _change, _texts, _vnc_password, _resize):
         if state.live is not None and state.config is not None:
             for step in rule(state, state.live, state.config):
                 steps.append(step)
@@ -294,9 +311,15 @@ def _change_disk(name: str, now: Disk, wanted: Disk) -> Iterator[Step]:
 
 
 def _texts(state: VmState, live: DomainSpec, config: DomainSpec) -> Iterator[Step]:
-    for field in ("title", "description"):
-        if getattr(live, field) != getattr(config, field):
-            yield SetText(state.name, field, getattr(config, field))
+    for name in ("title", "description"):
+        if getattr(live, name) != getattr(config, name):
+            yield SetText(state.name, name, getattr(config, name))
+
+
+def _vnc_password(state: VmState, live: DomainSpec, config: DomainSpec) -> Iterator[Step]:
+    """Yield another password; QEMU has none to change where it was started without, and keeps one that is only taken away."""
+    if live.vnc_password and config.vnc_password and live.vnc_password != config.vnc_password:
+        yield SetVncPassword(state.name, config.vnc_password)
 
 
 def _resize(state: VmState, live: DomainSpec, config: DomainSpec) -> Iterator[Step]:

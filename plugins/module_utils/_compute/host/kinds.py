@@ -7,6 +7,7 @@ from __future__ import annotations
 import errno
 import mmap
 import os
+import socket
 import stat
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -99,6 +100,16 @@ def _is_read_only_device(path: str) -> bool:
         return stat.S_ISBLK(found.st_mode) and (DEVICES / device / "ro").read_text().strip() == "1"
     except OSError:
         return False
+
+
+def has_address(address: str) -> bool:
+    """Return whether a program can listen on an IP address here now."""
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
+            probe.bind((address, 0))
+    except OSError as error:
+        return error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+    return True
 
 
 def io_uring_allowed() -> bool:

@@ -17,6 +17,7 @@ from ..model.image_tools import ImageTool
 from ..model.overlays import is_ours, is_overlay, made_format, with_own_files
 from ..model.spec import CONTEXT, SEED, DomainSpec, Nic
 from ..model.state import BUSY, CRASHED, ENDING, SUSPENDED, VmState
+from ..model.vnc import OF_HOST
 from ..seed import read_digest
 from ..xml.domain import Parsed, parse, parse_xml
 
@@ -154,12 +155,14 @@ def saved_text(domain: Any) -> str | None:
 def live_spec(live: Parsed, config: DomainSpec) -> DomainSpec:
     """Return the live spec without what libvirt's live XML has in another form than it was asked for.
 
-    The CPU is there as expanded, the memory as the balloon has it at this instant, an interface with what its network gave it.
+    The CPU is there as expanded, the memory as the balloon has it at this instant, an interface with what its network gave it, a
+    display with the address that the host's settings gave it.
     """
     asked = live.record.spec if live.record else config
     nics = tuple(_as_asked(nic, [one for one in (*config.nics, *asked.nics) if one.name == nic.name]) for nic in live.spec.nics)
     memory = asked.memory if live.record else live.spec.memory
-    return replace(live.spec, cpu=asked.cpu, cpu_features=asked.cpu_features, memory=memory, nics=nics)
+    listen = config.vnc_listen if config.vnc_listen == OF_HOST else live.spec.vnc_listen
+    return replace(live.spec, cpu=asked.cpu, cpu_features=asked.cpu_features, memory=memory, nics=nics, vnc_listen=listen)
 
 
 def _as_asked(live: Nic, asked: Iterable[Nic]) -> Nic:

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element
@@ -30,6 +31,7 @@ from .file_users import Claim, claims_of, format_in_use
 from .images import Images
 from .kinds import (
     coarse_files,
+    has_address,
     io_uring_allowed,
     kind_of,
     missing_secrets,
@@ -39,7 +41,7 @@ from .kinds import (
     without_writing,
 )
 from .observe import ObservedDomain, read_vm, see_all, vm_of, with_files
-from .qemu_conf import unset
+from .qemu_conf import guards_vnc, unset
 
 __all__ = ["HostView", "read_vm"]
 
@@ -130,6 +132,8 @@ class HostView:
             cpu_models=self._cpu_models(options),
             lacks=self._lacks(options),
             unset=unset(options.spice),
+            vnc_is_guarded=options.asks_of_vnc and guards_vnc(),
+            has_vnc_listen=_has_address(options.vnc_listen),
             free_pages=self.free_pages if options.hugepages else {},
             files=files,
             images={digest: size for digest, size in images.items() if size is not None},
@@ -254,6 +258,14 @@ def free_pages(connection: Any) -> dict[int, int]:
             for size, count in found.items():
                 free[size * KIB] = free.get(size * KIB, 0) + count
     return free
+
+
+def _has_address(text: str | None) -> bool:
+    """Return whether a display can listen on what was asked; what is no address is refused elsewhere."""
+    try:
+        return text is None or has_address(str(ip_address(text)))
+    except ValueError:
+        return True
 
 
 def _offers(capabilities: Element, needed: tuple[str, str]) -> bool:

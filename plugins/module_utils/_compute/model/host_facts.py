@@ -97,7 +97,8 @@ class HostFacts:
     that take no direct I/O, ``read_only`` those that nobody can write.
     ``ungrouped`` are asked PCI functions that no IOMMU keeps apart. ``cpus`` is for each CPU of the host whether it is online.
     ``tagging`` are the asked networks and bridges on which libvirt can give an interface a VLAN.
-    ``unset`` has settings of libvirt's ``qemu.conf`` that were needed and are not there.
+    ``unset`` has settings of libvirt's ``qemu.conf`` that were needed and are not there; ``vnc_is_guarded`` is whether it lets only
+    those use a VNC display who prove who they are, ``has_vnc_listen`` whether the asked address of one is an address of the host.
     ``kept`` has files that an earlier domain may have left of a disk that is asked, and on record as what format, None without one.
     ``free`` is bytes of memory that are unused or can be reclaimed; ``free_pages``, looked at where huge pages were asked
     for, how many pages of each size (bytes) are free. Where libvirt does not report them, ``free`` is None, and ``free_pages`` and
@@ -123,6 +124,8 @@ class HostFacts:
     missing: frozenset[str] = frozenset()
     lacks: frozenset[str] = frozenset()
     unset: tuple[str, ...] = ()
+    vnc_is_guarded: bool = False
+    has_vnc_listen: bool = True
     direct_io: bool = False
     folders: Folders = field(default_factory=Folders)
     arches: tuple[str, ...] = ()

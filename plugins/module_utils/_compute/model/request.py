@@ -9,7 +9,7 @@ None is an option that was left out, unless it has a default of its own. Sizes a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 AGAIN = ("restarted", "reset")
@@ -163,6 +163,8 @@ class DomainOptions:
     console_log: bool | None = None
     virtio_console: bool | None = None
     vnc: bool | None = None
+    vnc_listen: str | None = None
+    vnc_password: Any = field(default=None, repr=False)
     spice: str | None = None
     watchdog: str | None = None
     guest_agent: bool | None = None
@@ -194,6 +196,11 @@ class DomainOptions:
     def may_restart(self) -> bool:
         """Whether a domain that runs may be shut down and started again."""
         return self.allow_restart or self.state == "restarted"
+
+    @property
+    def asks_of_vnc(self) -> bool:
+        """Whether it says where a VNC display listens or what its password is."""
+        return self.vnc_listen is not None or self.vnc_password is not None
 
     def disk_path(self, name: str) -> str:
         """Return the path of a disk's options; ``disk NAME`` for one that the domain has and the options do not name."""

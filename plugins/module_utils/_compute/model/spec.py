@@ -18,6 +18,7 @@ from typing import Any
 from ..._errors import Corrupt
 from ..._json import require_schema
 from .override_text import concealed
+from .vnc import LOOPBACK
 
 RECORD_VERSION = 1
 UUID_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://edge.cloud/domain")
@@ -164,6 +165,7 @@ class DomainSpec:
 
     ``video`` None is the usual display adapter of the architecture.
     ``max_vcpus`` and ``max_memory`` are what a running guest can grow to, never less than what it has.
+    ``vnc_listen`` and ``vnc_password`` are those of the VNC display, where there is one (see ``vnc``). Nothing shows the password.
     """
 
     name: str
@@ -181,6 +183,8 @@ class DomainSpec:
     nics: tuple[Nic, ...] = ()
     console_log: str | None = None
     vnc: bool = False
+    vnc_listen: str = LOOPBACK
+    vnc_password: str | None = field(default=None, repr=False)
     agent: bool = True
     rng: bool = True
     max_memory: int = 0
@@ -212,6 +216,9 @@ class DomainSpec:
     def __post_init__(self) -> None:
         object.__setattr__(self, "max_memory", max(self.max_memory, self.memory))
         object.__setattr__(self, "max_vcpus", max(self.max_vcpus, self.vcpus))
+        if not self.vnc:
+            object.__setattr__(self, "vnc_listen", LOOPBACK)
+            object.__setattr__(self, "vnc_password", None)
 
 
 @dataclass(frozen=True)
@@ -276,7 +283,8 @@ class Record:
     def to_json(self) -> str:
         """Return the same text for the same record, without passwords; what has its default is left out."""
         override = self.spec.xml_override
-        shown = replace(self, spec=replace(self.spec, xml_override=concealed(override))) if override else self
+        spec = replace(self.spec, vnc_password=None, xml_override=concealed(override) if override else override)
+        shown = replace(self, spec=spec)
         return json.dumps({**self.kept, "version": RECORD_VERSION, **_plain(shown)}, sort_keys=True, separators=(",", ":"))
 
     @property

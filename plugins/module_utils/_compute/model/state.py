@@ -121,6 +121,7 @@ def view(state: VmState) -> dict[str, Any]:
     spec["disks"] = [_disk_view(state, disk) for disk in state.disks]
     spec["nics"] = [asdict(nic) for nic in state.nics]
     spec["xml_override"] = outline(state.config.xml_override) if state.config.xml_override else state.config.xml_override
+    spec["vnc_password"] = state.config.vnc_password is not None
     shown = {"name": state.name, "state": state.run, **spec, "autostart": state.autostart, "pending_restart": pending(state)}
     arrival = asdict(state.arrival) if state.arrival else None
     return {**shown, "managed": state.marked, "cloud_init": state.seed, "context": state.context, "arrival": arrival}

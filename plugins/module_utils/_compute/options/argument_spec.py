@@ -112,6 +112,8 @@ DOMAIN: dict[str, Any] = {
     "console_log": {"type": "bool"},
     "virtio_console": {"type": "bool"},
     "vnc": {"type": "bool"},
+    "vnc_listen": {"type": "str"},
+    "vnc_password": {"type": "raw", "no_log": True},
     "spice": {"type": "str", "choices": ["none", "loopback", "tls"]},
     "video": {"type": "str", "choices": ["vga", "virtio", "bochs", "qxl", "ramfb"]},
     "usb": {"type": "bool"},

@@ -24,7 +24,7 @@ from ..model.spec import CONTEXT, NOTHING_FOREIGN, SEED, Disk, DomainSpec, Forei
 from .about import about_fields
 from .cpu_features import cpu_features
 from .disk import check_disks_together, has_own_source, with_bus, with_details
-from .display import display_fields
+from .display import display_fields, vnc_fields
 from .interface import boot_order, chosen_order, nics_of
 from .machine import (
     check_together,
@@ -136,6 +136,7 @@ def resolve(
         **about_fields(options, before),
         cpu_features=cpu_features(options.cpu, before),
         **display_fields(options, before, arch, bool(devices["vnc"] or devices["spice"])),
+        **vnc_fields(options, before, devices),
     )
     if before is None or replace(spec, disks=(), nics=()) != replace(before, disks=(), nics=()):
         check_together(spec, before)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Display adapter, USB and input devices ↔ libvirt XML. What has the same value already is not touched."""
+"""Displays, their adapter, USB and input devices ↔ libvirt XML. What has the same value already is not touched."""
 
 from __future__ import annotations
 
@@ -9,22 +9,47 @@ from xml.etree.ElementTree import Element, SubElement
 
 from ..model.architecture import architecture
 from ..model.spec import DomainSpec
+from ..model.vnc import LOOPBACK, OF_HOST, canonical_address
 from .device import ALIAS, alias_of
 from .properties import read_path, write_path
 
+VNC = "devices/graphics[@type='vnc']"
 USB = "controller[@type='usb']"
 INPUTS = ("tablet", "keyboard")
 
 
 def parse_display(root: Element) -> dict[str, Any]:
     """Return the fields of a spec that these devices are."""
-    video = _video(root)
+    video, vnc = _video(root), root.find(VNC)
     model = None if video is None else read_path(video, "model@type")
     return {
         "video": None if model == architecture(read_path(root, "os/type@arch") or "").video else model,
         "usb": any(one.get("model") != "none" for one in root.iterfind(f"devices/{USB}")),
         **{kind: _input(root, kind) is not None for kind in INPUTS},
+        "vnc_listen": LOOPBACK if vnc is None else _listen(vnc),
+        "vnc_password": read_vnc_password(root),
     }
+
+
+def read_vnc_password(root: Element) -> str | None:
+    """Return the password of the VNC display; libvirt shows it to who may change the domain and asks for it."""
+    vnc = root.find(VNC)
+    return None if vnc is None else vnc.get("passwd") or None
+
+
+def passwords_in(root: Element) -> set[str]:
+    """Return the passwords of all displays, whoever set them."""
+    return {password for one in root.iter("graphics") if (password := one.get("passwd"))}
+
+
+def _listen(vnc: Element) -> str:
+    """Return where a display listens, as ``model/vnc`` has it; the attribute is only a copy of the first element."""
+    first = vnc.find("listen")
+    kind = first.get("type", "none") if first is not None else "socket" if vnc.get("socket") else "address"
+    if kind == "network":
+        return f"network {read_path(vnc, 'listen@network') or ''}"
+    address = read_path(vnc, "listen@address") or vnc.get("listen")
+    return kind if kind != "address" else canonical_address(address) if address else OF_HOST
 
 
 def _ours(root: Element, tag: str, name: str) -> Element | None:
@@ -61,6 +86,29 @@ def emit_display(root: Element, devices: Element, spec: DomainSpec, before: Doma
         SubElement(devices, "controller", {"type": "usb", "index": "0", "model": "qemu-xhci" if spec.usb else "none"})
     for kind in INPUTS:
         _emit_input(root, devices, kind, getattr(spec, kind))
+    if spec.vnc:
+        _emit_vnc(root, spec)
+
+
+def _emit_vnc(root: Element, spec: DomainSpec) -> None:
+    vnc = root.find(VNC)
+    if vnc is None:
+        return
+    if _listen(vnc) != spec.vnc_listen:
+        for old in vnc.findall("listen"):
+            vnc.remove(old)
+        vnc.attrib.pop("socket", None)
+        vnc.set("listen", spec.vnc_listen)
+    if read_vnc_password(root) != spec.vnc_password:
+        write_vnc_password(vnc, spec.vnc_password)
+
+
+def write_vnc_password(vnc: Element, password: str | None) -> None:
+    """Set the password of a VNC display or, with None, remove it; when the old one was to expire says nothing of the new one."""
+    write_path(vnc, "@passwd", password)
+    write_path(vnc, "@passwdValidTo", None)
+    if password is None:
+        write_path(vnc, "@connected", None)
 
 
 def _emit_input(root: Element, devices: Element, kind: str, wanted: bool) -> None:

@@ -22,7 +22,7 @@ from .arrival import read_arrival
 from .cpu_features import emit_features, parse_features
 from .device import ALIAS, free_ports, recorded
 from .disk import as_written, emit_disks, parse_disks
-from .display import emit_display, parse_display
+from .display import emit_display, parse_display, read_vnc_password
 from .fixed_devices import emit_singles, parse_singles
 from .interface import emit_nics, parse_nics
 from .machine import emit_machine, emit_shared_memory, parse_machine
@@ -81,9 +81,11 @@ def mark_of(root: Element) -> Record | None:
     """Return the record in the metadata with the passwords of the domain, None where there is none that can be read."""
     mark = root.find(f"metadata/{MARK}")
     record = record_from_json(mark.text or "") if mark is not None else None
-    if record is None or not record.spec.xml_override:
-        return record
-    return replace(record, spec=replace(record.spec, xml_override=revealed(record.spec.xml_override, root)))
+    if record is None:
+        return None
+    override = record.spec.xml_override and revealed(record.spec.xml_override, root)
+    password = read_vnc_password(without_override(root, override)) if record.spec.vnc else None
+    return replace(record, spec=replace(record.spec, xml_override=override, vnc_password=password))
 
 
 def parse(root: Element, known: Record | None = None) -> Parsed:

@@ -30,6 +30,7 @@ SECRETS: dict[str, Any] = {
     "context": {"PASSWORD": CANARY, "START_SCRIPT": f"echo {CANARY}"},
     "xml_override": GRAPHICS.format(CANARY),
 }
+DISPLAY = {"vnc": True, "vnc_listen": "0.0.0.0", "vnc_password": CANARY}
 
 
 @pytest.fixture
@@ -116,6 +117,9 @@ def test_a_playbook_shows_no_secret_at_any_verbosity(tmp_path: Path) -> None:
         {"edge.cloud.domain": {"uri": URI, "name": "web", **SECRETS}, "check_mode": True, "diff": True},
         {"edge.cloud.domains": {"uri": URI, "domains": [{"name": "web", **SECRETS}], "defaults": SECRETS}, "check_mode": True},
         {"edge.cloud.domain": {"uri": URI, "name": "web", **SECRETS, "memory": "none"}, "ignore_errors": True},
+        {"edge.cloud.domain": {"uri": URI, "name": "web", **DISPLAY}, "check_mode": True, "diff": True},
+        {"edge.cloud.domains": {"uri": URI, "domains": [{"name": "web"}], "defaults": DISPLAY}, "check_mode": True, "diff": True},
+        {"edge.cloud.domain": {"uri": URI, "name": "web", **DISPLAY, "vnc": False}, "ignore_errors": True},
     ]
     book, log = tmp_path / "book.yml", tmp_path / "ansible.log"
     book.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
@@ -126,6 +130,6 @@ def test_a_playbook_shows_no_secret_at_any_verbosity(tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    assert "ok=3" in done.stdout, done.stdout + done.stderr
+    assert "ok=6" in done.stdout, done.stdout + done.stderr
     assert '"module_args"' in done.stdout
     assert CANARY not in done.stdout + done.stderr + log.read_text()

@@ -12,7 +12,9 @@ from typing import Any
 from ...._errors import Unsupported
 from ...._libvirt import error_name, intent, libvirt, lookup
 from ...._plan import Plan
+from ...._secrets import without_words
 from ...model.state import VmState
+from ...xml.display import passwords_in
 from ...xml.domain import emit, parse_xml, to_text
 from ..plan import Define
 
@@ -36,10 +38,10 @@ def check_definition(connection: Any, plan: Plan[VmState]) -> None:
 
 
 def refusal(connection: Any, text: str) -> str | None:
-    """Return libvirt's words, None where it would take the XML or does not know."""
+    """Return libvirt's words without passwords, None where it would take the XML or does not know."""
     try:
         connection.domainXMLToNative(FORMAT, text, 0)
     except libvirt.libvirtError as error:
         if error_name(error) != "VIR_ERR_NO_SUPPORT":
-            return str(error.get_error_message())
+            return without_words(error.get_error_message(), passwords_in(parse_xml(text)))
     return None

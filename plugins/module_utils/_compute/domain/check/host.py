@@ -17,6 +17,7 @@ from ...model.request import DomainOptions
 from ...model.spec import Cpu, DomainSpec, Volume
 from ...model.state import VmState
 from ...options.resolve import ResolvedDomain
+from .display import check_vnc
 
 
 def check_wanted(wanted: ResolvedDomain, state: VmState, host: HostFacts, options: DomainOptions) -> None:
@@ -30,6 +31,7 @@ def check_wanted(wanted: ResolvedDomain, state: VmState, host: HostFacts, option
         if path in host.missing:
             raise NotFound(f"{option}: this host has no file {path}.", option=option, value=path)
     _check_paths(options, host)
+    check_vnc(spec, host, options)
     for volume in wanted.volumes:
         _check_volume(volume, options.disk_path(volume.disk), state, host, spec)
 

@@ -24,7 +24,7 @@ from support.compute import GIB, root_disk, spec, specs
 DATA = root_disk(name="data", path="/data.qcow2", target="vdb", boot=None)
 DRIVE = Disk("cd", "/a.iso", "raw", "sda", "sata", device="cdrom", read_only=True)
 NIC = Nic("nic0", "52:54:00:00:00:01", "edge")
-NOW = spec(max_vcpus=4, max_memory=4 * GIB, disks=(DRIVE, root_disk()), nics=(NIC,))
+NOW = spec(max_vcpus=4, max_memory=4 * GIB, disks=(DRIVE, root_disk()), nics=(NIC,), vnc=True, vnc_password="s3cret")
 
 
 def state(config: DomainSpec, live: DomainSpec = NOW, **changes: Any) -> VmState:
@@ -44,6 +44,7 @@ LIVE: list[tuple[DomainSpec, list[str]]] = [
     (disks(root_disk(limits=DiskLimits(read_iops=9)), DRIVE), ["Set the limits of disk root of running domain web"]),
     (disks(root_disk(), replace(DRIVE, path="/b.iso")), ["Put /b.iso into drive cd of running domain web"]),
     (disks(root_disk(), replace(DRIVE, path="")), ["Empty drive cd of running domain web"]),
+    (replace(NOW, vnc_password="other"), ["Change the VNC password of running domain web"]),
     (replace(NOW, nics=()), ["Detach interface nic0 from running domain web"]),
     (replace(NOW, nics=(replace(NIC, link=False, inbound=2**20),)), ["Change interface nic0 of running domain web"]),
     (replace(NOW, nics=(replace(NIC, network=None, bridge="br-lan"),)), ["Change interface nic0 of running domain web"]),
@@ -71,6 +72,9 @@ WAITS: list[tuple[DomainSpec, list[str]]] = [
     (disks(root_disk(cache="writeback"), DRIVE), ["disks.root"]),
     (disks(root_disk(path="/other.qcow2"), DRIVE), ["disks.root"]),
     (disks(root_disk()), ["disks.cd"]),
+    (replace(NOW, vnc_password=None), ["vnc_password"]),
+    (replace(NOW, vnc_listen="0.0.0.0"), ["vnc_listen"]),
+    (replace(NOW, vnc=False), ["vnc", "vnc_password"]),
     (replace(NOW, nics=(replace(NIC, mtu=1400),)), ["nics.nic0"]),
     (replace(NOW, nics=(NIC, Nic("vf", "52:54:00:00:00:03", hostdev="0000:03:10.1"))), ["nics.vf"]),
     (replace(NOW, nics=(NIC, Nic("again", NIC.mac, "edge"))), ["nics.again"]),
@@ -124,3 +128,10 @@ def test_a_burst_ends_where_its_limit_goes_or_rises_above_it() -> None:
     for value in (0, 501):
         gone = io_tune(DiskLimits(total_iops=value), now)
         assert {key: gone[key] for key in gone if "max" in key} == {"total_iops_sec_max": 0, "total_iops_sec_max_length": 0}
+
+
+def test_a_display_that_was_started_without_a_password_takes_none_while_it_runs() -> None:
+    """QEMU refuses to set one there; until the next start the state says that it waits."""
+    open_display = replace(NOW, vnc_password=None)
+    assert live_steps(state(NOW, open_display)) == ()
+    assert pending(state(NOW, open_display)) == ["vnc_password"]

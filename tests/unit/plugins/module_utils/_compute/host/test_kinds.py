@@ -8,7 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.edge.cloud.plugins.module_utils._compute.host.kinds import coarse_files, direct_block, without_writing
+from ansible_collections.edge.cloud.plugins.module_utils._compute.host.kinds import (
+    coarse_files,
+    direct_block,
+    has_address,
+    without_writing,
+)
 
 
 def test_an_end_that_direct_io_does_not_reach() -> None:
@@ -35,3 +40,13 @@ def test_what_the_kernel_says_of_a_device(large_blocks: str, tmp_path: Path) -> 
     assert direct_block(large_blocks) == 4096
     assert direct_block(str(tmp_path / "none")) == 512
     assert without_writing([large_blocks, str(file)]) == {large_blocks}
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.9.9.9", "0.0.0.0"])
+def test_an_address_of_the_host(address: str) -> None:
+    assert has_address(address)
+
+
+@pytest.mark.parametrize("address", ["192.0.2.7", "2001:db8::7"])
+def test_an_address_of_another_host(address: str) -> None:
+    assert not has_address(address)

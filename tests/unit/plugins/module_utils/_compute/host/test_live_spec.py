@@ -47,3 +47,10 @@ def test_an_interface_on_a_bridge_is_given_no_more_than_its_mtu() -> None:
     config = spec(nics=(bridged,))
     assert pending(running(spec(nics=(replace(bridged, mtu=1400),)), config, config)) == []
     assert pending(running(spec(nics=(replace(bridged, vlan=42),)), config, config)) == ["nics.lan"]
+
+
+def test_an_address_that_the_host_gives_a_display_waits_for_no_restart() -> None:
+    """libvirt's live XML has the address that vnc_listen in qemu.conf gave it."""
+    config, seen = spec(vnc=True, vnc_listen="host"), spec(vnc=True, vnc_listen="192.0.2.7")
+    assert pending(running(seen, None, config)) == []
+    assert pending(running(seen, None, spec(vnc=True))) == ["vnc_listen"]

@@ -47,6 +47,11 @@ OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "cmdline": ({"cmdline": "quiet"}, r"os/cmdline"),
     "no-cmdline": ({"cmdline": ""}, r"os/cmdline"),
     "vnc": ({"vnc": True}, r"devices/(graphics(\[2\])?|video): new"),
+    "vnc-listen": (
+        {"vnc": True, "vnc_listen": "192.0.2.7"},
+        r"devices/(graphics(\[2\])?|video)(: new|@listen|@socket: '/run/v.sock' became None|/listen: gone)",
+    ),
+    "vnc-password": ({"vnc": True, "vnc_password": "s3cret"}, r"devices/(graphics(\[2\])?|video)(: new|@passwd)"),
     "no-vnc": ({"vnc": False}, r"devices/graphics: gone"),
     "spice": ({"spice": "loopback"}, r"devices/(graphics(\[2\])?|video)(: new|@listen|/listen)"),
     "no-spice": ({"spice": "none"}, r"devices/(graphics|audio): gone"),
@@ -297,3 +302,34 @@ def test_what_the_boot_order_took_over_is_not_there_twice(asked: dict[str, Any],
     asked = {key: [{**item, **({"mac": mac} if "mac" in item else {})} for item in items] for key, items in asked.items()}
     with pytest.raises(InvalidInput, match=f"^{option}: .*boot_order took over"):
         adopt(once, asked)
+
+
+@pytest.mark.parametrize("name", ["vnc-secret", "vnc-everywhere", "vnc-by-qemu-conf"])
+def test_a_display_of_others_keeps_its_password_until_another_is_asked(name: str) -> None:
+    before = parse_xml(FOREIGN[name])
+    had = parse(before).spec.vnc_password
+    once = adopt(adopt(before, {"vnc": True, "tpm": True}), {"memory": "2GiB", "vnc_listen": "127.0.0.1", "title": "x"})
+    display = once.find("devices/graphics")
+    assert had and display is not None and display.get("passwd") == had
+    assert display.get("connected") == ("keep" if name == "vnc-secret" else None)
+    assert adopt(once, {"vnc_password": ""}).find("devices/graphics[@passwd]") is None
+    other = adopt(once, {"vnc_password": "other"}).find("devices/graphics")
+    assert other is not None and (other.get("passwd"), other.get("passwdValidTo")) == ("other", None)
+
+
+@pytest.mark.parametrize(
+    ("name", "listen"),
+    [
+        ("vnc-everywhere", "0.0.0.0"),
+        ("vnc-secret", "::1"),
+        ("vnc-by-qemu-conf", "host"),
+        ("vnc-socket", "socket"),
+        ("vnc-network", "network default"),
+        ("vnc-nowhere", "none"),
+    ],
+)
+def test_where_a_display_of_others_listens(name: str, listen: str) -> None:
+    before = parse_xml(FOREIGN[name])
+    assert parse(before).spec.vnc_listen == listen
+    if ":" in listen:
+        assert differences(before, adopt(before, {"vnc_listen": "0:0:0:0:0:0:0:1"})) == []
