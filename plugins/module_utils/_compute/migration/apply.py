@@ -14,10 +14,12 @@ from typing import Any
 from ..._errors import Conflict, EdgeError
 from ..._image_lock import remove_images
 from ..._libvirt import intent, libvirt, lookup
+from ..._secrets import without_words
 from ..elsewhere.moved import moved_path, write_moved
 from ..host.migration_mark import NOTE, note
 from ..model.elsewhere import Arrival, Moved
 from ..xml.arrival import NAMESPACE, PREFIX, arrival_text, read_arrival
+from ..xml.display import passwords_in
 from ..xml.domain import parse_xml
 from . import plan as steps
 from .destination import Address, read_vm_there
@@ -229,7 +231,7 @@ class MigratingVm:
     def _define(self, _step: steps.DefineThere) -> None:
         if self.source is None:
             raise Conflict(f"name: domain {self.name} is not on this host any more; run again.", option="name", value=self.name)
-        with intent(f"define domain {self.name} on {self.address.host}"):
+        with intent(f"define domain {self.name} on {self.address.host}", passwords_in(parse_xml(self.source.xml))):
             self.there.defineXML(self.source.xml)
         self.write(replace(self.journal, phase="moved"))
 
@@ -244,9 +246,8 @@ class MigratingVm:
                 domain.checkpointCreateXML(xml, flags)
             except libvirt.libvirtError as error:
                 left = len(step.checkpoints) - number
-                self.moved["warnings"].append(
-                    f"{left} checkpoints did not move ({error.get_error_message()}); the next recovery point is a full one."
-                )
+                says = without_words(error.get_error_message(), passwords_in(parse_xml(xml)))
+                self.moved["warnings"].append(f"{left} checkpoints did not move ({says}); the next recovery point is a full one.")
                 return
 
     def _start(self, _step: steps.StartThere) -> None:

@@ -63,10 +63,10 @@ def read_journal(folder: str) -> Journal | None:
 
 
 def write_journal(folder: str, journal: Journal) -> None:
-    """Make the journal durable: a reader sees the old one or the new one, whole."""
+    """Make the journal durable: a reader sees the old one or the new one, whole; its checkpoints have the passwords of displays."""
     path = Path(folder, FILE)
     data = json.dumps({"schema": SCHEMA, **asdict(journal)}, indent=1) + "\n"
-    write_atomically(path, data.encode(), path.with_name(f".{FILE}.new"), 0o644)
+    write_atomically(path, data.encode(), path.with_name(f".{FILE}.new"), 0o600)
 
 
 def remove_journal(folder: str) -> None:

@@ -42,7 +42,7 @@ def test_a_journal_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert read_journal(folder) == BEGUN
     write_journal(folder, replace(BEGUN, phase="moved").with_made(["/a", "/b"]))
     assert read_journal(folder) == replace(BEGUN, phase="moved", made=("/a", "/b"))
-    assert [path.name for path in tmp_path.iterdir()] == [FILE]
+    assert [(path.name, path.stat().st_mode & 0o777) for path in tmp_path.iterdir()] == [(FILE, 0o600)]
     remove_journal(folder)
     remove_journal(folder)
     assert list(tmp_path.iterdir()) == []
