@@ -23,6 +23,8 @@ from ..._runner import Runner
 from ..domain.plan import BuildSeed
 from ..model.host_facts import Folders
 from ..seed import Seed, build_seed
+from ..xml.display import passwords_in
+from ..xml.domain import parse_xml
 from .model import DiskCopy
 from .plan import CopyDisk, CopyVariables, DefineClone
 from .tool import CloneTool
@@ -120,7 +122,7 @@ class Builder:
             self._give_name()
         for path, image in self.note.images.items():
             self.tool.settle_lease(image, self._work(path), path)
-        with intent(f"define domain {self.name}"):
+        with intent(f"define domain {self.name}", passwords_in(parse_xml(self.note.xml))):
             self.connection.defineXML(self.note.xml)
         self.forget()
 

@@ -169,3 +169,15 @@ def test_an_override_that_sets_another_password_comes_to_rest(run: Any, driver: 
     assert run(name="bare", xml_override=override)["changed"] and not run(name="bare", xml_override=override)["changed"]
     assert run(name="bare", xml_override="")["changed"]
     assert "passwd=" not in display(driver, "bare") and not run(name="bare")["changed"]
+
+
+def test_a_clone_asks_for_the_password_of_its_source(
+    capsys: pytest.CaptureFixture[str], run: Any, driver: Any, logged: list[str]
+) -> None:
+    run(memory="64MiB", vnc=True, vnc_password=READABLE, disks=[{"name": "root", "size": "1MiB"}])
+    results = [run_module(capsys, "domain_clone", uri=URI, name="new", source="web"), run(name="new")]
+    assert [one["changed"] for one in results] == [True, False], results
+    assert f"passwd='{READABLE}'" in display(driver, "new")
+    assert READABLE not in shown(results, logged) + readable(driver, "new")
+    assert run(name="new", vnc_password="other")["changed"]
+    assert f"passwd='{READABLE}'" in display(driver, "web") and "passwd='other'" in display(driver, "new")
