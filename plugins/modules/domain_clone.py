@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: domain_clone
 short_description: Make a new VM as a copy of a stopped one
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Makes the domain O(name) with the hardware of O(source) and copies of its disks. It has its own UUID, MAC addresses, variables
     of the firmware and cloud-init seed, with another instance-id, so that cloud-init runs anew. The clone is not started;

@@ -25,9 +25,10 @@ def cloned_record(record: Record, names: Names, seeds: tuple[str | None, str | N
 
 def cloned_volumes(volumes: tuple[Volume, ...], names: Names) -> tuple[Volume, ...]:
     """Return the files that we keep for the clone: all that were copied, whoever kept those of the source."""
-    had = {volume.disk: volume for volume in volumes}
-    copies = {copy.name: copy for copy in names.disks.values()}
-    return tuple(replace(had.get(name) or Volume(name, ""), path=copy.path) for name, copy in copies.items())
+    copies = {copy.name: copy.path for copy in names.disks.values()}
+    had = [volume for volume in volumes if volume.disk in copies]
+    new = [Volume(name, "") for name in copies if name not in {volume.disk for volume in had}]
+    return tuple(replace(volume, path=copies[volume.disk]) for volume in (*had, *new))
 
 
 def _spec(spec: DomainSpec, names: Names) -> DomainSpec:

@@ -142,7 +142,9 @@ def resolve(
         check_together(spec, before)
     check_disks_together(spec, before, options)
     check_startable(spec, with_claimed(before, spec, foreign), options)
-    kept = tuple(volumes) if options.disks is None else _volumes(options.disks, spec, volumes, host)
+    kept = tuple(volumes)
+    if options.disks is not None:
+        kept = (*_volumes(options.disks, spec, volumes, host), *_unnamed(options.disks, spec, volumes, foreign))
     return ResolvedDomain(spec, kept, ordered_ones(options, spec, foreign))
 
 
@@ -317,6 +319,12 @@ def _volumes(asked: Sequence[DiskOptions], spec: DomainSpec, before: Sequence[Vo
                 f"{item.where}: disk {item.name} is new; give its image, its size or the path of a file.", option=item.where
             )
     return tuple(volumes)
+
+
+def _unnamed(asked: Sequence[DiskOptions], spec: DomainSpec, before: Sequence[Volume], foreign: Foreign) -> Iterator[Volume]:
+    """Yield the files that we keep for disks that stay although the list does not name them: those of others in a clone."""
+    names, there = {item.name for item in asked}, {disk.path for disk in (*spec.disks, *foreign.disks)}
+    yield from (volume for volume in before if volume.disk not in names and volume.path in there)
 
 
 def _has_source(spec: DomainSpec, name: str) -> bool:

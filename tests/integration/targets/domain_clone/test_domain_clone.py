@@ -7,12 +7,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from support.playbook import TREE
 from support.small_guest import READY
 from support.small_host import SmallHost, small_host
 from support.vm_host import MIB, VMS
 
 pytestmark = [pytest.mark.integration, pytest.mark.lab, pytest.mark.slow]
 HOME, NEW = f"{VMS}/old", f"{VMS}/new"
+ROLE = TREE / "roles/hypervisor"
 
 
 @pytest.fixture(scope="module", params=["trixie", "bookworm"])
@@ -62,6 +64,16 @@ def test_source_and_clone_run_side_by_side(host: SmallHost) -> None:
 
 
 def test_the_variables_of_uefi_are_copied(host: SmallHost) -> None:
+    host.play(
+        [
+            {"ansible.builtin.setup": {"gather_subset": ["!all", "distribution"]}},
+            {"ansible.builtin.include_vars": {"file": str(ROLE / "vars/main.yml")}},
+            {
+                "ansible.builtin.include_tasks": {"file": str(ROLE / "tasks/hardware.yml")},
+                "vars": {"hypervisor_hardware": ["firmware"]},
+            },
+        ]
+    )
     host.domain("efi", virt_type="qemu", memory="128MiB", firmware="uefi", state="stopped")
     host.run(
         "sh", "-c", f"mkdir -p {VMS}/efi && head -c 540672 /dev/zero > {VMS}/efi/nvram.fd && echo changed >> {VMS}/efi/nvram.fd"

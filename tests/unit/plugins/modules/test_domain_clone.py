@@ -51,7 +51,7 @@ def clone(module: Any) -> Any:
 @pytest.fixture
 def digest(folders: Folders) -> str:
     made, about, found = small(Path(folders.images, "new"), data=b"image" * 1000)
-    for path in (made, about):
+    for path in (made, about.with_suffix(".pieces"), about):
         path.rename(Path(folders.image(found)).with_suffix(path.suffix))
     return found
 
@@ -338,6 +338,34 @@ def test_a_domain_of_others(clone: Any, module: Any, folders: Folders, driver: A
     assert xml(driver, "old").findtext("name") == "old" and not xml(driver, "old").find("metadata")
     module("domain", name="new", state="absent", delete_disks=True)
     assert not home.exists() and disk.exists() and iso.exists() and base.exists()
+
+
+def test_what_options_took_over_of_the_source_is_taken_over_in_the_clone(
+    clone: Any, module: Any, folders: Folders, driver: Any, tmp_path: Path
+) -> None:
+    for name in ("disk.img", "cd.iso"):
+        (tmp_path / name).write_bytes(bytes(MIB))
+    qemu_img("create", "-q", "-f", "qcow2", tmp_path / "over.qcow2", "8M")
+    driver.defineXML(FOREIGN.format(folder=tmp_path))
+    override = "<domain><devices><graphics type='vnc' passwd='Secret-7'/></devices></domain>"
+    asked = {
+        "disks": [{"name": "data", "path": str(tmp_path / "disk.img"), "limits": {"total_iops": 500}}],
+        "nics": [{"name": "lan", "mac": "52:54:00:AB:00:01", "link": False}],
+        "boot_order": ["lan", "vdb"],
+        "xml_override": override,
+    }
+    module("domain", name="old", state="stopped", adopt=True, **asked)
+    assert module("domain", name="old", state="stopped", **asked)["changed"] is False
+    made = clone(source="old")
+    assert made["changed"] and "Secret-7" not in json.dumps(made)
+    assert sorted(one.name for one in Path(folders.vm("new")).iterdir()) == ["data.raw", "vdb.qcow2"]
+    same = {**asked, "disks": [{"name": "data", "limits": {"total_iops": 500}}], "nics": [{"name": "lan", "link": False}]}
+    again = module("domain", name="new", state="stopped", **same)
+    assert again["changed"] is False, again["actions"]
+    assert module("domain", name="new", state="stopped")["changed"] is False
+    assert [nic["mac"] for nic in made["domain"]["nics"]] == [stable_mac("new", nic["name"]) for nic in made["domain"]["nics"]]
+    module("domain", name="new", state="absent", delete_disks=True)
+    assert not Path(folders.vm("new")).exists()
 
 
 FOREIGN = """<domain type='test'><name>old</name><memory>65536</memory><os><type>hvm</type></os><devices>
