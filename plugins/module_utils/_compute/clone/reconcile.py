@@ -120,7 +120,7 @@ class Cloner:
         uuid = stable_uuid(self.name)
         check_elsewhere(self.name, uuid, read_moved(self.folders.vms), self.peers.answers.sightings, allow_recreate=False)
         if files := files_in(home):
-            return self._begun(state, files)
+            return self._begun(host, state, files)
         root, source = self._source(host)
         return self._new(host, root, source, uuid)
 
@@ -135,7 +135,7 @@ class Cloner:
             )
         return Draft(Plan(state), Note(self.source, ""))
 
-    def _begun(self, state: VmState, files: list[str]) -> Draft:
+    def _begun(self, host: HostView, state: VmState, files: list[str]) -> Draft:
         """Return what is left of a run that was killed once all was copied."""
         note = read_note(self.folders.vm(self.name))
         if note is None or note.source != self.source:
@@ -147,6 +147,8 @@ class Cloner:
                 files=files,
             )
         parsed = parse(parse_xml(note.xml))
+        volumes = parsed.record.volumes if parsed.record else ()
+        state = host.with_files(state, tuple(volume.path for volume in volumes))
         return Draft(Plan(state, (self._define(parsed),)), note, copied=True)
 
     def _define(self, parsed: Parsed) -> DefineClone:

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from ... import _files, _sparse
-from ..._errors import Refused
+from ..._errors import Busy, Refused
 from ..._space import Space
 from ..format import disk_format, qcow2
 from ..format.qemu_img import QemuImg
@@ -61,7 +61,9 @@ def copy_into(source: Path, target: Path) -> None:
         space.take(new.fileno(), [(part.offset, part.length) for part in parts if part.data])
         with space.writing():
             os.ftruncate(new.fileno(), size)
-            _sparse.copy(old.fileno(), new.fileno(), source_offset=0, offset=0, length=size)
+            whole = _sparse.copy(old.fileno(), new.fileno(), source_offset=0, offset=0, length=size)
+        if not whole or os.fstat(old.fileno()).st_size != size:
+            raise Busy(f"{source} changed its length while it was copied; see who writes it, and run again.", path=str(source))
 
 
 def owned_as(original: int, path: Path) -> None:

@@ -24,14 +24,14 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.seed import VO
 from ansible_collections.edge.cloud.plugins.module_utils._image_lock import unwritten
 from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
 from ansible_collections.edge.cloud.plugins.module_utils._storage.format.disk_format import noted_format
-from ansible_collections.edge.cloud.plugins.module_utils._storage.store.lease import leases_of
+from ansible_collections.edge.cloud.plugins.module_utils._storage.store.lease import drop, leases_of, write
 from support.hostile import qemu_img, require_records, write_hostile
 from support.images import MIB, small
 from support.modules import run_module
 from support.small_disk import small_disk
 
 URI = "test:///default"
-RAW = {"name": "data", "format": "raw", "size": "64MiB"}
+RAW = {"name": "data", "format": "raw", "size": "16MiB"}
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def digest(folders: Folders) -> str:
 @pytest.fixture
 def web(module: Any, digest: str, folders: Folders) -> Path:
     """Return the folder of a stopped VM with an overlay of an image, a raw disk, a seed, a context and an interface."""
-    disks = [{"name": "root", "image": digest, "size": "1GiB"}, RAW]
+    disks = [{"name": "root", "image": digest, "size": "80MiB"}, RAW]
     options = {
         "cloud_init": {"user_data": {"packages": ["tmux"]}, "network_config": NETWORK},
         "context": {"ETH0_MAC": stable_mac("web", "nic0"), "SET_HOSTNAME": "web"},
@@ -69,7 +69,7 @@ def web(module: Any, digest: str, folders: Folders) -> Path:
     assert made["changed"]
     home = Path(folders.vm("web"))
     io(home / "root.qcow2", "write -P 5 16M 64k", "qcow2")
-    io(home / "data.raw", "write -P 6 32M 64k", "raw")
+    io(home / "data.raw", "write -P 6 8M 64k", "raw")
     return home
 
 
@@ -100,11 +100,11 @@ def test_a_clone_has_the_content_and_its_own_names(clone: Any, module: Any, web:
     assert made["actions"] == planned["actions"]
     assert made["diff"] == planned["diff"]
     assert made["domain"] == planned["domain"]
-    assert made["actions"][0].startswith(f"Copy {web}/root.qcow2 to {home}/root.qcow2 (1GiB, an overlay of {folders.images}/")
-    assert made["actions"][1] == f"Copy {web}/data.raw to {home}/data.raw (64MiB)"
+    assert made["actions"][0].startswith(f"Copy {web}/root.qcow2 to {home}/root.qcow2 (80MiB, an overlay of {folders.images}/")
+    assert made["actions"][1] == f"Copy {web}/data.raw to {home}/data.raw (16MiB)"
     assert made["actions"][-1] == "Define domain new, a clone of web"
     assert sorted(one.name for one in home.iterdir()) == ["context.iso", "data.raw", "root.qcow2", "seed.iso"]
-    assert has(home / "root.qcow2", 5, "16M", "qcow2") and has(home / "data.raw", 6, "32M", "raw")
+    assert has(home / "root.qcow2", 5, "16M", "qcow2") and has(home / "data.raw", 6, "8M", "raw")
     assert content(web) == before, "the source is as it was"
 
     root = xml(driver, "new")
@@ -179,17 +179,17 @@ def test_a_source_that_is_used_is_not_copied(clone: Any, web: Path, folders: Fol
 def test_disks_under_snapshots_become_one_file(clone: Any, module: Any, web: Path, folders: Folders, digest: str) -> None:
     module("domain_snapshot", name="web", snapshot="a")
     io(web / "root.a.qcow2", "write -P 7 17M 64k", "qcow2")
-    io(web / "data.a.qcow2", "write -P 8 33M 64k", "qcow2")
+    io(web / "data.a.qcow2", "write -P 8 9M 64k", "qcow2")
     made, home = clone(), Path(folders.vm("new"))
     assert [(one["path"], one["backing"]) for one in made["domain"]["disks"][:2]] == [
         (f"{home}/root.qcow2", None),
         (f"{home}/data.qcow2", None),
     ]
-    for pattern, at, name in ((5, "16M", "root"), (7, "17M", "root"), (6, "32M", "data"), (8, "33M", "data")):
+    for pattern, at, name in ((5, "16M", "root"), (7, "17M", "root"), (6, "8M", "data"), (8, "9M", "data")):
         assert has(home / f"{name}.qcow2", pattern, at, "qcow2")
     assert module("domain_snapshot_info", name="new")["snapshots"] == []
     assert not leases_of(Path(folders.image(digest)), home / "root.qcow2")
-    disks = [{"name": "root", "image": digest, "size": "1GiB"}, {"name": "data"}]
+    disks = [{"name": "root", "image": digest, "size": "80MiB"}, {"name": "data"}]
     assert module("domain", name="new", state="stopped", disks=disks)["changed"] is False
 
 
@@ -220,17 +220,25 @@ def test_what_a_killed_run_left_is_replaced(clone: Any, web: Path, folders: Fold
 
 
 def test_a_run_that_was_killed_before_the_definition_is_finished(
-    clone: Any, module: Any, web: Path, folders: Folders, driver: Any
+    clone: Any, web: Path, folders: Folders, driver: Any, digest: str
 ) -> None:
-    made, home = clone(), Path(folders.vm("new"))
+    made, home, image = clone(), Path(folders.vm("new")), Path(folders.image(digest))
     text = driver.lookupByName("new").XMLDesc(0)
     driver.lookupByName("new").undefine()
-    (home / "clone.json").write_text(json.dumps({"source": "web", "xml": text, "images": {}}))
+    for lease in leases_of(image, home / "root.qcow2"):
+        drop(lease)
+    scratch = Path(folders.vms, ".clone-new")
+    scratch.mkdir()
+    write(image, scratch / "root.qcow2", home / "root.qcow2")
+    scratch.rmdir()
+    note = {"source": "web", "xml": text, "images": {str(home / "root.qcow2"): str(image)}}
+    (home / "clone.json").write_text(json.dumps(note))
     before = content(home)
     assert clone(source="other")["error"]["code"] == "conflict"
     planned, finished = clone(check=True), clone()
     assert planned["actions"] == finished["actions"] == ["Define domain new, a clone of web"]
-    assert finished["domain"]["uuid"] == made["domain"]["uuid"]
+    assert planned["domain"] == finished["domain"] == made["domain"]
+    assert {one.path for one in leases_of(image)} == {f"{web}/root.qcow2", f"{home}/root.qcow2"}
     del before["clone.json"]
     assert content(home) == before, "nothing is copied again"
     assert clone()["changed"] is False
