@@ -156,6 +156,13 @@ def meant(skipped: Iterable[Skipped], query: Query) -> list[Skipped]:
     return found
 
 
+def why(skipped: Iterable[Skipped], *queries: Query) -> str:
+    """Return, for the end of an error, why the first entry that one of the queries may mean cannot be used."""
+    skipped = list(skipped)
+    told = [one for query in queries for one in meant(skipped, query)]
+    return f" An entry that may be meant cannot be used. {told[0].entry}: {told[0].reason}" if told else ""
+
+
 def _refuse_doubtful_id(query: Query, where: str, skipped: Sequence[Skipped]) -> None:
     """Raise NotFound if the id is that of an entry that cannot be used, although another entry may have it too."""
     told = [one for one in meant(skipped, query) if query.id is not None and not one.archive]

@@ -47,7 +47,7 @@ def offer_of(market: Marketplace, asked: Asked, *, unproven: bool) -> Offer:
     catalogue, query, number = market.read(), asked.query, asked.number
     service = None
     if asked.role:
-        one, service = appliance_of_role(catalogue.appliances, query, asked.role, market.where)
+        one, service = appliance_of_role(catalogue, query, asked.role, market.where)
     else:
         one = choose(catalogue.appliances, query, market.where, catalogue.skipped, asked.image_format)
     if not 0 <= number < len(one.files):

@@ -4,28 +4,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from ....._errors import InvalidInput, NotFound
 from ....._template import json_form
 from ....._template.model import Role, ServiceTemplate, VmTemplate
-from ..appliance import Appliance
-from ..choice import Query, select
+from ..appliance import Appliance, Catalogue
+from ..choice import Query, select, why
 from .vm import LARGEST_JSON, json_length
 
 T = TypeVar("T")
 
 
-def appliance_of_role(appliances: Sequence[Appliance], query: Query, role: str, where: str) -> tuple[Appliance, dict[str, Any]]:
+def appliance_of_role(catalogue: Catalogue, query: Query, role: str, where: str) -> tuple[Appliance, dict[str, Any]]:
     """Return the appliance of a role of the newest service that fits, with the template of such a VM, and the service as JSON."""
+    appliances = catalogue.appliances
     services = [one for one in select(appliances, query) if isinstance(one.template, ServiceTemplate)]
     names = sorted({one.name for one in services})
     if len(names) != 1:
         raise NotFound(
             f"appliance: the marketplace {where} has {len(names)} services for {query}"
-            f"{f' ({chr(44).join(names[:20])})' if names else ''}; role needs the id or name of one.",
+            f"{f' ({chr(44).join(names[:20])})' if names else ''}; role needs the id or name of one."
+            f"{why(catalogue.skipped, query)}",
             option="appliance",
         )
     service = services[-1]
@@ -39,8 +40,10 @@ def appliance_of_role(appliances: Sequence[Appliance], query: Query, role: str, 
     one = next((one for one in appliances if one.id == identity), None)
     if one is None:
         named = found.appliance.name if found.appliance else "none"
+        reason = why(catalogue.skipped, Query(id=identity or ""), Query(name=named))
         raise NotFound(
-            f"appliance.role: the marketplace {where} has no appliance of the role {role} ({named}).", option="appliance.role"
+            f"appliance.role: the marketplace {where} has no appliance of the role {role} ({named}).{reason}",
+            option="appliance.role",
         )
     own = one.template if isinstance(one.template, VmTemplate) else VmTemplate()
     shown = {"name": service.name, "version": service.version, "role": role, **json_form.to_json(template)}

@@ -351,8 +351,8 @@ def test_services_that_are_wrong_in_part(changes: dict[str, Any], told: str) -> 
 
 
 def test_a_role_of_a_service_is_an_appliance_with_the_roles_template() -> None:
-    appliances = opennebula.parse(whole(), "here", BASE).appliances
-    one, service = appliance_of_role(appliances, Query(name="Service *"), "worker", "here")
+    catalogue = opennebula.parse(whole(), "here", BASE)
+    one, service = appliance_of_role(catalogue, Query(name="Service *"), "worker", "here")
     assert (one.id, len(one.files), service["role"], service["deployment"]) == ("t1", 1, "worker", "straight")
     assert isinstance(one.template, VmTemplate)
     assert (one.template.memory, one.template.vcpus) == (4096 * MIB, 2)
@@ -362,9 +362,22 @@ def test_a_role_of_a_service_is_an_appliance_with_the_roles_template() -> None:
     assert json_form.vm_of(kept, "it") == one.template
     assert json_form.service_of(kept["service"], "it").roles[0].name == "router"
     with pytest.raises(InvalidInput, match=r"no role 'cook' \(it has: router, worker, storage\)"):
-        appliance_of_role(appliances, Query(id="s1"), "cook", "here")
+        appliance_of_role(catalogue, Query(id="s1"), "cook", "here")
     with pytest.raises(NotFound, match="has 0 services"):
-        appliance_of_role(appliances, Query(id="i1"), "worker", "here")
+        appliance_of_role(catalogue, Query(id="i1"), "worker", "here")
+
+
+def test_a_role_says_why_its_appliance_or_service_was_skipped() -> None:
+    node = {**entry("t1", "Node", "VMTEMPLATE", NODE), "files": [{"url": "ftp://x.example/a"}]}
+    service = entry(
+        "s1", "Service Cluster", "SERVICE_TEMPLATE", SERVICE, roles={"worker": "Node", "router": "Node", "storage": "Node"}
+    )
+    catalogue = opennebula.parse(json.dumps({"appliances": [node, service]}).encode(), "here", BASE)
+    assert [one.id for one in catalogue.appliances] == ["s1"]
+    with pytest.raises(NotFound, match=r"of the role worker .*'ftp://x.example/a' is not an http or https URL"):
+        appliance_of_role(catalogue, Query(id="s1"), "worker", "here")
+    with pytest.raises(NotFound, match=r"has 0 services .*'ftp://x.example/a' is not an http or https URL"):
+        appliance_of_role(catalogue, Query(id="t1"), "worker", "here")
 
 
 def test_a_template_that_is_too_large_for_a_manifest_is_told() -> None:
