@@ -346,11 +346,6 @@ from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store im
 def datastore(module: Any, options: dict[str, Any]) -> Datastore:
     min_disk = size_in_bytes(options["min_disk"], "min_disk") if options["min_disk"] else 0
     trust = trust_of(options["ca_file"], options["cert_file"], options["key_file"], proxy_of(options["proxy"]))
-    private = options["credentials"] if options["state"] == "present" else None
-    given = credentials_of(private, options["source"] or (options["marketplace"] or {}).get("url"))
-    if warning := sent_openly(given):
-        module.warn(warning)
-    trust = replace(trust, credentials=given)
     words: dict[str, Any] = {key: options[key] or "" for key in ("os", "arch", "source")}
     return Datastore(
         Store(absolute_path(options["root"], "root")),
@@ -366,8 +361,20 @@ def datastore(module: Any, options: dict[str, Any]) -> Datastore:
         trust,
         [Path(folder) for folder in options["disk_directories"]],
         options["allow_unverified"],
-        signed_by(options, trust, ModuleRunner(module)),
     )
+
+
+def sourced(module: Any, images: Datastore) -> Datastore:
+    """Return the datastore with what an import needs, which is not read once the image is there."""
+    options = module.params
+    given = credentials_of(options["credentials"], options["source"] or (options["marketplace"] or {}).get("url"))
+    if warning := sent_openly(given):
+        module.warn(warning)
+    trust = replace(images.trust, credentials=given)
+    images = replace(images, trust=trust, signed=signed_by(options, trust, ModuleRunner(module)))
+    if options["appliance"]:
+        images = offered(module, images)
+    return looked_up(options["checksum"], images) if is_place(options["checksum"]) else images
 
 
 def offered(module: Any, images: Datastore) -> Datastore:
@@ -401,10 +408,7 @@ def run(module: Any) -> dict[str, Any]:
         plan = plan_absent(state, with_catalogue=True)
         images.require_unused(plan)
     else:
-        if options["appliance"] and state.image is None:
-            images = offered(module, images)
-        if is_place(options["checksum"]) and state.image is None:
-            images = looked_up(options["checksum"], images)
+        images = sourced(module, images) if state.image is None else images
         images.require_same_source(state)
         given = {key: getattr(images.wanted, key) for key in ("os", "arch", "min_disk") if options[key] is not None}
         plan = plan_import(state, images.predicted(), given, options["pinned"])

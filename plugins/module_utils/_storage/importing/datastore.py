@@ -100,7 +100,7 @@ class Datastore:
         if not self._remote:
             try:
                 return import_.source_checksum(names.absolute_path(self.wanted.source, "source"), self.rules, algorithm)
-            except NotFound:  # the image is there, so its source is not needed any more
+            except (NotFound, NotADirectoryError):  # the image is there, so its source is not needed any more
                 pass
         expected = names.checksum(self.rules.checksum) if self.rules.checksum else ""
         return expected if expected.startswith(f"{algorithm}:") else None

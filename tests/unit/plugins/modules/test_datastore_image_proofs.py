@@ -8,6 +8,7 @@ import gzip
 import hashlib
 import io
 import lzma
+import shutil
 import tarfile
 import zipfile
 from pathlib import Path
@@ -106,26 +107,47 @@ def test_what_came_in_place_of_the_image_is_named(capsys: Capsys, tmp_path: Path
     assert list((tmp_path / "store" / "partial").iterdir()) == []
 
 
+def test_a_rerun_needs_no_file_of_a_remote_source_either(capsys: Capsys, tmp_path: Path, root: Path) -> None:
+    data = qcow2(root / "a.qcow2", 1).read_bytes()
+    private = tmp_path / "private"
+    private.mkdir()
+    (private / "credentials.json").write_text('{"token": "x"}')
+    (private / "SHA256SUMS").write_text(f"{hex_of(data)}  a.qcow2\n")
+    with faulty(root, Faults()) as url:
+        options = {
+            "source": f"{url}a.qcow2",
+            "checksum": str(private / "SHA256SUMS"),
+            "credentials": {"file": str(private / "credentials.json")},
+        }
+        assert imported(capsys, tmp_path, **options)["changed"]
+    shutil.rmtree(private)
+    again = imported(capsys, tmp_path, **options, signature=str(private / "sig"), keyring=str(private / "ring"))
+    assert not again["failed"] and not again["changed"], again
+    assert "credentials.file" in imported(capsys, tmp_path / "new", **options)["msg"]
+
+
 def test_a_rerun_needs_no_source_once_the_image_is_there(capsys: Capsys, tmp_path: Path) -> None:
-    source = qcow2(tmp_path / "a.qcow2", 1)
+    (tmp_path / "sources").mkdir()
+    source = qcow2(tmp_path / "sources" / "a.qcow2", 1)
     sums = tmp_path / "SHA256SUMS"
     sums.write_text(f"{hex_of(source.read_bytes())}  a.qcow2\n")
-    market = {"kind": "folder", "path": str(tmp_path)}
+    market = {"kind": "folder", "path": str(source.parent)}
     kinds: dict[str, dict[str, Any]] = {
         "a file": {"source": str(source)},
         "a checksum": {"source": str(source), "checksum": f"sha256:{hex_of(source.read_bytes())}"},
         "a list": {"source": str(source), "checksum": str(sums)},
-        "a folder": {"marketplace": market, "appliance": {"name": "a"}, "cache_dir": str(tmp_path)},
+        "a folder": {"marketplace": market, "appliance": {"name": "a"}, "allow_unverified": True},
     }
     for number, options in enumerate(kinds.values()):
         assert imported(capsys, tmp_path / str(number), **options)["changed"]
     other = {"source": str(source), "checksum": "sha256:" + "0" * 64}
-    source.unlink()
     sums.unlink()
-    for number, options in enumerate(kinds.values()):
-        for check in (True, False):
-            again = imported(capsys, tmp_path / str(number), check=check, **options)
+    for lose in (source.unlink, source.parent.rmdir, source.parent.touch):  # at last a file stands in place of its folder
+        lose()
+        for number, options in enumerate(kinds.values()):
+            again = imported(capsys, tmp_path / str(number), **options)
             assert not again["failed"] and not again["changed"], again
+    source.parent.unlink()
     assert imported(capsys, tmp_path / "0", **other)["error"]["code"] == "conflict"
     assert imported(capsys, tmp_path / "new", source=str(source))["error"]["code"] == "not_found"
 
