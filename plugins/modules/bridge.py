@@ -27,9 +27,9 @@ options:
   state:
     description:
       - V(present) creates the bridge and sets it up.
-      - V(absent) removes it and its boot files. Its ports stay as links without a bridge.
+      - V(absent) removes it and its boot files. Its ports stay as links without a bridge, and if it has exactly one, that
+        gets its addresses and routes.
         It is refused while VMs are attached or the host's default route leads over it, unless O(allow_disruption=true).
-        Then its addresses and routes go back to its port, if it has exactly one.
     type: str
     choices: [present, absent]
     default: present

@@ -136,7 +136,7 @@ def _removal(host: Host, before: BridgeState, wanted: BridgeRequest) -> Steps:
                 ports=list(vms),
             )
         _keep_default(host.routes_of(wanted.name), wanted, "state: removing")
-        yield _give_back(host, before.bridge) if wanted.allow_disruption else RemoveBridge(wanted.name)
+        yield _give_back(host, before.bridge)
     yield from (RemoveBootFile(file) for file, _text in before.boot)
 
 

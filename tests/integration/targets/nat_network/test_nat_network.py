@@ -143,6 +143,45 @@ def test_conflicts_are_found_before_any_change(host: Host) -> None:
     assert "other" not in host.run("virsh", "net-list", "--all", "--name").split()
 
 
+THEIRS = """<network><name>theirs</name><forward mode='nat'/><bridge name='theirs0' stp='on' delay='0'/>
+<dns><host ip='198.51.100.9'><hostname>one</hostname><hostname>two</hostname></host></dns>
+<ip address='198.51.100.1' netmask='255.255.255.0'><dhcp>
+<range start='198.51.100.100' end='198.51.100.150'><lease expiry='24' unit='hours'/></range>
+<range start='198.51.100.200' end='198.51.100.210'/>
+<host mac='52:54:00:aa:bb:01' ip='198.51.100.9'><lease expiry='2' unit='hours'/></host>
+<host mac='52:54:00:aa:bb:02' ip='198.51.100.8'/></dhcp></ip>
+<ip family='ipv6' address='2001:db8:77::1' prefix='64'><dhcp>
+<host id='00:03:00:01:52:54:00:aa:bb:01' name='six' ip='2001:db8:77::5'/></dhcp></ip></network>"""
+HOST = "<host mac='52:54:00:aa:bb:0{}' ip='198.51.100.{}'"
+
+
+def test_a_running_network_of_another_program_keeps_its_entries(host: Host) -> None:
+    host.run(
+        "sh", "-c", f"cat > /root/theirs.xml <<'END'\n{THEIRS}\nEND\nvirsh net-define /root/theirs.xml && virsh net-start theirs"
+    )
+    added = f"{HOST.format(3, 7)}/>"
+    host.run("virsh", "net-update", "theirs", "add", "ip-dhcp-host", added, "--live")
+    span = {"start": "198.51.100.50", "end": "198.51.100.150"}
+    adopted = host.nat(name="theirs", adopt=True, dhcp_range=span)
+    assert adopted["actions"][-1] == "Change dhcp_range of the running network theirs"
+    for xml in (host.run("virsh", "net-dumpxml", "theirs"), host.run("virsh", "net-dumpxml", "--inactive", "theirs")):
+        assert "<range start='198.51.100.50' end='198.51.100.150'>\n        <lease expiry='24' unit='hours'/>" in xml
+        assert "<range start='198.51.100.200' end='198.51.100.210'/>" in xml
+        assert f"{HOST.format(1, 9)}>\n        <lease expiry='2' unit='hours'/>" in xml
+        assert f"{HOST.format(2, 8)}/>" in xml
+        assert "<host id='00:03:00:01:52:54:00:aa:bb:01' name='six' ip='2001:db8:77::5'/>" in xml
+        assert xml.count("<hostname>") == 2
+    assert added in host.run("virsh", "net-dumpxml", "theirs")
+    assert not host.nat(name="theirs")["changed"]
+    given = [{"name": "web", "mac": "52:54:00:aa:bb:01", "address": "198.51.100.9"}]
+    host.nat(name="theirs", hosts=given)
+    for xml in (host.run("virsh", "net-dumpxml", "theirs"), host.run("virsh", "net-dumpxml", "--inactive", "theirs")):
+        assert "<host mac='52:54:00:aa:bb:01' name='web' ip='198.51.100.9'>\n        <lease expiry='2' unit='hours'/>" in xml
+        assert [name in xml for name in (">one<", ">two<", ">web<", "bb:02", "bb:03")] == [True, True, True, False, False]
+    assert not host.nat(name="theirs", hosts=given)["changed"]
+    assert host.nat(name="theirs", state="absent")["changed"]
+
+
 def test_absent_then_again(host: Host) -> None:
     assert host.nat(state="absent", check=True)["changed"]
     assert host.nat(state="absent")["diff"]["after"] == {"state": "absent"}

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from functools import partial
@@ -56,9 +57,9 @@ LAYOUTS: dict[str, tuple[str, ...]] = {
         "route add 198.51.105.0/24 via inet6 fe80::1 dev eth0",
     ),
     "IPv6 by router advertisements": (
-        "-6 addr add 2001:db8::5/64 dev eth0 nodad mngtmpaddr valid_lft 90000 preferred_lft 40000",
-        "-6 addr add 2001:db8::7/64 dev eth0 nodad valid_lft 90000 preferred_lft 40000",
-        "-6 route add default via fe80::1 dev eth0 proto ra metric 1024 expires 90000",
+        "-6 addr add 2001:db8::5/64 dev eth0 nodad mngtmpaddr valid_lft 95500 preferred_lft 45500",
+        "-6 addr add 2001:db8::7/64 dev eth0 nodad valid_lft 95500 preferred_lft 45500",
+        "-6 route add default via fe80::1 dev eth0 proto ra metric 1024 expires 95500",
     ),
 }
 REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
@@ -101,6 +102,10 @@ def layout(*commands: str) -> None:
         ip(*command.split())
 
 
+def masters() -> dict[str, str | None]:
+    return {link["ifname"]: link.get("master") for link in json.loads(ip("-json", "link"))}
+
+
 def carried(dev: str) -> list[str]:
     """All that ``dev`` carries, except what the kernel gives each link, with ages cut."""
     text = ip("-o", "-4", "addr", "show", "dev", dev) + ip("-o", "-6", "addr", "show", "dev", dev, "scope", "global")
@@ -138,12 +143,12 @@ def test_what_cannot_move_whole_is_refused_and_nothing_changes(bridge: Any, comm
         layout(*commands)
     except AssertionError as error:
         pytest.skip(f"this kernel cannot make it: {error}")
-    before, links = carried("eth0"), ip("-o", "link")
+    before, links = carried("eth0"), masters()
     failed = bridge(ports=["eth1", "eth0"], allow_disruption=True)
     assert failed["error"]["code"] == "refused"
     assert failed["error"]["option"] == "ports"
     assert reason in failed["msg"]
-    assert (carried("eth0"), ip("-o", "link")) == (before, links)
+    assert (carried("eth0"), masters()) == (before, links)
 
 
 def test_what_came_to_the_bridge_later_and_cannot_move_keeps_it(bridge: Any) -> None:
@@ -157,6 +162,14 @@ def test_what_came_to_the_bridge_later_and_cannot_move_keeps_it(bridge: Any) -> 
         assert "several next hops" in failed["msg"]
     assert bridge(boot="networkd")["error"] == {"code": "unsupported", "option": "boot"}
     assert carried("br0") == before
+
+
+def test_without_the_word_the_port_gets_back_what_is_not_the_hosts_uplink(bridge: Any) -> None:
+    layout(*LAYOUTS["a peer with a subnet"])
+    before = carried("eth0")
+    bridge(ports=["eth0"], allow_disruption=True)
+    assert bridge(state="absent")["actions"] == ["Remove the bridge br0 and move 10.8.0.2/32, route 198.51.100.0/24 to eth0"]
+    assert carried("eth0") == before
 
 
 def test_a_move_that_the_kernel_refuses_is_undone(bridge: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
