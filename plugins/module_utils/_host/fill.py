@@ -17,7 +17,8 @@ from .._storage.cluster.requests import PullRequests
 from .._storage.maintenance import gc
 from .._storage.store import catalogue
 from .._storage.store.store import Store
-from .._storage.transfer.pull import Limit, Progress, Pulled, pull_image
+from .._storage.transfer.progress import Progress
+from .._storage.transfer.pull import Limit, Pulled, pull_image
 from .._storage.transfer.rate_limit import RateLimit, no_limit
 from .._storage.transfer.sources.https import HttpsSource
 from .._storage.transfer.sources.protocol import Source

@@ -15,7 +15,8 @@ from ..store.catalogue import Entry
 from ..store.manifest import Manifest
 from ..store.store import Store
 from ..transfer.http_client import SECONDS, Trust
-from ..transfer.pull import Limit, Progress, Pulled, no_progress, pull_image
+from ..transfer.progress import Progress, no_progress
+from ..transfer.pull import Limit, Pulled, pull_image
 from ..transfer.rate_limit import no_limit
 from ..transfer.sources.https import HttpsSource
 from ..transfer.sources.protocol import Source, proven_manifest

@@ -20,8 +20,8 @@ from ..store.manifest import Manifest
 from ..store.references import Headers
 from ..store.store import Store
 from ..transfer.http_client import Trust
-from ..transfer.progress import ProgressFile
-from ..transfer.pull import Limit, Progress, Pulled, no_progress, pull_image
+from ..transfer.progress import Progress, ProgressFile, no_progress
+from ..transfer.pull import Limit, Pulled, pull_image
 from ..transfer.rate_limit import RateLimit, no_limit
 from ..transfer.sources.directory import DirectorySource
 from ..transfer.sources.https import HttpsSource

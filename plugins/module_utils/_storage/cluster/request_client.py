@@ -14,6 +14,7 @@ from ..._cluster import Member
 from ..._errors import Corrupt, EdgeError, NotFound, Unreachable, Unsupported
 from .. import names
 from ..transfer.http_client import Connection, Trust
+from ..transfer.progress import Progress, scanned_of
 from . import requests
 from .requests import RequestState
 
@@ -25,7 +26,6 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.1, 1.0
 KINDS: dict[str, type[EdgeError]] = {
     kind.code: kind for kind in vars(_errors).values() if isinstance(kind, type) and issubclass(kind, EdgeError)
 }
-Progress = Callable[[int, int], None]
 
 
 class ReplicaFailed(EdgeError):
@@ -53,11 +53,11 @@ class Watch:
                     f"It took the request but did not begin within {BEGIN_SECONDS:g} s; does edge-fill.path run there?"
                 )
             return None
-        mark = (state.run, state.state, state.updated if state.state == "queued" else state.done)
+        mark = (state.run, state.state, state.done, state.scanned, None if state.measured else state.updated)
         if mark != self._mark:
             self._mark, self._moved_at = mark, now
         elif now - self._moved_at > STALL_SECONDS:
-            raise Unreachable(f"It is at {state.done} of {state.total} bytes for {STALL_SECONDS:g} s.")
+            raise Unreachable(f"It is at {state.scanned or state.done} of {state.total} bytes for {STALL_SECONDS:g} s.")
         return state
 
 
@@ -99,7 +99,9 @@ class Asking:
                     raise ReplicaFailed(
                         KINDS.get(state.code, EdgeError)(f"The replica {self._replica.name} reports: {state.error}")
                     )
-                if state.total:
+                if state.scanned:
+                    scanned_of(progress)(state.scanned, state.total)
+                elif state.total:
                     progress(state.done, state.total)
         except (Unreachable, Corrupt, NotFound, Unsupported) as error:
             raise Unreachable(f"The replica {self._replica.name}: {error.message}", source=self._replica.url) from None

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field, replace
 
 from ... import _files
 from ..._errors import EdgeError, from_os_error
-from ..transfer.pull import Progress, Pulled
+from ..transfer.progress import Progress, Report
+from ..transfer.pull import Pulled
 from .requests import PullRequests, RequestState, failed
 
 WORKERS = 4
@@ -40,8 +41,29 @@ class _Work:
     """A request that is being served."""
 
     state: RequestState
-    begun: bool = False
     reported_at: float = 0.0
+
+
+@dataclass(frozen=True)
+class _Told(Report):
+    """Writes how far a request is, at most once a second."""
+
+    work: _Work
+    clock: Callable[[], float]
+    write: Callable[[RequestState], None]
+
+    def __call__(self, done: int, total: int) -> None:
+        self._tell(replace(self.work.state, state="pulling", done=done, total=total, scanned=0))
+
+    def scanned(self, done: int, total: int) -> None:
+        self._tell(replace(self.work.state, state="pulling", total=total, scanned=done))
+
+    def _tell(self, state: RequestState) -> None:
+        now = self.clock()
+        self.work.state = replace(state, updated=now)
+        if now - self.work.reported_at >= REPORT_SECONDS:
+            self.work.reported_at = now
+            self.write(self.work.state)
 
 
 class RequestWorker:
@@ -93,16 +115,7 @@ class RequestWorker:
         self._futures[digest] = pool.submit(self._pull_wanted, digest)
 
     def _pull_wanted(self, digest: str) -> Pulled:
-        work = self._work[digest]
-
-        def progress(done: int, total: int) -> None:
-            now = self._clock()
-            work.state = replace(work.state, state="pulling", done=done, total=total, updated=now)
-            if now - work.reported_at >= REPORT_SECONDS:
-                work.reported_at = now
-                self._requests.write(digest, work.state)
-
-        work.begun = True
+        progress = _Told(self._work[digest], self._clock, lambda state: self._requests.write(digest, state))
         progress(0, 0)
         return self._pull(digest, progress)
 
@@ -124,15 +137,14 @@ class RequestWorker:
         if work is None:
             return
         now, state = self._clock(), work.state
-        ended = (
-            failed(state, error.message, error.code, now) if error else replace(state, state="done", done=state.total, updated=now)
-        )
+        done = replace(state, state="done", done=state.total, scanned=0, updated=now)
+        ended = failed(state, error.message, error.code, now) if error else done
         self._requests.write(digest, ended)
 
     def _show_alive(self) -> None:
         now = self._clock()
         for digest, work in self._work.items():
-            if not work.begun and now - work.state.updated >= ALIVE_SECONDS:
+            if not work.state.measured and now - work.state.updated >= ALIVE_SECONDS:
                 work.state = replace(work.state, updated=now)
                 self._requests.write(digest, work.state)
 

@@ -28,7 +28,10 @@ STATES = ("queued", "pulling", "done", "failed")
 
 @dataclass(frozen=True)
 class RequestState:
-    """The state of a request, in bytes; ``run`` differs for each try, ``code`` and ``error`` say why one failed."""
+    """The state of a request, in bytes; ``run`` differs for each try, ``code`` and ``error`` say why one failed.
+
+    ``scanned`` is what was looked at of what the replica has already, and 0 while bytes come.
+    """
 
     run: str
     state: str
@@ -37,11 +40,17 @@ class RequestState:
     error: str = ""
     code: str = ""
     updated: float = 0.0
+    scanned: int = 0
 
     @property
     def final(self) -> bool:
         """Whether this try has ended."""
         return self.state in ("done", "failed")
+
+    @property
+    def measured(self) -> bool:
+        """Whether bytes show that it moves; else it waits for its turn or for another pull, or its last bytes are written out."""
+        return self.state == "pulling" and (self.scanned > 0 or self.done < self.total)
 
 
 def parse(data: bytes, where: str) -> RequestState:
@@ -54,7 +63,7 @@ def parse(data: bytes, where: str) -> RequestState:
     except TypeError:
         raise Corrupt(f"{where} is not the state of a request.", where=where) from None
     texts = (state.run, state.state, state.error, state.code)
-    numbers = (state.done, state.total, state.updated)
+    numbers = (state.done, state.total, state.updated, state.scanned)
     right = all(isinstance(text, str) for text in texts) and all(isinstance(number, int | float) for number in numbers)
     if not right or state.state not in STATES:
         raise Corrupt(f"{where} is not the state of a request.", where=where)

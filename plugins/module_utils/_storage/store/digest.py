@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,9 +29,10 @@ class Description:
     pieces: Pieces
 
 
-def describe(path: Path, piece_size: int | None = None) -> Description:
-    """Return length and pieces of ``path`` by one read."""
-    piece_size = piece_size or piece_size_for(path.stat().st_size)
+def describe(path: Path, piece_size: int | None = None, read: Callable[[int, int], None] = lambda _done, _all: None) -> Description:
+    """Return length and pieces of ``path`` by one read; ``read`` is told how much of it was read, of all."""
+    length = path.stat().st_size
+    piece_size = piece_size or piece_size_for(length)
     pieces = bytearray()
     size = 0
     with path.open("rb", buffering=0) as file:
@@ -39,6 +40,7 @@ def describe(path: Path, piece_size: int | None = None) -> Description:
             size += len(data)
             parts = (memoryview(data)[at : at + piece_size] for at in range(0, len(data), piece_size))
             pieces += b"".join(hashlib.sha256(part).digest() for part in parts)
+            read(size, max(size, length))
     return Description(size, piece_size, Pieces.of([bytes(pieces)]))
 
 

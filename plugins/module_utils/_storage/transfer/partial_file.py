@@ -21,6 +21,7 @@ from ..store.digest import BLOCK
 from ..store.manifest import Manifest
 from .delta import Extent
 from .prefetch import PieceFile
+from .progress import Progress, no_progress
 from .pull_plan import Found, Run, missing
 
 OTHERS = 256 * 1024  # bytes: the tables of the file system, the folder, the notes beside an image
@@ -63,15 +64,20 @@ class Assembly:
             self._first += 1
         return self._first
 
-    def scan(self) -> None:
-        """Find the good pieces that an earlier try left."""
+    def scan(self, scanned: Progress = no_progress) -> None:
+        """Find the good pieces that an earlier try left; ``scanned`` is told the bytes that were looked at, of all that are here.
+
+        Holes are not read: what is all zeros is taken later anyway.
+        """
         if os.fstat(self._file).st_size > self.manifest.size:
             os.ftruncate(self._file, self.manifest.size)
-        for index in range(self.manifest.count):
-            data = self._read(index)
-            if data is None:
-                break
-            self._prove(index, data)
+        size, end = self.manifest.piece_size, os.fstat(self._file).st_size
+        for part in _sparse.extents(self._file, 0, end):
+            for index in range(part.offset // size, -(-(part.offset + part.length) // size)) if part.data else ():
+                data = None if index in self.good else self._read(index)
+                if data is not None:
+                    self._prove(index, data)
+                scanned(min((index + 1) * size, end), end)
         self._scanned = True
 
     def reserve(self) -> None:
@@ -96,9 +102,9 @@ class Assembly:
                 known[length] = hashlib.sha256(bytes(length)).digest()
             if value == known[length] and index not in self.good:
                 _sparse.clear(self._file, index * self.manifest.piece_size, length)
-                self._prove(index, bytes(length))
+                self._count(index, length)
 
-    def copy(self, extents: Iterator[Extent]) -> None:
+    def copy(self, extents: Iterator[Extent], progress: Progress = no_progress) -> None:
         """Copy pieces that are on this host already, as shared extents if the file system can, and prove them."""
         with self._space.writing():
             for extent in extents:
@@ -107,6 +113,7 @@ class Assembly:
                         data = self._read(index)
                         if data is not None and self._prove(index, data):
                             self.bytes_reused += len(data)
+                            progress(self.good_bytes, self.manifest.size)
 
     def take_ahead(self, ahead: PieceFile, run: Run) -> bool:
         """Take the pieces of ``run`` that were fetched ahead; return whether there was one."""
@@ -127,10 +134,14 @@ class Assembly:
     def _prove(self, index: int, data: bytes | memoryview) -> bool:
         """Count a piece whose bytes in the file are ``data`` as good if it has its hash, and return whether it has."""
         proven = hashlib.sha256(data).digest() == self.manifest.pieces.value(index)
-        if proven and index not in self.good:
-            self.good.add(index)
-            self.good_bytes += len(data)
+        if proven:
+            self._count(index, len(data))
         return proven
+
+    def _count(self, index: int, length: int) -> None:
+        if index not in self.good:
+            self.good.add(index)
+            self.good_bytes += length
 
     def put(self, first: int, data: memoryview, origin: str) -> None:
         """Write pieces and prove each; raise Corrupt if ``origin`` gave other bytes than the manifest says.

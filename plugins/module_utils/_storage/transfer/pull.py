@@ -20,6 +20,7 @@ from ..store.store import Store
 from . import delta, pull_plan
 from .partial_file import Assembly
 from .prefetch import PieceFile
+from .progress import Progress, no_progress, scanned_of
 from .rate_limit import Backoff, no_limit
 from .source_choice import Speeds
 from .sources.protocol import Reader, Source, proven_manifest
@@ -29,12 +30,7 @@ SLICE = 65536  # bytes that are read at a time; less from a slow source
 SMALLEST_SLICE = 4096
 BATCH = 1024 * 1024  # bytes that are received, then written and hashed while the next arrive; an interruption loses two
 REQUEST = 32 * 1024 * 1024  # bytes of one request; between two, pieces that were fetched ahead are taken
-Progress = Callable[[int, int], None]
 Limit = Callable[[int], None]
-
-
-def no_progress(_done: int, _total: int) -> None:
-    """Report no progress."""
 
 
 @dataclass(frozen=True)
@@ -195,7 +191,7 @@ class _Pull:
         if not path.exists() or path.stat().st_size != manifest.size:
             return False
         try:
-            if digests.describe(path, manifest.piece_size).pieces != manifest.pieces:
+            if digests.describe(path, manifest.piece_size, scanned_of(self._progress)).pieces != manifest.pieces:
                 return False
         except OSError:  # a bad sector
             return False
@@ -206,9 +202,10 @@ class _Pull:
 
     def _collect(self, manifest: Manifest, work: Path) -> None:
         with Assembly(work, manifest) as assembly, ThreadPoolExecutor(1) as pool:
-            assembly.scan()
+            assembly.scan(scanned_of(self._progress))
             assembly.reserve()
-            assembly.copy(delta.extents(manifest, assembly.good, () if assembly.complete else self._candidates(manifest)))
+            candidates = () if assembly.complete else self._candidates(manifest)
+            assembly.copy(delta.extents(manifest, assembly.good, candidates), self._progress)
             self._progress(assembly.good_bytes, manifest.size)
             ahead = PieceFile(self._store.ahead_path(self._digest), manifest)
             while not assembly.complete:
@@ -228,7 +225,8 @@ class _Pull:
                 found.append(delta.Candidate(path, image.size, image.pieces))
             elif image.name == manifest.name:
                 with contextlib.suppress(OSError):  # removed meanwhile, or a bad sector
-                    found.append(delta.Candidate(path, image.size, digests.describe(path, manifest.piece_size).pieces))
+                    described = digests.describe(path, manifest.piece_size, scanned_of(self._progress))
+                    found.append(delta.Candidate(path, image.size, described.pieces))
         return found
 
     def _fetch(self, assembly: Assembly, run: pull_plan.Run, pool: ThreadPoolExecutor) -> None:

@@ -102,6 +102,23 @@ def test_a_request_that_waits_for_its_turn_is_alive_while_it_says_so() -> None:
         watch.look(RequestState("a", "queued", updated=99), 99 * 100.0 + STALL_SECONDS + 1)
 
 
+def test_a_replica_that_scans_what_it_has_is_waited_for_while_it_moves() -> None:
+    watch = Watch(None, asked_at=0)
+    for second in range(1, 100):
+        assert watch.look(RequestState("a", "pulling", total=100, scanned=second), second * STALL_SECONDS * 0.9) is not None
+    with pytest.raises(Unreachable, match="99 of 100 bytes for 120 s"):
+        watch.look(RequestState("a", "pulling", total=100, scanned=99, updated=5), 101 * STALL_SECONDS)
+
+
+@pytest.mark.parametrize("state", [{"total": 0}, {"done": 100, "total": 100}])
+def test_one_that_waits_for_another_pull_or_for_its_disk_is_alive_while_it_says_so(state: dict[str, int]) -> None:
+    watch = Watch(None, asked_at=0)
+    for second in range(100):
+        assert watch.look(RequestState("a", "pulling", updated=second, **state), second * 100.0) is not None
+    with pytest.raises(Unreachable):
+        watch.look(RequestState("a", "pulling", updated=99, **state), 99 * 100.0 + STALL_SECONDS + 1)
+
+
 def test_the_end_of_an_earlier_try_is_not_ours() -> None:
     old = RequestState("a", "failed", error="then")
     watch = Watch(old, asked_at=0)

@@ -19,12 +19,13 @@ from ansible_collections.edge.cloud.plugins.module_utils._storage.format.pieces 
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.manifest import Manifest
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
 from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.http_client import Trust
+from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.progress import ProgressFile, Report
 from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.pull import BATCH, Pulled, pull_image
 from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.sources.directory import DirectorySource
 from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.sources.https import HttpsSource
 from support.certificates import Authority
 from support.image_server import Faults, faulty
-from support.images import MIB, datastore, qcow2
+from support.images import MIB, datastore, qcow2, qemu_img
 from support.processes import killed
 from support.pulls import fetched_by, received, separate
 from support.small_disk import small_disk
@@ -218,6 +219,68 @@ def test_a_killed_puller_is_resumed_within_two_batches(
         done = pull(here, image, HttpsSource(url, Trust(authority.ca_file)))
     assert whole(here, image)
     assert image.size - at - BATCH <= done.bytes_fetched <= image.size - at + 2 * BATCH
+
+
+class Told(Report):
+    """What a pull told of its progress."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[str, int, int]] = []
+
+    def __call__(self, done: int, total: int) -> None:
+        self.rows.append(("pulled", done, total))
+
+    def scanned(self, done: int, total: int) -> None:
+        self.rows.append(("scanned", done, total))
+
+
+@pytest.mark.parametrize("left", ["partial", "image without manifest"])
+def test_a_resumed_pull_tells_that_it_scans_what_is_here(here: Store, origin: tuple[Store, Manifest], left: str) -> None:
+    store, image = origin
+    here.prepare()
+    data = store.image_path(image.digest).read_bytes()
+    if left == "partial":
+        size = 300 * image.piece_size
+        here.partial_path(image.digest).write_bytes(data[:size])
+    else:
+        size = image.size
+        here.image_path(image.digest).write_bytes(data)
+    told = Told()
+    pull_image(here, image.digest, [DirectorySource(store.root)], now=0, progress=told)
+    scanned = [row for row in told.rows if row[0] == "scanned"]
+    assert told.rows[: len(scanned)] == scanned
+    assert scanned == sorted(scanned) and len(scanned) > 3
+    assert scanned[-1] == ("scanned", size, size)
+    if left == "partial":
+        assert told.rows[len(scanned)] == ("pulled", size, image.size)
+    assert whole(here, image)
+
+
+def test_holes_of_what_is_here_are_not_read(here: Store, tmp_path: Path) -> None:
+    """A sparse image of 1 TiB would take hours."""
+    path = tmp_path / "sparse.qcow2"
+    qemu_img("create", "-q", "-f", "qcow2", "-o", "preallocation=metadata", path, "64M")
+    store, image = datastore(tmp_path / "origin", path)
+    here.prepare()
+    with here.partial_path(image.digest).open("wb") as file:
+        file.truncate(image.size)
+    told = Told()
+    done = pull_image(here, image.digest, [DirectorySource(store.root)], now=0, progress=told)
+    assert [row for row in told.rows if row[0] == "scanned"] == []
+    assert done.bytes_fetched < image.size / 4
+    assert whole(here, image)
+
+
+def test_the_line_for_people_says_what_is_scanned(tmp_path: Path) -> None:
+    clock = iter([0.0, 0.5, 2.0, 2.1])
+    line = ProgressFile(tmp_path / "line", "Pulling debian 1", lambda: next(clock))
+    line.scanned(MIB, 4 * MIB)
+    line.scanned(2 * MIB, 4 * MIB)
+    assert (tmp_path / "line").read_text() == "Pulling debian 1: scanning what is here already, 25 % (1 of 4 MiB)\n"
+    line(2 * MIB, 8 * MIB)
+    assert (tmp_path / "line").read_text() == "Pulling debian 1: 25 % (2 of 8 MiB)\n"
+    line(8 * MIB, 8 * MIB)
+    assert (tmp_path / "line").read_text() == "Pulling debian 1: 100 % (8 of 8 MiB)\n"
 
 
 def test_two_pullers_fetch_once(here: Store, origin: tuple[Store, Manifest], authority: Authority) -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
@@ -11,14 +12,16 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils import _files
 from ansible_collections.edge.cloud.plugins.module_utils._errors import Corrupt, EdgeError, NotFound, Unreachable
 from ansible_collections.edge.cloud.plugins.module_utils._host.nbd_export import Exports
+from ansible_collections.edge.cloud.plugins.module_utils._storage.format.pieces import Check, Pieces
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.digest import describe
-from ansible_collections.edge.cloud.plugins.module_utils._storage.store.manifest import Manifest
+from ansible_collections.edge.cloud.plugins.module_utils._storage.store.manifest import Manifest, piece_size_for
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
 from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.prefetch import PieceFile
 from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.pull import pull_image
@@ -287,3 +290,50 @@ def test_the_sound_manifest_of_another_image_is_refused(here: Store, origin: tup
 def test_an_image_that_nobody_has(here: Store, origin: tuple[Store, Manifest], tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="not here and no source has it"):
         ReadThrough(here, origin[1].digest, [DirectorySource(tmp_path)])
+
+
+class Weighed(DirectorySource):
+    """A source that tells how many bytes it gave: of images, manifests and lists of pieces."""
+
+    given = 0
+
+    def manifest(self, digest: str) -> Manifest:
+        found = super().manifest(digest)
+        self.given += len(found.to_json())
+
+        def read(offset: int, length: int, _check: Check) -> bytes:
+            self.given += length
+            return found.pieces.part(offset, length)
+
+        return replace(found, pieces=found.list_from(read, self.name))
+
+    @contextmanager
+    def read(self, digest: str, offset: int, length: int) -> Iterator[Reader]:
+        self.given += length
+        with super().read(digest, offset, length) as reader:
+            yield reader
+
+
+@pytest.mark.parametrize("gib", [1, 8, 100, 1024])
+def test_the_first_4_kib_of_an_image_of_any_size_fetch_less_than_1_mib(here: Store, tmp_path: Path, gib: int) -> None:
+    """The image is one hole, which the digest binds as zeros."""
+    store, size = Store(tmp_path / "large"), gib * 1024**3
+    store.prepare()
+    pieces = Pieces.of([hashlib.sha256(bytes(piece_size_for(size))).digest()] * (size // piece_size_for(size)))
+    words = {"virtual_size": size, "name": "large", "version": "1", "created": "2026-01-02T03:04:05Z"}
+    image = Manifest.new(size=size, piece_size=piece_size_for(size), pieces=pieces, **words)
+    with store.image_path(image.digest).open("wb") as file:
+        file.truncate(size)
+    store.adopt(image)
+    source = Weighed(store.root)
+    reader = ReadThrough(here, image.digest, [source])
+    assert reader.read(size // 2, 4096) == bytes(4096)
+    assert source.given < MIB
+    given = source.given
+    assert reader.read(size // 2 + 4096, 4096) == bytes(4096)
+    assert source.given == given
+    served = Exports(here, lambda: [source])
+    handle = served.open(f"{image.hex}.pieces")
+    assert served.size(handle) == pieces.length
+    assert served.read(handle, pieces.length - 32, 32) == pieces.part(pieces.length - 32, 32)
+    served.close(handle)
