@@ -57,7 +57,7 @@ requirements: ## Pin and hash requirements/*.in anew (needs uv)
 	@tools/lock-requirements
 
 ##@ Lab and measurements
-.PHONY: lab lab-down faults bench faults-storage faults-compute bench-storage bench-compute
+.PHONY: lab lab-down faults bench faults-storage faults-compute bench-storage bench-compute bench-scale
 lab: ## Real hosts on this machine (LAB_HOSTS=3 LAB_RELEASE=trixie|bookworm LAB_VARIANT=full|minimal)
 	@python3 tests/lab/lab.py up -n "$$LAB_HOSTS" --release "$$LAB_RELEASE" --variant "$$LAB_VARIANT"
 
@@ -66,7 +66,7 @@ lab-down: ## Remove all lab hosts
 
 faults: faults-storage faults-compute ## Every fault run: kills, lies, full disks
 
-bench: bench-storage bench-compute ## Measure, as ratios against what a user would do otherwise
+bench: bench-storage bench-compute bench-scale ## Measure, as ratios against what a user would do otherwise
 
 faults-storage: setup ## Kill, cheat and starve the pull (ARGS="--kills 200 --seed N")
 	@PYTHONPATH=$(PROGRAMS_PATH) python3 tools/with_args.py $(BIN)/python tests/faults/storage_faults.py
@@ -79,6 +79,9 @@ bench-storage: setup ## Measure overlays, new versions and pulls
 
 bench-compute: setup ## Measure many domains, new guests, migration, snapshots (ARGS="--case a")
 	@PYTHONPATH=$(PROGRAMS_PATH) python3 tools/with_args.py $(BIN)/python tests/bench/compute_bench.py
+
+bench-scale: setup ## Measure how costs grow with images, disks, hypervisors and sizes (ARGS="--case a --share 1 10")
+	@PYTHONPATH=$(PROGRAMS_PATH) python3 tools/with_args.py $(BIN)/python tests/bench/scale_bench.py
 
 .PHONY: help
 help: ## This list
