@@ -8,7 +8,7 @@ import errno
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,7 @@ from ._storage.format import disk_format, qcow2
 from ._storage.format.foreign_image import refuse_other_files
 from ._storage.format.qemu_img import QemuImg
 from ._storage.store import lease, usage, uses
-from ._storage.store.references import DISK_DIRECTORIES, backing_name
+from ._storage.store.references import DISK_DIRECTORIES, Headers, backing_name
 from ._storage.store.store import Store
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ class DiskFiles:
     runner: Runner
     folders: Folders
     progress_file: Path | None = None
+    headers: Headers = field(default_factory=Headers, compare=False)
 
     @property
     def _store(self) -> Store:
@@ -288,7 +289,7 @@ class DiskFiles:
 
     def users(self, path: str) -> Collection[str]:
         """See OverlayTool."""
-        return uses.look([Path(self.folders.vms), *map(Path, DISK_DIRECTORIES)]).users_of(Path(path))
+        return uses.look([Path(self.folders.vms), *map(Path, DISK_DIRECTORIES)], self.headers).users_of(Path(path))
 
 
 def _overlay(name: str, image_format: str | None) -> tuple[ChainFile, tuple[str, str | None] | None]:

@@ -9,7 +9,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ class Qcow2Files:
 
     qemu: QemuImg
     directories: Sequence[Path] = ()
+    headers: references.Headers = field(default_factory=references.Headers, compare=False)
 
     def observe(self, path: Path, *, check: bool = False) -> Disk | None:
         """Return the disk at ``path`` or None; raise Conflict if something else is there. ``check`` also counts damage."""
@@ -131,7 +132,8 @@ class Qcow2Files:
 
     def require_unused(self, path: Path) -> None:
         """Raise Refused if the disk is the backing image of others."""
-        uses.uses_of(path, [path.parent, *self.directories]).require_none(f"path: {path}", option="path", path=str(path))
+        found = uses.uses_of(path, [path.parent, *self.directories], self.headers)
+        found.require_none(f"path: {path}", option="path", path=str(path))
 
     def _remove(self, path: Path) -> None:
         with _files.file_lock(path, shared=False):

@@ -34,7 +34,8 @@ class PieceFile:
                 data = os.pread(file.fileno(), length, index * self._manifest.piece_size)
         except OSError:
             return None
-        return data if hashlib.sha256(data).digest() == self._manifest.pieces.value(index) else None
+        whole = len(data) == length and hashlib.sha256(data).digest() == self._manifest.pieces.value(index)
+        return data if whole else None
 
     def put(self, index: int, data: bytes | memoryview) -> None:
         """Keep a piece that the caller verified, or nothing where the disk fails or has only its reserve: who reads has it."""

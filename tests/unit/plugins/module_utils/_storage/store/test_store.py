@@ -59,7 +59,7 @@ def test_an_image_is_there_exactly_when_its_manifest_is(filled: tuple[Store, Man
     assert store.images() == []
 
 
-@pytest.mark.parametrize("harm", ["manifest", "short", "gone"])
+@pytest.mark.parametrize("harm", ["manifest", "short", "gone", "list cut", "list gone"])
 def test_a_damaged_image_is_not_visible_and_is_reported(filled: tuple[Store, Manifest], harm: str) -> None:
     store, image = filled
     path = store.image_path(image.digest)
@@ -68,10 +68,28 @@ def test_a_damaged_image_is_not_visible_and_is_reported(filled: tuple[Store, Man
         store.manifest_path(image.digest).write_bytes(image.to_json()[:-40])
     elif harm == "short":
         os.truncate(path, image.size - 1)
+    elif harm == "list cut":
+        os.truncate(store.pieces_path(image.digest), 31)
+    elif harm == "list gone":
+        store.pieces_path(image.digest).unlink()
     else:
         path.unlink()
     assert store.find(image.digest) is None
     assert store.broken() == [image.digest]
+
+
+def test_a_list_that_a_killed_removal_left_alone_is_swept(filled: tuple[Store, Manifest]) -> None:
+    """One whose image is here stays, also without a manifest: a kill between two renames leaves that."""
+    store, image = filled
+    alone = store.pieces_path("sha256:" + "a" * 64)
+    alone.write_bytes(bytes(32))
+    store.manifest_path(image.digest).unlink()
+    with store.lock("sha256:" + "a" * 64):
+        store.sweep(now=0)
+        assert alone.exists(), "another process works on it"
+    store.sweep(now=0)
+    assert not alone.exists()
+    assert store.pieces_path(image.digest).exists()
 
 
 def test_verify_names_the_flipped_piece(filled: tuple[Store, Manifest]) -> None:
