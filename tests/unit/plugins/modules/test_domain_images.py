@@ -55,7 +55,7 @@ def cached(folders: Folders, origin: Store, *versions: str) -> None:
     for version in versions:
         image = origin.named("debian-web", version)
         assert image is not None
-        for path in (origin.image_path(image.digest), origin.manifest_path(image.digest)):
+        for path in origin.root.glob(f"{image.hex}.*"):
             shutil.copy(path, folders.images)
 
 
