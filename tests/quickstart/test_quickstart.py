@@ -36,7 +36,7 @@ def test_a_killed_run_leaves_nothing_that_stops_the_next(checkout: Checkout) -> 
         shown = []
         for line in process.stdout:
             shown.append(line)
-            if "Build the image" in line:
+            if "Begin to build the image" in line:
                 checkout.host.kill()
                 break
         else:
