@@ -29,6 +29,7 @@ from ..xml.domain import parse_xml
 from ..xml.properties import read_path
 from .file_users import Claim, claims_of, format_in_use
 from .images import Images
+from .kernel import SHAPING, cannot_limit, is_no_kernel
 from .kinds import (
     coarse_files,
     has_address,
@@ -45,6 +46,7 @@ from .qemu_conf import guards_vnc, unset
 
 __all__ = ["HostView", "read_vm"]
 
+PC = ("x86_64", "i686")
 NEEDS: dict[str, tuple[tuple[Any, ...], tuple[str, str]]] = {
     "firmware": (("uefi",), ("os/enum[@name='firmware']", "efi")),
     "tpm": ((True,), ("devices/tpm/enum[@name='backendModel']", "emulator")),
@@ -143,6 +145,8 @@ class HostView:
             kinds=kinds,
             no_direct=without_direct_io(files) | coarse_files(raw),
             read_only=without_writing(files),
+            no_kernel=self._no_kernel(options),
+            cannot_limit=cannot_limit({way for way in SHAPING for nic in options.nics or () if getattr(nic, way)}),
             ungrouped=frozenset(one for one in asked_functions(options) if not Path(pci_path(one), "iommu_group").exists()),
             cpus=online_cpus(self.connection) if options.vcpu_pinning or options.emulator_pinning else (),
             io_uring=io_uring_allowed(),
@@ -158,6 +162,11 @@ class HostView:
         names = [disk.name for disk in disks if disk.image or disk.size]
         paths = {made_path(home, name, one) for name in names for one in MADE_FORMATS} - {disk.path for disk in disks}
         return {path: self.tool.noted_format(path) for path in sorted(paths) if Path(path).exists()}
+
+    def _no_kernel(self, options: DomainOptions) -> bool:
+        """Return whether the kernel that is asked for is none; only where QEMU is to boot it, as a PC."""
+        pc = (self._arch(options) or os.uname().machine) in PC
+        return bool(options.kernel) and pc and self.connection.getType() == "QEMU" and is_no_kernel(str(options.kernel))
 
     def _file(self, name: str, disk: DiskOptions) -> VolumeFile:
         """Return the file that a disk is given; what it is called decides its format, else what uses it, and its bytes last."""

@@ -95,6 +95,8 @@ class HostFacts:
     do not exist, ``lacks`` options that need what is not installed.
     ``kinds`` says of each of those that is there whether it is a file, block (device), folder or other, ``no_direct`` has disks
     that take no direct I/O, ``read_only`` those that nobody can write.
+    ``no_kernel`` is whether the file asked for as the guest's kernel is none, ``cannot_limit`` has for inbound and outbound which
+    modules the host's kernel lacks to limit them.
     ``ungrouped`` are asked PCI functions that no IOMMU keeps apart. ``cpus`` is for each CPU of the host whether it is online.
     ``tagging`` are the asked networks and bridges on which libvirt can give an interface a VLAN.
     ``unset`` has settings of libvirt's ``qemu.conf`` that were needed and are not there; ``vnc_is_guarded`` is whether it lets only
@@ -133,6 +135,8 @@ class HostFacts:
     no_direct: frozenset[str] = frozenset()
     read_only: frozenset[str] = frozenset()
     ungrouped: frozenset[str] = frozenset()
+    no_kernel: bool = False
+    cannot_limit: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     cpus: tuple[bool, ...] = ()
     io_uring: bool = True
     missing_secrets: frozenset[str] = frozenset()

@@ -18,6 +18,7 @@ def check_start(spec: DomainSpec, before: DomainSpec | None, host: HostFacts, op
     _check_kinds(options, host)
     _check_cpus(spec, before, host)
     _check_vlans(options, host)
+    _check_kernels(spec, before, host, options)
     had = {disk.name: disk for disk in before.disks} if before else {}
     for disk in spec.disks:
         if disk == had.get(disk.name):
@@ -45,6 +46,24 @@ def check_start(spec: DomainSpec, before: DomainSpec | None, host: HostFacts, op
                 option=option,
                 value=disk.source.secret,
             )
+
+
+def _check_kernels(spec: DomainSpec, before: DomainSpec | None, host: HostFacts, options: DomainOptions) -> None:
+    if host.no_kernel and not (before and before.kernel == spec.kernel):
+        raise InvalidInput(
+            f"kernel: {spec.kernel} is no kernel that QEMU can boot; give an uncompressed bzImage, such as /boot/vmlinuz-….",
+            option="kernel",
+            value=spec.kernel,
+        )
+    for item in options.nics or () if options.run in ("running", "paused") else ():
+        for way, modules in host.cannot_limit.items():
+            if getattr(item, way) and any(nic.name == item.name and getattr(nic, way) for nic in spec.nics):
+                raise Unsupported(
+                    f"{item.where}.{way}: the kernel of this host cannot limit it, it has no {' and no '.join(modules)}; use one "
+                    "that has them, or leave the limit out.",
+                    option=f"{item.where}.{way}",
+                    value=getattr(item, way),
+                )
 
 
 def _check_file(disk: Disk, where: str, host: HostFacts) -> None:

@@ -130,6 +130,7 @@ PINS = {"cpus": (True, False, True)}
     [
         (spec(), {"kernel": "/k"}, {"kinds": {"/k": "folder"}}, "kernel: /k is no file (folder found)"),
         (spec(), {"initrd": "/k"}, {"kinds": {"/k": "other"}}, "initrd: /k is no file (a special file found)"),
+        (spec(kernel="/k"), {"kernel": "/k"}, {"no_kernel": True}, "kernel: /k is no kernel that QEMU can boot"),
         (spec(), DATA, {"kinds": {"/d": "folder"}}, "disks[0].path: /d is no file or block device (folder found)"),
         (spec(), DATA, {"kinds": {"/d": "other"}}, "disks[0].path: /d is no file or block device"),
         (spec(), {"filesystems": [{"tag": "a", "path": "/d"}]}, {"kinds": {"/d": "file"}}, "filesystems[0].path: /d is no folder"),
@@ -145,6 +146,16 @@ def test_what_the_kernel_of_the_host_refuses(wanted: DomainSpec, options: dict[s
     with pytest.raises(EdgeError, match="^" + re.escape(says)):
         start(wanted, options, **facts)
     start(wanted, before=wanted, **{key: value for key, value in facts.items() if key != "kinds"})
+
+
+def test_a_limit_that_the_kernel_cannot_keep_is_refused_to_a_guest_that_starts() -> None:
+    lacks = {"cannot_limit": {"inbound": ("sch_sfq", "cls_fw")}}
+    asked = {"nics": [{**NIC, "inbound": "1MiB", "outbound": "1MiB"}]}
+    with pytest.raises(EdgeError, match=r"^nics\[0\]\.inbound: .* it has no sch_sfq and no cls_fw"):
+        start(made(asked), asked, **lacks)
+    start(made(asked), {**asked, "state": "stopped"}, **lacks)
+    for fine in ({"nics": [{**NIC, "outbound": "1MiB"}]}, {"nics": [{**NIC, "inbound": "0"}]}):
+        start(made(fine), fine, **lacks)
 
 
 @pytest.mark.parametrize("place", [{"network": "edge"}, {"bridge": "br-lan"}])
