@@ -181,6 +181,16 @@ def test_a_bad_checksum_file_of_a_folder_hides_no_other(
         assert ["is not text" in one["reason"] for one in found["skipped"]] == [True]
 
 
+def test_a_folder_may_be_named_like_a_list(
+    capsys: Capsys, tmp_path: Path, root: Path, served: Served, authority: Authority
+) -> None:
+    (root / "checksums").mkdir()
+    sums(root / "checksums", "debian-13-amd64.qcow2")
+    for market in ({"url": f"{served.url}checksums/"}, {"path": f"{root}/checksums"}):
+        assert ask(capsys, tmp_path, {"kind": "checksums", **market}, authority)["matched"] == 1
+    assert ask(capsys, tmp_path, {"kind": "checksums", "url": f"{served.url}checksums/SHA256SUMS"}, authority)["matched"] == 1
+
+
 def test_a_list_for_each_image(capsys: Capsys, tmp_path: Path, root: Path, served: Served, authority: Authority) -> None:
     (root / "debian-13-amd64.qcow2").write_bytes(b"x")
     (root / "debian-13-amd64.qcow2.sha256").write_text(SHA)

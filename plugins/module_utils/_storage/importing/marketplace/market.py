@@ -134,7 +134,7 @@ class Marketplace:
 
     def _checksums(self) -> Catalogue:
         folder, _slash, last = self._base.rpartition("/")
-        named = checksum_files.is_list(last) or last.endswith((".txt", ".asc"))
+        named = not self._shown.endswith("/") and (checksum_files.is_list(last) or last.endswith((".txt", ".asc")))
         if Path(self.where).is_file() if self._local else named:
             return self._sums(folder, last)
         failed: list[EdgeError] = []
