@@ -11,17 +11,19 @@ from dataclasses import dataclass, field
 from ..._errors import InvalidInput
 
 LARGEST = 32 * 1024 * 1024
+MOST_LINES = 500_000
 MOST_UNREAD = 100
 DIGITS = {"md5": 32, "sha1": 40, "sha256": 64, "sha512": 128}
 ALGORITHMS = {digits: algorithm for algorithm, digits in DIGITS.items()}
 HEX = r"[0-9A-Fa-f]{32,128}"
+# Each form looks at a run of blanks once: a line of a hostile list may have a million.
 GNU = re.compile(rf"(?P<escaped>\\?)(?:(?P<tag>[A-Za-z0-9-]+):)?(?P<hex>{HEX})(?:[ \t]+\*?|\*)(?P<name>.+)")
 TAGGED = re.compile(rf"(?P<escaped>\\?)(?P<tag>[A-Za-z0-9/-]+)[ \t]*\((?P<name>.+)\)[ \t]*=[ \t]*(?P<hex>{HEX})")
 TABLE = re.compile(rf"(?P<escaped>)(?P<tag>[A-Za-z][A-Za-z0-9-]+)[ \t]+(?P<hex>{HEX})[ \t]+(?P<name>.+)")
-NAME_FIRST = re.compile(rf"(?P<escaped>)(?P<tag>)(?P<name>.+?)(?:[ \t]*[:=][ \t]*|[ \t]+)(?P<hex>{HEX})")
+NAME_FIRST = re.compile(rf"(?P<escaped>)(?P<tag>)(?P<name>.+?)(?<![ \t])(?:[ \t]*[:=][ \t]*|[ \t]+)(?P<hex>{HEX})")
 ALONE = re.compile(rf"(?P<escaped>)(?:(?P<tag>[A-Za-z0-9-]+):)?(?P<hex>{HEX})(?P<name>(?:[ \t]+\*?-)?)")
 SECTION = re.compile(r"#+[ \t]*([A-Za-z0-9/-]+) HASH")  # Gentoo and Flatcar write one before the lines of each algorithm
-SIZE = re.compile(r"^(?:\d{6,}[ \t]+|\d+(?: {2,}|[ \t]*\t[ \t]*))(?=\S)")  # some lists have one before the name
+SIZE = re.compile(r"^(?:\d{6,}[ \t]+|\d+(?: {2,}|(?= *\t)[ \t]+))(?=\S)")  # some lists have one before the name
 COMMENT = re.compile(r"$|[#;]")
 OTHER_LISTS = re.compile(r"b2sum|b3sum|blake|sha3|sha-3|shake|sm3|rmd160|ripemd|whirlpool|tiger", re.IGNORECASE)
 OWN_SUFFIX = re.compile(r"\.(?:md5|sha-?1|sha-?256|sha-?512)(?:sums?)?(?:\.(?:txt|asc))?|\.checksums?", re.IGNORECASE)
@@ -84,6 +86,8 @@ def _lines(data: bytes, what: str, found: Sums) -> Iterator[tuple[str, str]]:
         data = data.decode("utf-16", "replace").encode()
     if b"\0" in data:
         raise InvalidInput(f"{what} is not text; is it a checksum file?", catalogue=what)
+    if data.count(b"\n") + data.count(b"\r") > 2 * MOST_LINES:
+        raise InvalidInput(f"{what} has more than {MOST_LINES} lines; it was not read.", catalogue=what)
     for number, raw in enumerate(re.split(rb"\r\n|\r|\n", data), 1):
         try:
             line = raw.decode().lstrip("\ufeff").strip()

@@ -178,6 +178,7 @@ def test_only_the_signed_text_of_a_clear_signed_list_is_read() -> None:
         (b"\x1f\x8b\x08\0\0", "is not text"),
         (b"one\ntwo", "line 1: 'one' is not a checksum"),
         (b" " * (checksum_list.LARGEST + 1), "is larger than"),
+        (b"\n" * (2 * checksum_list.MOST_LINES + 1), "has more than 500000 lines"),
     ],
 )
 def test_what_is_no_list_says_what_it_is(data: bytes, words: str) -> None:
@@ -189,3 +190,26 @@ def test_what_is_no_list_says_what_it_is(data: bytes, words: str) -> None:
 def test_no_bytes_break_the_parser(data: bytes) -> None:
     found = parse(f"{A}  alpha.qcow2\n".encode() + data.replace(b"\0", b"0").replace(b"-----BEGIN", b""), "The list")
     assert found.known["alpha.qcow2"]["sha256"] == A
+
+
+BLANKS = 200_000  # of which the square are hours
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"a{' ' * BLANKS}b",
+        f"SHA256 (a){' ' * BLANKS}b",
+        f"SHA256 ({') ' * BLANKS}b",
+        f"a{' :' * BLANKS}b",
+        f"a{'= ' * BLANKS}b",
+        f"{'#' * BLANKS}a",
+        f"{A}  1{chr(9) * BLANKS}\u00a0b",
+        f"{A}  {'1' * BLANKS} b",
+        f"{A}{' ' * BLANKS}b",
+    ],
+    ids=lambda line: ascii(line.replace(A, "")[:12]),
+)
+def test_a_long_line_is_read_in_a_time_that_grows_with_its_length(line: str) -> None:
+    found = parse(f"{line}\n{A}  alpha.qcow2\n".encode(), "The list")
+    assert found.known["alpha.qcow2"] == {"sha256": A}
