@@ -40,6 +40,7 @@ MOST_PIECES = 16384  # but for images of more than 8 GiB
 SMALLEST_PIECE, LARGEST_PIECE = 64 * 1024, 512 * 1024
 LARGEST_JSON = 1024 * 1024
 LARGEST_SIZE = 2**50
+LONGEST_LIST = 2**24  # pieces; programs have some bytes in memory for each
 LARGEST_TEXT = 2048
 LARGEST_KEPT = 64 * 1024
 DEEPEST_KEPT = 32  # lists and objects in each other
@@ -103,6 +104,11 @@ class Manifest:
     def __post_init__(self) -> None:
         for key, rule in RULES.items():
             rule(getattr(self, key), key)
+        if self.count > LONGEST_LIST:
+            raise InvalidInput(
+                f"size: {self.size} bytes are {self.count} pieces of {self.piece_size} bytes; at most {LONGEST_LIST} are taken.",
+                option="size",
+            )
         if self.pieces is NOTHING:
             object.__setattr__(self, "pieces", self.list_from(_nowhere, self.digest))
         if len(self.pieces) != self.count or self.pieces.root != self.root:

@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ... import _files
 from ..._errors import Corrupt, DiskFailed, EdgeError, NoSpace, NotFound, Unreachable, Unsupported
 from ..format import qcow2
 from ..store import digest as digests
@@ -143,7 +144,7 @@ class _Pull:
         errors: list[EdgeError] = []
         for source in self._sources:
             try:
-                manifest = self._store.keep_list(proven_manifest(source, self._digest))
+                manifest = self._kept(proven_manifest(source, self._digest))
             except (NotFound, Unreachable, Corrupt, Unsupported) as error:
                 self._tally.errors[source.name] = error.message
                 errors.append(error)
@@ -154,6 +155,11 @@ class _Pull:
                 self._tally.errors.setdefault(source.name, error.message)
                 raise self._failure([*errors, error]) from None
         raise self._failure(errors)
+
+    def _kept(self, offered: Manifest) -> Manifest:
+        """Keep the list of pieces here, where a source may offer a very long one; the reserve of the disk stays."""
+        _files.require_space(self._store.partial, offered.pieces.length, f"The list of pieces of {self._digest}")
+        return self._store.keep_list(offered)
 
     def _failure(self, errors: list[EdgeError]) -> EdgeError:
         reasons = self._tally.errors

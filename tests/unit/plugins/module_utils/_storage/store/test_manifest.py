@@ -65,6 +65,20 @@ def test_an_odd_field_is_refused(changes: dict[str, Any]) -> None:
         manifest.parse(json.dumps({**good, **changes}).encode(), "here")
 
 
+def test_a_list_of_pieces_that_would_fill_the_memory_is_refused() -> None:
+    """The digest is right, so only the numbers can tell; a source may offer such an image under a good name."""
+    fields = {"format": "qcow2", "virtual_size": 1024, "piece_size": PIECE, "root": "0" * 64}
+    good = json.loads(made(b"x").to_json())
+    for count, taken in ((manifest.LONGEST_LIST, True), (manifest.LONGEST_LIST + 1, False), (2**34, False)):
+        bound = {**fields, "size": count * PIECE}
+        data = json.dumps({**good, **bound, "digest": manifest.digest_of(**bound)}).encode()
+        if taken:
+            assert manifest.parse(data, "here").count == count
+        else:
+            with pytest.raises(Corrupt, match=f"are {count} pieces"):
+                manifest.parse(data, "here")
+
+
 def test_a_template_is_kept_as_it_is_and_is_no_part_of_the_digest() -> None:
     plain = made(b"x" * (PIECE + 5))
     template = {"kind": "vm", "memory": 2**30, "context": {"A": [{"input": "B"}]}, "of_a_newer_version": [1, {"a": None}]}

@@ -380,6 +380,22 @@ def test_no_space_is_seen_before_anything_is_written(small: Path, origin: tuple[
     assert list(here.partial.iterdir()) == []
 
 
+def test_a_very_long_list_of_pieces_does_not_take_the_reserve(small: Path, origin: tuple[Store, Manifest]) -> None:
+    """The digest binds it, so it is no lie; nothing of it is fetched."""
+    store, image = origin
+    here = Store(small / "store")
+    asked: list[int] = []
+    pieces = Pieces(2**24, "0" * 64, lambda offset, _length, _check: asked.append(offset) or b"", "the source")
+    words = {key: value for key, value in vars(image).items() if key not in {"digest", "root", "pieces", "size", "piece_size"}}
+    long = Manifest.new(**words, pieces=pieces, size=2**40, piece_size=65536)
+    source = DirectorySource(store.root)
+    source.manifest = lambda _digest: long  # type: ignore[method-assign]
+    with pytest.raises(NoSpace, match=f"needs {pieces.length} bytes"):
+        pull(here, long, source)
+    assert asked == []
+    assert list(here.partial.iterdir()) == []
+
+
 def test_a_disk_that_fills_up_meanwhile_leaves_nothing(
     small: Path, origin: tuple[Store, Manifest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
