@@ -29,6 +29,8 @@ class Images:
     folders: Folders
     _sizes: dict[str, int | None] = field(default_factory=dict)
     _templates: dict[str, Mapping[str, Any] | EdgeError] = field(default_factory=dict)
+    _named: dict[tuple[str, str], bool | EdgeError | None] = field(default_factory=dict)
+    _newest: dict[str, str | None] = field(default_factory=dict)
     _chosen: dict[str, str | EdgeError] = field(default_factory=dict)
     _offers: dict[str, Offer | EdgeError] = field(default_factory=dict)
     _stay: dict[tuple[str, str], list[str]] = field(default_factory=dict)
@@ -61,16 +63,26 @@ class Images:
         had = self._had(item, state)
         if had is None:
             return replace(item, image=self._choose(text, option))
-        if _answer(_tried(lambda: self.tool.is_named(had, text)), option, text) is False:
+        if self._is_named(had, text, option) is False:
             raise Conflict(
                 f"{option}: disk {item.name} of domain {state.name} began as another image ({had}), {text} was asked; a disk is "
                 "never recreated. Name another disk, or delete this one with the domain.",
                 option=option,
                 value=text,
             )
-        if ":" not in text and (newest := self.tool.newest_here(text)) not in (None, had):
+        if ":" not in text and (newest := self._newest_here(text)) not in (None, had):
             self._stay.setdefault((text, str(newest)), []).append(state.name)
         return replace(item, image=had)
+
+    def _is_named(self, digest: str, text: str, option: str) -> bool | None:
+        if (digest, text) not in self._named:
+            self._named[digest, text] = _tried(lambda: self.tool.is_named(digest, text))
+        return _answer(self._named[digest, text], option, text)
+
+    def _newest_here(self, name: str) -> str | None:
+        if name not in self._newest:
+            self._newest[name] = self.tool.newest_here(name)
+        return self._newest[name]
 
     def _choose(self, text: str, option: str) -> str:
         if text not in self._chosen:

@@ -30,7 +30,7 @@ def read_choice(text: str) -> Choice:
         return Choice(name=name, version=version or None)
     raise InvalidInput(
         f"{text!r:.200} is not an image; write its name, such as debian (its newest version), name and version, such as "
-        "debian:13.1, or its digest (sha256: and 64 hexadecimal digits)."
+        "debian:13.1, or its digest (sha256: and 64 hexadecimal digits). A file of the host is given by path."
     )
 
 

@@ -80,10 +80,11 @@ def test_from_the_host_cache_alone(run: Any, folders: Folders, origin: Store) ->
         assert part in missing["msg"], part
 
 
-@pytest.mark.parametrize("text", ["debian web", "debian:", ":1", "debian:1:2", "../x", "sha256", "sha256:12", "-x", "a/b"])
+@pytest.mark.parametrize("text", ["debian web", "debian:", ":1", "debian:1:2", "../x", "sha256", "sha256:12", "-x", "/srv/a.img"])
 def test_what_is_no_image(run: Any, text: str) -> None:
     refused = run(text)
     assert (refused["error"]["code"], refused["error"]["option"]) == ("invalid_input", "disks[0].image"), refused["msg"]
+    assert "given by path" in refused["msg"] or text.startswith("sha256:")
 
 
 def test_the_cluster_brings_it_once_with_progress(run: Any, cluster: Site, folders: Folders, origin: Store, tmp_path: Path) -> None:
