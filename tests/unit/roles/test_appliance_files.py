@@ -1,0 +1,51 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The files of the VM reach the program that builds it in one file, each byte as it is."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from argparse import Namespace
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_loader
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROLE = Path(__file__).resolve().parents[3] / "roles/appliance"
+
+
+def program(monkeypatch: Any) -> Any:
+    monkeypatch.syspath_prepend(str(ROLE / "files"))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    spec = spec_from_loader("build_appliance", SourceFileLoader("build_appliance", str(ROLE / "files/build-appliance")))
+    assert spec is not None and spec.loader is not None
+    module = module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "build_appliance", module)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_one_file_has_all_files_of_the_vm(tmp_path: Path, monkeypatch: Any) -> None:
+    tasks = yaml.safe_load((ROLE / "tasks/build.yml").read_text())[1]["block"]
+    copy = next(task for task in tasks if task["name"] == "Copy the files of the VM")
+    copy["ansible.builtin.copy"] = {"content": copy["ansible.builtin.copy"]["content"], "dest": str(tmp_path / "guest.json")}
+    copy["vars"] = {"role_path": str(ROLE)}
+    play = {"hosts": "localhost", "gather_facts": False, "vars_files": [str(ROLE / "vars/main.yml")], "tasks": [copy]}
+    play["vars"] = {"ansible_python_interpreter": sys.executable}
+    book = tmp_path / "book.yml"
+    book.write_text(yaml.safe_dump([play]))
+    argv = [Path(sys.executable).with_name("ansible-playbook"), "-i", "localhost,", "-c", "local", book]
+    environment = {**os.environ, "ANSIBLE_HOME": str(tmp_path / "home")}
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, env=environment, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, done.stdout + done.stderr
+    files = {path.name: path.read_text() for path in (ROLE / "files/guest").iterdir()}
+    assert json.loads((tmp_path / "guest.json").read_text()) == files
+
+    build = program(monkeypatch)
+    both = (Namespace(guest_files=tmp_path / "guest.json"), Namespace(guest_files=None, guest_dir=ROLE / "files/guest"))
+    assert [{name: build.guest_text(args, name) for name in files} for args in both] == [files, files]
