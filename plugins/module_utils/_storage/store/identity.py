@@ -105,7 +105,7 @@ def mount_of(descriptor: int) -> Mount | None:
         for line in Path(f"/proc/self/fdinfo/{descriptor}").read_text().splitlines():
             key, _colon, value = line.partition(":")
             if key == "mnt_id":
-                return _mounts().get(int(value))
+                return _mounts(int(value)).get(int(value))
     return None
 
 
@@ -119,9 +119,12 @@ def type_of(device: int) -> str | None:
     return None
 
 
-def _mounts() -> dict[int, Mount]:
+def _mounts(wanted: int | None = None) -> dict[int, Mount]:
+    """Return the mounts that are seen by their numbers, or the one that is wanted."""
     found = {}
     for line in MOUNTS.read_bytes().splitlines():
+        if wanted is not None and not line.startswith(b"%d " % wanted):
+            continue
         fields, _dash, rest = line.partition(b" - ")
         words = [_plain(word) for word in fields.split(b" ")]
         found[int(words[0])] = Mount(words[3], words[4], _plain(rest.split(b" ")[0]))
