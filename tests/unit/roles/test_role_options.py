@@ -102,7 +102,17 @@ def test_no_secret_of_an_image_is_shown(play: Play) -> None:
         {"file": "/none/credentials.json"},
     ]
     image = {"version": "1", "source": "http://127.0.0.1:1/a", "allow_unverified": True}
-    done = play([{**image, "name": f"n{number}", "credentials": way} for number, way in enumerate(ways)], "-vvvv")
-    assert done.returncode != 0 and done.stdout.count("censored") >= 2
+    urls = [
+        {"proxy": f"http://user:{secret}@127.0.0.1:1"},
+        {"proxy": f"user:{secret}@127.0.0.1:1"},
+        {"source": f"http://127.0.0.1:1/a?sig={secret}"},
+        {"source": f"http://user:{secret}@127.0.0.1:1/a"},
+        {"checksum": f"sha256:http://127.0.0.1:1/a.sha256?sig={secret}"},
+        {"signature": f"http://127.0.0.1:1/a.asc?sig={secret}", "keyring": "/none"},
+        {"source": None, "appliance": {"name": "a"}, "marketplace": {"kind": "index", "url": f"http://127.0.0.1:1/?sig={secret}"}},
+    ]
+    secretive = [*({"credentials": way} for way in ways), *urls]
+    done = play([{**image, "name": f"n{number}", **way} for number, way in enumerate(secretive)], "-vvvv")
+    assert done.returncode != 0 and done.stdout.count("censored") >= len(secretive) - 1
     assert secret not in done.stdout + done.stderr
     assert "credentials.file: /none/credentials.json does not exist" in done.stdout, "without secrets the reason is shown"
