@@ -124,10 +124,14 @@ def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
 
 @dataclass
 class Faults:
-    """What goes wrong: cut the connection after so many body bytes, flip the byte at an offset of the image, wait at an offset."""
+    """What goes wrong: cut the connection after so many body bytes, flip the byte at an offset of the image, wait at an offset.
+
+    With ``cut_list`` it is cut in the middle of the list of pieces.
+    """
 
     cut_after: int | None = None
     cuts: int = 1
+    cut_list: bool = False
     flip_at: int | None = None
     stop_at: int | None = None
     reached: threading.Event = field(default_factory=threading.Event)
@@ -166,6 +170,9 @@ class _Handler(SimpleHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {start}-{end - 1}/{len(data)}")
         self.send_header("Content-Length", str(end - start))
         self.end_headers()
+        if path.suffix == ".pieces" and self.server.faults.cut_list:
+            end = (start + end) // 2
+            self.close_connection = True
         self._body(data, start, end, path.suffix in (".json", ".pieces"))
 
     def _body(self, data: bytes, start: int, end: int, plain: bool) -> None:

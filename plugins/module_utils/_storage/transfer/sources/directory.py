@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from io import FileIO
 from pathlib import Path
 
-from ...._errors import Corrupt, NotFound
-from ...format.pieces import reader_of
+from ...._errors import Corrupt, NotFound, Unreachable
+from ...format.pieces import Check, reader_of
 from ...store import catalogue, manifest
 from ...store.catalogue import Entry
 from ...store.manifest import Manifest
@@ -31,30 +32,50 @@ class DirectorySource:
 
     def manifest(self, digest: str) -> Manifest:
         """See Source."""
-        path = self._store.manifest_path(digest)
-        read = reader_of(self._store.pieces_path(digest))
+        path, listed = self._store.manifest_path(digest), self._store.pieces_path(digest)
+        reader = reader_of(listed)
+
+        def read(offset: int, length: int, check: Check) -> bytes:
+            with self._reading(listed):
+                return reader(offset, length, check)
+
         return manifest.parse(self._read(path, manifest.LARGEST_JSON), str(path), digest, read)
 
-    def _read(self, path: Path, limit: int) -> bytes:
+    @contextmanager
+    def _reading(self, path: Path) -> Iterator[None]:
+        """Let an error of the folder, perhaps of another host's, be one of this source, and not of our own disk."""
         try:
-            with path.open("rb") as file:
-                return file.read(limit + 1)
+            yield
         except FileNotFoundError:
             raise NotFound(f"{self.name} has no {path.name}.", source=self.name) from None
+        except OSError as error:
+            raise Unreachable(f"{path} cannot be read: {error.strerror or error}.", source=self.name) from None
+
+    def _read(self, path: Path, limit: int) -> bytes:
+        with self._reading(path), path.open("rb") as file:
+            return file.read(limit + 1)
 
     @contextmanager
     def read(self, digest: str, offset: int, length: int) -> Iterator[Reader]:
         """See Source."""
         path = self._store.image_path(digest)
-        try:
+        with self._reading(path):
             file = path.open("rb", buffering=0)
-        except FileNotFoundError:
-            raise NotFound(f"{self.name} has no {path.name}.", source=self.name) from None
         with file:
             if file.seek(0, 2) < offset + length:
                 raise Corrupt(f"{path} is shorter than its manifest says.", source=self.name)
             file.seek(offset)
-            yield file
+            yield _File(file, lambda: self._reading(path))
 
     def close(self) -> None:
         """See Source."""
+
+
+class _File:
+    def __init__(self, file: FileIO, reading: Callable[[], AbstractContextManager[None]]) -> None:
+        self._file, self._reading = file, reading
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        """See Reader."""
+        with self._reading():
+            return self._file.readinto(buffer) or 0

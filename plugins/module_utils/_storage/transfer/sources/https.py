@@ -13,7 +13,7 @@ from ...format.pieces import Check
 from ...store import catalogue, manifest
 from ...store.catalogue import Entry
 from ...store.manifest import Manifest
-from ..http_client import SECONDS, Connection, Trust
+from ..http_client import SECONDS, Connection, Trust, require_whole
 from .protocol import Reader
 
 
@@ -35,7 +35,9 @@ class HttpsSource:
 
         def read(offset: int, length: int, _check: Check) -> bytes:
             with self._connection.read_range(listed, offset, length) as response:
-                return response.read(length)
+                found = response.read(length)
+                require_whole(response, len(found), f"{self.name} ({listed})")
+                return found
 
         return manifest.parse(self._connection.fetch(below, manifest.LARGEST_JSON), f"{self.name} ({below})", digest, read)
 

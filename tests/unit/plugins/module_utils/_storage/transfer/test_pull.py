@@ -195,6 +195,31 @@ def test_a_source_that_breaks_again_and_again_is_enough(here: Store, origin: tup
     assert whole(here, image)
 
 
+def test_a_list_that_is_cut_on_its_way_is_no_lie(here: Store, origin: tuple[Store, Manifest], authority: Authority) -> None:
+    store, image = origin
+    with faulty(store.root, Faults(cut_list=True), authority.issue("127.0.0.1")) as url:
+        source = HttpsSource(url, Trust(authority.ca_file))
+        with pytest.raises(Unreachable, match=rf"{image.hex}\.pieces\): the connection ended after"):
+            pull(here, image, source)
+        pull(here, image, source, DirectorySource(store.root))
+    assert whole(here, image)
+
+
+@pytest.mark.parametrize("kind", ["json", "pieces", "qcow2"])
+def test_a_folder_that_cannot_be_read_is_an_error_of_that_source(
+    here: Store, origin: tuple[Store, Manifest], tmp_path: Path, kind: str
+) -> None:
+    store, image = origin
+    copy = Path(shutil.copytree(store.root, tmp_path / "copy"))
+    path = copy / f"{image.hex}.{kind}"
+    path.unlink()
+    path.mkdir()
+    with pytest.raises((Unreachable, Corrupt), match=f"{path} cannot be read: Is a directory"):
+        pull(here, image, DirectorySource(copy))
+    pull(here, image, DirectorySource(copy), DirectorySource(store.root))
+    assert whole(here, image)
+
+
 def test_a_source_that_is_away_is_an_error_that_names_it(here: Store, origin: tuple[Store, Manifest], authority: Authority) -> None:
     with pytest.raises(Unreachable, match=r"https://127\.0\.0\.1:9/"):
         pull(here, origin[1], HttpsSource("https://127.0.0.1:9/", Trust(authority.ca_file)))
