@@ -22,6 +22,23 @@ DEEPEST = 32
 WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
 DECIMAL = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,9})?")
 YES, NO = ("yes", "true"), ("no", "false")
+SECRET_NAME = re.compile(r"(PASSWORD|PASSWD|PASSPHRASE|SECRET)(_BASE64|_HASH)?$")
+KEY = re.compile(r"(ssh-(rsa|dss|ed25519)|ecdsa-sha2-[a-z0-9]+|sk-(ssh|ecdsa)-[a-z0-9@.-]+)\s+AAAA")
+RUN_BY_GUEST = frozenset(
+    {
+        "FILES", "FILES_DS", "INIT_SCRIPTS", "START_SCRIPT", "START_SCRIPT_BASE64", "USER_DATA", "USERDATA", "USER_DATA_ENCODING",
+        "USERDATA_ENCODING",
+    }
+)  # fmt: skip
+
+
+def published_secret(name: str, text: str) -> str | None:
+    """Return why a text of a template is a password or SSH key that everybody who reads the template knows, or has."""
+    if SECRET_NAME.search(name) and text:
+        return "a password that the catalogue publishes is none; give one of your own"
+    if KEY.search(text):
+        return "an SSH key of the catalogue would let its owner in; give your own"
+    return None
 
 
 def answer(one: UserInput, given: Any, where: str) -> str:
@@ -131,10 +148,19 @@ class Answers:
             return self.variable(text)
         return text if kind == "text" else self.facts.get(text, "") if kind == "fact" else ""
 
-    def context(self) -> dict[str, str]:
-        """Return the context; a variable of which nothing is known is left out."""
-        made = {name: self.expand(value, name) for name, value in self.template.context}
-        found = {name: made[name] for name, value in self.template.context if made[name] or not value}
+    def context(self, said: Collection[str] = ()) -> dict[str, str]:
+        """Return the context but for the variables that are ``said`` otherwise; one of which nothing is known is left out.
+
+        No digest proves a template: raise InvalidInput for what it would have run in the guest or who it would let in.
+        """
+        context = [(name, value) for name, value in self.template.context if name not in said]
+        published = Answers(self.template, dict.fromkeys(self.given, ""), {})
+        for name, value in context:
+            runs = "the guest would run what it says" if name in RUN_BY_GUEST and value else None
+            if reason := runs or published_secret(name, published.expand(value, name)):
+                raise InvalidInput(f"The image's template has {name}: {reason}; say context.{name}, or null to leave it out.")
+        made = {name: self.expand(value, name) for name, value in context}
+        found = {name: made[name] for name, value in context if made[name] or not value}
         if sum(len(text) for text in found.values()) > LONGEST_CONTEXT:
             raise InvalidInput(f"The image's template makes a context of more than {LONGEST_CONTEXT} characters.")
         return found

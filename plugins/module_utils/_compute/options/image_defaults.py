@@ -61,7 +61,8 @@ def _template(image: str, template_of: TemplateOf) -> VmTemplate:
 
 def _context(options: DomainOptions, answers: Answers) -> Mapping[str, Any] | None:
     """Return the context: the image's, and over it what the options say; null there leaves a variable out."""
-    merged = {**answers.context(), **(options.context or {})}
+    said = options.context or {}
+    merged = {**answers.context(said), **said}
     return merged if merged or options.context is not None else None
 
 

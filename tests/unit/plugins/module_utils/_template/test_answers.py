@@ -118,6 +118,41 @@ def test_variables_that_are_made_of_each_other_end() -> None:
         context(wide)
 
 
+KEY = "AAAAC3NzaC1lZDI1NTE5 evil"
+
+
+@pytest.mark.parametrize(
+    ("template", "variable"),
+    [
+        (VmTemplate(context=(("PASSWORD", literal("known")),)), "PASSWORD"),
+        (VmTemplate(context=(("PASSWORD_BASE64", ask("PW")),), values=(("PW", literal("known")),)), "PASSWORD_BASE64"),
+        (VmTemplate(context=(("DB_PASSWORD", ask("PW")),), inputs=(UserInput("PW", default=literal("known")),)), "DB_PASSWORD"),
+        (VmTemplate(context=(("SSH_PUBLIC_KEY", literal(f"ssh-ed25519 {KEY}")),)), "SSH_PUBLIC_KEY"),
+        (VmTemplate(context=(("K", (*ask("T"), *literal(f" {KEY}"))),), values=(("T", literal("ssh-ed25519")),)), "K"),
+        (VmTemplate(context=(("START_SCRIPT", literal("reboot")),)), "START_SCRIPT"),
+        (VmTemplate(context=(("USER_DATA", ask("COLOUR")),), inputs=(UserInput("COLOUR"),)), "USER_DATA"),
+    ],
+)
+def test_a_template_of_anybody_lets_nobody_in_and_runs_nothing(template: VmTemplate, variable: str) -> None:
+    """No digest proves it, and what a catalogue's reader refuses may come by a manifest, or in two halves."""
+    colour = {"COLOUR": "blue"} if "COLOUR" in str(template) else {}
+    for answered in ({}, colour):
+        answers = answers_to(template, answered, FACTS, "user_inputs")
+        with pytest.raises(InvalidInput, match=f"template has {variable}: .*say context.{variable}, or null"):
+            answers.context()
+        assert answers.context({variable: None}) == {}
+
+
+def test_secrets_that_the_user_gives_are_given() -> None:
+    template = VmTemplate(
+        context=(("PASSWORD", ask("PW")), ("SSH_PUBLIC_KEY", (Part("fact", "ssh_public_keys"), *literal("\n"), *ask("MORE")))),
+        inputs=(UserInput("PW", default=literal("known")), UserInput("MORE", default=literal(f"ssh-ed25519 {KEY}"))),
+    )
+    facts = {**FACTS, "ssh_public_keys": f"ssh-ed25519 {KEY}"}
+    found = answers_to(template, {"PW": "mine", "MORE": f"ssh-rsa {KEY}"}, facts, "user_inputs").context()
+    assert found == {"PASSWORD": "mine", "SSH_PUBLIC_KEY": f"ssh-ed25519 {KEY}\nssh-rsa {KEY}"}
+
+
 VM = json_form.to_json(one())
 
 

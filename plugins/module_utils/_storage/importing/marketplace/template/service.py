@@ -39,10 +39,11 @@ def service_template(data: Any, appliances: Mapping[str, Reference], where: str)
     reading = Reading()
     raw = _roles_in(found, where)
     reading.names = [name for name, _role in raw]
-    order = in_order({name: _parents(reading, name, role) for name, role in raw})
+    parents = {name: _parents(reading, name, role) for name, role in raw}
+    order = in_order(parents)
     if order is None:
         raise InvalidInput(f"{where}: its roles wait for each other, so that none can be the first.")
-    roles = {name: _role(reading, name, role, appliances.get(name)) for name, role in raw}
+    roles = {name: _role(reading, name, role, parents[name], appliances.get(name)) for name, role in raw}
     for key, value in found.items():
         if key not in KNOWN | SILENT and value not in (None, "", [], {}):
             reading.drop(str(key), NO_USE)
@@ -76,7 +77,7 @@ def _parents(reading: Reading, name: str, role: Mapping[str, Any]) -> tuple[str,
     return tuple(dict.fromkeys(known))
 
 
-def _role(reading: Reading, name: str, role: Mapping[str, Any], appliance: Reference | None) -> Role:
+def _role(reading: Reading, name: str, role: Mapping[str, Any], parents: tuple[str, ...], appliance: Reference | None) -> Role:
     label = f"roles/{name}"
     for key, value in role.items():
         if key not in KNOWN_ROLE | SILENT and value not in (None, "", [], {}):
@@ -89,7 +90,7 @@ def _role(reading: Reading, name: str, role: Mapping[str, Any], appliance: Refer
         1 if cardinality is None else cardinality,
         _count(reading, role, "min_vms", label),
         _count(reading, role, "max_vms", label),
-        tuple(one for one in role.get("parents") or () if one in reading.names and one != name),
+        parents,
         appliance,
         _contents(reading, role, label),
     )

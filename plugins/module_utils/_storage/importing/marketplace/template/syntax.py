@@ -77,7 +77,7 @@ def _of_xml(text: str, where: str) -> Attributes:
         raise InvalidInput(f"{where} is XML with a document type; it was not read.")
     try:
         root = ElementTree.fromstring(text)  # noqa: S314 - without a document type there are no entities
-    except ElementTree.ParseError as error:
+    except (ElementTree.ParseError, ValueError) as error:  # half a character of UTF-16
         raise InvalidInput(f"{where} is not XML: {error}.") from None
     inner = root if root.tag.upper() == "TEMPLATE" else root.find("TEMPLATE")
     found: Attributes = []

@@ -8,6 +8,7 @@ import re
 from collections.abc import Collection
 
 from ....._errors import InvalidInput
+from ....._template.answers import published_secret
 from ....._template.model import LONGEST_TEXT, NAME, TEXT, Part, Value
 
 REFERENCE = re.compile(r"\$(?:\{([^{}]{0,200})\}|([A-Za-z_][A-Za-z0-9_]*)(\[[^\]]{0,200}\])?)")
@@ -15,8 +16,6 @@ USER_KEY = re.compile(r"\[\s*SSH_PUBLIC_KEY\s*\]", re.IGNORECASE)
 ADDRESS = re.compile(r"([^.]+)\.TEMPLATE\.CONTEXT\.ETH([0-9]{1,2})_IP", re.IGNORECASE)
 OPENNEBULAS = {"VMID", "UID", "UNAME", "GID", "GNAME", "TEMPLATE_ID", "HOSTNAME", "CLUSTER_ID"}
 MOST_PARTS = 200
-SECRET_NAME = re.compile(r"(PASSWORD|PASSWD|PASSPHRASE|SECRET)(_BASE64|_HASH)?$")
-KEY = re.compile(r"(ssh-(rsa|dss|ed25519)|ecdsa-sha2-[a-z0-9]+|sk-(ssh|ecdsa)-[a-z0-9@.-]+)\s+AAAA")
 
 
 def value_of(text: str, roles: Collection[str] = ()) -> Value:
@@ -60,7 +59,5 @@ def _part(found: re.Match[str], roles: Collection[str]) -> Part:
 def require_no_secret(name: str, value: Value) -> None:
     """Raise InvalidInput for a password or SSH key that everybody who reads the catalogue knows, or has."""
     text = "".join(part.text for part in value if part.kind == "text")
-    if SECRET_NAME.search(name) and text:
-        raise InvalidInput("a password that the catalogue publishes is none; give one of your own")
-    if KEY.search(text):
-        raise InvalidInput("an SSH key of the catalogue would let its owner in; give your own")
+    if reason := published_secret(name, text):
+        raise InvalidInput(reason)

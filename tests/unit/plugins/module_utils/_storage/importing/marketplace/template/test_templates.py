@@ -19,8 +19,9 @@ from ansible_collections.edge.cloud.plugins.module_utils._storage.importing.mark
     in_manifest,
 )
 from ansible_collections.edge.cloud.plugins.module_utils._storage.importing.marketplace.template.syntax import attributes_of
-from ansible_collections.edge.cloud.plugins.module_utils._storage.importing.marketplace.template.vm import LARGEST_JSON
+from ansible_collections.edge.cloud.plugins.module_utils._storage.importing.marketplace.template.vm import LARGEST_JSON, REASONS
 from ansible_collections.edge.cloud.plugins.module_utils._template import json_form
+from ansible_collections.edge.cloud.plugins.module_utils._template.answers import RUN_BY_GUEST
 from ansible_collections.edge.cloud.plugins.module_utils._template.model import (
     Part,
     Reference,
@@ -435,3 +436,45 @@ def test_many_entries_of_one_name_take_no_long_time() -> None:
 
 def test_reasons_name_the_attribute_and_not_the_value() -> None:
     assert "opensesame" not in json.dumps(reasons({"context": {"root_password": "opensesame"}, "raw": "opensesame"}))
+
+
+ODD: list[Any] = [
+    "\ud800", "<a>\ud800</a>", "\x00", "", "²", "$", "${}", "[", "http://[", -1, 10**400, 1e999, float("nan"), True, None, [], {}, [[]],
+    template = {**DATABASE, "roles": [role], **more}
+    [None], ["\ud800"], {"\ud800": 1},
+]  # fmt: skip
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path, *(one for key, part in inner for one in places(part, (*path, key)))]
+
+
+@pytest.mark.parametrize("kind", ["SERVICE_TEMPLATE", "VMTEMPLATE", "IMAGE"])
+def test_no_odd_value_anywhere_hides_a_sound_entry(kind: str) -> None:
+    role = {"name": "r", "cardinality": 1, "parents": [], "min_vms": 1, "vm_template_contents": 'NIC=[NETWORK_ID="$P"]'}
+    template = {
+        **DATABASE,
+        "roles": [role],
+        "deployment": "straight",
+        "custom_attrs": {"Q": "O|text|x||y"},
+        "networks": {"P": "M|network"},
+    }
+    hostile = {**image("x", "X"), "type": kind, "disks": ["img"], "roles": {"r": "img"}, "opennebula_template": template}
+    for path in places(hostile)[1:]:
+        for odd in ODD:
+            changed = json.loads(json.dumps(hostile))
+            inner = changed
+            for key in path[:-1]:
+                inner = inner[key]
+            inner[path[-1]] = odd
+            found = opennebula.parse(json.dumps({"appliances": [changed, image("y", "Y")]}).encode(), "here", BASE)
+            assert "y" in [one.id for one in found.appliances], (path, odd)
+            for one in (*found.appliances, *found.skipped):
+                json.dumps(one.view(), ensure_ascii=False).encode()
+
+
+def test_what_runs_in_a_guest_is_taken_neither_here_nor_from_a_manifest() -> None:
+    assert {f"CONTEXT/{name}" for name in RUN_BY_GUEST} | {"CONTEXT/TARGET", "CONTEXT/DEV_PREFIX"} == {
+        name for name in REASONS if name.startswith("CONTEXT/")
+    }
