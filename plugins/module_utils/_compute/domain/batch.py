@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
@@ -106,11 +105,7 @@ class Batch:
         Raises DomainsFailed: before any change where a VM cannot be planned, after all others are done where one failed on the way.
         """
         host = HostView(self.connection, self.tool, self.folders)
-        if not check_mode:
-            for options in self.wanted:
-                with suppress(InvalidInput):  # the plan says so, with its place
-                    self._reconciler(options).end_switch()
-        drafts = self.plan(host)
+        drafts = self.plan(host, {} if check_mode else dict(self._end_switches()))
         with ThreadPoolExecutor(max(1, min(self.parallel, len(drafts)))) as pool:
             outcomes = list(pool.map(lambda draft: _settle(draft, check_mode), drafts))
         warnings = [*_warnings(host, drafts), *self._kept(host), *host.images.warnings(), *self.peers.warnings()]
@@ -121,9 +116,17 @@ class Batch:
             raise DomainsFailed(head, errors, result)
         return result
 
-    def plan(self, host: HostView) -> list[Draft]:
-        """Return the plan of every VM, or raise DomainsFailed with all that is wrong in any of them."""
-        drafts, errors = [], dict(self._repeated())
+    def _end_switches(self) -> Iterator[tuple[str, tuple[str, EdgeError]]]:
+        """End switches of disks that earlier tasks were killed in; yield what failed."""
+        for place, options in enumerate(self.wanted):
+            try:
+                self._reconciler(options).end_switch()
+            except (EdgeError, OSError) as caught:
+                yield place_of(place, options.name), (options.name, _ours(caught))
+
+    def plan(self, host: HostView, failed: Errors) -> list[Draft]:
+        """Return the plan of every VM, or raise DomainsFailed with all that is wrong in any of them, after what ``failed``."""
+        drafts, errors = [], {**failed, **dict(self._repeated())}
         for where, options in self._asked(host):
             if where in errors:
                 continue

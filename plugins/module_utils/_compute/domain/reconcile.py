@@ -147,6 +147,7 @@ class Reconciler:
         if check_mode or not plan.changed:
             return self._settle(plan, seeds, check_mode)
         with self._lock():
+            settle(self.connection, self.name, self.folders.vm(self.name))
             seen = see_one(self.connection, self.name)
             now = vm_of(seen, self.folders) if seen else VmState(self.name)
             self._refuse_while_migrating(now)
@@ -197,6 +198,8 @@ class Reconciler:
     def run(self, check_mode: bool) -> tuple[Plan[VmState], dict[str, Any]]:
         """Return the plan and the VM after it; no other task works on the VM at the same time."""
         with nullcontext() if check_mode else self._lock():
+            if not check_mode:
+                settle(self.connection, self.name, self.folders.vm(self.name))
             host = HostView(self.connection, self.tool, self.folders)
             plan, seeds = self.plan(host)
             self.warnings.extend(host.images.warnings())

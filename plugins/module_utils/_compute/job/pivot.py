@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ..._errors import Conflict, EdgeError
+from ..._errors import Conflict, EdgeError, NotFound
 from ..._files import fsync, write_atomically
 from ..._libvirt import intent, libvirt, lookup
 from ..xml.disk import read_file, write_file
@@ -79,7 +79,8 @@ def _settle(connection: Any, domain: Any, note: Path) -> str | None:
     with intent(f"read the state of domain {domain.name()}"):
         active = domain.isActive()
     if active and target:
-        lost = target if mend_forgotten(connection, domain, target) else None
+        with contextlib.suppress(NotFound):  # the disk was taken out since
+            lost = target if mend_forgotten(connection, domain, target) else None
     if active and found.get("resume"):
         with intent(f"resume domain {domain.name()} after the switch"):
             if domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED:
@@ -92,7 +93,7 @@ def _settle(connection: Any, domain: Any, note: Path) -> str | None:
 def mend_forgotten(connection: Any, domain: Any, target: str) -> bool:
     """Return whether libvirt has forgotten a switch of the disk; the definition then names the file that QEMU writes, durably."""
     deadline = time.monotonic() + LONGEST
-    while job_of(domain, target) and read_path(live_disk(domain, target), "mirror@ready") == "pivot":
+    while read_path(live_disk(domain, target), "mirror@ready") == "pivot" and job_of(domain, target):
         if time.monotonic() > deadline:
             raise Conflict(
                 f"libvirt does not end the switch of disk {target} of domain {domain.name()}; restart the VM.", disk=target
