@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from ..._errors import EdgeError, InvalidInput, Refused, from_os_error
@@ -124,8 +125,8 @@ class Batch:
             except (EdgeError, OSError) as caught:
                 yield place_of(place, options.name), (options.name, _ours(caught))
 
-    def plan(self, host: HostView, failed: Errors) -> list[Draft]:
-        """Return the plan of every VM, or raise DomainsFailed with all that is wrong in any of them, after what ``failed``."""
+    def plan(self, host: HostView, failed: Errors = MappingProxyType({})) -> list[Draft]:
+        """Return the plan of every VM, or raise DomainsFailed with all that is wrong in any of them; ``failed`` already."""
         drafts, errors = [], {**failed, **dict(self._repeated())}
         for where, options in self._asked(host):
             if where in errors:
