@@ -14,7 +14,8 @@ import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
 from support.modules import run_module
 
-CORRUPT_AT, CORRUPT = 72, (2).to_bytes(8, "big")
+FLAWS = {"locked": (32, (2).to_bytes(4, "big")), "broken": (72, (2).to_bytes(8, "big"))}
+"""Where a header says that its file is encrypted by LUKS, and that it is corrupt."""
 DISK = """<domain type='test'><name>theirs</name><memory>65536</memory><os><type>hvm</type></os><devices><disk type='file'>
 <driver type='qcow2'/><source file='{}'/><target dev='vda'/>{}</disk></devices></domain>"""
 
@@ -93,11 +94,11 @@ def test_two_vms_read_one_file(run: Any, driver: Any, tmp_path: Path) -> None:
 
 
 def test_a_qcow2_that_needs_a_key_or_repair(run: Any, tmp_path: Path) -> None:
-    key = ["--object", "secret,id=s,data=x", "-o", "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10"]
-    locked, broken = qcow2(tmp_path / "locked.qcow2", *key), qcow2(tmp_path / "broken.qcow2")
-    with broken.open("r+b") as file:
-        file.seek(CORRUPT_AT)
-        file.write(CORRUPT)
+    locked, broken = (qcow2(tmp_path / f"{flaw}.qcow2") for flaw in FLAWS)
+    for flaw, (place, value) in FLAWS.items():
+        with (tmp_path / f"{flaw}.qcow2").open("r+b") as file:
+            file.seek(place)
+            file.write(value)
     for path, options, says in (
         (locked, {}, "is encrypted"),
         (locked, {"read_only": True}, "is encrypted"),

@@ -47,7 +47,7 @@ CASES: list[tuple[str, str, Options]] = [
     ("qcow2_image", "source", {"source": "/nowhere.qcow2"}),
     ("qcow2_image", "size", {"size": 1.5}),
     ("qcow2_image", "path", {"size": "1M", "path": "/tmp/\0"}),
-    ("replica_image", "name", {"name": "debian\ud83d"}),
+    ("replica_image", "name", {"name": "debian\0"}),
     ("replica_image", "version", {"name": "debian", "version": 1.1}),
     ("datastore_image", "version", {**IMAGE, "version": 24.04}),
     ("datastore_image", "marketplace.url", {**IMAGE, "appliance": {"name": "a"}, "marketplace": {**MARKET, "url": 5}}),
