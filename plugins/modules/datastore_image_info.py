@@ -91,7 +91,7 @@ images:
       type: list
       elements: str
     damaged_pieces:
-      description: The indexes of the pieces that differ from the manifest.
+      description: The indexes of the pieces that differ from the manifest; all, where its list of pieces is damaged.
       returned: when O(verify=true)
       type: list
       elements: int

@@ -85,12 +85,13 @@ class Supply:
 
         The manifest of an image that is not here comes from the cluster; raise NotFound or Unreachable where nobody has it.
         """
-        found, cluster = self.store.find(digest), load_if_there()
-        if found is None and cluster is None:
-            raise NotFound(f"the image {digest} is not in the host cache, and {ALONE}.", digest=digest)
-        if found is None and cluster is not None:
+        found = self.store.find(digest)
+        if found is None:
+            cluster = load_if_there()
+            if cluster is None:
+                raise NotFound(f"the image {digest} is not in the host cache, and {ALONE}.", digest=digest)
             found = ClusterReplica.of(cluster, self.store).manifest(digest)
-        return (found.template if found else None) or {}
+        return found.template or {}
 
     def pull(self, digest: str) -> None:
         """Bring an image by the rule of the cluster; at once where it is here. Several callers fetch it once."""

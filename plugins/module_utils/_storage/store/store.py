@@ -295,12 +295,18 @@ class Store:
         _files.fsync(self.root)
 
     def verify(self, digest: str) -> list[int]:
-        """Return the indexes of the damaged pieces of a visible image, read from its disk; raise NotFound if it is not there."""
+        """Return the indexes of the damaged pieces of a visible image, read from its disk; raise NotFound if it is not there.
+
+        Without a sound list of pieces none can be proven, so that all count as damaged.
+        """
         found = self.find(digest)
         if found is None:
             raise NotFound(f"The image {digest} is not in {self.root}.", digest=digest)
         with DiskFile(self.image_path(digest)) as file:
-            return [index for index in range(len(found.pieces)) if not is_good(file, found, index)]
+            try:
+                return [index for index in range(found.count) if not is_good(file, found, index)]
+            except Corrupt:
+                return list(range(found.count))
 
     def replace(self, work: Path, digest: str) -> None:
         """Replace the file of a visible, damaged image by ``work`` (in the partial folder, verified), by a rename.

@@ -252,6 +252,28 @@ def test_another_datastore_gives_the_template_too(cloud: Cloud, tmp_path: Path, 
     assert (second["digest"], second["template"]) == (first["digest"], first["template"])
 
 
+def test_another_datastore_that_gives_no_manifests_gives_its_images(cloud: Cloud, tmp_path: Path, authority: Authority) -> None:
+    """Servers compatible with S3 answer 403 for what is not there, as nginx for a folder."""
+    cloud.publish(DATABASE)
+    first = cloud.imported()["image"]
+    path = Store(tmp_path / "store").manifest_path(first["digest"])
+    path.unlink()
+    path.mkdir()
+    with nginx(tmp_path / "own", tmp_path / "store", authority, authority.issue("127.0.0.1"), clients="off") as server:
+        own = {"marketplace": {"kind": "index", "url": server.url}, "appliance": {"name": "database"}}
+        second = cloud.imported(root="second", **own)
+        assert any(" 403 " in line for line in server.requests())
+    assert (second["image"]["digest"], second["image"]["template"]) == (first["digest"], None)
+
+
+def test_an_image_that_is_here_needs_no_cluster(cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cloud.publish(DATABASE)
+    made = cloud.imported(root=cloud.folders.images)["image"]
+    (tmp_path / "cluster.json").write_text("{")
+    monkeypatch.setattr(_cluster.load, "__defaults__", (tmp_path / "cluster.json",))
+    assert cloud.domain(made["digest"], check=True, user_inputs=ANSWERS)["domain"]["vcpus"] == 2
+
+
 def test_an_image_by_name_that_the_cluster_brings(
     capsys: Capsys, folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

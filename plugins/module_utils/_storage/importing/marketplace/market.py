@@ -104,14 +104,19 @@ class Marketplace:
         return self._document(f"{base}/index.json", lambda data: index.parse(data, self._shown, base))
 
     def template_of(self, one: Appliance) -> Mapping[str, Any] | None:
-        """Return the JSON of the template that the manifest of an image of another image datastore has."""
+        """Return the JSON of the template that the manifest of an image of another image datastore has.
+
+        A server that has the catalogue and the images alone has none.
+        """
         if self.kind != "index" or self.keys:  # manifests have no signatures of their own
             return None
         address = below(self._base.removesuffix("/index.json"), f"{names.hex_of(one.id)}.json", f"The catalogue {self._shown}")
         try:
             return self._document(address, lambda data: manifest.parse(data, address, one.id)).template
-        except NotFound:
-            return None
+        except (NotFound, Unreachable) as error:
+            if _is_missing(error):
+                return None
+            raise
 
     def _simplestreams(self) -> Catalogue:
         """Return the products of all documents; one that cannot be read hides no other."""
@@ -142,7 +147,7 @@ class Marketplace:
             try:
                 found = self._sums(self._base, name)
             except (NotFound, InvalidInput, Unreachable) as error:
-                if isinstance(error, Unreachable) and error.details.get("status") != 403:  # S3 answers so for what is not there
+                if isinstance(error, Unreachable) and not _is_missing(error):
                     raise
                 failed += [] if isinstance(error, NotFound) else [error]
             else:
@@ -180,6 +185,10 @@ class Marketplace:
         for name, known in found.known.items():
             sums.setdefault(name, {}).update(known)
         return checksum_files.skipped_of(found)
+
+
+def _is_missing(error: EdgeError) -> bool:
+    return isinstance(error, NotFound) or error.details.get("status") == 403  # S3 answers so for what is not there
 
 
 def _together(catalogues: Sequence[Catalogue], skipped: Sequence[Skipped]) -> Catalogue:

@@ -103,6 +103,16 @@ def test_verify_names_the_flipped_piece(filled: tuple[Store, Manifest]) -> None:
     assert store.verify(image.digest) == [1]
 
 
+def test_verify_without_a_sound_list_of_pieces_can_prove_none(filled: tuple[Store, Manifest]) -> None:
+    store, image = filled
+    path = store.pieces_path(image.digest)
+    data = bytearray(path.read_bytes())
+    data[5] ^= 1
+    path.unlink()
+    path.write_bytes(data)
+    assert store.verify(image.digest) == list(range(image.count))
+
+
 def test_verify_of_what_is_not_there_says_so(tmp_path: Path) -> None:
     with pytest.raises(NotFound):
         Store(tmp_path).verify("sha256:" + "0" * 64)
