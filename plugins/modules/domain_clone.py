@@ -24,7 +24,8 @@ description:
   - All of the clone is made in a scratch folder, and has its name and its definition only once it is whole. A run that is
     interrupted leaves nothing that counts as a VM, and the next one goes on from there.
   - Refused for a source with what only one domain can have, such as devices of the host that are passed through, disks on the
-    network or on block devices, and ports that are files or sockets. An emulated TPM is new and empty in the clone. Read-only
+    network or on block devices, ports that are files or sockets, and an C(xml_override) or arguments for QEMU itself that name a
+    file, an address or the UUID of the source. An emulated TPM is new and empty in the clone. Read-only
     files outside of the folder of the source, such as an ISO file, are shared.
 extends_documentation_fragment:
   - edge.cloud.attributes

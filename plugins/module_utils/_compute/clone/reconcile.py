@@ -39,7 +39,7 @@ from .record import cloned_record, cloned_volumes
 from .seeds import cloned_context, cloned_seed, read_seed
 from .source import Disks, files_in
 from .tool import CloneTool
-from .xml import cloned_xml, mark, nvram_of, obstacles, shareable
+from .xml import cloned_xml, mark, nvram_of, obstacles, override_obstacles, shareable
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,8 @@ class Cloner:
         copies = tuple(disks.read())
         names = self._names(root, source, uuid, copies)
         clone = cloned_xml(root, names)
-        why = [*disks.obstacles, *obstacles(root, clone, names)]
+        override = source.record.spec.xml_override if source.record else None
+        why = [*disks.obstacles, *obstacles(root, clone, names), *override_obstacles(override, root, names)]
         if why:
             raise Refused(
                 f"source: domain {self.source} cannot be cloned: {'; '.join(dict.fromkeys(why))}.",

@@ -9,10 +9,12 @@ import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ..._errors import Refused
 from ..._runner import Runner
-from ..seed import CONTEXT_VOLUME, VOLUME, Seed, read_digest
+from ..content.yaml_text import yaml_text
+from ..seed import CONTEXT_VOLUME, META_DATA, VOLUME, Seed, read_digest
 from .model import Names
 
 NAMED = re.compile(r"^(SET_HOSTNAME|NAME)='(.*)'$", re.MULTILINE)
@@ -23,7 +25,7 @@ def read_seed(path: str, volume: str, runner: Runner) -> Seed:
     with tempfile.TemporaryDirectory(prefix="edge-seed-") as work:
         runner.run(["xorriso", "-osirrox", "on", "-indev", path, "-extract", "/", f"{work}/files"])
         files = sorted(one for one in Path(work, "files").iterdir() if one.is_file())
-        seed = Seed(tuple((one.name, one.read_text(encoding="utf-8")) for one in files), volume)
+        seed = Seed(tuple((one.name, one.read_bytes().decode()) for one in files), volume)
     if seed.digest != read_digest(path):
         raise Refused(
             f"source: {path} was not built by edge.cloud, or was changed since, so that no seed for the clone can be made of it; "
@@ -37,11 +39,22 @@ def read_seed(path: str, volume: str, runner: Runner) -> Seed:
 def cloned_seed(seed: Seed, names: Names) -> Seed:
     """Return the cloud-init seed of the clone: another instance, with its own name and MAC addresses."""
     files = dict(seed.files)
-    meta = {**json.loads(files["meta-data"]), "instance-id": names.uuid, "local-hostname": names.new}
-    files["meta-data"] = json.dumps(meta, indent=2, sort_keys=True) + "\n"
+    meta = {**_meta(files["meta-data"]), "instance-id": names.uuid, "local-hostname": names.new}
+    files["meta-data"] = yaml_text(meta, META_DATA)
     if "network-config" in files:
         files["network-config"] = with_macs(files["network-config"], names.macs)
     return Seed(tuple(sorted(files.items())), VOLUME)
+
+
+def _meta(text: str) -> dict[str, Any]:
+    try:
+        return dict(json.loads(text))
+    except ValueError:  # YAML for what JSON cannot say
+        raise Refused(
+            "source: the meta_data of its seed has a number that is not finite, or a very long key, which is not copied; build it "
+            "anew with edge.cloud.domain without that first.",
+            option="source",
+        ) from None
 
 
 def cloned_context(seed: Seed, names: Names) -> Seed:

@@ -41,7 +41,7 @@ class Disks:
             if not (disk.active or disk.source or disk.other) or disk.active in seeds:
                 continue
             outside = str(PurePosixPath(disk.active).parent) != home
-            if disk.active and not disk.block and outside and (disk.read_only or disk.device != "disk"):
+            if disk.active and not disk.block and outside and (disk.read_only or disk.device == "cdrom"):
                 continue  # an ISO file, which both have
             if why := self._obstacle(disk):
                 self.obstacles.append(f"its disk {disk.name} ({disk.target}) {why}")

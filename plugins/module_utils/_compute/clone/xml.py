@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from copy import deepcopy
+from html import unescape
 from xml.etree.ElementTree import Element
 
 from ..model.spec import Record
@@ -20,18 +21,26 @@ PORTS = ("serial", "parallel", "console", "channel")
 SHARED_PORTS = ("pty", "null", "vc", "spicevmc", "spiceport", "qemu-vdagent", "dbus", "stdio")
 SHARED_NICS = ("network", "bridge", "user", "direct", "null")
 WORDS = ("metadata", "title", "description")
+ONE_ONLY = (
+    ("rng", "source"), ("smartcard", "source"), ("redirdev", "source"), ("input", "source"), ("audio", "audio"),
+    ("pstore", "path"), ("lease", "target"),
+)  # fmt: skip
+WHERE = ("path", "host", "service", "dev", "evdev")
+QEMU = "http://libvirt.org/schemas/domain/qemu/1.0"
+WRITERS = frozenset(
+    {
+        "drive", "blockdev", "pflash", "hda", "hdb", "hdc", "hdd", "fda", "fdb", "sd", "mtdblock", "chardev", "netdev", "monitor",
+        "qmp", "serial", "parallel", "debugcon", "D",
+    }
+)  # fmt: skip
+READ_ONLY = re.compile(r"""\b(readonly=on|read-only=on|"read-only":\s*true)""")
 OF_LIBVIRT = re.compile(r"(/var/lib|(/var)?/run)/libvirt/qemu/.*")
 
 
 def cloned_xml(root: Element, names: Names) -> Element:
     """Return the XML of the clone, still without its mark."""
     root = deepcopy(root)
-    write_path(root, "name", names.new)
-    write_path(root, "uuid", names.uuid)
-    for entry in root.iterfind("sysinfo/system/entry[@name='uuid']"):
-        entry.text = names.uuid
-    for generation in root.findall("genid"):
-        generation.text = None  # libvirt makes a new one
+    _identity(root, names)
     metadata = root.find("metadata")
     for element in list(metadata) if metadata is not None else ():
         if element.tag == MARK or element.tag.startswith(f"{{{ARRIVAL}}}"):
@@ -43,8 +52,22 @@ def cloned_xml(root: Element, names: Names) -> Element:
     for tag in PORTS:
         for element in root.iterfind(f"devices/{tag}"):
             _port(element, names)
+    for element in root.iterfind("devices/vsock/cid[@address]"):
+        element.attrib.clear()
+        element.set("auto", "yes")  # libvirt finds a free one
     _nvram(root, names)
     return root
+
+
+def _identity(root: Element, names: Names) -> None:
+    old = (root.findtext("uuid") or "?").lower()
+    write_path(root, "name", names.new)
+    write_path(root, "uuid", names.uuid)
+    for entry in root.iterfind("sysinfo/*/entry"):
+        if (entry.text or "").strip().lower() == old or entry.get("name") == "uuid":
+            entry.text = names.uuid
+    for generation in root.findall("genid"):
+        generation.text = None  # libvirt makes a new one
 
 
 def mark(root: Element, record: Record) -> None:
@@ -72,6 +95,8 @@ def _nic(element: Element, names: Names) -> None:
         write_path(element, "mac@address", names.mac(found))
     for device in element.findall("target"):
         element.remove(device)  # the name of a device of the host
+    for parameter in element.iterfind("filterref/parameter[@name='MAC']"):
+        parameter.set("value", names.mac(parameter.get("value", "")))
 
 
 def _port(element: Element, names: Names) -> None:
@@ -112,7 +137,29 @@ def obstacles(root: Element, clone: Element, names: Names) -> Iterator[str]:
     nvram = root.find("os/nvram")
     if nvram is not None and nvram.get("type", "file") != "file":
         yield f"the variables of its firmware are of type {nvram.get('type')}, which is not copied"
-    yield from _left(clone, names)
+    yield from _arguments(root)
+    yield from _left(root, clone, names)
+
+
+def override_obstacles(override: str | None, root: Element, names: Names) -> Iterator[str]:
+    """Yield what of the source its override names, which would be written over the clone's own with its next change."""
+    text = unescape(override or "")
+    for word in sorted(_own_words(root, names)):
+        if _words([word]).search(text):
+            yield f"its xml_override names {word}, which only one domain can have; take it out there first"
+
+
+def _words(words: Iterable[str]) -> re.Pattern[str]:
+    """Return what finds one of the words, a path not in that of a file beside it."""
+    ends = (re.escape(word) + ("" if word.endswith("/") else r"(?![\w.-])") for word in words)
+    return re.compile("|".join(ends), re.IGNORECASE)
+
+
+def _own_words(root: Element, names: Names) -> set[str]:
+    """Return what is the source's alone: its UUID, MAC addresses, folder, firmware's variables and the files of its disks."""
+    files = {path for copy in names.disks.values() for path in (copy.source, *copy.files)}
+    found = {root.findtext("uuid") or "", *names.macs, f"{names.old_home}/", nvram_of(root) or "", *files}
+    return {word for word in found if word}
 
 
 def _devices(root: Element) -> Iterator[str]:
@@ -138,6 +185,19 @@ def _sockets(root: Element) -> Iterator[str]:
     for backend in root.iterfind("devices/tpm/backend"):
         if backend.get("type") != "emulator":
             yield "it has a TPM of this host, which only one domain can have"
+        if path := read_path(backend, "source@path"):
+            yield f"its TPM has its state in {path}, which both would write"
+    yield from _connections(root)
+
+
+def _connections(root: Element) -> Iterator[str]:
+    """Yield files, devices and addresses that belong to devices of which most have none."""
+    for tag, path in ONE_ONLY:
+        for element in root.iterfind(f"devices/{tag}"):
+            for source in element.iter(path):
+                words = [*(value for name, value in source.attrib.items() if name in WHERE), (source.text or "").strip()]
+                if any(words):
+                    yield f"its {tag} uses {' '.join(filter(None, words))}, which only one domain can have"
 
 
 def _port_obstacles(tag: str, element: Element, names: Names) -> Iterator[str]:
@@ -150,9 +210,20 @@ def _port_obstacles(tag: str, element: Element, names: Names) -> Iterator[str]:
         yield f"its {tag} is logged to {log}, into which both would write"
 
 
-def _left(clone: Element, names: Names) -> Iterator[str]:
-    """Yield each place of the clone that still names a file of the source's folder."""
+def _arguments(root: Element) -> Iterator[str]:
+    """Yield arguments that name to QEMU itself a file that it writes, or a socket; libvirt knows nothing of them."""
+    before = ""
+    for element in root.iterfind(f"{{{QEMU}}}commandline/{{{QEMU}}}arg"):
+        value = element.get("value", "")
+        if before.lstrip("-") in WRITERS and "/" in value and not READ_ONLY.search(value):
+            yield f"its QEMU is started with {before} {value}, which both would use"
+        before = value
+
+
+def _left(root: Element, clone: Element, names: Names) -> Iterator[str]:
+    """Yield each place of the clone that still names what is the source's alone."""
+    own = _words(_own_words(root, names))
     for part in (part for part in clone if part.tag not in WORDS):
         for element, text in ((one, text) for one in part.iter() for text in (*one.attrib.values(), one.text or "")):
-            if f"{names.old_home}/" in text:
-                yield f"{element.tag} names {text.strip()}, a file of its own folder, which both would use"
+            if own.search(text):
+                yield f"{element.tag.rpartition('}')[2]} names {text.strip()}, which is the source's own, and both would use"

@@ -151,6 +151,53 @@ def test_cloud_init_runs_anew(clone: Any, module: Any, web: Path, folders: Folde
     assert module("domain", name="new", state="stopped", cloud_init=asked)["changed"] is False
 
 
+def test_a_seed_of_any_text_is_copied_to_the_letter(clone: Any, module: Any, folders: Folders) -> None:
+    asked = {"user_data": "#cloud-config\r\n{}\r\n", "meta_data": {"note": "\U0001f600 \u2028"}}
+    module("domain", name="web", state="stopped", cloud_init=asked, context={"TEXT": "a\r\nb\rc"})
+    assert clone()["changed"]
+    assert dict(read_seed(folders.seed("new"), VOLUME, SubprocessRunner()).files)["user-data"] == asked["user_data"]
+    again = module("domain", name="new", state="stopped", cloud_init=asked, context={"TEXT": "a\r\nb\rc"})
+    assert again["changed"] is False, again["actions"]
+
+
+def test_a_seed_that_json_cannot_say_is_refused(clone: Any, module: Any, folders: Folders) -> None:
+    module("domain", name="web", state="stopped", cloud_init={"meta_data": {"k" * 1200: 1}})
+    assert clone()["msg"].startswith("source: the meta_data of its seed has ")
+
+
+def test_an_override_that_names_a_file_of_the_source_is_refused(
+    clone: Any, module: Any, driver: Any, folders: Folders, tmp_path: Path
+) -> None:
+    """The next change of the clone would write it over the clone's own disk, and both would write one file."""
+    disk = tmp_path / "own.img"
+    disk.write_bytes(bytes(MIB))
+    source = f"<driver name='qemu' type='raw'/><source file='{disk}'/><target dev='vdq' bus='virtio'/>"
+    override = f"<domain><devices><disk type='file' device='disk'>{source}</disk></devices></domain>"
+    module("domain", name="web", state="stopped", memory="64MiB", xml_override=override)
+    for check in (True, False):
+        refused = clone(check=check)
+        assert refused["error"]["code"] == "refused" and f"its xml_override names {disk}, " in refused["msg"]
+    module("domain", name="web", state="stopped", xml_override="")
+    assert clone()["changed"]
+    assert module("domain", name="new", state="stopped", memory="96MiB")["changed"]
+    assert str(disk) not in driver.lookupByName("new").XMLDesc(0)
+
+
+def test_a_floppy_is_copied_and_an_iso_file_is_shared(clone: Any, driver: Any, folders: Folders, tmp_path: Path) -> None:
+    device = "<disk type='file' device='{}'><driver name='qemu' type='raw'/><source file='{}'/><target dev='{}'/>{}</disk>"
+    shared = "<readonly/>"
+    files = [tmp_path / name for name in ("own.img", "same.img", "same.iso")]
+    for file in files:
+        file.write_bytes(bytes(1440 * 1024))
+    disks = [device.format(*one) for one in (("floppy", files[0], "fda", ""), ("floppy", files[1], "fdb", shared))]
+    disks.append(device.format("cdrom", files[2], "hdc", shared))
+    head = "<domain type='test'><name>web</name><memory>65536</memory><os><type>hvm</type></os>"
+    driver.defineXML(f"{head}<devices>{''.join(disks)}</devices></domain>")
+    assert clone()["changed"]
+    found = [one.get("file") for one in xml(driver, "new").iterfind("devices/disk/source")]
+    assert found == [f"{folders.vm('new')}/fda.raw", str(files[1]), str(files[2])]
+
+
 @pytest.mark.parametrize("state", ["running", "paused"])
 def test_a_source_that_runs_is_refused(state: str, clone: Any, module: Any, web: Path, folders: Folders) -> None:
     module("domain", name="web", state="running")
