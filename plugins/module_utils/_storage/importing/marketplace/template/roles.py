@@ -20,8 +20,8 @@ T = TypeVar("T")
 def appliance_of_role(catalogue: Catalogue, query: Query, role: str, where: str) -> tuple[Appliance, dict[str, Any]]:
     """Return the appliance of a role of the newest service that fits, with the template of such a VM, and the service as JSON."""
     appliances = catalogue.appliances
-    services = [one for one in select(appliances, query) if isinstance(one.template, ServiceTemplate)]
-    names = sorted({one.name for one in services})
+    services = [(one, one.template) for one in select(appliances, query) if isinstance(one.template, ServiceTemplate)]
+    names = sorted({one.name for one, _template in services})
     if len(names) != 1:
         raise NotFound(
             f"appliance: the marketplace {where} has {len(names)} services for {query}"
@@ -29,9 +29,7 @@ def appliance_of_role(catalogue: Catalogue, query: Query, role: str, where: str)
             f"{why(catalogue.skipped, query)}",
             option="appliance",
         )
-    service = services[-1]
-    template = service.template
-    assert isinstance(template, ServiceTemplate)  # noqa: S101 - chosen so
+    service, template = services[-1]
     found = next((one for one in template.roles if one.name == role), None)
     if found is None:
         has = ", ".join(one.name for one in template.roles) or "none"
