@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from ..transfer.web.aws_signature import Keys
 from ..transfer.web.credentials import Credentials, basic, origin_of, require_headers
 
 LARGEST = 64 * 1024
+HALF = re.compile(r"[\ud800-\udfff]")  # of a character, as JSON can have it; nothing can send it
 WAYS = ("username", "token", "access_key")
 PAIRS = (("username", "password"), ("access_key", "secret_key"))
 TEXTS = ("username", "password", "token", "access_key", "secret_key", "session_token", "region")
@@ -95,7 +97,8 @@ def _from_file(path: Path) -> dict[str, Any]:
 def _require_sound(given: Mapping[str, Any]) -> None:
     """Raise InvalidInput unless one way of authentication is given whole, as module options must be too, or only headers."""
     for key in TEXTS:
-        if not isinstance(given.get(key, ""), str):
+        text = given.get(key, "")
+        if not isinstance(text, str) or HALF.search(text):
             raise InvalidInput(f"credentials.{key}: a text is expected.", option=f"credentials.{key}")
     ways = [way for way in WAYS if way in given]
     if len(ways) > 1 or not (ways or "headers" in given):

@@ -16,7 +16,7 @@ from urllib.parse import SplitResult, urlsplit
 from ..._errors import Corrupt, InvalidInput, Unreachable
 from ..._secrets import public_url, shown_url
 from .proxy import proxy_for
-from .web.credentials import Credentials, origin_of
+from .web.credentials import PORTS, Credentials, origin_of
 from .web.refusals import Shown, refusal
 
 SECONDS = 30.0
@@ -73,11 +73,12 @@ class Connection:
 
     def _connection(self, parts: SplitResult, trust: Trust) -> http.client.HTTPConnection:
         proxy = proxy_for(self.name, trust.proxy)
-        host, port = (proxy.host, proxy.port) if proxy else (str(parts.hostname), parts.port)
+        own = parts.port or PORTS[parts.scheme]  # http.client would take one from an IPv6 address
+        host, port = (proxy.host, proxy.port) if proxy else (str(parts.hostname), own)
         if parts.scheme == "https":
             secured = http.client.HTTPSConnection(host, port, timeout=self._seconds, context=trust.context())
             if proxy:
-                secured.set_tunnel(str(parts.hostname), parts.port or 443, proxy.headers)
+                secured.set_tunnel(str(parts.hostname), own, proxy.headers)
             return secured
         if proxy:
             self._headers = proxy.headers

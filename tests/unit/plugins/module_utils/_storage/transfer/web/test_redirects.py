@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._errors import EdgeError, NotFound, Unreachable
-from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.http_client import Trust
+from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.http_client import Connection, Trust
 from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.web.redirects import MOST_REDIRECTS, follow, resolve
 from hypothesis import given
 from hypothesis import strategies as st
@@ -213,3 +213,18 @@ def test_no_tls_is_no_fault_of_a_certificate(authority: Authority, tmp_path: Pat
     with web(routes()) as server, pytest.raises(Unreachable) as refused:
         got(server.url.replace("http:", "https:"), Trust(authority.ca_file))
     assert "TLS failed" in refused.value.message and "certificate" not in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "port"),
+    [
+        ("https://[fd00::1]/a", "fd00::1", 443),
+        ("http://[fd00::1]/a", "fd00::1", 80),
+        ("https://[fd00::1]:8443/a", "fd00::1", 8443),
+        ("http://[fe80::1%25eth0]/a", "fe80::1%25eth0", 80),
+        ("https://example/a", "example", 443),
+    ],
+)
+def test_no_part_of_an_address_is_taken_for_a_port(url: str, host: str, port: int) -> None:
+    connection = Connection(url, Trust())._http
+    assert (connection.host, connection.port) == (host, port)
