@@ -249,9 +249,11 @@ def test_a_signature_that_is_not_good_replaces_no_good_catalogue(
 def test_a_catalogue_that_the_server_packs_for_the_way_is_read(capsys: Capsys, tmp_path: Path) -> None:
     plain = f"{SHA}  debian-13-amd64.qcow2\n".encode()
     bodies = {"/good": gzip.compress(plain), "/bad": plain, "/bomb": gzip.compress(bytes(64 * MIB))}
+    bodies |= {"/cut": bodies["/good"][:-9], "/more": bodies["/good"] * 2}
     encoding = {"Content-Encoding": "gzip"}
     with web(lambda path, _headers: Answer(body=bodies[path.removesuffix("/SHA256SUMS")], headers=encoding)) as server:
-        for path, words in (("good", None), ("bad", "cannot be unpacked"), ("bomb", "is larger than")):
+        said = {"good": None, "bad": "cannot be unpacked", "bomb": "is larger than", "cut": "cut short", "more": "more behind it"}
+        for path, words in said.items():
             found = ask(capsys, tmp_path, {"kind": "checksums", "url": f"{server.url}/{path}/SHA256SUMS"})
             assert words in found["msg"] if words else found["matched"] == 1
 

@@ -142,11 +142,16 @@ def _unpacked(data: bytes, encoding: str, url: str) -> bytes:
     if encoding.strip().lower() not in ("gzip", "x-gzip"):
         return data
     try:
-        plain = zlib.decompressobj(wbits=31).decompress(data, LARGEST_CATALOGUE + 1)
+        packed = zlib.decompressobj(wbits=31)
+        plain = packed.decompress(data, LARGEST_CATALOGUE + 1)
     except zlib.error as error:
         raise InvalidInput(f"The catalogue {url} cannot be unpacked (gzip): {error}.", catalogue=url) from None
     if len(plain) > LARGEST_CATALOGUE:
         raise _too_large(url)
+    if not packed.eof or packed.unused_data:
+        raise InvalidInput(
+            f"The catalogue {url} cannot be unpacked (gzip): it is cut short, or there is more behind it.", catalogue=url
+        )
     return plain
 
 
