@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,12 @@ class Note:
     source: str
     xml: str
     images: dict[str, str] = field(default_factory=dict)
+
+    def others(self, files: Iterable[str]) -> list[str]:
+        """Return those of the files that were not made with it: of a domain that was defined, and had a life of its own since."""
+        devices = (element for element in parse_xml(self.xml).iter() if element.tag != "log")
+        made = {word.strip() for element in devices for word in (*element.attrib.values(), element.text or "")}
+        return [path for path in files if path not in made and Path(path).name != NOTE]
 
 
 def read_note(home: str) -> Note | None:

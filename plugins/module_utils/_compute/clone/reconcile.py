@@ -138,7 +138,7 @@ class Cloner:
     def _begun(self, host: HostView, state: VmState, files: list[str]) -> Draft:
         """Return what is left of a run that was killed once all was copied."""
         note = read_note(self.folders.vm(self.name))
-        if note is None or note.source != self.source:
+        if note is None or note.source != self.source or note.others(files):
             raise Conflict(
                 f"name: there is no domain {self.name}, but files of one ({', '.join(files)}); they were left as they are. Choose "
                 "another name, or move them away.",

@@ -291,6 +291,25 @@ def test_a_run_that_was_killed_before_the_definition_is_finished(
     assert clone()["changed"] is False
 
 
+def test_the_note_of_a_run_that_was_killed_after_the_definition_does_not_outlive_it(
+    clone: Any, module: Any, web: Path, folders: Folders, driver: Any
+) -> None:
+    """Defined by it again, a clone that went on without domain_clone would write below its own snapshots."""
+    clone()
+    home, text = Path(folders.vm("new")), driver.lookupByName("new").XMLDesc(0)
+    note = home / "clone.json"
+    note.write_text(json.dumps({"source": "web", "xml": text, "images": {}}))
+    module("domain_snapshot", name="new", snapshot="a")
+    module("domain", name="new", state="absent")
+    before = content(home)
+    for check in (True, False):
+        refused = clone(check=check)
+        assert refused["error"]["code"] == "conflict" and f"{home}/root.a.qcow2" in refused["msg"], refused
+    assert content(home) == before
+    module("domain", name="new", state="absent", delete_disks=True)
+    assert not home.exists()
+
+
 def test_no_room_is_found_before_the_first_byte(clone: Any, driver: Any, folders: Folders, tmp_path: Path) -> None:
     (tmp_path / "vms").rmdir()
     with small_disk(tmp_path / "vms", 64 + 24):
