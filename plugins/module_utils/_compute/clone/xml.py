@@ -211,12 +211,12 @@ def _port_obstacles(tag: str, element: Element, names: Names) -> Iterator[str]:
 
 
 def _arguments(root: Element) -> Iterator[str]:
-    """Yield arguments that name to QEMU itself a file that it writes, or a socket; libvirt knows nothing of them."""
+    """Yield options that name to QEMU itself a file that it writes, or a socket; what they say can have secrets."""
     before = ""
     for element in root.iterfind(f"{{{QEMU}}}commandline/{{{QEMU}}}arg"):
         value = element.get("value", "")
         if before.lstrip("-") in WRITERS and "/" in value and not READ_ONLY.search(value):
-            yield f"its QEMU is started with {before} {value}, which both would use"
+            yield f"its QEMU is started with {before} for a file or socket that both would use; take it out first"
         before = value
 
 
@@ -225,5 +225,6 @@ def _left(root: Element, clone: Element, names: Names) -> Iterator[str]:
     own = _words(_own_words(root, names))
     for part in (part for part in clone if part.tag not in WORDS):
         for element, text in ((one, text) for one in part.iter() for text in (*one.attrib.values(), one.text or "")):
-            if own.search(text):
-                yield f"{element.tag.rpartition('}')[2]} names {text.strip()}, which is the source's own, and both would use"
+            if found := own.search(text):
+                shown = found[0] if element.tag.startswith(f"{{{QEMU}}}") else text.strip()
+                yield f"{element.tag.rpartition('}')[2]} names {shown}, which is the source's own, and both would use"
