@@ -36,12 +36,13 @@ def switch(connection: Any, domain: Any, target: str, path: str, note: Path) -> 
 
     Raises EdgeError where libvirt refuses, with the guest on its old file, and Conflict as ``settle`` does.
     """
-    with intent(f"pause domain {domain.name()} for the switch"):
+    with intent(f"read the state of domain {domain.name()}"):
         ours = domain.state()[0] == libvirt.VIR_DOMAIN_RUNNING
-        write_atomically(note, _text(target, resume=ours), note.with_name(f".{note.name}.new"), 0o600)
-        if ours:
-            domain.suspend()
+    write_atomically(note, _text(target, resume=ours), note.with_name(f".{note.name}.new"), 0o600)
     try:
+        if ours:
+            with intent(f"pause domain {domain.name()} for the switch"):
+                domain.suspend()
         with intent(f"let domain {domain.name()} write to {path}"):
             domain.blockJobAbort(target, libvirt.VIR_DOMAIN_BLOCK_JOB_ABORT_PIVOT)
         _sync_definition(domain.name())
