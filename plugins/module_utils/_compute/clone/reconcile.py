@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -147,6 +147,7 @@ class Cloner:
                 files=files,
             )
         parsed = parse(parse_xml(note.xml))
+        self._check_free(host, parsed.spec.uuid, (nic.mac for nic in (*parsed.spec.nics, *parsed.foreign.nics)))
         volumes = parsed.record.volumes if parsed.record else ()
         state = host.with_files(state, tuple(volume.path for volume in volumes))
         return Draft(Plan(state, (self._define(parsed),)), note, copied=True)
@@ -194,7 +195,7 @@ class Cloner:
                 option="source",
                 value=self.source,
             )
-        self._check_free(host, names)
+        self._check_free(host, names.uuid, names.macs.values())
         self._check_room(copies)
         seeds = self._seeds(source, names)
         record = self._record(source, clone, names, seeds)
@@ -216,11 +217,11 @@ class Cloner:
         nvram = f"{homes[1]}/nvram.fd" if nvram_of(root) else None
         return Names(self.source, self.name, uuid, *homes, {copy.target: copy for copy in copies}, macs, nvram)
 
-    def _check_free(self, host: HostView, names: Names) -> None:
+    def _check_free(self, host: HostView, own: str, macs: Iterable[str]) -> None:
         for name, uuid in host.basics.domains.items():
-            if uuid == names.uuid:
+            if uuid == own:
                 raise Conflict(f"name: its UUID {uuid} belongs to domain {name}; choose another.", option="name", value=self.name)
-        for mac in names.macs.values():
+        for mac in macs:
             if owner := host.basics.macs.get(mac):
                 raise Conflict(
                     f"name: its MAC address {mac} is used by domain {owner}; choose another.", option="name", value=self.name

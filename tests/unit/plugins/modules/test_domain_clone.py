@@ -291,6 +291,20 @@ def test_a_run_that_was_killed_before_the_definition_is_finished(
     assert clone()["changed"] is False
 
 
+def test_an_address_that_another_domain_got_meanwhile_is_not_had_twice(
+    clone: Any, module: Any, web: Path, folders: Folders, driver: Any
+) -> None:
+    clone()
+    home, text = Path(folders.vm("new")), driver.lookupByName("new").XMLDesc(0)
+    driver.lookupByName("new").undefine()
+    (home / "clone.json").write_text(json.dumps({"source": "web", "xml": text, "images": {}}))
+    module("domain", name="other", state="stopped", nics=[{"network": "default", "mac": stable_mac("new", "nic0")}])
+    for check in (True, False):
+        assert clone(check=check)["msg"].startswith(f"name: its MAC address {stable_mac('new', 'nic0')} is used by domain other")
+    module("domain", name="other", state="absent")
+    assert clone()["actions"] == ["Define domain new, a clone of web"]
+
+
 def test_the_note_of_a_run_that_was_killed_after_the_definition_does_not_outlive_it(
     clone: Any, module: Any, web: Path, folders: Folders, driver: Any
 ) -> None:
