@@ -16,6 +16,7 @@ import json
 import time
 from pathlib import Path
 from typing import Any
+from xml.etree.ElementTree import Element
 
 from ..._errors import Conflict, EdgeError, NotFound
 from ..._files import fsync, write_atomically
@@ -112,8 +113,17 @@ def mend_forgotten(connection: Any, domain: Any, target: str) -> bool:
         )
     if now == new and now:
         block = mirror.find("source[@dev]") is not None
-        _redefine(connection, domain, target, (now, block, read_path(mirror, "format@type") or "qcow2"))
+        _redefine(connection, domain, target, (now, block, _format(disk, mirror, now)))
     return True
+
+
+def _format(disk: Element, mirror: Element, path: str) -> str:
+    """Return the format of the file that is written now, as libvirt has it; a guess would let a guest say what it is."""
+    for element in (mirror, *disk.iter("backingStore")):
+        found = read_path(element, "format@type") or element.get("format")
+        if found and read_file(element) == path:
+            return found
+    raise Conflict(f"libvirt does not say the format of {path}, which QEMU writes; let the definition name it, and restart the VM.")
 
 
 def forgotten(name: str, target: str) -> Conflict:

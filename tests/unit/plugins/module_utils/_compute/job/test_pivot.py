@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
-from ansible_collections.edge.cloud.plugins.module_utils._compute.job.pivot import NOTE, switch
-from ansible_collections.edge.cloud.plugins.module_utils._errors import EdgeError
+from ansible_collections.edge.cloud.plugins.module_utils._compute.job.pivot import NOTE, mend_forgotten, switch
+from ansible_collections.edge.cloud.plugins.module_utils._errors import Conflict, EdgeError
 from ansible_collections.edge.cloud.plugins.module_utils._libvirt import libvirt
 
 RUNNING, PAUSED = 1, 3
@@ -22,6 +24,7 @@ class Domain:
 
     fails: str
     now: int = RUNNING
+    xml: str = XML
     calls: list[str] = field(default_factory=list)
 
     def name(self) -> str:
@@ -33,8 +36,11 @@ class Domain:
     def isActive(self) -> bool:
         return True
 
-    def XMLDesc(self) -> str:
-        return XML
+    def XMLDesc(self, _flags: int = 0) -> str:
+        return self.xml
+
+    def blockJobInfo(self, _target: str) -> dict[str, int]:
+        return {}
 
     def suspend(self) -> None:
         self._do("suspend", PAUSED)
@@ -83,3 +89,49 @@ def test_what_cannot_be_resumed_is_left_to_the_next_run(tmp_path: Path) -> None:
     with pytest.raises(EdgeError, match="resume domain"):
         switch(None, domain, "vda", "/b", note)
     assert note.exists()
+
+
+class Connection:
+    """A connection that keeps what is defined."""
+
+    defined = ""
+
+    def defineXML(self, text: str) -> None:
+        self.defined = text
+
+
+FORGOTTEN = """<domain><devices><disk type='file'><driver name='qemu' type='qcow2'/><source file='/top'/>
+<backingStore type='file'>{below}<source file='/base'/><backingStore/></backingStore>
+<mirror type='file' job='active-commit' ready='yes'>{mirror}<source file='/base'/></mirror>
+<target dev='vda'/><alias name='ua-edge-disk-root'/></disk></devices></domain>"""
+
+
+@pytest.mark.parametrize(
+    ("mirror", "below", "wanted"),
+    [
+        ("<format type='raw'/>", "", "raw"),
+        ("<format type='qcow2'/>", "<format type='raw'/>", "qcow2"),
+        ("", "<format type='raw'/>", "raw"),
+        ("", "", None),
+    ],
+)
+@pytest.mark.parametrize("written", ["/base", "/top"])
+def test_the_definition_names_what_qemu_writes_and_its_format(
+    written: str, mirror: str, below: str, wanted: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = {"qdev": "/machine/peripheral/ua-edge-disk-root/virtio-backend", "inserted": {"file": written}}
+    monkeypatch.setattr("libvirt_qemu.qemuMonitorCommand", lambda *_arguments: json.dumps({"return": [node]}))
+    connection, domain = Connection(), Domain("", xml=FORGOTTEN.format(mirror=mirror, below=below))
+    if written == "/base" and wanted is None:
+        with pytest.raises(Conflict, match="does not say the format of /base"):
+            mend_forgotten(connection, domain, "vda")
+        return
+    assert mend_forgotten(connection, domain, "vda")
+    if written == "/top":
+        assert not connection.defined
+        return
+    disk = ET.fromstring(connection.defined).find("devices/disk")
+    assert disk is not None
+    assert disk.find("source").attrib == {"file": "/base"}  # type: ignore[union-attr]
+    assert disk.find("driver").get("type") == wanted  # type: ignore[union-attr]
+    assert disk.find("backingStore") is None
