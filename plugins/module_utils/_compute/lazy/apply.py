@@ -22,6 +22,8 @@ from ..._sizes import OVERLAY_SUBCLUSTER
 from ..job.block_job import JobLimits, block_jobs, job_of, live_disk, mirror_ready, require_mirror, wait_job
 from ..job.pivot import NOTE, forgotten, mend_forgotten, switch
 from ..model.image_tools import ImageTool
+from ..xml.disk import read_file
+from ..xml.domain import parse_xml
 from .plan import MARKER, MoveDisk
 
 DEFINITIONS = Path("/etc/libvirt/qemu")
@@ -93,9 +95,14 @@ class ArrivalMover:
         """End the copy and remove its file; the guest goes on with its old file."""
         with contextlib.suppress(libvirt.libvirtError):
             self.domain.blockJobAbort(step.target)
-        if self._file_of(step.target) == step.source:
+        if self._file_of(step.target) == step.source and not self._starts_from(step.path):
             with contextlib.suppress(Busy):  # QEMU still lets go of it; the next move removes it
                 remove_images([step.path])
+
+    def _starts_from(self, path: str) -> bool:
+        """Return whether the definition names a file, as it does where libvirt has forgotten a switch to it."""
+        tree = parse_xml(self.domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
+        return any(read_file(disk) == path for disk in tree.iterfind("devices/disk"))
 
     def _file_of(self, target: str) -> str | None:
         source = live_disk(self.domain, target).find("source")
