@@ -93,7 +93,7 @@ def boot_mac(host: Host, wanted: BridgeRequest) -> str | None:
     ports = held if wanted.ports is None else wanted.ports
     going = {host.links[port].mac for port in held if port not in ports}
     if link is not None and link.kind == "bridge" and held and ports and link.mac not in going:
-        return link.mac
+        return link.mac or None
     return min((host.links[port].mac for port in ports if port in host.links and host.links[port].mac), default=None)
 
 

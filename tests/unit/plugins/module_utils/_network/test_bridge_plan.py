@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 CARDS = ("eth0", "eth1", "eth2")
+MACS = ("52:54:00:00:00:11", "52:54:00:00:00:12", "52:54:00:00:00:13")
 ADDRESSES = ("192.0.2.1/24", "192.0.2.2/24", "198.51.100.1/24", "2001:db8::1/64")
 
 
@@ -54,7 +56,8 @@ cards = st.builds(lambda held, up: (tuple(Address(cidr) for cidr in held), up), 
 
 @st.composite
 def hosts(draw: st.DrawFn) -> Host:
-    links = {name: Link(name, addresses=draw(cards)[0]) for name in CARDS}
+    macs = draw(st.sampled_from([("", "", ""), *itertools.permutations(MACS)]))
+    links = {name: Link(name, addresses=draw(cards)[0], mac=mac) for name, mac in zip(CARDS, macs, strict=True)}
     if draw(st.booleans()):
         masters = {name: draw(st.sampled_from([None, "br0"])) for name in CARDS}
         links = {name: replace(link, master=masters[name]) for name, link in links.items()}
