@@ -52,7 +52,7 @@ CHECK = (
     Stage("mypy-programs", ("tools/mypy-programs",)),
     Stage("import-linter", tool("lint-imports", "--no-cache")),
     Stage("reuse", ("sh", "-c", REUSE)),
-    Stage("unit", UNIT, 240, environment={"EDGE_COVERAGE": "1"}),
+    Stage("unit", UNIT, 300, environment={"EDGE_COVERAGE": "1"}),
     Stage("coverage", ("sh", "-c", "coverage combine --quiet && exec coverage report --fail-under=88")),
 )
 
@@ -96,7 +96,7 @@ def gate(sample: bool) -> tuple[tuple[Stage, ...], ...]:
             part("sanity", "tools/sanity", "quick", (60, 300)),
             part("unit-newest", "tools/unit-newest", "quick", (60, 240)),
             part("molecule", "tools/molecule", "cluster", (200, 480), root=True, environment={"EDGE_LAB": "molecule"}),
-            labs("quickstart", "qslab", ("tests/quickstart",), (480, 1500)),
+            labs("quickstart", "qslab", ("tests/quickstart",), (300, 1500)),
             labs("two-hosts", "twohosts", TWO_HOSTS, (400, 1300)),
         ),
         (
