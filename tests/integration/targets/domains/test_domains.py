@@ -149,7 +149,8 @@ def test_one_that_qemu_refuses_does_not_stop_the_others_and_waits_overlap(hyperv
     deaf = {"virt_type": "qemu", "memory": "64MiB", "disks": [{"name": "root", "size": "64MiB"}], "nics": []}
     names = [f"deaf{number}" for number in range(4)]
     items: list[dict[str, Any]] = [{"name": name} for name in names]
-    items[1] |= {"kernel": "/etc/hostname"}  # a file that is there and no kernel
+    hypervisor.host.run(["python3", "-c", CUT_KERNEL, f"{BOOT}/cut"])
+    items[1] |= {"kernel": f"{BOOT}/cut"}
     failed = hypervisor.task("domains", ok=False, domains=items, defaults=deaf)
     assert failed["msg"].startswith("1 of 4 domains failed; the others are done.")
     assert "domains[1] (deaf1): Could not start domain deaf1" in failed["msg"]
@@ -165,6 +166,14 @@ def test_one_that_qemu_refuses_does_not_stop_the_others_and_waits_overlap(hyperv
         what, whose = zip(*events(), strict=True)
     asked = {name for name, _event in zip(whose, what[: what.index("SHUTDOWN")], strict=False)}
     assert asked == set(names), "guests that do not listen were waited for one after the other"
+
+
+CUT_KERNEL = """
+import sys
+data = bytearray(1024)
+data[0x1F1], data[0x202:0x208] = 255, b"HdrS\\x0c\\x02"  # the header of a kernel whose 255 sectors of set-up are not there
+open(sys.argv[1], "wb").write(data)
+"""
 
 
 @contextmanager
