@@ -132,25 +132,12 @@ def vm_template(
 
 
 def _attribute(reading: Reading, name: str, label: str, value: str | Vector) -> None:
-    scalars: Mapping[str, tuple[str, Callable[[str], Any]]] = {
-        "MEMORY": ("memory", _memory),
-        "VCPU": ("vcpus", _vcpus),
-        "CPU": ("cpu", _share),
-    }
-    vectors: Mapping[str, Callable[[Reading, str, Vector], None]] = {
-        "OS": _os,
-        "GRAPHICS": _graphics,
-        "DISK": _disk,
-        "NIC": _nic,
-        "CONTEXT": _context,
-        "USER_INPUTS": _inputs,
-    }
-    if name in scalars and isinstance(value, str):
-        key, read = scalars[name]
+    if name in SCALARS and isinstance(value, str):
+        key, read = SCALARS[name]
         reading.take(label, key, lambda: read(value))
-    elif name in vectors and isinstance(value, dict):
-        vectors[name](reading, label, value)
-    elif name in (*scalars, *vectors):
+    elif name in VECTORS and isinstance(value, dict):
+        VECTORS[name](reading, label, value)
+    elif name in (*SCALARS, *VECTORS):
         if value not in ("", {}):
             reading.drop(label, "it has another form than OpenNebula gives it")
     elif _known(name):
@@ -292,8 +279,22 @@ def _named_value(name: str, text: str, roles: Collection[str]) -> tuple[str, Val
 
 
 def _inputs(reading: Reading, label: str, parts: Vector) -> None:
-    for one in read_inputs(reading, label, parts):
-        reading.lists.setdefault("inputs", []).append(one)
+    reading.lists.setdefault("inputs", []).extend(read_inputs(reading, label, parts))
+
+
+SCALARS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
+    "MEMORY": ("memory", _memory),
+    "VCPU": ("vcpus", _vcpus),
+    "CPU": ("cpu", _share),
+}
+VECTORS: Mapping[str, Callable[[Reading, str, Vector], None]] = {
+    "OS": _os,
+    "GRAPHICS": _graphics,
+    "DISK": _disk,
+    "NIC": _nic,
+    "CONTEXT": _context,
+    "USER_INPUTS": _inputs,
+}
 
 
 def read_inputs(reading: Reading, label: str, parts: Mapping[str, str]) -> Iterator[UserInput]:
@@ -325,7 +326,7 @@ def _values(reading: Reading, attributes: Attributes, role: bool) -> None:
     used = {part.text for _name, value in reading.lists.get("context", []) for part in value if part.kind == "input"}
     asked = {one.name for one in reading.lists.get("inputs", [])}
     for name, value in attributes:
-        if _known(name) or name in ("MEMORY", "VCPU", "CPU", "OS", "GRAPHICS", "DISK", "NIC", "CONTEXT", "USER_INPUTS"):
+        if _known(name) or name in (*SCALARS, *VECTORS):
             continue
         if isinstance(value, dict) or (name not in used and not role):
             reading.untaken(name)
