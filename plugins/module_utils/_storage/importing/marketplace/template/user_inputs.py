@@ -5,11 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 from ....._errors import InvalidInput
 from ....._template.answers import answer
-from ....._template.model import INPUT_TYPES, NAME, NAME_SAYS, TEXT, Part, UserInput, Value
+from ....._template.model import INPUT_TYPES, NAME, NAME_SAYS, TEXT, UserInput, Value, literal
 from .variables import require_no_secret, value_of
 
 LONGEST = 2048
@@ -32,7 +33,7 @@ def user_input(name: str, text: str, roles: Collection[str] = ()) -> tuple[UserI
     if not default:
         return found, None
     try:
-        return UserInput(**{**vars(found), "default": _default(found, default, roles)}), None
+        return replace(found, default=_default(found, default, roles)), None
     except InvalidInput as error:
         return found, error.message
 
@@ -76,4 +77,4 @@ def _default(one: UserInput, text: str, roles: Collection[str]) -> Value | None:
     require_no_secret(one.name, value)
     if one.type in ("text", "text64", "fixed") or any(part.kind != "text" for part in value):
         return value
-    return (Part("text", answer(one, text, "default")),)
+    return literal(answer(one, text, "default"))
