@@ -23,9 +23,9 @@ def appliance_of_role(catalogue: Catalogue, query: Query, role: str, where: str)
     services = [(one, one.template) for one in select(appliances, query) if isinstance(one.template, ServiceTemplate)]
     names = sorted({one.name for one, _template in services})
     if len(names) != 1:
+        listed = f" ({', '.join(names[:20])})" if names else ""
         raise NotFound(
-            f"appliance: the marketplace {where} has {len(names)} services for {query}"
-            f"{f' ({chr(44).join(names[:20])})' if names else ''}; role needs the id or name of one."
+            f"appliance: the marketplace {where} has {len(names)} services for {query}{listed}; role needs the id or name of one."
             f"{why(catalogue.skipped, query)}",
             option="appliance",
         )
