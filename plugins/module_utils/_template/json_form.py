@@ -161,9 +161,12 @@ def _one_of(found: Json, key: str, where: str, known: tuple[str, ...]) -> str | 
 
 
 def _text(found: Json, key: str, where: str, longest: int = 2048) -> str:
-    value = found.get(key, "")
+    return _string(found.get(key, ""), f"{where}.{key}", longest)
+
+
+def _string(value: Any, where: str, longest: int = 2048) -> str:
     if not isinstance(value, str) or len(value) > longest or not model.TEXT.fullmatch(value):
-        raise InvalidInput(f"{where}.{key} is not a text of up to {longest} printable characters.")
+        raise InvalidInput(f"{where} is not a text of up to {longest} printable characters.")
     return value
 
 
@@ -186,7 +189,7 @@ def _values(found: Json, key: str, where: str) -> Values:
 
 def _value(value: Any, where: str) -> Value:
     if isinstance(value, str):
-        return model.literal(_text({"text": value}, "text", where, LONGEST_TEXT))
+        return model.literal(_string(value, where, LONGEST_TEXT))
     if not isinstance(value, list) or len(value) > MOST_ITEMS:
         raise InvalidInput(f"{where} is neither a text nor a list of up to {MOST_ITEMS} parts.")
     return tuple(_part(item, where) for item in value)
@@ -212,7 +215,7 @@ def _reference(data: Any, where: str) -> Reference | None:
 
 def _input(item: Any, where: str) -> UserInput:
     found = _object(item, where)
-    choices = _list(found, "choices", where, lambda one, at: _text({"text": one}, "text", at))
+    choices = _list(found, "choices", where, _string)
     default = None if found.get("default") is None else _value(found["default"], f"{where}.default")
     return UserInput(
         name=_name(found.get("name"), where),
@@ -251,7 +254,7 @@ def _role(item: Any, where: str) -> Role:
         cardinality=1 if cardinality is None else cardinality,
         minimum=_whole(found, "minimum", where, 0, MOST_ITEMS),
         maximum=_whole(found, "maximum", where, 0, MOST_ITEMS),
-        parents=_list(found, "parents", where, lambda one, at: _text({"text": one}, "text", at)),
+        parents=_list(found, "parents", where, _string),
         appliance=_reference(found.get("appliance"), where),
         template=vm_of(found.get("template"), f"{where}.template"),
     )
