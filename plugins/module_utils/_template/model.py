@@ -43,7 +43,6 @@ class Part:
 
 
 PART_KINDS = ("text", "input", "fact", "role")
-FACTS = ("name", "ssh_public_keys")
 Value: TypeAlias = tuple[Part, ...]
 Values: TypeAlias = tuple[tuple[str, Value], ...]
 
