@@ -168,12 +168,14 @@ class Marketplace:
             raise NotFound(f"The folder {folder} does not exist on this host.", path=self.where)
         sums: dict[str, dict[str, str]] = {}
         skipped: list[Skipped] = []
-        for path in sorted(folder.iterdir()):
-            if path.is_file() and not path.is_symlink() and checksum_files.is_list(path.name):
+        paths = sorted(folder.iterdir())
+        regular = [path for path in paths if path.is_file() and not path.is_symlink()]
+        for path in regular:
+            if checksum_files.is_list(path.name):
                 skipped += self._add_sums(path, sums)
-        entries = [path for path in folder.iterdir() if checksum_files.is_image_or_archive(path.name)]
-        sizes = {path.name: path.stat().st_size for path in entries if path.is_file() and not path.is_symlink()}
-        skipped += [Skipped(path.name, "It is not a regular file.") for path in sorted(entries) if path.name not in sizes]
+        sizes = {path.name: path.stat().st_size for path in regular if checksum_files.is_image_or_archive(path.name)}
+        odd = [path.name for path in paths if checksum_files.is_image_or_archive(path.name) and path.name not in sizes]
+        skipped += [Skipped(name, "It is not a regular file.") for name in odd]
         return _together([checksum_files.parse_folder(sizes, sums, self.where)], skipped)
 
     def _add_sums(self, path: Path, sums: dict[str, dict[str, str]]) -> Sequence[Skipped]:
