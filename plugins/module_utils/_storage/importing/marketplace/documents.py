@@ -96,9 +96,9 @@ def _local(path: Path) -> bytes:
         with path.open("rb") as file:
             data = file.read(LARGEST_CATALOGUE + 1)
     except FileNotFoundError:
-        raise NotFound(f"The catalogue {path} does not exist on this host.", path=str(path)) from None
+        raise NotFound(f"The file {path} does not exist on this host.", path=str(path)) from None
     except IsADirectoryError:
-        raise InvalidInput(f"The catalogue {path} is a folder; a file is expected.", path=str(path)) from None
+        raise InvalidInput(f"{path} is a folder; a file is expected.", path=str(path)) from None
     if len(data) > LARGEST_CATALOGUE:
         raise _too_large(str(path))
     return data
@@ -145,15 +145,13 @@ def _unpacked(data: bytes, encoding: str, url: str) -> bytes:
         packed = zlib.decompressobj(wbits=31)
         plain = packed.decompress(data, LARGEST_CATALOGUE + 1)
     except zlib.error as error:
-        raise InvalidInput(f"The catalogue {url} cannot be unpacked (gzip): {error}.", catalogue=url) from None
+        raise InvalidInput(f"{url} cannot be unpacked (gzip): {error}.", catalogue=url) from None
     if len(plain) > LARGEST_CATALOGUE:
         raise _too_large(url)
     if not packed.eof or packed.unused_data:
-        raise InvalidInput(
-            f"The catalogue {url} cannot be unpacked (gzip): it is cut short, or there is more behind it.", catalogue=url
-        )
+        raise InvalidInput(f"{url} cannot be unpacked (gzip): it is cut short, or there is more behind it.", catalogue=url)
     return plain
 
 
 def _too_large(where: str) -> InvalidInput:
-    return InvalidInput(f"The catalogue {where} is larger than {LARGEST_CATALOGUE} bytes; it was not read.", catalogue=where)
+    return InvalidInput(f"{where} is larger than {LARGEST_CATALOGUE} bytes; it was not read.", catalogue=where)
