@@ -23,6 +23,7 @@ from ..transfer.web.redirects import follow
 
 BLOCK = 1024 * 1024
 MOST_ATTEMPTS = 3
+NO_DISK = (NoSpace, DiskFailed, OSError)  # these leave nothing, so that there is room again
 RANGE = re.compile(r"bytes (\d+)-\d+/(?:\d+|\*)")
 
 
@@ -49,9 +50,6 @@ def downloaded(store: Store, url: str, checksum: str | None, trust: Trust) -> It
                 path.unlink()
             raise
         path.unlink()
-
-
-NO_DISK = (NoSpace, DiskFailed, OSError)  # these leave nothing, so that there is room again
 
 
 def _final(error: BaseException) -> bool:
