@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..._errors import Conflict, TimedOut, Unsupported
-from ..._runner import Runner
+from ..._runner import Completed, Runner
 from .matching import Answer
 from .unit_files import read_text
 
@@ -26,13 +26,17 @@ class Managers:
     def __init__(self, runner: Runner, interfaces: Path = INTERFACES) -> None:
         self._runner, self._interfaces = runner, interfaces
 
-    def _ask(self, *argv: str) -> str | None:
-        """Return what a program prints, or None where it is missing or cannot tell."""
+    def _run(self, *argv: str) -> Completed | None:
+        """Return the outcome of a program, whatever it is, or None where it is missing or does not end."""
         try:
-            done = self._runner.run(argv, check=False, timeout=TIMEOUT)
+            return self._runner.run(argv, check=False, timeout=TIMEOUT)
         except (Unsupported, TimedOut):
             return None
-        return done.stdout.strip() if done.rc == 0 else None
+
+    def _ask(self, *argv: str) -> str | None:
+        """Return what a program prints, or None where it is missing or cannot tell."""
+        done = self._run(*argv)
+        return done.stdout.strip() if done and done.rc == 0 else None
 
     def network_file(self, link: str) -> Path | None:
         """Return the file by which systemd-networkd configures ``link`` now, or None if there is none or it does not run."""
@@ -51,9 +55,8 @@ class Managers:
         """Return whether a condition of systemd holds on this host."""
         if key == "Credential":  # those of networkd are not ours
             return None
-        try:
-            done = self._runner.run(("systemd-analyze", "condition", f"Condition{key}={value}"), check=False, timeout=TIMEOUT)
-        except (Unsupported, TimedOut):
+        done = self._run("systemd-analyze", "condition", f"Condition{key}={value}")
+        if done is None:
             return None
         said = f"{done.stdout}{done.stderr}"
         return {0: True, 1: False}.get(done.rc) if "Conditions succeeded" in said or "Conditions failed" in said else None
@@ -71,11 +74,8 @@ class Managers:
         )
 
     def _state(self, unit: str) -> str | None:
-        try:
-            done = self._runner.run(("systemctl", "is-enabled", unit), check=False, timeout=TIMEOUT)
-        except (Unsupported, TimedOut):
-            return None
-        return done.stdout.strip() or None
+        done = self._run("systemctl", "is-enabled", unit)
+        return (done.stdout.strip() or None) if done else None
 
     def _other(self) -> str:
         if self._state("NetworkManager.service") in ENABLED:
