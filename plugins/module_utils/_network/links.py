@@ -177,8 +177,7 @@ class RemoveBridge(LinkStep):
     @property
     def sentence(self) -> str:
         """See Step."""
-        moved = [*(address.cidr for address in self.addresses), *(f"route {route.dst}" for route in self.routes)]
-        return f"Remove the bridge {self.name}" + (f" and move {', '.join(moved)} to {self.port}" if moved else "")
+        return f"Remove the bridge {self.name}{_and_move(self.addresses, self.routes, self.port)}"
 
     @property
     def commands(self) -> tuple[Words, ...]:
@@ -246,8 +245,7 @@ class AttachPort(LinkStep):
     @property
     def sentence(self) -> str:
         """See Step."""
-        moved = [*(address.cidr for address in self.addresses), *(f"route {route.dst}" for route in self.routes)]
-        return f"Attach {self.port} to the bridge {self.name}" + (f" and move {', '.join(moved)} to it" if moved else "")
+        return f"Attach {self.port} to the bridge {self.name}{_and_move(self.addresses, self.routes, 'it')}"
 
     @property
     def commands(self) -> tuple[Words, ...]:
@@ -370,6 +368,11 @@ class RemoveBootFile:
 
 def _centiseconds(seconds: float) -> str:
     return str(round(seconds * 100))
+
+
+def _and_move(addresses: tuple[Address, ...], routes: tuple[Route, ...], to: str) -> str:
+    moved = [*(address.cidr for address in addresses), *(f"route {route.dst}" for route in routes)]
+    return f" and move {', '.join(moved)} to {to}" if moved else ""
 
 
 def _move_back(dev: str, home: str, addresses: tuple[Address, ...], routes: tuple[Route, ...], *port: str) -> tuple[Words, ...]:
