@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, collapse_addresses, ip_interface, ip_network
 from itertools import islice
@@ -134,7 +134,7 @@ NARROWEST_DEFAULT = 7  # no network has fewer than 8 bits: such a route leads to
 POOLS = tuple(map(IPv4Network, ("10.77.0.0/16", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
 
 
-def without_defaults(taken: Iterable[Taken]) -> list[Taken]:
+def without_defaults(taken: Collection[Taken]) -> list[Taken]:
     """Return ``taken`` without default routes, also those that are split as VPNs do: 0.0.0.0/1 and 128.0.0.0/1, four /2, and so on.
 
     A part is a route wider than any network, or one of several with the same next hop that make up the whole address space. A
