@@ -10,13 +10,13 @@ from .._errors import Conflict
 from .._plan import Plan, execute
 from .bridge_plan import BridgeRequest, boot_mac, plan
 from .iproute import IpRoute
-from .links import BridgeState, RemoveBootFile, WriteBootFile, bridge_of
+from .links import BridgeState, Host, RemoveBootFile, WriteBootFile, bridge_of
 from .networkd import Networkd
 
 
 def observe(ip: IpRoute, networkd: Networkd, name: str) -> BridgeState:
     """Return the live bridge ``name`` and its boot files."""
-    return BridgeState(bridge_of(ip.observe(), name), tuple(sorted(networkd.read(name).items())))
+    return BridgeState(bridge_of(Host(ip.links()), name), tuple(sorted(networkd.read(name).items())))
 
 
 def reconcile(
@@ -43,7 +43,7 @@ def reconcile(
 
 def listing(ip: IpRoute, networkd: Networkd, name: str | None = None) -> list[dict[str, Any]]:
     """Return all bridges of this host, or only ``name``, as JSON sorted by name; only files that we wrote are read."""
-    host = ip.observe()
+    host = Host(ip.links())
     names = sorted(link.name for link in host.links.values() if link.kind == "bridge" and name in (None, link.name))
     return [BridgeState(bridge_of(host, found), _boot(networkd, found)).view() for found in names]
 

@@ -31,15 +31,19 @@ class IpRoute:
         found: list[dict[str, Any]] = json.loads(done.stdout or "[]")
         return [item for item in found if item]
 
+    def links(self) -> dict[str, Link]:
+        """Return all links with their addresses, by name."""
+        # Without IPv6 in the kernel there are no tokens.
+        tokens = {item["ifname"]: str(item["token"]) for item in self._json("token", "show", check=False)}
+        return {item["ifname"]: _link(item, tokens) for item in self._json("addr", "show")}
+
     def observe(self) -> Host:
         """Return all links with their addresses, all routes that were configured, and the rules that name a link."""
-        # Without IPv6 or policy routing in the kernel there are none.
-        tokens = {item["ifname"]: str(item["token"]) for item in self._json("token", "show", check=False)}
-        links = {item["ifname"]: _link(item, tokens) for item in self._json("addr", "show")}
-        routes, rules = [], []
+        links, routes, rules = self.links(), [], []
         for version in (4, 6):
             words = ("ip", "-details", f"-{version}", "route", "show", "table", "all")
             routes += read_routes(self._runner.run(words, timeout=TIMEOUT).stdout, version)
+            # Without policy routing in the kernel there are no rules.
             rules += [rule for item in self._json(f"-{version}", "rule", "show", check=False) for rule in _rules(item, version)]
         return Host(links, tuple(routes), tuple(rules))
 

@@ -37,7 +37,7 @@ def _refuse_conflicts(networks: LibvirtNetworks, ip: IpRoute, made: Plan[Network
     old_bridge = before.live.bridge if before is not None and before.live is not None else None
     bridge, subnet = after.config.bridge, after.config.subnet
     networks.refuse_bridge(bridge, after.name)
-    if bridge != old_bridge and bridge in ip.observe().links:
+    if bridge != old_bridge and bridge in ip.links():
         raise Conflict(f"bridge: a link {bridge} exists on this host already; choose another name.", option="bridge")
     if not running or before is None or before.config.subnet != subnet:
         refuse_overlap(IPv4Network(subnet), [*ip.taken(without=old_bridge), *networks.taken(after.name)])
