@@ -58,6 +58,14 @@ def small(folder: Path, size: int = 64 * MIB, data: bytes = b"") -> tuple[Path, 
     return made, about, manifest.digest
 
 
+def cached(cache: Path, data: bytes = b"") -> str:
+    """Put a small image that begins with ``data`` into a host cache, and return its digest."""
+    made, about, digest = small(cache / "new", data=data)
+    for path in (made, about.with_suffix(".pieces"), about):
+        path.rename(cache / f"{digest.removeprefix('sha256:')}{path.suffix}")
+    return digest
+
+
 def datastore(root: Path, source: Path, name: str = "debian", version: str = "1") -> tuple[Store, Manifest]:
     """Import ``source`` into a new store under ``root``."""
     store = Store(root)

@@ -12,7 +12,7 @@ import libvirt
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._compute.host.lock import vm_lock
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
-from support.images import small
+from support.images import cached
 from support.modules import run_module
 
 URI = "test:///default"
@@ -21,10 +21,7 @@ MIB = 2**20
 
 @pytest.fixture
 def image(folders: Folders) -> str:
-    made, about, digest = small(Path(folders.images, "new"))
-    for path in (made, about.with_suffix(".pieces"), about):
-        path.rename(Path(folders.image(digest)).with_suffix(path.suffix))
-    return digest
+    return cached(Path(folders.images))
 
 
 @pytest.fixture

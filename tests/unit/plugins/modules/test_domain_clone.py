@@ -26,7 +26,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._runner import Subproce
 from ansible_collections.edge.cloud.plugins.module_utils._storage.format.disk_format import noted_format
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.lease import drop, leases_of, write
 from support.hostile import qemu_img, require_records, write_hostile
-from support.images import MIB, small
+from support.images import MIB, cached
 from support.modules import run_module
 from support.small_disk import small_disk
 
@@ -50,10 +50,7 @@ def clone(module: Any) -> Any:
 
 @pytest.fixture
 def digest(folders: Folders) -> str:
-    made, about, found = small(Path(folders.images, "new"), data=b"image" * 1000)
-    for path in (made, about.with_suffix(".pieces"), about):
-        path.rename(Path(folders.image(found)).with_suffix(path.suffix))
-    return found
+    return cached(Path(folders.images), b"image" * 1000)
 
 
 @pytest.fixture

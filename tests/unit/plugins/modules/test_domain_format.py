@@ -21,7 +21,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._runner import Subproce
 from ansible_collections.edge.cloud.plugins.module_utils._storage.format.qcow2 import read_header
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.references import references
 from support.hostile import HOSTILE, SIZE, over, qemu_img, require_records, without_backing_format, write_hostile
-from support.images import small
+from support.images import cached
 from support.modules import run_module
 
 URI = "test:///default"
@@ -114,9 +114,7 @@ def test_another_path_brings_its_own_format(run: Any, raw: Path, tmp_path: Path)
 
 def test_a_disk_that_was_made_here_is_known_after_its_domain(run: Any, driver: Any, folders: Folders, tmp_path: Path) -> None:
     require_records(tmp_path)
-    made, about, digest = small(Path(folders.images, "new"))
-    for path in (made, about.with_suffix(".pieces"), about):
-        path.rename(Path(folders.image(digest)).with_suffix(path.suffix))
+    digest = cached(Path(folders.images))
     run("web", {"name": "root", "image": digest})
     run("web", state="absent")
     again = run("other", {"name": "data", "path": str(Path(folders.vm("web"), "root.qcow2"))})
