@@ -10,6 +10,7 @@ from typing import Any
 
 import libvirt
 import pytest
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
 from ansible_collections.edge.cloud.plugins.modules import (
     domain,
@@ -34,6 +35,14 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folders:
     for module in DOMAIN_MODULES:
         monkeypatch.setattr(module, "FOLDERS", found)
     return found
+
+
+@pytest.fixture
+def logged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return what modules write to the journal or syslog."""
+    lines: list[str] = []
+    monkeypatch.setattr(AnsibleModule, "log", lambda _self, msg, log_args=None: lines.append(f"{msg} {log_args}"))
+    return lines
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.basic import AnsibleModule
 from support.image_server import Faults, faulty
 from support.images import MIB, qcow2
 from support.modules import run_module
@@ -18,13 +17,6 @@ from support.modules import run_module
 CANARY = "c4n4ry"
 SIGNED = f"a.qcow2?X-Amz-Credential={CANARY}&X-Amz-Signature={CANARY}"
 Capsys = pytest.CaptureFixture[str]
-
-
-@pytest.fixture
-def logged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    lines: list[str] = []
-    monkeypatch.setattr(AnsibleModule, "log", lambda _self, msg, log_args=None: lines.append(f"{msg} {log_args}"))
-    return lines
 
 
 def run(capsys: Capsys, folder: Path, *, check: bool = False, module: str = "datastore_image", **options: Any) -> dict[str, Any]:

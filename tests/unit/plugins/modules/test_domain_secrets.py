@@ -13,7 +13,6 @@ from typing import Any
 
 import libvirt
 import pytest
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
 from support.modules import run_module
 
@@ -31,14 +30,6 @@ SECRETS: dict[str, Any] = {
     "xml_override": GRAPHICS.format(CANARY),
 }
 DISPLAY = {"vnc": True, "vnc_listen": "0.0.0.0", "vnc_password": CANARY}
-
-
-@pytest.fixture
-def logged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What modules write to the journal or syslog."""
-    lines: list[str] = []
-    monkeypatch.setattr(AnsibleModule, "log", lambda _self, msg, log_args=None: lines.append(f"{msg} {log_args}"))
-    return lines
 
 
 def readable(driver: Any, name: str) -> str:

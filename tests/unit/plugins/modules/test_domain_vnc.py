@@ -9,7 +9,6 @@ from typing import Any
 
 import libvirt
 import pytest
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.edge.cloud.plugins.module_utils._compute.host import view
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
 from support.modules import run_module
@@ -23,14 +22,6 @@ FOREIGN = (
     "connected='keep' sharePolicy='ignore'><listen type='address' address='0.0.0.0'/></graphics>"
     "<graphics type='spice' autoport='yes' passwd='f0reign2' connected='fail'/></devices></domain>"
 )
-
-
-@pytest.fixture
-def logged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What modules write to the journal or syslog."""
-    lines: list[str] = []
-    monkeypatch.setattr(AnsibleModule, "log", lambda _self, msg, log_args=None: lines.append(f"{msg} {log_args}"))
-    return lines
 
 
 @pytest.fixture

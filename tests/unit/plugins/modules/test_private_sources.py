@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.basic import AnsibleModule
 from support.certificates import Authority
 from support.image_server import nginx
 from support.images import qcow2
@@ -29,13 +28,6 @@ WAYS: dict[str, tuple[dict[str, Any], str, str]] = {
     "another scheme": ({"headers": {"Authorization": f"Token {CANARY}"}}, "Authorization", f"Token {CANARY}"),
     "both": ({"token": CANARY, "headers": {"X-Tenant": CANARY}}, "X-Tenant", CANARY),
 }
-
-
-@pytest.fixture
-def logged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    lines: list[str] = []
-    monkeypatch.setattr(AnsibleModule, "log", lambda _self, msg, log_args=None: lines.append(f"{msg} {log_args}"))
-    return lines
 
 
 @pytest.fixture
