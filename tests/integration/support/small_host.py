@@ -4,12 +4,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from edge_lab.api import Lab, LabHost
+from edge_lab.api import LabHost
 from support.small_guest import CMDLINE
 from support.vm_host import MACHINE, VMS, VmHost
 
@@ -42,15 +40,3 @@ class SmallHost(VmHost):
     def forget_console(self, name: str) -> None:
         """Empty the console's log, so that what is there next is new."""
         self.run("truncate", "-s", "0", f"{VMS}/{name}/console.log")
-
-
-@contextmanager
-def small_host(name: str, release: str, folder: Path) -> Iterator[SmallHost]:
-    """Make the lab host, and take it down at the end."""
-    lab = Lab()
-    lab.down(name)
-    try:
-        (made,) = lab.up(names=[name], release=release, variant="full")
-        yield SmallHost(made, lab.inventory, folder)
-    finally:
-        lab.down(name)

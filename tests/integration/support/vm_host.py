@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from edge_lab.api import LabHost
+from edge_lab.api import Lab, LabHost
 from support import stream_guest
 from support.images import small
 from support.playbook import play
@@ -30,6 +32,18 @@ class VmHost:
         self.run("mkdir", "-p", BOOT)
         for path, name in zip(stream_guest.stream_guest(folder), ("vmlinuz", "initrd.gz"), strict=True):
             host.put(path, f"{BOOT}/{name}")
+
+    @classmethod
+    @contextmanager
+    def up(cls, name: str, release: str, folder: Path) -> Iterator[Self]:
+        """Make the lab host, and take it down at the end."""
+        lab = Lab()
+        lab.down(name)
+        try:
+            (made,) = lab.up(names=[name], release=release, variant="full")
+            yield cls(made, lab.inventory, folder)
+        finally:
+            lab.down(name)
 
     def run(self, *argv: str, ok: bool = True) -> str:
         """Run a command on the host and return its output."""

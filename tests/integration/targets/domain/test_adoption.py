@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from edge_lab.api import unusable
 from support.adoption import differences
-from support.small_host import SmallHost, small_host
+from support.small_host import SmallHost
 
 pytestmark = [pytest.mark.integration, pytest.mark.lab]
 PORTS = "".join(f"<controller type='pci' index='{number}' model='pcie-root-port'/>" for number in range(1, 12))
@@ -43,7 +43,7 @@ def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     if reason := unusable():
         pytest.skip(reason)
     name = f"adop-{request.param[:4]}"
-    with small_host(name, request.param, tmp_path_factory.mktemp(name)) as made:
+    with SmallHost.up(name, request.param, tmp_path_factory.mktemp(name)) as made:
         yield made
 
 

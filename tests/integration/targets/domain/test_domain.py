@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 import pytest
 from support.small_guest import READY
-from support.small_host import SmallHost, small_host
+from support.small_host import SmallHost
 from support.vm_host import MIB, VMS
 
 pytestmark = [pytest.mark.integration, pytest.mark.lab]
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.lab]
 @pytest.fixture(scope="module", params=["trixie", "bookworm"])
 def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallHost]:
     name = f"dom-{request.param}"
-    with small_host(name, request.param, tmp_path_factory.mktemp(name)) as found:
+    with SmallHost.up(name, request.param, tmp_path_factory.mktemp(name)) as found:
         yield found
 
 

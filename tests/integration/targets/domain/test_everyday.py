@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from support.small_guest import READY
-from support.small_host import SmallHost, small_host
+from support.small_host import SmallHost
 from support.vm_host import VMS
 
 pytestmark = [pytest.mark.integration, pytest.mark.lab, pytest.mark.slow]
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.lab, pytest.mark.slow]
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallHost]:
-    with small_host("dom-every", "trixie", tmp_path_factory.mktemp("dom-every")) as found:
+    with SmallHost.up("dom-every", "trixie", tmp_path_factory.mktemp("dom-every")) as found:
         yield found
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from edge_lab.api import Lab, unusable
+from edge_lab.api import unusable
 from support.vm_host import VMS, VmHost
 
 pytestmark = [pytest.mark.integration, pytest.mark.lab]
@@ -33,13 +33,9 @@ for number in $(seq 0 15); do [ -e /dev/loop$number ] || mknod -m 600 /dev/loop$
 def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VmHost]:
     if reason := unusable():
         pytest.skip(reason)
-    lab, name = Lab(), f"form-{request.param[:4]}"
-    lab.down(name)
-    try:
-        (made,) = lab.up(names=[name], release=request.param, variant="full")
-        yield VmHost(made, lab.inventory, tmp_path_factory.mktemp(name))
-    finally:
-        lab.down(name)
+    name = f"form-{request.param[:4]}"
+    with VmHost.up(name, request.param, tmp_path_factory.mktemp(name)) as found:
+        yield found
 
 
 def domain(name: str, *disks: dict[str, Any], **options: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from edge_lab.api import Lab
 from support.migration_hosts import open_doors
 from support.playbook import TREE
 from support.small_guest import CMDLINE, READY
-from support.small_host import SmallHost, small_host
+from support.small_host import SmallHost
 from support.spice import takes
 
 pytestmark = [pytest.mark.integration, pytest.mark.lab, pytest.mark.slow]
@@ -36,7 +36,7 @@ HARDWARE: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallHost]:
-    with small_host("dom-hard", "trixie", tmp_path_factory.mktemp("dom-hard")) as found:
+    with SmallHost.up("dom-hard", "trixie", tmp_path_factory.mktemp("dom-hard")) as found:
         yield found
 
 

@@ -14,7 +14,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from support.small_guest import READY
-from support.small_host import SmallHost, small_host
+from support.small_host import SmallHost
 from support.stream_guest import wait_for
 from support.vm_host import MIB
 
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.lab]
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallHost]:
-    with small_host("dom-live", "trixie", tmp_path_factory.mktemp("dom-live")) as found:
+    with SmallHost.up("dom-live", "trixie", tmp_path_factory.mktemp("dom-live")) as found:
         yield found
 
 

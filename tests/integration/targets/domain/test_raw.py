@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from support.small_guest import READY
-from support.small_host import SmallHost, small_host
+from support.small_host import SmallHost
 from support.vm_host import MIB, VMS
 
 pytestmark = [pytest.mark.integration, pytest.mark.lab, pytest.mark.slow]
@@ -27,7 +27,7 @@ dd if=/srv/evil of={RAW} conv=notrunc status=none
 @pytest.fixture(scope="module", params=["trixie", "bookworm"])
 def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallHost]:
     name = f"raw-{request.param}"
-    with small_host(name, request.param, tmp_path_factory.mktemp(name)) as found:
+    with SmallHost.up(name, request.param, tmp_path_factory.mktemp(name)) as found:
         yield found
 
 

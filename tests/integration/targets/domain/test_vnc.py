@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 from support.rfb import takes
-from support.small_host import SmallHost, small_host
+from support.small_host import SmallHost
 
 pytestmark = [pytest.mark.integration, pytest.mark.lab, pytest.mark.slow]
 FIRST, SECOND, THEIRS = "c4n4ry&1", "c4n4ry'2", "f0reign"
@@ -21,7 +21,7 @@ FOREIGN = f"""<domain type='qemu'><name>theirs</name><memory unit='MiB'>64</memo
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallHost]:
-    with small_host("dom-vnc", "trixie", tmp_path_factory.mktemp("dom-vnc")) as found:
+    with SmallHost.up("dom-vnc", "trixie", tmp_path_factory.mktemp("dom-vnc")) as found:
         yield found
 
 

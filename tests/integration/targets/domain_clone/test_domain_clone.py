@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from support.playbook import TREE
 from support.small_guest import READY
-from support.small_host import SmallHost, small_host
+from support.small_host import SmallHost
 from support.vm_host import MIB, VMS
 
 pytestmark = [pytest.mark.integration, pytest.mark.lab, pytest.mark.slow]
@@ -20,7 +20,7 @@ ROLE = TREE / "roles/hypervisor"
 @pytest.fixture(scope="module", params=["trixie", "bookworm"])
 def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallHost]:
     name = f"clone-{request.param}"
-    with small_host(name, request.param, tmp_path_factory.mktemp(name)) as found:
+    with SmallHost.up(name, request.param, tmp_path_factory.mktemp(name)) as found:
         yield found
 
 

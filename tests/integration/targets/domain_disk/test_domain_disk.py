@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from edge_lab.api import Lab, unusable
+from edge_lab.api import unusable
 from support import stream_guest
 from support.disk_host import EXPORTS, DiskHost
 from support.playbook import start_play
@@ -27,14 +27,9 @@ def task(name: str, **options: Any) -> dict[str, Any]:
 def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DiskHost]:
     if reason := unusable():
         pytest.skip(reason)
-    lab, name = Lab(), f"disk-{request.param[:4]}"
-    folder = tmp_path_factory.mktemp(name)
-    lab.down(name)
-    try:
-        (made,) = lab.up(names=[name], release=request.param, variant="full")
-        yield DiskHost(made, lab.inventory, folder)
-    finally:
-        lab.down(name)
+    name = f"disk-{request.param[:4]}"
+    with DiskHost.up(name, request.param, tmp_path_factory.mktemp(name)) as found:
+        yield found
 
 
 def test_flattened_while_it_runs(host: DiskHost) -> None:

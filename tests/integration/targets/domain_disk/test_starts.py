@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from edge_lab.api import Lab, unusable
+from edge_lab.api import unusable
 from support import stream_guest
 from support.disk_host import DiskHost
 from support.stream_guest import wait_for
@@ -57,20 +57,15 @@ print(json.dumps({"starts": starts, "actions": plan.actions}))
 def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DiskHost]:
     if reason := unusable():
         pytest.skip(reason)
-    lab, name = Lab(), f"race-{request.param[:4]}"
+    name = f"race-{request.param[:4]}"
     folder = tmp_path_factory.mktemp(name)
-    lab.down(name)
-    try:
-        (made,) = lab.up(names=[name], release=request.param, variant="full")
-        found = DiskHost(made, lab.inventory, folder)
+    with DiskHost.up(name, request.param, folder) as found:
         found.run("mkdir", "-p", RACE)
-        made.put(TREE / "plugins/module_utils", f"{RACE}/module_utils")
+        found.host.put(TREE / "plugins/module_utils", f"{RACE}/module_utils")
         racer = folder / "racer.py"
         racer.write_text(RACER)
-        made.put(racer, f"{RACE}/racer.py")
+        found.host.put(racer, f"{RACE}/racer.py")
         yield found
-    finally:
-        lab.down(name)
 
 
 def race(host: DiskHost, name: str, depth: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from edge_lab.api import Lab, unusable
+from edge_lab.api import unusable
 from support.stream_guest import wait_for
 from support.stream_host import StreamHost
 from support.vm_host import VMS
@@ -24,13 +24,9 @@ pytestmark = [pytest.mark.integration, pytest.mark.lab]
 def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StreamHost]:
     if reason := unusable():
         pytest.skip(reason)
-    lab, name = Lab(), f"snap-{request.param[:4]}"
-    lab.down(name)
-    try:
-        (made,) = lab.up(names=[name], release=request.param, variant="full")
-        yield StreamHost(made, lab.inventory, tmp_path_factory.mktemp(name))
-    finally:
-        lab.down(name)
+    name = f"snap-{request.param[:4]}"
+    with StreamHost.up(name, request.param, tmp_path_factory.mktemp(name)) as found:
+        yield found
 
 
 def task(domain: str, snapshot: str, **options: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from edge_lab.api import Lab, unusable
+from edge_lab.api import unusable
 from support.stream_guest import wait_for
 from support.stream_host import StreamHost
 from support.vm_host import VMS
@@ -45,13 +45,9 @@ ask("job-dismiss", id=job["id"])
 def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StreamHost]:
     if reason := unusable():
         pytest.skip(reason)
-    lab, name = Lab(), f"swit-{request.param[:4]}"
-    lab.down(name)
-    try:
-        (made,) = lab.up(names=[name], release=request.param, variant="full")
-        yield StreamHost(made, lab.inventory, tmp_path_factory.mktemp(name))
-    finally:
-        lab.down(name)
+    name = f"swit-{request.param[:4]}"
+    with StreamHost.up(name, request.param, tmp_path_factory.mktemp(name)) as found:
+        yield found
 
 
 def test_libvirt_forgets_a_switch_and_the_next_start_has_all_that_the_guest_wrote(host: StreamHost) -> None:
