@@ -5,9 +5,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -15,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from docs.test_examples import TREE, blocks
+from support.local_play import local_play
 from support.modules import run_module
 
 PAGE = TREE / "docs/images.md"
@@ -108,14 +106,13 @@ def test_an_import_finds_its_file(capsys: pytest.CaptureFixture[str], tmp_path: 
 def test_a_checksum_file_of_one_image_is_read(tmp_path: Path, name: str, text: str) -> None:
     options = next(one for one in IMPORTS if one["name"] == name)
     (tmp_path / f"image.{options['checksum'].split(':')[0]}").write_text(text)
-    play = {"hosts": "localhost", "gather_facts": False, "vars": {"image_url": f"file://{tmp_path}/image"}}
-    play["tasks"] = [{"ansible.builtin.assert": {"that": "checksum == wanted"}, "vars": {"checksum": options["checksum"]}}]
-    play["tasks"][0]["vars"]["wanted"] = f"{options['checksum'].split(':')[0]}:{text.split(maxsplit=1)[0]}"
-    book = tmp_path / "book.yml"
-    book.write_text(yaml.safe_dump([play]))
-    argv = [Path(sys.executable).with_name("ansible-playbook"), "-i", "localhost,", "-c", "local", book]
-    environment = {**os.environ, "ANSIBLE_HOME": str(tmp_path / "home")}
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, env=environment, stdin=subprocess.DEVNULL)
+    variables = {
+        "image_url": f"file://{tmp_path}/image",
+        "checksum": options["checksum"],
+        "wanted": f"{options['checksum'].split(':')[0]}:{text.split(maxsplit=1)[0]}",
+    }
+    play = {"vars": variables, "tasks": [{"ansible.builtin.assert": {"that": "checksum == wanted"}}]}
+    done = local_play(tmp_path, play)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -5,8 +5,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from argparse import Namespace
 from importlib.machinery import SourceFileLoader
@@ -15,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from support.local_play import local_play
 
 ROLE = Path(__file__).resolve().parents[3] / "roles/appliance"
 
@@ -35,13 +34,7 @@ def test_one_file_has_all_files_of_the_vm(tmp_path: Path, monkeypatch: Any) -> N
     copy = next(task for task in tasks if task["name"] == "Copy the files of the VM")
     copy["ansible.builtin.copy"] = {"content": copy["ansible.builtin.copy"]["content"], "dest": str(tmp_path / "guest.json")}
     copy["vars"] = {"role_path": str(ROLE)}
-    play = {"hosts": "localhost", "gather_facts": False, "vars_files": [str(ROLE / "vars/main.yml")], "tasks": [copy]}
-    play["vars"] = {"ansible_python_interpreter": sys.executable}
-    book = tmp_path / "book.yml"
-    book.write_text(yaml.safe_dump([play]))
-    argv = [Path(sys.executable).with_name("ansible-playbook"), "-i", "localhost,", "-c", "local", book]
-    environment = {**os.environ, "ANSIBLE_HOME": str(tmp_path / "home")}
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, env=environment, stdin=subprocess.DEVNULL)
+    done = local_play(tmp_path, {"vars_files": [str(ROLE / "vars/main.yml")], "tasks": [copy]})
     assert done.returncode == 0, done.stdout + done.stderr
     files = {path.name: path.read_text() for path in (ROLE / "files/guest").iterdir()}
     assert json.loads((tmp_path / "guest.json").read_text()) == files

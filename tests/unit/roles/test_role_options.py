@@ -5,9 +5,7 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,8 +14,8 @@ import pytest
 import yaml
 from docs.test_examples import MODULES, options_of
 from support.images import qcow2
+from support.local_play import TREE, local_play
 
-TREE = Path(__file__).resolve().parents[3]
 COMPARED = ("type", "elements", "required", "choices", "default")
 CASES = [
     ("frontend", "frontend_images", "datastore_image", {"root"}),
@@ -66,17 +64,13 @@ def play(tmp_path: Path) -> Play:
     task = task_of("frontend", "datastore_image")
     check = {"ansible.builtin.validate_argument_spec": {"argument_spec": {"frontend_images": {
         "type": "list", "elements": "dict", "options": spec_of_role("frontend", "frontend_images")}}}}  # fmt: skip
-    book: dict[str, Any] = {"hosts": "localhost", "gather_facts": False, "tasks": [check, {**task, "register": "done"}]}
-    book["vars"] = {"frontend_datastore": str(tmp_path / "store"), "ansible_python_interpreter": sys.executable}
-    (tmp_path / "book.yml").write_text(yaml.safe_dump([book]))
-    program = str(Path(sys.executable).with_name("ansible-playbook"))
-    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(TREE / "collections"), "ANSIBLE_HOME": str(tmp_path / "home")}
+    variables = {"frontend_datastore": str(tmp_path / "store")}
 
-    def run(images: list[dict[str, Any]], verbosity: str = "-v") -> subprocess.CompletedProcess[str]:
+    def run(images: list[dict[str, Any]], verbosity: str) -> subprocess.CompletedProcess[str]:
         given = tmp_path / "given.json"
         given.write_text(json.dumps({"frontend_images": images}))
-        argv = [program, verbosity, "--diff", "-c", "local", "-i", "localhost,", str(tmp_path / "book.yml"), "-e", f"@{given}"]
-        return subprocess.run(argv, capture_output=True, text=True, check=False, env=environment, stdin=subprocess.DEVNULL)
+        imports = {"vars": variables, "tasks": [check, {**task, "register": "done"}]}
+        return local_play(tmp_path, imports, verbosity, "--diff", "-e", f"@{given}")
 
     return run
 

@@ -5,15 +5,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import libvirt
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
+from support.local_play import local_play
 from support.modules import run_module
 
 URI = "test:///default"
@@ -103,7 +101,7 @@ def test_a_password_outlives_other_changes_and_goes_with_its_override(capsys: py
     assert "<graphics" not in secret_of(driver, "web")
 
 
-def test_a_playbook_shows_no_secret_at_any_verbosity(tmp_path: Path) -> None:
+def test_a_playbook_shows_no_secret_at_any_verbosity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tasks = [
         {"edge.cloud.domain": {"uri": URI, "name": "web", **SECRETS}, "check_mode": True, "diff": True},
         {"edge.cloud.domains": {"uri": URI, "domains": [{"name": "web", **SECRETS}], "defaults": SECRETS}, "check_mode": True},
@@ -112,15 +110,9 @@ def test_a_playbook_shows_no_secret_at_any_verbosity(tmp_path: Path) -> None:
         {"edge.cloud.domains": {"uri": URI, "domains": [{"name": "web"}], "defaults": DISPLAY}, "check_mode": True, "diff": True},
         {"edge.cloud.domain": {"uri": URI, "name": "web", **DISPLAY, "vnc": False}, "ignore_errors": True},
     ]
-    book, log = tmp_path / "book.yml", tmp_path / "ansible.log"
-    book.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
-    done = subprocess.run(
-        [Path(sys.executable).parent / "ansible-playbook", "-vvvv", "-i", "localhost,", "-c", "local", book],
-        env={**os.environ, "ANSIBLE_LOG_PATH": str(log), "ANSIBLE_PYTHON_INTERPRETER": sys.executable},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    log = tmp_path / "ansible.log"
+    monkeypatch.setenv("ANSIBLE_LOG_PATH", str(log))
+    done = local_play(tmp_path, {"tasks": tasks}, "-vvvv")
     assert "ok=6" in done.stdout, done.stdout + done.stderr
     assert '"module_args"' in done.stdout
     assert CANARY not in done.stdout + done.stderr + log.read_text()

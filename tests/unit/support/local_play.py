@@ -1,0 +1,29 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs a play on this machine by the real ansible-playbook."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+TREE = Path(__file__).resolve().parents[3]
+
+
+def local_play(folder: Path, play: dict[str, Any], *words: str) -> subprocess.CompletedProcess[str]:
+    """Run a play with this Python and this checkout's collection; ``folder`` takes the playbook and what Ansible keeps."""
+    book = folder / "book.yml"
+    book.write_text(yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, **play}]))
+    argv = [Path(sys.executable).with_name("ansible-playbook"), "-i", "localhost,", "-c", "local", *words, book]
+    environment = {
+        **os.environ,
+        "ANSIBLE_COLLECTIONS_PATH": str(TREE / "collections"),
+        "ANSIBLE_HOME": str(folder / "home"),
+        "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
+    }
+    return subprocess.run(argv, capture_output=True, text=True, check=False, env=environment, stdin=subprocess.DEVNULL)
