@@ -9,7 +9,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -29,6 +28,7 @@ from support.hostile import qemu_img, require_records, write_hostile
 from support.images import MIB, cached
 from support.modules import run_module
 from support.small_disk import small_disk
+from support.waiting import until
 
 URI = "test:///default"
 RAW = {"name": "data", "format": "raw", "size": "16MiB"}
@@ -209,11 +209,11 @@ def test_a_source_that_runs_is_refused(state: str, clone: Any, module: Any, web:
 def test_a_source_that_is_used_is_not_copied(clone: Any, web: Path, folders: Folders) -> None:
     with (
         unwritten(web / "data.raw"),
-        subprocess.Popen(["qemu-io", "-f", "qcow2", "-c", "sleep 60000", web / "root.qcow2"], stdout=subprocess.DEVNULL) as user,
+        subprocess.Popen(["qemu-io", "-f", "qcow2", "-c", "sleep 600000", web / "root.qcow2"], stdout=subprocess.DEVNULL) as user,
     ):
         try:
-            while not _files.open_in_qemu(web / "root.qcow2"):
-                assert user.poll() is None
+            until(lambda: user.poll() is not None or _files.open_in_qemu(web / "root.qcow2"), "the disk to be open")
+            assert user.poll() is None
             assert clone()["error"]["code"] == "busy"
         finally:
             user.kill()
@@ -362,10 +362,11 @@ def test_a_run_that_is_killed_while_it_copies_is_begun_anew(clone: Any, folders:
         _files.file_lock(image, shared=False),
         subprocess.Popen([sys.executable, "-c", KILLED, uri, folders.vms, folders.images, folders.locks]) as run,
     ):
-        while not (scratch / "vdb.qcow2").exists():
+        try:
+            until(lambda: run.poll() is not None or (scratch / "vdb.qcow2").exists(), "the copy of the second disk")
             assert run.poll() is None
-            time.sleep(0.01)
-        run.kill()
+        finally:
+            run.kill()
     assert (scratch / "vda.raw").stat().st_size == disk.stat().st_size
     assert not home.exists()
     disk.write_bytes(b"again" * MIB)
