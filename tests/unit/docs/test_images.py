@@ -84,7 +84,7 @@ def catalogue(marketplace: dict[str, Any], folder: Path) -> Path:
     if marketplace["kind"] == "simplestreams":
         return ubuntu(folder)
     parts = PurePosixPath(marketplace["url"]).parts
-    name, text = next(found for part, found in LISTS.items() if part in (parts[-1], *parts))
+    name, text = next(found for part, found in LISTS.items() if part in parts)
     (folder / (name or parts[-1])).write_text(text)
     return folder if name else folder / parts[-1]
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 TREE = Path(__file__).parents[3]
-PROGRAM = Path(__file__).parents[3] / "tools/quickstart.py"
+PROGRAM = TREE / "tools/quickstart.py"
 SUMMARY = {"key": "/k", "user": "edge", "address": "192.0.2.5"}
 HOSTILE = 'echo "$HOME"; id | cat > /tmp/x'
 
