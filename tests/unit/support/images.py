@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import shutil
@@ -12,10 +13,11 @@ from pathlib import Path
 
 from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
 from ansible_collections.edge.cloud.plugins.module_utils._storage.format.foreign_image import Rules
+from ansible_collections.edge.cloud.plugins.module_utils._storage.format.pieces import Pieces
 from ansible_collections.edge.cloud.plugins.module_utils._storage.format.qemu_img import QemuImg
 from ansible_collections.edge.cloud.plugins.module_utils._storage.importing.import_ import ImageDescription, import_file
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.digest import describe
-from ansible_collections.edge.cloud.plugins.module_utils._storage.store.manifest import Manifest
+from ansible_collections.edge.cloud.plugins.module_utils._storage.store.manifest import Manifest, piece_size_for
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
 
 MIB = 1024 * 1024
@@ -71,6 +73,19 @@ def datastore(root: Path, source: Path, name: str = "debian", version: str = "1"
     store = Store(root)
     wanted = ImageDescription(name, version, created="2026-01-02T03:04:05Z", source=str(source))
     return store, import_file(store, QEMU, source, wanted=wanted, rules=Rules(), now=0)
+
+
+def hole(store: Store, name: str, size: int, value: bytes | None = None) -> Manifest:
+    """Put an image of any size into a store: one hole, all of whose pieces have the SHA-256 ``value``, or that of zeros."""
+    store.prepare()
+    piece_size = piece_size_for(size)
+    pieces = Pieces.of([value or hashlib.sha256(bytes(piece_size)).digest()] * -(-size // piece_size))
+    words = {"name": name, "version": "1", "created": "2026-01-02T03:04:05Z"}
+    image = Manifest.new(size=size, virtual_size=size, piece_size=piece_size, pieces=pieces, **words)
+    with store.image_path(image.digest).open("wb") as file:
+        file.truncate(size)
+    store.adopt(image)
+    return image
 
 
 def changed(source: Path, target: Path, *, share: float, extent: int, seed: int = 5) -> Path:

@@ -10,15 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.edge.cloud.plugins.module_utils._storage.format.pieces import Pieces
 from ansible_collections.edge.cloud.plugins.module_utils._storage.maintenance.gc import Collector, account
 from ansible_collections.edge.cloud.plugins.module_utils._storage.maintenance.gc_plan import Limits
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store import catalogue, lease, references
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.inventory import Filter, images_of
-from ansible_collections.edge.cloud.plugins.module_utils._storage.store.manifest import Manifest, piece_size_for
+from ansible_collections.edge.cloud.plugins.module_utils._storage.store.manifest import Manifest
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.references import Headers
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
-from support.images import qemu_img
+from support.images import hole, qemu_img
 from support.modules import run_module
 from support.opened import by_suffix, opened
 
@@ -33,15 +32,7 @@ def settled(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def put_image(store: Store, number: int, size: int = 3 * GIB) -> Manifest:
     """Put an image into a store whose file is one hole; no byte of it is read here."""
-    store.prepare()
-    piece_size = piece_size_for(size)
-    pieces = Pieces.of([number.to_bytes(32, "big")] * -(-size // piece_size))
-    words = {"name": f"n{number}", "version": "1", "created": "2026-01-02T03:04:05Z"}
-    image = Manifest.new(size=size, virtual_size=size, piece_size=piece_size, pieces=pieces, **words)
-    with store.image_path(image.digest).open("wb") as file:
-        file.truncate(size)
-    store.adopt(image)
-    return image
+    return hole(store, f"n{number}", size, number.to_bytes(32, "big"))
 
 
 def put_disks(store: Store, folder: Path, images: list[Manifest], count: int) -> list[Path]:

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import random
@@ -19,9 +18,9 @@ import pytest
 from ansible_collections.edge.cloud.plugins.module_utils import _files
 from ansible_collections.edge.cloud.plugins.module_utils._errors import Corrupt, EdgeError, NotFound, Unreachable
 from ansible_collections.edge.cloud.plugins.module_utils._host.nbd_export import Exports
-from ansible_collections.edge.cloud.plugins.module_utils._storage.format.pieces import Check, Pieces
+from ansible_collections.edge.cloud.plugins.module_utils._storage.format.pieces import Check
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.digest import describe
-from ansible_collections.edge.cloud.plugins.module_utils._storage.store.manifest import Manifest, piece_size_for
+from ansible_collections.edge.cloud.plugins.module_utils._storage.store.manifest import Manifest
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
 from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.prefetch import PieceFile
 from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.pull import pull_image
@@ -29,7 +28,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.read_
 from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.sources.directory import DirectorySource
 from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.sources.protocol import Reader
 from support.bad_disk import bad_sectors, mounted, new_disk, place_of
-from support.images import datastore, qcow2
+from support.images import datastore, hole, qcow2
 
 MIB = 2**20
 
@@ -318,13 +317,7 @@ class Weighed(DirectorySource):
 def test_the_first_4_kib_of_an_image_of_any_size_fetch_less_than_1_mib(here: Store, tmp_path: Path, gib: int) -> None:
     """The image is one hole, which the digest binds as zeros."""
     store, size = Store(tmp_path / "large"), gib * 1024**3
-    store.prepare()
-    pieces = Pieces.of([hashlib.sha256(bytes(piece_size_for(size))).digest()] * (size // piece_size_for(size)))
-    words = {"virtual_size": size, "name": "large", "version": "1", "created": "2026-01-02T03:04:05Z"}
-    image = Manifest.new(size=size, piece_size=piece_size_for(size), pieces=pieces, **words)
-    with store.image_path(image.digest).open("wb") as file:
-        file.truncate(size)
-    store.adopt(image)
+    image = hole(store, "large", size)
     source = Weighed(store.root)
     reader = ReadThrough(here, image.digest, [source])
     assert reader.read(size // 2, 4096) == bytes(4096)
@@ -334,6 +327,7 @@ def test_the_first_4_kib_of_an_image_of_any_size_fetch_less_than_1_mib(here: Sto
     assert source.given == given
     served = Exports(here, lambda: [source])
     handle = served.open(f"{image.hex}.pieces")
+    pieces = image.pieces
     assert served.size(handle) == pieces.length
     assert served.read(handle, pieces.length - 32, 32) == pieces.part(pieces.length - 32, 32)
     served.close(handle)
