@@ -14,7 +14,8 @@ import pytest
 import yaml
 from docs.test_examples import MODULES, options_of
 from support.images import qcow2
-from support.local_play import TREE, local_play
+from support.local_play import local_play
+from support.processes import TREE
 
 COMPARED = ("type", "elements", "required", "choices", "default")
 CASES = [

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-
-TREE = Path(__file__).resolve().parents[3]
+from support.processes import TREE
 
 
 def local_play(folder: Path, play: dict[str, Any], *words: str) -> subprocess.CompletedProcess[str]:
