@@ -31,8 +31,10 @@ class Filter:
 def images_of(store: Store, wanted: Filter, directories: Sequence[Path], *, verify: bool = False) -> list[dict[str, Any]]:
     """Return the store's images that ``wanted`` admits, each with its users and, with ``verify``, its damaged pieces."""
     found = [image for image in store.images() if wanted.admits(image)]
-    seen = uses.look(directories) if found else None
-    return [_shown_with_users(store, image, seen, verify) for image in found if seen]
+    if not found:
+        return []
+    seen = uses.look(directories)
+    return [_shown_with_users(store, image, seen, verify) for image in found]
 
 
 def _shown_with_users(store: Store, image: Manifest, seen: uses.Look, verify: bool) -> dict[str, Any]:
