@@ -105,30 +105,24 @@ def mount_of(descriptor: int) -> Mount | None:
         for line in Path(f"/proc/self/fdinfo/{descriptor}").read_text().splitlines():
             key, _colon, value = line.partition(":")
             if key == "mnt_id":
-                return _mounts(int(value)).get(int(value))
+                return next(_mounts(0, value.strip().encode()), None)
     return None
 
 
 def type_of(device: int) -> str | None:
     """Return the type of the file system with this number, None where no mount that is seen has it."""
-    number = f"{os.major(device)}:{os.minor(device)}"
-    for line in MOUNTS.read_bytes().splitlines():
-        fields, _dash, rest = line.partition(b" - ")
-        if fields.split(b" ")[2].decode() == number:
-            return _plain(rest.split(b" ")[0])
-    return None
+    number = b"%d:%d" % (os.major(device), os.minor(device))
+    return next((mount.type for mount in _mounts(2, number)), None)
 
 
-def _mounts(wanted: int | None = None) -> dict[int, Mount]:
-    """Return the mounts that are seen by their numbers, or the one that is wanted."""
-    found = {}
+def _mounts(field: int = 0, wanted: bytes | None = None) -> Iterator[Mount]:
+    """Yield the mounts that are seen; with ``wanted`` those that have it in this field of mountinfo, and no other one is read."""
     for line in MOUNTS.read_bytes().splitlines():
-        if wanted is not None and not line.startswith(b"%d " % wanted):
+        if wanted is not None and line.split(b" ", field + 1)[field] != wanted:
             continue
         fields, _dash, rest = line.partition(b" - ")
         words = [_plain(word) for word in fields.split(b" ")]
-        found[int(words[0])] = Mount(words[3], words[4], _plain(rest.split(b" ")[0]))
-    return found
+        yield Mount(words[3], words[4], _plain(rest.split(b" ")[0]))
 
 
 def _plain(word: bytes) -> str:
@@ -199,7 +193,7 @@ def find(wanted: FileId, near: Path, read: Callable[[Path], bool | None]) -> Sig
 
 def _places(wanted: Filesystem, near: Path) -> Iterator[Path]:
     yield next(folder for folder in (near, *near.parents) if folder.is_dir())
-    yield from (Path(mount.place) for mount in _mounts().values() if mount.type == wanted.type)
+    yield from (Path(mount.place) for mount in _mounts() if mount.type == wanted.type)
 
 
 @contextmanager
