@@ -16,7 +16,7 @@ from ..._plan import execute
 from .. import names
 from ..store.store import Store
 from .cluster_replica import ClusterReplica
-from .replica import Choice, Work
+from .replica import Choice, Replica, Work
 
 ALONE = (
     "the host is in no cluster (/etc/edge/cluster.json) that could bring it; bring it with edge.cloud.replica_image and its sources"
@@ -57,11 +57,10 @@ class Supply:
         cluster = load_if_there()
         if cluster is not None:
             return ClusterReplica.of(cluster, self.store).resolve(choice)
-        found = self.store.images()
-        of_name = [one for one in found if one.name == choice.name and choice.version in (None, one.version)]
-        if of_name:
-            return of_name[-1].digest
-        there = ", ".join(f"{one.name}:{one.version}" for one in found) or "nothing"
+        here = Replica(self.store).local(choice)
+        if here is not None:
+            return here.digest
+        there = ", ".join(f"{one.name}:{one.version}" for one in self.store.images()) or "nothing"
         raise NotFound(f"no image {text} is in the host cache (it has {there}), and {ALONE}.", sources={})
 
     def is_named(self, digest: str, text: str) -> bool | None:
