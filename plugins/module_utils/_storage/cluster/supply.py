@@ -74,9 +74,7 @@ class Supply:
 
     def offered(self, digest: str) -> Mapping[str, Any]:
         """Return the summary of an image that is not here, from the cluster; raise NotFound or Unreachable."""
-        cluster = load_if_there()
-        if cluster is None:
-            raise NotFound(f"it is not in the host cache ({self.store.image_path(digest)}), and {ALONE}.", digest=digest)
+        cluster = _cluster_for(digest, f"it is not in the host cache ({self.store.image_path(digest)})")
         return ClusterReplica.of(cluster, self.store).offered(digest)
 
     def template(self, digest: str) -> Mapping[str, Any]:
@@ -86,18 +84,22 @@ class Supply:
         """
         found = self.store.find(digest)
         if found is None:
-            cluster = load_if_there()
-            if cluster is None:
-                raise NotFound(f"the image {digest} is not in the host cache, and {ALONE}.", digest=digest)
+            cluster = _cluster_for(digest, f"the image {digest} is not in the host cache")
             found = ClusterReplica.of(cluster, self.store).manifest(digest)
         return found.template or {}
 
     def pull(self, digest: str) -> None:
         """Bring an image by the rule of the cluster; at once where it is here. Several callers fetch it once."""
-        cluster = load_if_there()
-        if cluster is None:
-            raise NotFound(f"The image {digest} is not in the host cache, and {ALONE}.", digest=digest)
+        cluster = _cluster_for(digest, f"The image {digest} is not in the host cache")
         work = bring(cluster, Choice(digest), store=self.store, progress_file=self.progress_file)
         plan = work.plan("present")
         execute(plan, lambda step: work.apply(step, time.time()))
         work.keep(plan, time.time())
+
+
+def _cluster_for(digest: str, missing: str) -> Cluster:
+    """Return the cluster that brings an image; raise NotFound on a host that is in none, with what is ``missing``."""
+    cluster = load_if_there()
+    if cluster is None:
+        raise NotFound(f"{missing}, and {ALONE}.", digest=digest)
+    return cluster
