@@ -235,6 +235,11 @@ def open_in_qemu(path: Path) -> bool:
     return False
 
 
+def nearest_folder(path: Path) -> Path:
+    """Return the folder at ``path``, or the nearest one above it that is there: where it will be has that one's file system."""
+    return next(folder for folder in (path, *path.parents) if folder.is_dir())
+
+
 def free_bytes(folder: Path) -> int:
     """Return the bytes that may still be written into ``folder``'s file system."""
     found = os.statvfs(folder)

@@ -12,6 +12,7 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 from ..._errors import Busy, Conflict, InvalidInput, NotFound, Refused
+from ..._files import nearest_folder
 from ..._libvirt import intent
 from ..._plan import Plan, execute
 from ..._runner import Runner
@@ -230,7 +231,7 @@ class Cloner:
     def _check_room(self, copies: tuple[DiskCopy, ...]) -> None:
         needed = [copy for copy in copies if copy.flat or not self.tool.shares_blocks(copy.source, self.folders.vms)]
         if needed:
-            there = next(one for one in (Path(self.folders.vms), *Path(self.folders.vms).parents) if one.is_dir())
+            there = nearest_folder(Path(self.folders.vms))
             self.tool.require_room(str(there), sum(copy.allocated for copy in needed), f"A clone of domain {self.source}")
 
     def _seeds(self, source: VmState, names: Names) -> dict[str, Seed]:

@@ -16,6 +16,7 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 from ..._errors import Conflict, about_option
+from ..._files import nearest_folder
 from ..._libvirt import DEFAULT_URI, error_name, intent, libvirt
 from ..._sizes import KIB, MIB
 from ..model.host_facts import Folders, HostFacts, VolumeFile
@@ -299,7 +300,7 @@ def _bridges(sys: Path = Path("/sys/class/net")) -> tuple[str, ...]:
 
 def _direct_io(folder: str) -> bool:
     """Return whether the file system of ``folder`` (or its nearest existing parent) takes O_DIRECT; not every overlayfs does."""
-    place = next(path for path in (Path(folder), *Path(folder).parents) if path.is_dir())
+    place = nearest_folder(Path(folder))
     try:
         with tempfile.NamedTemporaryFile(prefix=".edge-direct-", dir=place) as probe:
             os.close(os.open(probe.name, os.O_RDWR | os.O_DIRECT))

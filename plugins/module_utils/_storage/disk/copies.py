@@ -83,8 +83,7 @@ def _shared(source: int, target: int) -> bool:
 
 def shares_blocks(source: Path, folder: Path) -> bool:
     """Return whether a copy of the file in the folder shares its blocks; nothing is left of the try."""
-    place = next(one for one in (folder, *folder.parents) if one.is_dir())
-    with tempfile.NamedTemporaryFile(prefix=".edge-share-", dir=place) as probe, source.open("rb") as old:
+    with tempfile.NamedTemporaryFile(prefix=".edge-share-", dir=_files.nearest_folder(folder)) as probe, source.open("rb") as old:
         return _shared(old.fileno(), probe.fileno())
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from ... import _libc
+from ... import _files, _libc
 
 GET_UUID = 0x80111500  # FS_IOC_GETFSUUID: a length byte and 16 bytes, Linux 6.9
 BY_UUID = Path("/dev/disk/by-uuid")
@@ -192,7 +192,7 @@ def find(wanted: FileId, near: Path, read: Callable[[Path], bool | None]) -> Sig
 
 
 def _places(wanted: Filesystem, near: Path) -> Iterator[Path]:
-    yield next(folder for folder in (near, *near.parents) if folder.is_dir())
+    yield _files.nearest_folder(near)
     yield from (Path(mount.place) for mount in _mounts() if mount.type == wanted.type)
 
 

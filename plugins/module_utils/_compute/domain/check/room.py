@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ...._files import require_space
+from ...._files import nearest_folder, require_space
 from ...._plan import Plan
 from ...model.state import VmState
 from ..plan import CreateVolume
@@ -16,6 +16,5 @@ def check_room(plan: Plan[VmState], folder: str) -> None:
     """Raise NoSpace unless the preallocated disks that a plan makes fit into ``folder``, or where it will be, with the reserve."""
     made = [step for step in plan.steps if isinstance(step, CreateVolume) and step.preallocation]
     if made:
-        there = next(one for one in (Path(folder), *Path(folder).parents) if one.is_dir())
         what = f"Preallocation for {', '.join(step.volume.path for step in made)}"
-        require_space(there, sum(step.size for step in made), what)
+        require_space(nearest_folder(Path(folder)), sum(step.size for step in made), what)
