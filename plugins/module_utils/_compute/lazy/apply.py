@@ -26,7 +26,6 @@ from ..xml.disk import read_file
 from ..xml.domain import parse_xml
 from .plan import MARKER, MoveDisk
 
-DEFINITIONS = Path("/etc/libvirt/qemu")
 COPY = """<disk type='file'><driver type='qcow2' cache='{cache}' discard='unmap'/><source file='{path}'/>
 <backingStore type='file'><format type='qcow2'/><source file='{backing}'/><backingStore/></backingStore></disk>"""
 
