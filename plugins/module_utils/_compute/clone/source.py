@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -15,11 +14,11 @@ from ..model.host_facts import ChainFile, Folders
 from ..model.overlays import made_path
 from ..model.spec import Disk
 from ..model.state import VmState
+from ..options.values import DEVICE_NAME
 from .model import DiskCopy
 from .tool import CloneTool
 
 FORMATS = ("qcow2", "raw")
-DISK_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,19}")
 
 
 @dataclass
@@ -94,7 +93,7 @@ class Disks:
     def _names(self, disk: Disk, taken: Collection[str]) -> Iterator[str]:
         """Yield names for the copy of a disk: its own, or that of its target, and numbered ones where another has it."""
         ours = {one.name for one in self.state.config.disks} if self.state.config else set()
-        first = disk.name if DISK_NAME.fullmatch(disk.name) else disk.target
+        first = disk.name if DEVICE_NAME.fullmatch(disk.name) else disk.target
         used = set(taken) | (ours - {disk.name} if disk.name in ours else ours)
         yield from (one for one in (first, *(f"{first}-{number}" for number in range(2, 100))) if one not in used)
 
