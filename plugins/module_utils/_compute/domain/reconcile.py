@@ -136,8 +136,9 @@ class Reconciler:
         found = [disk for disk in new_disks(wanted, state.config) if Path(disk.active).exists()]
         check_doubles(self.options, wanted.disks, found)
         if found:
-            check_claims(self.options, found, host.claims(self.name))
-            check_below(self.options, wanted.disks, found, host.claims(self.name), self.tool)
+            claims = host.claims(self.name)
+            check_claims(self.options, found, claims)
+            check_below(self.options, wanted.disks, found, claims, self.tool)
 
     def settle(self, plan: Plan[VmState], seeds: Seeds, check_mode: bool) -> dict[str, Any]:
         """Carry the plan out and return the VM after it: as read back, in check mode as predicted.
