@@ -29,20 +29,17 @@ def cannot_limit(ways: Collection[str], symbols: Path = SYMBOLS, modules: Path |
     except (OSError, IndexError):
         return {}
     loadable = _loadable(modules or MODULES / os.uname().release)
-    lacks = {
-        way: tuple(name for name, call in SHAPING[way].items() if call not in known | loadable.get(name, set())) for way in ways
-    }
+    lacks = {way: tuple(name for name, call in SHAPING[way].items() if name not in loadable and call not in known) for way in ways}
     return {way: missing for way, missing in lacks.items() if missing and known}
 
 
-def _loadable(folder: Path) -> dict[str, set[str]]:
-    """Return the modules that can be loaded, each with the function by which it would be known."""
+def _loadable(folder: Path) -> set[str]:
+    """Return the modules that can be loaded."""
     try:
         rows = (folder / "modules.dep").read_text().splitlines()
     except OSError:
-        return {}
-    there = {Path(row.split(":")[0]).name.split(".")[0].replace("-", "_") for row in rows}
-    return {name: {call} for parts in SHAPING.values() for name, call in parts.items() if name in there}
+        return set()
+    return {Path(row.split(":")[0]).name.split(".")[0].replace("-", "_") for row in rows}
 
 
 def is_no_kernel(path: str) -> bool:
