@@ -114,6 +114,10 @@ class HostView:
             return free_pages(self.connection)
 
     @cached_property
+    def _cannot_limit(self) -> dict[str, tuple[str, ...]]:
+        return cannot_limit(SHAPING)
+
+    @cached_property
     def images(self) -> Images:
         """The images that disks begin as."""
         return Images(self.tool, self.folders)
@@ -147,7 +151,7 @@ class HostView:
             no_direct=without_direct_io(files) | coarse_files(raw),
             read_only=without_writing(files),
             no_kernel=self._no_kernel(options),
-            cannot_limit=cannot_limit({way for way in SHAPING for nic in options.nics or () if getattr(nic, way)}),
+            cannot_limit=self._cannot_limit if any(nic.inbound or nic.outbound for nic in options.nics or ()) else {},
             ungrouped=frozenset(one for one in asked_functions(options) if not Path(pci_path(one), "iommu_group").exists()),
             cpus=online_cpus(self.connection) if options.vcpu_pinning or options.emulator_pinning else (),
             io_uring=io_uring_allowed(),
