@@ -62,6 +62,11 @@ class Reconciler:
         """The domain's name, checked."""
         return check_name(self.options.name)
 
+    @property
+    def _new_uuid(self) -> str:
+        """The UUID that a new domain gets."""
+        return (self.options.uuid or stable_uuid(self.name)).lower()
+
     def plan(self, host: HostView | None = None) -> tuple[Plan[VmState], Seeds]:
         """Return the steps and the seeds that some of them write; raise before any change what cannot be done.
 
@@ -126,11 +131,10 @@ class Reconciler:
         return seed
 
     def _check_elsewhere(self, host: HostView, state: VmState) -> None:
-        uuid, allowed = (self.options.uuid or stable_uuid(self.name)).lower(), self.options.allow_recreate
         marks = read_moved(self.folders.vms)
-        check_elsewhere(self.name, uuid, marks, self.peers.answers.sightings, allowed)
+        check_elsewhere(self.name, self._new_uuid, marks, self.peers.answers.sightings, self.options.allow_recreate)
         if marks:
-            check_kept(self.name, uuid, marks, host.with_files(state).folder)
+            check_kept(self.name, self._new_uuid, marks, host.with_files(state).folder)
 
     def _check_claims(self, wanted: DomainSpec, state: VmState, host: HostView) -> None:
         found = [disk for disk in new_disks(wanted, state.config) if Path(disk.active).exists()]
@@ -178,7 +182,7 @@ class Reconciler:
     def _forget_moves(self) -> None:
         """Forget that the VM moved, before the first file of the new one: what a run that breaks off leaves is not the old VM's."""
         for mark in read_moved(self.folders.vms):
-            if self.name == mark.name or (self.options.uuid or stable_uuid(self.name)).lower() == mark.uuid:
+            if self.name == mark.name or self._new_uuid == mark.uuid:
                 forget_moved(self.folders.vms, mark.uuid)
 
     def _note_formats(self, config: DomainSpec | None) -> None:
