@@ -23,19 +23,22 @@ EMPTY = r"is too short|should be non-empty|does not have enough properties"
 HARMLESS = re.compile(f"{NEWER}|{EMPTY}", re.IGNORECASE)
 
 
-def check_schema(files: Mapping[str, str], runner: Runner) -> None:
+def check_schema(files: Mapping[str, str], runner: Runner, known: dict[str, list[str]] | None = None) -> None:
     """Raise InvalidInput where this host's cloud-init knows that a guest's could not use its user or vendor data.
 
     A key that it does not know is no error, since the guest's cloud-init can be newer, nor is an empty list, which does nothing.
-    What is written in a value is not shown.
+    What is written in a value is not shown. ``known`` are the errors of texts that were validated before; what is found is added.
     """
+    known = {} if known is None else known
     for name, option in FILES.items():
-        if not is_cloud_config(files.get(name, "")):
+        text = files.get(name, "")
+        if not is_cloud_config(text):
             continue
-        done = _validate(files[name], runner)
-        errors = _errors(done) if done is not None and done.rc != 0 else []
-        if errors:
-            raise InvalidInput(f"{option}: cloud-init cannot use it: {'; '.join(errors)}.", option=option)
+        if text not in known:
+            done = _validate(text, runner)
+            known[text] = _errors(done) if done is not None and done.rc != 0 else []
+        if known[text]:
+            raise InvalidInput(f"{option}: cloud-init cannot use it: {'; '.join(known[text])}.", option=option)
 
 
 def _validate(text: str, runner: Runner) -> Completed | None:

@@ -34,7 +34,7 @@ from ..model.state import VmState, view
 from ..options.image_defaults import with_image_defaults
 from ..options.preallocation import asked_preallocation
 from ..options.resolve import ResolvedDomain, check_name, resolve
-from ..seed import Seed, Seeds, make_context, make_seed
+from ..seed import Seeds, make_context, make_seed
 from .apply import Guest
 from .check.change import check_change, check_condition, check_saved_seeds
 from .check.definition import check_definition
@@ -95,7 +95,7 @@ class Reconciler:
         check_change(wanted, state, options.state)
         check_hardware(wanted.spec, state.config, facts)
         check_memory(wanted.spec, state, options.run, facts, restart=options.may_restart)
-        seeds = Seeds(self._seed(wanted.spec.uuid, state), make_context(options.context) if options.context is not None else None)
+        seeds = self._seeds(options, wanted.spec.uuid, state, host)
         record = _record(wanted, state, seeds)
         check_saved_seeds(state, options.run, record)
         goal = Goal(
@@ -121,14 +121,12 @@ class Reconciler:
         removal = self.options.state == "absent" and state.config is not None
         refuse_while_migrating(self.name, self.folders.vm(self.name), state.run, removal=removal)
 
-    def _seed(self, uuid: str, state: VmState) -> Seed | None:
-        """Return the seed that was asked for; what the VM does not have yet is validated by the host's cloud-init."""
-        if self.options.cloud_init is None:
-            return None
-        seed = make_seed(self.options.cloud_init, self.name, uuid)
-        if state.record is None or state.record.seed != seed.digest:
-            check_schema(dict(seed.files), self.runner)
-        return seed
+    def _seeds(self, options: DomainOptions, uuid: str, state: VmState, host: HostView) -> Seeds:
+        """Return the seeds that were asked for; what the VM does not have yet is validated by the host's cloud-init."""
+        seed = make_seed(options.cloud_init, self.name, uuid) if options.cloud_init is not None else None
+        if seed and (state.record is None or state.record.seed != seed.digest):
+            check_schema(dict(seed.files), self.runner, host.schema_errors)
+        return Seeds(seed, make_context(options.context) if options.context is not None else None)
 
     def _check_elsewhere(self, host: HostView, state: VmState) -> None:
         marks = read_moved(self.folders.vms)

@@ -118,6 +118,11 @@ class HostView:
         return cannot_limit(SHAPING)
 
     @cached_property
+    def schema_errors(self) -> dict[str, list[str]]:
+        """What this host's cloud-init finds wrong in cloud-config, by its text; VMs often have the same."""
+        return {}
+
+    @cached_property
     def images(self) -> Images:
         """The images that disks begin as."""
         return Images(self.tool, self.folders)

@@ -20,6 +20,7 @@ WRONG = (
 NEWER = "Error:\nCloud config schema errors: write_files.0: Additional properties are not allowed ('whatever' was unexpected)\n"
 EMPTY = "Error:\nCloud config schema errors: packages: [] is too short\n"
 CONFIG = "#cloud-config\na: 1\n"
+OTHER = "#cloud-config\npackages: nginx\n"
 Install = Callable[[int, str], Path]
 
 
@@ -58,6 +59,21 @@ def test_what_the_schema_refuses_is_an_error_without_the_values(install: Install
 def test_what_it_accepts_or_does_not_know_is_taken(install: Install, rc: int, prints: str) -> None:
     install(rc, prints)
     check_schema({"user-data": CONFIG}, SubprocessRunner())
+
+
+def test_the_same_text_is_validated_once(install: Install) -> None:
+    asked, known = install(1, WRONG), {CONFIG: ["mounts.0.1 is not of type 'string'"]}
+    with pytest.raises(InvalidInput, match=r"cannot use it: mounts\.0\.1 is not of type 'string'\.$"):
+        check_schema({"user-data": CONFIG}, SubprocessRunner(), known)
+    assert not asked.exists()
+    with pytest.raises(InvalidInput):
+        check_schema({"vendor-data": OTHER}, SubprocessRunner(), known)
+    assert asked.read_text() == f"schema --config-file\n{OTHER}"
+    assert list(known) == [CONFIG, OTHER]
+    asked.unlink()
+    with pytest.raises(InvalidInput):
+        check_schema({"user-data": OTHER}, SubprocessRunner(), known)
+    assert not asked.exists()
 
 
 def test_other_kinds_of_data_have_no_schema(install: Install) -> None:
