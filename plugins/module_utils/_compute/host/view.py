@@ -26,6 +26,7 @@ from ..model.request import DiskOptions, DomainOptions
 from ..model.state import VmState
 from ..options.machine import usual_firmware
 from ..options.resolve import asked_functions, asked_images, asked_paths, pci_path
+from ..xml.about import X86
 from ..xml.domain import parse_xml
 from ..xml.properties import read_path
 from .file_users import Claim, claims_of, format_in_use
@@ -47,7 +48,6 @@ from .qemu_conf import guards_vnc, unset
 
 __all__ = ["HostView", "read_vm"]
 
-PC = ("x86_64", "i686")
 NEEDS: dict[str, tuple[tuple[Any, ...], tuple[str, str]]] = {
     "firmware": (("uefi",), ("os/enum[@name='firmware']", "efi")),
     "tpm": ((True,), ("devices/tpm/enum[@name='backendModel']", "emulator")),
@@ -175,7 +175,7 @@ class HostView:
 
     def _no_kernel(self, options: DomainOptions) -> bool:
         """Return whether the kernel that is asked for is none; only where QEMU is to boot it, as a PC."""
-        pc = (self._arch(options) or os.uname().machine) in PC
+        pc = (self._arch(options) or os.uname().machine) in X86
         return bool(options.kernel) and pc and self.connection.getType() == "QEMU" and is_no_kernel(str(options.kernel))
 
     def _file(self, name: str, disk: DiskOptions) -> VolumeFile:
