@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .._errors import InvalidInput
 from .._files import fsync
 from .._runner import Runner
 from .content.context import context_text
@@ -54,6 +55,13 @@ class Seeds:
 
     cloud_init: Seed | None = None
     context: Seed | None = None
+
+    def of(self, path: str, digest: str, *, context: bool) -> Seed:
+        """Return the one that is planned for a path, with this digest; raise InvalidInput where its content is missing."""
+        seed = self.context if context else self.cloud_init
+        if seed is None or seed.digest != digest:
+            raise InvalidInput(f"The content of the seed {path} is missing.", path=path)
+        return seed
 
 
 def make_seed(options: CloudInitOptions, name: str, uuid: str) -> Seed:

@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from ... import _files
-from ..._errors import Corrupt, EdgeError, InvalidInput
+from ..._errors import Corrupt, EdgeError
 from ..._json import load_object
 from ..._libvirt import intent
 from ..._runner import Runner
 from ..domain.plan import BuildSeed
 from ..model.host_facts import Folders
-from ..seed import Seed, build_seed
+from ..seed import Seeds, build_seed
 from ..xml.display import passwords_in
 from ..xml.domain import parse_xml
 from .model import DiskCopy
@@ -70,7 +70,7 @@ class Builder:
     folders: Folders
     name: str
     note: Note
-    seeds: Sequence[Seed] = ()
+    seeds: Seeds = field(default_factory=Seeds)
     copies: Sequence[DiskCopy] = ()
 
     @property
@@ -117,10 +117,8 @@ class Builder:
             self.tool.copy_disk(copy.source, copy.format, self._work(copy.path), copy.image)
 
     def _build_seed(self, step: BuildSeed) -> None:
-        found = next((seed for seed in self.seeds if seed.digest == step.digest), None)
-        if found is None:
-            raise InvalidInput(f"The content of the seed {step.path} is missing.", path=step.path)
-        build_seed(found, self._work(step.path), self.runner)
+        seed = self.seeds.of(step.path, step.digest, context=step.context)
+        build_seed(seed, self._work(step.path), self.runner)
 
     def _define(self, _step: DefineClone) -> None:
         """Give the folder its name, whole and durable, then define the domain; nothing is left to do after that but to tidy up."""

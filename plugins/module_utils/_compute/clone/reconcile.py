@@ -30,7 +30,7 @@ from ..model.host_facts import Folders
 from ..model.spec import CONTEXT, SEED, Record, stable_mac, stable_uuid
 from ..model.state import VmState, view
 from ..options.resolve import check_name
-from ..seed import CONTEXT_VOLUME, VOLUME, Seed
+from ..seed import CONTEXT_VOLUME, VOLUME, Seeds
 from ..snapshot.files import read_index
 from ..xml.domain import Parsed, parse, parse_xml, to_text
 from .apply import Builder, Note, read_note, tidy
@@ -52,7 +52,7 @@ class Draft:
 
     plan: Plan[VmState]
     note: Note
-    seeds: tuple[Seed, ...] = ()
+    seeds: Seeds = field(default_factory=Seeds)
     copies: tuple[DiskCopy, ...] = ()
     files: tuple[str, ...] = ()
     copied: bool = False
@@ -208,7 +208,7 @@ class Cloner:
         images = {copy.path: copy.image for copy in copies if copy.image}
         files = tuple(dict.fromkeys(path for copy in copies for path in copy.files))
         note = Note(self.source, text, images)
-        return Draft(Plan(VmState(self.name), steps), note, tuple(seeds.values()), copies, files)
+        return Draft(Plan(VmState(self.name), steps), note, seeds, copies, files)
 
     def _names(self, root: Element, source: VmState, uuid: str, copies: tuple[DiskCopy, ...]) -> Names:
         macs: dict[str, str] = {}
@@ -234,26 +234,27 @@ class Cloner:
             there = nearest_folder(Path(self.folders.vms))
             self.tool.require_room(str(there), sum(copy.allocated for copy in needed), f"A clone of domain {self.source}")
 
-    def _seeds(self, source: VmState, names: Names) -> dict[str, Seed]:
-        """Return the seed and the context disk of the clone, by the paths that they get."""
+    def _seeds(self, source: VmState, names: Names) -> Seeds:
+        """Return the seed and the context disk of the clone."""
         paths = {disk.active for disk in source.config.disks if disk.name in (SEED, CONTEXT)} if source.config else set()
-        found = {}
-        if (seed := self.folders.seed(self.source)) in paths:
-            found[self.folders.seed(self.name)] = cloned_seed(read_seed(seed, VOLUME, self.runner), names)
-        if (context := self.folders.context(self.source)) in paths:
-            found[self.folders.context(self.name)] = cloned_context(read_seed(context, CONTEXT_VOLUME, self.runner), names)
-        return found
+        seed, context = self.folders.seed(self.source), self.folders.context(self.source)
+        return Seeds(
+            cloned_seed(read_seed(seed, VOLUME, self.runner), names) if seed in paths else None,
+            cloned_context(read_seed(context, CONTEXT_VOLUME, self.runner), names) if context in paths else None,
+        )
 
-    def _record(self, source: VmState, clone: Element, names: Names, seeds: dict[str, Seed]) -> Record:
-        seed, context = seeds.get(self.folders.seed(self.name)), seeds.get(self.folders.context(self.name))
+    def _record(self, source: VmState, clone: Element, names: Names, seeds: Seeds) -> Record:
+        seed, context = seeds.cloud_init, seeds.context
         if source.record is not None:
             return cloned_record(source.record, names, (seed.digest if seed else None, context.digest if context else None))
         return Record(parse(clone).spec, cloned_volumes((), names), taken_over=True, cloned_from=names.old)
 
-    def _copy_steps(self, root: Element, names: Names, copies: tuple[DiskCopy, ...], seeds: dict[str, Seed]) -> Iterator[Step]:
+    def _copy_steps(self, root: Element, names: Names, copies: tuple[DiskCopy, ...], seeds: Seeds) -> Iterator[Step]:
         yield from map(CopyDisk, copies)
         nvram = nvram_of(root)
         if nvram and names.nvram and Path(nvram).exists():
             yield CopyVariables(nvram, names.nvram)
-        for path, seed in seeds.items():
-            yield BuildSeed(path, seed.digest, context=path == self.folders.context(self.name))
+        if seeds.cloud_init:
+            yield BuildSeed(self.folders.seed(self.name), seeds.cloud_init.digest)
+        if seeds.context:
+            yield BuildSeed(self.folders.context(self.name), seeds.context.digest, context=True)

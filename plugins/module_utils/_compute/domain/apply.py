@@ -119,9 +119,7 @@ class Guest:
             self._domain().blockResize(step.live, step.size, libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES)
 
     def _build_seed(self, step: steps.BuildSeed) -> None:
-        seed = self.seeds.context if step.context else self.seeds.cloud_init
-        if seed is None or seed.digest != step.digest:
-            raise InvalidInput(f"The content of the seed {step.path} is missing.", path=step.path)
+        seed = self.seeds.of(step.path, step.digest, context=step.context)
         self._make_folder()
         build_seed(seed, step.path, self.runner)
 
