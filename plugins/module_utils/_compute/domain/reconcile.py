@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -150,7 +151,6 @@ class Reconciler:
         if check_mode or not plan.changed:
             return self._settle(plan, seeds, check_mode)
         with self._lock():
-            settle(self.connection, self.name, self.folders.vm(self.name))
             seen = see_one(self.connection, self.name)
             now = vm_of(seen, self.folders) if seen else VmState(self.name)
             self._refuse_while_migrating(now)
@@ -193,23 +193,24 @@ class Reconciler:
 
     def end_switch(self) -> None:
         """End a switch of a disk that an earlier task was killed in."""
-        folder = self.folders.vm(self.name)
-        if Path(folder, NOTE).exists():
+        if Path(self.folders.vm(self.name), NOTE).exists():
             with self._lock():
-                settle(self.connection, self.name, folder)
+                pass
 
     def run(self, check_mode: bool) -> tuple[Plan[VmState], dict[str, Any]]:
         """Return the plan and the VM after it; no other task works on the VM at the same time."""
         with nullcontext() if check_mode else self._lock():
-            if not check_mode:
-                settle(self.connection, self.name, self.folders.vm(self.name))
             host = HostView(self.connection, self.tool, self.folders)
             plan, seeds = self.plan(host)
             self.warnings.extend(host.images.warnings())
             return plan, self._settle(plan, seeds, check_mode)
 
-    def _lock(self) -> AbstractContextManager[None]:
-        return vm_lock(self.folders.lock(self.name), self.name, self.options.timeout)
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        """Hold the lock of the VM, with a switch of a disk ended that an earlier task was killed in."""
+        with vm_lock(self.folders.lock(self.name), self.name, self.options.timeout):
+            settle(self.connection, self.name, self.folders.vm(self.name))
+            yield
 
     def _addresses(self, state: VmState) -> dict[str, Any]:
         if state.run != "running":
