@@ -9,7 +9,7 @@ from typing import Any
 
 from ..._libvirt import intent, libvirt
 from .block_job import JobLimits, block_jobs, is_running, live_chain, mirror_ready, unsuccessful, wait_job
-from .pivot import forgotten, mend_forgotten, switch
+from .pivot import require_remembered, switch
 
 
 def commit_live(connection: Any, domain: Any, target: str, files: tuple[str, str], limits: JobLimits, *, note: Path) -> None:
@@ -21,8 +21,7 @@ def commit_live(connection: Any, domain: Any, target: str, files: tuple[str, str
     with the job ended and the chain as it was, Conflict where libvirt has forgotten a switch, and EdgeError where the job failed.
     """
     top, base = files
-    if mend_forgotten(connection, domain, target):
-        raise forgotten(domain.name(), target)
+    require_remembered(connection, domain, target)
     active = live_chain(domain, target)[0] == top
     with block_jobs(connection, domain) as waiter:
         kind = libvirt.VIR_DOMAIN_BLOCK_JOB_TYPE_ACTIVE_COMMIT if active else libvirt.VIR_DOMAIN_BLOCK_JOB_TYPE_COMMIT

@@ -21,9 +21,9 @@ from xml.etree.ElementTree import Element
 from ..._errors import Conflict, EdgeError, NotFound
 from ..._files import fsync, write_atomically
 from ..._libvirt import intent, libvirt, lookup
-from ..xml.disk import read_file, write_file
+from ..xml.disk import read_file, replace_file
 from ..xml.domain import parse_xml, to_text
-from ..xml.properties import read_path, write_path
+from ..xml.properties import read_path
 from .block_job import job_of, live_disk
 
 NOTE = "switching.json"
@@ -92,6 +92,12 @@ def _settle(connection: Any, domain: Any, note: Path) -> str | None:
     return lost
 
 
+def require_remembered(connection: Any, domain: Any, target: str) -> None:
+    """Raise Conflict where libvirt has forgotten a switch of the disk; the definition then names the file that QEMU writes."""
+    if mend_forgotten(connection, domain, target):
+        raise forgotten(domain.name(), target)
+
+
 def mend_forgotten(connection: Any, domain: Any, target: str) -> bool:
     """Return whether libvirt has forgotten a switch of the disk; the definition then names the file that QEMU writes, durably."""
     deadline = time.monotonic() + LONGEST
@@ -157,10 +163,7 @@ def _redefine(connection: Any, domain: Any, target: str, now: tuple[str, bool, s
         root = parse_xml(domain.XMLDesc(flags))
         for disk in root.iterfind("devices/disk"):
             if read_path(disk, "target@dev") == target:
-                write_file(disk, path, block)
-                write_path(disk, "driver@type", image_format)
-                for below in disk.findall("backingStore"):
-                    disk.remove(below)
+                replace_file(disk, path, block, image_format)
         connection.defineXML(to_text(root))
     _sync_definition(domain.name())
 

@@ -20,7 +20,7 @@ from ..._image_lock import remove_images
 from ..._libvirt import intent, libvirt
 from ..._sizes import OVERLAY_SUBCLUSTER
 from ..job.block_job import JobLimits, block_jobs, job_of, live_disk, mirror_ready, require_mirror, wait_job
-from ..job.pivot import NOTE, forgotten, mend_forgotten, switch
+from ..job.pivot import NOTE, require_remembered, switch
 from ..model.image_tools import ImageTool
 from ..xml.disk import read_file
 from ..xml.domain import parse_xml
@@ -56,8 +56,7 @@ class ArrivalMover:
         fsync(path.parent)
 
     def _move_running(self, step: MoveDisk, size: int) -> None:
-        if mend_forgotten(self.connection, self.domain, step.target):
-            raise forgotten(step.domain, step.target)
+        require_remembered(self.connection, self.domain, step.target)
         with block_jobs(self.connection, self.domain) as waiter:
             if not self._copies(step):
                 self._begin(step, size)

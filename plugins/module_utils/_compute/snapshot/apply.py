@@ -22,9 +22,9 @@ from ..job.block_job import JobLimits
 from ..job.commit import commit_live
 from ..job.pivot import NOTE
 from ..model.image_tools import OverlayTool
-from ..xml.disk import write_file
+from ..xml.disk import drop_backing, replace_file
 from ..xml.domain import parse_xml, to_text
-from ..xml.properties import read_path, write_path
+from ..xml.properties import read_path
 from . import steps
 from .files import remove, write_index
 from .index import Paths
@@ -129,17 +129,15 @@ class SnapshotGuest:
                 self.connection.defineXML(self._with_files(domain.XMLDesc(flags), step.overlays))
 
     def _with_files(self, text: str, overlays: Paths) -> str:
-        """Return a domain's XML with other files; the files below are left out, for libvirt to find."""
+        """Return a domain's XML with other files; the files below are left out of all, as each may have others now."""
         root = parse_xml(text)
         paths = {self._target(disk): path for disk, path in overlays}
         for disk in root.iterfind("devices/disk"):
             path = paths.get(read_path(disk, "target@dev") or "")
-            found = self.state.file(path) if path else None
+            drop_backing(disk)
             if path:
-                write_file(disk, path, found.block if found else False)
-                write_path(disk, "driver@type", found.format if found else "qcow2")
-            for below in disk.findall("backingStore"):
-                disk.remove(below)
+                found = self.state.file(path)
+                replace_file(disk, path, found.block if found else False, found.format if found else "qcow2")
         return to_text(root)
 
     def _power_off(self, step: steps.PowerOff) -> None:

@@ -67,6 +67,19 @@ def write_file(element: Element, path: str, block: bool) -> None:
         write_path(element, f"source@{attribute}", (path or None) if other == kind else None)
 
 
+def replace_file(element: Element, path: str, block: bool, image_format: str) -> None:
+    """Have a ``disk`` element name another file of a format; the files below it are left out, for libvirt to find."""
+    write_file(element, path, block)
+    write_path(element, "driver@type", image_format)
+    drop_backing(element)
+
+
+def drop_backing(element: Element) -> None:
+    """Leave the files below a disk's out of its ``disk`` element, for libvirt to find."""
+    for below in element.findall("backingStore"):
+        element.remove(below)
+
+
 def _target(disk: Disk) -> str:
     return disk.target or ""
 
