@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any
 
@@ -82,7 +82,8 @@ def lookup(find: Callable[[str], Any], name: str) -> Any | None:
 def connection(uri: str = DEFAULT_URI) -> Iterator[Any]:
     """Open ``uri`` and close it at the end; libvirt's own printing to stderr is silenced.
 
-    Raises Unsupported without python3-libvirt, Unreachable if libvirt does not answer.
+    Raises Unsupported without python3-libvirt, Unreachable if libvirt does not answer. A libvirtError that nothing in the block
+    translates, as when libvirtd is killed in the middle, becomes an error of the library.
     """
     if libvirt is None:
         raise Unsupported("Python's libvirt module is missing on this host; install the package python3-libvirt.")
@@ -90,6 +91,8 @@ def connection(uri: str = DEFAULT_URI) -> Iterator[Any]:
     with intent(f"connect to libvirt at {uri} (is libvirtd running?)"):
         opened = libvirt.open(uri)
     try:
-        yield opened
+        with intent(f"go on with libvirt at {uri}"):
+            yield opened
     finally:
-        opened.close()
+        with suppress(libvirt.libvirtError):  # the error of the block says more
+            opened.close()

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 from ..._errors import EdgeError, InvalidInput, Refused, from_os_error
+from ..._libvirt import intent
 from ..._plan import Plan, changes
 from ..._runner import Runner
 from ..elsewhere.peers import Peers
@@ -202,7 +203,8 @@ def place_of(place: int, name: str) -> str:
 def _settle(draft: Draft, check_mode: bool) -> Outcome:
     plan = draft.plan
     try:
-        domain = draft.reconciler.settle(plan, draft.seeds, check_mode)
+        with intent(f"go on with domain {draft.name}"):
+            domain = draft.reconciler.settle(plan, draft.seeds, check_mode)
     except (EdgeError, OSError) as caught:
         error, now = _ours(caught), _now(draft)
         actions = error.details.get("done", plan.actions)
@@ -218,7 +220,8 @@ def _now(draft: Draft) -> dict[str, Any]:
     """Return what is left of a VM whose plan failed on the way."""
     one = draft.reconciler
     try:
-        return view(read_vm(one.connection, draft.name, one.tool, one.folders))
+        with intent(f"read domain {draft.name}"):
+            return view(read_vm(one.connection, draft.name, one.tool, one.folders))
     except (EdgeError, OSError):
         return view(draft.plan.before)
 

@@ -41,6 +41,20 @@ def test_a_connection_ends_when_its_block_fails() -> None:
         opened.isAlive()
 
 
+def test_an_error_that_nothing_translates_is_one_of_the_library() -> None:
+    with (
+        pytest.raises(EdgeError, match=r"Could not go on with libvirt at test:///default: .*VIR_ERR_NO_DOMAIN"),
+        connection(URI) as opened,
+    ):
+        opened.lookupByName("nobody")
+
+
+def test_a_connection_that_ended_in_its_block_hides_no_error() -> None:
+    with pytest.raises(ZeroDivisionError), connection(URI) as opened:
+        opened.close()
+        raise ZeroDivisionError
+
+
 def test_no_libvirt_at_the_address() -> None:
     with (
         pytest.raises(Unreachable, match=r"connect to libvirt at qemu\+unix:.*is libvirtd running"),
