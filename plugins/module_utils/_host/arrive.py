@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """``edge-host arrive``: pull the images that running VMs wait for, and move the VMs onto them.
 
-A VM that started before its image arrived has a marker in its folder. After a kill at any moment the next run goes on.
+A VM that started before its image arrived has a marker in its folder. After a kill at any moment the next run goes on. A VM whose
+guest is paused for a switch of a disk, because the task was killed in the middle, is settled too.
 """
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,17 +18,18 @@ from typing import Any
 
 from .._cluster import Cluster
 from .._compute.domain.reconcile import Reconciler
+from .._compute.host.calls import ARRIVING, REASONS, SWITCHING, calls_below, forget
 from .._compute.host.events import EventLoop
 from .._compute.host.lock import vm_lock
 from .._compute.host.observe import read_vm
-from .._compute.job.pivot import settle
-from .._compute.lazy.apply import calls_below, resume_after_errors
-from .._compute.lazy.plan import MARKER, arriving_images
+from .._compute.job.pivot import require_settled
+from .._compute.lazy.apply import resume_after_errors
+from .._compute.lazy.plan import arriving_images
 from .._compute.model.host_facts import Folders
 from .._compute.model.request import DomainOptions
 from .._compute.model.state import BUSY, CRASHED, ENDING, VmState
 from .._disks import DiskFiles
-from .._errors import EdgeError
+from .._errors import Busy, EdgeError
 from .._libvirt import connection, intent, lookup
 from .._runner import Runner, SubprocessRunner
 from . import images
@@ -50,30 +53,41 @@ class Arrivals:
         return DiskFiles(self.runner, self.folders)
 
     def waiting(self) -> list[str]:
-        """Return the names of the VMs that have a marker; the marker of a VM that does not exist any more is removed."""
+        """Return the names of the VMs that wait; the markers of a VM that does not exist any more are removed."""
+        vms = Path(self.folders.vms)
+        for answered in calls_below(vms).glob("*"):
+            forget(vms / answered.name)
         found = []
-        self._forget_answered()
-        for marker in sorted(Path(self.folders.vms).glob(f"*/{MARKER}")):
-            with intent(f"look for domain {marker.parent.name}"):
-                known = lookup(self.connection.lookupByName, marker.parent.name)
+        for folder in sorted({marker.parent for reason in REASONS for marker in vms.glob(f"*/{reason}")}):
+            with intent(f"look for domain {folder.name}"):
+                known = lookup(self.connection.lookupByName, folder.name)
             if known is None:
-                marker.unlink(missing_ok=True)
+                for reason in REASONS:
+                    (folder / reason).unlink(missing_ok=True)
+                forget(folder)
             else:
-                found.append(marker.parent.name)
+                found.append(folder.name)
         return found
 
-    def _forget_answered(self) -> None:
-        for call in calls_below(Path(self.folders.vms)).glob("*"):
-            if not Path(self.folders.vm(call.name), MARKER).exists():
-                call.unlink(missing_ok=True)
-
     def settle(self, name: str) -> list[str]:
-        """Pull the images of one VM and move it onto them; return what was done."""
+        """End a switch that was interrupted, pull the images of one VM and move it onto them; return what was done."""
+        folder = Path(self.folders.vm(name))
         domain = lookup(self.connection.lookupByName, name)
         if domain is None:
             return []
-        with vm_lock(self.folders.lock(name), name, MOVE_SECONDS):
-            settle(self.connection, name, self.folders.vm(name))
+        ended = self._end_switch(name, folder / SWITCHING)
+        return ended + (self._arrive(name, domain) if (folder / ARRIVING).exists() else [])
+
+    def _end_switch(self, name: str, note: Path) -> list[str]:
+        """Wait for the task that switches the disk; where it was killed, end the switch."""
+        while note.exists():
+            with contextlib.suppress(Busy), vm_lock(self.folders.lock(name), name, TRY_AGAIN):
+                if note.exists():
+                    require_settled(self.connection, name, str(note.parent))
+                    return [f"End the interrupted switch of a disk of domain {name}"]
+        return []
+
+    def _arrive(self, name: str, domain: Any) -> list[str]:
         state = read_vm(self.connection, name, self._tool, self.folders)
         with _kept_running(domain):
             for digest in arriving_images(state):
@@ -90,8 +104,9 @@ class Arrivals:
         if domain is not None:
             resume_after_errors(domain)
         if not arriving_images(plan.after):
-            Path(self.folders.vm(state.name), MARKER).unlink(missing_ok=True)
-            self._forget_answered()
+            folder = Path(self.folders.vm(state.name))
+            (folder / ARRIVING).unlink(missing_ok=True)
+            forget(folder)
         return plan.actions
 
 
@@ -130,5 +145,7 @@ def arrive(cluster: Cluster, _options: Options) -> dict[str, Any]:
             failed.setdefault(name, "it cannot be moved now (saved, or in the middle of something else).")
     if failed:
         reasons = " ".join(f"{name}: {message}" for name, message in failed.items())
-        raise EdgeError(f"These VMs still read a remote image. {reasons}", failed=failed, actions=actions)
+        raise EdgeError(
+            f"These VMs still read a remote image, or are paused for a switch of a disk. {reasons}", failed=failed, actions=actions
+        )
     return {"changed": bool(actions), "actions": actions}

@@ -19,12 +19,13 @@ from ..elsewhere.check import check_elsewhere, check_kept
 from ..elsewhere.moved import forget_moved, read_moved
 from ..elsewhere.peers import Peers
 from ..host.addresses import addresses_of
+from ..host.calls import SWITCHING
 from ..host.file_users import check_below, check_claims, check_doubles, new_disks
 from ..host.lock import vm_lock
 from ..host.migration_mark import refuse_while_migrating
 from ..host.observe import read_vm, see_one, vm_of
 from ..host.view import HostView, check_ownership
-from ..job.pivot import NOTE, settle
+from ..job.pivot import settle
 from ..lazy.plan import arriving_images, with_arrivals
 from ..model.host_facts import Folders
 from ..model.image_tools import ImageTool
@@ -193,7 +194,7 @@ class Reconciler:
 
     def end_switch(self) -> None:
         """End a switch of a disk that an earlier task was killed in."""
-        if Path(self.folders.vm(self.name), NOTE).exists():
+        if Path(self.folders.vm(self.name), SWITCHING).exists():
             with self._lock():
                 pass
 

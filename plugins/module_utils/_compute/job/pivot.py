@@ -3,7 +3,8 @@
 """Switches a running guest's disk to the other file of its block job, so that no kill and no power cut loses a write.
 
 The guest is paused for some milliseconds, so that it writes nothing between QEMU's switch and libvirt's saved definition: whichever
-file the definition names after a power cut has all that the guest wrote. A note in the VM's folder lets the next run resume it.
+file the definition names after a power cut has all that the guest wrote. A note in the VM's folder lets the next run resume it, and
+``edge-arrive`` of the host, which is called for it.
 
 A libvirtd that is killed in between forgets the job and goes on naming the old file, to which nothing is written any more; it
 refuses every other job of the disk, and the next start would take that file. QEMU itself is asked then, and the definition mended.
@@ -21,12 +22,12 @@ from xml.etree.ElementTree import Element
 from ..._errors import Conflict, EdgeError, NotFound
 from ..._files import fsync, write_atomically
 from ..._libvirt import intent, libvirt, lookup
+from ..host.calls import SWITCHING, call, forget
 from ..xml.disk import read_file, replace_file
 from ..xml.domain import parse_xml, to_text
 from ..xml.properties import read_path
 from .block_job import job_of, live_disk
 
-NOTE = "switching.json"
 DEFINITIONS = Path("/etc/libvirt/qemu")
 LONGEST = 30.0  # seconds that libvirt has for a switch which it goes on with after it was killed
 LOOK_AGAIN = 0.1
@@ -40,6 +41,7 @@ def switch(connection: Any, domain: Any, target: str, path: str, note: Path) -> 
     with intent(f"read the state of domain {domain.name()}"):
         ours = domain.state()[0] == libvirt.VIR_DOMAIN_RUNNING
     write_atomically(note, _text(target, resume=ours), note.with_name(f".{note.name}.new"), 0o600)
+    call(note.parent)
     try:
         if ours:
             with intent(f"pause domain {domain.name()} for the switch"):
@@ -58,13 +60,13 @@ def settle(connection: Any, name: str, folder: str) -> str | None:
     Returns the disk's target where libvirt has forgotten the switch, so that the guest has to be restarted before the next job.
     The caller holds the lock of the VM.
     """
-    note = Path(folder, NOTE)
+    note = Path(folder, SWITCHING)
     if not note.exists():
         return None
     with intent(f"look up domain {name}"):
         domain = lookup(connection.lookupByName, name)
     if domain is None:
-        note.unlink(missing_ok=True)
+        _end(note)
         return None
     return _settle(connection, domain, note)
 
@@ -87,9 +89,14 @@ def _settle(connection: Any, domain: Any, note: Path) -> str | None:
         with intent(f"resume domain {domain.name()} after the switch"):
             if domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED:
                 domain.resume()
+    _end(note)
+    return lost
+
+
+def _end(note: Path) -> None:
     note.unlink(missing_ok=True)
     fsync(note.parent)
-    return lost
+    forget(note.parent)
 
 
 def require_remembered(connection: Any, domain: Any, target: str) -> None:

@@ -19,12 +19,13 @@ from ..._files import fsync, write_atomically
 from ..._image_lock import remove_images
 from ..._libvirt import intent, libvirt
 from ..._sizes import OVERLAY_SUBCLUSTER
+from ..host.calls import ARRIVING, SWITCHING, call, forget
 from ..job.block_job import JobLimits, block_jobs, job_of, live_disk, mirror_ready, require_mirror, wait_job
-from ..job.pivot import NOTE, require_remembered, switch
+from ..job.pivot import require_remembered, switch
 from ..model.image_tools import ImageTool
 from ..xml.disk import read_file
 from ..xml.domain import parse_xml
-from .plan import MARKER, MoveDisk
+from .plan import MoveDisk
 
 COPY = """<disk type='file'><driver type='qcow2' cache='{cache}' discard='unmap'/><source file='{path}'/>
 <backingStore type='file'><format type='qcow2'/><source file='{backing}'/><backingStore/></backingStore></disk>"""
@@ -63,7 +64,7 @@ class ArrivalMover:
             try:
                 wait_job(self.domain, step.target, waiter, JobLimits(self.timeout), lambda: mirror_ready(self.domain, step.target))
                 require_mirror(self.domain, step.target)
-                switch(self.connection, self.domain, step.target, step.path, Path(step.path).with_name(NOTE))
+                switch(self.connection, self.domain, step.target, step.path, Path(step.path).with_name(SWITCHING))
             except EdgeError:
                 self._give_up(step)
                 raise
@@ -115,18 +116,11 @@ def resume_after_errors(domain: Any) -> None:
 
 
 def call_for_image(folder: str) -> None:
-    """Mark a VM's folder as waiting, and wake ``edge-arrive.path``, which cannot watch the folder of each VM."""
-    marker = Path(folder, MARKER)
+    """Mark a VM's folder as waiting for its image, and call for it."""
+    marker = Path(folder, ARRIVING)
     if not marker.exists():
         write_atomically(marker, b"{}\n", marker.with_name(f".{marker.name}.new"), 0o644)
-    calls = calls_below(Path(folder).parent)
-    calls.mkdir(mode=0o755, exist_ok=True)
-    (calls / Path(folder).name).touch()
-
-
-def calls_below(vms: Path) -> Path:
-    """Return the folder that is not empty while VMs below ``vms`` wait for images: a file for each, by name."""
-    return vms.with_name("arriving")
+    call(Path(folder))
 
 
 def remove_arrived(paths: tuple[str, ...]) -> None:
@@ -134,5 +128,6 @@ def remove_arrived(paths: tuple[str, ...]) -> None:
     remove_images(paths)
     for path in map(Path, paths):
         if not any(path.parent.glob("*.arriving.qcow2")):
-            path.with_name(MARKER).unlink(missing_ok=True)
+            path.with_name(ARRIVING).unlink(missing_ok=True)
+            forget(path.parent)
         fsync(path.parent)

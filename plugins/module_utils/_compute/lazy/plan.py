@@ -19,7 +19,6 @@ from ..model.spec import Disk, DomainSpec, Volume
 from ..model.state import VmState
 
 SUFFIX = ".arriving.qcow2"
-MARKER = "arriving.json"
 
 
 def arriving_path(path: str) -> str:

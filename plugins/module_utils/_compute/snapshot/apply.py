@@ -17,10 +17,10 @@ from ..._image_lock import all_unwritten, untouched
 from ..._libvirt import intent, libvirt
 from ..host.agent import limited_agent
 from ..host.at_rest import at_rest
+from ..host.calls import SWITCHING
 from ..host.observe import saved_text
 from ..job.block_job import JobLimits
 from ..job.commit import commit_live
-from ..job.pivot import NOTE
 from ..model.image_tools import OverlayTool
 from ..xml.disk import drop_backing, replace_file
 from ..xml.domain import parse_xml, to_text
@@ -168,7 +168,7 @@ class SnapshotGuest:
             running = bool(domain.isActive())
             live = _sources(parse_xml(domain.XMLDesc())) if running else {}
         if step.top in live:
-            files, note = (step.top, step.base), Path(self.state.home, NOTE)
+            files, note = (step.top, step.base), Path(self.state.home, SWITCHING)
             commit_live(self.connection, domain, self._target(step.disk), files, self.limits, note=note)
             fsync(Path(step.base))
         elif step.base not in live:  # a running guest that has the base and not the top has it committed already
@@ -184,7 +184,9 @@ class SnapshotGuest:
         for path in self.state.children(step.top):
             if self.tool.info(path, "qcow2").backing == step.top:
                 self.tool.rebase_on(path, step.base, base.format if base else "qcow2")
-        if self.state.active.get(step.disk) == step.top and not self._domain().isActive():
+        with intent(f"read the state of domain {self.state.name}"):
+            running = self._domain().isActive()
+        if self.state.active.get(step.disk) == step.top and not running:
             self._switch(steps.Switch(self.state.name, ((step.disk, step.base),)))
 
     def _drop(self, step: steps.Drop) -> None:

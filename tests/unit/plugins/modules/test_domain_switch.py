@@ -5,14 +5,16 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.edge.cloud.plugins.module_utils._compute.host.calls import SWITCHING, call, calls_below
 from ansible_collections.edge.cloud.plugins.module_utils._compute.host.lock import vm_lock
-from ansible_collections.edge.cloud.plugins.module_utils._compute.job.pivot import NOTE
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
+from ansible_collections.edge.cloud.plugins.module_utils._host.arrive import Arrivals
 from support.modules import run_module
 
 PAUSED = 3
@@ -25,7 +27,7 @@ def run(capsys: pytest.CaptureFixture[str], driver: Any, folders: Folders) -> Ca
 
 def leave(folders: Folders, target: str | None) -> Path:
     """Leave the note of a switch, as of a task that was killed in it."""
-    note = Path(folders.vm("web"), NOTE)
+    note = Path(folders.vm("web"), SWITCHING)
     note.parent.mkdir(parents=True, exist_ok=True)
     note.write_text(json.dumps({"target": target, "resume": True}))
     return note
@@ -41,6 +43,33 @@ def test_a_guest_that_was_paused_goes_on(module: str, target: str | None, run: A
     assert run(module, **asked)["changed"] is False, "it is no paused guest any more when it is looked at"
     assert driver.lookupByName("web").state()[0] != PAUSED
     assert not note.exists()
+
+
+def test_the_host_itself_resumes_a_guest_whose_task_is_gone(run: Any, driver: Any, folders: Folders) -> None:
+    run("domain", name="web")
+    driver.lookupByName("web").suspend()
+    note = leave(folders, None)
+    call(note.parent)
+    arrivals = Arrivals(driver, None, folders)  # type: ignore[arg-type] - no image is pulled
+    assert arrivals.waiting() == ["web"]
+    assert arrivals.settle("web") == ["End the interrupted switch of a disk of domain web"]
+    assert driver.lookupByName("web").state()[0] != PAUSED
+    assert not note.exists() and arrivals.waiting() == []
+    assert not list(calls_below(Path(folders.vms)).iterdir())
+
+
+def test_the_host_leaves_the_switch_of_a_task_that_lives_to_it(run: Any, driver: Any, folders: Folders) -> None:
+    run("domain", name="web")
+    driver.lookupByName("web").suspend()
+    note = leave(folders, None)
+    found: list[list[str]] = []
+    with vm_lock(folders.lock("web"), "web", 0):
+        host = threading.Thread(target=lambda: found.append(Arrivals(driver, None, folders).settle("web")))  # type: ignore[arg-type]
+        host.start()
+        note.unlink()  # the task has ended its switch, and works on
+        host.join()
+    assert found == [[]]
+    assert driver.lookupByName("web").state()[0] == PAUSED
 
 
 def test_a_guest_is_paused_and_nothing_of_the_past_resumes_it(run: Any, driver: Any, folders: Folders) -> None:

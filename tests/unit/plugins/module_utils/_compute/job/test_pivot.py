@@ -10,7 +10,8 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from ansible_collections.edge.cloud.plugins.module_utils._compute.job.pivot import NOTE, mend_forgotten, switch
+from ansible_collections.edge.cloud.plugins.module_utils._compute.host.calls import SWITCHING, calls_below
+from ansible_collections.edge.cloud.plugins.module_utils._compute.job.pivot import mend_forgotten, switch
 from ansible_collections.edge.cloud.plugins.module_utils._errors import Conflict, EdgeError
 from ansible_collections.edge.cloud.plugins.module_utils._libvirt import libvirt
 
@@ -58,6 +59,13 @@ class Domain:
             raise libvirt.libvirtError("it took too long")
 
 
+def _note(tmp_path: Path) -> Path:
+    """Return where the note of a VM is, in a folder of its own below that of all."""
+    folder = tmp_path / "vms" / "web"
+    folder.mkdir(parents=True)
+    return folder / SWITCHING
+
+
 @pytest.mark.parametrize(
     ("fails", "calls"),
     [
@@ -67,7 +75,7 @@ class Domain:
     ],
 )
 def test_a_guest_goes_on_whatever_fails(fails: str, calls: list[str], tmp_path: Path) -> None:
-    domain, note = Domain(fails), tmp_path / NOTE
+    domain, note = Domain(fails), _note(tmp_path)
     if fails:
         with pytest.raises(EdgeError, match="Could not"):
             switch(None, domain, "vda", "/b", note)
@@ -76,19 +84,21 @@ def test_a_guest_goes_on_whatever_fails(fails: str, calls: list[str], tmp_path: 
     assert domain.calls == calls
     assert domain.now == RUNNING
     assert not note.exists()
+    assert not list(calls_below(tmp_path / "vms").iterdir()), "nothing is left for edge-arrive to do"
 
 
 def test_a_guest_that_others_paused_stays_paused(tmp_path: Path) -> None:
     domain = Domain("", now=PAUSED)
-    switch(None, domain, "vda", "/b", tmp_path / NOTE)
+    switch(None, domain, "vda", "/b", _note(tmp_path))
     assert domain.calls == ["pivot"] and domain.now == PAUSED
 
 
 def test_what_cannot_be_resumed_is_left_to_the_next_run(tmp_path: Path) -> None:
-    domain, note = Domain("resume"), tmp_path / NOTE
+    domain, note = Domain("resume"), _note(tmp_path)
     with pytest.raises(EdgeError, match="resume domain"):
         switch(None, domain, "vda", "/b", note)
     assert note.exists()
+    assert [one.name for one in calls_below(tmp_path / "vms").iterdir()] == ["web"], "edge-arrive is called for it"
 
 
 class Connection:
