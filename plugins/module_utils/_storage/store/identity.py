@@ -89,23 +89,42 @@ class Mount:
         return any(sign in self.root for sign in HIDING)
 
 
+class Identities:
+    """What many files are, found in one pass: what is true of all files of a mount is read once."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[bytes | None, int], Filesystem] = {}
+
+    def of(self, path: Path) -> FileId:
+        """Return what the file or folder at ``path`` is; raise OSError if it cannot be opened."""
+        descriptor = os.open(path, os.O_PATH)
+        try:
+            found = os.fstat(descriptor)
+            key = (_mount_number(descriptor), found.st_dev)
+            if key not in self._known:
+                self._known[key] = _filesystem(descriptor, mount_of(descriptor))
+            return FileId(found.st_ino, self._known[key], _handle(path))
+        finally:
+            os.close(descriptor)
+
+
 def identify(path: Path) -> FileId:
-    """Return what the file or folder at ``path`` is; raise OSError if it cannot be opened."""
-    descriptor = os.open(path, os.O_PATH)
-    try:
-        mount = mount_of(descriptor)
-        return FileId(os.fstat(descriptor).st_ino, _filesystem(descriptor, mount), _handle(path))
-    finally:
-        os.close(descriptor)
+    """Return what one file or folder is; see ``Identities``."""
+    return Identities().of(path)
 
 
 def mount_of(descriptor: int) -> Mount | None:
     """Return the mount of an open file."""
-    with suppress(OSError):
-        for line in Path(f"/proc/self/fdinfo/{descriptor}").read_text().splitlines():
-            key, _colon, value = line.partition(":")
-            if key == "mnt_id":
-                return next(_mounts(0, value.strip().encode()), None)
+    number = _mount_number(descriptor)
+    return next(_mounts(0, number), None) if number else None
+
+
+def _mount_number(descriptor: int) -> bytes | None:
+    with suppress(OSError), open(f"/proc/self/fdinfo/{descriptor}", "rb") as file:  # noqa: PTH123 for each disk of a host
+        for line in file:
+            key, _colon, value = line.partition(b":")
+            if key == b"mnt_id":
+                return value.strip()
     return None
 
 

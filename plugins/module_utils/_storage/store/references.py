@@ -225,6 +225,7 @@ def _names_a_file(text: str, key: str) -> bool:
 def _files(directories: Sequence[Path], scan: _Scan) -> Iterator[tuple[Path, Path]]:
     """Yield all files under ``directories``, following symbolic links as QEMU does, each folder once; with the folder resolved."""
     visited: set[tuple[int, int]] = set()
+    known: dict[str, str] = {}
 
     def unreadable(error: OSError) -> None:
         if not isinstance(error, FileNotFoundError):
@@ -238,8 +239,16 @@ def _files(directories: Sequence[Path], scan: _Scan) -> Iterator[tuple[Path, Pat
                 below.clear()
                 continue
             visited.add(found)
-            real = os.path.realpath(folder) if entries else folder
+            real = known[folder] = _real(folder, known)
             yield from ((Path(folder, entry), Path(real, entry)) for entry in entries)
+
+
+def _real(folder: str, known: Mapping[str, str]) -> str:
+    """Return a folder with its links resolved; ``known`` has those that were walked before, so that one below is one look."""
+    above, name = os.path.split(folder)
+    if above in known and not os.path.islink(folder):  # noqa: PTH114 for each folder of a host
+        return os.path.join(known[above], name)  # noqa: PTH118
+    return os.path.realpath(folder)
 
 
 def _hidden(directory: Path) -> Iterator[str]:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ... import _files
 from ..._errors import Busy, NotFound, Refused
-from .identity import FileId, find, identify
+from .identity import FileId, Identities, find, identify
 from .lease import Lease, Listed, all_leases, drop, folder_of, image_of, is_image, leases_at, leases_of, listed_in, write
 from .references import Headers, References, references, stands_on
 
@@ -69,7 +69,9 @@ class Look:
     """One look at all disks under ``directories``; then the uses of any number of files."""
 
     seen: References
+    identities: Identities = field(default_factory=Identities)
     _listed: dict[Path, Listed] = field(default_factory=dict)
+    _leases: dict[Path, list[Lease]] = field(default_factory=dict)
 
     def users_of(self, path: Path) -> list[str]:
         """Return the disks that stand on a file that is no image, and the folders where there may be others."""
@@ -94,11 +96,13 @@ class Look:
         return Uses(tuple(sorted(users)), tuple(doubts), tuple(ended))
 
     def leases_of(self, image: Path) -> list[Lease]:
-        """Return the leases of an image; their folder is looked at once."""
+        """Return the leases of an image; their folder is looked at once, and each of them read once."""
         folder = folder_of(image)
         if folder not in self._listed:
             self._listed[folder] = listed_in(folder)
-        return leases_of(image, listed=self._listed[folder])
+        if image not in self._leases:
+            self._leases[image] = leases_of(image, listed=self._listed[folder])
+        return self._leases[image]
 
 
 def look(directories: Sequence[Path], headers: Headers | None = None) -> Look:
@@ -186,9 +190,9 @@ def settle(image: Path, uses: Uses, *, seen: Look | None = None, locked: bool = 
     """
     with suppress(OSError):  # a store that this host only reads
         leases = seen.leases_of(image) if seen else leases_of(image)
+        identities = seen.identities if seen else Identities()
         for user in uses.users:
-            if stands_on(Path(user), image):
-                _keep(image, Path(user), leases)
+            _keep(image, Path(user), leases, identities)
         if uses.ended and locked:
             _drop_ended(image, uses.ended)
         elif uses.ended:
@@ -196,10 +200,14 @@ def settle(image: Path, uses: Uses, *, seen: Look | None = None, locked: bool = 
                 _drop_ended(image, uses.ended)
 
 
-def _keep(image: Path, disk: Path, known: Sequence[Lease]) -> None:
-    what = identify(disk)
+def _keep(image: Path, disk: Path, known: Sequence[Lease], identities: Identities) -> None:
+    """Have one lease of a disk that was seen on the image, what and where it is; only one that is to be written reads it again."""
+    try:
+        what = identities.of(disk)
+    except OSError:
+        return
     leases = [one for one in known if (one.disk.same(what) if one.disk else one.path == str(disk))]
-    if not any((one.path, one.disk) == (str(disk), what) for one in leases):
+    if not any((one.path, one.disk) == (str(disk), what) for one in leases) and stands_on(disk, image):
         kept = write(image, disk, disk)
         for lease in leases:
             if lease.file != kept.file:
@@ -221,9 +229,13 @@ def end(root: Path, disks: Sequence[str]) -> None:
 
 def sweep(root: Path) -> None:
     """Drop the leases of images that are not here any more, once their disks are gone too."""
-    for lease in all_leases(root):
-        if not image_of(lease).exists() and _judge(lease, image_of(lease)) == ENDED:
-            drop(lease)
+    for stem, files in listed_in(root / "leases").items():
+        image = root / f"{stem}.qcow2"
+        if image.exists():
+            continue
+        for lease in leases_of(image, listed={stem: files}):
+            if _judge(lease, image) == ENDED:
+                drop(lease)
 
 
 def release(root: Path, path: str, *, check: bool = False) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._storage.maintenance.gc import Collector, account
 from ansible_collections.edge.cloud.plugins.module_utils._storage.maintenance.gc_plan import Limits
-from ansible_collections.edge.cloud.plugins.module_utils._storage.store import catalogue, lease, references
+from ansible_collections.edge.cloud.plugins.module_utils._storage.store import catalogue, lease, references, uses
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.inventory import Filter, images_of
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.manifest import Manifest
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.references import Headers
@@ -105,6 +105,49 @@ def test_a_collection_reads_each_header_as_often_for_ten_removals_as_for_one(tmp
         assert [one.digest for one in store.images()] == [images[0].digest]
         counts.append(max(counter[str(disk)] for disk in disks))
     assert counts[0] == counts[1]
+
+
+def test_a_collection_that_removes_nothing_reads_each_disk_and_each_lease_as_often_as_it_looks(tmp_path: Path) -> None:
+    """It looks twice, before and after the leases are brought up to date, and then reads no disk again that has its lease."""
+    store, folder = Store(tmp_path / "store"), tmp_path / "vms"
+    images = [put_image(store, one) for one in range(2)]
+    disks = put_disks(store, folder, images, 12)
+    with opened() as counter:
+        Collector(store, [folder], Limits(quota=0)).collect(lambda: 4e9)
+    kept = lease.all_leases(store.root)
+    assert {one.path for one in kept} == set(map(str, disks))
+    with opened() as one_look:
+        uses.look([folder])
+    for disk in disks:  # the second look knows the header of the first; a lease is compared by a descriptor that cannot read
+        assert counter[str(disk)] == one_look[str(disk)] + 1
+    assert {counter[str(one.file)] for one in kept} == {2}
+    assert by_suffix(counter, "mountinfo") < len(disks)
+
+
+def test_a_disk_that_left_its_image_after_the_look_gets_no_lease(tmp_path: Path) -> None:
+    store, folder = Store(tmp_path / "store"), tmp_path / "vms"
+    images = [put_image(store, one) for one in range(2)]
+    one, other = put_disks(store, folder, images[:1], 2)
+    for kept in lease.all_leases(store.root):
+        lease.drop(kept)
+    image, seen = store.image_path(images[0].digest), uses.look([folder])
+    qemu_img("rebase", "-u", "-b", store.image_path(images[1].digest), "-F", "qcow2", one)
+    uses.settle(image, seen.uses_of(image), seen=seen)
+    assert [kept.path for kept in lease.leases_of(image)] == [str(other)]
+
+
+def test_disks_below_links_to_folders_are_the_users_of_what_they_are_over(tmp_path: Path) -> None:
+    store, folder = Store(tmp_path / "store"), tmp_path / "vms"
+    image = put_image(store, 1)
+    far = tmp_path / "other" / "disk"
+    (disk,) = put_disks(store, far, [image], 1)
+    over = disk.with_name("over.qcow2")
+    qemu_img("create", "-q", "-u", "-f", "qcow2", "-b", "root.qcow2", "-F", "qcow2", over, "4G")
+    (folder / "plain").mkdir(parents=True)
+    (folder / "plain" / "link").symlink_to(tmp_path / "other")
+    there = folder / "plain" / "link" / "disk" / "vm0"
+    assert uses.look([folder]).uses_of(store.image_path(image.digest)).users == (str(there / "root.qcow2"),)
+    assert uses.look([folder]).users_of(disk) == [str(there / "over.qcow2")]
 
 
 def test_a_disk_that_comes_or_changes_after_the_look_is_seen_by_the_removal(tmp_path: Path) -> None:
