@@ -9,11 +9,6 @@ from __future__ import annotations
 
 Key = tuple[str, str, str]  # case, metric, other_name
 KNOWN: dict[Key, float] = {
-    # A second process gives the disk the rest of its size.
-    **{
-        ("(a) disk, 16 GiB, the library alone", "time", other): 0.12
-        for other in ("cp --sparse=always", "qemu-img convert", "tar -S | ssh, another host")
-    },
     # A first write still has to mark its subcluster and to allocate blocks in the file system.
     ("(f) random write 4k, 1024 MiB, the first, ours", "block layer", "new raw file"): 0.76,
     # 0.83 to 1.11 were measured; runs differ by some 0.1.
