@@ -112,7 +112,7 @@ def problems(template: Template, types: dict[str, str]) -> list[str]:
     return sorted(set(found))
 
 
-def _judged(node: nodes.Node) -> list[nodes.Expr]:
+def _judged(node: nodes.Node) -> list[nodes.Node]:
     match node:
         case nodes.If() | nodes.CondExpr():
             return [node.test]
@@ -139,7 +139,7 @@ def name_of(node: nodes.Node) -> str:
     return ""
 
 
-def _untrue(node: nodes.Expr, types: dict[str, str]) -> list[str]:
+def _untrue(node: nodes.Node, types: dict[str, str]) -> list[str]:
     name = name_of(node)
     if not name or name in set_by_tasks():
         return []
