@@ -447,7 +447,8 @@ options:
         type: str
       ssh_authorized_keys:
         description:
-          - Public SSH keys that may log in as the image's default user.
+          - Public SSH keys that may log in as the image's default user, each as the contents of its file; an item may have several,
+            one a line. What is no public key is refused, here and under the same name in O(cloud_init.user_data).
         type: list
         elements: str
       user_data:
@@ -466,7 +467,10 @@ options:
         type: raw
       network_config:
         description:
-          - Network configuration version 2 (or 1). Without it, cloud-init asks DHCP on the first interface.
+          - Network configuration version 2 (or 1), as a dictionary; a file of it is read with C(lookup('ansible.builtin.file', …) |
+            from_yaml). Without it, cloud-init asks DHCP on the first interface.
+          - Its addresses are checked, since a guest that does not take one boots without network; those of a VM need the length of
+            their prefix, such as C(192.0.2.10/24).
         type: dict
       meta_data:
         description:

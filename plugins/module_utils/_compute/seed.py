@@ -21,6 +21,7 @@ from .._files import fsync
 from .._runner import Runner
 from .content.context import context_text
 from .content.network_config import network_text
+from .content.ssh_keys import check_keys
 from .content.texts import check_texts
 from .content.user_data import user_data_text
 from .content.yaml_text import yaml_text
@@ -72,6 +73,7 @@ def make_seed(options: CloudInitOptions, name: str, uuid: str) -> Seed:
     check_texts(options.meta_data, META_DATA)
     meta = {"instance-id": uuid, "local-hostname": options.hostname or name, **(options.meta_data or {})}
     if options.ssh_authorized_keys:
+        check_keys(options.ssh_authorized_keys, "cloud_init.ssh_authorized_keys")
         meta["public-keys"] = list(options.ssh_authorized_keys)
     files = {"meta-data": yaml_text(meta, META_DATA), "user-data": user_data_text(options.user_data, "cloud_init.user_data")}
     if options.network_config:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..._errors import InvalidInput
+from .addresses import check_addresses
 from .texts import check_texts
 from .yaml_text import yaml_text
 
@@ -21,4 +22,5 @@ def network_text(config: Mapping[str, Any]) -> str:
     if not isinstance(inner, Mapping) or isinstance(version, bool) or version not in (1, 2):
         raise InvalidInput(f"{OPTION}: it needs version 2 (or 1), such as {{version: 2, ethernets: {{...}}}}.", option=OPTION)
     check_texts(inner, OPTION)
+    check_addresses(inner, OPTION)
     return yaml_text({**inner, "version": int(version)}, OPTION)

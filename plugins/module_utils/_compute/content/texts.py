@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..._errors import InvalidInput
+from .ssh_keys import LISTS, check_keys
 
 ADDRESSES = ("macaddress", "mac_address", "address", "addresses", "gateway", "gateway4", "gateway6", "to", "via", "local", "remote")
 PASSWORDS = ("password", "passwd", "plain_text_passwd", "hashed_passwd", "hashed-passwd")
@@ -19,12 +20,14 @@ TEXTS = frozenset({*ADDRESSES, *PASSWORDS, *NAMES, "permissions"})
 
 
 def check_texts(data: Any, where: str) -> None:
-    """Raise InvalidInput for the first number, or yes or no, under a key that has a text in cloud-init."""
+    """Raise InvalidInput for the first number, or yes or no, under a key that has a text in cloud-init, and for a bad SSH key."""
     if isinstance(data, Mapping):
         for key, value in data.items():
             path = f"{where}.{key!s:.60}"
             if key in TEXTS:
                 _check(value, path)
+            if key in LISTS and value:
+                check_keys(value, path)
             check_texts(value, path)
     elif isinstance(data, list | tuple):
         for place, item in enumerate(data):

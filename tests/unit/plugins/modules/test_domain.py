@@ -158,7 +158,7 @@ def test_what_yaml_has_misread_is_found_before_any_change(run: Any, folders: Fol
         ({"kernel": "/boot/\0"}, "kernel"),
         ({"title": "\0"}, "title"),
         ({"disks": [{"name": "a", "path": "/a\0"}]}, "disks[0].path"),
-        ({"cloud_init": {"ssh_authorized_keys": ["a", "\0"]}}, "cloud_init.ssh_authorized_keys[1]"),
+        ({"cloud_init": {"ssh_authorized_keys": ["ssh-ed25519 AAAA a", "\0"]}}, "cloud_init.ssh_authorized_keys[1]"),
     ):
         assert run(**options)["error"] == {"code": "invalid_input", "option": option}
     failed = run(cloud_init={"user_data": "#cloud-config\na: [1\n"})
