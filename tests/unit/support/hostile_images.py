@@ -161,7 +161,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "8 EiB": (exabytes, "refused", "max_virtual_size"),
     "1 PiB": (petabyte, "refused", "max_virtual_size"),
     "VMDK descriptor": (vmdk_descriptor, "refused", "other files"),
-    "empty": (empty, "invalid_input", "no disk image format"),
+    "empty": (empty, "invalid_input", "it is empty"),
     "noise": (noise, "invalid_input", "no disk image format"),
 }
 # What only a look at every table can tell.

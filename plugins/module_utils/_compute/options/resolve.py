@@ -217,6 +217,9 @@ def _check_disk(item: DiskOptions) -> None:
         raise InvalidInput(f"{name}: {item.name} is the name of the {kind} disk; choose another.", option=name, value=item.name)
     if item.target:
         match(TARGET, item.target, f"{where}.target", "a device name such as vda or sdb")
+    if item.image == "" or (item.path == "" and item.device != "cdrom"):
+        name = f"{where}.{'image' if item.image == '' else 'path'}"
+        raise InvalidInput(f"{name}: it is empty, as a variable without a value is; name it, or leave it out (omit).", option=name)
     if item.path and (item.image or item.size):
         raise InvalidInput(f"{where}.path: an existing file takes neither image nor size.", option=f"{where}.path", value=item.path)
     if item.path and not item.path.startswith("/"):

@@ -36,7 +36,25 @@ def detect(head: bytes, footer: bytes, where: str) -> str:
     for magic, name in PACKED.items():
         if head.startswith(magic):
             raise Unsupported(f"{where} is packed with {name} and cannot be unpacked here; unpack it first.", path=where)
+    if says := not_a_disk(head):
+        raise InvalidInput(f"{where} is not a disk image: {says}", path=where)
     raise InvalidInput(f"{where}: no disk image format is recognised; name its format if you know it.", path=where)
+
+
+def not_a_disk(head: bytes) -> str:
+    """Return what a server or a copy left in place of a disk image, by its first bytes; the empty text where that is not known."""
+    start = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if not start:
+        return "" if head else "it is empty."
+    if start.startswith((b"<!doctype html", b"<html")):
+        return "it is a web page. Is a sign-in page in between?"
+    if start.startswith((b"<?xml", b"<error")):
+        return "it is an XML document, such as a server's error."
+    if start.startswith((b'{"', b"{\n", b"{ ")):
+        return "it is a JSON document, such as a server's error."
+    if start.startswith(b"version https://git-lfs"):
+        return "it is a pointer of Git LFS; get the file itself (git lfs pull)."
+    return ""
 
 
 def _refuse_tar(head: bytes, where: str) -> None:

@@ -111,7 +111,10 @@ class QemuImg:
         argv = ["qemu-img", *arguments]
         done = self.runner.run([*limits.prefix(), *argv], check=False)
         if LOCKED in done.stderr:
-            raise Busy(f"The image is in use: {done.stderr.strip()}", argv=argv)
+            raise Busy(
+                f"The image is in use: {done.stderr.strip()} Stop what uses it; edge.cloud.domain_disk copies a running VM's disk.",
+                argv=argv,
+            )
         if done.rc and any(words in done.stderr for words in FULL):
             raise NoSpace(f"No space left for qemu-img {arguments[0]}; free some: {done.stderr.strip()}", argv=argv)
         if check and done.rc:

@@ -22,7 +22,7 @@ from ..store.image_plan import Change, DescribeImage, ImportImage, PinImage, Rem
 from ..store.inventory import shown
 from ..store.references import Headers
 from ..store.store import Store
-from ..transfer.http_client import Trust
+from ..transfer.http_client import Trust, parts_of
 from . import import_
 from .download import downloaded
 from .import_ import ImageDescription
@@ -82,7 +82,10 @@ class Datastore:
         if not self._remote:
             with about_option(self.origin):
                 import_.judge_source(self.qemu, names.absolute_path(self.wanted.source, "source"), self.rules)
-        elif not (self.rules.checksum or self.signed or self.unverified):
+            return
+        with about_option(self.origin):
+            parts_of(self.wanted.source)
+        if not (self.rules.checksum or self.signed or self.unverified):
             raise Refused(
                 f"{self.origin}: {self.wanted.source} comes over a network; give the checksum (sha256 or sha512) or the signature "
                 "that proves it, or allow_unverified.",

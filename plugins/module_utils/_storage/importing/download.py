@@ -16,6 +16,7 @@ from ... import _space, _sparse
 from ..._errors import Conflict, Corrupt, DiskFailed, InvalidInput, NoSpace, Refused, Unreachable, Unsupported
 from ..._secrets import public_url
 from .. import names
+from ..format.probe import not_a_disk
 from ..store import digest as digests
 from ..store.store import Store
 from ..transfer.http_client import Trust, announced_length, require_whole
@@ -85,9 +86,9 @@ def _proven(path: Path, url: str, expected: str, trust: Trust) -> None:
 def _what_it_is(path: Path, url: str) -> str:
     """Return what a server may have sent in place of a file."""
     with path.open("rb") as file:
-        head = file.read(512).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if head.startswith((b"<!doctype html", b"<html")):
-        return " It is a web page: is a sign-in page in between?"
+        head = file.read(512)
+    if says := not_a_disk(head):
+        return f" {says[0].upper()}{says[1:]}"
     if head.startswith(b"\x1f\x8b") and not public_url(url).lower().endswith((".gz", ".tgz")):
         return " It is packed with gzip: the server may have packed it for the way, although that was not asked for."
     return ""

@@ -21,6 +21,11 @@ from .web.refusals import Shown, refusal
 
 SECONDS = 30.0
 URL = re.compile(r"https?://[!-~]+")
+SIGNED = re.compile(r"(?i)[?&](X-Amz-Signature|X-Goog-Signature|Signature|sig)=")
+OTHERS = {
+    "file": " A file of the host is given by its path alone.",
+    "s3": " An object of S3 has the URL https://ENDPOINT/BUCKET/KEY, and is asked for with credentials.",
+}
 LENGTH = re.compile(r"[0-9]{1,18}")
 
 
@@ -68,6 +73,7 @@ class Connection:
             bool(trust.cert_file) and parts.scheme == "https",
             self._credentials is not None,
             ours.origin if ours and not self._credentials else "",
+            SIGNED.search(self._query) is not None,
         )
         self._http = self._connection(parts, trust)
 
@@ -162,8 +168,10 @@ def parts_of(url: str) -> SplitResult:
     except ValueError:  # an invalid port or address
         sound = False
     if not sound:
+        hint = OTHERS.get(url.partition("://")[0].lower(), "")
         raise InvalidInput(
             f"{shown_url(url)!a:.300} is not a URL of the form https://host[:port]/path, in ASCII without spaces, user, fragment."
+            f"{hint}"
         )
     return parts
 

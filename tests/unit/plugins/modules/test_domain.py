@@ -158,6 +158,8 @@ def test_what_yaml_has_misread_is_found_before_any_change(run: Any, folders: Fol
         ({"kernel": "/boot/\0"}, "kernel"),
         ({"title": "\0"}, "title"),
         ({"disks": [{"name": "a", "path": "/a\0"}]}, "disks[0].path"),
+        ({"disks": [{"name": "root", "image": "", "size": "1GiB"}]}, "disks[0].image"),
+        ({"disks": [{"name": "root", "path": "", "size": "1GiB"}]}, "disks[0].path"),
         ({"cloud_init": {"ssh_authorized_keys": ["ssh-ed25519 AAAA a", "\0"]}}, "cloud_init.ssh_authorized_keys[1]"),
     ):
         assert run(**options)["error"] == {"code": "invalid_input", "option": option}

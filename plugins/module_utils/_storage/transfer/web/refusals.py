@@ -17,11 +17,12 @@ S3_CODE = re.compile(rb"<Code>([A-Za-z]{1,64})</Code>")
 
 @dataclass(frozen=True)
 class Shown:
-    """What we showed the server: a client certificate, credentials, or none because they are for ``elsewhere``."""
+    """What we showed the server: a certificate, credentials, or none because they are for ``elsewhere``; a ``signed`` URL."""
 
     certificate: bool = False
     credentials: bool = False
     elsewhere: str = ""
+    signed: bool = False
 
 
 def refusal(response: http.client.HTTPResponse, what: str, expected: int, shown: Shown) -> EdgeError:
@@ -41,10 +42,8 @@ def _reason(response: http.client.HTTPResponse, body: bytes, shown: Shown) -> st
     status = response.status
     if status in (495, 496) or (status == 400 and b"SSL certificate" in body):  # nginx
         return _certificate(shown)
-    if status == 401:
-        return _credentials(shown)
-    if status == 403:
-        return _forbidden(shown)
+    if status in (401, 403) or (status == 400 and shown.signed):
+        return _access(status, shown)
     if status == 407:
         return "the proxy asks for a user and password; give them in proxy, as http://user:password@host:port."
     if status in (429, 503):
@@ -59,6 +58,12 @@ def _certificate(shown: Shown) -> str:
     if shown.certificate:
         return "it does not accept our client certificate."
     return "it asks for a client certificate, and none is configured (cert_file)."
+
+
+def _access(status: int, shown: Shown) -> str:
+    if shown.signed:
+        return "its URL is signed, and holds for some time and some requests only; get a new one."
+    return _credentials(shown) if status == 401 else _forbidden(shown)
 
 
 def _credentials(shown: Shown) -> str:

@@ -9,7 +9,7 @@ from email.message import Message
 from pathlib import Path
 
 import pytest
-from ansible_collections.edge.cloud.plugins.module_utils._errors import EdgeError, NotFound, Unreachable
+from ansible_collections.edge.cloud.plugins.module_utils._errors import EdgeError, InvalidInput, NotFound, Unreachable
 from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.http_client import Connection, Trust
 from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.web.redirects import MOST_REDIRECTS, follow, resolve
 from hypothesis import given
@@ -207,6 +207,34 @@ def test_the_code_of_an_s3_server_is_told_and_nothing_else_of_its_answer() -> No
         assert CANARY not in refused.value.message
         with pytest.raises(NotFound, match="it is not there"):
             got(f"{server.url}/gone")
+
+
+@pytest.mark.parametrize(
+    "query", ["X-Amz-Algorithm=a&X-Amz-Signature=1", "X-Goog-Signature=1", "Expires=1&Signature=2", "sv=1&sig=2"]
+)
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_a_signed_url_that_is_refused_may_have_expired(query: str, status: int) -> None:
+    with web(lambda _path, _headers: Answer(status)) as server:
+        with pytest.raises(Unreachable, match=r"its URL is signed, .* get a new one") as refused:
+            got(f"{server.url}/a?{query}")
+        assert query not in refused.value.message
+        with pytest.raises(Unreachable) as refused:
+            got(f"{server.url}/a?design=1")
+        assert "signed" not in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("file:///srv/a.qcow2", "by its path alone"),
+        ("S3://bucket/a.qcow2", "https://ENDPOINT/BUCKET/KEY"),
+        ("ftp://x.example/a", ""),
+    ],
+)
+def test_other_schemes_are_told_what_to_write(url: str, says: str) -> None:
+    with pytest.raises(InvalidInput, match=r"is not a URL of the form https://") as refused:
+        got(url)
+    assert says in refused.value.message
 
 
 def test_no_tls_is_no_fault_of_a_certificate(authority: Authority, tmp_path: Path) -> None:
