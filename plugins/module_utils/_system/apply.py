@@ -1,0 +1,60 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Carries out the steps of a plan."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .._errors import CommandFailed, InvalidInput
+from .._plan import Plan, execute
+from .._runner import Runner
+from . import tree
+from .entry import Entry
+from .plan import CallUnit, SetPath, State
+from .units import Systemd, Unit
+
+
+@dataclass(frozen=True)
+class Host:
+    """The host's paths and units."""
+
+    runner: Runner
+    systemd: Systemd
+
+    def look(self, entries: Sequence[Entry], units: Sequence[Unit]) -> State:
+        """Return what is there now."""
+        return State({entry.path: tree.look(entry) for entry in entries}, self.systemd.look([unit.name for unit in units]))
+
+    def carry_out(self, plan: Plan[State]) -> None:
+        """Carry out a plan; restarts that follow are noted first."""
+        calls = [step for step in plan.steps if isinstance(step, CallUnit)]
+        self.systemd.note([step.unit for step in calls if step.verb in ("restart", "reload")])
+        execute(plan, self._apply)
+
+    def _apply(self, step: SetPath | CallUnit) -> None:
+        if isinstance(step, CallUnit):
+            self.systemd.call(step.verb, step.unit)
+        elif not step.entry.present:
+            tree.remove(step.entry)
+        elif step.entry.kind == "file":
+            with tree.written(step.entry) as work:
+                self._validate(step.entry, work)
+        else:
+            {"folder": tree.set_folder, "link": tree.set_link}[step.entry.kind](step.entry)
+
+    def _validate(self, entry: Entry, work: str) -> None:
+        if not entry.validate:
+            return
+        try:
+            self.runner.run([word.replace("%s", work) for word in shlex.split(entry.validate)])
+        except CommandFailed as error:
+            said = "(its output may hold the secret)" if entry.secret else error.stderr.strip() or "it printed no error"
+            raise InvalidInput(
+                f"{entry.option}: {entry.validate!r} refuses what {entry.path} is to hold; the old file was kept. "
+                f"Its exit code is {error.rc}: {said}",
+                option=entry.option,
+                path=entry.path,
+            ) from None

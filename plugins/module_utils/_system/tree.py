@@ -1,0 +1,196 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads and changes paths so that nobody but root can redirect them: each folder is opened from the one above, links are refused.
+
+Only a link that root made in a folder that only root writes is followed, such as one that moves a folder to another disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import grp
+import os
+import pwd
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import PurePosixPath
+
+from .._errors import Conflict, NotFound, Refused
+from .entry import Entry, Found
+
+OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+LONGEST_WAY = 8
+LARGEST = 16 * 1024 * 1024
+
+
+@contextmanager
+def opened_folder(path: PurePosixPath, *, create: bool = False, links: int = 0) -> Iterator[int]:
+    """Give the descriptor of a folder; FileNotFoundError if it is not there, unless ``create`` makes it and those above."""
+    descriptor = os.open("/", OPEN)
+    try:
+        here = PurePosixPath("/")
+        for name in path.parts[1:]:
+            inner, here = _enter(descriptor, here, name, create, links)
+            os.close(descriptor)
+            descriptor = inner
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _enter(above: int, here: PurePosixPath, name: str, create: bool, links: int) -> tuple[int, PurePosixPath]:
+    if create:
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(name, 0o755, dir_fd=above)
+            os.fsync(above)
+    try:
+        return os.open(name, OPEN, dir_fd=above), here / name
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.ENOTDIR):
+            raise
+    target = _trusted_target(above, here / name, links)
+    with opened_folder(target, links=links + 1) as inner:
+        return os.dup(inner), target
+
+
+def _trusted_target(above: int, path: PurePosixPath, links: int) -> PurePosixPath:
+    """Return what a link names if only root could have made it; anything else is refused."""
+    found, folder = os.lstat(path.name, dir_fd=above), os.fstat(above)
+    if not stat.S_ISLNK(found.st_mode):
+        raise Conflict(f"{path} is not a folder; remove it or choose another place.", path=str(path))
+    own = {0, os.geteuid()}
+    if not {found.st_uid, folder.st_uid} <= own or folder.st_mode & 0o022 or links >= LONGEST_WAY:
+        raise Refused(
+            f"{path} is a symbolic link that a user other than root could have made; nothing was written through it. "
+            "Remove it, or make it as root in a folder that only root can write.",
+            path=str(path),
+        )
+    return PurePosixPath(os.path.normpath(path.parent / os.readlink(path.name, dir_fd=above)))
+
+
+def look(entry: Entry) -> Found:
+    """Return what is at a declared path."""
+    path = PurePosixPath(entry.path)
+    try:
+        with opened_folder(path.parent) as above:
+            return _look_in(above, path, entry)
+    except FileNotFoundError:
+        return Found("absent")
+
+
+def _look_in(above: int, path: PurePosixPath, entry: Entry) -> Found:
+    found = os.lstat(path.name, dir_fd=above)
+    if entry.kind == "folder" and (stat.S_ISDIR(found.st_mode) or stat.S_ISLNK(found.st_mode)):
+        with opened_folder(path) as inner, os.scandir(inner) as rows:
+            names = frozenset(row.name for row in rows)
+            return _found("folder", os.fstat(inner), names=names, followed=stat.S_ISLNK(found.st_mode))
+    if stat.S_ISLNK(found.st_mode):
+        return _found("link", found, target=os.readlink(path.name, dir_fd=above))
+    if stat.S_ISREG(found.st_mode):
+        return _found("file", found, data=_read(above, path.name) if entry.kind == "file" and entry.present else b"")
+    return _found("folder" if stat.S_ISDIR(found.st_mode) else "other", found)
+
+
+def _read(above: int, name: str) -> bytes:
+    descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=above)
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read(LARGEST)
+
+
+def _found(kind: str, about: os.stat_result, *, data: bytes = b"", target: str = "", followed: bool = False,
+           names: frozenset[str] = frozenset()) -> Found:  # fmt: skip
+    mode = stat.S_IMODE(about.st_mode)
+    return Found(kind, _user(about.st_uid), _group(about.st_gid), mode, data, target, followed, names)
+
+
+def _user(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
+
+
+def _group(number: int) -> str:
+    try:
+        return grp.getgrgid(number).gr_name
+    except KeyError:
+        return str(number)
+
+
+def owner_ids(entry: Entry) -> tuple[int, int]:
+    """Return the numbers of the declared owner and group; NotFound, with the option, if there is none of that name."""
+    try:
+        user = pwd.getpwnam(entry.owner).pw_uid
+    except KeyError:
+        raise NotFound(
+            f"{entry.option}.owner: there is no user {entry.owner} on this host.", option=f"{entry.option}.owner"
+        ) from None
+    try:
+        return user, grp.getgrnam(entry.group).gr_gid
+    except KeyError:
+        raise NotFound(
+            f"{entry.option}.group: there is no group {entry.group} on this host.", option=f"{entry.option}.group"
+        ) from None
+
+
+def set_folder(entry: Entry) -> None:
+    """Make a folder, or give it its owner and mode."""
+    user, group = owner_ids(entry)
+    with opened_folder(PurePosixPath(entry.path), create=True) as folder:
+        os.fchown(folder, user, group)
+        os.fchmod(folder, entry.mode)
+        os.fsync(folder)
+
+
+@contextmanager
+def written(entry: Entry) -> Iterator[str]:
+    """Write a file beside its place and give that path; after the block it has its name, durably. An error leaves the old one."""
+    path = PurePosixPath(entry.path)
+    work = f".{path.name}.edge-new"
+    user, group = owner_ids(entry)
+    with opened_folder(path.parent, create=True) as above:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(work, dir_fd=above)
+        try:
+            descriptor = os.open(work, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=above)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(entry.data)
+                file.flush()
+                os.fchown(descriptor, user, group)
+                os.fchmod(descriptor, entry.mode)
+                os.fsync(descriptor)
+            yield str(path.with_name(work))
+            os.rename(work, path.name, src_dir_fd=above, dst_dir_fd=above)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(work, dir_fd=above)
+            raise
+        os.fsync(above)
+
+
+def set_link(entry: Entry) -> None:
+    """Make a link, or let it name something else, by one rename."""
+    path = PurePosixPath(entry.path)
+    work = f".{path.name}.edge-new"
+    with opened_folder(path.parent, create=True) as above:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(work, dir_fd=above)
+        os.symlink(entry.target, work, dir_fd=above)
+        os.rename(work, path.name, src_dir_fd=above, dst_dir_fd=above)
+        os.fsync(above)
+
+
+def remove(entry: Entry) -> None:
+    """Remove a path; a folder with its contents only if that was asked for."""
+    path = PurePosixPath(entry.path)
+    with opened_folder(path.parent) as above:
+        if entry.kind != "folder":
+            os.unlink(path.name, dir_fd=above)
+        elif entry.remove_contents:
+            shutil.rmtree(path.name, dir_fd=above)
+        else:
+            os.rmdir(path.name, dir_fd=above)
+        os.fsync(above)
