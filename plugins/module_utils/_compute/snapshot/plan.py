@@ -176,11 +176,17 @@ def _revert(state: SnapshotState, wanted: SnapshotRequest, interrupted: Journal 
 
 
 def _is_at(state: SnapshotState, snapshot: Snapshot) -> bool:
-    """Return whether every disk is as it was at a snapshot: on an overlay over it that nothing was written to."""
+    """Return whether every disk is as it was at a snapshot: on an overlay of its size over it that nothing was written to."""
     if snapshot.memory or state.run != "stopped":
         return False
-    actives = [(state.file(state.active.get(disk, "")), path) for disk, path in snapshot.files]
-    return all(file and file.backing == path and file.path not in state.written for file, path in actives)
+    return all(_is_untouched(state, state.active.get(disk, ""), path) for disk, path in snapshot.files)
+
+
+def _is_untouched(state: SnapshotState, active: str, below: str) -> bool:
+    overlay, kept = state.file(active), state.file(below)
+    if overlay is None or kept is None or overlay.backing != below:
+        return False
+    return overlay.size == kept.size and active not in state.written
 
 
 def tidy(state: SnapshotState) -> list[Step]:

@@ -74,6 +74,25 @@ def test_life_of_a_domain(run: Any, image: str, folders: Folders, driver: Any) -
     assert not Path(folders.vm("web")).exists()
 
 
+@pytest.mark.parametrize(
+    ("option", "content", "file"),
+    [("cloud_init", {"hostname": "www"}, "seed.iso"), ("context", {"EXTRA": "x"}, "context.iso")],
+)
+def test_a_lost_seed_is_named_before_the_start_and_made_again_when_asked(
+    run: Any, folders: Folders, option: str, content: dict[str, str], file: str
+) -> None:
+    run(state="stopped", disks=[], **{option: content})
+    path = Path(folders.vm("web"), file)
+    path.unlink()
+    assert run(state="stopped")["changed"] is False
+    for check in (True, False):
+        failed = run(check=check)
+        assert failed["error"] == {"code": "not_found", "option": option, "value": str(path)}
+        assert f"give {option} as before" in failed["msg"]
+    assert run(**{option: content})["domain"]["state"] == "running"
+    assert path.exists()
+
+
 def test_a_kept_disk_is_used_again(run: Any, image: str, folders: Folders) -> None:
     options = {"state": "stopped", "disks": [{"name": "root", "image": image}]}
     run(**options)

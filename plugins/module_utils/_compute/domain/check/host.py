@@ -14,7 +14,7 @@ from ...model.host_facts import HostFacts, VolumeFile
 from ...model.overlays import active_path, volume_chain
 from ...model.remote_image import from_url
 from ...model.request import DomainOptions
-from ...model.spec import Cpu, DomainSpec, Volume
+from ...model.spec import CONTEXT, SEED, Cpu, DomainSpec, Volume
 from ...model.state import VmState
 from ...options.resolve import ResolvedDomain
 from .display import check_vnc
@@ -27,6 +27,8 @@ def check_wanted(wanted: ResolvedDomain, state: VmState, host: HostFacts, option
     _check_machine(spec, state.config, host)
     if options.nics is not None or _will_start(state, options):
         _check_nics(spec, host)
+    if _will_start(state, options):
+        _check_seeds(spec, state, options)
     for path, option in ((spec.kernel, "kernel"), (spec.initrd, "initrd")):
         if path in host.missing:
             raise NotFound(f"{option}: this host has no file {path}.", option=option, value=path)
@@ -110,6 +112,20 @@ def _check_nics(spec: DomainSpec, host: HostFacts) -> None:
                 f"nics[{place}].bridge: this host has no bridge {nic.bridge} (there: {there}).",
                 option=f"nics[{place}].bridge",
                 value=nic.bridge,
+            )
+
+
+def _check_seeds(spec: DomainSpec, state: VmState, options: DomainOptions) -> None:
+    """Raise where the guest's seed or context disk is gone, which libvirt would not start it without, and is not made again."""
+    kinds = ((SEED, options.cloud_init, state.seed, "cloud_init"), (CONTEXT, options.context, state.context, "context"))
+    for name, asked, digest, option in kinds:
+        path = next((disk.path for disk in spec.disks if disk.name == name), "")
+        if path and asked is None and digest is None and path not in state.folder:
+            raise NotFound(
+                f"{option}: {path}, a disk of domain {spec.name}, is gone, and it cannot start without; give {option} as before, "
+                "and it is made again.",
+                option=option,
+                value=path,
             )
 
 

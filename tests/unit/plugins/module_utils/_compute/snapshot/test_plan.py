@@ -301,6 +301,17 @@ def test_a_revert_to_where_the_disks_are_is_nothing() -> None:
     assert plan_snapshot(replace(state, written=frozenset({f"{HOME}/root.a.qcow2"})), SnapshotRequest("a", "reverted")).changed
 
 
+def test_a_revert_takes_back_that_a_disk_grew() -> None:
+    state = run(start("stopped"), take("a"))
+    grown = replace(
+        state, files=tuple(replace(one, size=2 * one.size) if one.path == f"{HOME}/data.a.qcow2" else one for one in state.files)
+    )
+    plan = plan_snapshot(grown, SnapshotRequest("a", "reverted"))
+    active = [plan.after.file(disk.active) for disk in plan.after.disks]
+    assert [one and one.size for one in active] == [state.file(disk.own).size for disk in start().disks]  # type: ignore[union-attr]
+    assert plan_snapshot(plan.after, SnapshotRequest("a", "reverted")).actions == []
+
+
 def test_an_interrupted_take_is_recorded_where_one_overlay_is_in_use_and_undone_where_none_is() -> None:
     plan = plan_snapshot(start(), take("a"))
     halfway = replace(plan, steps=plan.steps[:3]).after
