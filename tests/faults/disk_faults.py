@@ -52,8 +52,12 @@ class Scene(Driven, DiskHost):
         return self.drive(state, kill, **{**OPTIONS, **options})
 
     def again(self, state: str, **options: Any) -> dict[str, Any]:
-        """Run it without harm; raise where that fails."""
+        """Run it without harm; raise where that fails. Where libvirt has lost its job, the VM is restarted first."""
         done = self.change(state, **options)
+        if "restart the VM" in str(done.get("msg")):
+            self.run("virsh", "destroy", VM)
+            self.run("virsh", "start", VM)
+            done = self.change(state, **options)
         assert done and not done.get("failed"), done
         return done
 

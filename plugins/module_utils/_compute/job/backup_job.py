@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -11,13 +12,16 @@ from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement
 
-from ..._errors import Busy, EdgeError, TimedOut
+from ..._errors import Busy, Conflict, EdgeError, TimedOut
 from ..._libvirt import intent, libvirt
 from ..host.events import Waiter, hearing
 from ..xml.domain import parse_xml, to_text
 from ..xml.properties import read_path
 from .block_job import LOOK_AGAIN, JobLimits
 from .quiesce import frozen
+
+LOST = "backup job data missing"  # libvirt has no code for it
+RECONNECT = 30.0  # seconds that libvirt has after it was killed
 
 
 @dataclass
@@ -76,6 +80,7 @@ class PushBackup:
 
     def _end_earlier(self, path: str) -> None:
         """End the copy that a killed run left going; raise Busy where another job of the domain is not ours."""
+        self._wait_until_known()
         if self._is_over():
             return
         try:
@@ -90,6 +95,27 @@ class PushBackup:
                 value=self._name,
             )
         self._abort()
+
+    def _wait_until_known(self) -> None:
+        """Wait until libvirt knows its job; raise Conflict where it goes on without the data, as a libvirtd that was killed may."""
+        deadline = time.monotonic() + RECONNECT
+        while self._has_lost_its_job():
+            if time.monotonic() > deadline:
+                raise Conflict(
+                    f"name: libvirtd was killed while it copied a disk of domain {self._name}, and has a job now of which it knows "
+                    "nothing, beside which it begins no other. The guest runs on and nothing is lost: restart the VM "
+                    "(edge.cloud.domain with state restarted), then run again.",
+                    option="name",
+                    value=self._name,
+                )
+            time.sleep(LOOK_AGAIN)
+
+    def _has_lost_its_job(self) -> bool:
+        try:
+            self.domain.jobStats()
+        except libvirt.libvirtError as error:
+            return LOST in error.get_error_message()
+        return False
 
     def _abort(self) -> None:
         with self._events() as waiter:
