@@ -22,6 +22,7 @@ from typing import Any
 
 from ansible_collections.edge.cloud.plugins.module_utils._errors import EdgeError
 from ansible_collections.edge.cloud.plugins.module_utils._storage.format import qcow2
+from ansible_collections.edge.cloud.plugins.module_utils._storage.format.pieces import reader_of
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.manifest import Manifest, parse
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
 from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.http_client import Trust
@@ -94,7 +95,11 @@ def look(root: str, manifest: str = "", disks: str = "") -> dict[str, Any]:
     store = Store(Path(root))
     wrong = [one.digest for one in store.images() if store.verify(one.digest)] + store.broken()
     left = sorted(path.name for path in store.partial.iterdir() if path.suffix != ".lock") if store.partial.is_dir() else []
-    good = good_bytes(store, parse(Path(manifest).read_bytes(), manifest)) if manifest else 0
+    good = (
+        good_bytes(store, parse(Path(manifest).read_bytes(), manifest, None, reader_of(Path(manifest).with_suffix(".pieces"))))
+        if manifest
+        else 0
+    )
     found = sorted(path for path in Path(disks).rglob("*") if path.is_file()) if disks else []
     broken = [str(path) for path in found if not path.name.startswith(".") and not sound(path)]
     return {

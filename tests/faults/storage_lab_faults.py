@@ -30,7 +30,7 @@ from support.outcomes import BOUND, MISSED, Outcome, Row, repeated, table_row
 
 TREE = Path(__file__).resolve().parents[2]
 HERE, DISKS, ORIGIN, DATASTORE = "/var/lib/edge/images", "/var/lib/edge/vms", "/srv/origin", "/var/lib/edge/datastore"
-INCOMING, MANIFEST, TALLY, PKI = "/srv/incoming.qcow2", "/srv/image.json", "/root/tally", "/srv/pki"
+INCOMING, MANIFEST, LIST, TALLY, PKI = "/srv/incoming.qcow2", "/srv/image.json", "/srv/image.pieces", "/root/tally", "/srv/pki"
 TLS = [f"{PKI}/ca.crt", f"{PKI}/host.crt", f"{PKI}/host.key"]
 SECONDS = 3.0  # of silence until a source is left, as a test can wait for them
 NGINX = """
@@ -394,6 +394,7 @@ def furnish(folder: Path, hosts: list[LabHost], seed: int) -> Site:
         one.run(["sh", "-ec", serving], stdin=NGINX.format(root=ORIGIN, pki=PKI))
     script = (
         f"mkdir -p /srv/old; cp {ORIGIN}/{old.hex}.* /srv/old/; cp {ORIGIN}/{image.hex}.json {MANIFEST}; "
+        f"cp {ORIGIN}/{image.hex}.pieces {LIST}; "
         f"cp {ORIGIN}/{image.hex}.qcow2 {INCOMING}; rm -r {ORIGIN}"
     )
     host.run(["sh", "-ec", script])
