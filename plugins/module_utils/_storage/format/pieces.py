@@ -101,11 +101,11 @@ class Pieces(Sequence[str]):
         at = index % VALUES * VALUE
         return self._page(level, index // VALUES)[at : at + VALUE]
 
-    def values(self) -> Iterator[bytes]:
-        """Yield the raw SHA-256 of all pieces in order."""
-        for number in range(self._pages(0)):
+    def values(self, first: int = 0) -> Iterator[bytes]:
+        """Yield the raw SHA-256 of all pieces in order, from the piece ``first``."""
+        for number in range(first // VALUES, self._pages(0)):
             page = self._page(0, number, BURST)
-            for at in range(0, len(page), VALUE):
+            for at in range(first % VALUES * VALUE if number == first // VALUES else 0, len(page), VALUE):
                 yield page[at : at + VALUE]
 
     def file(self) -> Iterator[bytes]:

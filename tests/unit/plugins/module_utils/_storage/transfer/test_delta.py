@@ -8,6 +8,7 @@ import errno
 import hashlib
 import os
 import shutil
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,17 @@ def hashes(letters: list[str]) -> Pieces:
     return Pieces.of(hashlib.sha256(letter.encode()).digest() for letter in letters)
 
 
+@pytest.mark.parametrize("window", [1, 3, delta.WINDOW])
 @given(contents, st.lists(contents, max_size=3), st.sets(st.integers(0, 11)), st.booleans())
-def test_each_piece_is_copied_once_from_where_it_is(new: list[str], old: list[list[str]], good: set[int], short: bool) -> None:
+def test_each_piece_is_copied_once_from_where_it_is(
+    window: int, new: list[str], old: list[list[str]], good: set[int], short: bool
+) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(delta, "WINDOW", window)
+        check_copies(new, old, good, short)
+
+
+def check_copies(new: list[str], old: list[list[str]], good: set[int], short: bool) -> None:
     size = len(new) * PIECE - (7 if short else 0)
     wanted = hashes(new)
     bound = {"size": size, "virtual_size": 1, "piece_size": PIECE}
@@ -54,6 +64,23 @@ def test_each_piece_is_copied_once_from_where_it_is(new: list[str], old: list[li
     known = {letter for one in old for letter in one}
     last = {len(new) - 1} if short else set()
     assert seen == sorted({index for index, letter in enumerate(new) if letter in known} - good - last)
+
+
+def test_a_plan_takes_less_memory_than_a_set_of_what_is_wanted() -> None:
+    """Places are kept for one window of the image; each list is read once for each window."""
+    peaks = []
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(delta, "WINDOW", 512)
+        for count in (8192,):
+            pieces = Pieces.of(hashlib.sha256(b"%d" % number).digest() for number in range(count))
+            bound = {"size": count * PIECE, "virtual_size": 1, "piece_size": PIECE}
+            image = Manifest.new(**bound, pieces=pieces, name="n", version="1", created="2026-01-02T03:04:05Z")
+            there = [delta.Candidate(Path("old"), count * PIECE, pieces)]
+            tracemalloc.start()
+            assert sum(len(one.pieces) for one in delta.extents(image, set(), there)) == count
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+    assert peaks[0] < 100 * 8192  # a set and the places of all pieces took 300 bytes for each
 
 
 @given(st.integers(1, 2**50))
