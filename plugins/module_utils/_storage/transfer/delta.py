@@ -96,8 +96,8 @@ class Places:
     def __init__(self, count: int) -> None:
         slots = 1 << (2 * count).bit_length()
         self._mask = slots - 1
-        self._keys = array("Q", bytes(8 * slots))
-        self._places = array("Q", bytes(8 * slots))
+        self._keys = array("Q", [0]) * slots
+        self._places = array("Q", [0]) * slots
 
     def _slot(self, value: bytes) -> tuple[int, int]:
         """Return the slot of a value, or the free one where it goes, and its key."""
