@@ -23,7 +23,7 @@ from .wider import widen
 
 LOCKED = "Is another process using the image"
 FULL = ("No space left on device", "Disk quota exceeded")
-QEMU_PKI = "/etc/pki/qemu"
+QEMU_PKI = "/etc/pki/qemu/edge"
 REMOTE_SECONDS = 15.0
 CHECK_SECONDS, CHECK_BYTES_A_SECOND = 2, 64 * 1024**2  # a check takes a hundredth of that
 THREAD_STACK = 2 * MIB
