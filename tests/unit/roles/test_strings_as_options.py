@@ -22,6 +22,8 @@ DEFAULTS = [yaml.safe_load(path.read_text()) for path in sorted(TREE.glob("roles
 AROUND = {
     **{name: value for defaults in DEFAULTS for name, value in defaults.items() if name not in OPTIONS},
     "item": {"name": "n", "wanted": False},
+    "hypervisor_running": ["web1"],
+    "hypervisor_vms": {"domains": [{"name": "web1"}]},
     "quickstart_others": ["foreign"],
     "quickstart_domains": {"domains": [{"name": "web1"}, {"name": "foreign"}]},
     "quickstart_vm": "web1",
