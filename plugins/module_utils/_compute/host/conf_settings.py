@@ -96,7 +96,8 @@ def _in_the_way(foreign: Sequence[Entry], settings: Mapping[str, Value], path: s
         + ("" if "password" in entry.key else f", {written(settings[entry.key], entry.key)} is asked for")
         for entry in foreign
     )
-    return f"{found}. Remove these lines, or allow that they are replaced; nothing was written."
+    allow = "allow that they are replaced by replace (role hypervisor: hypervisor_replace_settings)"
+    return f"{found}. Remove these lines, or {allow}; nothing was written."
 
 
 def entries(lines: Sequence[str]) -> Iterator[Entry]:
