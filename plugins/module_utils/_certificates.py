@@ -1,0 +1,166 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Signs certificates of hosts: of a request only its public key is used, every name and right comes from the caller."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from ._errors import InvalidInput, Unsupported
+
+try:
+    from cryptography import x509
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+except ImportError:
+    x509 = None  # type: ignore[assignment]
+
+BACKDATED = timedelta(days=1)  # clocks of hosts that are behind
+LONGEST_COMMON_NAME = 64
+SMALLEST_CURVE = 256
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a certificate says: its common name, its other names as ``DNS:…`` or ``IP:…``, and how long it is valid."""
+
+    common_name: str
+    names: tuple[str, ...]
+    days: int
+    renew_before_days: int
+
+    def __post_init__(self) -> None:
+        if not 0 < len(self.common_name) <= LONGEST_COMMON_NAME or not self.common_name.isprintable():
+            raise InvalidInput(f"common_name: {self.common_name!r:.100} is not 1 to 64 printable characters.", option="common_name")
+        if self.days < 1 or self.renew_before_days < 0:
+            raise InvalidInput("days, renew_before_days: at least one day of validity, and no negative number.", option="days")
+
+
+@dataclass(frozen=True)
+class Authority:
+    """A certificate authority: its certificate and its key."""
+
+    certificate: Any
+    key: Any
+
+    @classmethod
+    def load(cls, certificate: bytes, key: bytes) -> Authority:
+        """Return the authority of two PEM texts; refuse a key that is not the certificate's."""
+        if x509 is None:
+            raise Unsupported("Python's library cryptography is not installed on the host of the CA (python3-cryptography).")
+        try:
+            found = cls(x509.load_pem_x509_certificate(certificate), serialization.load_pem_private_key(key, None))
+        except (ValueError, TypeError) as error:
+            raise InvalidInput(f"ca_key, ca_certificate: they cannot be read: {error}") from None
+        if not isinstance(found.key, ec.EllipticCurvePrivateKey):
+            raise Unsupported("ca_key: it is no key of an elliptic curve, as the role pki makes them.")
+        if found.key.public_key().public_numbers() != found.certificate.public_key().public_numbers():
+            raise InvalidInput("ca_key: it is not the key of ca_certificate; put back the one that belongs to it.", option="ca_key")
+        return found
+
+    def sign(self, public_key: Any, wanted: Wanted, now: datetime) -> bytes:
+        """Return a certificate as PEM; it is valid since yesterday and ends no later than the authority's own."""
+        end = min(now + timedelta(days=wanted.days), _end(self.certificate))
+        builder = x509.CertificateBuilder().subject_name(_subject(wanted)).issuer_name(self.certificate.subject)
+        builder = builder.public_key(public_key).serial_number(x509.random_serial_number())
+        builder = builder.not_valid_before(now - BACKDATED).not_valid_after(end)
+        for extension, critical in self._extensions(public_key, wanted):
+            builder = builder.add_extension(extension, critical=critical)
+        signed: bytes = builder.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+        return signed
+
+    def _extensions(self, public_key: Any, wanted: Wanted) -> list[tuple[Any, bool]]:
+        # libvirt and QEMU refuse a certificate without key encipherment.
+        usage = x509.KeyUsage(True, False, True, False, False, False, False, False, False)
+        purposes = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.certificate.public_key())
+        return [
+            (x509.BasicConstraints(ca=False, path_length=None), True),
+            (usage, True),
+            (purposes, False),
+            (x509.SubjectAlternativeName(alternative_names(wanted.names)), False),
+            (x509.SubjectKeyIdentifier.from_public_key(public_key), False),
+            (issuer, False),
+        ]
+
+    def why_new(self, present: bytes | None, public_key: Any, wanted: Wanted, now: datetime) -> str | None:
+        """Return why the present certificate does not do, or nothing if it does."""
+        if not present:
+            return "there is none"
+        try:
+            found = x509.load_pem_x509_certificate(present)
+        except ValueError:
+            return "the present one cannot be read"
+        if not self._signed(found):
+            return "the present one is of another authority"
+        if _end(found) - now < timedelta(days=wanted.renew_before_days):
+            return f"the present one ends on {_end(found):%Y-%m-%d}"
+        return self._difference(found, public_key, wanted)
+
+    def _difference(self, found: Any, public_key: Any, wanted: Wanted) -> str | None:
+        if found.public_key().public_numbers() != public_key.public_numbers():
+            return "the present one is of another key"
+        said = {extension.oid: (extension.value, extension.critical) for extension in found.extensions}
+        asked = {value.oid: (value, critical) for value, critical in self._extensions(public_key, wanted)}
+        same = found.subject == _subject(wanted) and said == asked
+        return None if same else "the present one has other names or rights"
+
+    def _signed(self, found: Any) -> bool:
+        try:
+            algorithm = ec.ECDSA(found.signature_hash_algorithm)
+            self.certificate.public_key().verify(found.signature, found.tbs_certificate_bytes, algorithm)
+        except (InvalidSignature, TypeError):
+            return False
+        return isinstance(found.public_key(), ec.EllipticCurvePublicKey) and found.issuer == self.certificate.subject
+
+
+def public_key_of(request: bytes) -> Any:
+    """Return the public key of a request, which its sender has proven to hold; all else that the request says is ignored."""
+    if x509 is None:
+        raise Unsupported("Python's library cryptography is not installed on the host of the CA (python3-cryptography).")
+    try:
+        found = x509.load_pem_x509_csr(request)
+        key, valid = found.public_key(), found.is_signature_valid
+    except ValueError as error:
+        raise InvalidInput(f"request: it is no certificate request in PEM: {error}", option="request") from None
+    if not valid:
+        raise InvalidInput("request: its signature is wrong, so its sender does not hold the key.", option="request")
+    if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.key_size < SMALLEST_CURVE:
+        raise InvalidInput("request: its key is not one of an elliptic curve with 256 or more bits.", option="request")
+    return key
+
+
+def alternative_names(names: Iterable[str]) -> list[Any]:
+    """Return names as X.509 has them, each once, in their order."""
+    return list(dict.fromkeys(_alternative_name(name) for name in names))
+
+
+def _alternative_name(name: str) -> Any:
+    kind, _colon, value = name.partition(":")
+    try:
+        if kind == "IP":
+            return x509.IPAddress(ipaddress.ip_address(value))
+        if kind == "DNS" and value:
+            return x509.DNSName(value)
+    except ValueError:
+        pass
+    raise InvalidInput(f"names: {name!r:.100} is not like DNS:host1.example or IP:192.0.2.10.", option="names")
+
+
+def _subject(wanted: Wanted) -> Any:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, wanted.common_name)])
+
+
+def _end(certificate: Any) -> datetime:
+    """Return when a certificate ends; Debian 12 has a cryptography that knows no time zones."""
+    aware: datetime | None = getattr(certificate, "not_valid_after_utc", None)
+    if aware is not None:
+        return aware
+    end: datetime = certificate.not_valid_after
+    return end.replace(tzinfo=UTC)
