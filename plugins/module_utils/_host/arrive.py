@@ -9,7 +9,9 @@ guest is paused for a switch of a disk, because the task was killed in the middl
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -32,10 +34,11 @@ from .._disks import DiskFiles
 from .._errors import Busy, EdgeError
 from .._libvirt import connection, intent, lookup
 from .._runner import Runner, SubprocessRunner
-from . import images
+from . import backoff, images
 
 TRY_AGAIN = 5.0
 MOVE_SECONDS = 600
+FAILURES = Path("/run/edge/arrive-failures")
 Options = Mapping[str, Any]
 
 
@@ -128,7 +131,7 @@ def _kept_running(domain: Any) -> Iterator[None]:
         thread.join(TRY_AGAIN)
 
 
-def arrive(cluster: Cluster, _options: Options) -> dict[str, Any]:
+def settle_all(cluster: Cluster) -> dict[str, Any]:
     """Settle every VM that waits; one that fails does not stop the others and is reported at the end."""
     actions: list[str] = []
     failed: dict[str, str] = {}
@@ -149,3 +152,18 @@ def arrive(cluster: Cluster, _options: Options) -> dict[str, Any]:
             f"These VMs still read a remote image, or are paused for a switch of a disk. {reasons}", failed=failed, actions=actions
         )
     return {"changed": bool(actions), "actions": actions}
+
+
+def arrive(cluster: Cluster, options: Options) -> dict[str, Any]:
+    """Settle every VM that waits; with ``wait``, as the service has it, end after a failure only when it is time to try again."""
+    calls = calls_below(Path(Folders(images=str(cluster.images.root)).vms))
+    known = backoff.names_in(calls)
+    try:
+        done = settle_all(cluster)
+    except EdgeError as error:
+        if options.get("wait"):
+            sys.stderr.write(f"{error.message}\n")
+            backoff.wait_after_failure(FAILURES, calls, known, time.sleep)
+        raise
+    backoff.succeeded(FAILURES)
+    return done
