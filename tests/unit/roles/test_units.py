@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The units that look for the disks of VMs see them: no folder is hidden from them by systemd."""
+"""All units are hardened alike, and those that look for the disks of VMs see them: no folder is hidden from them by systemd."""
 
 from __future__ import annotations
 
@@ -16,6 +16,13 @@ from support.hostile import require_records
 ROLES = Path(__file__).resolve().parents[3] / "roles"
 LOOKING = ["host/templates/edge-gc.service.j2", "host/templates/edge-scrub.service.j2", "hypervisor/files/edge-arrive.service"]
 HIDING = {"ProtectHome": {"yes", "true", "on", "1", "tmpfs"}, "PrivateTmp": {"yes", "true", "on", "1", "disconnected"}}
+SERVICES = [path for path in sorted(ROLES.glob("*/*/*.service*")) if path.parent.parent.name != "appliance"]
+COMMON = {
+    "NoNewPrivileges", "ProtectClock", "ProtectControlGroups", "ProtectHostname", "ProtectKernelLogs", "ProtectKernelModules",
+    "ProtectKernelTunables", "LockPersonality", "MemoryDenyWriteExecute", "RestrictNamespaces", "RestrictRealtime",
+    "RestrictSUIDSGID",
+}  # fmt: skip
+ALSO = {"CapabilityBoundingSet", "RestrictAddressFamilies", "SystemCallArchitectures", "SystemCallFilter"}
 NEVER = {"InaccessiblePaths", "TemporaryFileSystem", "RootDirectory", "RootImage", "PrivateUsers"}
 
 
@@ -52,3 +59,53 @@ def test_no_folder_is_hidden(unit: str) -> None:
     settings = [line.partition("=") for line in (ROLES / unit).read_text().splitlines() if "=" in line and not line.startswith("#")]
     assert [key for key, _equals, value in settings if key in NEVER or value in HIDING.get(key, set())] == []
     assert all("CAP_DAC_READ_SEARCH" in kept for kept in bounds_of(unit)), "files are found by their handles with it only"
+
+
+def settings_of(unit: Path) -> dict[str, list[str]]:
+    """Return the values of each setting, in order."""
+    found: dict[str, list[str]] = {}
+    for line in unit.read_text().splitlines():
+        key, equals, value = line.partition("=")
+        if equals and not line.startswith("#"):
+            found.setdefault(key, []).append(value)
+    return found
+
+
+@pytest.mark.parametrize("unit", SERVICES, ids=lambda path: path.name)
+def test_every_service_has_the_common_limits(unit: Path) -> None:
+    settings = settings_of(unit)
+    assert {key for key in COMMON if settings.get(key) != ["yes"]} == set()
+    if unit.name == "edge-arrive.service":  # it alone writes the disks of VMs, and may do so anywhere
+        assert set(settings) & {"CapabilityBoundingSet", "ProtectSystem"} == set() and ALSO - set(settings) == {
+            "CapabilityBoundingSet"
+        }
+    else:
+        assert ALSO - set(settings) == set() and settings["ProtectSystem"] == ["strict"]
+
+
+@pytest.mark.parametrize("unit", SERVICES, ids=lambda path: path.name)
+def test_what_is_started_again_is_never_given_up(unit: Path) -> None:
+    settings = settings_of(unit)
+    assert "Restart" not in settings or settings.get("StartLimitIntervalSec") == ["0"]
+
+
+@pytest.mark.parametrize("timer", sorted(ROLES.glob("host/templates/*.timer*")), ids=lambda path: path.name)
+def test_a_failure_of_what_a_timer_starts_is_told_and_its_success_too(timer: Path) -> None:
+    settings = settings_of(timer.with_name(timer.name.replace(".timer", ".service")))
+    assert settings["OnFailure"] == ["edge-failed@%p.service"]
+    assert settings["ExecStartPost"] == ["/usr/bin/rm -f /var/lib/edge/failed/%p"]
+    assert "/var/lib/edge/failed" in settings["ReadWritePaths"][0].split()
+
+
+@pytest.mark.parametrize("unit", LOOKING)
+def test_files_can_be_opened_by_their_handles(unit: str) -> None:
+    filters = settings_of(ROLES / unit)["SystemCallFilter"]
+    assert "open_by_handle_at" in filters or filters[0].startswith("~")
+    assert not any("open_by_handle_at" in value or "@privileged" in value for value in filters if value.startswith("~"))
+
+
+def test_the_nbd_server_is_not_root_and_does_not_see_the_key_of_the_ca() -> None:
+    settings = settings_of(ROLES / "image_server/templates/edge-nbd.service.j2")
+    assert settings["User"] == ["edge-nbd"]
+    assert "-/etc/edge/pki/ca" in settings["InaccessiblePaths"][0].split()
+    assert set(settings["CapabilityBoundingSet"][0].split()) == {"CAP_DAC_OVERRIDE", "CAP_FOWNER"}
