@@ -14,7 +14,7 @@ sys.path.insert(0, os.path.realpath("/usr/lib/edge/current"))
 import nbdkit
 from edge_cloud import _cluster
 from edge_cloud._errors import EdgeError, NotFound
-from edge_cloud._host.images import quick_sources
+from edge_cloud._host.images import NBD_CERTIFICATES, quick_sources
 from edge_cloud._host.nbd_export import Exports
 from edge_cloud._storage.store.store import Store
 
@@ -34,7 +34,8 @@ def config(key: str, value: str) -> None:
 def config_complete() -> None:
     """Read the configuration, so that an invalid one stops the service at once."""
     cluster = _cluster.load(Path(_settings["config"]))
-    _exports[:] = [Exports(Store(cluster.images.root), lambda: quick_sources(cluster))]
+    certificates = Path(os.environ.get("CREDENTIALS_DIRECTORY", NBD_CERTIFICATES))
+    _exports[:] = [Exports(Store(cluster.images.root), lambda: quick_sources(cluster, certificates))]
 
 
 def thread_model() -> int:
