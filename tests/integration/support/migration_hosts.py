@@ -96,10 +96,8 @@ def open_doors(hosts: list[LabHost], inventory: Path, folder: Path) -> Path:
         {"ansible.builtin.include_tasks": {"file": str(ROLE / "tasks/certificates.yml")}},
         {"ansible.builtin.include_tasks": {"file": str(ROLE / "tasks/migration.yml")}},
     ]
-    handlers = yaml.safe_load((ROLE / "handlers/main.yml").read_text())
     book = folder / "doors.yml"
-    loaded = [one for one in handlers if "include_tasks" not in str(one)]
-    book.write_text(yaml.safe_dump([{"hosts": "hypervisor", "gather_facts": False, "tasks": tasks, "handlers": loaded}]))
+    book.write_text(yaml.safe_dump([{"hosts": "hypervisor", "gather_facts": False, "tasks": tasks}]))
     run_book(book, made)
     return made
 
