@@ -96,6 +96,9 @@ def open_doors(hosts: list[LabHost], inventory: Path, folder: Path) -> Path:
         {"ansible.builtin.include_tasks": {"file": str(ROLE / "tasks/certificates.yml")}},
         {"ansible.builtin.include_tasks": {"file": str(ROLE / "tasks/migration.yml")}},
     ]
+    for kind in ("files", "templates"):  # where tasks outside of their role look for them
+        if not (folder / kind).exists():
+            (folder / kind).symlink_to(ROLE / kind)
     book = folder / "doors.yml"
     book.write_text(yaml.safe_dump([{"hosts": "hypervisor", "gather_facts": False, "tasks": tasks}]))
     run_book(book, made)
