@@ -19,7 +19,7 @@ from ..host.migration_mark import refuse_while_migrating
 from ..job.backup_job import PushBackup
 from ..job.block_job import JobLimits, pull_live
 from ..job.pivot import require_settled
-from ..job.quiesce import thaw
+from ..job.quiesce import thaw_marked
 from ..lazy.plan import is_arriving
 from ..model.host_facts import Folders, VolumeFile
 from ..model.image_tools import DiskTool
@@ -81,18 +81,13 @@ class Disks:
         if check_mode or not Path(self.folders.vm(name)).is_dir():
             return do(request, True)
         with vm_lock(self.folders.lock(name), name, self.limits.timeout):
-            self._thaw()
+            thaw_marked(self.connection, name, self._marker)
             require_settled(self.connection, name, self.folders.vm(name))
             return do(request, False)
 
     @property
     def _marker(self) -> Path:
         return Path(self.folders.frozen(self.domain))
-
-    def _thaw(self) -> None:
-        if self._marker.exists():
-            with intent(f"look up domain {self.domain}"):
-                thaw(self.connection.lookupByName(self.domain), self._marker)
 
     def _read(self) -> SnapshotState:
         state = read_snapshots(self.connection, self.domain, self.tool, self.folders)
@@ -117,7 +112,7 @@ class Disks:
         if any(isinstance(step, Flatten) for step in plan.steps):
             self._require_room(files[-1], str(PurePosixPath(files[-1].path).parent))
         if not check_mode and plan.changed:
-            execute(plan, DiskGuest(self.connection, state, self.tool, self.limits).apply)
+            execute(plan, DiskGuest(self.connection, state, self.tool, self.limits, self._marker).apply)
         after = self._read() if plan.changed and not check_mode else plan.after
         return plan, lambda one: chain_view(one, self.disk), self._described(after)
 

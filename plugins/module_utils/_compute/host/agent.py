@@ -9,13 +9,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from xml.etree.ElementTree import Element
 
 from ..._libvirt import libvirt
 
 AGENT_SECONDS = 5
+CHANNEL = "org.qemu.guest_agent.0"
 BLOCK = -2  # libvirt's VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK, the default: no limit
 STATUS = Path("/run/libvirt/qemu")
 TIMEOUT = re.compile(r"<agentTimeout>(-?\d+)</agentTimeout>")
+
+
+def is_connected(root: Element) -> bool:
+    """Return whether a running domain's XML says that an agent listens in the guest; it may be silent all the same."""
+    targets = root.iterfind("devices/channel/target")
+    return any(one.get("name") == CHANNEL and one.get("state") == "connected" for one in targets)
 
 
 @contextmanager

@@ -15,12 +15,12 @@ from ..._errors import Busy, EdgeError
 from ..._files import fsync
 from ..._image_lock import all_unwritten, untouched
 from ..._libvirt import intent, libvirt
-from ..host.agent import limited_agent
 from ..host.at_rest import at_rest
 from ..host.calls import SWITCHING
 from ..host.observe import saved_text
 from ..job.block_job import JobLimits
 from ..job.commit import commit_live
+from ..job.quiesce import frozen
 from ..model.image_tools import OverlayTool
 from ..xml.disk import drop_backing, replace_file
 from ..xml.domain import parse_xml, to_text
@@ -33,12 +33,15 @@ from .state import SnapshotState
 
 @dataclass
 class SnapshotGuest:
-    """One domain on one connection; ``state`` is what was observed, ``pace`` bounds each job."""
+    """One domain on one connection; ``state`` is what was observed, ``limits`` bounds each job, and ``marker``
+    exists while the guest's file systems are frozen.
+    """
 
     connection: Any
     state: SnapshotState
     tool: OverlayTool
     limits: JobLimits
+    marker: Path
     frozen: bool = field(default=False, init=False)
 
     def apply(self, step: Any) -> None:
@@ -85,27 +88,11 @@ class SnapshotGuest:
         flags |= libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_REUSE_EXT
         flags |= libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_LIVE if step.memory else libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY
         domain, text = self._domain(), self._snapshot_xml(step)
-        freeze = libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_QUIESCE
-        with intent(f"take a snapshot of domain {step.domain}"):
-            if step.quiesce == "never" or step.memory:
-                domain.snapshotCreateXML(text, flags)
-            else:
-                self.frozen = self._frozen(domain, text, flags | freeze, step)
-                if not self.frozen:
-                    domain.snapshotCreateXML(text, flags)
+        quiesce = "never" if step.memory else step.quiesce
+        with frozen(domain, self.marker, quiesce) as self.frozen, intent(f"take a snapshot of domain {step.domain}"):
+            domain.snapshotCreateXML(text, flags)
         if step.memory:
             fsync(Path(step.memory))
-
-    def _frozen(self, domain: Any, text: str, flags: int, step: steps.SwitchLive) -> bool:
-        """Take it with the guest's file systems frozen by libvirt, which thaws them whatever happens; False if the agent failed."""
-        try:
-            with limited_agent(domain):
-                domain.snapshotCreateXML(text, flags)
-        except libvirt.libvirtError:
-            if step.quiesce == "required" or _sources(parse_xml(domain.XMLDesc())).keys() & {path for _disk, path in step.overlays}:
-                raise
-            return False
-        return True
 
     def _snapshot_xml(self, step: steps.SwitchLive) -> str:
         root = Element("domainsnapshot")

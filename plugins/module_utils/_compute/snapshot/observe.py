@@ -10,7 +10,7 @@ from typing import Any
 
 from ..._errors import Conflict, InvalidInput, NotFound
 from ..._libvirt import intent, libvirt
-from ..host.agent import AGENT_SECONDS, limited_agent
+from ..host.agent import AGENT_SECONDS, is_connected, limited_agent
 from ..host.view import check_ownership, read_vm
 from ..model.host_facts import Folders, VolumeFile
 from ..model.image_tools import OverlayTool
@@ -18,7 +18,6 @@ from ..model.overlays import is_overlay
 from ..model.spec import SEED, DomainSpec
 from ..model.state import VmState
 from ..xml.domain import parse_xml
-from ..xml.properties import read_path
 from .files import read_index
 from .index import SnapshotIndex
 from .state import DiskNow, SnapshotState
@@ -85,10 +84,7 @@ def _really_active(state: SnapshotState, vm: VmState) -> tuple[DiskNow, ...]:
 
 def agent_answers(domain: Any, seconds: int = AGENT_SECONDS) -> bool:
     """Return whether the guest agent answers within some seconds."""
-    if not any(
-        read_path(one, "target@name") == "org.qemu.guest_agent.0" and read_path(one, "target@state") == "connected"
-        for one in parse_xml(domain.XMLDesc()).iterfind("devices/channel")
-    ):
+    if not is_connected(parse_xml(domain.XMLDesc())):
         return False
     with limited_agent(domain, seconds):
         try:

@@ -17,6 +17,7 @@ from ..host.lock import vm_lock
 from ..host.migration_mark import refuse_while_migrating
 from ..job.block_job import JobLimits
 from ..job.pivot import require_settled
+from ..job.quiesce import thaw_marked
 from ..lazy.plan import is_arriving
 from ..model.host_facts import Folders
 from ..model.image_tools import OverlayTool
@@ -51,6 +52,10 @@ class Snapshots:
     domain: str
     timeout: float = 600
 
+    @property
+    def _marker(self) -> Path:
+        return Path(self.folders.frozen(self.domain))
+
     def _read(self) -> SnapshotState:
         return read_snapshots(self.connection, check_name(self.domain), self.tool, self.folders)
 
@@ -66,6 +71,7 @@ class Snapshots:
             plan = self._plan(self._read(), request)
             return plan, describe(plan.after)
         with vm_lock(self.folders.lock(self.domain), self.domain, 0):
+            thaw_marked(self.connection, self.domain, self._marker)
             require_settled(self.connection, self.domain, home)
             plan = self._plan(self._read(), request)
             self.execute(plan)
@@ -73,7 +79,7 @@ class Snapshots:
 
     def execute(self, plan: Plan[SnapshotState]) -> None:
         """Apply a plan; what fails midway is undone or finished at once, as the next run would, and the first error is raised."""
-        guest = SnapshotGuest(self.connection, plan.before, self.tool, JobLimits(self.timeout))
+        guest = SnapshotGuest(self.connection, plan.before, self.tool, JobLimits(self.timeout), self._marker)
         try:
             execute(plan, guest.apply)
         except EdgeError as error:
@@ -85,7 +91,9 @@ class Snapshots:
     def _recover(self) -> None:
         state = self._read()
         steps = recover(state) if state.index.journal and state.index.journal.what == "take" else []
-        execute(Plan(state, tuple(steps)), SnapshotGuest(self.connection, state, self.tool, JobLimits(self.timeout)).apply)
+        execute(
+            Plan(state, tuple(steps)), SnapshotGuest(self.connection, state, self.tool, JobLimits(self.timeout), self._marker).apply
+        )
 
     def _plan(self, state: SnapshotState, request: SnapshotRequest) -> Plan[SnapshotState]:
         refuse_while_migrating(state.name, state.home, state.run)

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.edge.cloud.plugins.module_utils._compute.job.quiesce import frozen
+from ansible_collections.edge.cloud.plugins.module_utils._compute.job.quiesce import frozen, thaw
 from ansible_collections.edge.cloud.plugins.module_utils._errors import EdgeError
-from ansible_collections.edge.cloud.plugins.module_utils._libvirt import connection
+from ansible_collections.edge.cloud.plugins.module_utils._libvirt import connection, libvirt
 from support.waiting import until
 
 KILLED = """
@@ -65,3 +65,47 @@ def test_a_killed_run_leaves_it_to_the_guard(marker: Path) -> None:
     done = subprocess.run([sys.executable, "-c", KILLED, str(marker)], stdin=subprocess.DEVNULL, capture_output=True, check=False)
     assert done.returncode == -9, done.stderr
     until(lambda: not marker.exists(), "the thaw by another process")
+
+
+class Silent:
+    """A guest of libvirt's test driver whose agent is connected and answers a thaw only when ``answers`` says so."""
+
+    def __init__(self, guest: Any, answers: bool, state: str = "connected") -> None:
+        self.guest, self.answers = guest, answers
+        self.xml = AGENT.format(state=state)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.guest, name)
+
+    def XMLDesc(self, _flags: int = 0) -> str:
+        return self.xml
+
+    def fsThaw(self) -> int:
+        if not self.answers:
+            raise libvirt.libvirtError("the agent is busy")
+        return int(self.guest.fsThaw())
+
+
+AGENT = "<domain><devices><channel><target name='org.qemu.guest_agent.0' state='{state}'/></channel></devices></domain>"
+
+
+def test_an_agent_that_still_flushes_is_thawed_by_the_guard(guest: Any, marker: Path) -> None:
+    with frozen(Silent(guest, False), marker, "required"):
+        pass
+    until(lambda: not marker.exists(), "the thaw by another process")
+
+
+def test_a_marker_stays_while_the_agent_does_not_answer(guest: Any, marker: Path) -> None:
+    marker.parent.mkdir()
+    marker.touch()
+    assert not thaw(Silent(guest, False), marker)
+    assert marker.exists(), "the guest may be frozen"
+    assert thaw(Silent(guest, True), marker)
+    assert not marker.exists()
+
+
+def test_a_guest_without_agent_has_nothing_to_be_thawed(guest: Any, marker: Path) -> None:
+    marker.parent.mkdir()
+    marker.touch()
+    assert thaw(Silent(guest, False, "disconnected"), marker)
+    assert not marker.exists()
