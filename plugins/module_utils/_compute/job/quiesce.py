@@ -17,7 +17,7 @@ from ..host.agent import is_connected, limited_agent
 from ..xml.domain import parse_xml
 
 # Reads the end of its input, without a byte, when its parent was killed or could not thaw. It goes on until the agent answers, as
-# one that still flushes what the guest wrote does in the end; where it gives up, or is killed too, the marker stays for the next run.
+# one that still flushes what the guest wrote does in the end. If it gives up or is killed, the marker stays for the next run.
 GUARD = """
 import os, sys, time
 uri, domain, marker, seconds = sys.argv[1:]
@@ -47,8 +47,8 @@ GUARD_SECONDS = 900
 def frozen(domain: Any, marker: Path, quiesce: str) -> Iterator[bool]:
     """Keep the file systems frozen within, and give whether they are; ``quiesce`` is never, auto or required.
 
-    The file ``marker`` exists while they are. A process of its own thaws them if this one is killed, or if the agent does not answer:
-    it may still flush what the guest wrote, long after a freeze was given up. If that process is killed too, ``thaw`` does at the
+    The file ``marker`` exists while they are. A process of its own thaws them if this one is killed or the agent is silent: it
+    may still flush what the guest wrote, long after a freeze was given up. If that process is killed too, ``thaw`` does at the
     next run. Raises EdgeError where it is required and cannot be done.
     """
     if quiesce == "never":
