@@ -199,7 +199,7 @@ def _disks(options: DomainOptions, before: DomainSpec | None, host: HostFacts, n
 def _check_disks(asked: Sequence[DiskOptions], had: Mapping[str, Disk], others: Collection[str]) -> set[str]:
     """Raise where what is asked of the disks cannot be, whatever the domain is; return the targets that they name."""
     for item in asked:
-        _check_disk(item)
+        _check_disk(item, had.get(item.name))
         check_taken_disk(item, had.get(item.name))
     unique((f"{item.where}.name", item.name) for item in asked)
     unique((f"{item.where}.target", item.target) for item in asked if item.target)
@@ -209,15 +209,15 @@ def _check_disks(asked: Sequence[DiskOptions], had: Mapping[str, Disk], others: 
     return set(given)
 
 
-def _check_disk(item: DiskOptions) -> None:
-    where = item.where
+def _check_disk(item: DiskOptions, had: Disk | None) -> None:
+    where, drive = item.where, "cdrom" in (item.device, had.device if had else None)
     match(DEVICE_NAME, item.name, f"{where}.name", DEVICE_NAME_SAYS)
     if item.name in (SEED, CONTEXT):
         kind, name = "cloud-init" if item.name == SEED else "context", f"{where}.name"
         raise InvalidInput(f"{name}: {item.name} is the name of the {kind} disk; choose another.", option=name, value=item.name)
     if item.target:
         match(TARGET, item.target, f"{where}.target", "a device name such as vda or sdb")
-    if item.image == "" or (item.path == "" and item.device != "cdrom"):
+    if item.image == "" or (item.path == "" and not drive):
         name = f"{where}.{'image' if item.image == '' else 'path'}"
         raise InvalidInput(f"{name}: it is empty, as a variable without a value is; name it, or leave it out (omit).", option=name)
     if item.path and (item.image or item.size):
