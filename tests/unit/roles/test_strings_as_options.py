@@ -18,7 +18,9 @@ TYPES = option_types()
 FOLDERS = [TREE / name for name in ("roles", "playbooks", "inventories", "molecule")]
 VALUES: dict[str, list[Any]] = {"bool": [False, True], "int": [7, 8], "float": [7.5, 8.0]}
 OPTIONS = {name: kind for name, kind in TYPES.items() if kind in VALUES and "." not in name}
-DEFAULTS = [yaml.safe_load(path.read_text()) for path in sorted(TREE.glob("roles/*/defaults/main.yml"))]
+DEFAULTS = [
+    yaml.safe_load(path.read_text()) for name in ("defaults", "vars") for path in sorted(TREE.glob(f"roles/*/{name}/main.yml"))
+]
 AROUND = {
     **{name: value for defaults in DEFAULTS for name, value in defaults.items() if name not in OPTIONS},
     "item": {"name": "n", "wanted": False},
@@ -29,6 +31,9 @@ AROUND = {
     "quickstart_vm": "web1",
     "quickstart_packages": ["nginx-light"],
     "pki_present": {"stat": {"exists": False}},
+    "preflight_own": {"uuid": "u1", "machine_id": "m1", "ahead": 1.5},
+    "preflight_same_id": ["other"],
+    "preflight_same_uuid": [],
     "ansible_managed": "managed",
     "image_server_name": "replica",
     "image_server_root": "/images",

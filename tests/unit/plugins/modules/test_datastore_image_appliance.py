@@ -290,7 +290,9 @@ def test_kills_in_the_middle_of_an_import_leave_nothing_under_a_name(capsys: Cap
         with contextlib.suppress(subprocess.TimeoutExpired):
             victim.wait(chance.uniform(0, takes))
         victim.kill()
-        hits += victim.wait() == -signal.SIGKILL
+        hit = victim.wait() == -signal.SIGKILL
+        hits += hit
+        takes *= 1 if hit else 0.8  # the machine is faster than at the first import
         for image in store.glob("*.qcow2"):
             assert digest_of(image) == f"sha256:{image.stem}"
         if hits == 5:
