@@ -58,7 +58,7 @@ options:
       path: {description: The absolute path., type: path, required: true}
       state: {description: Whether it is there., type: str, choices: [present, absent], default: present}
       content: {description: Its text., type: str}
-      secret_content: {description: Its text, which is never shown., type: str}
+      secret_content: {description: "Its text, which is never shown.", type: str}
       template: {description: "Name of a template of the role, rendered on the controller.", type: str}
       source: {description: "Name of a file of the role, on the controller.", type: str}
       secret: {description: Whether the text is left out of the diff and of all output., type: bool, default: false}
