@@ -109,7 +109,7 @@ def test_the_timers_keep_the_images_whole_and_within_the_quota(site: Site, kept:
 
 
 def test_what_is_not_asked_for_any_more_ends_and_a_certificate_that_is_good_stays(site: Site, kept: tuple[Seen, Seen]) -> None:
-    run(site, FRONT, REPLICA, front={}, replica={"host_scrub": ""}, hypervisor={})
+    run(site, FRONT, REPLICA, front={}, replica={"host_scrub": "", "host_quota_percent": ""}, hypervisor={})
     assert seen(site) == Seen(kept[1].serials, {"gc": "disabled inactive", "scrub": "disabled inactive"})
     images = json.loads(site.hosts[REPLICA].run(["cat", "/etc/edge/cluster.json"]).stdout)["images"]
     assert images["quota_bytes"] is None and images["quota_percent"] is None

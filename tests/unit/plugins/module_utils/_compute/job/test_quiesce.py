@@ -27,9 +27,16 @@ with connection("test:///default") as opened, frozen(opened.lookupByName("test")
 """
 
 
+HOST = """<node><domain type='test'><name>test</name><uuid>4a64cc71-19c4-2fd0-2323-3050941ea3c3</uuid><memory>8192</memory>
+<vcpu>1</vcpu><os><type>hvm</type></os></domain></node>"""
+
+
 @pytest.fixture
-def guest() -> Iterator[Any]:
-    with connection("test:///default") as opened:
+def guest(tmp_path: Path) -> Iterator[Any]:
+    """A running guest of a host of the test's own: the default one is shared by all connections that are still open."""
+    host = tmp_path / "host.xml"
+    host.write_text(HOST)
+    with connection(f"test://{host}") as opened:
         yield opened.lookupByName("test")
 
 
