@@ -38,9 +38,9 @@ class Space:
         return {link["ifname"] for link in json.loads(self.ip("-json", "link"))}
 
     def everything(self) -> list[str]:
-        """Return all that a change could touch, without what passes by itself (counters, carrier, MAC-based addresses)."""
+        """Return all that a change could touch, without what passes by itself (counters, carrier, state, MAC-based addresses)."""
         links = [line.split(" state ")[0] for line in self.ip("-o", "link").splitlines()]
-        return [*links, self.ip("-br", "-4", "addr"), routes(self)]
+        return [*links, self.ip("-o", "-4", "addr"), routes(self)]
 
 
 @pytest.fixture
