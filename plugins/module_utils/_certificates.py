@@ -52,8 +52,7 @@ class Authority:
     @classmethod
     def load(cls, certificate: bytes, key: bytes) -> Authority:
         """Return the authority of two PEM texts; refuse a key that is not the certificate's."""
-        if x509 is None:
-            raise Unsupported("Python's library cryptography is not installed on the host of the CA (python3-cryptography).")
+        _require_cryptography()
         try:
             found = cls(x509.load_pem_x509_certificate(certificate), serialization.load_pem_private_key(key, None))
         except (ValueError, TypeError) as error:
@@ -122,8 +121,7 @@ class Authority:
 
 def public_key_of(request: bytes) -> Any:
     """Return the public key of a request, which its sender has proven to hold; all else that the request says is ignored."""
-    if x509 is None:
-        raise Unsupported("Python's library cryptography is not installed on the host of the CA (python3-cryptography).")
+    _require_cryptography()
     try:
         found = x509.load_pem_x509_csr(request)
         key, valid = found.public_key(), found.is_signature_valid
@@ -134,6 +132,11 @@ def public_key_of(request: bytes) -> Any:
     if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.key_size < SMALLEST_CURVE:
         raise InvalidInput("request: its key is not one of an elliptic curve with 256 or more bits.", option="request")
     return key
+
+
+def _require_cryptography() -> None:
+    if x509 is None:
+        raise Unsupported("Python's library cryptography is not installed on the host of the CA (python3-cryptography).")
 
 
 def alternative_names(names: Iterable[str]) -> list[Any]:

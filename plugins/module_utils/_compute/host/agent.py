@@ -12,9 +12,9 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 from ..._libvirt import libvirt
+from ..xml.fixed_devices import AGENT
 
 AGENT_SECONDS = 5
-CHANNEL = "org.qemu.guest_agent.0"
 BLOCK = -2  # libvirt's VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK, the default: no limit
 STATUS = Path("/run/libvirt/qemu")
 TIMEOUT = re.compile(r"<agentTimeout>(-?\d+)</agentTimeout>")
@@ -23,7 +23,7 @@ TIMEOUT = re.compile(r"<agentTimeout>(-?\d+)</agentTimeout>")
 def is_connected(root: Element) -> bool:
     """Return whether a running domain's XML says that an agent listens in the guest; it may be silent all the same."""
     targets = root.iterfind("devices/channel/target")
-    return any(one.get("name") == CHANNEL and one.get("state") == "connected" for one in targets)
+    return any(one.get("name") == AGENT.value and one.get("state") == "connected" for one in targets)
 
 
 @contextmanager
