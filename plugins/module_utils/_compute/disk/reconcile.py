@@ -14,12 +14,10 @@ from ..._files import fsync
 from ..._libvirt import intent
 from ..._plan import Plan, execute
 from ..host.at_rest import refuse_saved, refuse_unsettled
-from ..host.lock import vm_lock
 from ..host.migration_mark import refuse_while_migrating
 from ..job.backup_job import PushBackup
 from ..job.block_job import JobLimits, pull_live
-from ..job.pivot import require_settled
-from ..job.quiesce import thaw_marked
+from ..job.ended import ended_lock
 from ..lazy.plan import is_arriving
 from ..model.host_facts import Folders, VolumeFile
 from ..model.image_tools import DiskTool
@@ -80,9 +78,7 @@ class Disks:
         name = check_name(self.domain)
         if check_mode or not Path(self.folders.vm(name)).is_dir():
             return do(request, True)
-        with vm_lock(self.folders.lock(name), name, self.limits.timeout):
-            thaw_marked(self.connection, name, self._marker)
-            require_settled(self.connection, name, self.folders.vm(name))
+        with ended_lock(self.connection, self.folders, name, self.limits.timeout):
             return do(request, False)
 
     @property

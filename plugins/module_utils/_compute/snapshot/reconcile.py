@@ -13,11 +13,9 @@ from typing import Any
 from ..._errors import Busy, EdgeError, InvalidInput, Refused, TimedOut
 from ..._plan import Plan, execute
 from ..host.at_rest import refuse_saved, refuse_unsettled
-from ..host.lock import vm_lock
 from ..host.migration_mark import refuse_while_migrating
 from ..job.block_job import JobLimits
-from ..job.pivot import require_settled
-from ..job.quiesce import thaw_marked
+from ..job.ended import ended_lock
 from ..lazy.plan import is_arriving
 from ..model.host_facts import Folders
 from ..model.image_tools import OverlayTool
@@ -52,12 +50,12 @@ class Snapshots:
     domain: str
     timeout: float = 600
 
-    @property
-    def _marker(self) -> Path:
-        return Path(self.folders.frozen(self.domain))
-
     def _read(self) -> SnapshotState:
         return read_snapshots(self.connection, check_name(self.domain), self.tool, self.folders)
+
+    def _guest(self, state: SnapshotState) -> SnapshotGuest:
+        marker = Path(self.folders.frozen(self.domain))
+        return SnapshotGuest(self.connection, state, self.tool, JobLimits(self.timeout), marker)
 
     def describe(self) -> dict[str, Any]:
         """Return the tree of snapshots and the chains of the disks."""
@@ -70,18 +68,15 @@ class Snapshots:
         if check_mode or not Path(home).is_dir():
             plan = self._plan(self._read(), request)
             return plan, describe(plan.after)
-        with vm_lock(self.folders.lock(self.domain), self.domain, 0):
-            thaw_marked(self.connection, self.domain, self._marker)
-            require_settled(self.connection, self.domain, home)
+        with ended_lock(self.connection, self.folders, self.domain, 0):
             plan = self._plan(self._read(), request)
             self.execute(plan)
             return plan, describe(self._read() if plan.changed else plan.before)
 
     def execute(self, plan: Plan[SnapshotState]) -> None:
         """Apply a plan; what fails midway is undone or finished at once, as the next run would, and the first error is raised."""
-        guest = SnapshotGuest(self.connection, plan.before, self.tool, JobLimits(self.timeout), self._marker)
         try:
-            execute(plan, guest.apply)
+            execute(plan, self._guest(plan.before).apply)
         except EdgeError as error:
             if not isinstance(error, TimedOut):
                 with suppress(EdgeError):
@@ -91,9 +86,7 @@ class Snapshots:
     def _recover(self) -> None:
         state = self._read()
         steps = recover(state) if state.index.journal and state.index.journal.what == "take" else []
-        execute(
-            Plan(state, tuple(steps)), SnapshotGuest(self.connection, state, self.tool, JobLimits(self.timeout), self._marker).apply
-        )
+        execute(Plan(state, tuple(steps)), self._guest(state).apply)
 
     def _plan(self, state: SnapshotState, request: SnapshotRequest) -> Plan[SnapshotState]:
         refuse_while_migrating(state.name, state.home, state.run)
