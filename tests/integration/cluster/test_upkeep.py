@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from edge_lab.api import LabHost
 from support.lab_cluster import Site, book, ended
 from support.vm_host import IMAGES, VMS
 
@@ -83,7 +84,7 @@ def test_a_new_certificate_is_served_by_all_and_opens_what_the_old_one_did(site:
 def test_the_timers_keep_the_images_whole_and_within_the_quota(site: Site, kept: tuple[Seen, Seen]) -> None:
     host, one, two = site.hosts[REPLICA], site.digest("1"), site.digest("2")
     assert [state.timers for state in kept] == [
-        {"gc": "disabled inactive", "scrub": "enabled active"},
+        {"gc": "enabled active", "scrub": "enabled active"},
         {"gc": "enabled active", "scrub": "enabled active"},
     ]
     host.run(["systemctl", "stop", "edge-gc.timer"])  # the test does it
@@ -109,9 +110,39 @@ def test_the_timers_keep_the_images_whole_and_within_the_quota(site: Site, kept:
 
 
 def test_what_is_not_asked_for_any_more_ends_and_a_certificate_that_is_good_stays(site: Site, kept: tuple[Seen, Seen]) -> None:
-    run(site, FRONT, REPLICA, front={}, replica={"host_scrub": "", "host_quota_percent": ""}, hypervisor={})
+    run(site, FRONT, REPLICA, front={}, replica={"host_scrub": "", "host_quota_percent": "0"}, hypervisor={})
     assert seen(site) == Seen(kept[1].serials, {"gc": "disabled inactive", "scrub": "disabled inactive"})
     images = json.loads(site.hosts[REPLICA].run(["cat", "/etc/edge/cluster.json"]).stdout)["images"]
     assert images["quota_bytes"] is None and images["quota_percent"] is None
     ended(site.pull(REPLICA, "1"))
     assert site.has(REPLICA, site.digest("1"))
+
+
+def test_a_hypervisor_closes_its_port_and_is_taken_off_and_comes_back(site: Site, kept: tuple[Seen, Seen]) -> None:
+    host = site.hosts[HYPERVISOR]
+    assert settings_of(host) and active(host, "libvirtd-tls.socket")
+    run(site, HYPERVISOR, front={}, replica={}, hypervisor={"hypervisor_migration": "false"})
+    assert "edge.cloud migration" not in host.run(["cat", "/etc/libvirt/libvirtd.conf"]).stdout
+    assert not active(host, "libvirtd-tls.socket")
+
+    run(site, HYPERVISOR, front={}, replica={}, hypervisor={"hypervisor_state": "absent"})
+    assert settings_of(host) == []
+    gone = ["/etc/pki/qemu/edge", "/etc/pki/libvirt/servercert.pem", "/etc/systemd/system/edge-arrive.path"]
+    assert [path for path in gone if host.run(["test", "-e", path], check=False).returncode == 0] == []
+    assert not active(host, "edge-images.service")
+    host.run(["virsh", "list"])  # libvirt answers, with its own settings
+    host.run(["test", "-d", VMS])
+
+    run(site, HYPERVISOR, front={}, replica={}, hypervisor={})
+    assert active(host, "libvirtd-tls.socket") and active(host, "edge-images.service")
+    assert seen(site).serials == kept[1].serials
+
+
+def active(host: LabHost, unit: str) -> bool:
+    return host.run(["systemctl", "is-active", unit], check=False).stdout.strip() == "active"
+
+
+def settings_of(host: LabHost) -> list[str]:
+    """Return the lines of libvirt's files that are marked as ours."""
+    shown = host.run(["cat", "/etc/libvirt/libvirtd.conf", "/etc/libvirt/qemu.conf"]).stdout
+    return [line for line in shown.splitlines() if "edge.cloud" in line]

@@ -81,3 +81,10 @@ def test_a_host_finds_itself_by_a_name_that_is_not_the_inventory_s(tmp_path: Pat
         assert cluster.is_replica is (name in GROUPS["replica"])
         assert [member.url for member in cluster.peers] == ["https://10.0.0.1:8444/"]
         assert name not in cluster.other_hypervisors and f"{name}.site" not in cluster.other_hypervisors
+
+
+def test_images_have_a_quota_unless_it_is_turned_off(tmp_path: Path) -> None:
+    hosts = {"a": {"host_quota_percent": "0"}, "b": {"host_quota_percent": 0, "host_quota_bytes": "1GiB"}}
+    found = {name: cluster.images for name, cluster in described(tmp_path, hosts, {}).items()}
+    assert (found["a"].quota_percent, found["b"].quota_percent, found["c"].quota_percent) == (None, None, 60.0)
+    assert found["a"].quota_bytes is None and found["b"].quota_bytes == 2**30
