@@ -90,7 +90,7 @@ def open_doors(hosts: list[LabHost], inventory: Path, folder: Path) -> Path:
     tasks = [
         {"ansible.builtin.setup": {"gather_subset": ["!all", "network"]}},
         {"ansible.builtin.include_role": {"name": "edge.cloud.pki"}},
-        {"ansible.builtin.include_vars": {"file": str(ROLE / "defaults/main.yml")}},
+        *[{"ansible.builtin.include_vars": {"file": str(ROLE / kind / "main.yml")}} for kind in ("defaults", "vars")],
         {"ansible.builtin.file": {"path": IMAGES, "state": "directory", "mode": "0755"}},
         {"ansible.builtin.file": {"path": VMS, "state": "directory", "mode": "0711"}},
         {"ansible.builtin.include_tasks": {"file": str(ROLE / "tasks/certificates.yml")}},
