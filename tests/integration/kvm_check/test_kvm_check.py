@@ -78,3 +78,18 @@ def test_a_guest_that_lacks_a_step_does_not_pass(step: str, instead: str) -> Non
 
 def test_what_is_missing_is_named() -> None:
     assert ask("--qemu", "no-such-qemu")["reason"] == "no-such-qemu is not installed"
+
+
+def test_a_guest_that_worked_is_not_run_again_in_this_boot(tmp_path: Path) -> None:
+    """Another QEMU is asked anew, and a guest that hangs is never remembered."""
+    cache = tmp_path / "run/answer.json"
+    qemu = tmp_path / "qemu"
+    qemu.write_text(f'#!/bin/sh\necho >> {tmp_path}/runs\nexec {shutil.which(QEMU)} "$@"\n')
+    qemu.chmod(0o755)
+    words = ("--accel", "tcg", "--timeout", "300", "--qemu", str(qemu), "--cache", str(cache))
+    assert [ask(*words)["kvm"], ask(*words)["kvm"]] == [True, True]
+    assert (tmp_path / "runs").read_text() == "\n"
+    qemu.write_text(f'#!/bin/sh\nexec {shutil.which(QEMU)} -S "$@"\n')
+    hangs = ("--accel", "tcg", "--timeout", "1", "--qemu", str(qemu), "--cache", str(tmp_path / "other"))
+    assert ask(*words[:2], "--timeout", "1", *words[4:])["kvm"] is False
+    assert [ask(*hangs)["kvm"], ask(*hangs)["kvm"]] == [False, False] and not (tmp_path / "other").exists()
