@@ -11,6 +11,7 @@ from typing import Any
 
 from .._errors import Conflict, InvalidInput, NotFound, Refused
 from .._plan import Plan, Step
+from .._shown import few, nearest
 from .addressing import interface_address, link_name, mac_address, mtu_bytes
 from .boot_files import boot_files
 from .links import (
@@ -164,7 +165,7 @@ def _check_ports(host: Host, wanted: BridgeRequest) -> None:
     for name in wanted.ports or ():
         link = host.links.get(name)
         if link is None:
-            found = ", ".join(sorted(set(host.links) - {"lo", wanted.name})) or "none"
+            found = few(nearest(name, set(host.links) - {"lo", wanted.name}))
             raise NotFound(f"ports: the link {name} does not exist on this host (found: {found}).", option="ports", port=name)
         if link.kind == "bridge":
             raise Conflict(f"ports: {name} is a bridge itself; a bridge cannot be a port.", option="ports", port=name)

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 from .._errors import Conflict, InvalidInput, NotFound, Refused
 from .._plan import Plan, Step
+from .._shown import few
 from .addressing import (
     default_dhcp_range,
     domain_name,
@@ -288,8 +289,7 @@ def _removal(before: NetworkState) -> Iterator[Step[NetworkState]]:
 def _require_no_vms(before: Network, option: str, doing: str) -> None:
     if before.vms:
         raise Refused(
-            f"{option}: {doing} the network {before.name} would cut off its VMs ({', '.join(before.vms)});"
-            " stop or detach them first.",
+            f"{option}: {doing} the network {before.name} would cut off its VMs ({few(before.vms)}); stop or detach them first.",
             option=option,
             vms=list(before.vms),
         )

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..._errors import Busy, Conflict, NotFound, Refused
 from ..._plan import Plan
+from ..._shown import few
 from ..model.host_facts import VolumeFile
 from ..model.overlays import chain, overlay_of
 from ..snapshot.index import Journal, SnapshotIndex
@@ -137,7 +138,7 @@ def _require_unused(disk: str, files: Sequence[VolumeFile], users: Mapping[str, 
         others = sorted(set(users.get(one.path, ())) - ours)
         if others:
             raise Busy(
-                f"disk: {one.path}, a file of disk {disk}, is also below {', '.join(others)}; remove or flatten those first.",
+                f"disk: {one.path}, a file of disk {disk}, is also below {few(others)}; remove or flatten those first.",
                 option="disk",
                 value=disk,
                 used_by=others,

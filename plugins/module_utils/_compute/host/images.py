@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from ..._errors import Conflict, EdgeError, error_about
+from ..._shown import few
 from ..model.host_facts import Folders, Offer
 from ..model.image_tools import ImageTool
 from ..model.remote_image import RemoteImage, from_url
@@ -135,7 +136,8 @@ class Images:
     def warnings(self) -> list[str]:
         """Return a sentence for each name that means a newer image by now than disks of it have."""
         return [
-            f"{text} means {newest} on this host now; disks of it that are there keep the image that they began as ({_few(names)})."
+            f"{text} means {newest} on this host now; disks of it that are there keep the image that they began as "
+            f"({few(dict.fromkeys(names), 5)})."
             for (text, newest), names in self._stay.items()
         ]
 
@@ -152,8 +154,3 @@ def _answer(found: Answer | EdgeError, option: str, value: str) -> Answer:
     if isinstance(found, EdgeError):
         raise error_about(found, option, value)
     return found
-
-
-def _few(names: Iterable[str]) -> str:
-    found = list(dict.fromkeys(names))
-    return ", ".join([*found[:5], *([f"and {len(found) - 5} more"] if len(found) > 5 else [])])

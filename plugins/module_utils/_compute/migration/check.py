@@ -7,6 +7,7 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 
 from ..._errors import Busy, Conflict, EdgeError, InvalidInput, NoSpace, NotFound, Refused, Unsupported
+from ..._shown import few, nearest
 from ..._sizes import MIB, show_size
 from ..host.migration_mark import NOTE
 from .model import Destination, MigrationState, SourceVm
@@ -63,7 +64,7 @@ def _check_names(state: MigrationState, source: SourceVm) -> None:
 def _check_networks(there: Destination, source: SourceVm) -> None:
     for name in source.networks:
         if name not in there.networks:
-            known = ", ".join(sorted(there.networks)) or "none"
+            known = few(nearest(name, there.networks))
             raise _fail(NotFound, there, f"libvirt of {there.host} has no network {name} (there: {known}); create it there first.")
         if not there.networks[name]:
             raise _fail(Refused, there, f"the network {name} is not active on {there.host}; start it there first.")

@@ -15,6 +15,7 @@ from ..._errors import Busy, EdgeError
 from ..._files import fsync
 from ..._image_lock import all_unwritten, untouched
 from ..._libvirt import intent, libvirt
+from ..._shown import few
 from ..host.at_rest import at_rest
 from ..host.calls import SWITCHING
 from ..host.observe import saved_text
@@ -145,7 +146,7 @@ class SnapshotGuest:
         others = set(self.tool.users(step.base)) - {one.path for one in self.state.files}
         if others:
             raise Busy(
-                f"{step.base} is also below {', '.join(sorted(others))}, which committing {step.top} into it would damage; "
+                f"{step.base} is also below {few(sorted(others))}, which committing {step.top} into it would damage; "
                 "remove or flatten those first.",
                 path=step.base,
                 used_by=sorted(others),

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from ..._errors import Conflict, InvalidInput, NotFound, Refused
 from ..._plan import Plan
+from ..._shown import few, nearest
 from ..model.host_facts import VolumeFile
 from ..model.overlays import chain, overlay_of
 from .index import Journal, Paths, Snapshot
@@ -139,7 +140,7 @@ def _forget(state: SnapshotState, snapshot: Snapshot) -> list[Step]:
 def _revert(state: SnapshotState, wanted: SnapshotRequest, interrupted: Journal | None) -> list[Step]:
     snapshot = state.index.snapshot(wanted.name)
     if snapshot is None:
-        known = ", ".join(one.name for one in state.index.snapshots) or "none"
+        known = few(nearest(wanted.name, (one.name for one in state.index.snapshots)))
         raise NotFound(
             f"snapshot: domain {state.name} has no snapshot {wanted.name} (there: {known}).", option="snapshot", value=wanted.name
         )

@@ -13,6 +13,7 @@ from typing import Any
 from ..._cluster import Cluster, load_if_there
 from ..._errors import InvalidInput, NotFound
 from ..._plan import execute
+from ..._shown import few, nearest
 from .. import names
 from ..store.store import Store
 from .cluster_replica import ClusterReplica
@@ -60,7 +61,7 @@ class Supply:
         here = Replica(self.store).local(choice)
         if here is not None:
             return here.digest
-        there = ", ".join(f"{one.name}:{one.version}" for one in self.store.images()) or "nothing"
+        there = few(nearest(text, (f"{one.name}:{one.version}" for one in self.store.images())), otherwise="nothing")
         raise NotFound(f"no image {text} is in the host cache (it has {there}), and {ALONE}.", sources={})
 
     def is_named(self, digest: str, text: str) -> bool | None:

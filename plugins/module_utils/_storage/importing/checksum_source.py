@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from ..._errors import NotFound, Refused, about_option
 from ..._secrets import public_url
+from ..._shown import few, nearest
 from .. import names
 from ..transfer.http_client import Trust
 from . import checksum_list
@@ -47,7 +48,7 @@ def _found(data: bytes, shown: str, name: str, algorithm: str | None) -> str:
     wanted = [algorithm] if algorithm else STRONG
     found = next((f"{one}:{known[one]}" for one in wanted if one in known), None)
     if found is None:
-        has = f"only {', '.join(sorted(known))}" if known else f"none; it names {', '.join(sorted(sums.known)[:20])}"
+        has = f"only {', '.join(sorted(known))}" if known else f"none; it names {few(nearest(name, sums.known))}"
         why = next((f" {reason}" for label, reason in sums.unread if name in (label, reason)), "")
         raise NotFound(f"The checksum file {shown} has no {' or '.join(wanted)} of {name!a:.120}, but {has}.{why}", name=name)
     return found

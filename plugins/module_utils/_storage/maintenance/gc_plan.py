@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from ..._errors import InvalidInput
 from ..._plan import Plan, Step
+from ..._shown import few
 
 FITS = "it fits the quota"
 
@@ -120,7 +121,7 @@ def quota_of(in_bytes: int | None, percent: float | None, capacity: int) -> int 
 def held_by(image: Cached, minimum_age: float, now: float) -> str | None:
     """Return the reason why the image must be kept, or None."""
     if image.users:
-        return f"it is used by {', '.join(image.users)}"
+        return f"it is used by {few(image.users)}"
     if image.doubts:
         return f"it may be used: {'; '.join(image.doubts)}"
     if image.pinned:

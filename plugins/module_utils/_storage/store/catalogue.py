@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any
 from ... import _files
 from ..._errors import Conflict, Corrupt, EdgeError, NotFound
 from ..._json import load_object, require_schema
+from ..._shown import few, nearest
 from .. import names
 from .manifest import RULES, Manifest
 from .store import Store
@@ -21,7 +21,6 @@ from .store import Store
 FILE = "index.json"
 SCHEMA = 1
 LARGEST_JSON = 16 * 1024 * 1024
-MOST_NAMES = 12
 KEYS = ("name", "version", "digest", "size", "virtual_size", "format", "os", "arch", "min_disk", "created")
 
 
@@ -69,17 +68,14 @@ def resolve(entries: list[Entry], name: str, version: str | None, where: str) ->
     found = [entry for entry in of_name if version in (None, entry.version)]
     if found:
         return max(found, key=lambda entry: (names.version_key(entry.version), entry.created))
-    have = ", ".join(sorted({entry.version for entry in of_name}, key=names.version_key)) or _other_names(entries, name)
+    versions = sorted({entry.version for entry in of_name}, key=names.version_key, reverse=True)
+    have = few(versions) if versions else _other_names(entries, name)
     raise NotFound(f"{where} has no image {name} {version or '(any version)'}; it has {have}.", name=name, version=version)
 
 
 def _other_names(entries: list[Entry], name: str) -> str:
     """Return the names that there are, the most like ``name`` first, as many as a message can have."""
-    found = sorted({entry.name for entry in entries})
-    alike = difflib.get_close_matches(name, found, n=len(found) or 1)
-    shown = [*alike, *(one for one in found if one not in alike)][:MOST_NAMES]
-    more = f" and {len(found) - len(shown)} more" if len(found) > len(shown) else ""
-    return f"none of that name, but {', '.join(shown)}{more}" if shown else "no images at all"
+    return f"none of that name, but {few(nearest(name, (one.name for one in entries)))}" if entries else "no images at all"
 
 
 def render(images: Sequence[Manifest]) -> bytes:

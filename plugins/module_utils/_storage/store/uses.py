@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ... import _files
 from ..._errors import Busy, NotFound, Refused
+from ..._shown import few
 from .identity import FileId, Identities, find, identify
 from .lease import Lease, Listed, all_leases, drop, folder_of, image_of, is_image, leases_at, leases_of, listed_in, write
 from .references import Headers, References, references, stands_on
@@ -43,7 +44,7 @@ class Uses:
         """Raise Refused with ``message``, the users and the doubts if there are any."""
         told = {key: found for key, found in self.shown.items() if found or key == "used_by"}
         if self.users:
-            raise Refused(f"{message} is in use by {', '.join(self.users)}; remove or rebase those first.", **details, **told)
+            raise Refused(f"{message} is in use by {few(self.users)}; remove or rebase those first.", **details, **told)
         if self.doubts:
             raise Refused(f"{message} may be in use: {'; '.join(self.doubts)}.", **details, **told)
 

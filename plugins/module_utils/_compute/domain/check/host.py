@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from ...._errors import Conflict, InvalidInput, NotFound, Unsupported, error_about
+from ...._shown import few, nearest
 from ...._sizes import show_size
 from ...model.architecture import architecture
 from ...model.host_facts import HostFacts, VolumeFile
@@ -94,7 +95,7 @@ def _check_cpu(cpu: Cpu, host: HostFacts) -> None:
 def _check_nics(spec: DomainSpec, host: HostFacts) -> None:
     for place, nic in enumerate(spec.nics):
         if nic.network and nic.network not in host.networks:
-            there = ", ".join(host.networks) or "none"
+            there = few(nearest(nic.network, host.networks))
             raise NotFound(
                 f"nics[{place}].network: libvirt has no network {nic.network} (there: {there}).",
                 option=f"nics[{place}].network",
@@ -107,7 +108,7 @@ def _check_nics(spec: DomainSpec, host: HostFacts) -> None:
                 value=nic.network,
             )
         if nic.bridge and nic.bridge not in host.bridges:
-            there = ", ".join(host.bridges) or "none"
+            there = few(nearest(nic.bridge, host.bridges))
             raise NotFound(
                 f"nics[{place}].bridge: this host has no bridge {nic.bridge} (there: {there}).",
                 option=f"nics[{place}].bridge",

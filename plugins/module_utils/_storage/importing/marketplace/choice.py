@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from ...._errors import InvalidInput, NotFound
+from ...._shown import few, nearest
 from ...._template.model import ServiceTemplate
 from ... import names
 from .appliance import Appliance, Skipped, arch_of
@@ -184,8 +185,8 @@ def _not_found(everything: Sequence[Appliance], query: Query, where: str, skippe
     bare = [one for one in everything if query.matches(one)]
     if bare:
         return NotFound(f"appliance: {bare[-1].name} of the marketplace {where} is a {bare[-1].kind} without disks.", **details)
-    like = sorted({one.name for one in everything})
-    has = f"of {len(like)} names it has {', '.join(like[:20])}" if like else "it has none at all"
+    known = nearest((query.name or query.id or "").strip("*"), (one.name for one in everything))
+    has = f"it has {few(known)}" if known else "it has none at all"
     lost = f" {len(skipped)} of its entries cannot be used, such as {skipped[0].entry}: {skipped[0].reason}" if skipped else ""
     return NotFound(f"appliance: the marketplace {where} has no appliance with disks for {query}; {has}.{lost}", **details)
 
