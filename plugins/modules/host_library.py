@@ -13,6 +13,8 @@ version_added: 0.1.0
 description:
   - Puts the library that the modules of this collection use on the host, as the Python package C(edge_cloud) under
     C(PATH/current), so that programs of the host call the same functions.
+  - Modules of this collection start sooner on a host that has it under the default O(path), since it is compiled there; the code
+    that runs is always what the controller sent.
   - A new state appears whole, by one rename; a program that starts meanwhile gets the old or the new one.
   - The previous state stays for programs that still run; older ones are removed.
 author:

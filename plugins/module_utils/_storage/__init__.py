@@ -4,3 +4,9 @@
 
 Folders from top to bottom: maintenance, cluster, importing, disk, transfer, store, format, and ``names``. A folder imports only
 from those below it and from the spine; import-linter holds that."""
+
+from __future__ import annotations
+
+from .._sent import import_once
+
+import_once(__spec__)
