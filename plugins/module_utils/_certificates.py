@@ -5,16 +5,17 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ._errors import InvalidInput, Unsupported
+from ._errors import InvalidInput, Refused, Unsupported
 
 try:
     from cryptography import x509
-    from cryptography.exceptions import InvalidSignature
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -22,8 +23,12 @@ except ImportError:
     x509 = None  # type: ignore[assignment]
 
 BACKDATED = timedelta(days=1)  # clocks of hosts that are behind
+GAIN = timedelta(hours=1)  # what a new certificate must be valid longer: near the end of its authority none is
 LONGEST_COMMON_NAME = 64
-SMALLEST_CURVE = 256
+CURVES = ("secp256r1", "secp384r1", "secp521r1")  # those that OpenSSL and GnuTLS both use
+DNS_NAME = re.compile(
+    r"(?=.{1,253}$)(\*\.)?[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*", re.ASCII
+)
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,12 @@ class Wanted:
             raise InvalidInput(f"common_name: {self.common_name!r:.100} is not 1 to 64 printable characters.", option="common_name")
         if self.days < 1 or self.renew_before_days < 0:
             raise InvalidInput("days, renew_before_days: at least one day of validity, and no negative number.", option="days")
+        if self.renew_before_days >= self.days:
+            raise InvalidInput(
+                f"renew_before_days: {self.renew_before_days} is not less than days, {self.days}: a certificate would be "
+                "renewed at every run; half of days is usual.",
+                option="renew_before_days",
+            )
 
 
 @dataclass(frozen=True)
@@ -61,14 +72,28 @@ class Authority:
             raise Unsupported("ca_key: it is no key of an elliptic curve, as the role pki makes them.")
         if found.key.public_key().public_numbers() != found.certificate.public_key().public_numbers():
             raise InvalidInput("ca_key: it is not the key of ca_certificate; put back the one that belongs to it.", option="ca_key")
+        if not _may_sign(found.certificate):
+            raise InvalidInput("ca_certificate: it is no certificate of an authority, so nobody would trust what it signs.")
         return found
+
+    def require_valid(self, now: datetime) -> None:
+        """Refuse to sign where nobody would trust it: with a clock far behind the authority's beginning, or after its end."""
+        begin, end = _when(self.certificate, "not_valid_before"), _when(self.certificate, "not_valid_after")
+        if not begin - BACKDATED <= now < end:
+            raise Refused(
+                f"The clock of the CA's host says {now:%Y-%m-%d %H:%M} UTC, and the CA is valid from {begin:%Y-%m-%d} to "
+                f"{end:%Y-%m-%d}. Set the clock, or change to a new CA; nothing was signed."
+            )
+
+    def _new_end(self, wanted: Wanted, now: datetime) -> datetime:
+        return min(now + timedelta(days=wanted.days), _when(self.certificate, "not_valid_after"))
 
     def sign(self, public_key: Any, wanted: Wanted, now: datetime) -> bytes:
         """Return a certificate as PEM; it is valid since yesterday and ends no later than the authority's own."""
-        end = min(now + timedelta(days=wanted.days), _end(self.certificate))
+        self.require_valid(now)
         builder = x509.CertificateBuilder().subject_name(_subject(wanted)).issuer_name(self.certificate.subject)
         builder = builder.public_key(public_key).serial_number(x509.random_serial_number())
-        builder = builder.not_valid_before(now - BACKDATED).not_valid_after(end)
+        builder = builder.not_valid_before(now - BACKDATED).not_valid_after(self._new_end(wanted, now))
         for extension, critical in self._extensions(public_key, wanted):
             builder = builder.add_extension(extension, critical=critical)
         signed: bytes = builder.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
@@ -78,15 +103,22 @@ class Authority:
         # libvirt and QEMU refuse a certificate without key encipherment.
         usage = x509.KeyUsage(True, False, True, False, False, False, False, False, False)
         purposes = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
-        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.certificate.public_key())
         return [
             (x509.BasicConstraints(ca=False, path_length=None), True),
             (usage, True),
             (purposes, False),
             (x509.SubjectAlternativeName(alternative_names(wanted.names)), False),
             (x509.SubjectKeyIdentifier.from_public_key(public_key), False),
-            (issuer, False),
+            (self._identifier(), False),
         ]
+
+    def _identifier(self) -> Any:
+        """Return how a certificate names the key of its authority: as the authority does, or OpenSSL does not find it."""
+        try:
+            own = self.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+        except x509.ExtensionNotFound:
+            return x509.AuthorityKeyIdentifier.from_issuer_public_key(self.certificate.public_key())
+        return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own)
 
     def why_new(self, present: bytes | None, public_key: Any, wanted: Wanted, now: datetime) -> str | None:
         """Return why the present certificate does not do, or nothing if it does."""
@@ -98,15 +130,23 @@ class Authority:
             return "the present one cannot be read"
         if not self._signed(found):
             return "the present one is of another authority"
-        if _end(found) - now < timedelta(days=wanted.renew_before_days):
-            return f"the present one ends on {_end(found):%Y-%m-%d}"
-        return self._difference(found, public_key, wanted)
+        return self._time(found, wanted, now) or self._difference(found, public_key, wanted)
+
+    def _time(self, found: Any, wanted: Wanted, now: datetime) -> str | None:
+        begin, end, new = _when(found, "not_valid_before"), _when(found, "not_valid_after"), self._new_end(wanted, now)
+        if begin > now:
+            return f"the present one is valid from {begin:%Y-%m-%d} only"
+        if end - new > GAIN:
+            return f"the present one ends on {end:%Y-%m-%d}, later than is asked for"
+        if end - now < timedelta(days=wanted.renew_before_days) and new - end > GAIN:
+            return f"the present one ends on {end:%Y-%m-%d}"
+        return None
 
     def _difference(self, found: Any, public_key: Any, wanted: Wanted) -> str | None:
         if found.public_key().public_numbers() != public_key.public_numbers():
             return "the present one is of another key"
-        said = {extension.oid: (extension.value, extension.critical) for extension in found.extensions}
-        asked = {value.oid: (value, critical) for value, critical in self._extensions(public_key, wanted)}
+        said = {extension.oid: (_unordered(extension.value), extension.critical) for extension in found.extensions}
+        asked = {value.oid: (_unordered(value), critical) for value, critical in self._extensions(public_key, wanted)}
         same = found.subject == _subject(wanted) and said == asked
         return None if same else "the present one has other names or rights"
 
@@ -114,9 +154,10 @@ class Authority:
         try:
             algorithm = ec.ECDSA(found.signature_hash_algorithm)
             self.certificate.public_key().verify(found.signature, found.tbs_certificate_bytes, algorithm)
-        except (InvalidSignature, TypeError):
+            key = found.public_key()
+        except (InvalidSignature, UnsupportedAlgorithm, TypeError, ValueError):
             return False
-        return isinstance(found.public_key(), ec.EllipticCurvePublicKey) and found.issuer == self.certificate.subject
+        return isinstance(key, ec.EllipticCurvePublicKey) and found.issuer == self.certificate.subject
 
 
 def public_key_of(request: bytes) -> Any:
@@ -125,12 +166,12 @@ def public_key_of(request: bytes) -> Any:
     try:
         found = x509.load_pem_x509_csr(request)
         key, valid = found.public_key(), found.is_signature_valid
-    except ValueError as error:
+    except (ValueError, UnsupportedAlgorithm) as error:
         raise InvalidInput(f"request: it is no certificate request in PEM: {error}", option="request") from None
     if not valid:
         raise InvalidInput("request: its signature is wrong, so its sender does not hold the key.", option="request")
-    if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.key_size < SMALLEST_CURVE:
-        raise InvalidInput("request: its key is not one of an elliptic curve with 256 or more bits.", option="request")
+    if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name not in CURVES:
+        raise InvalidInput("request: its key is not one of the elliptic curves P-256, P-384 and P-521.", option="request")
     return key
 
 
@@ -147,9 +188,9 @@ def alternative_names(names: Iterable[str]) -> list[Any]:
 def _alternative_name(name: str) -> Any:
     kind, _colon, value = name.partition(":")
     try:
-        if kind == "IP":
-            return x509.IPAddress(ipaddress.ip_address(value))
-        if kind == "DNS" and value:
+        if kind == "IP":  # without the card of a link-local address, which means something on one host only
+            return x509.IPAddress(ipaddress.ip_address(value.partition("%")[0]))
+        if kind == "DNS" and DNS_NAME.fullmatch(value):
             return x509.DNSName(value)
     except ValueError:
         pass
@@ -160,10 +201,22 @@ def _subject(wanted: Wanted) -> Any:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, wanted.common_name)])
 
 
-def _end(certificate: Any) -> datetime:
-    """Return when a certificate ends; Debian 12 has a cryptography that knows no time zones."""
-    aware: datetime | None = getattr(certificate, "not_valid_after_utc", None)
+def _unordered(extension: Any) -> Any:
+    """Return an extension so that the order of alternative names, which means nothing, makes no difference."""
+    return frozenset(extension) if isinstance(extension, x509.SubjectAlternativeName) else extension
+
+
+def _may_sign(certificate: Any) -> bool:
+    """Return whether a certificate is one of an authority that may sign others."""
+    kinds = {type(extension.value): extension.value for extension in certificate.extensions}
+    usage = kinds.get(x509.KeyUsage)
+    return x509.BasicConstraints in kinds and kinds[x509.BasicConstraints].ca and (usage is None or usage.key_cert_sign)
+
+
+def _when(certificate: Any, name: str) -> datetime:
+    """Return ``not_valid_…`` of a certificate; Debian 12 has a cryptography that knows no time zones."""
+    aware: datetime | None = getattr(certificate, f"{name}_utc", None)
     if aware is not None:
         return aware
-    end: datetime = certificate.not_valid_after
-    return end.replace(tzinfo=UTC)
+    naive: datetime = getattr(certificate, name)
+    return naive.replace(tzinfo=UTC)

@@ -15,9 +15,10 @@ description:
     certificate is returned.
   - Of the request of a host, only the public key is used. Whatever names and rights it asks for, the certificate has those of
     O(common_name) and O(names), and may authenticate a server and a client, nothing else.
-  - O(present) is returned as it is while it is valid for O(renew_before_days) more days, has this key and these names, and is
-    signed by this CA.
-  - A certificate is valid from a day ago, for hosts whose clock is behind, and ends no later than that of the CA.
+  - O(present) is returned as it is while it is valid, for O(renew_before_days) more days and no longer than O(days), has this key
+    and these names, in any order, and is signed by this CA. One that ends with the CA is not renewed.
+  - A certificate is valid from a day ago, for hosts whose clock is behind, and ends no later than that of the CA. Nothing is signed
+    when the clock of the CA's host is outside the time of the CA.
 author:
   - The edge.cloud authors (@edge-cloud)
 extends_documentation_fragment:
@@ -25,7 +26,7 @@ extends_documentation_fragment:
 options:
   request:
     description:
-      - The certificate request of the host in PEM, for a key of an elliptic curve with 256 bits or more.
+      - The certificate request of the host in PEM, for a key of the elliptic curve P-256, P-384 or P-521.
     type: str
     required: true
   present:
@@ -39,7 +40,8 @@ options:
     required: true
   names:
     description:
-      - The subject alternative names, such as V(DNS:host1.example) or V(IP:192.0.2.10).
+      - The subject alternative names, such as V(DNS:host1.example) or V(IP:192.0.2.10). Of an address such as V(IP:fe80::1%eth0),
+        what follows the percent sign is left out.
     type: list
     elements: str
     required: true
@@ -60,9 +62,8 @@ options:
     default: 365
   renew_before_days:
     description:
-      - A certificate that ends within this many days is renewed.
+      - A certificate that ends within this many days is renewed. Less than O(days), of which it is half by default.
     type: int
-    default: 182
   force:
     description:
       - Sign a new certificate, whatever O(present) is.
@@ -107,11 +108,14 @@ from ansible_collections.edge.cloud.plugins.module_utils._module import run_modu
 
 def run(module: Any) -> dict[str, Any]:
     options = module.params
-    wanted = Wanted(options["common_name"], tuple(options["names"]), options["days"], options["renew_before_days"])
+    days, before = options["days"], options["renew_before_days"]
+    wanted = Wanted(options["common_name"], tuple(options["names"]), days, days // 2 if before is None else before)
     own = Path(options["ca_certificate"]).read_bytes()
     authority, key = Authority.load(own, Path(options["ca_key"]).read_bytes()), public_key_of(options["request"].encode())
     present, now = (options["present"] or "").encode(), datetime.now(UTC)
     why = authority.why_new(present, key, wanted, now) or ("a new one is asked for" if options["force"] else None)
+    if why:
+        authority.require_valid(now)
     certificate = present if why is None else b"" if module.check_mode else authority.sign(key, wanted, now)
     actions = [f"Sign a certificate for {wanted.common_name}: {why}."] if why else []
     return {"changed": bool(why), "certificate": certificate.decode(), "ca_certificate": own.decode(), "actions": actions}
@@ -126,7 +130,7 @@ def main() -> None:
         "ca_certificate": {"type": "path", "default": "/etc/edge/pki/ca/ca.crt"},
         "ca_key": {"type": "path", "default": "/etc/edge/pki/ca/ca.key", "no_log": False},
         "days": {"type": "int", "default": 365},
-        "renew_before_days": {"type": "int", "default": 182},
+        "renew_before_days": {"type": "int"},
         "force": {"type": "bool", "default": False},
     }
     run_module(run, argument_spec=spec)

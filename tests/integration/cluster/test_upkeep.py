@@ -42,7 +42,7 @@ def run(site: Site, *hosts: str, front: dict[str, Any], replica: dict[str, Any],
 @pytest.fixture(scope="module")
 def kept(site: Site) -> tuple[Seen, Seen]:
     """What was seen before and after a run that renews certificates, at will or as they end soon, and that has a quota."""
-    before, soon = seen(site), {"pki_renew_before_days": 400}
+    before, soon = seen(site), {"pki_certificate_days": 600, "pki_renew_before_days": 400}
     quota = {"host_quota_bytes": "1MiB", "host_quota_percent": 50.0, "host_minimum_age": 0}
     run(site, FRONT, REPLICA, HYPERVISOR, front={"pki_renew": True}, replica={**soon, **quota}, hypervisor=soon)
     return before, seen(site)

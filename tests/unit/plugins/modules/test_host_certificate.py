@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import NameOID
 from support.modules import run_module
 
@@ -24,23 +25,26 @@ def name(common: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
 
 
-def authority(folder: Path, days: int = 3650) -> dict[str, str]:
-    """Make a CA in a folder; return the options of the module that name it."""
+def authority(folder: Path, days: int = 3650, *, begins: int = -1, ca: bool = True, key_id: bytes = b"") -> dict[str, str]:
+    """Make a CA in a folder, whose days count from now; return the options of the module that name it."""
     folder.mkdir(exist_ok=True)
     key, now = ec.generate_private_key(ec.SECP384R1()), datetime.now(UTC)
     builder = x509.CertificateBuilder().subject_name(name("a CA")).issuer_name(name("a CA")).public_key(key.public_key())
-    builder = builder.serial_number(1).not_valid_before(now).not_valid_after(now + timedelta(days=days))
-    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+    builder = builder.serial_number(1).not_valid_before(now + timedelta(days=begins))
+    builder = builder.not_valid_after(now + timedelta(days=days))
+    builder = builder.add_extension(x509.BasicConstraints(ca=ca, path_length=0 if ca else None), critical=True)
+    if key_id:
+        builder = builder.add_extension(x509.SubjectKeyIdentifier(key_id), critical=False)
     (folder / "ca.crt").write_bytes(builder.sign(key, hashes.SHA256()).public_bytes(PEM))
     (folder / "ca.key").write_bytes(key.private_bytes(*PLAIN))
     return {"ca_certificate": str(folder / "ca.crt"), "ca_key": str(folder / "ca.key")}
 
 
-def request(common: str = "host1.example", key: Any = None, *extensions: x509.ExtensionType) -> str:
+def request(common: str = "host1.example", key: Any = None, *extensions: x509.ExtensionType, digest: Any = hashes.SHA256) -> str:
     builder = x509.CertificateSigningRequestBuilder().subject_name(name(common))
     for extension in extensions:
         builder = builder.add_extension(extension, critical=True)
-    return builder.sign(key or ec.generate_private_key(ec.SECP256R1()), hashes.SHA256()).public_bytes(PEM).decode()
+    return builder.sign(key or ec.generate_private_key(ec.SECP256R1()), digest and digest()).public_bytes(PEM).decode()
 
 
 class Signer:
@@ -104,7 +108,7 @@ def test_a_certificate_that_does_stays(sign: Signer) -> None:
 
 
 CHANGES: dict[str, dict[str, Any]] = {
-    "ends on": {"renew_before_days": 366},
+    "ends on": {"days": 800, "renew_before_days": 400},
     "other names": {"names": ["DNS:host1.example"]},
     "names or rights": {"common_name": "host2.example"},
     "asked for": {"force": True},
@@ -147,9 +151,11 @@ def damaged() -> str:
         ("rubbish", "no certificate request"),
         (request(key=rsa.generate_private_key(65537, 2048)), "elliptic curve"),
         (request(key=ec.generate_private_key(ec.SECP224R1())), "elliptic curve"),
+        (request(key=ec.generate_private_key(ec.SECP256K1())), "elliptic curve"),
+        (request(key=ed25519.Ed25519PrivateKey.generate(), digest=None), "elliptic curve"),
         (damaged(), "request:"),
     ],
-    ids=["rubbish", "rsa", "short curve", "damaged"],
+    ids=["rubbish", "rsa", "short curve", "curve of no TLS library", "ed25519", "damaged"],
 )
 def test_a_request_that_proves_no_good_key_is_refused(sign: Signer, asked: str, message: str) -> None:
     done = sign(asked)
@@ -157,7 +163,13 @@ def test_a_request_that_proves_no_good_key_is_refused(sign: Signer, asked: str, 
 
 
 @pytest.mark.parametrize(
-    "options", [{"names": ["host1.example"]}, {"names": ["IP:host1"]}, {"names": ["DNS:"]}, {"common_name": "a" * 65}, {"days": 0}]
+    "options",
+    [
+        *({"names": [name]} for name in ("host1.example", "IP:host1", "DNS:", "DNS:a b", "DNS:a.", "DNS:a..b", "DNS:-a", "DNS:*")),
+        {"common_name": "a" * 65},
+        {"days": 0},
+        {"renew_before_days": 365},
+    ],
 )
 def test_bad_options_are_named(sign: Signer, options: dict[str, Any]) -> None:
     done = sign(request(), **options)
@@ -167,3 +179,62 @@ def test_bad_options_are_named(sign: Signer, options: dict[str, Any]) -> None:
 def test_a_key_that_is_not_the_authoritys_is_refused(sign: Signer, tmp_path: Path) -> None:
     other = authority(tmp_path / "other")
     assert "not the key of ca_certificate" in sign(request(), ca_key=other["ca_key"])["msg"]
+
+
+def test_a_certificate_that_ends_with_its_authority_is_not_renewed_at_every_run(sign: Signer, tmp_path: Path) -> None:
+    short, asked = authority(tmp_path / "short", days=20), request()
+    first = sign(asked, **short)["certificate"]
+    assert not sign(asked, present=first, **short)["changed"]
+
+
+@pytest.mark.parametrize(("begins", "days"), [(-30, -3), (-30, 0), (30, 300)], ids=["ended", "ends now", "to come"])
+def test_nothing_is_signed_outside_the_time_of_the_authority(sign: Signer, tmp_path: Path, begins: int, days: int) -> None:
+    """A clock that a dead battery has set to 1970 looks like an authority to come."""
+    ca = authority(tmp_path / "other", days, begins=begins)
+    for check in (True, False):
+        done = run_module(
+            sign.capsys, "host_certificate", check=check, request=request(), common_name="host1.example", names=NAMES, **ca
+        )
+        assert done["failed"] and done["error"]["code"] == "refused" and "Set the clock" in done["msg"]
+
+
+def test_a_certificate_of_no_authority_signs_nothing(sign: Signer, tmp_path: Path) -> None:
+    assert sign(request(), **authority(tmp_path / "leaf", ca=False))["msg"].startswith("ca_certificate:")
+
+
+def test_a_certificate_that_a_fast_clock_signed_is_replaced(sign: Signer, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, now = request(), datetime.now(UTC)
+
+    class Fast(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:  # noqa: ARG003 - as datetime has it
+            return now + timedelta(days=40)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("ansible_collections.edge.cloud.plugins.modules.host_certificate.datetime", Fast)
+        early = sign(asked)["certificate"]
+    again = sign(asked, present=early)
+    assert again["changed"] and "is valid from" in again["actions"][0]
+    assert not sign(asked, present=again["certificate"])["changed"]
+
+
+def test_fewer_days_replace_a_certificate_of_more(sign: Signer) -> None:
+    asked = request()
+    again = sign(asked, present=sign(asked)["certificate"], days=30)
+    assert "later than is asked for" in again["actions"][0]
+    assert not sign(asked, present=again["certificate"], days=30)["changed"]
+
+
+def test_neither_the_order_of_names_nor_the_card_of_an_address_makes_a_difference(sign: Signer) -> None:
+    asked, names = request(), ["DNS:host1.example", "IP:fe80::1%eth0", "IP:192.0.2.10"]
+    first = sign(asked, names=names)["certificate"]
+    assert not sign(asked, present=first, names=names)["changed"]
+    assert not sign(asked, present=first, names=[*reversed(names), "IP:FE80::1"])["changed"]
+
+
+def test_openssl_finds_the_authority_whatever_its_key_identifier(sign: Signer, tmp_path: Path) -> None:
+    """smallstep and others do not make it of the key's SHA-1."""
+    ca, host = authority(tmp_path / "other", key_id=b"any other identifier"), tmp_path / "host.crt"
+    host.write_text(sign(request(), **ca)["certificate"])
+    done = subprocess.run(["openssl", "verify", "-CAfile", ca["ca_certificate"], str(host)], check=False, capture_output=True)
+    assert done.returncode == 0, done.stderr
