@@ -5,8 +5,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +33,13 @@ class Host:
         self.hook("echo run >> " + str(self.count))
 
     def renew(self, days: int) -> None:
-        (self.pki / "host.crt").write_bytes(self.ca.issue("host1", seconds=days * DAY).cert.read_bytes())
+        pair = self.ca.issue("host1", seconds=days * DAY)
+        (self.pki / "host.key").write_bytes(pair.key.read_bytes())
+        (self.pki / "host.crt").write_bytes(pair.cert.read_bytes())
 
-    def hook(self, text: str) -> None:
-        (self.hooks / "edge-test").write_text(f"#!/bin/sh\n{text}\n")
-        (self.hooks / "edge-test").chmod(0o755)
+    def hook(self, text: str, name: str = "edge-test", *, first: str = "#!/bin/sh\n") -> None:
+        (self.hooks / name).write_text(f"{first}{text}\n")
+        (self.hooks / name).chmod(0o755)
 
     def run(self, verb: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, str(PROGRAM), verb, str(self.pki), str(self.hooks), str(self.state)]
@@ -84,3 +90,51 @@ def test_a_state_that_is_no_state_is_made_again(host: Host) -> None:
     host.state.write_text('{"taken_up": ')
     assert host.run("take-up").returncode == 0
     assert host.runs() == 1
+
+
+def test_a_hook_that_cannot_be_run_or_hangs_stops_no_other(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.hook("true", "a-no-program", first="")
+    host.hook("printf '\\377' >&2; exit 1", "b-other-locale")
+    host.hook("sleep 1000 & wait", "c-hangs")
+    host.hook("echo run >> " + str(host.count), "edge-test~")
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    loader = SourceFileLoader("edge_certificates", str(PROGRAM))
+    program = module_from_spec(spec_from_loader("edge_certificates", loader))  # type: ignore[arg-type]
+    loader.exec_module(program)
+    monkeypatch.setattr(program, "HOOK_SECONDS", 1)
+    assert program.main("take-up", str(host.pki), str(host.hooks), str(host.state)) == 1
+    assert [one.split("/")[-1] for one in host.seen()["failed"]] == [
+        "a-no-program cannot be run: Exec format error",
+        "b-other-locale failed (1): \N{REPLACEMENT CHARACTER}",
+        "c-hangs did not end within 1 s and was killed",
+    ]
+    assert host.runs() == 1
+
+
+BROKEN: dict[str, Callable[[Host], object]] = {
+    "holds no whole certificate": lambda host: (host.pki / "host.crt").write_bytes(b""),
+    "no whole certificate": lambda host: (host.pki / "host.crt").write_bytes((host.pki / "host.crt").read_bytes()[:300]),
+    "host.key is not its key": lambda host: (host.pki / "host.key").write_bytes(host.ca.issue("host1").key.read_bytes()),
+    "host.crt cannot be used": lambda host: (host.pki / "host.key").write_bytes(b""),
+}
+
+
+@pytest.mark.parametrize("why", BROKEN)
+def test_what_a_power_cut_left_is_told(host: Host, why: str) -> None:
+    assert host.run("check").returncode == 0
+    BROKEN[why](host)
+    done = host.run("check")
+    assert done.returncode == 1 and why in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_certificate_that_is_being_written_is_not_looked_at(host: Host) -> None:
+    assert host.run("take-up").returncode == 0
+    (host.pki / ".ansible_tmp1host.crt").write_text("-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\n")
+    (host.pki / "gone.crt").symlink_to("nowhere")
+    assert host.run("check").returncode == 0 and host.runs() == 1
+
+
+def test_a_folder_that_is_gone_is_told(host: Host) -> None:
+    shutil.rmtree(host.pki)
+    done = host.run("check")
+    assert done.returncode == 1 and "There is no folder" in done.stderr and "Traceback" not in done.stderr
