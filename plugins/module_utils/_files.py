@@ -33,7 +33,7 @@ def fsync(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_atomically(path: Path, data: bytes, work: Path, mode: int = 0o444) -> None:
+def write_atomically(path: Path, data: bytes, work: Path, mode: int = 0o444, owner: tuple[int, int] | None = None) -> None:
     """Replace ``path`` by ``data`` so that a reader sees the old or the new file whole; ``work`` is a scratch name beside it.
 
     The caller holds a lock that makes ``work`` its own; a file that a killed process left there is replaced.
@@ -43,6 +43,8 @@ def write_atomically(path: Path, data: bytes, work: Path, mode: int = 0o444) -> 
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
+            if owner:
+                os.fchown(file.fileno(), *owner)
             os.fchmod(file.fileno(), mode)
             file.flush()
             os.fsync(file.fileno())

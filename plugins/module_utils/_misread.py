@@ -23,7 +23,7 @@ NO_TEXT = re.compile("[\0\ud800-\udfff]")
 NEVER_WHOLE_NUMBERS = frozenset(
     {
         "address", "addresses", "checksum", "destination", "digest", "end", "hostdev", "hosts", "image", "image_servers", "mac",
-        "pci_devices", "proxy", "secret", "serial", "sources", "start", "subnet", "uri", "url", "uuid",
+        "mode", "pci_devices", "proxy", "secret", "serial", "sources", "start", "subnet", "uri", "url", "uuid",
     }
 )  # fmt: skip
 MAC_PARTS = 6

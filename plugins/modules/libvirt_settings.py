@@ -56,7 +56,8 @@ options:
         default: "0644"
   replace:
     description:
-      - Turn other settings of these keys, with other values, into comments. Without it they are refused with file and line.
+      - Turn other settings of these keys, with other values, into comments. Without it they are refused with file and line. One
+        that shares its line with another setting is always refused.
     type: bool
     default: false
 """

@@ -15,7 +15,7 @@ from typing import Any
 from ..._errors import InvalidInput, NotFound
 from ..._files import write_atomically
 from ..._plan import Plan
-from .conf_settings import Marks, Value, with_block
+from .conf_settings import LARGEST, NAME, Marks, Value, check_key, with_block
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,9 @@ class Write:
 
 def asked(params: Mapping[str, Any]) -> tuple[Asked, ...]:
     """Return the request of a module's parameters; raise InvalidInput with the path of what is wrong."""
-    found = []
+    if not NAME.fullmatch(params["name"]):
+        raise InvalidInput(f"name: {params['name']!r:.100} is not of letters, digits, spaces, dots and hyphens.", option="name")
+    found: list[Asked] = []
     for place, file in enumerate(params["files"]):
         where = f"files[{place}]"
         if not file["mode"].isdecimal() or not set(file["mode"]) <= set("01234567"):
@@ -70,19 +72,22 @@ def asked(params: Mapping[str, Any]) -> tuple[Asked, ...]:
         if present and not settings:
             raise InvalidInput(f"{where}.settings: is empty; give at least one key, or state absent.", option=f"{where}.settings")
         path = Path(os.path.realpath(file["path"]))
+        if any(one.path == path for one in found):
+            raise InvalidInput(f"{where}.path: {path} is in the list already; name each file once.", option=f"{where}.path")
         found.append(Asked(path, Marks(params["name"]), settings, int(file["mode"], 8), params["replace"]))
     return tuple(found)
 
 
 def _value(value: Any, where: str) -> Value:
+    check_key(where)
     match value:
-        case bool() | int():
+        case bool() | int() if abs(value) <= LARGEST:
             return int(value)
         case str():
             return value
         case list() if all(isinstance(entry, str) for entry in value):
             return tuple(value)
-    raise InvalidInput(f"{where}: give a whole number, a text or a list of texts.", option=where)
+    raise InvalidInput(f"{where}: give a whole number of 63 bits at most, a text or a list of texts.", option=where)
 
 
 def observe(wanted: tuple[Asked, ...]) -> State:
@@ -122,9 +127,8 @@ def apply(step: Write) -> None:
     """Replace the file; its owner stays."""
     owner = step.path.stat()
     data = step.after.text.encode("utf-8", "surrogateescape")
-    write_atomically(step.path, data, step.path.with_name(f".{step.path.name}.edge"), 0o600)
-    os.chown(step.path, owner.st_uid, owner.st_gid)
-    step.path.chmod(step.after.mode)
+    work = step.path.with_name(f".{step.path.name}.edge")
+    write_atomically(step.path, data, work, step.after.mode, (owner.st_uid, owner.st_gid))
 
 
 def view(state: State) -> dict[str, Any]:

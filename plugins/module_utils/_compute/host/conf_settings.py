@@ -14,21 +14,31 @@ from dataclasses import dataclass
 from ..._errors import InvalidInput, Refused
 
 Value = int | str | tuple[str, ...]
-KEY = re.compile(r"\s*([A-Za-z][A-Za-z0-9_]*)\s*=\s*(.*)", re.DOTALL)
+LARGEST = 2**63 - 1
+KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9 ._-]*[A-Za-z0-9])?")
 TOKEN = re.compile(
     r"""\"\"\"(?P<long>.*?)\"\"\"|"(?P<double>[^"\n]*)"|'(?P<single>[^'\n]*)'|\#[^\n]*|(?P<bare>[^\s,\[\]"'\#]+)""", re.DOTALL
+)
+# As libvirt reads a file: settings end with their line, which a carriage return ends too, or with a semicolon.
+TEXT = r"""\"\"\".*?\"\"\"|"[^"\n\r]*"|'[^'\n\r]*'"""
+STATEMENT = re.compile(
+    rf"""[\s;]*(?:\#[^\n\r]*|(?P<key>[A-Za-z][A-Za-z0-9_]*)[ \t]*=[ \t]*
+    (?P<value>{TEXT}|\[(?:{TEXT}|\#[^\n\r]*|[^\]"'\#])*\]|[^\n\r;\#]*)|[^\n\r;]+)""",
+    re.DOTALL | re.VERBOSE,
 )
 UNQUOTABLE = re.compile(r'["\n\r\0]')
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A setting of a file: its key, its lines (from 0, the last one included) and its value."""
+    """A setting of a file: its key, its lines (from 0, the last one included) and its value; ``alone`` on these lines."""
 
     key: str
     first: int
     last: int
     value: Value
+    alone: bool = True
 
 
 @dataclass(frozen=True)
@@ -56,8 +66,8 @@ class Marks:
 def without_block(text: str, marks: Marks, path: str) -> tuple[list[str], int]:
     """Return the lines as they were without the block, and the place of the block; it is at the end where there is none."""
     lines = text.split("\n")
-    begins = [number for number, line in enumerate(lines) if line == marks.begin]
-    ends = [number for number, line in enumerate(lines) if line == marks.end]
+    begins = [number for number, line in enumerate(lines) if line.rstrip("\r") == marks.begin]
+    ends = [number for number, line in enumerate(lines) if line.rstrip("\r") == marks.end]
     if len(begins) != len(ends) or len(begins) > 1 or any(end < begin for begin, end in zip(begins, ends, strict=True)):
         raise Refused(
             f"{path}: line {(begins + ends)[0] + 1} begins or ends a block that is not whole. Mend or remove it, then run again.",
@@ -81,6 +91,13 @@ def with_block(text: str, marks: Marks, settings: Mapping[str, Value], *, replac
     if foreign and not replace:
         raise Refused(_in_the_way(foreign, settings, path), path=path, lines=[entry.first + 1 for entry in foreign])
     for entry in foreign:
+        if not entry.alone:
+            raise Refused(
+                f"{path}:{entry.first + 1} sets {entry.key} beside something else. Give each setting a line of its own, then run "
+                "again; nothing was written.",
+                path=path,
+                lines=[entry.first + 1],
+            )
         for number in range(entry.first, entry.last + 1):
             lines[number] = marks.kept + lines[number]
     block = [marks.begin, *[f"{key} = {written(value, key)}" for key, value in settings.items()], marks.end]
@@ -101,26 +118,20 @@ def _in_the_way(foreign: Sequence[Entry], settings: Mapping[str, Value], path: s
 
 
 def entries(lines: Sequence[str]) -> Iterator[Entry]:
-    """Yield the settings, those that go over several lines too; comments are none."""
-    number = 0
-    while number < len(lines):
-        found = KEY.match(lines[number])
-        if not found or lines[number].lstrip().startswith("#"):
-            number += 1
-            continue
-        last, raw = number, found[2]
-        while _open(raw) and last + 1 < len(lines):
-            last += 1
-            raw += "\n" + lines[last]
-        yield Entry(found[1], number, last, _value(raw))
-        number = last + 1
+    """Yield the settings, those that go over several lines or share one too; comments are none."""
+    text = "\n".join(lines)
+    found = [match for match in STATEMENT.finditer(text) if match["key"]]
+    spans = [(text.count("\n", 0, one.start("key")), text.count("\n", 0, one.end("value"))) for one in found]
+    for match, (first, last) in zip(found, spans, strict=True):
+        alone = sum(begin <= last and first <= end for begin, end in spans) == 1
+        yield Entry(match["key"], first, last, _value(match["value"].rstrip()), alone)
 
 
-def _open(raw: str) -> bool:
-    """Tell whether a value goes on in the next line: a list without its end, or a text between three quotes."""
-    if raw.startswith('"""'):
-        return raw.count('"""') < 2
-    return raw.startswith("[") and "]" not in TOKEN.sub("", raw)
+def check_key(where: str) -> None:
+    """Raise InvalidInput for the path of an option that ends with no name of a setting."""
+    key = where.rpartition(".settings.")[2]
+    if not KEY.fullmatch(key):
+        raise InvalidInput(f"{where!r:.200}: a key has letters, digits and underscores, and begins with a letter.", option=where)
 
 
 def _value(raw: str) -> Value:
@@ -131,7 +142,7 @@ def _value(raw: str) -> Value:
     if not found:
         return ""
     bare = found[0]["bare"]
-    return int(bare) if bare is not None and re.fullmatch(r"-?[0-9]+", bare) else texts[0]
+    return int(bare) if bare is not None and re.fullmatch(r"[+-]?[0-9]+", bare) else texts[0]
 
 
 def written(value: Value, key: str) -> str:

@@ -19,6 +19,7 @@ SPEC: dict[str, Any] = {
     "subnet": {"type": "str"},
     "sources": {"type": "list", "elements": "str"},
     "timeout": {"type": "float"},
+    "files": {"type": "list", "elements": "dict", "options": {"mode": {}}},
     "hosts": {"type": "list", "elements": "dict", "options": {"mac": {"type": "str", "aliases": ["address"]}}},
     **{name: DOMAIN[name] for name in ("name", "memory", "vcpus", "vcpu_pinning", "nics", "disks", "uuid", "pci_devices", "tpm")},
 }
@@ -27,6 +28,8 @@ MISREAD = [
     ("nics: [{}, {mac: %s}]", "98:00:00:00:00:01", "nics[1].mac", '"98:00:00:00:00:01"'),
     ("nics: [{mac: %s}]", "525400123456", "nics[0].mac", "in quotes"),
     ("hosts: [{address: %s}]", "52:54:00:12:34:56", "hosts[0].address", "in quotes"),
+    ("files: [{mode: %s}]", "0644", "files[0].mode", "the number 420"),
+    ("files: [{mode: %s}]", "644", "files[0].mode", "in quotes"),
     ("nics: [{hostdev: %s}]", "0000:05:00.0", "nics[0].hostdev", "the number 300.0"),
     ("pci_devices: [%s]", "0000:05:00.0", "pci_devices[0]", "in quotes"),
     ("uuid: %s", "11111111222243338444555555555555", "uuid", "in quotes"),

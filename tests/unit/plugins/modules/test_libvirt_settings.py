@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -99,3 +100,63 @@ def test_bad_input(capsys: Capsys, conf: Path) -> None:
     assert run(capsys, conf.with_name("none"), check=True)["changed"]
     conf.write_text("# BEGIN edge.cloud migration\n")
     assert f"{conf}: line 1" in run(capsys, conf)["msg"]
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        b"z = 1; migrate_tls_force = 0\n",
+        b"z = 1\rmigrate_tls_force = 0\r",
+        b'z = ["x"] ; migrate_tls_force=0 # why\n',
+        b"migrate_tls_force = 0;z=1",
+    ],
+)
+def test_a_setting_beside_another_one_is_seen_and_left_to_people(capsys: Capsys, conf: Path, foreign: bytes) -> None:
+    """libvirt takes a semicolon and a carriage return for the end of a setting."""
+    conf.write_bytes(foreign)
+    assert f"{conf}:1 sets migrate_tls_force to 0" in run(capsys, conf)["msg"]
+    assert "a line of its own" in run(capsys, conf, replace=True)["msg"] and conf.read_bytes() == foreign
+
+
+@pytest.mark.parametrize(
+    "text", [b'z = """\nmigrate_tls_force = 0\n"""\n', b'z = "; migrate_tls_force = 0"\n', b"migrate_tls_force = +1\r\n"]
+)
+def test_what_is_in_no_way_stays(capsys: Capsys, conf: Path, text: bytes) -> None:
+    conf.write_bytes(text)
+    assert run(capsys, conf)["changed"] and conf.read_bytes() == text + BLOCK.encode()
+
+
+def test_a_block_with_other_line_ends_is_ours(capsys: Capsys, conf: Path) -> None:
+    run(capsys, conf, settings={"migrate_tls_force": 0})
+    conf.write_bytes(conf.read_bytes().replace(b"\n", b"\r\n"))
+    assert run(capsys, conf)["changed"] and conf.read_text().count("BEGIN") == 1
+    assert not run(capsys, conf)["changed"]
+
+
+def test_what_would_break_the_file_is_refused(capsys: Capsys, conf: Path) -> None:
+    for key in ("a-b", "a = 0\nb", "1a", ""):
+        assert "a key has letters" in run(capsys, conf, settings={key: 1})["msg"]
+    assert "63 bits" in run(capsys, conf, settings={"a": 10**30})["msg"]
+    assert run(capsys, conf, name="x\ny = 2")["msg"].startswith("name:")
+    link = conf.with_name("link")
+    link.symlink_to(conf)
+    files = [{"path": str(conf), "settings": {"a": 1}}, {"path": str(link), "settings": {"b": 1}}]
+    assert run(capsys, conf, files=files)["error"]["option"] == "files[1].path"
+    assert run(capsys, conf, files=[{"path": str(conf), "settings": {"a": 1}, "mode": 420}])["error"]["option"] == "files[0].mode"
+    assert conf.read_text() == SHIPPED
+
+
+def test_owner_and_mode_are_there_with_the_name(capsys: Capsys, conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A power cut after the rename must not leave a file that its readers may read no more."""
+    os.chown(conf, 0, 7)
+    conf.chmod(0o640)
+    seen, rename = [], Path.rename
+
+    def cut(work: Path, path: Path) -> Path:
+        about = work.stat()
+        seen.append((about.st_gid, about.st_mode & 0o777))
+        return rename(work, path)
+
+    monkeypatch.setattr(Path, "rename", cut)
+    run(capsys, conf, files=[{"path": str(conf), "settings": SETTINGS, "mode": "0644"}])
+    assert seen == [(7, 0o640)]
