@@ -1,0 +1,137 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Certificates and revocation lists by Python's cryptography, 38 or newer, which only the CA's host has to have."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+try:
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+except ImportError:  # reported by require()
+    x509 = None  # type: ignore[assignment]
+
+from ..._errors import InvalidInput, Unsupported
+
+SKEW = timedelta(days=1)  # clocks of hosts that are behind
+
+
+def require() -> None:
+    """Raise Unsupported without Python's cryptography."""
+    if x509 is None:
+        raise Unsupported("This host has no Python module cryptography. Install the package python3-cryptography.")
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What is asked of a certificate: who signed it, whose key it has, and how long it is valid."""
+
+    pem: bytes
+    fingerprint: str
+    subject: str
+    issuer: str
+    serial: int
+    key: str
+    ends: datetime
+
+
+def certificate(pem: bytes, where: str) -> Certificate:
+    """Read a certificate; ``where`` is for the message of one that cannot be read."""
+    try:
+        read = x509.load_pem_x509_certificate(pem)
+    except ValueError as error:
+        raise InvalidInput(f"{where}: this is no certificate in PEM: {error}") from None
+    key = read.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return Certificate(
+        read.public_bytes(serialization.Encoding.PEM),
+        read.fingerprint(hashes.SHA256()).hex()[:32],
+        read.subject.rfc4514_string(),
+        read.issuer.rfc4514_string(),
+        read.serial_number,
+        _digest(key),
+        _aware(read, "not_valid_after"),
+    )
+
+
+def _digest(data: bytes) -> str:
+    digest = hashes.Hash(hashes.SHA256())
+    digest.update(data)
+    return digest.finalize().hex()
+
+
+def _aware(thing: Any, name: str) -> datetime:
+    """Return a time of a certificate or list; only cryptography 42 and newer say that it is UTC."""
+    found: datetime = getattr(thing, f"{name}_utc", None) or getattr(thing, name).replace(tzinfo=UTC)
+    return found
+
+
+@dataclass(frozen=True)
+class RevocationList:
+    """The serial numbers in a revocation list, and when it ends."""
+
+    pem: bytes
+    serials: frozenset[int]
+    ends: datetime
+
+
+def revocation_list(pem: bytes, signer: Certificate) -> RevocationList | None:
+    """Read a revocation list; None if it cannot be read or another CA signed it: it is made again."""
+    try:
+        read = x509.load_pem_x509_crl(pem)
+    except ValueError:
+        return None
+    public = x509.load_pem_x509_certificate(signer.pem).public_key()
+    if read.issuer.rfc4514_string() != signer.subject or not read.is_signature_valid(public):  # type: ignore[arg-type]
+        return None
+    return RevocationList(pem, frozenset(entry.serial_number for entry in read), _aware(read, "next_update"))
+
+
+def sign_list(ca: bytes, key: bytes, revoked: Mapping[int, datetime], now: datetime, days: int) -> bytes:
+    """Return a revocation list with these serial numbers and their dates, valid for so many days."""
+    signer, private = x509.load_pem_x509_certificate(ca), _private(ca, key)
+    builder = x509.CertificateRevocationListBuilder().issuer_name(signer.subject)
+    builder = builder.last_update(now - SKEW).next_update(now + timedelta(days=days))
+    builder = builder.add_extension(x509.CRLNumber(int(now.timestamp())), critical=False)
+    identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(private.public_key())
+    builder = builder.add_extension(identifier, critical=False)
+    for serial, when in sorted(revoked.items()):
+        entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(when).build()
+        builder = builder.add_revoked_certificate(entry)
+    return builder.sign(private, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+def _private(ca: bytes, key: bytes) -> ec.EllipticCurvePrivateKey:
+    private = serialization.load_pem_private_key(key, None)
+    public = x509.load_pem_x509_certificate(ca).public_key()
+    if not isinstance(private, ec.EllipticCurvePrivateKey) or private.public_key().public_numbers() != public.public_numbers():  # type: ignore[union-attr]
+        raise InvalidInput("path: the key of the CA is not that of its certificate. Restore both from a backup.")
+    return private
+
+
+def successor(ca: bytes, now: datetime, days: int) -> tuple[bytes, bytes]:
+    """Return the key and certificate of a CA that follows another one: its name with the next number, its constraints.
+
+    Two CAs of one name would make revocation lists of one name, which OpenSSL cannot tell apart.
+    """
+    old = x509.load_pem_x509_certificate(ca)
+    name = old.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value
+    found = re.fullmatch(r"(.*) G(\d+)", str(name))
+    base, number = (found[1], int(found[2])) if found else (str(name), 1)
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"{base[:56]} G{number + 1}")])
+    private = ec.generate_private_key(ec.SECP384R1())
+    builder = x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(private.public_key())
+    builder = builder.serial_number(x509.random_serial_number()).not_valid_before(now - SKEW)
+    builder = builder.not_valid_after(now + timedelta(days=days))
+    for extension in old.extensions:
+        if not isinstance(extension.value, (x509.SubjectKeyIdentifier, x509.AuthorityKeyIdentifier)):
+            builder = builder.add_extension(extension.value, extension.critical)
+    identifier = x509.SubjectKeyIdentifier.from_public_key(private.public_key())
+    signed = builder.add_extension(identifier, critical=False).sign(private, hashes.SHA256())
+    key = private.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return key, signed.public_bytes(serialization.Encoding.PEM)
