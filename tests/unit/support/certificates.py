@@ -66,3 +66,10 @@ class Authority:
             )
         )
         return pair
+
+    def revocations(self) -> str:
+        """Return a revocation list, empty, in PEM."""
+        now = datetime.now(UTC)
+        builder = x509.CertificateRevocationListBuilder().issuer_name(self._name).last_update(now - timedelta(days=1))
+        made = builder.next_update(now + timedelta(days=1)).sign(self._key, hashes.SHA256())
+        return made.public_bytes(serialization.Encoding.PEM).decode()

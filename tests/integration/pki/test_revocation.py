@@ -1,0 +1,129 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A stolen key opens a host until it is revoked, and nothing after; a change of the CA interrupts nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from edge_lab.api import LabHost
+from support import lab_cluster
+from support.lab_cluster import Site
+from support.playbook import TREE, PlaybookFailed, changed_in, run_book
+
+pytestmark = [pytest.mark.integration, pytest.mark.lab, pytest.mark.slow]
+NAMES = {"ca.crt": ["cacert.pem", "ca-cert.pem"], "host.crt": ["clientcert.pem", "client-cert.pem"],
+         "host.key": ["clientkey.pem", "client-key.pem"]}  # fmt: skip
+HYPERVISOR = {"hypervisor_virt_type": "qemu", "hypervisor_migration": True, "hypervisor_migration_peers": ["rv-h1", "rv-r1"]}
+PLAYS = [
+    {"hosts": "frontend", "roles": [{"role": "edge.cloud.frontend"}]},
+    {"hosts": "replica", "roles": [{"role": "edge.cloud.replica"}]},
+    {"hosts": "hypervisor", "roles": [{"role": "edge.cloud.hypervisor", **HYPERVISOR}]},
+]
+ONE_HOST = [{"hosts": "rv-h1", "gather_facts": False, "roles": [{"role": "edge.cloud.pki"}]}]
+DOORS = {"nginx", "libvirt", "nbd", "frontend"}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with lab_cluster.site("rv", tmp_path_factory.mktemp("rv"), replicas=1, hypervisors=["trixie"]) as made:
+        made.run(PLAYS)
+        yield made
+
+
+def folder_of(host: LabHost, name: str, files: dict[str, str]) -> str:
+    """Lay down certificates under the names that libvirt's and QEMU's clients look for; return the folder."""
+    folder = f"/root/{name}"
+    host.run(["mkdir", "-p", folder])
+    for kind, text in files.items():
+        for other in NAMES[kind]:
+            host.run(["sh", "-ec", f"cat > {folder}/{other}"], stdin=text)
+    return folder
+
+
+def taken(host: LabHost, pair: str = "host") -> dict[str, str]:
+    """Return what a thief takes from a host: its key, or that of its QEMU, and the certificates."""
+    found = {"ca.crt": "ca.crt", "host.crt": f"{pair}.crt", "host.key": f"{pair}.key"}
+    return {kind: host.run(["cat", f"/etc/edge/pki/{name}"]).stdout for kind, name in found.items()}
+
+
+def opened(site: Site, name: str, files: dict[str, str]) -> set[str]:
+    """Try the doors of rv-h1 and the Front-end with a key, and tell which ones open."""
+    host = site.hosts["rv-h1"]
+    folder = folder_of(host, name, files)
+    curl = ["curl", "--silent", "--max-time", "60", "--cacert", "/etc/edge/pki/ca.crt", "--output", "/dev/null", "--write-out"]
+    pair = ["--cert", f"{folder}/clientcert.pem", "--key", f"{folder}/clientkey.pem"]
+    servers = {"nginx": "https://rv-h1:8444/index.json", "frontend": "https://rv-front:8443/index.json"}
+    found = {door: host.run([*curl, "%{http_code}", *pair, url], check=False).stdout for door, url in servers.items()}
+    virsh = host.run(["virsh", "-c", f"qemu+tls://rv-h1/system?pkipath={folder}", "list"], check=False)
+    image = "driver=nbd,server.type=inet,server.host=127.0.0.1,server.port=10809,export=none,tls-creds=t"
+    tls = f"tls-creds-x509,id=t,dir={folder},endpoint=client"
+    nbd = host.run(["qemu-img", "info", "--object", tls, "--image-opts", image], check=False).stderr
+    told = {door for door, status in found.items() if status in ("200", "404")}
+    return told | ({"libvirt"} if virsh.returncode == 0 else set()) | ({"nbd"} if "does not exist" in nbd else set())
+
+
+def without(site: Site, name: str) -> tuple[Path, Path]:
+    """Return inventories that a host has been taken from."""
+    files = []
+    for number, path in enumerate((site.lab.inventory, site.groups)):
+        found = yaml.safe_load(path.read_text())
+
+        def pruned(tree: object) -> object:
+            return {key: pruned(value) for key, value in tree.items() if key != name} if isinstance(tree, dict) else tree
+
+        files.append(site.folder / f"without{number}.yml")
+        files[-1].write_text(yaml.safe_dump(pruned(found)))
+    return files[0], files[1]
+
+
+def book(site: Site, name: str, *words: str) -> str:
+    return run_book(TREE / f"playbooks/{name}.yml", site.lab.inventory, site.groups, words=words)
+
+
+def on_one_host(site: Site, *inventories: Path) -> dict[str, int]:
+    """Run the role pki on rv-h1 alone; return the changes by host."""
+    file = site.folder / "one.yml"
+    file.write_text(yaml.safe_dump(ONE_HOST))
+    return changed_in(run_book(file, *inventories))
+
+
+def test_qemu_s_key_opens_what_qemu_needs(site: Site) -> None:
+    assert opened(site, "qemu", taken(site.hosts["rv-h1"], "qemu")) == {"nbd"}
+
+
+def test_a_host_that_left_the_inventory_is_refused_everywhere_after_a_run_of_one_host(site: Site) -> None:
+    stolen = taken(site.hosts["rv-r1"])
+    assert opened(site, "stolen", stolen) == DOORS, "before"
+    fewer = without(site, "rv-r1")
+    on_one_host(site, *fewer)
+    assert opened(site, "stolen", stolen) == set()
+    assert set(on_one_host(site, *fewer).values()) == {0}
+    on_one_host(site, site.lab.inventory, site.groups)
+    assert opened(site, "stolen", stolen) == DOORS, "it is back in the inventory"
+
+
+def test_a_stolen_key_is_refused_by_every_server_once_its_host_is_revoked(site: Site) -> None:
+    stolen, own = taken(site.hosts["rv-r1"]), taken(site.hosts["rv-h1"])
+    with pytest.raises(PlaybookFailed, match="has signed no certificate of rv-r9"):
+        book(site, "revoke_host", "-e", "revoke_host_name=rv-r9")
+    assert opened(site, "stolen", stolen) == DOORS, "an unknown name revokes nobody"
+    book(site, "revoke_host", "-e", "revoke_host_name=rv-r1")
+    assert opened(site, "stolen", stolen) == set()
+    assert opened(site, "own", own) == DOORS
+    with pytest.raises(PlaybookFailed, match="is that of a revoked one"):
+        site.run(PLAYS, "rv-r1")
+    assert opened(site, "stolen", stolen) == set()
+
+
+def test_a_change_of_the_ca_admits_the_same_hosts(site: Site) -> None:
+    host, fewer = site.hosts["rv-h1"], without(site, "rv-r1")
+    old, stolen = taken(host), taken(site.hosts["rv-r1"])
+    run_book(TREE / "playbooks/rotate_ca.yml", *fewer)
+    assert "G2" in host.run(["openssl", "x509", "-noout", "-issuer", "-in", "/etc/edge/pki/host.crt"]).stdout
+    assert opened(site, "own", taken(host)) == DOORS
+    assert opened(site, "old", old) == opened(site, "stolen", stolen) == set()
+    assert set(on_one_host(site, *fewer).values()) == {0}
