@@ -19,9 +19,11 @@ from edge_cloud._host.nbd_export import Exports
 from edge_cloud._storage.store.store import Store
 
 API_VERSION = 2
+READERS = Path("/etc/edge/nbd/readers")
 LARGEST_REQUEST = 32 * 1024 * 1024
 _settings = {"config": str(_cluster.FILE)}
 _exports: list[Exports] = []
+_readers: set[str] = set()
 
 
 def config(key: str, value: str) -> None:
@@ -35,6 +37,7 @@ def config_complete() -> None:
     """Read the configuration, so that an invalid one stops the service at once."""
     cluster = _cluster.load(Path(_settings["config"]))
     certificates = Path(os.environ.get("CREDENTIALS_DIRECTORY", NBD_CERTIFICATES))
+    _readers.update(f"CN={name}" for name in READERS.read_text().split("\n") if name)
     _exports[:] = [Exports(Store(cluster.images.root), lambda: quick_sources(cluster, certificates))]
 
 
@@ -44,7 +47,11 @@ def thread_model() -> int:
 
 
 def open(readonly: bool) -> str:  # noqa: ARG001 - names and arguments of nbdkit
-    """Open the export that the client named."""
+    """Open the export that the client named, if it may read images by the name in its certificate."""
+    named = nbdkit.peer_tls_dn() if hasattr(nbdkit, "peer_tls_dn") else None  # since nbdkit 1.42: Debian 12 has an older one
+    if named is not None and named not in _readers:
+        nbdkit.set_error(errno.EPERM)
+        raise RuntimeError(f"{named!r} is not among the names in {READERS}, which come from image_server_nbd_readers.")
     return _told(lambda: _exports[0].open(nbdkit.export_name()))
 
 

@@ -17,7 +17,9 @@ from support.playbook import TREE, PlaybookFailed, changed_in, run_book
 pytestmark = [pytest.mark.integration, pytest.mark.lab, pytest.mark.slow]
 NAMES = {"ca.crt": ["cacert.pem", "ca-cert.pem"], "host.crt": ["clientcert.pem", "client-cert.pem"],
          "host.key": ["clientkey.pem", "client-key.pem"]}  # fmt: skip
-HYPERVISOR = {"hypervisor_virt_type": "qemu", "hypervisor_migration": True, "hypervisor_migration_peers": ["rv-h1", "rv-r1"]}
+PEERS = ["rv-h1", "rv-r1"]
+HYPERVISOR = {"hypervisor_virt_type": "qemu", "hypervisor_migration": True, "hypervisor_migration_peers": PEERS,
+              "image_server_nbd_readers": [*PEERS, "qemu/rv-h1"]}  # fmt: skip
 PLAYS = [
     {"hosts": "frontend", "roles": [{"role": "edge.cloud.frontend"}]},
     {"hosts": "replica", "roles": [{"role": "edge.cloud.replica"}]},
@@ -91,7 +93,8 @@ def on_one_host(site: Site, *inventories: Path) -> dict[str, int]:
     return changed_in(run_book(file, *inventories))
 
 
-def test_qemu_s_key_opens_what_qemu_needs(site: Site) -> None:
+def test_a_key_opens_what_its_name_may(site: Site) -> None:
+    assert opened(site, "front", taken(site.front)) == {"nginx", "frontend"}
     assert opened(site, "qemu", taken(site.hosts["rv-h1"], "qemu")) == {"nbd"}
 
 
