@@ -57,6 +57,7 @@ options:
   hold_removed:
     description:
       - Refuse the certificates of hosts that are not O(members), and admit them again when they are.
+      - That half of the hosts or more, and more than one, are gone is an error; a run with a part of the inventory looks so.
     type: bool
     default: false
   delivered:

@@ -143,7 +143,7 @@ def behind(state: State, members: Sequence[str] | None, digest: str) -> list[str
 
 
 def plan(state: State, wanted: Wanted, now: datetime) -> Plan[State]:
-    """Return the steps; raise NotFound for a name that the CA never signed, Refused for a key that was revoked."""
+    """Return the steps; raise NotFound for a name that the CA never signed, Refused for a revoked key or half of the hosts gone."""
     _check_names(state, wanted)
     steps: list[Step[State]] = _moves(state, HELD, ISSUED, [one for one in state.names(HELD) if one in (wanted.members or ())])
     present = Plan(state, tuple(steps)).after
@@ -154,7 +154,8 @@ def plan(state: State, wanted: Wanted, now: datetime) -> Plan[State]:
     recorded = Plan(state, tuple(steps)).after
     steps += [*_moves(recorded, ISSUED, REVOKED, wanted.revoked), *_moves(recorded, HELD, REVOKED, wanted.revoked)]
     left = Plan(state, tuple(steps)).after
-    steps += _moves(left, ISSUED, HELD, removed(left, wanted.members, now) if wanted.hold_removed else ())
+    if wanted.hold_removed:
+        steps += _moves(left, ISSUED, HELD, _few(removed(left, wanted.members, now), left))
     after = Plan(state, tuple(steps)).after
     steps += [SignList(role) for role in state.authorities if _stale(after, role, now, wanted.days)]
     steps += [Deliver(name, wanted.digest) for name in wanted.delivered if state.delivered.get(name) != wanted.digest]
@@ -163,6 +164,19 @@ def plan(state: State, wanted: Wanted, now: datetime) -> Plan[State]:
 
 def _moves(state: State, source: str, target: str, names: Sequence[str]) -> list[Step[State]]:
     return [Move(name, about, source, target) for (name, _any), about in sorted(state.of(source).items()) if name in names]
+
+
+def _few(gone: Sequence[str], state: State) -> Sequence[str]:
+    """Return the hosts that are gone; raise Refused for half of all or more, as a run with a part of the inventory has."""
+    known = state.names(ISSUED)
+    if len(gone) > 1 and 2 * len(gone) >= len(known):
+        raise Refused(
+            f"members: {len(gone)} of the {len(known)} hosts with certificates are not in this inventory, and would be refused "
+            f"by the others: {', '.join(gone)}. Nothing was changed. Run with the whole inventory. Where several inventories share "
+            "this CA, set pki_refuse_removed to false; hosts that will not come back are revoked by the playbook revoke_host.",
+            gone=list(gone),
+        )
+    return gone
 
 
 def _check_names(state: State, wanted: Wanted) -> None:

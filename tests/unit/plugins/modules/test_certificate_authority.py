@@ -94,6 +94,17 @@ def test_a_host_that_left_the_inventory_is_refused_until_it_is_back(capsys: Caps
     assert back["authority"]["held"] == [] and all(trusted(back, pem, tmp_path) for pem in made.values())
 
 
+@pytest.mark.parametrize(("names", "members"), [("abcd", "ab"), ("abcd", "a"), ("abc", "x"), ("ab", "x")])
+def test_a_run_with_a_part_of_the_inventory_refuses_nobody(capsys: Capsys, room: Room, names: str, members: str) -> None:
+    record(capsys, room, *names)
+    done = run(capsys, room, members=list(members), hold_removed=True)
+    assert done["error"]["code"] == "refused" and "pki_refuse_removed" in done["msg"]
+    after = run(capsys, room, members=list(members))
+    assert after["authority"]["issued"] == list(names) and not after["changed"]
+    revoked = run(capsys, room, members=list(members), revoked=sorted(set(names) - set(members)), hold_removed=True)
+    assert revoked["authority"]["held"] == [], "those that are revoked are not counted"
+
+
 def test_a_host_that_left_can_be_revoked_for_ever(capsys: Capsys, room: Room, tmp_path: Path) -> None:
     made = record(capsys, room, "edge1", "edge2")
     run(capsys, room, members=["edge1"], hold_removed=True)
