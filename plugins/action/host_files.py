@@ -36,9 +36,9 @@ class ActionModule(ActionBase):
         """Return an entry with its text in place of the name of a template or file."""
         sent = dict(entry)
         template, source = sent.pop("template", None), sent.pop("source", None)
-        given = [name for name in ("content", "secret_content") if sent.get(name) is not None]
+        given = [name for name in ("content", "secret_content", "copy_of") if sent.get(name) is not None]
         if len(given) + bool(template) + bool(source) > 1:
-            raise AnsibleActionFail(f"{option}: give one of content, secret_content, template and source, not several.")
+            raise AnsibleActionFail(f"{option}: give one of content, secret_content, template, source and copy_of, not several.")
         if (template or source) and (self._gone or sent.get("state") == "absent"):
             sent["content"] = ""  # it is removed, whatever it holds: a template may need variables that are not there any more
         elif template or source:

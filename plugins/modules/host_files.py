@@ -50,7 +50,8 @@ options:
       mode: {description: Permissions in octal., type: str, default: "0755"}
       remove_contents: {description: Whether V(absent) may remove all that is in it., type: bool, default: false}
   files:
-    description: Files. One with V(state=present) needs one of C(content), C(secret_content), C(template) and C(source).
+    description:
+      - Files. One with V(state=present) needs one of C(content), C(secret_content), C(template), C(source) and C(copy_of).
     type: list
     elements: dict
     default: []
@@ -61,6 +62,11 @@ options:
       secret_content: {description: "Its text, which is never shown.", type: str}
       template: {description: "Name of a template of the role, rendered on the controller.", type: str}
       source: {description: "Name of a file of the role, on the controller.", type: str}
+      copy_of:
+        description:
+          - The absolute path of a file on the host, whose bytes this one gets. They are never shown.
+          - In check mode it may be missing, since a task before would have written it.
+        type: path
       secret: {description: Whether the text is left out of the diff and of all output., type: bool, default: false}
       owner: {description: Name of the user., type: str, default: root}
       group: {description: Name of the group., type: str, default: root}
@@ -80,7 +86,7 @@ options:
       to: {description: What it names., type: str, required: true}
       state: {description: Whether it is there., type: str, choices: [present, absent], default: present}
   units:
-    description: Units of systemd, in this order.
+    description: Units of systemd, in this order. A template such as C(example@.service) has a file only, no state.
     type: list
     elements: dict
     default: []
@@ -188,6 +194,7 @@ FILE = {
     "state": STATE,
     **TEXT,
     "secret_content": {"no_log": True},
+    "copy_of": {"type": "path"},
     "secret": {"type": "bool", "default": False, "no_log": False},
     **OWNED,
     "mode": {"default": "0644"},
@@ -209,6 +216,7 @@ def run(module: Any) -> dict[str, Any]:
     entries, units = declared(module.params)
     runner = ModuleRunner(module)
     host = Host(runner, Systemd(runner))
+    entries = host.filled(entries, missing_ok=module.check_mode)
     steps = plan(entries, units, host.look(entries, units))
     if not module.check_mode:
         host.carry_out(steps)

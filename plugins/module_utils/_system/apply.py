@@ -24,6 +24,10 @@ class Host:
     runner: Runner
     systemd: Systemd
 
+    def filled(self, entries: Sequence[Entry], missing_ok: bool) -> list[Entry]:
+        """Return entries with the bytes of the files that they are to be copies of."""
+        return [tree.filled(entry, missing_ok) for entry in entries]
+
     def look(self, entries: Sequence[Entry], units: Sequence[Unit]) -> State:
         """Return what is there now."""
         return State({entry.path: tree.look(entry) for entry in entries}, self.systemd.look([unit.name for unit in units]))

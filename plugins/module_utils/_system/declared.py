@@ -29,7 +29,8 @@ def declared(options: Options) -> tuple[list[Entry], list[Unit]]:
         if entry.path in seen:
             raise _bad(entry.option, f"{entry.path} is declared by {seen[entry.path]} already; declare each path once.")
         seen[entry.path] = entry.option
-    return entries, [_unit(row, f"units[{place}]", gone) for place, row in enumerate(options["units"])]
+    units = [_unit(row, f"units[{place}]", gone) for place, row in enumerate(options["units"])]
+    return entries, [unit for unit in units if "@." not in unit.name]
 
 
 def _bad(option: str, words: str) -> InvalidInput:
@@ -37,10 +38,13 @@ def _bad(option: str, words: str) -> InvalidInput:
 
 
 def _path(row: Options, option: str) -> str:
-    path: str = row["path"]
+    return _absolute(row["path"], f"{option}.path")
+
+
+def _absolute(path: str, option: str) -> str:
     parts = PurePosixPath(path)
     if not parts.is_absolute() or ".." in parts.parts or "\0" in path or str(parts) in ("/", "//"):
-        raise _bad(f"{option}.path", f"{path!r} is not an absolute path without '..'; give one below /.")
+        raise _bad(option, f"{path!r} is not an absolute path without '..'; give one below /.")
     return "/" + "/".join(parts.parts[1:])
 
 
@@ -68,20 +72,24 @@ def _files(options: Options, gone: bool) -> Iterator[Entry]:
         present = not gone and row["state"] == "present"
         if row["validate"] and "%s" not in row["validate"]:
             raise _bad(f"{option}.validate", f"{row['validate']!r} has no %s, where the name of the new file goes.")
-        secret = row["secret"] or row["secret_content"] is not None
+        secret = row["secret"] or row["secret_content"] is not None or row["copy_of"] is not None
         data = _text(row, option, present)
-        about = {**_owned(row, option), "validate": row["validate"] or "", "secret": secret}
+        about = {**_owned(row, option), "validate": row["validate"] or "", "secret": secret, "copy_of": _copied(row, option)}
         yield Entry(option, _path(row, option), "file", present, data=data, **about)
+
+
+def _copied(row: Options, option: str) -> str:
+    return _absolute(row["copy_of"], f"{option}.copy_of") if row["copy_of"] is not None else ""
 
 
 def _text(row: Options, option: str, present: bool) -> bytes:
     for unread in ("template", "source"):
         if row[unread] is not None:
             raise _bad(f"{option}.{unread}", "the controller did not send its text; run the module by a task of a play.")
-    given = [row[name] for name in ("content", "secret_content") if row.get(name) is not None]
+    given = [name for name in ("content", "secret_content", "copy_of") if row.get(name) is not None]
     if present and len(given) != 1:
-        raise _bad(option, "give one of content, secret_content, template and source.")
-    return given[0].encode(errors="surrogateescape") if given else b""
+        raise _bad(option, "give one of content, secret_content, template, source and copy_of.")
+    return row[given[0]].encode(errors="surrogateescape") if given and given[0] != "copy_of" else b""
 
 
 def _links(options: Options, gone: bool) -> Iterator[Entry]:
@@ -96,6 +104,8 @@ def _unit_files(options: Options, gone: bool) -> Iterator[Entry]:
         if not UNIT_NAME.fullmatch(row["name"]):
             raise _bad(f"{option}.name", f"{row['name']!r} is not the name of a unit, such as example.service.")
         present = not gone and row["state"] != "absent"
+        if present and "@." in row["name"] and (row["state"] or row["enabled"] is not None):
+            raise _bad(option, f"{row['name']} is a template, which neither runs nor is enabled; declare an instance for that.")
         has_text = any(row[name] is not None for name in ("content", "template", "source"))
         if has_text or row["state"] == "absent":
             path = str(UNIT_FOLDER / row["name"])

@@ -11,7 +11,10 @@ NAMES = {"folder": "a folder", "file": "a file", "link": "a symbolic link", "oth
 
 @dataclass(frozen=True)
 class Entry:
-    """A declared path; ``option`` is where it was declared, ``data`` a file's bytes, ``target`` what a link names."""
+    """A declared path; ``option`` is where it was declared, ``data`` a file's bytes, ``target`` what a link names.
+
+    ``copy_of`` is the file of the host whose bytes are meant, until ``data`` has them.
+    """
 
     option: str
     path: str
@@ -22,6 +25,7 @@ class Entry:
     mode: int = 0o755
     data: bytes = b""
     target: str = ""
+    copy_of: str = ""
     validate: str = ""
     secret: bool = False
     remove_contents: bool = False

@@ -16,6 +16,7 @@ import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 from .._errors import Conflict, NotFound, Refused
@@ -98,6 +99,24 @@ def _read(above: int, name: str) -> bytes:
     descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=above)
     with os.fdopen(descriptor, "rb") as file:
         return file.read(LARGEST)
+
+
+def filled(entry: Entry, missing_ok: bool = False) -> Entry:
+    """Return an entry with the bytes that it is to be a copy of; NotFound, with the option, unless there is such a file."""
+    if not (entry.copy_of and entry.present):
+        return entry
+    path, option = PurePosixPath(entry.copy_of), f"{entry.option}.copy_of"
+    try:
+        with opened_folder(path.parent) as above:
+            regular = stat.S_ISREG(os.lstat(path.name, dir_fd=above).st_mode)
+            data = _read(above, path.name) if regular else b""
+    except FileNotFoundError:
+        if missing_ok:
+            return entry
+        raise NotFound(f"{option}: {path} is not there, of which {entry.path} is to be a copy.", option=option) from None
+    if not regular or len(data) == LARGEST:
+        raise Conflict(f"{option}: {path} is no file of less than {LARGEST >> 20} MiB; {entry.path} was left alone.", option=option)
+    return replace(entry, data=data)
 
 
 def _found(kind: str, about: os.stat_result, *, data: bytes = b"", target: str = "", followed: bool = False,

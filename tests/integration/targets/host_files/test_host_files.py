@@ -69,6 +69,13 @@ def test_a_unit_lives_with_its_files(host: LabHost, run: Run) -> None:
     assert left.stdout == ""
 
 
+def test_a_template_of_units_has_a_file_only(host: LabHost, run: Run) -> None:
+    options = {"units": [{"name": "edge-b@.service", "content": UNIT}, {"name": "edge-b@1.service", "state": "started"}]}
+    assert run(**options)["restarted"] == ["edge-b@1.service"] and run(**options)["actions"] == []
+    gone = run(**{**options, "state": "absent"})["actions"]
+    assert gone[:2] == ["Stop edge-b@1.service: it runs.", "Remove /etc/systemd/system/edge-b@.service."]
+
+
 def test_a_restart_that_a_run_left_out_is_made_up_for(host: LabHost, run: Run) -> None:
     run(**declared())
     host.run(["sh", "-c", f"printf '# seen\\n' >> {UNIT_FILE}"])

@@ -125,6 +125,25 @@ def test_a_file_that_is_refused_leaves_the_old_one(run: Run, tmp_path: Path) -> 
     assert (tmp_path / "f").read_text() == "good\n" and [path.name for path in tmp_path.iterdir()] == ["f"]
 
 
+def test_a_copy_of_a_file_of_the_host_follows_it_and_shows_nothing(run: Run, tmp_path: Path) -> None:
+    key, copy = tmp_path / "a/key", tmp_path / "b/key"
+    options = {"files": [{"path": str(copy), "copy_of": str(key), "mode": "0640", **ME}]}
+    missing = run(**options)
+    assert missing["error"]["code"] == "not_found" and missing["error"]["option"] == "files[0].copy_of" and not copy.exists()
+    assert run(check=True, **options)["files"] == [str(copy)]
+    key.parent.mkdir()
+    for text in ("private one", "private two"):
+        key.write_text(text)
+        made = run(**options)
+        assert copy.read_text() == text and copy.stat().st_mode & 0o7777 == 0o640
+        assert made["changed"] and "private" not in str(made)
+        assert not run(**options)["changed"]
+    key.unlink()
+    key.symlink_to(copy)
+    assert run(**options)["error"]["code"] == "conflict"
+    assert run(state="absent", **options)["changed"] and not copy.exists()
+
+
 def test_what_a_killed_run_left_is_replaced(run: Run, tmp_path: Path) -> None:
     (tmp_path / ".f.edge-new").symlink_to(tmp_path / "elsewhere")
     run(files=[{"path": str(tmp_path / "f"), "content": "x", **ME}])
@@ -138,10 +157,14 @@ def test_what_a_killed_run_left_is_replaced(run: Run, tmp_path: Path) -> None:
         ({"files": [{"path": "/tmp/../etc/x", "content": ""}]}, "files[0].path"),
         ({"files": [{"path": "/tmp/x"}]}, "files[0]"),
         ({"files": [{"path": "/tmp/x", "content": "", "secret_content": ""}]}, "files[0]"),
+        ({"files": [{"path": "/tmp/x", "content": "", "copy_of": "/tmp/y"}]}, "files[0]"),
+        ({"files": [{"path": "/tmp/x", "copy_of": "y"}]}, "files[0].copy_of"),
         ({"files": [{"path": "/tmp/x", "content": "", "mode": "420!"}]}, "files[0].mode"),
         ({"files": [{"path": "/tmp/x", "content": "", "validate": "true"}]}, "files[0].validate"),
         ({"files": [{"path": "/tmp/x", "content": ""}], "links": [{"path": "/tmp//x", "to": "y"}]}, "links[0]"),
         ({"units": [{"name": "../x.service"}]}, "units[0].name"),
+        ({"units": [{"name": "x@.service", "content": "", "state": "started"}]}, "units[0]"),
+        ({"units": [{"name": "x@.service", "content": "", "enabled": True}]}, "units[0]"),
         ({"files": [{"path": "/tmp/edge-nobody", "content": "", "owner": "no-such-user"}]}, "files[0].owner"),
     ],
 )
