@@ -24,7 +24,7 @@ extends_documentation_fragment:
 attributes:
   action:
     support: full
-    description: The controller sends the library with the task.
+    description: The controller sends the name of the library, and the library itself only to a host that lacks it.
 options:
   path:
     description:
@@ -41,6 +41,11 @@ options:
   archive:
     description:
       - The library as text. The controller sets it; what a playbook gives is ignored.
+    type: str
+  version:
+    description:
+      - The name of the library's state, made of its contents. With it and without O(archive), the module only says what it would
+        do. The controller sets it; what a playbook gives is ignored.
     type: str
 """
 
@@ -74,7 +79,7 @@ actions:
 
 from typing import Any
 
-from ansible_collections.edge.cloud.plugins.module_utils._host.library import Library, unpack, view
+from ansible_collections.edge.cloud.plugins.module_utils._host.library import Library, digest_of, unpack, view
 from ansible_collections.edge.cloud.plugins.module_utils._module import plan_result, run_module
 from ansible_collections.edge.cloud.plugins.module_utils._plan import execute
 from ansible_collections.edge.cloud.plugins.module_utils._storage.names import absolute_path
@@ -83,11 +88,16 @@ from ansible_collections.edge.cloud.plugins.module_utils._storage.names import a
 def run(module: Any) -> dict[str, Any]:
     options = module.params
     library = Library(absolute_path(options["path"]))
-    files = unpack(options["archive"] or "")
-    plan = library.plan(files) if options["state"] == "present" else library.plan_absent()
-    if not module.check_mode:
+    if options["state"] == "absent":
+        version, files, plan = "", {}, library.plan_absent()
+    else:
+        files = {} if options["version"] and not options["archive"] else unpack(options["archive"] or "")
+        version = digest_of(files) if files else options["version"]
+        plan = library.plan(version)
+    asked = options["state"] == "present" and not files
+    if not module.check_mode and not asked:
         execute(plan, lambda step: library.apply(step, files))
-    return plan_result(plan, view, "library", None if module.check_mode else library.observe(files))
+    return plan_result(plan, view, "library", None if module.check_mode or asked else library.observe(version))
 
 
 def main() -> None:
@@ -97,6 +107,7 @@ def main() -> None:
             "path": {"type": "path", "default": "/usr/lib/edge"},
             "state": {"choices": ["present", "absent"], "default": "present"},
             "archive": {"no_log": True},
+            "version": {},
         },
     )
 

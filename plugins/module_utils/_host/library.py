@@ -37,8 +37,12 @@ BY_HASH = py_compile.PycInvalidationMode.UNCHECKED_HASH  # a state never changes
 
 def pack(folder: Path) -> str:
     """Return the Python files below ``folder`` as text that ``unpack`` reads; the same files give the same text."""
-    found = {str(path.relative_to(folder)): path.read_text() for path in sorted(folder.rglob("*.py"))}
-    return base64.b64encode(zlib.compress(json.dumps(found, sort_keys=True).encode(), 9)).decode()
+    return base64.b64encode(zlib.compress(json.dumps(read(folder), sort_keys=True).encode(), 9)).decode()
+
+
+def read(folder: Path) -> dict[str, str]:
+    """Return the Python files below ``folder``; bytes that are no text become other ones."""
+    return {str(path.relative_to(folder)): path.read_bytes().decode(errors="replace") for path in sorted(folder.rglob("*.py"))}
 
 
 def unpack(text: str) -> dict[str, str]:
@@ -113,22 +117,17 @@ class Library:
 
     root: Path
 
-    def observe(self, files: Mapping[str, str]) -> Installed:
-        """Return the state in use; if it has the version of ``files``, it is whole only if every file is the same."""
+    def observe(self, wanted: str = "") -> Installed:
+        """Return the state in use; if it is ``wanted``, it is whole only if its files have that name."""
         try:
             version = str((self.root / LINK).readlink())
         except OSError:
             return Installed()
-        return Installed(version, version != digest_of(files) or self._same(version, files))
+        return Installed(version, version != wanted or digest_of(read(self.root / version / PACKAGE)) == wanted)
 
-    def _same(self, version: str, files: Mapping[str, str]) -> bool:
-        folder = self.root / version / PACKAGE
-        found = {str(path.relative_to(folder)) for path in folder.rglob("*.py")}
-        return found == set(files) and all((folder / name).read_text() == text for name, text in files.items())
-
-    def plan(self, files: Mapping[str, str]) -> Plan[Installed]:
-        """Return the steps to exactly ``files``."""
-        state, version = self.observe(files), digest_of(files)
+    def plan(self, version: str) -> Plan[Installed]:
+        """Return the steps to exactly the files of that name."""
+        state = self.observe(version)
         return Plan(state, () if (state.version, state.whole) == (version, True) else (Install(version),))
 
     def plan_absent(self) -> Plan[Installed]:
@@ -136,7 +135,7 @@ class Library:
         foreign = sorted(path.name for path in self._entries() if not OURS.fullmatch(path.name))
         if foreign:
             raise Refused(f"{self.root} is not removed: {foreign[0]!r} in it does not belong to this library.", path=str(self.root))
-        return Plan(self.observe({}), (Remove(),) if self.root.exists() else ())
+        return Plan(self.observe(), (Remove(),) if self.root.exists() else ())
 
     def apply(self, step: Install | Remove, files: Mapping[str, str]) -> None:
         """Carry out one step; after a kill at any moment the old or the new state is in use, never a mixture."""
@@ -145,7 +144,7 @@ class Library:
                 (self.root / LINK).unlink()
             shutil.rmtree(self.root)
             return
-        before = self.observe(files).version
+        before = self.observe().version
         self.root.mkdir(mode=0o755, parents=True, exist_ok=True)
         self._write(step.version, files)
         self._use(step.version)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.edge.cloud.plugins.module_utils._host.library import pack
+from ansible_collections.edge.cloud.plugins.module_utils._host.library import digest_of, pack, read
 from support.modules import run_module
 
 Capsys = pytest.CaptureFixture[str]
@@ -44,6 +44,19 @@ def test_its_whole_life(capsys: Capsys, source: Path) -> None:
     assert run(capsys, source, state="absent")["actions"] == ["Remove the library."]
     assert not target.exists()
     assert not run(capsys, source, state="absent")["changed"]
+
+
+def test_the_name_alone_is_compared_and_writes_nothing(capsys: Capsys, source: Path) -> None:
+    target, name = source.parent / "edge", digest_of(read(source))
+    asked = run_module(capsys, "host_library", path=str(target), version=name)
+    assert asked["actions"] == [f"Install the library {name}."] and not target.exists()
+    run(capsys, source)
+    assert not run_module(capsys, "host_library", path=str(target), version=name)["changed"]
+    (target / "current/edge_cloud/a.py").write_bytes(b"\xff")
+    spoilt = run_module(capsys, "host_library", path=str(target), version=name)
+    assert spoilt["changed"] and spoilt["diff"]["before"] == {"whole": False}
+    assert run(capsys, source)["changed"]
+    assert not run_module(capsys, "host_library", path=str(target), version=name)["changed"]
 
 
 def test_without_an_archive_it_says_so(capsys: Capsys, tmp_path: Path) -> None:
