@@ -13,15 +13,19 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
+import zipfile
 from pathlib import Path
 
 TREE = Path(__file__).resolve().parent.parent
 REQUIREMENTS = TREE / "requirements"
 OLDEST, NEWEST = (3, 11), (3, 13)
+COLLECTIONS = ("community.crypto",)  # as galaxy.yml says
 VERSION = "import sys; print('%d.%d' % sys.version_info[:2])"
 
 
@@ -86,6 +90,41 @@ def find_python(oldest: tuple[int, int], best_last: bool) -> str | None:
     return (max(found)[1] if best_last else found[0][1]) if found else None
 
 
+def split_bundle(text: str) -> tuple[str, str]:
+    """Return the requirement of the package ``ansible``, with its hashes, and all the others."""
+    parts = re.split(r"^(?=[^\s#])", text, flags=re.MULTILINE)
+    bundle = "".join(part for part in parts if part.startswith("ansible=="))
+    return bundle, "".join(part for part in parts if not part.startswith("ansible=="))
+
+
+def pip(folder: Path, verb: str, requirements: str, work: Path, *options: str) -> None:
+    """Run pip of a virtual environment with pinned and hashed requirements."""
+    listed = work / "requirements.txt"
+    listed.write_text(requirements)
+    argv = [str(folder / "bin/pip"), "--disable-pip-version-check", verb, "-qq", "--require-hashes", *options, "-r", str(listed)]
+    if subprocess.run(argv, check=False).returncode != 0:
+        stop("pip failed, see its words above; is a package index reachable?")
+
+
+def install(folder: Path, requirements: str, work: Path) -> None:
+    """Install requirements into a virtual environment."""
+    pip(folder, "install", requirements, work, "--no-compile")
+
+
+def add_collections(folder: Path, bundle: str, work: Path) -> None:
+    """Put the collections that the roles need into a virtual environment; the package ``ansible`` has 36,000 files of others."""
+    pip(folder, "download", bundle, work, "--no-deps", "--only-binary=:all:", f"--dest={work}")
+    (packed,), (site,) = work.glob("*.whl"), folder.glob("lib/python3.*/site-packages")
+    with zipfile.ZipFile(packed) as wheel:
+        for collection in COLLECTIONS:
+            inside = f"ansible_collections/{collection.replace('.', '/')}/"
+            names = [name for name in wheel.namelist() if name.startswith(inside)]
+            if not names:
+                stop(f"{packed.name} has no collection {collection}; name another version in requirements/run.in")
+            shutil.rmtree(site / inside, ignore_errors=True)
+            wheel.extractall(site, names)
+
+
 def make_venv(folder: Path, requirements: Path, python: str) -> None:
     """Make or renew the virtual environment; a stamp written last tells that it is whole."""
     wanted = hashlib.sha256(requirements.read_bytes() + str(python_version(python)).encode()).hexdigest()
@@ -97,9 +136,13 @@ def make_venv(folder: Path, requirements: Path, python: str) -> None:
     if python_version(str(folder / "bin/python3")) != python_version(python):
         shutil.rmtree(folder, ignore_errors=True)
     subprocess.run([python, "-m", "venv", str(folder)], check=True)
-    pip = [str(folder / "bin/pip"), "--disable-pip-version-check", "install", "-qq", "--no-compile", "--require-hashes"]
-    if subprocess.run([*pip, "-r", str(requirements)], check=False).returncode != 0:
-        stop("pip failed, see its words above; is a package index reachable?")
+    with tempfile.TemporaryDirectory(prefix="edge-setup-") as work:
+        if requirements.stem == "run":
+            bundle, others = split_bundle(requirements.read_text())
+            install(folder, others, Path(work))
+            add_collections(folder, bundle, Path(work))
+        else:
+            install(folder, requirements.read_text(), Path(work))
     stamp.write_text(wanted)
     say(f"{folder.name} is ready ({time.monotonic() - begun:.0f} s)")
 
