@@ -1,0 +1,131 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A bare host that becomes Front-end, replica and hypervisor, and is reset: files, units, users and packages are as they were."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from edge_lab.api import Lab, LabHost, unusable
+from support.playbook import TREE, changed_in, run_book
+
+pytestmark = [pytest.mark.integration, pytest.mark.lab, pytest.mark.slow]
+NAME = "reset1"
+SNAPSHOT = Path(__file__).with_name("snapshot.py")
+SYSTEM = ("session-", "user@", "user-runtime-dir@", "systemd-networkd-wait-online", "systemd-tmpfiles-clean")  # ssh, boot, timers
+GROUPS = ("frontend", "replica", "hypervisor")
+ROLES = [
+    {"role": "edge.cloud.frontend"},
+    {"role": "edge.cloud.replica"},
+    {
+        "role": "edge.cloud.hypervisor",
+        "hypervisor_virt_type": "qemu",
+        "hypervisor_migration": True,
+        "hypervisor_arrivals": True,
+        "hypervisor_networks": [{"name": "edge", "subnet": "10.77.0.0/24"}],
+    },
+]
+GONE = {"reset_host": NAME, "reset_host_consent": True, "hypervisor_remove_vms": True, "host_remove_images": True}
+GONE |= {"frontend_remove_images": True, "pki_remove_ca": True}
+
+# What removed packages leave until they are purged, and what the system writes, by the pattern of its path, with the reason.
+LEFT = {
+    r"/etc/(group|gshadow|passwd|shadow|subgid|subuid)-?": "packages leave their users and groups, as files may have their numbers",
+    r"/etc/ld\.so\.cache": "it names the libraries that are there",
+    r"/etc/rc[0-6S]\.d/[KS]\d\d(libvirt\w*(-guests)?|virtlogd|nginx|dnsmasq|nftables)": "links of their init scripts",
+    r"/etc/systemd/system/[\w-]+\.target\.wants/(libvirt.*|virtlo.*|machines\.target|logrotate\.timer)": "links of their units",
+    r"/var/lib/systemd/deb-systemd-helper-(en|dis)abled/(?!edge).*": "Debian's record of whether they were enabled",
+    r"/var/lib/systemd/timers/stamp-logrotate\.timer": "the timer of a package that came with libvirt",
+    r"/etc/apparmor\.d/local(/usr\..*libvirt.*)?": "empty files for an administrator's own rules",
+    r"/etc/libvirt/(nwfilter|qemu|secrets|qemu/networks)(/.*)?": "libvirt's own definitions, of which its packages make copies",
+    r"/etc/nginx/(modules|sites)-enabled(/.*)?": "links to configuration files",
+    r"/etc/(sgml|xml)(/.*)?": "catalogues of polkit's and XML's packages",
+    r"/var/lib/(libvirt|machines|nginx|portables|sgml-base|xml-core)(/.*)?": "their folders for data",
+    r"/var/www(/html(/index\.nginx-debian\.html)?)?": "nginx's first page",
+}
+STILL = "systemd-machined.service"  # it runs until the next boot, although its package is gone
+USERS = {"dnsmasq", "libvirt", "libvirt-qemu", "polkitd", "rdma", "tss", "swtpm"}  # made by packages
+
+
+@dataclass(frozen=True)
+class Reset:
+    """What was there before, with the roles, and after the reset, and how many changes a second reset made."""
+
+    before: dict[str, Any]
+    deployed: dict[str, Any]
+    after: dict[str, Any]
+    again: int
+
+    def new(self, what: str) -> set[str]:
+        """Return what of a list is there that was not before."""
+        return set(self.after[what]) - set(self.before[what])
+
+
+def snapshot(host: LabHost) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(host.run(["python3", "-"], stdin=SNAPSHOT.read_text()).stdout)
+    return found
+
+
+@pytest.fixture(scope="module", params=["trixie", "bookworm"])
+def reset(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reset]:
+    if reason := unusable():
+        pytest.skip(reason)
+    folder, lab = tmp_path_factory.mktemp("reset"), Lab()
+    groups, book = folder / "groups.yml", folder / "book.yml"
+    groups.write_text(yaml.safe_dump({"all": {"children": {name: {"hosts": {NAME: {}}} for name in GROUPS}}}))
+    book.write_text(yaml.safe_dump([{"hosts": NAME, "roles": ROLES}]))
+    words = ["--limit", NAME, "-e", json.dumps(GONE)]
+    lab.down(NAME)
+    try:
+        (host,) = lab.up(names=[NAME], release=request.param)
+        before = snapshot(host)
+        run_book(book, lab.inventory, groups)
+        deployed = snapshot(host)
+        run_book(TREE / "playbooks/reset_host.yml", lab.inventory, groups, words=words)
+        after = snapshot(host)
+        again = run_book(TREE / "playbooks/reset_host.yml", lab.inventory, groups, words=words)
+        yield Reset(before, deployed, after, changed_in(again)[NAME])
+    finally:
+        lab.down(NAME)
+
+
+def test_the_roles_were_there(reset: Reset) -> None:
+    assert {"/etc/edge/pki/host.key", "/usr/sbin/edge-host", "/var/lib/edge/packages.json"} <= set(reset.deployed["files"])
+    assert {"edge-replica.service", "edge-nbd.service", "edge-datastore.service"} <= set(reset.deployed["units"])
+
+
+def test_nothing_that_was_there_is_gone(reset: Reset) -> None:
+    assert set(reset.before["files"]) <= set(reset.after["files"])
+    for what in ("users", "groups", "unit files", "packages"):
+        assert set(reset.before[what]) <= set(reset.after[what]), what
+
+
+def test_no_package_and_no_unit_is_left(reset: Reset) -> None:
+    assert {row for row in reset.new("packages") if not row.startswith("config-files ")} == set()
+    assert reset.new("unit files") == set()
+    assert {unit for unit in reset.new("units") if not unit.startswith(SYSTEM)} <= {STILL}
+
+
+def test_only_users_of_packages_are_left(reset: Reset) -> None:
+    assert {row.split(":")[0] for row in reset.new("users") | reset.new("groups")} <= USERS
+
+
+def test_files_are_as_they_were_but_for_what_packages_leave(reset: Reset) -> None:
+    before, after = reset.before["files"], reset.after["files"]
+    differ = {path: what for path, what in after.items() if before.get(path) != what}
+    packaged = {path for path in differ if path in reset.after["conffiles"]}
+    folders = {path for path in differ if any(file.startswith(path + "/") for file in packaged)}
+    assert not [path for path in differ if "edge" in path]
+    left = [path for path in sorted(set(differ) - packaged - folders) if not any(re.fullmatch(known, path) for known in LEFT)]
+    assert left == []
+
+
+def test_a_second_reset_changes_nothing(reset: Reset) -> None:
+    assert reset.again == 0
