@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
 
@@ -42,7 +43,9 @@ class ActionModule(ActionBase):
         if (template or source) and (self._gone or sent.get("state") == "absent"):
             sent["content"] = ""  # it is removed, whatever it holds: a template may need variables that are not there any more
         elif template or source:
-            sent["secret_content" if sent.get("secret") else "content"] = self._text(template, source, option, task_vars)
+            sent["content"] = self._text(template, source, option, task_vars)
+        if sent.get("content") is not None and boolean(sent.get("secret", False), strict=False):
+            sent["secret_content"] = sent.pop("content")  # of what is called content, Ansible shows the text
         return sent
 
     def _text(self, template: str | None, source: str | None, option: str, task_vars: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .._errors import CommandFailed, InvalidInput
@@ -13,8 +13,8 @@ from .._plan import Plan, execute
 from .._runner import Runner
 from . import tree
 from .entry import Entry
-from .plan import CallUnit, SetPath, State
-from .units import Systemd, Unit
+from .plan import UNIT_FOLDER, CallUnit, SetPath, State
+from .units import AGAIN, Systemd, Unit
 
 
 @dataclass(frozen=True)
@@ -32,22 +32,31 @@ class Host:
         """Return what is there now."""
         return State({entry.path: tree.look(entry) for entry in entries}, self.systemd.look([unit.name for unit in units]))
 
-    def carry_out(self, plan: Plan[State]) -> None:
-        """Carry out a plan; restarts that follow are noted first."""
-        calls = [step for step in plan.steps if isinstance(step, CallUnit)]
-        self.systemd.note([step.unit for step in calls if step.verb in ("restart", "reload")])
-        execute(plan, self._apply)
+    def carry_out(self, plan: Plan[State], units: Sequence[Unit]) -> None:
+        """Carry out a plan; what follows a change of a path is noted just before, so that a file that is refused leaves no note."""
+        calls = {(step.unit, step.verb) for step in plan.steps if isinstance(step, CallUnit)}
+        due: dict[str, list[str]] = {}
+        for unit in units:
+            if {(unit.name, "restart"), (unit.name, "reload")} & calls:
+                for path in (*unit.restart_on, *unit.reload_on):
+                    due.setdefault(path, []).append(unit.name)
+            if (unit.name, "reenable") in calls:
+                due.setdefault(str(UNIT_FOLDER / unit.name), []).append(unit.name + AGAIN)
+        execute(plan, lambda step: self._apply(step, due))
 
-    def _apply(self, step: SetPath | CallUnit) -> None:
+    def _apply(self, step: SetPath | CallUnit, due: Mapping[str, Sequence[str]]) -> None:
         if isinstance(step, CallUnit):
             self.systemd.call(step.verb, step.unit)
-        elif not step.entry.present:
-            tree.remove(step.entry)
-        elif step.entry.kind == "file":
-            with tree.written(step.entry) as work:
-                self._validate(step.entry, work)
-        else:
-            {"folder": tree.set_folder, "link": tree.set_link}[step.entry.kind](step.entry)
+            return
+        entry, notes = step.entry, due.get(step.entry.path, ())
+        if entry.present and entry.kind == "file":
+            with tree.written(entry) as work:
+                self._validate(entry, work)
+                self.systemd.note(notes)
+            return
+        self.systemd.note(notes)
+        make = {"folder": tree.set_folder, "link": tree.set_link}
+        (make[entry.kind] if entry.present else tree.remove)(entry)
 
     def _validate(self, entry: Entry, work: str) -> None:
         if not entry.validate:

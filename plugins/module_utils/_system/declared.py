@@ -117,4 +117,7 @@ def _unit(row: Options, option: str, gone: bool) -> Unit:
         return Unit(option, row["name"], enabled=False, started=False)
     own = [str(UNIT_FOLDER / row["name"])] if row["state"] else []
     started = {"started": True, "stopped": False}.get(row["state"])
-    return Unit(option, row["name"], row["enabled"], started, (*row["restart_on"], *own), tuple(row["reload_on"]))
+    restart, reload = (
+        ["/" + "/".join(PurePosixPath(path).parts[1:]) for path in row[name]] for name in ("restart_on", "reload_on")
+    )
+    return Unit(option, row["name"], row["enabled"], started, (*restart, *own), tuple(reload))

@@ -15,6 +15,10 @@ from .entry import NAMES, Entry, Found, reasons
 from .units import KEPT_ENABLED, NOT_ENABLED, FoundUnit, Unit
 
 UNIT_FOLDER = PurePosixPath("/etc/systemd/system")
+READ_FOLDERS = [
+    UNIT_FOLDER,
+    *(PurePosixPath(f"{above}/systemd/system") for above in ("/run", "/usr/local/lib", "/usr/lib", "/lib")),
+]
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,7 @@ class CallUnit:
         found = state.units[self.unit]
         after = {
             "enable": lambda: replace(found, enabled="enabled"),
+            "reenable": lambda: replace(found, enabled="enabled", relink=False),
             "disable": lambda: replace(found, enabled="disabled"),
             "stop": lambda: replace(found, running=False, due=False),
         }.get(self.verb, lambda: replace(found, known=True, running=True, due=False))
@@ -68,7 +73,7 @@ def plan(entries: Sequence[Entry], units: Sequence[Unit], state: State) -> Plan[
     paths = [*_made(entries, state.paths), *_removed(entries, state.paths)]
     changed = {step.entry.path for step in paths}
     ended = list(_ended(units, state.units))
-    enabled = list(_enabled(units, state.units))
+    enabled = list(_enabled(units, state.units, {step.entry.path: step.entry for step in paths}, state.paths))
     reread = _reread(changed, [*ended, *enabled], state.units)
     return Plan(state, (*ended, *paths, *enabled, *reread, *_run(units, state.units, changed)))
 
@@ -132,17 +137,31 @@ def _ended(units: Sequence[Unit], found: Mapping[str, FoundUnit]) -> Iterator[Ca
             yield CallUnit("disable", unit.name, f"Disable {unit.name}: it is {now.enabled}.")
 
 
-def _enabled(units: Sequence[Unit], found: Mapping[str, FoundUnit]) -> Iterator[CallUnit]:
+def _enabled(
+    units: Sequence[Unit], found: Mapping[str, FoundUnit], changed: Mapping[str, Entry], before: Mapping[str, Found]
+) -> Iterator[CallUnit]:
     for unit in units:
-        now = found[unit.name]
+        now, path = found[unit.name], str(UNIT_FOLDER / unit.name)
+        moved = path in changed and installs(changed[path].data) != installs(before[path].data)
         if unit.enabled and now.enabled not in KEPT_ENABLED:
             yield CallUnit("enable", unit.name, f"Enable {unit.name}: it is {now.enabled or 'new'}.")
+        elif unit.enabled and (moved or now.relink):
+            yield CallUnit("reenable", unit.name, f"Enable {unit.name} anew: its [Install] changed.")
+
+
+def installs(text: bytes) -> list[bytes]:
+    """Return the settings of a unit's [Install] section: systemd makes its links when the unit is enabled, not when it changes."""
+    found, inside = [], False
+    for line in (line.strip() for line in text.splitlines()):
+        inside = line == b"[Install]" if line.startswith(b"[") else inside
+        found += [line] if inside and line and line[:1] not in (b"#", b";") else []
+    return found
 
 
 def _reread(changed: set[str], called: Sequence[CallUnit], units: Mapping[str, FoundUnit]) -> list[CallUnit]:
-    files = sorted(path for path in changed if UNIT_FOLDER in PurePosixPath(path).parents)
+    files = sorted(path for path in changed if set(READ_FOLDERS) & set(PurePosixPath(path).parents))
     stale = sorted(name for name, unit in units.items() if unit.stale)
-    links = sorted({step.unit for step in called if step.verb in ("enable", "disable")})
+    links = sorted({step.unit for step in called if step.verb in ("enable", "disable", "reenable")})
     why = [f"{', '.join(files)} changed"] if files else [f"{', '.join(stale)} changed before"] if stale else []
     why = why or ([f"what starts {', '.join(links)} changed"] if links else [])
     return [CallUnit("daemon-reload", "", f"Have systemd read its units: {why[0]}.")] if why else []

@@ -12,6 +12,7 @@ import errno
 import grp
 import os
 import pwd
+import re
 import shutil
 import stat
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ from .entry import Entry, Found
 OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 LONGEST_WAY = 8
 LARGEST = 16 * 1024 * 1024
+WORK = re.compile(r"\..+\.edge-new", re.DOTALL)
 
 
 @contextmanager
@@ -44,9 +46,7 @@ def opened_folder(path: PurePosixPath, *, create: bool = False, links: int = 0) 
 
 def _enter(above: int, here: PurePosixPath, name: str, create: bool, links: int) -> tuple[int, PurePosixPath]:
     if create:
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(name, 0o755, dir_fd=above)
-            os.fsync(above)
+        _make(above, name)
     try:
         return os.open(name, OPEN, dir_fd=above), here / name
     except OSError as error:
@@ -55,6 +55,18 @@ def _enter(above: int, here: PurePosixPath, name: str, create: bool, links: int)
     target = _trusted_target(above, here / name, links)
     with opened_folder(target, links=links + 1) as inner:
         return os.dup(inner), target
+
+
+def _make(above: int, name: str) -> None:
+    """Make a folder that all may read, whatever the user's umask is, unless it is there."""
+    umask = os.umask(0o022)
+    try:
+        os.mkdir(name, 0o755, dir_fd=above)
+        os.fsync(above)
+    except FileExistsError:
+        pass
+    finally:
+        os.umask(umask)
 
 
 def _trusted_target(above: int, path: PurePosixPath, links: int) -> PurePosixPath:
@@ -87,12 +99,13 @@ def _look_in(above: int, path: PurePosixPath, entry: Entry) -> Found:
     if entry.kind == "folder" and (stat.S_ISDIR(found.st_mode) or stat.S_ISLNK(found.st_mode)):
         with opened_folder(path) as inner, os.scandir(inner) as rows:
             names = frozenset(row.name for row in rows)
-            return _found("folder", os.fstat(inner), names=names, followed=stat.S_ISLNK(found.st_mode))
+            return _found(entry, "folder", os.fstat(inner), names=names, followed=stat.S_ISLNK(found.st_mode))
     if stat.S_ISLNK(found.st_mode):
-        return _found("link", found, target=os.readlink(path.name, dir_fd=above))
+        return _found(entry, "link", found, target=os.readlink(path.name, dir_fd=above))
     if stat.S_ISREG(found.st_mode):
-        return _found("file", found, data=_read(above, path.name) if entry.kind == "file" and entry.present else b"")
-    return _found("folder" if stat.S_ISDIR(found.st_mode) else "other", found)
+        data = _read(above, path.name) if entry.kind == "file" and entry.present else b""
+        return _found(entry, "file", found, data=data)
+    return _found(entry, "folder" if stat.S_ISDIR(found.st_mode) else "other", found)
 
 
 def _read(above: int, name: str) -> bytes:
@@ -119,24 +132,31 @@ def filled(entry: Entry, missing_ok: bool = False) -> Entry:
     return replace(entry, data=data)
 
 
-def _found(kind: str, about: os.stat_result, *, data: bytes = b"", target: str = "", followed: bool = False,
+def _found(entry: Entry, kind: str, about: os.stat_result, *, data: bytes = b"", target: str = "", followed: bool = False,
            names: frozenset[str] = frozenset()) -> Found:  # fmt: skip
     mode = stat.S_IMODE(about.st_mode)
-    return Found(kind, _user(about.st_uid), _group(about.st_gid), mode, data, target, followed, names)
+    names = frozenset(name for name in names if not WORK.fullmatch(name))
+    user, group = _user(about.st_uid, entry.owner), _group(about.st_gid, entry.group)
+    return Found(kind, user, group, mode, data, target, followed, names)
 
 
-def _user(number: int) -> str:
-    try:
+def _user(number: int, wanted: str) -> str:
+    """Return the name of a user, the wanted one if it is one of several."""
+    with contextlib.suppress(KeyError):
+        if pwd.getpwnam(wanted).pw_uid == number:
+            return wanted
+    with contextlib.suppress(KeyError):
         return pwd.getpwuid(number).pw_name
-    except KeyError:
-        return str(number)
+    return str(number)
 
 
-def _group(number: int) -> str:
-    try:
+def _group(number: int, wanted: str) -> str:
+    with contextlib.suppress(KeyError):
+        if grp.getgrnam(wanted).gr_gid == number:
+            return wanted
+    with contextlib.suppress(KeyError):
         return grp.getgrgid(number).gr_name
-    except KeyError:
-        return str(number)
+    return str(number)
 
 
 def owner_ids(entry: Entry) -> tuple[int, int]:
@@ -211,5 +231,13 @@ def remove(entry: Entry) -> None:
         elif entry.remove_contents:
             shutil.rmtree(path.name, dir_fd=above)
         else:
+            _remove_work(path)
             os.rmdir(path.name, dir_fd=above)
         os.fsync(above)
+
+
+def _remove_work(folder: PurePosixPath) -> None:
+    """Remove what runs that were killed left in a folder: it may hold a secret."""
+    with opened_folder(folder) as inner, os.scandir(inner) as rows:
+        for name in [row.name for row in rows if WORK.fullmatch(row.name)]:
+            os.unlink(name, dir_fd=inner)

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """systemd's units: what is declared, what systemctl says, and the commands between.
 
-A unit that has to be restarted for a new file is noted below /run before the file is written, and forgotten after the restart: a
-run that broke off between the two is made up for by the next one, and a boot, which starts the unit anew, forgets the note.
+A unit that has to be restarted for a new file, or enabled anew for a new [Install], is noted below /run before the file gets its
+name, and forgotten afterwards: a run that broke off between the two is made up for by the next one. A boot, which starts the unit
+anew, forgets the note.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from .._runner import Runner
 NOTES = Path("/run/edge/restart")
 KEPT_ENABLED = {"enabled", "static", "indirect", "generated", "alias"}
 NOT_ENABLED = {"disabled", "static", "indirect", "generated", "masked", "transient", ""}
+AGAIN = "+reenable"  # ends the note of a unit that is to be enabled anew
 RUNNING = {"active", "activating", "reloading"}
 
 
@@ -35,13 +37,17 @@ class Unit:
 
 @dataclass(frozen=True)
 class FoundUnit:
-    """What systemd says of a unit; ``stale``: its file changed and was not read since, ``due``: a restart was not carried out."""
+    """What systemd says of a unit; ``stale``: its file changed and was not read since.
+
+    ``due``: a restart was not carried out, ``relink``: nor was what a new [Install] asks for.
+    """
 
     known: bool = False
     enabled: str = ""
     running: bool = False
     stale: bool = False
     due: bool = False
+    relink: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,21 +73,24 @@ class Systemd:
             says["ActiveState"] in RUNNING,
             says["NeedDaemonReload"] == "yes",
             (self.notes / name).exists(),
+            (self.notes / f"{name}{AGAIN}").exists(),
         )
 
     def note(self, names: Sequence[str]) -> None:
-        """Note units that will have to be restarted."""
+        """Note units that will have to be restarted, or with AGAIN enabled anew."""
         for name in names:
             self.notes.mkdir(mode=0o755, parents=True, exist_ok=True)
             (self.notes / name).touch()
 
     def call(self, verb: str, name: str = "") -> None:
         """Run one verb of systemctl; enable and disable leave the reload to the caller."""
-        quick = ["--no-reload"] if verb in ("enable", "disable") else []
+        quick = ["--no-reload"] if verb in ("enable", "disable", "reenable") else []
         try:
             self.runner.run(["systemctl", verb, *quick, *(["--", name] if name else [])])
         except CommandFailed as error:
             error.details["unit"] = name
             raise
+        if verb in ("enable", "disable", "reenable"):
+            (self.notes / f"{name}{AGAIN}").unlink(missing_ok=True)
         if verb in ("restart", "reload", "start", "stop"):
             (self.notes / name).unlink(missing_ok=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -150,6 +151,31 @@ def test_what_a_killed_run_left_is_replaced(run: Run, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["f"]
 
 
+def test_what_a_killed_run_left_goes_with_its_folder(run: Run, tmp_path: Path) -> None:
+    """It may hold a secret."""
+    run(**all_kinds(tmp_path))
+    (tmp_path / "a/b/.f.edge-new").write_text("secret")
+    assert not run(**all_kinds(tmp_path))["changed"]
+    assert run(state="absent", **all_kinds(tmp_path))["kept"] == [] and not (tmp_path / "a").exists()
+
+
+def test_the_umask_makes_no_difference(run: Run, tmp_path: Path) -> None:
+    umask = os.umask(0o077)
+    try:
+        run(files=[{"path": str(tmp_path / "above/below/f"), "content": "x", **ME}])
+    finally:
+        assert os.umask(umask) == 0o077
+    assert [(tmp_path / name).stat().st_mode & 0o777 for name in ("above", "above/below", "above/below/f")] == [0o755, 0o755, 0o644]
+
+
+def test_any_name_of_the_owner_will_do(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several users can have one number, as root and toor."""
+    run(**all_kinds(tmp_path))
+    other = pwd.struct_passwd(("toor", "x", os.geteuid(), 0, "", "/", "/bin/sh"))
+    monkeypatch.setattr(pwd, "getpwuid", lambda _number: other)
+    assert not run(**all_kinds(tmp_path))["changed"]
+
+
 @pytest.mark.parametrize(
     ("options", "path"),
     [
@@ -189,9 +215,10 @@ def test_the_controller_renders_templates_and_shows_no_secret(tmp_path: Path) ->
         {"path": f"{root}/t", "template": "t.j2", **ME},
         {"path": f"{root}/s", "source": "s", **ME},
         {"path": f"{root}/k", "template": "k.j2", "secret": True, **ME},
+        {"path": f"{root}/i", "content": "{{ word }}8", "secret": "yes", **ME},
     ]
     (role / "tasks/main.yml").write_text(yaml.safe_dump([{"name": "Do", "edge.cloud.host_files": {"files": files}}]))
     done = local_play(tmp_path, {"roles": ["r"], "vars": {"word": "c4n4ry"}}, "-vvv", "--diff")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert [(root / name).read_text() for name in "tsk"] == ["c4n4ry\n", "as {{ it }} is\n", "c4n4ry9"]
-    assert "c4n4ry9" not in done.stdout + done.stderr and "(secret)" in done.stdout
+    assert [(root / name).read_text() for name in "tski"] == ["c4n4ry\n", "as {{ it }} is\n", "c4n4ry9", "c4n4ry8"]
+    assert not {"c4n4ry8", "c4n4ry9"} & set(re.findall(r"c4n4ry\d", done.stdout + done.stderr)) and "(secret)" in done.stdout
