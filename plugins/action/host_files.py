@@ -59,4 +59,5 @@ class ActionModule(ActionBase):
         variables = {"ansible_managed": MANAGED, **task_vars, "template_path": path}
         folders = [f"{folder}{part}" for folder in task_vars.get("ansible_search_path", []) for part in ("/templates", "")]
         templar = self._templar.copy_with_new_env(searchpath=folders, available_variables=variables)
-        return str(templar.template(trust_as_template(text), escape_backslashes=False))
+        rendered = templar.template(trust_as_template(text), escape_backslashes=False)
+        return "" if rendered is None else str(rendered)

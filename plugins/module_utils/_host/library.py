@@ -156,9 +156,9 @@ class Library:
         for name, text in files.items():
             path = work / PACKAGE / name
             path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-            path.write_text(text)
+            path.write_bytes(text.encode())
         compileall.compile_dir(work / PACKAGE, quiet=2, stripdir=work, prependdir=target, invalidation_mode=BY_HASH)
-        for path in sorted(work.rglob("*")):
+        for path in (self.root, work, *sorted(work.rglob("*"))):
             path.chmod(0o755 if path.is_dir() else 0o644)
             fsync(path)
         if target.exists():  # this version with other files is moved away first; for that moment the link names nothing

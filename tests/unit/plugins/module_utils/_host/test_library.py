@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._errors import InvalidInput, Refused
 from ansible_collections.edge.cloud.plugins.module_utils._host.library import Library, digest_of, pack, unpack
-from support.processes import python
+from support.processes import LIBRARY, python
 from support.waiting import LIMIT
 
 TREE = Path(__file__).parents[5]
@@ -121,3 +122,33 @@ def test_killed_at_any_step_one_state_is_whole(tmp_path: Path) -> None:
             break
     assert ended == 0
     assert call > 5
+
+
+ELSEWHERE = """
+import json, locale, os, sys
+from pathlib import Path
+from LIBRARY._host.library import Install, Library, digest_of
+
+assert locale.getencoding() != "utf-8"
+os.umask(0o077)
+synced, fsync = [], os.fsync
+os.fsync = lambda handle: (synced.append(os.readlink(f"/proc/self/fd/{handle}")), fsync(handle))
+files = json.loads(sys.argv[2])
+Library(Path(sys.argv[1])).apply(Install(digest_of(files)), files)
+print(json.dumps(synced))
+"""
+
+
+def test_neither_umask_nor_locale_of_the_user_counts_and_all_is_on_the_disk_before_its_name(tmp_path: Path) -> None:
+    root, files = tmp_path / "edge", {"_a/b.py": "x = 'ü → 1'\n"}
+    environment = {"PYTHONPATH": str(TREE / "collections"), "LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    argv = [sys.executable, "-c", ELSEWHERE.replace("LIBRARY", LIBRARY), str(root), json.dumps(files)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    whole = root / digest_of(files)
+    assert (whole / "edge_cloud/_a/b.py").read_text(encoding="utf-8") == files["_a/b.py"]
+    assert {path.stat().st_mode & 0o777 for path in (root, whole, *whole.rglob("*")) if path.is_dir()} == {0o755}
+    work = root / f".{whole.name}.new"
+    assert {work, work / "edge_cloud", work / "edge_cloud/_a", work / "edge_cloud/_a/b.py"} <= set(
+        map(Path, json.loads(done.stdout))
+    )
