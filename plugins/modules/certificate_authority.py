@@ -72,7 +72,7 @@ options:
     type: str
   list_days:
     description:
-      - Days that a new revocation list is valid. Servers refuse everybody once it has ended, so it has to outlive every certificate.
+      - Days that a new revocation list is valid. Servers refuse everybody once it has ended, so it must outlive every certificate.
     type: int
     default: 3650
   rotation:
