@@ -5,10 +5,14 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from support.netspace import SPACE
@@ -63,6 +67,45 @@ def test_a_folder_that_is_mounted_read_only_is_told(tmp_path: Path, options: str
     mount = f'mount -t tmpfs -o {options} tmpfs {tmp_path} && exec "$@"'
     text = found("mount", f"--folder={tmp_path}/images", before=(*space, "sh", "-c", mount, "sh"))
     assert bool([line for line in text if f"on {tmp_path}, which is mounted read-only" in line]) is told
+
+
+def test_a_mount_with_a_name_of_another_encoding_is_no_failure(tmp_path: Path) -> None:
+    space = ("unshare", "--user", "--map-root-user", "--mount")
+    if subprocess.run([*space, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this kernel lets no user make a mount name space")
+    place = bytes(tmp_path) + b"/\xfcber\ttab"
+    Path(os.fsdecode(place)).mkdir()
+    mount = b'mount -t tmpfs -o ro tmpfs "$0" && exec "$@"'
+    done = subprocess.run(
+        [*space, "sh", "-c", mount, place, sys.executable, str(PROGRAM), b"--folder=" + place], capture_output=True, check=False
+    )
+    assert b"mounted read-only" in done.stdout, done.stderr
+
+
+def program(name: str) -> ModuleType:
+    loader = SourceFileLoader(name.replace("-", "_"), str(TREE / "roles/preflight/files" / name))
+    found = module_from_spec(spec_from_loader(loader.name, loader))  # type: ignore[arg-type]
+    sys.dont_write_bytecode, before = True, sys.dont_write_bytecode
+    loader.exec_module(found)
+    sys.dont_write_bytecode = before
+    return found
+
+
+def test_settings_are_seen_in_each_spelling_and_encoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hosts, conf = program("preflight-hosts"), tmp_path / "libvirtd.conf"
+    monkeypatch.setattr(hosts, "SETTINGS", {conf: ("auth_tls", "tls_port")})
+    monkeypatch.setattr(hosts, "LIBVIRT", conf)
+    uuid = "0b5e8a5c-0000-4000-8000-000000000001"
+    conf.write_bytes(
+        f"# für ; auth_tls = 0\nz = 1; auth_tls = 'none'\nx = [\n'tls_port = 1']\n; host_uuid = '{uuid}'\n".encode("latin-1")
+    )
+    assert [row[0] for row in hosts.check_settings(None)] == [f"{conf}:2 sets auth_tls, which the role hypervisor sets too"]
+    assert hosts.host_uuid() == uuid
+
+
+def test_a_command_may_print_another_encoding() -> None:
+    shell = ("sh", "-c", "printf '\\377'")
+    assert program("preflight-hosts").run(*shell) == program("preflight").run(*shell).stdout == "\N{REPLACEMENT CHARACTER}"
 
 
 def test_a_setting_of_others_is_told_with_its_line_and_ours_is_not(tmp_path: Path) -> None:
