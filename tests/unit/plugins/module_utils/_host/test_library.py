@@ -27,7 +27,7 @@ sys.exit(main())
 KILLED = """
 import json, os, signal, sys
 from pathlib import Path
-from LIBRARY._host.library import Library
+from LIBRARY._host.library import Library, digest_of
 
 root, files, call = Path(sys.argv[1]), json.loads(sys.argv[2]), int(sys.argv[3])
 
@@ -40,14 +40,14 @@ def watch(event, args):
 
 sys.addaudithook(watch)
 library = Library(root)
-for step in library.plan(files).steps:
+for step in library.plan(digest_of(files)).steps:
     library.apply(step, files)
 """
 
 
 def install(root: Path, files: dict[str, str]) -> Library:
     library = Library(root)
-    for step in library.plan(files).steps:
+    for step in library.plan(digest_of(files)).steps:
         library.apply(step, files)
     return library
 
@@ -88,15 +88,15 @@ def test_install_again_change_repair_remove(tmp_path: Path) -> None:
     root = tmp_path / "edge"
     one, two, three = ({"a.py": f"x = {number}\n", "_b/c.py": ""} for number in range(3))
     library = install(root, one)
-    assert not library.plan(one).changed
+    assert not library.plan(digest_of(one)).changed
     install(root, two)
     install(root, three)
     assert {path.name for path in root.iterdir()} == {"current", digest_of(two), digest_of(three)}, "the one before stays"
     assert (root / "current/edge_cloud/a.py").read_text() == "x = 2\n"
     (root / "current/edge_cloud/a.py").write_text("x = 9\n")
-    assert not library.observe(three).whole
+    assert not library.observe(digest_of(three)).whole
     install(root, three)
-    assert library.observe(three).whole
+    assert library.observe(digest_of(three)).whole
     (root / "mine").touch()
     with pytest.raises(Refused, match="'mine'"):
         library.plan_absent()
@@ -117,7 +117,7 @@ def test_killed_at_any_step_one_state_is_whole(tmp_path: Path) -> None:
         texts = {(root / "current/edge_cloud" / name).read_text() for name in ("a.py", "b.py")}
         assert texts in ({"x = 1\n"}, {"x = 2\n"}), "a mixture"
         install(root, two)
-        assert (library.observe(two).version, library.observe(two).whole) == (digest_of(two), True)
+        assert (library.observe(digest_of(two)).version, library.observe(digest_of(two)).whole) == (digest_of(two), True)
         if ended == 0:
             break
     assert ended == 0
