@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.edge.cloud.plugins import module_utils
-from ansible_collections.edge.cloud.plugins.module_utils._host.library import Library
+from ansible_collections.edge.cloud.plugins.module_utils._host.library import Library, digest_of
 from ansible_collections.edge.cloud.plugins.module_utils._sent import FromArchive, folder_of_root
 
 LIBRARY = module_utils.__name__
@@ -78,7 +78,7 @@ def below(found: dict[str, Any]) -> dict[str, int]:
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The library as host_library installs it."""
     library, files = Library(tmp_path_factory.mktemp("installed")), sources()
-    for step in library.plan(files).steps:
+    for step in library.plan(digest_of(files)).steps:
         library.apply(step, files)
     return library.root / "current" / "edge_cloud"
 
