@@ -69,7 +69,7 @@ def lab(name: str, lab_name: str, *arguments: str, seconds: float) -> Stage:
 CORPUS = Stage("corpus", tool("python", "tests/corpus/libvirt_corpus.py"), environment={"PYTHONPATH": "collections:tests/unit"})
 MIGRATION = "tests/integration/targets/domain_migration"
 MODULES = (f"--ignore={MIGRATION}", "tests/integration/targets", "tests/integration/appliance", "tests/integration/kvm_check")
-CLUSTER = ("tests/integration/cluster", "tests/integration/faults", "tests/integration/lab")
+CLUSTER = ("tests/integration/cluster", "tests/integration/faults", "tests/integration/lab", "tests/integration/reset")
 TWO_HOSTS = (MIGRATION, "tests/integration/two_hosts")
 
 
@@ -101,7 +101,7 @@ def gate(sample: bool) -> tuple[tuple[Stage, ...], ...]:
         ),
         (
             labs("modules", "modules", MODULES, (900, 2400)),
-            labs("cluster", "cluster", CLUSTER, (300, 1500)),
+            labs("cluster", "cluster", CLUSTER, (300, 2400)),
         ),
     )
 

@@ -16,7 +16,7 @@ import yaml
 from edge_lab.api import Lab, LabHost, unusable
 from support.playbook import TREE, changed_in, run_book
 
-pytestmark = [pytest.mark.integration, pytest.mark.lab, pytest.mark.slow]
+pytestmark = [pytest.mark.integration, pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(5400)]
 NAME = "reset1"
 SNAPSHOT = Path(__file__).with_name("snapshot.py")
 SYSTEM = ("session-", "user@", "user-runtime-dir@", "systemd-networkd-wait-online", "systemd-tmpfiles-clean")  # ssh, boot, timers
