@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import socket
 import ssl
@@ -14,11 +13,9 @@ from dataclasses import dataclass
 from http.client import HTTPSConnection
 from pathlib import Path
 
-import jinja2
 import pytest
 from support.certificates import Authority, Pair
-from support.image_server import free_port
-from support.processes import TREE
+from support.image_server import free_port, role_configuration
 from support.waiting import until
 
 pytestmark = pytest.mark.skipif(not Path("/usr/sbin/nginx").exists(), reason="needs nginx")
@@ -48,12 +45,9 @@ class Server:
 
 
 def rendered(folder: Path, port: int) -> str:
-    environment = jinja2.Environment(trim_blocks=True, undefined=jinja2.StrictUndefined)
-    environment.filters["regex_replace"] = lambda value, pattern, new: re.sub(pattern, new, value)
-    template = environment.from_string((TREE / "roles/image_server/templates/nginx.conf.j2").read_text())
-    text = template.render(
-        ansible_managed="", image_server_listen="127.0.0.1", image_server_port=port, image_server_pki_dir=folder / "pki",
-        image_server_root=folder / "images", image_server_wanted=folder / "wanted", image_server_connections=4,
+    text = role_configuration(
+        image_server_port=port, image_server_pki_dir=folder / "pki", image_server_root=folder / "images",
+        image_server_wanted=folder / "wanted", image_server_connections=4,
         image_server_readers=["edge1", "edge2", LONG], image_server_requesters=["edge1"],
     )  # fmt: skip
     return text.replace("user www-data;", "user root;\ndaemon off;\n" + f"pid {folder}/nginx.pid;")

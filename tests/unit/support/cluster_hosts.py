@@ -17,13 +17,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from ansible_collections.edge.cloud.plugins.module_utils._cluster import Cluster, Member, parse
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
 from support.certificates import Authority
-from support.image_server import _wait_for, free_port
+from support.image_server import _wait_for, free_port, role_configuration
 
-TEMPLATE = Path(__file__).parents[3] / "roles/image_server/templates/nginx.conf.j2"
+NAME = "127.0.0.1"  # in the certificate of every host
 EDGE_HOST = "import sys; from ansible_collections.edge.cloud.plugins.module_utils._host.cli import main; sys.exit(main())"
 
 
@@ -99,17 +98,14 @@ class Host:
         self.processes.clear()
 
     def _nginx(self) -> str:
-        rendered = (
-            jinja2.Environment(undefined=jinja2.StrictUndefined)
-            .from_string(TEMPLATE.read_text())
-            .render(
-                ansible_managed="a test",
-                image_server_listen="127.0.0.1",
-                image_server_port=self.port,
-                image_server_pki_dir=self.pki,
-                image_server_root=self.folder / "images",
-                image_server_wanted=str(self.folder / "wanted") if self.wanted else "",
-            )
+        rendered = role_configuration(
+            image_server_port=self.port,
+            image_server_pki_dir=self.pki,
+            image_server_root=self.folder / "images",
+            image_server_wanted=str(self.folder / "wanted") if self.wanted else "",
+            image_server_connections=256,
+            image_server_readers=[NAME],
+            image_server_requesters=[NAME],
         )
         log = f'log_format bytes "$uri $body_bytes_sent"; access_log {self.folder}/access.log bytes;'
         limit = f"limit_rate {self.rate};" if self.rate else ""
@@ -152,11 +148,12 @@ class Site:
 def site(folder: Path, replicas: Sequence[str], peers: Sequence[str], rate: str = "") -> Iterator[Site]:
     """Run the hosts until the end of the block; ``rate`` is that of a connection to the Front-end."""
     authority = Authority(folder / "ca")
-    pair = authority.issue("127.0.0.1")
+    pair = authority.issue(NAME)
     pki = folder / "pki"
     pki.mkdir()
     for source, name in ((authority.ca_file, "ca.crt"), (pair.cert, "host.crt"), (pair.key, "host.key")):
         (pki / name).write_bytes(source.read_bytes())
+    (pki / "crl.pem").write_text(authority.revocations())
     made = Site(
         Host("front", folder / "front", free_port(), pki, rate=rate),
         [Host(name, folder / name, free_port(), pki, wanted=True) for name in replicas],

@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import re
 import signal
 import socket
 import ssl
@@ -20,7 +21,9 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import jinja2
 from support.certificates import Authority, Pair
+from support.processes import TREE
 from support.waiting import LIMIT
 
 DICE = random.SystemRandom()  # runs side by side must not draw the same ports
@@ -45,6 +48,14 @@ http {{
   }}
 }}
 """
+
+
+def role_configuration(**variables: Any) -> str:
+    """Return what the role image_server makes of its template of nginx's configuration."""
+    environment = jinja2.Environment(trim_blocks=True, undefined=jinja2.StrictUndefined)
+    environment.filters["regex_replace"] = lambda value, pattern, new: re.sub(pattern, new, value)
+    template = environment.from_string((TREE / "roles/image_server/templates/nginx.conf.j2").read_text())
+    return template.render(ansible_managed="a test", image_server_listen="127.0.0.1", **variables)
 
 
 def free_port() -> int:

@@ -45,7 +45,7 @@ CASES: list[tuple[ResolvedDomain, dict[str, Any], str, str]] = [
     (want(spec(memory=65 * GIB)), {}, "invalid_input", "memory: 65GiB is more than this host has (64GiB)"),
     (want(spec(machine="pc-q35-99")), {}, "unsupported", "machine: QEMU on this host does not have pc-q35-99"),
     (want(spec(cpu=Cpu("custom", "Z80"))), {"cpu_models": ("qemu64",)}, "unsupported", "cpu.model: this host cannot run Z80"),
-    (want(spec(nics=(Nic("n", MAC, "no"),))), {}, "not_found", "nics[0].network: libvirt has no network no (there: edge"),
+    (want(spec(nics=(Nic("n", MAC, "no"),))), {}, "not_found", "nics[0].network: libvirt has no network no (there: asleep, edge)."),
     (want(spec(nics=(Nic("n", MAC, "asleep"),))), {}, "invalid_input", "nics[0].network: network asleep is not active"),
     (want(spec(nics=(Nic("n", MAC, bridge="no"),))), {}, "not_found", "nics[0].bridge: this host has no bridge no (there:"),
     (want(spec(nics=(Nic("n", MAC, "edge"),))), {"macs": {MAC: "other"}}, "conflict", f"nics[0].mac: {MAC} is used by domain"),
