@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Prints what a host has, as JSON: files (those of /etc with their digests), users, groups, units and packages."""
