@@ -18,12 +18,12 @@ pytestmark = [pytest.mark.integration, pytest.mark.lab, pytest.mark.slow]
 NAMES = {"ca.crt": ["cacert.pem", "ca-cert.pem"], "host.crt": ["clientcert.pem", "client-cert.pem"],
          "host.key": ["clientkey.pem", "client-key.pem"]}  # fmt: skip
 PEERS = ["rv-h1", "rv-r1"]
-HYPERVISOR = {"hypervisor_virt_type": "qemu", "hypervisor_migration": True, "hypervisor_migration_peers": PEERS,
-              "image_server_nbd_readers": [*PEERS, "qemu/rv-h1"]}  # fmt: skip
+HYPERVISOR = {"hypervisor_virt_type": "qemu", "hypervisor_migration": True, "hypervisor_migration_peers": PEERS}
+NBD_READERS = {"image_server_nbd_readers": [*PEERS, "qemu/rv-h1"]}
 PLAYS = [
     {"hosts": "frontend", "roles": [{"role": "edge.cloud.frontend"}]},
     {"hosts": "replica", "roles": [{"role": "edge.cloud.replica"}]},
-    {"hosts": "hypervisor", "roles": [{"role": "edge.cloud.hypervisor", **HYPERVISOR}]},
+    {"hosts": "hypervisor", "vars": NBD_READERS, "roles": [{"role": "edge.cloud.hypervisor", **HYPERVISOR}]},
 ]
 ONE_HOST = [{"hosts": "rv-h1", "gather_facts": False, "roles": [{"role": "edge.cloud.pki"}]}]
 DOORS = {"nginx", "libvirt", "nbd", "frontend"}
