@@ -102,7 +102,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.edge.cloud.plugins.module_utils._certificates import Authority, Wanted, public_key_of
+from ansible_collections.edge.cloud.plugins.module_utils._host.authority.signing import Authority, Wanted, public_key_of
 from ansible_collections.edge.cloud.plugins.module_utils._module import run_module
 
 

@@ -18,13 +18,15 @@ Key = ec.EllipticCurvePrivateKey
 class Room:
     """The folder, with a key and a certificate of the CA."""
 
-    def __init__(self, folder: Path, name: str = "edge.cloud internal CA") -> None:
+    def __init__(self, folder: Path, name: str = "edge.cloud internal CA", key_id: bytes = b"") -> None:
         self.path = folder / "ca"
         self.path.mkdir(parents=True)
         key = self.new_key()
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         builder = self._builder(subject, subject, key).add_extension(x509.BasicConstraints(True, 0), critical=True)
         usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
+        if key_id:
+            builder = builder.add_extension(x509.SubjectKeyIdentifier(key_id), critical=False)
         made = builder.add_extension(usage, critical=True).sign(key, hashes.SHA256())
         (self.path / "ca.crt").write_bytes(made.public_bytes(serialization.Encoding.PEM))
         (self.path / "ca.key").write_bytes(

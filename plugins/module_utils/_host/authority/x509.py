@@ -55,7 +55,7 @@ def certificate(pem: bytes, where: str) -> Certificate:
         read.issuer.rfc4514_string(),
         read.serial_number,
         _digest(key),
-        _aware(read, "not_valid_after"),
+        when(read, "not_valid_after"),
     )
 
 
@@ -65,10 +65,19 @@ def _digest(data: bytes) -> str:
     return digest.finalize().hex()
 
 
-def _aware(thing: Any, name: str) -> datetime:
+def when(thing: Any, name: str) -> datetime:
     """Return a time of a certificate or list; only cryptography 42 and newer say that it is UTC."""
     found: datetime = getattr(thing, f"{name}_utc", None) or getattr(thing, name).replace(tzinfo=UTC)
     return found
+
+
+def key_identifier(ca: Any) -> Any:
+    """Return how what a CA signs names its key: as the CA's own certificate does, or OpenSSL does not find it."""
+    try:
+        own = ca.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    except x509.ExtensionNotFound:
+        return x509.AuthorityKeyIdentifier.from_issuer_public_key(ca.public_key())
+    return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own)
 
 
 @dataclass(frozen=True)
@@ -89,7 +98,7 @@ def revocation_list(pem: bytes, signer: Certificate) -> RevocationList | None:
     public = x509.load_pem_x509_certificate(signer.pem).public_key()
     if read.issuer.rfc4514_string() != signer.subject or not read.is_signature_valid(public):  # type: ignore[arg-type]
         return None
-    return RevocationList(pem, frozenset(entry.serial_number for entry in read), _aware(read, "next_update"))
+    return RevocationList(pem, frozenset(entry.serial_number for entry in read), when(read, "next_update"))
 
 
 def sign_list(ca: bytes, key: bytes, revoked: Mapping[int, datetime], now: datetime, days: int) -> bytes:
@@ -98,8 +107,7 @@ def sign_list(ca: bytes, key: bytes, revoked: Mapping[int, datetime], now: datet
     builder = x509.CertificateRevocationListBuilder().issuer_name(signer.subject)
     builder = builder.last_update(now - SKEW).next_update(now + timedelta(days=days))
     builder = builder.add_extension(x509.CRLNumber(int(now.timestamp())), critical=False)
-    identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(private.public_key())
-    builder = builder.add_extension(identifier, critical=False)
+    builder = builder.add_extension(key_identifier(signer), critical=False)
     for serial, when in sorted(revoked.items()):
         entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(when).build()
         builder = builder.add_revoked_certificate(entry)

@@ -54,6 +54,13 @@ def test_a_revoked_host_is_refused_and_no_other(capsys: Capsys, room: Room, tmp_
     assert done["authority"]["issued"] == ["edge2"]
 
 
+def test_openssl_finds_the_list_whatever_the_key_identifier_of_the_ca(capsys: Capsys, tmp_path: Path) -> None:
+    room = Room(tmp_path, key_id=b"any other identifier")
+    made = record(capsys, room, "edge1", "edge2")
+    done = run(capsys, room, revoked=["edge1"])
+    assert [trusted(done, made[name], tmp_path) for name in made] == [False, True]
+
+
 def test_all_certificates_of_a_host_are_revoked(capsys: Capsys, room: Room, tmp_path: Path) -> None:
     made = [record(capsys, room, "edge1")["edge1"] for _any in range(3)]
     done = run(capsys, room, revoked=["edge1"])

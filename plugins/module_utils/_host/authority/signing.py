@@ -8,10 +8,8 @@ import ipaddress
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
-
-from ._errors import InvalidInput, Refused, Unsupported
 
 try:
     from cryptography import x509
@@ -19,10 +17,12 @@ try:
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-except ImportError:
-    x509 = None  # type: ignore[assignment]
+except ImportError:  # reported by require()
+    pass
 
-BACKDATED = timedelta(days=1)  # clocks of hosts that are behind
+from ..._errors import InvalidInput, Refused, Unsupported
+from .x509 import SKEW, key_identifier, require, when
+
 GAIN = timedelta(hours=1)  # what a new certificate must be valid longer: near the end of its authority none is
 LONGEST_COMMON_NAME = 64
 CURVES = ("secp256r1", "secp384r1", "secp521r1")  # those that OpenSSL and GnuTLS both use
@@ -63,7 +63,7 @@ class Authority:
     @classmethod
     def load(cls, certificate: bytes, key: bytes) -> Authority:
         """Return the authority of two PEM texts; refuse a key that is not the certificate's."""
-        _require_cryptography()
+        require()
         try:
             found = cls(x509.load_pem_x509_certificate(certificate), serialization.load_pem_private_key(key, None))
         except (ValueError, TypeError) as error:
@@ -78,22 +78,22 @@ class Authority:
 
     def require_valid(self, now: datetime) -> None:
         """Refuse to sign where nobody would trust it: with a clock far behind the authority's beginning, or after its end."""
-        begin, end = _when(self.certificate, "not_valid_before"), _when(self.certificate, "not_valid_after")
-        if not begin - BACKDATED <= now < end:
+        begin, end = when(self.certificate, "not_valid_before"), when(self.certificate, "not_valid_after")
+        if not begin - SKEW <= now < end:
             raise Refused(
                 f"The clock of the CA's host says {now:%Y-%m-%d %H:%M} UTC, and the CA is valid from {begin:%Y-%m-%d} to "
                 f"{end:%Y-%m-%d}. Set the clock, or change to a new CA; nothing was signed."
             )
 
     def _new_end(self, wanted: Wanted, now: datetime) -> datetime:
-        return min(now + timedelta(days=wanted.days), _when(self.certificate, "not_valid_after"))
+        return min(now + timedelta(days=wanted.days), when(self.certificate, "not_valid_after"))
 
     def sign(self, public_key: Any, wanted: Wanted, now: datetime) -> bytes:
         """Return a certificate as PEM; it is valid since yesterday and ends no later than the authority's own."""
         self.require_valid(now)
         builder = x509.CertificateBuilder().subject_name(_subject(wanted)).issuer_name(self.certificate.subject)
         builder = builder.public_key(public_key).serial_number(x509.random_serial_number())
-        builder = builder.not_valid_before(now - BACKDATED).not_valid_after(self._new_end(wanted, now))
+        builder = builder.not_valid_before(now - SKEW).not_valid_after(self._new_end(wanted, now))
         for extension, critical in self._extensions(public_key, wanted):
             builder = builder.add_extension(extension, critical=critical)
         signed: bytes = builder.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
@@ -109,16 +109,8 @@ class Authority:
             (purposes, False),
             (x509.SubjectAlternativeName(alternative_names(wanted.names)), False),
             (x509.SubjectKeyIdentifier.from_public_key(public_key), False),
-            (self._identifier(), False),
+            (key_identifier(self.certificate), False),
         ]
-
-    def _identifier(self) -> Any:
-        """Return how a certificate names the key of its authority: as the authority does, or OpenSSL does not find it."""
-        try:
-            own = self.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-        except x509.ExtensionNotFound:
-            return x509.AuthorityKeyIdentifier.from_issuer_public_key(self.certificate.public_key())
-        return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own)
 
     def why_new(self, present: bytes | None, public_key: Any, wanted: Wanted, now: datetime) -> str | None:
         """Return why the present certificate does not do, or nothing if it does."""
@@ -133,7 +125,7 @@ class Authority:
         return self._time(found, wanted, now) or self._difference(found, public_key, wanted)
 
     def _time(self, found: Any, wanted: Wanted, now: datetime) -> str | None:
-        begin, end, new = _when(found, "not_valid_before"), _when(found, "not_valid_after"), self._new_end(wanted, now)
+        begin, end, new = when(found, "not_valid_before"), when(found, "not_valid_after"), self._new_end(wanted, now)
         if begin > now:
             return f"the present one is valid from {begin:%Y-%m-%d} only"
         if end - new > GAIN:
@@ -162,7 +154,7 @@ class Authority:
 
 def public_key_of(request: bytes) -> Any:
     """Return the public key of a request, which its sender has proven to hold; all else that the request says is ignored."""
-    _require_cryptography()
+    require()
     try:
         found = x509.load_pem_x509_csr(request)
         key, valid = found.public_key(), found.is_signature_valid
@@ -173,11 +165,6 @@ def public_key_of(request: bytes) -> Any:
     if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name not in CURVES:
         raise InvalidInput("request: its key is not one of the elliptic curves P-256, P-384 and P-521.", option="request")
     return key
-
-
-def _require_cryptography() -> None:
-    if x509 is None:
-        raise Unsupported("Python's library cryptography is not installed on the host of the CA (python3-cryptography).")
 
 
 def alternative_names(names: Iterable[str]) -> list[Any]:
@@ -211,12 +198,3 @@ def _may_sign(certificate: Any) -> bool:
     kinds = {type(extension.value): extension.value for extension in certificate.extensions}
     usage = kinds.get(x509.KeyUsage)
     return x509.BasicConstraints in kinds and kinds[x509.BasicConstraints].ca and (usage is None or usage.key_cert_sign)
-
-
-def _when(certificate: Any, name: str) -> datetime:
-    """Return ``not_valid_…`` of a certificate; Debian 12 has a cryptography that knows no time zones."""
-    aware: datetime | None = getattr(certificate, f"{name}_utc", None)
-    if aware is not None:
-        return aware
-    naive: datetime = getattr(certificate, name)
-    return naive.replace(tzinfo=UTC)
