@@ -45,7 +45,12 @@ def _absolute(path: str, option: str) -> str:
     parts = PurePosixPath(path)
     if not parts.is_absolute() or ".." in parts.parts or "\0" in path or str(parts) in ("/", "//"):
         raise _bad(option, f"{path!r} is not an absolute path without '..'; give one below /.")
-    return "/" + "/".join(parts.parts[1:])
+    return _normal(path)
+
+
+def _normal(path: str) -> str:
+    """Return an absolute path in the one way in which it is written here."""
+    return "/" + "/".join(PurePosixPath(path).parts[1:])
 
 
 def _mode(row: Options, option: str) -> int:
@@ -117,7 +122,5 @@ def _unit(row: Options, option: str, gone: bool) -> Unit:
         return Unit(option, row["name"], enabled=False, started=False)
     own = [str(UNIT_FOLDER / row["name"])] if row["state"] else []
     started = {"started": True, "stopped": False}.get(row["state"])
-    restart, reload = (
-        ["/" + "/".join(PurePosixPath(path).parts[1:]) for path in row[name]] for name in ("restart_on", "reload_on")
-    )
+    restart, reload = ([_normal(path) for path in row[name]] for name in ("restart_on", "reload_on"))
     return Unit(option, row["name"], row["enabled"], started, (*restart, *own), tuple(reload))
