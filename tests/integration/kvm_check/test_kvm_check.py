@@ -4,17 +4,15 @@
 
 from __future__ import annotations
 
-import importlib.machinery
-import importlib.util
 import json
 import platform
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+from support.programs import loaded
 
 CHECK = Path(__file__).parents[3] / "roles/hypervisor/files/kvm-check"
 QEMU = "qemu-system-x86_64"
@@ -31,17 +29,6 @@ def ask(*argv: str) -> dict[str, object]:
     answer: dict[str, object] = json.loads(done.stdout)
     assert set(answer) == {"kvm", "reason", "seconds"}
     return answer
-
-
-def program() -> ModuleType:
-    loader = importlib.machinery.SourceFileLoader("kvm_check", str(CHECK))
-    spec = importlib.util.spec_from_loader("kvm_check", loader)
-    assert spec
-    module = importlib.util.module_from_spec(spec)
-    sys.dont_write_bytecode, before = True, sys.dont_write_bytecode
-    loader.exec_module(module)
-    sys.dont_write_bytecode = before
-    return module
 
 
 def test_the_guest_comes_to_its_end_under_emulation() -> None:
@@ -67,7 +54,7 @@ def test_a_guest_that_hangs_is_reported_in_time(tmp_path: Path) -> None:
     ],
 )
 def test_a_guest_that_lacks_a_step_does_not_pass(step: str, instead: str) -> None:
-    module = program()
+    module = loaded(CHECK)
     code: str = vars(module)["CODE"]
     assert code.count(step) == 1
     vars(module)["CODE"] = code.replace(step, instead)

@@ -5,28 +5,20 @@
 from __future__ import annotations
 
 import json
-import sys
 from argparse import Namespace
-from importlib.machinery import SourceFileLoader
-from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
 from typing import Any
 
 import yaml
 from support.local_play import local_play
+from support.programs import loaded
 
 ROLE = Path(__file__).resolve().parents[3] / "roles/appliance"
 
 
 def program(monkeypatch: Any) -> Any:
     monkeypatch.syspath_prepend(str(ROLE / "files"))
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    spec = spec_from_loader("build_appliance", SourceFileLoader("build_appliance", str(ROLE / "files/build-appliance")))
-    assert spec is not None and spec.loader is not None
-    module = module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "build_appliance", module)
-    spec.loader.exec_module(module)
-    return module
+    return loaded(ROLE / "files/build-appliance")
 
 
 def test_one_file_has_all_files_of_the_vm(tmp_path: Path, monkeypatch: Any) -> None:

@@ -9,13 +9,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from importlib.machinery import SourceFileLoader
-from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.certificates import Authority
+from support.programs import loaded
 
 PROGRAM = Path(__file__).resolve().parents[3] / "roles/pki/files/edge-certificates"
 DAY = 86400
@@ -97,10 +96,7 @@ def test_a_hook_that_cannot_be_run_or_hangs_stops_no_other(host: Host, monkeypat
     host.hook("printf '\\377' >&2; exit 1", "b-other-locale")
     host.hook("sleep 1000 & wait", "c-hangs")
     host.hook("echo run >> " + str(host.count), "edge-test~")
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    loader = SourceFileLoader("edge_certificates", str(PROGRAM))
-    program = module_from_spec(spec_from_loader("edge_certificates", loader))  # type: ignore[arg-type]
-    loader.exec_module(program)
+    program = loaded(PROGRAM)
     monkeypatch.setattr(program, "HOOK_SECONDS", 1)
     assert program.main("take-up", str(host.pki), str(host.hooks), str(host.state)) == 1
     assert [one.split("/")[-1] for one in host.seen()["failed"]] == [

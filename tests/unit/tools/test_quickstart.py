@@ -4,12 +4,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 import pytest
 import yaml
+from support.programs import loaded
 
 TREE = Path(__file__).parents[3]
 PROGRAM = TREE / "tools/quickstart.py"
@@ -18,43 +18,38 @@ HOSTILE = 'echo "$HOME"; id | cat > /tmp/x'
 
 
 @pytest.fixture
-def quickstart(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def quickstart(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.delenv("QUICKSTART_COMMAND", raising=False)
-    spec = importlib.util.spec_from_file_location("quickstart", PROGRAM)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded(PROGRAM)
 
 
-def test_ssh_without_a_command_opens_a_shell(quickstart: ModuleType) -> None:
+def test_ssh_without_a_command_opens_a_shell(quickstart: Any) -> None:
     assert quickstart.ssh(SUMMARY, [])[-1] == "edge@192.0.2.5"
 
 
-def test_the_command_is_one_argument_of_ssh(quickstart: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_is_one_argument_of_ssh(quickstart: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QUICKSTART_COMMAND", HOSTILE)
     assert quickstart.ssh(SUMMARY, [])[-2:] == ["edge@192.0.2.5", HOSTILE]
 
 
-def test_arguments_come_before_the_variable(quickstart: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_arguments_come_before_the_variable(quickstart: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QUICKSTART_COMMAND", HOSTILE)
     assert quickstart.ssh(SUMMARY, ["uptime", "-p"])[-3:] == ["edge@192.0.2.5", "uptime", "-p"]
     assert HOSTILE not in " ".join(quickstart.inside("ssh", ["uptime"]))
 
 
-def test_the_command_goes_into_the_lab_host_as_one_word(quickstart: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_goes_into_the_lab_host_as_one_word(quickstart: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QUICKSTART_COMMAND", HOSTILE)
     words = quickstart.inside("ssh", [])
     assert words[:3] == ["exec", "quickstart", "--"]
     assert words[3:] == ["env", f"QUICKSTART_COMMAND={HOSTILE}", "python3", "/opt/edge.cloud/tools/quickstart.py", "ssh"]
 
 
-def test_arguments_of_the_playbook_stay_apart_in_the_lab_host(quickstart: ModuleType) -> None:
+def test_arguments_of_the_playbook_stay_apart_in_the_lab_host(quickstart: Any) -> None:
     assert quickstart.inside("up", ["-e", "quickstart_vm=a b; c"])[-3:] == ["up", "-e", "quickstart_vm=a b; c"]
 
 
-def test_packages_that_the_roles_install_are_installed_at_once(quickstart: ModuleType) -> None:
+def test_packages_that_the_roles_install_are_installed_at_once(quickstart: Any) -> None:
     """Else each role would run apt again; nginx alone is installed by its role, which keeps it from starting."""
     wanted: set[str] = set()
     for role in ("pki", "host", "frontend", "replica", "hypervisor", "appliance", "image_server"):
@@ -72,7 +67,7 @@ def test_packages_that_the_roles_install_are_installed_at_once(quickstart: Modul
     assert "qemu-system-x86" in quickstart.wanted_packages()
 
 
-def test_packages_come_while_ansible_is_prepared(quickstart: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_packages_come_while_ansible_is_prepared(quickstart: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """setup.py is replaced by a program that notes how it was called, and takes its time for the packages."""
     (tmp_path / "tools").mkdir()
     (tmp_path / "inventories/quickstart/group_vars").mkdir(parents=True)

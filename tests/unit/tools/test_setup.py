@@ -4,31 +4,26 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 import pytest
 import yaml
+from support.programs import loaded
 
 TREE = Path(__file__).parents[3]
 
 
 @pytest.fixture
-def setup() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("setup_of_the_checkout", TREE / "tools/setup.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def setup() -> Any:
+    return loaded(TREE / "tools/setup.py")
 
 
-def test_the_collections_are_those_of_galaxy(setup: ModuleType) -> None:
+def test_the_collections_are_those_of_galaxy(setup: Any) -> None:
     assert set(setup.COLLECTIONS) == set(yaml.safe_load((TREE / "galaxy.yml").read_text())["dependencies"])
 
 
-def test_every_requirement_is_either_the_bundle_or_installed(setup: ModuleType) -> None:
+def test_every_requirement_is_either_the_bundle_or_installed(setup: Any) -> None:
     text = (TREE / "requirements/run.txt").read_text()
     bundle, others = setup.split_bundle(text)
     assert bundle.startswith("ansible==") and bundle.count("==") == 1 and "--hash=sha256:" in bundle

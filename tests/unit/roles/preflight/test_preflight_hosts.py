@@ -9,14 +9,13 @@ import os
 import socket
 import subprocess
 import sys
-from importlib.machinery import SourceFileLoader
-from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 import pytest
 from support.netspace import SPACE
 from support.processes import TREE
+from support.programs import loaded
 
 PROGRAM = TREE / "roles/preflight/files/preflight-hosts"
 
@@ -82,13 +81,8 @@ def test_a_mount_with_a_name_of_another_encoding_is_no_failure(tmp_path: Path) -
     assert b"mounted read-only" in done.stdout, done.stderr
 
 
-def program(name: str) -> ModuleType:
-    loader = SourceFileLoader(name.replace("-", "_"), str(TREE / "roles/preflight/files" / name))
-    found = module_from_spec(spec_from_loader(loader.name, loader))  # type: ignore[arg-type]
-    sys.dont_write_bytecode, before = True, sys.dont_write_bytecode
-    loader.exec_module(found)
-    sys.dont_write_bytecode = before
-    return found
+def program(name: str) -> Any:
+    return loaded(TREE / "roles/preflight/files" / name)
 
 
 def test_settings_are_seen_in_each_spelling_and_encoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
