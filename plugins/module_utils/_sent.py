@@ -47,7 +47,7 @@ def folder_of_root(path: str) -> str | None:
 
 
 def compiled_code(path: str, source: bytes) -> CodeType | None:
-    """Return the code that a Python file was compiled to, or None if there is none or it is not that of ``source``."""
+    """Return the code that a Python file was compiled to, or None if it is missing or not that of ``source``."""
     try:
         with open(cache_from_source(path), "rb") as file:  # noqa: PTH123 - this is to save milliseconds
             data = file.read()

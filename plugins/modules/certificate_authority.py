@@ -88,7 +88,7 @@ EXAMPLES = r"""
   edge.cloud.certificate_authority:
     revoked: [edge7.example]
 
-- name: Whoever is not in the inventory any more is refused until it is there again
+- name: Refuse hosts that are no longer in the inventory, until they are back
   edge.cloud.certificate_authority:
     members: "{{ groups['all'] }}"
     hold_removed: true

@@ -15,7 +15,7 @@ description:
     one connection for all that a role lays down.
   - A file appears whole, by one rename after its bytes are on the disk. A unit is restarted if a file that it names changed, also
     if an earlier run wrote the file and broke off before the restart. systemd reads its units once, after all files. A unit that
-    is to be enabled is enabled anew if C([Install]) of its file changed.
+    is to be enabled is enabled again if C([Install]) of its file changed.
   - A path of another kind than declared is left alone, and the task fails. Symbolic links in a path are followed only if root
     made them in a folder that only root can write.
   - The controller renders O(files[].template) and reads O(files[].source) as the role's tasks would.

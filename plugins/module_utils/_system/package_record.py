@@ -40,7 +40,7 @@ class Record:
         return Record(self.brought | frozenset(names), self.needs)
 
     def still(self, there: Collection[str]) -> Record:
-        """Return the record without the packages that are gone; who installs one again later does so for himself."""
+        """Return the record without the packages that are gone; one that is installed again later is not ours."""
         return Record(self.brought.intersection(there), self.needs)
 
     @property
@@ -56,7 +56,7 @@ class RecordFile:
     path: Path = field(default_factory=lambda: RECORD)
 
     def read(self) -> Record:
-        """Return the record; raise Corrupt for what is none, since packages would go or stay by it."""
+        """Return the record; raise Corrupt for a damaged one, since it decides which packages go."""
         try:
             found = load_object(self.path.read_bytes(), str(self.path), LIMIT)
         except FileNotFoundError:
@@ -65,7 +65,7 @@ class RecordFile:
         needs = found.get("needs")
         if not isinstance(needs, dict) or not all(_are_names(names) for names in (found.get("brought"), *needs.values())):
             raise Corrupt(
-                f"{self.path} is no record of packages; it was left alone. Restore it, or remove it: then no package is removed.",
+                f"{self.path} is not a record of packages; it was left alone. Restore it or remove it; then no package is removed.",
                 path=str(self.path),
             )
         return Record(frozenset(found["brought"]), {name: frozenset(names) for name, names in needs.items()})

@@ -110,7 +110,7 @@ class Removal:
         return gone if removed == gone and not added else frozenset()
 
     def _loose(self, names: frozenset[str]) -> frozenset[str]:
-        """Return which of these apt calls unneeded, if all others were asked for by somebody."""
+        """Return which of these apt calls unneeded, if all others had been asked for by name."""
         if not names:
             return frozenset()
         native = self.runner.run(["dpkg", "--print-architecture"]).stdout.strip()

@@ -146,7 +146,7 @@ def _enabled(
         if unit.enabled and now.enabled not in KEPT_ENABLED:
             yield CallUnit("enable", unit.name, f"Enable {unit.name}: it is {now.enabled or 'new'}.")
         elif unit.enabled and (moved or now.relink):
-            yield CallUnit("reenable", unit.name, f"Enable {unit.name} anew: its [Install] changed.")
+            yield CallUnit("reenable", unit.name, f"Enable {unit.name} again: its [Install] changed.")
 
 
 def installs(text: bytes) -> list[bytes]:

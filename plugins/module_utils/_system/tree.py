@@ -128,7 +128,7 @@ def filled(entry: Entry, missing_ok: bool = False) -> Entry:
             return entry
         raise NotFound(f"{option}: {path} is not there, of which {entry.path} is to be a copy.", option=option) from None
     if not regular or len(data) == LARGEST:
-        raise Conflict(f"{option}: {path} is no file of less than {LARGEST >> 20} MiB; {entry.path} was left alone.", option=option)
+        raise Conflict(f"{option}: {path} is not a file of less than {LARGEST >> 20} MiB; nothing was changed.", option=option)
     return replace(entry, data=data)
 
 

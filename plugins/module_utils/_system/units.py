@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """systemd's units: what is declared, what systemctl says, and the commands between.
 
-A unit that has to be restarted for a new file, or enabled anew for a new [Install], is noted below /run before the file gets its
+A unit that has to be restarted for a new file, or enabled again for a new [Install], is noted below /run before the file gets its
 name, and forgotten afterwards: a run that broke off between the two is made up for by the next one. A boot, which starts the unit
 anew, forgets the note.
 """
@@ -19,7 +19,7 @@ from .._runner import Runner
 NOTES = Path("/run/edge/restart")
 KEPT_ENABLED = {"enabled", "static", "indirect", "generated", "alias"}
 NOT_ENABLED = {"disabled", "static", "indirect", "generated", "masked", "transient", ""}
-AGAIN = "+reenable"  # ends the note of a unit that is to be enabled anew
+AGAIN = "+reenable"  # ends the note of a unit that is to be enabled again
 RUNNING = {"active", "activating", "reloading"}
 
 
@@ -77,7 +77,7 @@ class Systemd:
         )
 
     def note(self, names: Sequence[str]) -> None:
-        """Note units that will have to be restarted, or with AGAIN enabled anew."""
+        """Note units that will have to be restarted, or with AGAIN enabled again."""
         for name in names:
             self.notes.mkdir(mode=0o755, parents=True, exist_ok=True)
             (self.notes / name).touch()

@@ -34,7 +34,7 @@ class Folder:
 
     @contextmanager
     def hold(self) -> Iterator[None]:
-        """Keep other runs away; raise NotFound where there is no CA."""
+        """Keep other runs away; raise NotFound without a CA."""
         if not self.file(CURRENT, "crt").exists():
             raise NotFound(
                 f"path: there is no CA in {self.path}: it has no ca.crt. Run the role edge.cloud.pki on the CA's host first."
@@ -129,5 +129,5 @@ class Folder:
 def checked_name(name: str) -> str:
     """Return the name of a host that can be the name of a folder; raise InvalidInput."""
     if not NAME.fullmatch(name):
-        raise InvalidInput(f"{name!r} is no name of a host: use letters, digits, dots, colons, hyphens and underscores.")
+        raise InvalidInput(f"{name!r} is not the name of a host: use letters, digits, dots, colons, hyphens and underscores.")
     return name

@@ -73,11 +73,11 @@ class Authority:
         if found.key.public_key().public_numbers() != found.certificate.public_key().public_numbers():
             raise InvalidInput("ca_key: it is not the key of ca_certificate; put back the one that belongs to it.", option="ca_key")
         if not _may_sign(found.certificate):
-            raise InvalidInput("ca_certificate: it is no certificate of an authority, so nobody would trust what it signs.")
+            raise InvalidInput("ca_certificate: it is not the certificate of an authority, so hosts would not trust what it signs.")
         return found
 
     def require_valid(self, now: datetime) -> None:
-        """Refuse to sign where nobody would trust it: with a clock far behind the authority's beginning, or after its end."""
+        """Refuse to sign what hosts would not trust: with a clock far behind the authority's beginning, or after its end."""
         begin, end = when(self.certificate, "not_valid_before"), when(self.certificate, "not_valid_after")
         if not begin - SKEW <= now < end:
             raise Refused(

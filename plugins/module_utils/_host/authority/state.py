@@ -119,7 +119,7 @@ class Deliver:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What one call asks for. ``members`` is None if nobody says who is still there."""
+    """What one call asks for. ``members`` is None if it is not known which hosts are still there."""
 
     issued: Sequence[tuple[str, Certificate]] = ()
     revoked: Sequence[str] = ()
@@ -185,7 +185,7 @@ def _check_names(state: State, wanted: Wanted) -> None:
     if unknown:
         raise NotFound(
             f"revoked: this CA has signed no certificate of {', '.join(unknown)}. It has signed certificates of "
-            f"{', '.join(sorted(known)) or 'nobody'}.",
+            f"{', '.join(sorted(known)) or 'no host'}.",
             unknown=unknown,
         )
 

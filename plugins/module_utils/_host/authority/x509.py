@@ -46,7 +46,7 @@ def certificate(pem: bytes, where: str) -> Certificate:
     try:
         read = x509.load_pem_x509_certificate(pem)
     except ValueError as error:
-        raise InvalidInput(f"{where}: this is no certificate in PEM: {error}") from None
+        raise InvalidInput(f"{where}: this is not a certificate in PEM: {error}") from None
     key = read.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     return Certificate(
         read.public_bytes(serialization.Encoding.PEM),
