@@ -207,11 +207,11 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.edge.cloud.plugins.module_utils._module import plan_result, run_module
 from ansible_collections.edge.cloud.plugins.module_utils._network.boot.managers import Managers
-from ansible_collections.edge.cloud.plugins.module_utils._network.bridge_plan import BridgeRequest
-from ansible_collections.edge.cloud.plugins.module_utils._network.bridges import reconcile
-from ansible_collections.edge.cloud.plugins.module_utils._network.iproute import IpRoute
-from ansible_collections.edge.cloud.plugins.module_utils._network.links import BridgeState
-from ansible_collections.edge.cloud.plugins.module_utils._network.networkd import Networkd
+from ansible_collections.edge.cloud.plugins.module_utils._network.bridge.networkd import Networkd
+from ansible_collections.edge.cloud.plugins.module_utils._network.bridge.plan import BridgeRequest
+from ansible_collections.edge.cloud.plugins.module_utils._network.bridge.reconcile import reconcile
+from ansible_collections.edge.cloud.plugins.module_utils._network.bridge.steps import BridgeState
+from ansible_collections.edge.cloud.plugins.module_utils._network.link.iproute import IpRoute
 from ansible_collections.edge.cloud.plugins.module_utils._runner import ModuleRunner
 
 

@@ -123,9 +123,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.edge.cloud.plugins.module_utils._module import run_module
-from ansible_collections.edge.cloud.plugins.module_utils._network.bridges import listing
-from ansible_collections.edge.cloud.plugins.module_utils._network.iproute import IpRoute
-from ansible_collections.edge.cloud.plugins.module_utils._network.networkd import Networkd
+from ansible_collections.edge.cloud.plugins.module_utils._network.bridge.networkd import Networkd
+from ansible_collections.edge.cloud.plugins.module_utils._network.bridge.reconcile import listing
+from ansible_collections.edge.cloud.plugins.module_utils._network.link.iproute import IpRoute
 from ansible_collections.edge.cloud.plugins.module_utils._runner import ModuleRunner
 
 

@@ -219,10 +219,10 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.edge.cloud.plugins.module_utils._libvirt import connection
 from ansible_collections.edge.cloud.plugins.module_utils._module import plan_result, run_module
-from ansible_collections.edge.cloud.plugins.module_utils._network.iproute import IpRoute
-from ansible_collections.edge.cloud.plugins.module_utils._network.libvirt_network import LibvirtNetworks
-from ansible_collections.edge.cloud.plugins.module_utils._network.nat import NatRequest, view
-from ansible_collections.edge.cloud.plugins.module_utils._network.nat_networks import reconcile
+from ansible_collections.edge.cloud.plugins.module_utils._network.link.iproute import IpRoute
+from ansible_collections.edge.cloud.plugins.module_utils._network.nat.libvirt_networks import LibvirtNetworks
+from ansible_collections.edge.cloud.plugins.module_utils._network.nat.plan import NatRequest, view
+from ansible_collections.edge.cloud.plugins.module_utils._network.nat.reconcile import reconcile
 from ansible_collections.edge.cloud.plugins.module_utils._runner import ModuleRunner
 
 TEXT = {"type": "str", "required": True}

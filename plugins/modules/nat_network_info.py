@@ -127,7 +127,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.edge.cloud.plugins.module_utils._libvirt import connection
 from ansible_collections.edge.cloud.plugins.module_utils._module import run_module
-from ansible_collections.edge.cloud.plugins.module_utils._network.libvirt_network import LibvirtNetworks
+from ansible_collections.edge.cloud.plugins.module_utils._network.nat.libvirt_networks import LibvirtNetworks
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:

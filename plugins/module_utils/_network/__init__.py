@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bridges and NAT networks: observed by iproute2 and libvirt, planned as plain data, changed in steps. Imports only the spine."""
+"""Networks of a host: ``link`` observes, ``bridge`` and ``nat`` plan and change, ``boot`` says what configures links at boot."""
 
 from __future__ import annotations
 

@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._compute.xml.domain import emit, parse_xml, to_text
 from ansible_collections.edge.cloud.plugins.module_utils._namespaces import remember
-from ansible_collections.edge.cloud.plugins.module_utils._network import nat_xml
-from ansible_collections.edge.cloud.plugins.module_utils._network.nat_config import Config
+from ansible_collections.edge.cloud.plugins.module_utils._network.nat import network_xml
+from ansible_collections.edge.cloud.plugins.module_utils._network.nat.config import Config
 from support.compute import record
 
 
@@ -43,10 +43,10 @@ def test_a_prefix_of_elementtrees_own_kind_is_no_error() -> None:
 
 
 def test_a_network_and_a_domain_in_one_process_keep_our_prefix() -> None:
-    network, ours = nat_xml.new("edge0"), record()
+    network, ours = network_xml.new("edge0"), record()
     for _turn in range(2):
         assert "<edge:spec" in to_text(emit(ours.spec, ours))
-        assert "<edge:network" in nat_xml.write(network, Config("edgebr0", "203.0.113.0/24", "203.0.113.1"))
+        assert "<edge:network" in network_xml.write(network, Config("edgebr0", "203.0.113.0/24", "203.0.113.1"))
 
 
 def test_prefixes_of_others_are_kept() -> None:

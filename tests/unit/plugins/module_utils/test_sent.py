@@ -20,7 +20,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._sent import FromArchiv
 
 LIBRARY = module_utils.__name__
 ROOM = "_network"
-NAMES = (f"{ROOM}.addressing", f"{ROOM}.boot.matching", "_storage.names")
+NAMES = (f"{ROOM}.link.addressing", f"{ROOM}.boot.matching", "_storage.names")
 PROGRAM = """
 import json, sys, traceback
 archive, library, compiled, *names = sys.argv[1:]
@@ -99,16 +99,16 @@ def test_nothing_is_compiled_that_was_installed(tmp_path: Path, installed: Path)
 
 
 def test_only_code_of_just_the_file_that_was_sent_is_taken(tmp_path: Path, installed: Path) -> None:
-    files, name = sources(), f"{ROOM}/addressing.py"
+    files, name = sources(), f"{ROOM}/link/addressing.py"
     files[name] += "\nSAID = 'new'\n"
     found = imported(tmp_path, files, installed)
     assert below(found) == {name: 1}
-    assert found["said"][f"{ROOM}.addressing"] == "new"
+    assert found["said"][f"{ROOM}.link.addressing"] == "new"
 
 
 def test_damaged_code_is_compiled_anew(tmp_path: Path, installed: Path) -> None:
     """A file that was cut off at some byte, as a power cut may leave it, or that has zeros from there."""
-    path = Path(cache_from_source(str(installed / ROOM / "addressing.py")))
+    path = Path(cache_from_source(str(installed / ROOM / "link" / "addressing.py")))
     whole = path.read_bytes()
     try:
         for damaged in (
@@ -121,17 +121,17 @@ def test_damaged_code_is_compiled_anew(tmp_path: Path, installed: Path) -> None:
         ):
             path.write_bytes(damaged)
             found = imported(tmp_path, sources(), installed)
-            assert below(found) == {f"{ROOM}/addressing.py": 1}, damaged[:100]
+            assert below(found) == {f"{ROOM}/link/addressing.py": 1}, damaged[:100]
     finally:
         path.write_bytes(whole)
 
 
 def test_code_that_is_checked_by_time_is_not_taken(tmp_path: Path, installed: Path) -> None:
-    path = Path(cache_from_source(str(installed / ROOM / "addressing.py")))
+    path = Path(cache_from_source(str(installed / ROOM / "link" / "addressing.py")))
     whole = path.read_bytes()
     try:
         path.write_bytes(whole[:4] + bytes(4) + whole[8:])
-        assert below(imported(tmp_path, sources(), installed)) == {f"{ROOM}/addressing.py": 1}
+        assert below(imported(tmp_path, sources(), installed)) == {f"{ROOM}/link/addressing.py": 1}
     finally:
         path.write_bytes(whole)
 

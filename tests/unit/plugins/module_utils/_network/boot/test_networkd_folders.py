@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._errors import Conflict
 from ansible_collections.edge.cloud.plugins.module_utils._network.boot.managers import stanzas
-from ansible_collections.edge.cloud.plugins.module_utils._network.links import Link
-from ansible_collections.edge.cloud.plugins.module_utils._network.networkd import Networkd
+from ansible_collections.edge.cloud.plugins.module_utils._network.bridge.networkd import Networkd
+from ansible_collections.edge.cloud.plugins.module_utils._network.link.model import Link
 
 CARD = "[Match]\nName=eth1\n[Network]\nDHCP=yes\n"
 LINKS = {"eth1": Link("eth1", kind="veth", mac="52:54:00:12:34:56"), "eth2": Link("eth2", kind="veth", mac="52:54:00:12:34:57")}

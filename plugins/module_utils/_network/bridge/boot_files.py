@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from ipaddress import ip_interface
 from typing import TypeAlias
 
-from .._errors import Unsupported
-from .links import Bridge
-from .routes import Address, Route
+from ..._errors import Unsupported
+from ..link.routes import Address, Route
+from .steps import Bridge
 
 MARK = "# Written by edge.cloud.bridge; changes here are lost."
 Pair: TypeAlias = "tuple[str, str | int | None]"

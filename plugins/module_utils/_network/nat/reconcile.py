@@ -6,12 +6,12 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network
 
-from .._errors import Conflict
-from .._plan import Plan, execute
-from .addressing import refuse_overlap
-from .iproute import IpRoute
-from .libvirt_network import LibvirtNetworks
-from .nat import NatRequest, NetworkState, plan
+from ..._errors import Conflict
+from ..._plan import Plan, execute
+from ..link.addressing import refuse_overlap
+from ..link.iproute import IpRoute
+from .libvirt_networks import LibvirtNetworks
+from .plan import NatRequest, NetworkState, plan
 
 
 def reconcile(

@@ -10,15 +10,10 @@ from typing import Any
 
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._errors import InvalidInput, Refused
-from ansible_collections.edge.cloud.plugins.module_utils._network.bridge_plan import BridgeRequest, plan
-from ansible_collections.edge.cloud.plugins.module_utils._network.links import (
-    Bridge,
-    BridgeState,
-    Host,
-    Link,
-    LinkStep,
-)
-from ansible_collections.edge.cloud.plugins.module_utils._network.routes import Address, Route
+from ansible_collections.edge.cloud.plugins.module_utils._network.bridge.plan import BridgeRequest, plan
+from ansible_collections.edge.cloud.plugins.module_utils._network.bridge.steps import Bridge, BridgeState, LinkStep
+from ansible_collections.edge.cloud.plugins.module_utils._network.link.model import Host, Link
+from ansible_collections.edge.cloud.plugins.module_utils._network.link.routes import Address, Route
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -7,17 +7,29 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Any
+from typing import Any, Protocol
 
-from .._errors import CommandFailed
-from .._runner import Runner
+from ..._errors import CommandFailed
+from ..._runner import Runner
 from .addressing import Taken
-from .links import Host, Link, LinkStep, Rule
+from .model import Host, Link, Rule
 from .routes import Words, read_address, read_routes
 
 TIMEOUT = 60.0
 NOT_A_NETWORK = ("local", "broadcast", "multicast", "anycast")
 UNSET = "::"
+
+
+class Commands(Protocol):
+    """A step that ip(8) carries out."""
+
+    @property
+    def commands(self) -> tuple[Words, ...]:
+        """The argument lists of ``ip``, in order."""
+
+    @property
+    def undo(self) -> tuple[Words, ...]:
+        """What puts back a step that failed in the middle; commands among these may fail."""
 
 
 class IpRoute:
@@ -60,7 +72,7 @@ class IpRoute:
                 found.append(_taken_route(item))
         return found
 
-    def apply(self, step: LinkStep) -> None:
+    def apply(self, step: Commands) -> None:
         """Carry out one step; several commands go to one ``ip -batch``, which stops at the first error, and is put back then."""
         commands = step.commands
         if len(commands) == 1:

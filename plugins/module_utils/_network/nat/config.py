@@ -7,8 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
-from .._errors import InvalidInput
-from .addressing import host_name, ipv4_in, mac_address
+from ..._errors import InvalidInput
+from ..link.addressing import host_name, ipv4_in, mac_address
 
 Range = tuple[str, str]
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._errors import Conflict, InvalidInput
-from ansible_collections.edge.cloud.plugins.module_utils._network.boot_files import boot_files, file_names
-from ansible_collections.edge.cloud.plugins.module_utils._network.links import Bridge, RemoveBootFile, WriteBootFile
-from ansible_collections.edge.cloud.plugins.module_utils._network.networkd import Networkd
-from ansible_collections.edge.cloud.plugins.module_utils._network.routes import Route
+from ansible_collections.edge.cloud.plugins.module_utils._network.bridge.boot_files import boot_files, file_names
+from ansible_collections.edge.cloud.plugins.module_utils._network.bridge.networkd import Networkd
+from ansible_collections.edge.cloud.plugins.module_utils._network.bridge.steps import Bridge, RemoveBootFile, WriteBootFile
+from ansible_collections.edge.cloud.plugins.module_utils._network.link.routes import Route
 
 BRIDGE = Bridge("br0", ports=("eth0", "eth1"), vm_ports=("vnet0",), addresses=("192.0.2.1/24",), forward_delay=4.0, stp=True)
 

@@ -9,19 +9,20 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_interface
 from typing import Any
 
-from .._errors import Conflict, InvalidInput, NotFound, Refused
-from .._plan import Plan, Step
-from .._shown import few, nearest
-from .addressing import interface_address, link_name, mac_address, mtu_bytes
+from ..._errors import Conflict, InvalidInput, NotFound, Refused
+from ..._plan import Plan, Step
+from ..._shown import few, nearest
+from ..link.addressing import interface_address, link_name, mac_address, mtu_bytes
+from ..link.model import Host, Link
+from ..link.routes import Address, Route
 from .boot_files import boot_files
-from .links import (
+from .movable import in_order, refuse_held, refuse_tied, to_drop
+from .steps import (
     AddBridge,
     AttachPort,
     Bridge,
     BridgeState,
     DetachPort,
-    Host,
-    Link,
     RemoveBootFile,
     RemoveBridge,
     SetAddresses,
@@ -29,8 +30,6 @@ from .links import (
     WriteBootFile,
     bridge_of,
 )
-from .movable import in_order, refuse_held, refuse_tied, to_drop
-from .routes import Address, Route
 
 Steps = Iterator[Step[BridgeState]]
 SCALARS = ("mtu", "mac", "stp", "forward_delay")

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._errors import Conflict
-from .._plan import Plan, execute
-from .bridge_plan import BridgeRequest, boot_mac, plan
-from .iproute import IpRoute
-from .links import BridgeState, Host, RemoveBootFile, WriteBootFile, bridge_of
+from ..._errors import Conflict
+from ..._plan import Plan, execute
+from ..link.iproute import IpRoute
+from ..link.model import Host
 from .networkd import Networkd
+from .plan import BridgeRequest, boot_mac, plan
+from .steps import BridgeState, RemoveBootFile, WriteBootFile, bridge_of
 
 
 def observe(ip: IpRoute, networkd: Networkd, name: str) -> BridgeState:

@@ -7,12 +7,12 @@ from __future__ import annotations
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from .._errors import Conflict
-from .._libvirt import error_name, intent, lookup
-from . import nat_xml
-from .addressing import Taken
-from .nat import ChangeLive, Define, Network, NetworkState, SetAutostart, Start, Stop, Undefine
-from .nat_config import Config
+from ..._errors import Conflict
+from ..._libvirt import error_name, intent, lookup
+from ..link.addressing import Taken
+from . import network_xml
+from .config import Config
+from .plan import ChangeLive, Define, Network, NetworkState, SetAutostart, Start, Stop, Undefine
 
 try:
     import libvirt
@@ -42,20 +42,20 @@ class LibvirtNetworks:
     def _state(self, found: Any) -> Network:
         name = found.name()
         with intent(f"read the network {name}"):
-            root = nat_xml.parse(_persistent_xml(found))
+            root = network_xml.parse(_persistent_xml(found))
             active, persistent = bool(found.isActive()), bool(found.isPersistent())
-            live = nat_xml.read(nat_xml.parse(found.XMLDesc(0))) if active else None
+            live = network_xml.read(network_xml.parse(found.XMLDesc(0))) if active else None
             autostart = bool(found.autostart()) if persistent else False
-        config = nat_xml.read(root)
+        config = network_xml.read(root)
         return Network(
             name=name,
             config=config or UNKNOWN,
             live=live,
             autostart=autostart,
             persistent=persistent,
-            ours=nat_xml.is_ours(root),
-            forward=nat_xml.forward_mode(root) if config else "without IPv4",
-            vms=self._vms(name, nat_xml.bridge_name(root)) if active else (),
+            ours=network_xml.is_ours(root),
+            forward=network_xml.forward_mode(root) if config else "without IPv4",
+            vms=self._vms(name, network_xml.bridge_name(root)) if active else (),
         )
 
     def _vms(self, network: str, bridge: str) -> tuple[str, ...]:
@@ -78,14 +78,16 @@ class LibvirtNetworks:
         """Return the subnets of all other networks, active or not."""
         with intent("list the networks"):
             others = [network for network in self._connection.listAllNetworks(0) if network.name() != without]
-            roots = [(network.name(), nat_xml.parse(_persistent_xml(network))) for network in others]
-        return [Taken(subnet, f"libvirt network {name}") for name, root in roots for subnet in nat_xml.subnets(root)]
+            roots = [(network.name(), network_xml.parse(_persistent_xml(network))) for network in others]
+        return [Taken(subnet, f"libvirt network {name}") for name, root in roots for subnet in network_xml.subnets(root)]
 
     def refuse_bridge(self, bridge: str, without: str) -> None:
         """Raise Conflict where another network has ``bridge`` already."""
         with intent("list the networks"):
             others = [network for network in self._connection.listAllNetworks(0) if network.name() != without]
-            users = [network.name() for network in others if nat_xml.bridge_name(nat_xml.parse(network.XMLDesc(0))) == bridge]
+            users = [
+                network.name() for network in others if network_xml.bridge_name(network_xml.parse(network.XMLDesc(0))) == bridge
+            ]
         if users:
             raise Conflict(f"bridge: {bridge} belongs to the libvirt network {users[0]}; choose another name.", option="bridge")
 
@@ -110,9 +112,9 @@ class LibvirtNetworks:
     def _define(self, step: Define) -> None:
         found = self._find(step.name)
         with intent(f"define the network {step.name}"):
-            root = nat_xml.new(step.name) if found is None else nat_xml.parse(_persistent_xml(found))
+            root = network_xml.new(step.name) if found is None else network_xml.parse(_persistent_xml(found))
             root.attrib.pop("connections", None)
-            self._connection.networkDefineXML(nat_xml.write(root, step.config))
+            self._connection.networkDefineXML(network_xml.write(root, step.config))
 
 
 def _persistent_xml(network: Any) -> str:
@@ -152,17 +154,19 @@ def _change_live(network: Any, step: ChangeLive) -> None:
 
     A DHCP entry comes from the definition, with all that it has there. It comes and goes after its DNS name.
     """
-    live, defined = nat_xml.parse(network.XMLDesc(0)), nat_xml.dhcp_hosts(nat_xml.parse(_persistent_xml(network)))
-    names, there = _new_names(live, step), nat_xml.dhcp_hosts(live)
+    live, defined = network_xml.parse(network.XMLDesc(0)), network_xml.dhcp_hosts(network_xml.parse(_persistent_xml(network)))
+    names, there = _new_names(live, step), network_xml.dhcp_hosts(live)
     keys = {lease.key for lease in step.after.hosts}
-    gone = [(DNS_HOST, nat_xml.dns_host(address, old)) for address, (old, _new) in names.items() if old]
+    gone = [(DNS_HOST, network_xml.dns_host(address, old)) for address, (old, _new) in names.items() if old]
     gone += [(DHCP_HOST, host) for key, host in there.items() if key not in keys]
-    come = [(DNS_HOST, nat_xml.dns_host(address, new)) for address, (_old, new) in names.items() if new]
-    come += [(DHCP_HOST, defined.get(lease.key, nat_xml.dhcp_host(lease))) for lease in step.after.hosts if lease.key not in there]
+    come = [(DNS_HOST, network_xml.dns_host(address, new)) for address, (_old, new) in names.items() if new]
+    come += [
+        (DHCP_HOST, defined.get(lease.key, network_xml.dhcp_host(lease))) for lease in step.after.hosts if lease.key not in there
+    ]
     for section, element in gone:
         _update(network, DELETE, section, element)
     if step.before.dhcp_range != step.after.dhcp_range:
-        _change_range(network, nat_xml.first_range(live), step.after.dhcp_range)
+        _change_range(network, network_xml.first_range(live), step.after.dhcp_range)
     for section, element in come:
         _update(network, ADD_LAST, section, element)
 
@@ -172,7 +176,7 @@ def _change_range(network: Any, old: ET.Element | None, span: tuple[str, str] | 
     if old is not None:
         _update(network, DELETE, DHCP_RANGE, old)
     if span is not None:
-        new = nat_xml.dhcp_range(span)
+        new = network_xml.dhcp_range(span)
         new.extend(old if old is not None else ())
         _update(network, ADD_FIRST, DHCP_RANGE, new)
 
@@ -183,7 +187,7 @@ def _new_names(live: ET.Element, step: ChangeLive) -> dict[str, tuple[set[str], 
     come = {(lease.address, lease.name) for lease in step.after.hosts if lease.dns}
     found = {}
     for address in sorted({address for address, _name in gone ^ come}):
-        old = nat_xml.names_of(live, address)
+        old = network_xml.names_of(live, address)
         new = (old - {name for at, name in gone - come if at == address}) | {name for at, name in come if at == address}
         if old != new:
             found[address] = (old, new)
@@ -191,4 +195,4 @@ def _new_names(live: ET.Element, step: ChangeLive) -> dict[str, tuple[set[str], 
 
 
 def _update(network: Any, command: int, section: int, element: ET.Element) -> None:
-    network.update(command, section, -1, nat_xml.text(element), libvirt.VIR_NETWORK_UPDATE_AFFECT_LIVE)
+    network.update(command, section, -1, network_xml.text(element), libvirt.VIR_NETWORK_UPDATE_AFFECT_LIVE)

@@ -9,13 +9,14 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from .._errors import Conflict, InvalidInput, Unsupported
-from .._files import fsync
-from .boot.managers import Managers
-from .boot.matching import Answer, Facts, matches
-from .boot.unit_files import UnitFile, read_text, unit_files
+from ..._errors import Conflict, InvalidInput, Unsupported
+from ..._files import fsync
+from ..boot.managers import Managers
+from ..boot.matching import Answer, Facts, matches
+from ..boot.unit_files import UnitFile, read_text, unit_files
+from ..link.model import Link
 from .boot_files import MARK, file_names
-from .links import Link, RemoveBootFile, WriteBootFile
+from .steps import RemoveBootFile, WriteBootFile
 
 DIRECTORY = Path("/etc/systemd/network")
 PROGRAMS = (Path("/usr/lib/systemd/systemd-networkd"), Path("/lib/systemd/systemd-networkd"))

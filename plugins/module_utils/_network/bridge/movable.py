@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
-from .._errors import Refused
-from .links import Host, Link
-from .routes import Address
+from ..._errors import Refused
+from ..link.model import Host, Link
+from ..link.routes import Address
 
 UPON = ("macvlan", "macvtap", "ipvlan", "ipvtap")
 

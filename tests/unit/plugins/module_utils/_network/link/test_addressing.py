@@ -8,8 +8,8 @@ from ipaddress import IPv4Address, IPv4Network, ip_network
 
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._errors import Conflict, InvalidInput
-from ansible_collections.edge.cloud.plugins.module_utils._network import addressing
-from ansible_collections.edge.cloud.plugins.module_utils._network.addressing import Taken, default_dhcp_range, refuse_overlap
+from ansible_collections.edge.cloud.plugins.module_utils._network.link import addressing
+from ansible_collections.edge.cloud.plugins.module_utils._network.link.addressing import Taken, default_dhcp_range, refuse_overlap
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Network
 from typing import Any, TypeAlias
 
-from .._errors import Conflict, InvalidInput, NotFound, Refused
-from .._plan import Plan, Step
-from .._shown import few
-from .addressing import (
+from ..._errors import Conflict, InvalidInput, NotFound, Refused
+from ..._plan import Plan, Step
+from ..._shown import few
+from ..link.addressing import (
     default_dhcp_range,
     domain_name,
     ipv4_subnet,
@@ -23,7 +23,7 @@ from .addressing import (
     mtu_bytes,
     network_name,
 )
-from .nat_config import Config, Lease, Range, checked_hosts, checked_span, kept_hosts
+from .config import Config, Lease, Range, checked_hosts, checked_span, kept_hosts
 
 RESTART_FIELDS = ("bridge", "subnet", "domain", "mtu")
 

@@ -10,8 +10,8 @@ from ipaddress import IPv4Network, ip_address, ip_network
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from .._namespaces import remember
-from .nat_config import Config, Lease
+from ..._namespaces import remember
+from .config import Config, Lease
 
 NAMESPACE = "urn:edge-cloud:network:1"
 MARK = f"{{{NAMESPACE}}}network"

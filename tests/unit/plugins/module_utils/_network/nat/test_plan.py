@@ -11,15 +11,15 @@ from xml.etree import ElementTree
 
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._errors import Conflict, InvalidInput, Refused
-from ansible_collections.edge.cloud.plugins.module_utils._network import nat_xml
-from ansible_collections.edge.cloud.plugins.module_utils._network.nat import (
+from ansible_collections.edge.cloud.plugins.module_utils._network.nat import network_xml
+from ansible_collections.edge.cloud.plugins.module_utils._network.nat.config import Config, Lease
+from ansible_collections.edge.cloud.plugins.module_utils._network.nat.plan import (
     NatRequest,
     Network,
     Stop,
     Undefine,
     plan,
 )
-from ansible_collections.edge.cloud.plugins.module_utils._network.nat_config import Config, Lease
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -65,19 +65,19 @@ def test_what_was_not_given_stays(first: dict[str, Any], second: dict[str, Any])
 @given(options, options)
 def test_the_xml_says_the_plan_and_keeps_the_rest(first: dict[str, Any], second: dict[str, Any]) -> None:
     configs = [NatRequest.checked(found).config(None) for found in (first, second)]
-    text = nat_xml.write(nat_xml.new("edge"), configs[0])
+    text = network_xml.write(network_xml.new("edge"), configs[0])
     text = text.replace("</metadata>", '<o:note xmlns:o="urn:other:1">keep</o:note></metadata>')
     text = text.replace("</network>", "<portgroup name='keep'/></network>")
     text = text.replace("</dhcp>", "<bootp file='keep'/></dhcp>")
-    root = nat_xml.parse(text)
-    assert nat_xml.read(root) == configs[0]
-    again = nat_xml.write(root, configs[1])
-    changed = nat_xml.parse(again)
+    root = network_xml.parse(text)
+    assert network_xml.read(root) == configs[0]
+    again = network_xml.write(root, configs[1])
+    changed = network_xml.parse(again)
     kept = NatRequest.checked(second).config(None)
-    assert nat_xml.read(changed) == kept
-    assert nat_xml.is_ours(changed)
+    assert network_xml.read(changed) == kept
+    assert network_xml.is_ours(changed)
     assert again.count("keep") == 3
-    names = [next(iter(nat_xml.dns_names(item))) for item in changed.findall("dns/host")]
+    names = [next(iter(network_xml.dns_names(item))) for item in changed.findall("dns/host")]
     assert sorted(names) == sorted(host.name for host in kept.hosts)
 
 
@@ -160,14 +160,14 @@ def test_reading_what_others_define() -> None:
         "<ip family='ipv6' address='2001:db8::1' prefix='64'/>"
         "<ip address='192.0.2.1' netmask='255.255.255.0'><dhcp><host mac='52:54:00:AA:00:01' ip='192.0.2.5'/></dhcp></ip></network>"
     )
-    root = nat_xml.parse(text)
-    config = nat_xml.read(root)
+    root = network_xml.parse(text)
+    config = network_xml.read(root)
     assert config == Config("virbr0", SUBNETS[0], "192.0.2.1", hosts=(Lease("192.0.2.5", "52:54:00:aa:00:01", "", dns=False),))
-    assert [str(subnet) for subnet in nat_xml.subnets(root)] == ["2001:db8::/64", SUBNETS[0]]
-    assert not nat_xml.is_ours(root)
-    assert nat_xml.forward_mode(nat_xml.parse("<network><name>a</name></network>")) == "isolated"
-    assert nat_xml.read(nat_xml.parse("<network><name>a</name></network>")) is None
-    assert nat_xml.read(nat_xml.parse(nat_xml.write(root, config))) == config
+    assert [str(subnet) for subnet in network_xml.subnets(root)] == ["2001:db8::/64", SUBNETS[0]]
+    assert not network_xml.is_ours(root)
+    assert network_xml.forward_mode(network_xml.parse("<network><name>a</name></network>")) == "isolated"
+    assert network_xml.read(network_xml.parse("<network><name>a</name></network>")) is None
+    assert network_xml.read(network_xml.parse(network_xml.write(root, config))) == config
 
 
 ENTRIES = {
@@ -208,21 +208,21 @@ def rest_of(text: str) -> str:
 @pytest.mark.parametrize(("dhcp", "dns"), ENTRIES.values(), ids=ENTRIES)
 def test_entries_of_others_stay_when_their_network_is_taken_over(dhcp: str, dns: str) -> None:
     text = theirs(dhcp, dns)
-    held = nat_xml.read(nat_xml.parse(text))
+    held = network_xml.read(network_xml.parse(text))
     network = Network("edge", held or RUNNING, ours=False)
     made = plan(network, wanted(adopt=True, state="present")).after
     assert made is not None
-    assert rest_of(nat_xml.write(nat_xml.parse(text), made.config)) == rest_of(text)
+    assert rest_of(network_xml.write(network_xml.parse(text), made.config)) == rest_of(text)
     changed = wanted(adopt=True, state="present", domain="a.example", mtu=1400).config(held)
-    again = nat_xml.write(nat_xml.parse(text), changed)
+    again = network_xml.write(network_xml.parse(text), changed)
     again = re.sub(r"<(mtu|domain) [^>]*>", "", again)
     assert rest_of(again).replace("</mtu>", "").replace("</domain>", "") == rest_of(text)
 
 
 def test_a_range_that_changes_keeps_its_lease_time_and_the_other_ranges() -> None:
     text = theirs(*ENTRIES["with several ranges"])
-    config = wanted(dhcp_range={"start": "192.0.2.50", "end": "192.0.2.110"}).config(nat_xml.read(nat_xml.parse(text)))
-    assert rest_of(nat_xml.write(nat_xml.parse(text), config)) == rest_of(text.replace("192.0.2.100", "192.0.2.50"))
+    config = wanted(dhcp_range={"start": "192.0.2.50", "end": "192.0.2.110"}).config(network_xml.read(network_xml.parse(text)))
+    assert rest_of(network_xml.write(network_xml.parse(text), config)) == rest_of(text.replace("192.0.2.100", "192.0.2.50"))
     with pytest.raises(InvalidInput, match=r"192\.0\.2\.120 to 192\.0\.2\.130"):
         wanted(dhcp_range={"start": "192.0.2.50", "end": "192.0.2.125"}).config(config)
 
@@ -231,14 +231,14 @@ def test_a_range_that_changes_keeps_its_lease_time_and_the_other_ranges() -> Non
 def test_hosts_that_are_given_keep_what_else_their_entries_have(dhcp: str, dns: str) -> None:
     text = theirs(dhcp, dns)
     given = [{"name": "One", "mac": "52:54:00:AA:00:01", "address": "192.0.2.5"}]
-    config = wanted(hosts=given).config(nat_xml.read(nat_xml.parse(text)))
-    again = nat_xml.parse(nat_xml.write(nat_xml.parse(text), config))
-    (host,) = nat_xml.dhcp_hosts(again).values()
-    assert nat_xml.lease_of(again, host) == Lease("192.0.2.5", "52:54:00:aa:00:01", "one")
+    config = wanted(hosts=given).config(network_xml.read(network_xml.parse(text)))
+    again = network_xml.parse(network_xml.write(network_xml.parse(text), config))
+    (host,) = network_xml.dhcp_hosts(again).values()
+    assert network_xml.lease_of(again, host) == Lease("192.0.2.5", "52:54:00:aa:00:01", "one")
     assert ("expiry" in ElementTree.tostring(host, encoding="unicode")) is ("expiry" in dhcp.rpartition("<host")[2])
     assert host.get("id") == ("01:52:54:00:aa:00:01" if " id=" in dhcp else None)
-    assert nat_xml.names_of(again, "192.0.2.5") == ({"one", "two"} if dns else {"one"})
+    assert network_xml.names_of(again, "192.0.2.5") == ({"one", "two"} if dns else {"one"})
     assert len(again.findall("ip/dhcp/host")) == 3
-    without = nat_xml.parse(nat_xml.write(again, wanted(hosts=[]).config(config)))
-    assert nat_xml.names_of(without, "192.0.2.5") == ({"two"} if dns else set())
+    without = network_xml.parse(network_xml.write(again, wanted(hosts=[]).config(config)))
+    assert network_xml.names_of(without, "192.0.2.5") == ({"two"} if dns else set())
     assert [host.get("name") for host in without.findall("ip/dhcp/host")] == ["six", "v6"]

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._errors import CommandFailed
-from ansible_collections.edge.cloud.plugins.module_utils._network.iproute import IpRoute
-from ansible_collections.edge.cloud.plugins.module_utils._network.links import SetAddresses, SetField
-from ansible_collections.edge.cloud.plugins.module_utils._network.routes import Address
+from ansible_collections.edge.cloud.plugins.module_utils._network.bridge.steps import SetAddresses, SetField
+from ansible_collections.edge.cloud.plugins.module_utils._network.link.iproute import IpRoute
+from ansible_collections.edge.cloud.plugins.module_utils._network.link.routes import Address
 from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
 from support.netspace import ip, netspace
 

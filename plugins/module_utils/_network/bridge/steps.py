@@ -1,68 +1,14 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Links of a host as data, and the steps that change a bridge. Pure: a step only names its commands."""
+"""A bridge as data, and the steps that change one. Pure: a step only names its commands."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from .routes import Address, Route, Words, drop, put
-
-
-@dataclass(frozen=True)
-class Link:
-    """One network interface."""
-
-    name: str
-    kind: str = ""
-    master: str | None = None
-    mtu: int = 1500
-    mac: str = ""
-    up: bool = False
-    addresses: tuple[Address, ...] = ()
-    stp: bool = False
-    forward_delay: float = 15.0
-    vlan_filtering: bool = False
-    altnames: tuple[str, ...] = ()
-    permanent_mac: str = ""
-    ethernet: bool = True
-    lower: str = ""
-    token: str = ""
-
-    @property
-    def of_vm(self) -> bool:
-        """True for tap devices, which belong to VMs (libvirt calls them vnet…)."""
-        return self.kind == "tun"
-
-
-@dataclass(frozen=True)
-class Rule:
-    """A rule of policy routing that names a link."""
-
-    dev: str
-    text: str
-
-
-@dataclass(frozen=True)
-class Host:
-    """The links and routes of a host at one moment, and the rules that name a link."""
-
-    links: dict[str, Link] = field(default_factory=dict)
-    routes: tuple[Route, ...] = ()
-    rules: tuple[Rule, ...] = ()
-
-    def ports(self, bridge: str) -> tuple[str, ...]:
-        """Return the names of the links whose master is ``bridge``, sorted."""
-        return tuple(sorted(link.name for link in self.links.values() if link.master == bridge))
-
-    def vm_ports(self, bridge: str) -> tuple[str, ...]:
-        """Return those ports of ``bridge`` that belong to VMs."""
-        return tuple(name for name in self.ports(bridge) if self.links[name].of_vm)
-
-    def routes_of(self, dev: str) -> tuple[Route, ...]:
-        """Return the routes over ``dev``."""
-        return tuple(route for route in self.routes if route.dev == dev)
+from ..link.model import Host
+from ..link.routes import Address, Route, Words, drop, put
 
 
 @dataclass(frozen=True)
