@@ -20,7 +20,7 @@ LISTS = {
     "packages": ["dpkg-query", "-W", "-f", "${db:Status-Status} ${Package}\n"],
     "conffiles": ["dpkg-query", "-W", "-f", "${Conffiles}\n"],
 }
-WORDS = {"unit files": 2, "units": 1, "conffiles": 1}
+WORDS = {"unit files": 2, "units": 3, "conffiles": 1}
 
 
 def listed(name: str) -> list[str]:
