@@ -26,6 +26,7 @@ BY_UUID = Path("/dev/disk/by-uuid")
 MOUNTS = Path("/proc/self/mountinfo")
 PROVING = frozenset({"bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "tmpfs", "xfs", "zfs"})  # whose handles outlive the cache
 HANDLE = re.compile(r"|-?[0-9]{1,10}:([0-9a-f]{2}){0,128}")
+ELSEWHERE = "the file system that it was on is mounted at another place, or this is a copy of it, and it is not there"
 HIDING = ("/systemd/inaccessible/", "systemd-private-")
 
 
@@ -200,19 +201,47 @@ class Sight:
     by_folder: bool = False
     why: str = ""
 
+    @property
+    def ended(self) -> bool:
+        """Whether the file was deleted, or is there and no longer what it was."""
+        return self.gone or self.told is False
+
 
 def find(wanted: FileId, near: Path, read: Callable[[Path], bool | None]) -> Sight:
-    """Look for a file on the file system of ``near``, or of another mount if that is not the file's; ``read`` it if it is there."""
-    for place in _places(wanted.filesystem, near):
+    """Look for a file on each mounted file system that may be its own, and ``read`` it where it is there.
+
+    A copy of a disk has the UUID of the disk, so there may be several. One that has the file wins. That it is gone is proven only
+    if the file system is mounted where the file was, and if no other one that may be its own says otherwise.
+    """
+    sights, at_its_place = [], False
+    for here, folder in _candidates(wanted.filesystem, near):
+        sight = _by_handle(folder, wanted, read)
+        if sight.there and sight.told is not False:
+            return sight
+        sights.append(sight)
+        at_its_place = at_its_place or here
+    if not sights:
+        return Sight(why="the file system that it was on is not mounted here")
+    if doubt := next((sight for sight in sights if not sight.ended), None):
+        return doubt
+    return sights[0] if at_its_place else Sight(why=ELSEWHERE)
+
+
+def _candidates(wanted: Filesystem, near: Path) -> Iterator[tuple[bool, int]]:
+    """Yield a folder of each file system that may be the wanted one, once, and whether that is mounted at ``near``."""
+    seen = set()
+    for here, place in _places(wanted, near):
         with _opened(place) as descriptor:
-            if descriptor is not None and _filesystem(descriptor, mount_of(descriptor)).same(wanted.filesystem):
-                return _by_handle(descriptor, wanted, read)
-    return Sight(why="the file system that it was on is not mounted here")
+            if descriptor is None or (device := os.fstat(descriptor).st_dev) in seen:
+                continue
+            seen.add(device)
+            if _filesystem(descriptor, mount_of(descriptor)).same(wanted):
+                yield here, descriptor
 
 
-def _places(wanted: Filesystem, near: Path) -> Iterator[Path]:
-    yield _files.nearest_folder(near)
-    yield from (Path(mount.place) for mount in _mounts() if mount.type == wanted.type)
+def _places(wanted: Filesystem, near: Path) -> Iterator[tuple[bool, Path]]:
+    yield True, _files.nearest_folder(near)
+    yield from ((False, Path(mount.place)) for mount in _mounts() if mount.type == wanted.type)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -117,6 +117,29 @@ def test_a_disk_whose_name_the_kernel_does_not_know_is_read_all_the_same(here: t
     with mounted(disk, folder):
         assert collected(store, folder / "vms") == {}
         assert leases(store) == []
+
+
+@pytest.mark.parametrize("how", ["both are mounted", "only the copy is mounted", "the copy is mounted in its place"])
+def test_what_a_copy_of_the_file_system_lacks_is_not_gone(here: tuple[Store, Path], tmp_path: Path, how: str) -> None:
+    """A snapshot or clone of a disk has its UUID."""
+    store, image = here
+    disk, copy, folder, beside = new_disk(tmp_path / "disk", 64), tmp_path / "copy", tmp_path / "mnt", tmp_path / "beside"
+    with mounted(disk, folder):
+        made = laid(image, folder / "vms" / "root.qcow2")
+        name = made.name
+    shutil.copyfile(disk, copy)
+    in_its_place = how == "the copy is mounted in its place"
+    with ExitStack() as mounts:
+        mounts.enter_context(mounted(copy, folder if in_its_place else beside))
+        ((folder if in_its_place else beside) / "vms" / name).unlink()
+        if how != "only the copy is mounted":
+            mounts.enter_context(mounted(disk, beside if in_its_place else folder))
+        assert digest_of(image) in collected(store, folder / "vms" if how != "only the copy is mounted" else tmp_path)
+        assert image.exists()
+        assert leases(store)
+    with mounted(disk, folder):
+        (folder / "vms" / name).unlink()
+        assert collected(store, folder / "vms") == {}
 
 
 def test_the_lease_of_a_disk_that_was_seen_by_a_link_is_that_of_the_disk(here: tuple[Store, Path], tmp_path: Path) -> None:
