@@ -43,7 +43,7 @@ from edge_lab.api import Lab, unusable
 from support.certificates import Authority
 from support.image_server import Faults, faulty, nginx
 from support.images import MIB, changed, datastore, qcow2
-from support.outcomes import BOUND, MISSED, Outcome, killed, not_run, repeated, table_row
+from support.outcomes import BOUND, MISSED, Outcome, RandomMoment, killed, not_run, repeated, table_row
 from support.pulls import fetched_by, received, separate
 from support.report import publish
 
@@ -59,7 +59,7 @@ class Scene:
     authority: Authority
     dice: random.Random
     number: int = 0
-    longest: float = 0.0
+    moment: RandomMoment | None = None
 
     def here(self) -> Store:
         """Return a new, empty store."""
@@ -130,10 +130,9 @@ def random_kill(scene: Scene) -> Outcome:
     if scene.dice.random() < 0.5:
         pull_image(here, scene.old.digest, [DirectorySource(scene.origin.root)], now=0)
     needed = scene.missing(here)
-    scene.longest = scene.longest or seconds_of_a_pull(scene)
+    scene.moment = scene.moment or RandomMoment(scene.dice, seconds_of_a_pull(scene))
     victim = separate(here, scene.image, scene.origin.root, tally=scene.tally())
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        victim.wait(scene.dice.uniform(0.0, scene.longest))
+    scene.moment.await_in(victim)
     if killed(victim):
         return scene.judge(here, needed=needed, received=received(scene.tally()))
     shutil.rmtree(here.root)

@@ -26,7 +26,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._storage.store.manifest
 from edge_lab.api import Lab, LabHost
 from support.certificates import Authority
 from support.images import changed, datastore, qcow2
-from support.outcomes import BOUND, MISSED, Outcome, Row, repeated, table_row
+from support.outcomes import BOUND, MISSED, Outcome, RandomMoment, Row, repeated, table_row
 
 TREE = Path(__file__).resolve().parents[2]
 HERE, DISKS, ORIGIN, DATASTORE = "/var/lib/edge/images", "/var/lib/edge/vms", "/srv/origin", "/var/lib/edge/datastore"
@@ -234,12 +234,17 @@ def again(site: Site, work: Work) -> Outcome:
         return True, False
 
 
-def power_cut(site: Site, work: Work) -> Outcome:
+def power_cut(site: Site, work: Work, moment: RandomMoment) -> Outcome:
     """Pull the plug at a random point of the work."""
     site.fresh()
     process = site.start("module", **work.options(site))
-    time.sleep(site.dice.uniform(0.0, work.longest))
+    moment.await_in(process)
     return again(site, work) if unplugged(site, process) else MISSED
+
+
+def _power_cuts(site: Site, work: Work, tries: int) -> Row:
+    moment = RandomMoment(site.dice, work.longest)
+    return table_row(f"plug pulled during {work.name}", repeated(partial(power_cut, site, work, moment), tries))
 
 
 def power_cut_at_steps(site: Site, work: Work, steps: Iterable[int] = range(1, 100)) -> Iterator[Outcome]:
@@ -422,7 +427,7 @@ def rows(place: Site, tries: int) -> list[Row]:
     """Return a row for each kind of fault."""
     found = [table_row(name, repeated(partial(case, place), tries)) for name, case in CABLES]
     for work in WORKS:
-        found.append(table_row(f"plug pulled during {work.name}", repeated(partial(power_cut, place, work), tries)))
+        found.append(_power_cuts(place, work, tries))
         found.append(table_row(f"plug pulled at each step of {work.name}", power_cut_at_steps(place, work)))
     return found
 
@@ -432,4 +437,4 @@ def sample(place: Site) -> list[Row]:
     found = [table_row(name, repeated(partial(case, place), 1)) for name, case in (CABLES[0], CABLES[2], CABLES[3])]
     for work, step in ((IMPORT, 12), (PULL, 6), (DISK, 3), (DOMAIN, 2)):
         found.append(table_row(f"plug pulled at step {step} of {work.name}", power_cut_at_steps(place, work, (step,))))
-    return [*found, table_row(f"plug pulled during {PULL.name}", repeated(partial(power_cut, place, PULL), 1))]
+    return [*found, _power_cuts(place, PULL, 1)]

@@ -19,7 +19,7 @@ from typing import Any
 from ansible_collections.edge.cloud.plugins.module_utils._storage.format import qcow2
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.manifest import Manifest
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
-from support.outcomes import MISSED, Outcome, Row, killed, repeated, table_row
+from support.outcomes import MISSED, Outcome, RandomMoment, Row, killed, repeated, table_row
 from support.processes import TREE
 
 PROGRAM = Path(__file__).with_name("host_program.py")
@@ -35,7 +35,7 @@ class Bench:
     old: Manifest
     options: dict[str, Any]
     dice: random.Random
-    longest: float = 0.0
+    moment: RandomMoment | None = None
     below: Path = field(init=False)
 
     def __post_init__(self) -> None:
@@ -92,10 +92,10 @@ class Bench:
 
 def random_kill(bench: Bench) -> Outcome:
     """Kill the module at a random point of its work."""
-    bench.longest = bench.longest or bench.measure()
+    bench.moment = bench.moment or RandomMoment(bench.dice, bench.measure())
     bench.fresh()
     process = bench.start()
-    time.sleep(bench.dice.uniform(0, bench.longest))
+    bench.moment.await_in(process)
     return bench.judge() if killed(process) else MISSED
 
 

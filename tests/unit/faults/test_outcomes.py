@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 
 import pytest
 from edge_lab.command import LabError
-from support.outcomes import ATTEMPTS, MISSED, Outcome, first_hit, killed, not_run, repeated, table_row
+from support.outcomes import ATTEMPTS, MISSED, Outcome, RandomMoment, first_hit, killed, not_run, repeated, table_row
 from support.processes import python
 
 GOOD = (False, False)
@@ -66,3 +67,15 @@ def test_a_kill_hits_only_a_process_that_is_at_work() -> None:
         else:
             process.wait(60)
         assert not killed(process), code
+
+
+def test_a_moment_comes_in_time_however_slow_the_machine_was_when_the_work_was_measured() -> None:
+    moment = RandomMoment(random.Random(1), 60)
+
+    def attempt() -> Outcome:
+        process = python("import time; time.sleep(0.5)")
+        moment.await_in(process)
+        return GOOD if killed(process) else MISSED
+
+    assert first_hit(attempt) is GOOD
+    assert moment.longest < 60

@@ -7,12 +7,15 @@ A try counts only if its fault hit while the work was under way. One that missed
 
 from __future__ import annotations
 
+import contextlib
+import random
 import signal
 import subprocess
 import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.edge.cloud.plugins.module_utils._errors import EdgeError
@@ -46,6 +49,24 @@ def killed(process: subprocess.Popen[str]) -> bool:
     assert process.stdout
     printed = process.stdout.read()
     return process.wait() == -signal.SIGKILL and not printed
+
+
+@dataclass
+class RandomMoment:
+    """A random moment of a work that takes up to ``longest`` seconds here: each that comes too late shortens what is drawn from.
+
+    So a machine that was busy while the work was measured makes no fault miss for ever.
+    """
+
+    dice: random.Random
+    longest: float
+
+    def await_in(self, process: subprocess.Popen[str]) -> None:
+        """Wait until the moment, or until the process ended before."""
+        begun = time.monotonic()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(self.dice.uniform(0, self.longest))
+            self.longest = min(0.8 * self.longest, time.monotonic() - begun)
 
 
 def table_row(case: str, outcomes: Iterator[Outcome]) -> Row:

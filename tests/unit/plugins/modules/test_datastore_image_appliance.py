@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import lzma
@@ -24,6 +23,7 @@ from support.image_server import Faults, Served, faulty, nginx
 from support.images import MIB, qcow2, qemu_img, raw
 from support.modules import run_module
 from support.openpgp import Signer, signer
+from support.outcomes import RandomMoment
 from support.processes import python
 from support.waiting import LIMIT
 
@@ -279,20 +279,16 @@ def test_kills_in_the_middle_of_an_import_leave_nothing_under_a_name(capsys: Cap
     source = tmp_path / "debian.raw.xz"
     source.write_bytes(lzma.compress(plain.read_bytes(), preset=0))
     store = tmp_path / "store"
-    chance = random.Random(7)
     begun = time.monotonic()
     assert importing(store, source).wait(LIMIT) == 0
-    takes = time.monotonic() - begun
+    moment = RandomMoment(random.Random(7), time.monotonic() - begun)
     hits = 0
     for _round in range(50):
         run(capsys, authority, tmp_path, state="absent")
         victim = importing(store, source)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            victim.wait(chance.uniform(0, takes))
+        moment.await_in(victim)
         victim.kill()
-        hit = victim.wait() == -signal.SIGKILL
-        hits += hit
-        takes *= 1 if hit else 0.8  # the machine is faster than at the first import
+        hits += victim.wait() == -signal.SIGKILL
         for image in store.glob("*.qcow2"):
             assert digest_of(image) == f"sha256:{image.stem}"
         if hits == 5:
