@@ -19,6 +19,7 @@ from ._errors import Corrupt, EdgeError, NotFound, Unreachable
 from ._image_lock import unwritten
 from ._runner import Runner
 from ._sizes import SECTOR
+from ._space import Space, give_back
 from ._storage.disk import copies
 from ._storage.disk.disk_files import appearing, replacing, require_formats
 from ._storage.format import disk_format, qcow2
@@ -229,6 +230,18 @@ class DiskFiles:
                 with replacing(work) as smaller:
                     QemuImg(self.runner).convert(work, "qcow2", smaller, compress=True)
             self._require_sound(work)
+
+    @contextmanager
+    def empty_copy(self, path: str, size: int, needed: int) -> Iterator[None]:
+        """See DiskTool."""
+        QemuImg(self.runner).create(Path(path), size)
+        with Path(path).open("r+b") as file:
+            end = os.fstat(file.fileno()).st_size
+            Space(Path(path).parent, f"A whole copy of {needed} bytes", alone=True).take(file.fileno(), [(end, needed)])
+            try:
+                yield
+            finally:
+                give_back(file.fileno())
 
     def convert(self, source: str, source_format: str, target: str) -> None:
         """See DiskTool."""

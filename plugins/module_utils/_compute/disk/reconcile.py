@@ -155,12 +155,16 @@ class Disks:
                 return False
             with intent(f"look up domain {step.domain}"):
                 domain = self.connection.lookupByName(step.domain)
-            return PushBackup(self.connection, domain, self._marker, self.limits).copy(step.target, work, step.quiesce)
+            made = self.tool.empty_copy(work, step.source.size, self._needed(step.source))
+            return PushBackup(self.connection, domain, self._marker, self.limits).copy(step.target, work, step.quiesce, made)
 
     def _require_room(self, top: VolumeFile, folder: str) -> None:
         """Raise NoSpace where what the disk has may not fit into a folder."""
-        allocated = sum(overlay.allocated or 0 for overlay in self.tool.chain(top.path, top.format))
-        self.tool.require_room(folder, min(allocated, top.size), f"A whole copy of disk {self.disk}")
+        self.tool.require_room(folder, self._needed(top), f"A whole copy of disk {self.disk}")
+
+    def _needed(self, top: VolumeFile) -> int:
+        """Return the bytes that a whole copy of the disk can take."""
+        return min(sum(overlay.allocated or 0 for overlay in self.tool.chain(top.path, top.format)), top.size)
 
     def _described(self, state: SnapshotState) -> dict[str, Any]:
         disk = require_disk(state, self.disk)

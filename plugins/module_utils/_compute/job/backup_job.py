@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,19 +34,21 @@ class PushBackup:
     limits: JobLimits
     _ended: dict[str, Any] = field(default_factory=dict, init=False)
 
-    def copy(self, target: str, path: str, quiesce: str) -> bool:
-        """Write the disk ``target`` to a new qcow2 ``path``; return whether the guest's file systems were frozen for the instant.
+    def copy(self, target: str, path: str, quiesce: str, made: AbstractContextManager[None]) -> bool:
+        """Write the disk ``target`` to the qcow2 ``path``; return whether the guest's file systems were frozen for the instant.
+
+        ``made`` makes that file, empty, once no earlier copy writes to it.
 
         Raises TimedOut after the pace's ``timeout`` and EdgeError where it failed; the guest runs on in any case.
         """
         self._end_earlier(path)
         self._ended = {}  # what was heard so far is how the earlier one ended
-        with self._events() as waiter:
+        with made, self._events() as waiter:
             with (
                 frozen(self.domain, self.marker, quiesce) as quiesced,
                 intent(f"begin to copy disk {target} of domain {self._name}"),
             ):
-                self.domain.backupBegin(self._xml(target, path), None, 0)
+                self.domain.backupBegin(self._xml(target, path), None, libvirt.VIR_DOMAIN_BACKUP_BEGIN_REUSE_EXTERNAL)
             self._slow_down(target)
             if not waiter.until(self._is_over, self.limits.timeout, LOOK_AGAIN):
                 self._abort()

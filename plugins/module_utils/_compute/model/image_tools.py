@@ -107,6 +107,12 @@ class OverlayTool(ImageTool, Protocol):
 class DiskTool(OverlayTool, Protocol):
     """Makes standalone copies; sizes in bytes, paths absolute."""
 
+    def empty_copy(self, path: str, size: int, needed: int) -> AbstractContextManager[None]:
+        """Make an empty qcow2 of ``size`` bytes that QEMU fills, and have ``needed`` bytes of space for it meanwhile.
+
+        Raises NoSpace where they are not there. What was not written is given back.
+        """
+
     def exporting(self, path: str, compress: bool) -> AbstractContextManager[str]:
         """Give a scratch name beside ``path`` for a qcow2; what is there at the end is checked and appears as ``path``, durable."""
 

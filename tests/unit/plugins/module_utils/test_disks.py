@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import ChainFile, Folders, VolumeFile
 from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
-from ansible_collections.edge.cloud.plugins.module_utils._errors import Corrupt, Refused
+from ansible_collections.edge.cloud.plugins.module_utils._errors import Corrupt, NoSpace, Refused
+from ansible_collections.edge.cloud.plugins.module_utils._files import free_bytes
 from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
 from support.hostile import without_backing_format, write_hostile
 from support.runners import ScriptedRunner
+from support.small_disk import small_disk
 
 MIB = 2**20
 
@@ -109,3 +111,18 @@ def test_a_chain_ends_where_a_file_is_lost_or_comes_again(tool: DiskFiles, chain
     assert tool.chain(str(chain[2]), "qcow2")[-1] == ChainFile(str(chain[0]), "raw", None, None)
     qemu_img("rebase", "-q", "-u", "-b", chain[2], "-F", "qcow2", chain[1])
     assert [overlay.path for overlay in tool.chain(str(chain[2]), "qcow2")] == [str(chain[2]), str(chain[1])]
+
+
+def test_copies_side_by_side_each_have_their_space(tmp_path: Path) -> None:
+    tool, needed = DiskFiles(SubprocessRunner(), Folders()), 40 * MIB
+    with small_disk(tmp_path / "disk", 64 + 70) as folder:  # 64 MiB stay in reserve
+        before = free_bytes(folder)
+        one, two = (str(folder / f"{name}.qcow2") for name in ("one", "two"))
+        with tool.empty_copy(one, 4096 * MIB, needed):
+            assert before - free_bytes(folder) >= needed
+            with pytest.raises(NoSpace, match=r"A whole copy of 41943040 bytes"), tool.empty_copy(two, 4096 * MIB, needed):
+                pass
+            qemu_img("bench", "-q", "-w", "-f", "qcow2", "-c", "16", "-s", "1M", "-S", "1M", one)
+        assert MIB * 16 <= before - free_bytes(folder) < needed
+        assert tool.info(one, "qcow2").size == 4096 * MIB
+        assert sorted(path.name for path in folder.glob("*.lock")) == []
