@@ -22,8 +22,9 @@ NUL = "\0"
 NO_TEXT = re.compile("[\0\ud800-\udfff]")
 NEVER_WHOLE_NUMBERS = frozenset(
     {
-        "address", "addresses", "checksum", "destination", "digest", "end", "hostdev", "hosts", "image", "image_servers", "mac",
-        "mode", "pci_devices", "proxy", "secret", "serial", "sources", "start", "subnet", "uri", "url", "uuid",
+        "address", "addresses", "checksum", "destination", "digest", "end", "gateway", "hostdev", "hosts", "image",
+        "image_servers", "ipv4", "ipv6", "mac", "mac_prefix", "mode", "pci_devices", "proxy", "secret", "serial", "sources",
+        "start", "subnet", "uri", "url", "uuid",
     }
 )  # fmt: skip
 MAC_PARTS = 6

@@ -1,0 +1,116 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The file: whose it is, its version, its mode, and what is said when it cannot be used."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from ansible_collections.edge.cloud.plugins.module_utils._errors import Conflict, Corrupt, EdgeError, NoSpace, Unsupported
+from ansible_collections.edge.cloud.plugins.module_utils._network.lease.database import opened
+from support.leases import address, addresses_in, declare, leased, require_sound, subnet
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "addresses.sqlite3"
+    declare(path, type="vxlan", subnets=[subnet("192.0.2.0/24")])
+    leased(path, "web")
+    return path
+
+
+def refused(path: Path, kind: type[EdgeError]) -> str:
+    """Return what is said of a file, which stays as it is, however it is used."""
+    before = path.read_bytes()
+    with pytest.raises(kind) as check:
+        leased(path, "db", check=True)
+    with pytest.raises(kind) as run:
+        leased(path, "db")
+    with pytest.raises(kind):
+        declare(path, "other", type="vxlan", subnets=[])
+    assert path.read_bytes() == before
+    assert check.value.message == run.value.message
+    return run.value.message
+
+
+def test_it_is_durable_and_only_its_owners(path: Path) -> None:
+    assert path.stat().st_mode & 0o777 == 0o600
+    with opened(path) as database:
+        assert database.tables.one("PRAGMA journal_mode") == ("wal",)
+        assert database.tables.one("PRAGMA synchronous") == (2,)
+        assert database.tables.one("PRAGMA wal_autocheckpoint") == (0,)
+        with database.transaction() as tables:
+            tables.write("UPDATE network SET cool_down = 5")
+            modes = {one.name: one.stat().st_mode & 0o777 for one in path.parent.iterdir()}
+    assert modes == dict.fromkeys([path.name, f"{path.name}-wal", f"{path.name}-shm", f"{path.name}-lock"], 0o600)
+    assert {one.name for one in path.parent.iterdir()} == {path.name, f"{path.name}-lock"}
+
+
+def test_a_long_log_is_copied_into_the_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with opened(path) as database:
+        with database.transaction() as tables:
+            tables.write("UPDATE network SET cool_down = 5")
+        log = Path(f"{path}-wal")
+        long = log.stat().st_size
+        monkeypatch.setattr("ansible_collections.edge.cloud.plugins.module_utils._network.lease.database.LOG_LIMIT", long)
+        with database.transaction() as tables:
+            tables.write("UPDATE network SET cool_down = 6")
+        assert log.stat().st_size == 0
+    require_sound(path)
+
+
+def test_a_newer_version_is_refused(path: Path) -> None:
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version = 2")
+    connection.close()
+    assert "has version 2, and this host knows 1; upgrade edge.cloud" in refused(path, Unsupported)
+
+
+def test_a_database_of_another_program_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "other.sqlite3"
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE network (name TEXT)")
+    connection.close()
+    assert "is a file of another program" in refused(path, Conflict)
+
+
+@pytest.mark.parametrize("content", [b"", b"# addresses\n" * 1000, b"\0" * 4096])
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "hosts"
+    path.write_bytes(content)
+    assert refused(path, Conflict).startswith("path: ")
+
+
+def test_a_damaged_file_is_told(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * (path.stat().st_size - 4096))
+    assert "is damaged" in refused(path, Corrupt)
+
+
+def test_what_a_killed_process_left_while_it_made_the_file_is_in_nobodys_way(tmp_path: Path) -> None:
+    path = tmp_path / "addresses.sqlite3"
+    for name in (f".{path.name}.new", f".{path.name}.new-wal", f".{path.name}.new-journal"):
+        (tmp_path / name).write_bytes(b"half")
+    declare(path, type="vxlan", subnets=[subnet("192.0.2.0/24")])
+    assert {one.name for one in tmp_path.iterdir()} == {path.name, f"{path.name}-lock"}
+    require_sound(path)
+
+
+def test_a_full_disk_loses_nothing(path: Path) -> None:
+    with pytest.raises(NoSpace), opened(path) as database, database.transaction() as tables:
+        tables.rows(f"PRAGMA max_page_count = {tables.one('PRAGMA page_count')[0]}")
+        for number in range(10_000):
+            tables.write("INSERT INTO lease (network, vm, nic, mac) VALUES (1, ?, 'nic0', ?)", f"vm{number}", f"{number}")
+    assert addresses_in(path) == ["192.0.2.1"]
+    require_sound(path)
+
+
+def test_a_file_that_another_program_gave_another_journal_is_used(path: Path) -> None:
+    connection = sqlite3.connect(path)
+    assert connection.execute("PRAGMA journal_mode=DELETE").fetchone() == ("delete",)
+    connection.close()
+    assert address(leased(path, "db")) == "192.0.2.2"
+    require_sound(path)

@@ -1,0 +1,131 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Many processes at once, and processes that are killed in the middle of a change."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from ansible_collections.edge.cloud.plugins.module_utils._network.lease.database import opened
+from ansible_collections.edge.cloud.plugins.module_utils._network.lease.leases import lease_in
+from support.leases import NOW, address, addresses_in, declare, lease_request, leased, require_sound, span, subnet
+from support.processes import python
+
+PROCESSES, EACH = 50, 4
+MANY = """
+import sys
+from pathlib import Path
+from LIBRARY._network.lease.asked import LeaseRequest
+from LIBRARY._network.lease.clock import this_moment
+from LIBRARY._network.lease.leases import lease
+path, name, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+for number in range(count):
+    plan = lease(path, LeaseRequest("private", f"vm{name}-{number}", "nic0"), this_moment(), check=False)
+    for held in plan.after.values():
+        print(held.mac, *(one.address for one in held.addresses), flush=True)
+"""
+MAKE = """
+import sys
+from pathlib import Path
+from LIBRARY._network.lease.asked import NetworkRequest
+from LIBRARY._network.lease.clock import this_moment
+from LIBRARY._network.lease.networks import reconcile
+print(reconcile(Path(sys.argv[1]), NetworkRequest(sys.argv[2], type="vxlan", subnets=()), this_moment(), check=False).changed)
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "addresses.sqlite3"
+    declare(path, type="vxlan", subnets=[subnet("10.0.0.0/16"), subnet("fd00::/64")])
+    return path
+
+
+def outputs(started: list[subprocess.Popen[str]]) -> list[str]:
+    """Return the words that processes printed, which all ended well."""
+    found = [process.communicate()[0] for process in started]
+    assert [process.returncode for process in started] == [0] * len(started)
+    return " ".join(found).split()
+
+
+def test_no_two_of_fifty_processes_get_the_same(path: Path) -> None:
+    words = outputs([python(MANY, path, number, EACH) for number in range(PROCESSES)])
+    assert len(words) == PROCESSES * EACH * 3
+    assert [word for word, count in Counter(words).items() if count > 1] == []
+    assert sorted(addresses_in(path)) == sorted(word for word in words if not word.startswith("52:54:"))
+    require_sound(path)
+
+
+def test_processes_that_make_the_file_at_once_and_ask_for_the_same_lease_agree(tmp_path: Path) -> None:
+    path = tmp_path / "new.sqlite3"
+    assert outputs([python(MAKE, path, f"net{number}") for number in range(10)]) == ["True"] * 10
+    with opened(path, check=True) as database:
+        assert len(database.tables.names()) == 10
+    assert {one.name for one in tmp_path.iterdir()} == {"new.sqlite3", "new.sqlite3-lock"}
+    declare(path, type="vxlan", subnets=[subnet("10.0.0.0/16")])
+    words = outputs([python(MANY, path, "same", 1) for _number in range(10)])
+    assert Counter(words) == {"10.0.0.1": 10, words[0]: 10}
+
+
+def killed_at(path: Path, statement: int) -> bool:
+    """Lease in a forked process that is killed before its ``statement``-th statement of SQL; tell whether it was."""
+    child = os.fork()
+    if child == 0:
+        left = [statement]
+
+        def watch(_sql: str) -> None:
+            left[0] -= 1
+            if left[0] == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        code = 1
+        try:
+            with opened(path) as database:
+                database.connection.set_trace_callback(watch)
+                with database.transaction() as tables:
+                    lease_in(tables, lease_request("new", ipv4="10.0.0.9"), NOW)
+            code = 0
+        finally:
+            os._exit(code)
+    status = os.waitpid(child, 0)[1]
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
+    return os.WIFSIGNALED(status)
+
+
+def test_a_kill_at_any_statement_leaves_no_half_lease(path: Path) -> None:
+    leased(path, "old", ipv4="10.0.0.9")
+    declare(path, holds=[span("10.0.0.1")])
+    with opened(path) as database, database.transaction() as tables:  # both addresses are to change, and a third one cools down
+        tables.write("UPDATE address SET lease = NULL, released = -99999 WHERE vm = 'old'")
+        tables.write("DELETE FROM lease")
+    statement = 1
+    while killed_at(path, statement):
+        require_sound(path)
+        assert addresses_in(path) == []
+        statement += 1
+    assert statement > 20
+    assert len(addresses_in(path)) == 2
+    require_sound(path)
+
+
+def test_what_was_answered_is_there_after_a_kill_at_any_time(path: Path) -> None:
+    answered: list[str] = []
+    for attempt in range(6):
+        process = python(MANY, path, attempt, 1000)
+        assert process.stdout
+        begun = [process.stdout.readline() for _line in range(3)]
+        time.sleep(attempt * 0.003)  # any time will do
+        process.kill()
+        answered += " ".join([*begun, process.communicate()[0]]).split()
+        require_sound(path)
+    macs = [word for word in answered if word.startswith("52:54:")]
+    found = addresses_in(path)
+    assert {word for word in answered if word not in macs} <= set(found)
+    assert len(set(found)) == len(found) and len(found) % 2 == 0
+    assert address(leased(path, "after")) not in answered
