@@ -57,7 +57,7 @@ requirements: ## Pin and hash requirements/*.in anew (needs uv)
 	@tools/lock-requirements
 
 ##@ Lab and measurements
-.PHONY: lab lab-down faults bench faults-storage faults-compute bench-storage bench-compute bench-scale bench-roles
+.PHONY: lab lab-down faults bench faults-storage faults-compute bench-storage bench-compute bench-scale bench-roles bench-network
 lab: ## Real hosts on this machine (LAB_HOSTS=3 LAB_RELEASE=trixie|bookworm LAB_VARIANT=full|minimal)
 	@python3 tests/lab/lab.py up -n "$$LAB_HOSTS" --release "$$LAB_RELEASE" --variant "$$LAB_VARIANT"
 
@@ -66,7 +66,7 @@ lab-down: ## Remove all lab hosts
 
 faults: faults-storage faults-compute ## Every fault run: kills, lies, full disks
 
-bench: bench-storage bench-compute bench-scale bench-roles ## Measure, as ratios against what a user would do otherwise
+bench: bench-storage bench-compute bench-scale bench-roles bench-network ## Measure, as ratios against what a user would do otherwise
 
 faults-storage: setup ## Kill, cheat and starve the pull (ARGS="--kills 200 --seed N")
 	@PYTHONPATH=$(PROGRAMS_PATH) python3 tools/with_args.py $(BIN)/python tests/faults/storage_faults.py
@@ -85,6 +85,9 @@ bench-scale: setup ## Measure how costs grow with images, disks, hypervisors and
 
 bench-roles: setup ## Count what the roles run on hosts, and measure a deployment (ARGS="--layout 'one host'")
 	@PYTHONPATH=$(PROGRAMS_PATH) python3 tools/with_args.py $(BIN)/python tests/bench/roles_bench.py
+
+bench-network: setup ## Measure leases of addresses by many processes (ARGS="--share 10")
+	@PYTHONPATH=$(PROGRAMS_PATH) python3 tools/with_args.py $(BIN)/python tests/bench/network_bench.py
 
 .PHONY: help
 help: ## This list
