@@ -51,7 +51,7 @@ def leased(path: Path, vm: str, now: Moment = NOW, *, check: bool = False, **opt
 
 
 def released(path: Path, vm: str, now: Moment = NOW, **options: Any) -> bool:
-    return release(path, ReleaseRequest.checked({"network": None, "nic": None, **options, "vm": vm}), now, check=False).changed
+    return release(path, ReleaseRequest.checked({**dict.fromkeys(LEASE), **options, "vm": vm}), now, check=False).changed
 
 
 def address(found: Lease, version: int = 4) -> str | None:

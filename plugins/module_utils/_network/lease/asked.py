@@ -248,6 +248,9 @@ class ReleaseRequest:
     @classmethod
     def checked(cls, options: Options) -> ReleaseRequest:
         """Return the request, or raise InvalidInput."""
+        for name in ("ipv4", "ipv6", "families", "mac"):
+            if options[name] is not None:
+                raise bad(name, "with state=absent the lease of a NIC ends whole; leave it out, and name network and nic instead.")
         return cls(
             vm=vm_name(options["vm"], "vm"),
             network=options["network"] and network_name(options["network"], "network"),

@@ -157,6 +157,7 @@ def test_held_and_reserved_addresses_are_given_to_nobody_else(address: Any, netw
         ({"ipv6": "2001:db8:1::"}, "ipv6", "subnet-router anycast"),
         ({"ipv4": "192.0.2.10", "families": ["ipv6"]}, "ipv4", "families"),
         ({"families": []}, "families", "empty"),
+        ({"state": "absent", "ipv4": "192.0.2.10"}, "ipv4", "ends whole"),
         ({"mac": "53:54:00:00:00:01"}, "mac", "unicast"),
         ({"mac": 190440123}, "mac", "quotes"),
         ({"path": "relative"}, "path", ""),
@@ -225,6 +226,9 @@ def test_overlaps_count_only_between_networks_that_hosts_route(module: Any) -> N
     assert network(name="nat2", type="nat", cluster="edge2")["changed"]
     assert network(name="tenant1", type="nat")["error"]["network"] == "nat1"
     assert network(name="nat2", cluster="edge1")["error"]["network"] == "nat1"
+    assert network(name="nat2", cluster="")["error"]["network"] == "nat1"
+    assert network(name="tenant1", cluster="edge1")["changed"]
+    assert network(name="tenant1", cluster="")["diff"] == {"before": {"cluster": "edge1"}, "after": {}}
 
 
 def test_the_first_address_of_a_routed_subnet_is_the_gateway(module: Any) -> None:
@@ -248,6 +252,9 @@ def test_leases_in_use_are_not_declared_away(address: Any, network: Any) -> None
     assert network(holds=[{"start": "192.0.2.200"}])["error"]["leases"][0]["vm"] == "c"
     assert network(reservations=[{"start": "192.0.2.200", "vm": "a"}])["error"]["option"] == "reservations"
     assert network(subnets=[{**kept, "gateway": "192.0.2.200"}, SIX])["error"]["option"] == "subnets"
+    routed = network(type="nat")
+    assert routed["error"]["option"] == "type"
+    assert "2001:db8:1::1 has a lease of the VM a, NIC nic0, and then is the gateway" in routed["msg"]
     absent = network(state="absent")
     assert absent["error"] == {"code": "refused", "option": "name", "leases": 5}
     assert "192.0.2.200 (VM c, NIC nic0)" in absent["msg"]

@@ -8,7 +8,8 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from ansible_collections.edge.cloud.plugins.module_utils._errors import Conflict, Corrupt, EdgeError, NoSpace, Unsupported
+from ansible_collections.edge.cloud.plugins.module_utils._errors import Busy, Conflict, Corrupt, EdgeError, NoSpace, Unsupported
+from ansible_collections.edge.cloud.plugins.module_utils._files import file_lock
 from ansible_collections.edge.cloud.plugins.module_utils._network.lease.database import opened
 from support.leases import address, addresses_in, declare, leased, require_sound, subnet
 
@@ -21,17 +22,18 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
-def refused(path: Path, kind: type[EdgeError]) -> str:
-    """Return what is said of a file, which stays as it is, however it is used."""
+def refused(path: Path, kind: type[EdgeError], *, check: bool = True) -> str:
+    """Return what is said of a file, which stays as it is, however it is used; with ``check`` by a check, too."""
     before = path.read_bytes()
-    with pytest.raises(kind) as check:
-        leased(path, "db", check=True)
     with pytest.raises(kind) as run:
         leased(path, "db")
     with pytest.raises(kind):
         declare(path, "other", type="vxlan", subnets=[])
+    if check:
+        with pytest.raises(kind) as checked:
+            leased(path, "db", check=True)
+        assert checked.value.message == run.value.message
     assert path.read_bytes() == before
-    assert check.value.message == run.value.message
     return run.value.message
 
 
@@ -97,6 +99,19 @@ def test_what_a_killed_process_left_while_it_made_the_file_is_in_nobodys_way(tmp
     declare(path, type="vxlan", subnets=[subnet("192.0.2.0/24")])
     assert {one.name for one in tmp_path.iterdir()} == {path.name, f"{path.name}-lock"}
     require_sound(path)
+
+
+def test_another_program_that_keeps_the_file_locked_is_waited_for(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ansible_collections.edge.cloud.plugins.module_utils._network.lease.database.PATIENCE", 0.05)
+    with sqlite3.connect(path, isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert "was locked by another process" in refused(path, Busy, check=False)
+        assert address(leased(path, "db", check=True)) == "192.0.2.2"
+        other.execute("ROLLBACK")
+    other.close()
+    with file_lock(Path(f"{path}-lock"), shared=False):
+        assert f"{path}-lock is in use by another process" in refused(path, Busy, check=False)
+    assert address(leased(path, "db")) == "192.0.2.2"
 
 
 def test_a_full_disk_loses_nothing(path: Path) -> None:
