@@ -111,6 +111,9 @@ def wrong_in(task: dict[str, Any]) -> Iterator[str]:
                 of_one = {key: value for key, value in options_of(MODULES["domain"]).items() if key != "uri"}
                 for item in (arguments.get("defaults", {}), *arguments["domains"]):
                     yield from unknown(item, of_one, "domains[]")
+            if module == "virtual_networks":
+                for item in (arguments.get("defaults", {}), *arguments["networks"]):
+                    yield from unknown(item, options_of(MODULES["virtual_network"]), "networks[]")
     role = str(task.get("role", "")).removeprefix("edge.cloud.")
     if role in ROLES:
         asked = {key: value for key, value in {**task, **task.get("vars", {})}.items() if key.startswith(f"{role}_")}

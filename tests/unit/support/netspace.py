@@ -1,17 +1,19 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A real network name space for one test, made without root: ip(8) on the PATH of this process works in it."""
+"""A real network name space for one test, made without root: ip(8) and bridge(8) on the PATH of this process work in it."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from ansible_collections.edge.cloud.plugins.module_utils._runner import Completed, SubprocessRunner
 
 SPACE = ("unshare", "--user", "--map-root-user", "--net")
 
@@ -25,20 +27,55 @@ def ip(*words: str) -> str:
 
 @contextmanager
 def netspace(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let ``ip`` work in a new name space until the end; skip where the kernel lets users make none."""
+    """Let ``ip`` and ``bridge`` work in a new name space until the end; skip where the kernel lets users make none."""
     if subprocess.run([*SPACE, "true"], capture_output=True, check=False).returncode:
         pytest.skip("this kernel lets no user make a network name space")
     holder = subprocess.Popen([*SPACE, "sh", "-c", "echo ready; exec sleep infinity"], stdout=subprocess.PIPE, text=True)
     try:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "ready\n"
-        program = folder / "ip"
-        program.write_text(
-            f'#!/bin/sh\nexec nsenter --target {holder.pid} --user --net --preserve-credentials {shutil.which("ip")} "$@"\n'
-        )
-        program.chmod(0o755)
+        for name in ("ip", "bridge"):
+            enter = f"nsenter --target {holder.pid} --user --net --preserve-credentials"
+            program = folder / name
+            program.write_text(f'#!/bin/sh\nexec {enter} {shutil.which(name)} "$@"\n')
+            program.chmod(0o755)
         monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
         yield
     finally:
         holder.kill()
+        holder.wait()
+
+
+class Space(SubprocessRunner):
+    """A name space of its own, in which commands run."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+
+    def argv(self, *words: str) -> list[str]:
+        """Return the command that runs ``words`` in the name space."""
+        return ["nsenter", "--target", str(self.pid), "--user", "--net", "--preserve-credentials", *words]
+
+    def run(self, argv: Sequence[str], *, stdin: str | None = None, check: bool = True, timeout: float | None = None) -> Completed:
+        """See Runner."""
+        return super().run(self.argv(*argv), stdin=stdin, check=check, timeout=timeout)
+
+    def ip(self, *words: str) -> str:
+        """Run ip(8) there."""
+        return self.run(("ip", *words)).stdout
+
+
+@contextmanager
+def spaces(number: int) -> Iterator[list[Space]]:
+    """Give name spaces that can be connected with each other, as those of one machine; skip where users can make none."""
+    if subprocess.run([*SPACE, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this kernel lets no user make a network name space")
+    others = "unshare --net sh -c 'echo $$; exec sleep infinity' & " * (number - 1)
+    script = f"{others} echo $$; wait"
+    holder = subprocess.Popen([*SPACE, "sh", "-c", script], stdout=subprocess.PIPE, text=True, process_group=0)
+    try:
+        assert holder.stdout is not None
+        yield [Space(int(holder.stdout.readline())) for _ in range(number)]
+    finally:
+        os.killpg(holder.pid, signal.SIGKILL)
         holder.wait()

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, Protocol
 
@@ -87,7 +87,12 @@ class IpRoute:
 
 
 def _batch(commands: tuple[Words, ...]) -> str:
-    return "".join(" ".join(_batch_words(words)) + "\n" for words in commands)
+    return batch_text(map(_batch_words, commands))
+
+
+def batch_text(commands: Iterable[Words]) -> str:
+    """Return commands as ``ip -batch`` and ``bridge -batch`` read them, a line each; a word with a space is quoted."""
+    return "".join(" ".join(f'"{word}"' if " " in word else word for word in words) + "\n" for words in commands)
 
 
 def _networks(address: Mapping[str, Any]) -> list[IPv4Network | IPv6Network]:
@@ -120,7 +125,7 @@ def _batch_words(words: Words) -> Words:
 
 def _link(item: Mapping[str, Any], tokens: Mapping[str, str]) -> Link:
     info = item.get("linkinfo", {})
-    data = info.get("info_data", {}) if info.get("info_kind") == "bridge" else {}
+    data = info.get("info_data", {})
     name, token = item["ifname"], tokens.get(item["ifname"], UNSET)
     return Link(
         name=name,
@@ -138,6 +143,10 @@ def _link(item: Mapping[str, Any], tokens: Mapping[str, str]) -> Link:
         ethernet=item.get("link_type", "ether") == "ether",
         lower=item.get("link") or "",
         token="" if token == UNSET else token,
+        alias=item.get("ifalias", ""),
+        group=str(item.get("group", "default")),
+        multicast="MULTICAST" in item.get("flags", ()),
+        data=data,
     )
 
 

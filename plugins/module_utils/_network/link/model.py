@@ -4,14 +4,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from .routes import Address, Route
 
 
 @dataclass(frozen=True)
 class Link:
-    """One network interface."""
+    """One network interface; ``data`` has what ip(8) says of its kind, such as the id of a VLAN."""
 
     name: str
     kind: str = ""
@@ -28,6 +30,10 @@ class Link:
     ethernet: bool = True
     lower: str = ""
     token: str = ""
+    alias: str = ""
+    group: str = "default"
+    multicast: bool = True
+    data: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def of_vm(self) -> bool:

@@ -1,0 +1,121 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of the definition of a virtual network."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """The fragment edge.cloud.virtual_network: what a definition may have; also of each item of edge.cloud.virtual_networks."""
+
+    DOCUMENTATION = r"""
+options:
+  name:
+    description:
+      - Name of the network, 1 to 50 letters, digits, C(_), C(.) or C(-).
+      - The bridge of the network is C(evb-) and the name, or a hash of one that is longer than 11 characters;
+        the return value has it.
+    type: str
+    required: true
+  state:
+    description:
+      - V(present) makes the links of the network now and at each boot.
+      - V(absent) removes them. It is refused while other links are ports of its bridge, such as those of VMs, or this host has
+        addresses on it, unless O(allow_disruption=true).
+    type: str
+    choices: [present, absent]
+    default: present
+  type:
+    description:
+      - Required with O(state=present).
+      - V(vxlan) is a VXLAN over O(underlay) and a bridge, V(vlan) an 802.1Q VLAN of O(underlay) and a bridge.
+      - V(bridge) is the existing O(bridge), which is never changed, or without that a bridge of its own, to which others may attach
+        ports. V(isolated) is a bridge to which only VMs of this host are attached; another port is an error.
+      - V(nat) is refused; use M(edge.cloud.nat_network). V(routed) is refused, too, as it cannot be made yet.
+    type: str
+    choices: [bridge, isolated, nat, routed, vlan, vxlan]
+  bridge:
+    description:
+      - With O(type=bridge), an existing bridge, for example of M(edge.cloud.bridge).
+    type: str
+  vni:
+    description:
+      - Identifier of the VXLAN, 1 to 16777215. No other link or network of the host may have it on the same O(port).
+    type: int
+  vlan_id:
+    description:
+      - Identifier of the VLAN, 1 to 4094. No other link or network of the host may have it on the same O(underlay).
+    type: int
+  underlay:
+    description:
+      - The link that carries the network, required with O(type=vxlan) and O(type=vlan). For a VXLAN it is the link with this host's
+        address, be it a network card, a bridge or WireGuard; for a VLAN it must have a layer 2.
+    type: str
+  members:
+    description:
+      - The addresses of all hosts of the network on their underlays, IPv4 or IPv6, to which a VXLAN sends frames for unknown
+        addresses, broadcast and multicast. This host's own is told apart, so that all hosts can have the same list.
+      - The list is exact. A host that is not listed any more gets no such frames.
+    type: list
+    elements: str
+  flood:
+    description:
+      - V(static), the default, sends such frames to each of O(members), and needs no multicast between the hosts.
+      - V(multicast) sends them to O(group). It cannot be used over WireGuard.
+    type: str
+    choices: [static, multicast]
+  group:
+    description:
+      - The multicast group with O(flood=multicast), IPv4 or IPv6. The kernel joins C(net.ipv4.igmp_max_memberships) groups of IPv4
+        for each O(port), 20 if that was not changed; one more is refused.
+    type: str
+  local:
+    description:
+      - This host's address on O(underlay). Without it, the one in O(members) is taken, or the only one, or the only one in
+        the subnet of a member.
+    type: str
+  port:
+    description:
+      - UDP port of the VXLAN, 4789 if left out. It must be the same on all hosts.
+    type: int
+  mtu:
+    description:
+      - Largest packet of the VMs in bytes. Left out, it is the MTU of O(underlay) less 50 for VXLAN over IPv4, 70 over IPv6; for a
+        VLAN none, or 4 if there is a tunnel or a VLAN below already. Without an underlay it is 1500, or that of O(bridge).
+      - More than that is refused, and so is less than 1280 with subnets of IPv6, 576 without.
+      - It is compared at each run. If the MTU of the underlay was changed, the network's follows, unless it is given and too large.
+    type: int
+  subnets:
+    description:
+      - The subnets of the network, IPv4 or IPv6, which may not overlap. They are kept for what gives out addresses; no address is
+        put on this host.
+    type: list
+    elements: str
+  gateway:
+    description:
+      - The gateway of the VMs, one of IPv4 and one of IPv6 at most, in one of O(subnets).
+    type: list
+    elements: str
+  dns:
+    description:
+      - Name servers of the VMs.
+    type: list
+    elements: str
+  dhcp:
+    description:
+      - Whether the VMs are to get their addresses by DHCP. It needs O(subnets), and is kept for what gives out addresses.
+    type: bool
+    default: false
+  peers_isolated:
+    description:
+      - Whether VMs of the network are to reach only what is no VM of it. It is kept for what starts VMs.
+    type: bool
+    default: false
+  allow_disruption:
+    description:
+      - Allow to remove a bridge that has ports or addresses, which cuts off the VMs.
+    type: bool
+    default: false
+requirements:
+  - iproute2
+"""

@@ -1,0 +1,259 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The definition of a virtual network, which all hosts of a cluster share, checked once at the edge. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from itertools import combinations
+from typing import Any
+
+from ..._errors import InvalidInput, Unsupported
+from ..link.addressing import link_name, mtu_bytes, network_name
+from .names import PREFIXES
+
+VNIS, VLANS, PORTS = (1, 0xFFFFFF), (1, 4094), (1, 65535)
+PORT = 4789
+OF_TYPE = {
+    "bridge": ("bridge",),
+    "isolated": (),
+    "vlan": ("vlan_id", "underlay"),
+    "vxlan": ("vni", "underlay", "members", "flood", "group", "local", "port"),
+}
+NEEDED = {"vlan": ("vlan_id", "underlay"), "vxlan": ("vni", "underlay")}
+ELSEWHERE = {
+    "nat": "type: a NAT network is libvirt's, with DHCP and DNS; make it with edge.cloud.nat_network.",
+    "routed": "type: routed networks are not made yet; use edge.cloud.nat_network, or type: bridge and a router outside.",
+}
+Subnet = IPv4Network | IPv6Network
+
+
+@dataclass(frozen=True)
+class Definition:
+    """One network, in canonical form; what its type does not use is None or empty."""
+
+    name: str
+    type: str
+    bridge: str | None = None
+    vni: int | None = None
+    vlan_id: int | None = None
+    underlay: str | None = None
+    members: tuple[str, ...] = ()
+    flood: str | None = None
+    group: str | None = None
+    local: str | None = None
+    port: int | None = None
+    mtu: int | None = None
+    subnets: tuple[str, ...] = ()
+    gateway: tuple[str, ...] = ()
+    dns: tuple[str, ...] = ()
+    dhcp: bool = False
+    peers_isolated: bool = False
+
+    @classmethod
+    def checked(cls, options: Mapping[str, Any], where: str = "") -> Definition:
+        """Return the canonical form of a user's options, or raise an error that begins with the path of the bad one.
+
+        ``where`` is the path of the definition, such as ``networks[2].``, or empty.
+        """
+        return _Reader(options, where).definition()
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the definition as JSON, without what it does not use."""
+        found = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        return {key: value for key, value in found.items() if value is not None and value != []}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a user asked of one network: its definition, or None where it must not exist. ``where`` begins errors about it."""
+
+    name: str
+    definition: Definition | None
+    allow_disruption: bool = False
+    where: str = ""
+
+    @classmethod
+    def checked(cls, options: Mapping[str, Any], where: str = "") -> Wanted:
+        """Return the canonical form of a module's options."""
+        name = _Reader(options, where).name()
+        absent = options.get("state") == "absent"
+        definition = None if absent else Definition.checked(options, where)
+        return cls(name, definition, bool(options.get("allow_disruption")), where)
+
+
+class _Reader:
+    """Reads and checks the options of one network."""
+
+    def __init__(self, options: Mapping[str, Any], where: str) -> None:
+        self.options, self.where = options, where
+
+    def bad(self, option: str, message: str, value: Any = None) -> InvalidInput:
+        path = f"{self.where}{option}"
+        return InvalidInput(f"{path}: {message}", option=path, value=value)
+
+    def name(self) -> str:
+        try:
+            return network_name(str(self.options["name"]))
+        except InvalidInput as error:
+            raise self.bad("name", error.message.removeprefix("name: "), self.options["name"]) from None
+
+    def definition(self) -> Definition:
+        kind = self._type()
+        subnets = self._subnets()
+        made = Definition(
+            name=self.name(),
+            type=kind,
+            bridge=self._link("bridge"),
+            vni=self._number("vni", VNIS),
+            vlan_id=self._number("vlan_id", VLANS),
+            underlay=self._link("underlay"),
+            mtu=self._mtu(),
+            subnets=tuple(map(str, subnets)),
+            gateway=self._gateways(subnets),
+            dns=tuple(dict.fromkeys(self._address("dns", text, place) for place, text in self._list("dns"))),
+            dhcp=bool(self.options.get("dhcp")),
+            peers_isolated=bool(self.options.get("peers_isolated")),
+            **(self._flooding() if kind == "vxlan" else {}),
+        )
+        if made.dhcp and not subnets:
+            raise self.bad("dhcp", "addresses cannot be given out without subnets; give subnets too.")
+        return made
+
+    def _type(self) -> str:
+        kind = str(self.options.get("type"))
+        if kind in ELSEWHERE:
+            raise Unsupported(f"{self.where}{ELSEWHERE[kind]}", option=f"{self.where}type")
+        if kind not in OF_TYPE:
+            raise self.bad("type", f"{kind!r:.40} is no type of network; use {', '.join(OF_TYPE)}.", kind)
+        for option in {option for options in OF_TYPE.values() for option in options} - {*OF_TYPE[kind]}:
+            if self.options.get(option) not in (None, []):
+                raise self.bad(option, f"a network of type {kind} has no such option.", self.options[option])
+        for option in NEEDED.get(kind, ()):
+            if self.options.get(option) is None:
+                raise self.bad(option, f"a network of type {kind} needs it.")
+        return kind
+
+    def _number(self, option: str, allowed: tuple[int, int]) -> int | None:
+        value = self.options.get(option)
+        if value is None:
+            return None
+        if not isinstance(value, int) or isinstance(value, bool) or not allowed[0] <= value <= allowed[1]:
+            raise self.bad(option, f"{value!r:.40} is out of range; use {allowed[0]} to {allowed[1]}.", value)
+        return value
+
+    def _mtu(self) -> int | None:
+        value = self._number("mtu", (0, 1 << 31))
+        try:
+            return None if value is None else mtu_bytes(value)
+        except InvalidInput as error:
+            raise self.bad("mtu", error.message.removeprefix("mtu: "), value) from None
+
+    def _link(self, option: str) -> str | None:
+        value = self.options.get(option)
+        if value is None:
+            return None
+        path = f"{self.where}{option}"
+        name = link_name(str(value), path)
+        if name.startswith(PREFIXES):
+            raise self.bad(option, f"{name} has a prefix of links of virtual networks; name a link that is none of them.", name)
+        return name
+
+    def _list(self, option: str) -> list[tuple[int, str]]:
+        value = self.options.get(option) or ()
+        if isinstance(value, str) or not isinstance(value, Sequence):
+            raise self.bad(option, f"{value!r:.40} is not a list.", value)
+        return [(place, str(item).strip()) for place, item in enumerate(value)]
+
+    def _address(self, option: str, text: str, place: int | None = None) -> str:
+        path = option if place is None else f"{option}[{place}]"
+        try:
+            found = ip_address(text)
+        except ValueError as error:
+            raise self.bad(path, f"{text!r:.60} is not an IP address ({error!s:.80}).", text) from None
+        if option == "group":
+            return str(found)
+        if "%" in text or found.is_multicast or found.is_unspecified or found.is_loopback or str(found) == "255.255.255.255":
+            raise self.bad(path, f"{text} is not the address of a host.", text)
+        return str(found)
+
+    def _flooding(self) -> dict[str, Any]:
+        """Return the options of VXLAN that say where frames to unknown addresses go."""
+        flood = self.options.get("flood") or "static"
+        if flood not in ("static", "multicast"):
+            raise self.bad("flood", f"{flood!r:.40} is unknown; use static or multicast.", flood)
+        members = tuple(sorted({self._address("members", text, place) for place, text in self._list("members")}, key=_order))
+        versions = {ip_address(member).version for member in members}
+        if len(versions) > 1:
+            raise self.bad("members", "addresses of IPv4 and IPv6 are mixed; an underlay has one of them.", list(members))
+        group = self._group(flood, members)
+        local = None if self.options.get("local") is None else self._address("local", str(self.options["local"]))
+        known = {ip_address(one).version for one in (local, group, *members[:1]) if one}
+        if len(known) > 1:
+            other = "group" if group else "members"
+            raise self.bad("local", f"{local} is not of the same IP version as {other}.", local)
+        return {
+            "members": members,
+            "flood": flood,
+            "group": group,
+            "local": local,
+            "port": PORT if self.options.get("port") is None else self._number("port", PORTS),
+        }
+
+    def _group(self, flood: str, members: tuple[str, ...]) -> str | None:
+        value = self.options.get("group")
+        if flood == "static":
+            if value is not None:
+                raise self.bad("group", "a multicast group is for flood: multicast.", value)
+            return None
+        if members:
+            raise self.bad("members", "they are for flood: static; with a multicast group each host joins it.", list(members))
+        if value is None:
+            raise self.bad("group", "flood: multicast needs the multicast group, such as 239.1.2.3.")
+        group = self._address("group", str(value))
+        if not ip_address(group).is_multicast:
+            raise self.bad("group", f"{group} is not a multicast address; use one of 224.0.0.0/4 or ff00::/8.", group)
+        return group
+
+    def _subnets(self) -> list[Subnet]:
+        found: list[Subnet] = []
+        for place, text in self._list("subnets"):
+            path = f"subnets[{place}]"
+            try:
+                subnet = ip_network(text)
+            except ValueError as error:
+                raise self.bad(path, f"{text!r:.60} is not a subnet ({error!s:.80}); write it as 192.0.2.0/24.", text) from None
+            if subnet.is_multicast or subnet.is_loopback or subnet.is_link_local or not subnet.prefixlen:
+                raise self.bad(path, f"{subnet} cannot be a subnet of VMs.", text)
+            found.append(subnet)
+        for one, other in combinations(found, 2):
+            if one.version == other.version and one.overlaps(other):
+                raise self.bad("subnets", f"{one} and {other} overlap.", [str(one), str(other)])
+        return found
+
+    def _gateways(self, subnets: list[Subnet]) -> tuple[str, ...]:
+        found: dict[int, str] = {}
+        for place, text in self._list("gateway"):
+            path = f"gateway[{place}]"
+            address = ip_address(self._address("gateway", text, place))
+            subnet = next((one for one in subnets if address.version == one.version and address in one), None)
+            if subnet is None:
+                raise self.bad(path, f"{address} is in none of the subnets ({', '.join(map(str, subnets)) or 'none given'}).", text)
+            if address in _of_no_host(subnet):
+                raise self.bad(path, f"{address} is the first or last of {subnet}, which no host can have.", text)
+            if address.version in found:
+                raise self.bad(path, f"{found[address.version]} is the gateway of IPv{address.version} already; give one.", text)
+            found[address.version] = str(address)
+        return tuple(found[version] for version in sorted(found))
+
+
+def _of_no_host(subnet: Subnet) -> Iterator[Any]:
+    if subnet.version == 4 and subnet.prefixlen < 31:
+        yield from (subnet.network_address, subnet.broadcast_address)
+
+
+def _order(text: str) -> tuple[int, int]:
+    found = ip_address(text)
+    return found.version, int(found)

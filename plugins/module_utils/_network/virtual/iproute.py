@@ -1,0 +1,112 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The adapter of ip(8) and bridge(8): it reads what a host has, and carries out all steps by one batch of each program."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..._errors import CommandFailed, NotFound
+from ..._runner import Runner
+from ..link.iproute import IpRoute, batch_text
+from .state import Facts, Peer, Record
+from .steps import ZERO, NetworkStep
+
+TIMEOUT = 300.0
+FAILED_LINE = re.compile(r"Command failed -:(\d+)")
+MORE = (("port", "port"), ("vni", "vni"), ("viaIf", "via"))  # of bridge's JSON, and of its words
+
+
+@dataclass(frozen=True)
+class Places:
+    """Files of a host: its definitions, the lock of who changes networks, its identity and the kernel's limit of groups."""
+
+    record: Path = Path("/etc/edge/networks.json")
+    lock: Path = Path("/run/edge/networks.lock")
+    machine_id: Path = Path("/etc/machine-id")
+    most_groups: Path = Path("/proc/sys/net/ipv4/igmp_max_memberships")
+
+
+@dataclass(frozen=True)
+class Networking:
+    """Reads and changes the links of virtual networks."""
+
+    runner: Runner
+    places: Places = field(default_factory=Places)
+
+    def facts(self, record: Record) -> Facts:
+        """Return what the host has now."""
+        links = IpRoute(self.runner).links()
+        tunnels = any(link.kind == "vxlan" for link in links.values())
+        peers, learned = self._forwarding() if tunnels else ({}, {})
+        return Facts(links, peers, learned, record, self._machine_id(), self._most_groups())
+
+    def _forwarding(self) -> tuple[dict[str, tuple[Peer, ...]], dict[str, tuple[tuple[str, str], ...]]]:
+        """Return where each VXLAN link floods to, and what it learned."""
+        peers: dict[str, list[Peer]] = {}
+        learned: dict[str, list[tuple[str, str]]] = {}
+        for item in json.loads(self.runner.run(("bridge", "-json", "fdb", "show"), timeout=TIMEOUT).stdout or "[]"):
+            if "dst" not in item:
+                continue
+            if item["mac"] == ZERO:
+                more = tuple(word for key, name in MORE if key in item for word in (name, str(item[key])))
+                peers.setdefault(item["ifname"], []).append(Peer(item["dst"], more))
+            else:
+                learned.setdefault(item["ifname"], []).append((item["mac"], item["dst"]))
+        return {name: tuple(found) for name, found in peers.items()}, {name: tuple(found) for name, found in learned.items()}
+
+    def _machine_id(self) -> str:
+        """Return what makes the MAC addresses of this host differ from those of others."""
+        place = self.places.machine_id
+        try:
+            found = place.read_text().strip()
+        except FileNotFoundError:
+            found = ""
+        if not re.fullmatch(r"[0-9a-f]{32}", found):
+            raise NotFound(
+                f"{place} does not hold the identity of this host ({found!r:.60}), which MAC addresses of its networks are made"
+                " of; run systemd-machine-id-setup.",
+                path=str(place),
+            )
+        return found
+
+    def _most_groups(self) -> int:
+        try:
+            return int(self.places.most_groups.read_text())
+        except FileNotFoundError:
+            return Facts.most_groups
+
+    def apply(self, steps: Sequence[NetworkStep]) -> None:
+        """Carry out the commands of all steps; an error says which step it was and what is left. A rerun does what is left."""
+        for program in ("ip", "fdb"):
+            commands = [(words, place) for place, step in enumerate(steps) for words in getattr(step, program)]
+            if commands:
+                self._batch("ip" if program == "ip" else "bridge", commands, steps)
+        if stale := [words for step in steps for words in step.stale]:
+            # The kernel may have forgotten some of them by itself meanwhile.
+            self.runner.run(("bridge", "-force", "-batch", "-"), stdin=batch_text(stale), check=False, timeout=TIMEOUT)
+
+    def _batch(self, program: str, commands: list[tuple[tuple[str, ...], int]], steps: Sequence[NetworkStep]) -> None:
+        text = batch_text(words for words, _place in commands)
+        try:
+            self.runner.run((program, "-batch", "-"), stdin=text, timeout=TIMEOUT)
+        except CommandFailed as error:
+            line = FAILED_LINE.search(error.stderr)
+            if line is None:
+                raise
+            words, place = commands[int(line[1]) - 1]
+            before = [*range(place), *(other for other, step in enumerate(steps) if program == "bridge" and step.ip)]
+            done = [step.sentence for other, step in enumerate(steps) if other in before and (step.ip or step.fdb)]
+            raise CommandFailed(
+                error.argv,
+                error.rc,
+                f"{error.stderr.strip()} ({program} {' '.join(words)})",
+                network=steps[place].network,
+                done=done,
+                failed_action=steps[place].sentence,
+                left=[step.sentence for other, step in enumerate(steps) if other not in (place, *before)],
+            ) from None

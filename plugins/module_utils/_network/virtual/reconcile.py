@@ -1,0 +1,112 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bring virtual networks of this host to what was asked: observe, plan, apply, read back. Modules and ``edge-host`` call this."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from ..._errors import EdgeError, InvalidInput
+from ..._files import locked
+from ..._plan import Plan
+from . import record
+from .definition import Definition, Wanted
+from .iproute import Networking
+from .plan import Draft, plan
+from .state import Networks, observed
+from .steps import Forget, NetworkStep, Remember
+
+LOCK_SECONDS = 120.0
+
+
+def checked(items: Sequence[Mapping[str, Any]], option: str) -> list[Wanted]:
+    """Return the canonical form of a list of networks, each named once; ``option`` is the path of the list."""
+    found: dict[str, int] = {}
+    asked = []
+    for place, item in enumerate(items):
+        wanted = Wanted.checked(item, f"{option}[{place}].")
+        if found.setdefault(wanted.name, place) != place:
+            path = f"{option}[{place}].name"
+            raise InvalidInput(f"{path}: {wanted.name} is {option}[{found[wanted.name]}] already; name each once.", option=path)
+        asked.append(wanted)
+    return asked
+
+
+def reconcile(net: Networking, asked: Sequence[Wanted], *, check: bool) -> tuple[Plan[Networks], Networks | None]:
+    """Return the plan and, unless ``check``, the networks after it; if one network has an error, nothing is changed."""
+    if check:
+        return _draft(net, asked).require(), None
+    with _alone(net):
+        made = _draft(net, asked).require()
+        return made, _carry_out(net, asked, made) if made.changed else made.before
+
+
+def make_recorded(net: Networking, *, check: bool) -> tuple[Plan[Networks], dict[str, EdgeError]]:
+    """Make the networks of the host's file, as at boot; one that cannot be made does not stop the others."""
+    asked: list[Wanted] = []
+    failed: dict[str, EdgeError] = {}
+    with _alone(net):
+        for name, raw in record.read(net.places.record).items():
+            try:
+                asked.append(Wanted(name, Definition.checked(raw), where=f"{name}: "))
+            except EdgeError as error:
+                failed[name] = error
+        draft = _draft(net, asked)
+        failed |= {wanted.name: error for wanted, error in draft.errors}
+        if not check and draft.plan.changed:
+            _carry_out(net, [wanted for wanted in asked if wanted.name not in failed], draft.plan)
+    return draft.plan, failed
+
+
+def listing(net: Networking, name: str | None = None) -> list[dict[str, Any]]:
+    """Return all networks of this host, or only ``name``, as JSON sorted by name."""
+    facts = net.facts(record.read(net.places.record))
+    return [observed(facts, found).view() for found in facts.networks() if name in (None, found)]
+
+
+def _draft(net: Networking, asked: Sequence[Wanted]) -> Draft:
+    return plan(net.facts(record.read(net.places.record)), asked)
+
+
+@contextmanager
+def _alone(net: Networking) -> Iterator[None]:
+    """Hold the lock of who changes networks on this host."""
+    net.places.lock.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    with locked(net.places.lock, wait=LOCK_SECONDS):
+        yield
+
+
+def _carry_out(net: Networking, asked: Sequence[Wanted], made: Plan[Networks]) -> Networks:
+    """Apply a plan, and return what is there then.
+
+    A network that goes is forgotten before its links go, and one that comes is remembered when its links are there, so that what
+    is made at boot is never more than what was asked.
+    """
+    steps: list[NetworkStep] = [step for step in made.steps if isinstance(step, NetworkStep)]
+    _rewrite(net, [step for step in steps if isinstance(step, Forget)])
+    net.apply(steps)
+    facts = net.facts(record.read(net.places.record))
+    left = [one for one in plan(facts, asked).require().steps if not isinstance(one, Remember)]
+    if left:
+        raise EdgeError(
+            "The kernel did not take everything; what it lacks: " + "; ".join(step.sentence for step in left) + ".",
+            done=made.actions,
+            left=[step.sentence for step in left],
+        )
+    _rewrite(net, [step for step in steps if isinstance(step, Remember)])
+    facts = replace(facts, record=record.read(net.places.record))
+    return {wanted.name: observed(facts, wanted.name) for wanted in asked}
+
+
+def _rewrite(net: Networking, steps: Sequence[Forget | Remember]) -> None:
+    if not steps:
+        return
+    known = record.read(net.places.record)
+    for step in steps:
+        known.pop(step.network, None)
+        if isinstance(step, Remember):
+            known[step.network] = step.definition
+    record.write(net.places.record, known)

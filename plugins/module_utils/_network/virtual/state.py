@@ -1,0 +1,196 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a host has of virtual networks, as data. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from ipaddress import ip_interface
+from typing import Any
+
+from ..link.model import Link
+from .names import MAKING, links_of, mac_of, mark, marked_for
+
+Record = Mapping[str, Mapping[str, Any]]  # the definitions that are made at boot, by name
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Where a VXLAN link floods frames to; only an entry of others has more than the address."""
+
+    dst: str
+    more: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A host at one moment: its links, where VXLAN links flood to, what is made at boot, its identity and limit of groups.
+
+    ``learned`` has what VXLAN links learned: pairs of a MAC address and the host behind which it is.
+    """
+
+    links: Mapping[str, Link]
+    peers: Mapping[str, tuple[Peer, ...]] = field(default_factory=dict)
+    learned: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    record: Record = field(default_factory=dict)
+    machine_id: str = ""
+    most_groups: int = 20
+
+    @cached_property
+    def by_alias(self) -> Mapping[str, list[Link]]:
+        """The links that have an alias, by it."""
+        return _grouped((link.alias, link) for link in self.links.values())
+
+    @cached_property
+    def by_master(self) -> Mapping[str, list[Link]]:
+        """The links that are ports, by their master."""
+        return _grouped((link.master or "", link) for link in self.links.values())
+
+    @cached_property
+    def addressed(self) -> Mapping[str, str]:
+        """The host's addresses, with the link that has each."""
+        return {address: link.name for link in self.links.values() for address in addresses_of(link)}
+
+    def networks(self) -> list[str]:
+        """Return the names of all networks that the host has, or makes at boot."""
+        marked = {marked_for(link.alias) for link in self.links.values()} - {None}
+        return sorted({*(name for name in marked if name), *self.record})
+
+    def ours(self, network: str) -> list[Link]:
+        """Return the links of a network: those with its mark, and those that a killed run made and could not mark yet."""
+        named = [self.links[name] for name in links_of(network) if name in self.links]
+        unmarked = [link for link in named if unfinished(link, self.machine_id)]
+        return [*self.by_alias.get(mark(network), ()), *unmarked]
+
+
+def _grouped(items: Iterable[tuple[str, Link]]) -> dict[str, list[Link]]:
+    found: dict[str, list[Link]] = {}
+    for key, link in items:
+        if key:
+            found.setdefault(key, []).append(link)
+    return found
+
+
+def addresses_of(link: Link) -> list[str]:
+    """Return the addresses of a link that last, without prefix length."""
+    return [str(ip_interface(one.cidr).ip) for one in link.addresses if not one.temporary]
+
+
+def unfinished(link: Link, machine_id: str) -> bool:
+    """Return whether a link without a mark was made by a run of ours that was killed before it gave the mark."""
+    return not link.alias and link.group == MAKING and link.mac == mac_of(machine_id, link.name)
+
+
+@dataclass(frozen=True)
+class VirtualLink:
+    """A link of a network; ``details`` cannot be changed while it exists. ``marked`` is False of a link that is half made."""
+
+    name: str
+    kind: str
+    mac: str
+    mtu: int
+    up: bool = True
+    master: str | None = None
+    details: tuple[tuple[str, Any], ...] = ()
+    marked: bool = True
+
+    def view(self) -> dict[str, Any]:
+        """Return the link as JSON."""
+        shown = {"name": self.name, "kind": self.kind, "mac": self.mac, "mtu": self.mtu, "up": self.up, "master": self.master}
+        return {**shown, **{key: value for key, value in self.details if value is not None}}
+
+
+@dataclass(frozen=True)
+class NetworkState:
+    """One network of a host: what it is at boot (``boot``) and now. ``bridge`` is what VMs attach to, ``mtu`` what they can use."""
+
+    name: str
+    boot: Mapping[str, Any] | None = None
+    bridge: str | None = None
+    mtu: int | None = None
+    links: tuple[VirtualLink, ...] = ()
+    peers: tuple[str, ...] = ()
+    ports: tuple[str, ...] = ()
+
+    def view(self) -> dict[str, Any]:
+        """Return the network as JSON; nothing but name and state if the host knows nothing of it."""
+        if self.boot is None and not self.links:
+            return {"name": self.name, "state": "absent"}
+        return {
+            "name": self.name,
+            "state": "present",
+            "bridge": self.bridge,
+            "mtu": self.mtu,
+            "links": [link.view() for link in self.links],
+            "peers": list(self.peers),
+            "ports": list(self.ports),
+            "boot": None if self.boot is None else dict(self.boot),
+        }
+
+    def with_link(self, link: VirtualLink) -> NetworkState:
+        """Return the network with a link added or changed."""
+        others = (one for one in self.links if one.name != link.name)
+        changed = replace(self, links=tuple(sorted((*others, link), key=lambda one: one.name)))
+        return replace(changed, bridge=link.name, mtu=link.mtu) if link.kind == "bridge" else changed
+
+    def without_link(self, name: str) -> NetworkState:
+        """Return the network without a link."""
+        changed = replace(self, links=tuple(one for one in self.links if one.name != name))
+        return replace(changed, bridge=None, mtu=None, ports=()) if name == self.bridge else changed
+
+
+Networks = Mapping[str, NetworkState]
+
+
+def observed(facts: Facts, network: str) -> NetworkState:
+    """Return what a host has of one network."""
+    links = tuple(sorted((virtual_link(link) for link in facts.ours(network)), key=lambda one: one.name))
+    boot = facts.record.get(network)
+    named, least = (boot or {}).get("bridge"), (boot or {}).get("mtu")
+    bridge = next((link.name for link in links if link.kind == "bridge"), named if named in facts.links else None)
+    own = {link.name for link in links}
+    others = facts.by_master.get(bridge, ()) if bridge else ()
+    return NetworkState(
+        name=network,
+        boot=boot,
+        bridge=bridge,
+        mtu=(least if bridge == named and least else facts.links[bridge].mtu) if bridge else None,
+        links=links,
+        peers=tuple(peer.dst for link in links if link.kind == "vxlan" for peer in flooded(facts, link)),
+        ports=tuple(sorted(link.name for link in others if link.name not in own)),
+    )
+
+
+def flooded(facts: Facts, link: VirtualLink) -> tuple[Peer, ...]:
+    """Return where a VXLAN link floods to, sorted, without its multicast group."""
+    group = dict(link.details).get("group")
+    return tuple(sorted((one for one in facts.peers.get(link.name, ()) if one.dst != group), key=lambda one: (one.dst, one.more)))
+
+
+def virtual_link(link: Link) -> VirtualLink:
+    """Return a link as one of a network."""
+    details = {}
+    if link.kind == "vxlan":
+        data = link.data
+        details = {
+            "vni": data.get("id"),
+            "underlay": data.get("link"),
+            "local": data.get("local", data.get("local6")),
+            "group": data.get("group", data.get("group6", data.get("remote", data.get("remote6")))),
+            "port": data.get("port"),
+            "learning": bool(data.get("learning")),
+        }
+    elif link.kind == "vlan":
+        details = {"vlan_id": link.data.get("id"), "underlay": link.lower}
+    return VirtualLink(
+        name=link.name,
+        kind=link.kind,
+        mac=link.mac,
+        mtu=link.mtu,
+        up=link.up,
+        master=link.master,
+        details=tuple(details.items()),
+        marked=bool(link.alias),
+    )

@@ -1,0 +1,237 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The steps that change virtual networks. Pure: a step names its commands of ``ip`` and ``bridge``, which run in one batch each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from ..link.routes import Words
+from .names import MAKING, mark
+from .state import Networks, NetworkState, Peer, VirtualLink
+
+ZERO = "00:00:00:00:00:00"
+
+
+@dataclass(frozen=True)
+class NetworkStep:
+    """One change of one network; ``phase`` is its place among the steps of all networks."""
+
+    network: str
+    phase: ClassVar[int] = 0
+
+    @property
+    def sentence(self) -> str:
+        """See Step."""
+        raise NotImplementedError
+
+    @property
+    def ip(self) -> tuple[Words, ...]:
+        """Return the argument lists of ``ip``."""
+        return ()
+
+    @property
+    def fdb(self) -> tuple[Words, ...]:
+        """Return the argument lists of ``bridge``."""
+        return ()
+
+    @property
+    def stale(self) -> tuple[Words, ...]:
+        """Return the argument lists of ``bridge`` that remove what is of no use any more; each may fail."""
+        return ()
+
+    def changed(self, state: NetworkState, /) -> NetworkState:
+        """Return the network after this step."""
+        raise NotImplementedError
+
+    def predict(self, networks: Networks) -> Networks:
+        """See Step."""
+        return {**networks, self.network: self.changed(networks[self.network])}
+
+
+@dataclass(frozen=True)
+class Forget(NetworkStep):
+    """No longer make the network at boot."""
+
+    phase = 0
+
+    @property
+    def sentence(self) -> str:
+        """See Step."""
+        return f"Do not make the network {self.network} at boot"
+
+    def changed(self, state: NetworkState) -> NetworkState:
+        """See NetworkStep."""
+        own = any(link.name == state.bridge for link in state.links)
+        return replace(state, boot=None) if own else replace(state, boot=None, bridge=None, mtu=None, ports=())
+
+
+@dataclass(frozen=True)
+class RemoveLink(NetworkStep):
+    """Delete a link; ports of a bridge that is deleted stay as links."""
+
+    link: VirtualLink
+    phase = 1
+
+    @property
+    def sentence(self) -> str:
+        """See Step."""
+        return f"Remove the {self.link.kind} {self.link.name} of the network {self.network}"
+
+    @property
+    def ip(self) -> tuple[Words, ...]:
+        """See NetworkStep."""
+        return (("link", "del", "dev", self.link.name),)
+
+    def changed(self, state: NetworkState) -> NetworkState:
+        """See NetworkStep."""
+        left = state.without_link(self.link.name)
+        return replace(left, peers=()) if self.link.kind == "vxlan" else left
+
+
+@dataclass(frozen=True)
+class AddLink(NetworkStep):
+    """Add a link. Between its creation and its mark, it is known by its group and MAC address."""
+
+    link: VirtualLink
+    phase = 2
+
+    @property
+    def sentence(self) -> str:
+        """See Step."""
+        return f"Add the {self.link.kind} {self.link.name} for the network {self.network}"
+
+    @property
+    def ip(self) -> tuple[Words, ...]:
+        """See NetworkStep."""
+        made, details = self.link, dict(self.link.details)
+        lower = ("link", str(details["underlay"])) if made.kind == "vlan" else ()
+        head = ("link", "add", *lower, "name", made.name, "address", made.mac, "mtu", str(made.mtu), "group", MAKING)
+        return (
+            (*head, "type", made.kind, *_details(made.kind, details)),
+            _finish(made, self.network),
+            ("link", "set", "dev", made.name, *(("master", made.master) if made.master else ()), "up"),
+        )
+
+    def changed(self, state: NetworkState) -> NetworkState:
+        """See NetworkStep."""
+        return state.with_link(self.link)
+
+
+@dataclass(frozen=True)
+class SetLink(NetworkStep):
+    """Change one field of a link in place; ``link`` is as it is after that, ``before`` the field's value before."""
+
+    link: VirtualLink
+    field: str
+    before: Any
+    phase = 2
+
+    @property
+    def sentence(self) -> str:
+        """See Step."""
+        value, name = getattr(self.link, self.field), self.link.name
+        if self.field == "marked":
+            return f"Finish {name} of the network {self.network}"
+        if self.field == "master":
+            return f"Attach {name} to the bridge {value}" if value else f"Detach {name} from {self.before}"
+        if self.field == "up":
+            return f"Set {name} up"
+        return f"Set the {self.field.upper()} of {name} from {self.before} to {value}"
+
+    @property
+    def ip(self) -> tuple[Words, ...]:
+        """See NetworkStep."""
+        value = getattr(self.link, self.field)
+        if self.field == "marked":
+            return (_finish(self.link, self.network),)
+        words: Mapping[str, Words] = {
+            "mac": ("address", str(value)),
+            "mtu": ("mtu", str(value)),
+            "master": ("master", value) if value else ("nomaster",),
+            "up": ("up",),
+        }
+        return (("link", "set", "dev", self.link.name, *words[self.field]),)
+
+    def changed(self, state: NetworkState) -> NetworkState:
+        """See NetworkStep."""
+        return state.with_link(self.link)
+
+
+@dataclass(frozen=True)
+class FloodTo(NetworkStep):
+    """Add and remove hosts to which a VXLAN link floods; what is there already would be added twice.
+
+    ``learned`` are MAC addresses that were seen behind hosts that are removed: frames to them would go there until they age.
+    """
+
+    link: str
+    add: tuple[str, ...]
+    remove: tuple[Peer, ...] = ()
+    learned: tuple[tuple[str, str], ...] = ()
+    phase = 3
+
+    @property
+    def sentence(self) -> str:
+        """See Step."""
+        removed = sorted({peer.dst for peer in self.remove})
+        parts = [f"{word} {', '.join(held)}" for word, held in (("add", self.add), ("remove", removed)) if held]
+        return f"Change the hosts of the network {self.network}: {'; '.join(parts)}"
+
+    @property
+    def fdb(self) -> tuple[Words, ...]:
+        """See NetworkStep."""
+        gone = (("fdb", "del", ZERO, "dev", self.link, "dst", one.dst, *one.more, "self") for one in self.remove)
+        come = (("fdb", "append", ZERO, "dev", self.link, "dst", dst, "self", "permanent") for dst in self.add)
+        return (*gone, *come)
+
+    @property
+    def stale(self) -> tuple[Words, ...]:
+        """See NetworkStep."""
+        return tuple(("fdb", "del", mac, "dev", self.link, "dst", dst, "self") for mac, dst in self.learned)
+
+    def changed(self, state: NetworkState) -> NetworkState:
+        """See NetworkStep."""
+        left = list(state.peers)
+        for peer in self.remove:
+            left.remove(peer.dst)
+        return replace(state, peers=tuple(sorted((*left, *self.add))))
+
+
+@dataclass(frozen=True)
+class Remember(NetworkStep):
+    """Make the network at boot too, by this definition; ``bridge``, ``mtu`` and ``ports`` are what VMs have there."""
+
+    definition: Mapping[str, Any]
+    bridge: str
+    mtu: int
+    ports: tuple[str, ...] = ()
+    phase = 4
+
+    @property
+    def sentence(self) -> str:
+        """See Step."""
+        return f"Make the network {self.network} at boot"
+
+    def changed(self, state: NetworkState) -> NetworkState:
+        """See NetworkStep."""
+        return replace(state, boot=self.definition, bridge=self.bridge, mtu=self.mtu, ports=self.ports)
+
+
+def _finish(link: VirtualLink, network: str) -> Words:
+    # The mark and the end of the group of unfinished links are one message to the kernel.
+    return ("link", "set", "dev", link.name, "addrgenmode", "none", "alias", mark(network), "group", "default")
+
+
+def _details(kind: str, details: Mapping[str, Any]) -> Words:
+    if kind == "bridge":
+        return ("stp_state", "0", "forward_delay", "0")
+    if kind == "vlan":
+        return ("id", str(details["vlan_id"]))
+    group = ("group", str(details["group"])) if details["group"] else ()
+    return (
+        *("id", str(details["vni"]), "dev", str(details["underlay"]), "local", str(details["local"]), *group),
+        *("dstport", str(details["port"])),
+    )

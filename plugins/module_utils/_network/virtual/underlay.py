@@ -1,0 +1,208 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The links that a definition means on one host: what carries them, the host's own address there, and their MTU. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_interface
+from typing import Any
+
+from ..._errors import Conflict, EdgeError, InvalidInput, NotFound, Refused, Unsupported
+from ..._shown import few, nearest
+from ..link.model import Link
+from .definition import Definition, Wanted
+from .mtu import SMALLEST, vlan_overhead, vxlan_overhead
+from .names import bridge_link, mac_of, marked_for, vlan_link, vxlan_link
+from .state import Facts, VirtualLink, addresses_of
+
+
+@dataclass(frozen=True)
+class Meant:
+    """What a definition means on one host: its links, where VXLAN floods to, what VMs attach to and the MTU that they have."""
+
+    links: tuple[VirtualLink, ...]
+    peers: tuple[str, ...]
+    bridge: str
+    mtu: int
+
+
+def meant(facts: Facts, wanted: Wanted, definition: Definition) -> Meant:
+    """Return what ``definition`` means, or raise an error that begins with the path of the option that cannot be."""
+    return _Reading(facts, wanted.where, definition).meant()
+
+
+class _Reading:
+    """Reads one definition against one host."""
+
+    def __init__(self, facts: Facts, where: str, definition: Definition) -> None:
+        self.facts, self.where, self.definition = facts, where, definition
+
+    def error(self, kind: type[EdgeError], option: str, message: str, **details: Any) -> EdgeError:
+        path = f"{self.where}{option}"
+        return kind(f"{path}: {message}", option=path, network=self.definition.name, **details)
+
+    def meant(self) -> Meant:
+        given = self.definition
+        if given.bridge is not None:
+            return self._existing(given.bridge)
+        if given.underlay is None:
+            mtu = given.mtu or 1500
+            self._large_enough(mtu, "mtu", f"{mtu} was asked")
+            bridge = self._bridge(mtu)
+            return Meant((bridge,), (), bridge.name, mtu)
+        underlay = self._underlay(given.underlay)
+        return self._vlan(underlay) if given.type == "vlan" else self._vxlan(underlay)
+
+    def _existing(self, name: str) -> Meant:
+        link = self.facts.links.get(name)
+        if link is None:
+            raise self.error(NotFound, "bridge", f"there is no bridge {name} on this host; {self._there_is('bridge')}")
+        if link.kind != "bridge":
+            raise self.error(
+                Conflict, "bridge", f"{name} is {_called(link)}, not a bridge; {self._there_is('bridge')}", bridge=name
+            )
+        mtu = self.definition.mtu or link.mtu
+        if mtu > link.mtu:
+            raise self.error(
+                Conflict, "mtu", f"{mtu} was asked, and the bridge {name} has {link.mtu}; ask for no more.", mtu=link.mtu
+            )
+        self._large_enough(mtu, "bridge", f"{name} has an MTU of {link.mtu}")
+        return Meant((), (), name, mtu)
+
+    def _there_is(self, kind: str = "") -> str:
+        names = [link.name for link in self.facts.links.values() if kind in ("", link.kind) and not marked_for(link.alias)]
+        wanted = self.definition.bridge or self.definition.underlay or ""
+        return f"there is {few(nearest(wanted, (name for name in names if name != 'lo')))}."
+
+    def _underlay(self, name: str) -> Link:
+        link = self.facts.links.get(name)
+        if link is None:
+            raise self.error(NotFound, "underlay", f"there is no link {name} on this host; {self._there_is()}", underlay=name)
+        network = marked_for(link.alias)
+        if network is not None:
+            raise self.error(Conflict, "underlay", f"{name} belongs to the virtual network {network}; name a link of the host.")
+        if link.of_vm:
+            raise self.error(Conflict, "underlay", f"{name} belongs to a VM; name a link of the host.")
+        return link
+
+    def _vlan(self, underlay: Link) -> Meant:
+        name, given = underlay.name, self.definition
+        if not underlay.ethernet:
+            raise self.error(
+                Unsupported,
+                "underlay",
+                f"{name} ({_called(underlay)}) has no layer 2, and carries no VLAN {given.vlan_id}; use a network card or bridge,"
+                " or type: vxlan.",
+            )
+        if not underlay.up:
+            raise self.error(Refused, "underlay", f"{name} is down, and a VLAN on it cannot be set up; set {name} up first.")
+        mtu = self._mtu(underlay, vlan_overhead(self.facts.links, name), "an 802.1Q tag")
+        details = {"vlan_id": given.vlan_id, "underlay": name}
+        return self._composed(VirtualLink(vlan_link(given.name), "vlan", "", mtu, details=tuple(details.items())), ())
+
+    def _vxlan(self, underlay: Link) -> Meant:
+        given = self.definition
+        if given.group is not None and (underlay.kind == "wireguard" or not underlay.multicast):
+            raise self.error(
+                Unsupported,
+                "flood",
+                f"{underlay.name} ({_called(underlay)}) carries no multicast, so not the group {given.group}; use flood: static.",
+            )
+        local = self._local(underlay)
+        version = ip_address(local).version
+        mtu = self._mtu(underlay, vxlan_overhead(version), f"VXLAN over IPv{version}")
+        details = {
+            "vni": given.vni,
+            "underlay": underlay.name,
+            "local": local,
+            "group": given.group,
+            "port": given.port,
+            "learning": True,
+        }
+        link = VirtualLink(vxlan_link(given.name), "vxlan", "", mtu, details=tuple(details.items()))
+        return self._composed(link, tuple(sorted(member for member in given.members if member != local)))
+
+    def _composed(self, link: VirtualLink, peers: tuple[str, ...]) -> Meant:
+        bridge = self._bridge(link.mtu)
+        mac = mac_of(self.facts.machine_id, link.name)
+        port = VirtualLink(link.name, link.kind, mac, link.mtu, master=bridge.name, details=link.details)
+        return Meant((bridge, port), peers, bridge.name, bridge.mtu)
+
+    def _bridge(self, mtu: int) -> VirtualLink:
+        name = bridge_link(self.definition.name)
+        return VirtualLink(name, "bridge", mac_of(self.facts.machine_id, name), mtu)
+
+    def _mtu(self, underlay: Link, overhead: int, what: str) -> int:
+        room = underlay.mtu - overhead
+        takes = f"{underlay.name} has an MTU of {underlay.mtu}, of which {what} takes {overhead}"
+        wanted = self.definition.mtu
+        if wanted is not None and wanted > room:
+            raise self.error(Conflict, "mtu", f"{wanted} was asked, and {takes}: {room} at most.", mtu=wanted, room=room)
+        self._large_enough(wanted or room, "underlay" if wanted is None else "mtu", takes)
+        return wanted or room
+
+    def _large_enough(self, mtu: int, option: str, why: str) -> None:
+        version = 6 if any(":" in subnet for subnet in self.definition.subnets) else 4
+        if mtu < SMALLEST[version]:
+            left = f"{why}: {mtu} are left for VMs, and IPv{version} needs {SMALLEST[version]}; raise the MTU of what is below."
+            raise self.error(Conflict, option, left, mtu=mtu)
+
+    def _local(self, underlay: Link) -> str:
+        """Return the address of this host on the underlay that the other members know it by."""
+        given = self.definition
+        own = addresses_of(underlay)
+        self._own_elsewhere(underlay, own)
+        if given.local is not None:
+            if given.local not in own:
+                raise self.error(
+                    NotFound, "local", f"{underlay.name} has no address {given.local}; it has {few(own)}.", value=given.local
+                )
+            return given.local
+        own = self._of_version(own, underlay)
+        named = [address for address in own if address in given.members]
+        near = [address for address in own if self._near(underlay, address)]
+        for candidates in (named, own, near):
+            if len(candidates) == 1:
+                return candidates[0]
+        raise self.error(
+            InvalidInput,
+            "local",
+            f"{underlay.name} has the addresses {few(named or own)}, and which of them the other hosts know is not clear; "
+            "name one in members, or as local.",
+            addresses=own,
+        )
+
+    def _of_version(self, own: list[str], underlay: Link) -> list[str]:
+        """Return the addresses that are of the IP version of the members or group; of IPv4, if there are some, without these."""
+        named = [*self.definition.members, *([self.definition.group] if self.definition.group else [])]
+        versions = [ip_address(named[0]).version] if named else [4, 6]
+        for version in versions:
+            if found := [address for address in own if ip_address(address).version == version]:
+                return found
+        wants = f"IPv{versions[0]} " if named else ""
+        on = f" (its master {underlay.master} may have it)" if underlay.master else ""
+        raise self.error(
+            NotFound, "underlay", f"{underlay.name} has no {wants}address that tunnels could start at{on}; it has {few(own)}."
+        )
+
+    def _own_elsewhere(self, underlay: Link, own: list[str]) -> None:
+        for member in self.definition.members:
+            on = self.facts.addressed.get(member)
+            if on is not None and member not in own:
+                raise self.error(
+                    Conflict,
+                    "members",
+                    f"{member} is this host's own address, but on {on}, not on the underlay {underlay.name}.",
+                    value=member,
+                )
+
+    def _near(self, underlay: Link, address: str) -> bool:
+        """Return whether a member is in the subnet of an address."""
+        nets = [ip_interface(one.cidr).network for one in underlay.addresses if one.cidr.partition("/")[0] == address]
+        members = [ip_address(member) for member in self.definition.members]
+        return any(member.version == net.version and member in net for member in members for net in nets)
+
+
+def _called(link: Link) -> str:
+    return f"a link of kind {link.kind}" if link.kind else "a physical link"

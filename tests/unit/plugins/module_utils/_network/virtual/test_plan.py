@@ -1,0 +1,192 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plans of virtual networks against hosts that are made up: also those that the development machine cannot have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from ansible_collections.edge.cloud.plugins.module_utils._errors import EdgeError
+from ansible_collections.edge.cloud.plugins.module_utils._network.link.model import Link
+from ansible_collections.edge.cloud.plugins.module_utils._network.link.routes import Address
+from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.definition import Definition, Wanted
+from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.names import MAKING, links_of, mac_of, mark
+from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.plan import plan
+from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.state import Facts, Networks, Peer, VirtualLink
+from hypothesis import given
+from hypothesis import strategies as st
+
+HOST = "0123456789abcdef0123456789abcdef"
+CARD = Link("eth0", mac="52:54:00:00:00:01", up=True, addresses=(Address("192.0.2.11/24"), Address("2001:db8::11/64")))
+WIREGUARD = Link("wg0", "wireguard", mtu=1420, up=True, ethernet=False, multicast=False, addresses=(Address("198.51.100.1/24"),))
+OTHERS = {
+    link.name: link
+    for link in (
+        CARD,
+        WIREGUARD,
+        Link("lo", mtu=65536, ethernet=False, addresses=(Address("203.0.113.77/32"),)),
+        Link("eth1", up=False),
+        Link("br0", "bridge", up=True, mtu=1500),
+        Link("tun0", "vxlan", up=True, mtu=1450, master="br0", data={"id": 7000, "link": "eth0", "port": 4789, "learning": True}),
+        Link("eth0.30", "vlan", up=True, lower="eth0", data={"id": 30, "protocol": "802.1Q"}),
+        Link("vnet0", "tun", up=True, master="br0"),
+    )
+}
+FACTS = Facts(OTHERS, {"tun0": (Peer("192.0.2.99"),)}, machine_id=HOST)
+
+
+def wanted(**options: Any) -> Wanted:
+    return Wanted.checked({"name": "a", **options})
+
+
+def error(facts: Facts = FACTS, **options: Any) -> EdgeError:
+    with pytest.raises(EdgeError) as caught:
+        plan(facts, [wanted(**options)]).require()
+    return caught.value
+
+
+def mtu(facts: Facts = FACTS, **options: Any) -> int | None:
+    return plan(facts, [wanted(**options)]).require().after["a"].mtu
+
+
+@pytest.mark.parametrize(
+    ("options", "size"),
+    [
+        ({"type": "vxlan", "vni": 1, "underlay": "eth0", "members": ["192.0.2.12"]}, 1450),
+        ({"type": "vxlan", "vni": 1, "underlay": "eth0", "members": ["2001:db8::12"]}, 1430),
+        ({"type": "vxlan", "vni": 1, "underlay": "wg0"}, 1370),
+        ({"type": "vxlan", "vni": 1, "underlay": "eth0", "mtu": 1400}, 1400),
+        ({"type": "vlan", "vlan_id": 1, "underlay": "eth0"}, 1500),
+        ({"type": "vlan", "vlan_id": 1, "underlay": "eth0.30"}, 1496),  # a second tag
+        ({"type": "vlan", "vlan_id": 1, "underlay": "br0"}, 1496),  # a tunnel is among the ports
+        ({"type": "isolated", "mtu": 9000}, 9000),
+        ({"type": "bridge", "bridge": "br0"}, 1500),
+    ],
+)
+def test_mtu_of_each_encapsulation(options: dict[str, Any], size: int) -> None:
+    assert mtu(**options) == size
+
+
+@pytest.mark.parametrize(
+    ("options", "begins", "words"),
+    [
+        ({"type": "vlan", "vlan_id": 1, "underlay": "wg0"}, "underlay: ", "no layer 2"),
+        ({"type": "vlan", "vlan_id": 1, "underlay": "eth1"}, "underlay: ", "is down"),
+        ({"type": "vlan", "vlan_id": 30, "underlay": "eth0"}, "vlan_id: ", "eth0.30"),
+        ({"type": "vlan", "vlan_id": 1, "underlay": "vnet0"}, "underlay: ", "belongs to a VM"),
+        ({"type": "vlan", "vlan_id": 1, "underlay": "eth0", "mtu": 1501}, "mtu: ", "1500 at most"),
+        ({"type": "vxlan", "vni": 7000, "underlay": "eth0"}, "vni: ", "tun0"),
+        ({"type": "vxlan", "vni": 1, "underlay": "wg0", "flood": "multicast", "group": "239.1.1.1"}, "flood: ", "no multicast"),
+        ({"type": "vxlan", "vni": 1, "underlay": "wg0", "members": ["2001:db8::1"]}, "underlay: ", "no IPv6 address"),
+        ({"type": "vxlan", "vni": 1, "underlay": "eth1"}, "underlay: ", "no address"),
+        ({"type": "vxlan", "vni": 1, "underlay": "eth0", "members": ["203.0.113.77"]}, "members: ", "on lo"),
+        ({"type": "bridge", "bridge": "br0", "mtu": 1501}, "mtu: ", "has 1500"),
+    ],
+)
+def test_what_a_host_cannot_have(options: dict[str, Any], begins: str, words: str) -> None:
+    found = error(**options)
+    assert found.message.startswith(begins)
+    assert words in found.message
+
+
+def test_own_address_is_told_apart() -> None:
+    members = ["192.0.2.10", "192.0.2.11", "192.0.2.12"]
+    made = plan(FACTS, [wanted(type="vxlan", vni=1, underlay="eth0", members=members)]).require().after["a"]
+    assert made.peers == ("192.0.2.10", "192.0.2.12")
+    two = replace(CARD, addresses=(Address("192.0.2.11/24"), Address("198.51.100.11/24")))
+    facts = replace(FACTS, links={**OTHERS, "eth0": two})
+    near = plan(facts, [wanted(type="vxlan", vni=1, underlay="eth0", members=["198.51.100.12"])]).require().after["a"]
+    assert dict(near.links[1].details)["local"] == "198.51.100.11"
+    assert error(facts, type="vxlan", vni=1, underlay="eth0", members=["203.0.113.1"]).message.startswith("local: ")
+
+
+def test_a_network_over_one_of_ours_is_refused() -> None:
+    ours = Link("evb-b", "bridge", up=True, alias=mark("b"))
+    other = Link("moved", "bridge", up=True, alias=mark("b"))
+    facts = replace(FACTS, links={**OTHERS, "evb-b": ours, "moved": other})
+    assert "belongs to the virtual network b" in error(facts, type="vlan", vlan_id=1, underlay="moved").message
+
+
+def test_a_link_that_only_looks_unfinished_is_not_ours() -> None:
+    half = Link("evb-a", "bridge", mac=mac_of(HOST, "evb-a"), group=MAKING)
+    assert plan(replace(FACTS, links={**OTHERS, "evb-a": half}), [wanted(type="isolated")]).require().actions[0] == (
+        "Finish evb-a of the network a"
+    )
+    for other in (replace(half, mac="02:00:00:00:00:01"), replace(half, group="default"), replace(half, alias="x")):
+        facts = replace(FACTS, links={**OTHERS, "evb-a": other})
+        assert error(facts, type="isolated").message.startswith("name: ")
+        assert not plan(facts, [wanted(state="absent")]).require().steps
+
+
+names = st.sampled_from(["a", "b", "a-name-of-many-letters"])
+addresses = st.lists(st.integers(1, 20).map("192.0.2.{}".format), max_size=5)
+
+
+@st.composite
+def definitions(draw: st.DrawFn, name: str) -> dict[str, Any]:
+    number = draw(st.integers(1, 3)) + 10 * ["a", "b", "a-name-of-many-letters"].index(name)
+    return {
+        "name": name,
+        **draw(
+            st.sampled_from(
+                [
+                    {"type": "vxlan", "vni": number, "underlay": "eth0", "members": draw(addresses)},
+                    {"type": "vxlan", "vni": number, "underlay": "wg0", "mtu": draw(st.integers(600, 1370))},
+                    {"type": "vxlan", "vni": number, "underlay": "eth0", "flood": "multicast", "group": "239.0.0.1"},
+                    {"type": "vlan", "vlan_id": number, "underlay": draw(st.sampled_from(["eth0", "br0"]))},
+                    {"type": "isolated"},
+                    {"type": "bridge"},
+                    {"type": "bridge", "bridge": "br0"},
+                    {"state": "absent"},
+                ]
+            )
+        ),
+    }
+
+
+def as_link(one: VirtualLink, network: str) -> Link:
+    details = dict(one.details)
+    renamed = {"vni": "id", "underlay": "link", "vlan_id": "id"}
+    data = {renamed.get(key, key): value for key, value in details.items() if value is not None}
+    lower = str(details["underlay"]) if one.kind == "vlan" else ""
+    return Link(one.name, one.kind, one.master, one.mtu, one.mac, one.up, alias=mark(network), data=data, lower=lower)
+
+
+def after(facts: Facts, networks: Networks) -> Facts:
+    """Return the host after a plan, as its prediction says."""
+    going = {link.name for name in networks for link in facts.ours(name)}
+    links = {name: link for name, link in facts.links.items() if name not in going}
+    peers = {name: found for name, found in facts.peers.items() if name not in going}
+    record = {name: raw for name, raw in facts.record.items() if name not in networks}
+    for name, state in networks.items():
+        links |= {one.name: as_link(one, name) for one in state.links}
+        peers |= {one.name: tuple(map(Peer, state.peers)) for one in state.links if one.kind == "vxlan"}
+        record |= {name: state.boot} if state.boot is not None else {}
+    return replace(facts, links=links, peers=peers, record=record)
+
+
+@given(st.data())
+def test_a_plan_leads_from_any_networks_to_any_others_and_touches_nothing_else(data: st.DataObject) -> None:
+    facts = FACTS
+    for _round in range(2):
+        chosen = data.draw(st.lists(names, unique=True, min_size=1))
+        asked = [Wanted.checked(data.draw(definitions(name))) for name in chosen]
+        made = plan(facts, asked).require()
+        own = {link for name in chosen for link in links_of(name)}
+        assert {words[words.index("dev") + 1] for step in made.steps for words in step.ip if words[1] != "add"} <= own  # type: ignore[attr-defined]
+        assert {words[words.index("dev") + 1] for step in made.steps for words in step.fdb} <= own  # type: ignore[attr-defined]
+        facts = after(facts, made.after)
+        again = plan(facts, asked).require()
+        assert again.actions == []
+        assert again.before == made.after
+        assert {name: facts.links[name] for name in OTHERS} == OTHERS
+
+
+@given(names.flatmap(definitions))
+def test_a_definition_is_the_same_after_the_file_of_the_boot(options: Mapping[str, Any]) -> None:
+    definition = Wanted.checked(options).definition
+    if definition is not None:
+        assert Definition.checked(definition.as_json()) == definition
