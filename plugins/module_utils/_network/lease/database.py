@@ -62,7 +62,9 @@ class Database:
         """Copy a long log into the file, unless somebody reads just now: then one of the next changes does it."""
         with suppress(FileNotFoundError):
             if Path(f"{path}-wal").stat().st_size > LOG_LIMIT:
+                self.connection.execute("PRAGMA busy_timeout=0")
                 self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                self.connection.execute(f"PRAGMA busy_timeout={int(PATIENCE * 1000)}")
 
 
 @contextmanager
@@ -103,7 +105,7 @@ def _connect(path: Path, *, write: bool) -> sqlite3.Connection:
         _require_ours(connection, path)
         connection.execute("PRAGMA wal_autocheckpoint=0")
         if write:
-            connection.execute("PRAGMA journal_mode=WAL")  # if somebody changed it
+            _require_log(connection, path)
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
     except BaseException:
@@ -141,6 +143,13 @@ def _require_ours(connection: sqlite3.Connection, path: Path) -> None:
         )
 
 
+def _require_log(connection: sqlite3.Connection, path: Path) -> None:
+    """Have a write-ahead log, also where somebody changed that, or raise Unsupported."""
+    (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
+    if mode != "wal":
+        raise Unsupported(f"path: the file system of {path} has no shared memory; use a local one.", option="path")
+
+
 def _make(path: Path) -> None:
     """Make the file whole, with all tables, readable by its owner only; that another process made it meanwhile is as good."""
     if not path.parent.is_dir():
@@ -151,6 +160,11 @@ def _make(path: Path) -> None:
     with _in_turn(path):
         if path.exists():
             return
+        if Path(f"{path}-wal").exists():  # SQLite would take it for the log of the new file
+            raise Refused(
+                f"path: {path} is gone, but its log {path}-wal is there. Put the file back, or move the log away to begin anew.",
+                option="path",
+            )
         for left in (work, Path(f"{work}-wal"), Path(f"{work}-shm"), Path(f"{work}-journal")):
             left.unlink(missing_ok=True)
         os.close(os.open(work, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))

@@ -8,7 +8,15 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from ansible_collections.edge.cloud.plugins.module_utils._errors import Busy, Conflict, Corrupt, EdgeError, NoSpace, Unsupported
+from ansible_collections.edge.cloud.plugins.module_utils._errors import (
+    Busy,
+    Conflict,
+    Corrupt,
+    EdgeError,
+    NoSpace,
+    Refused,
+    Unsupported,
+)
 from ansible_collections.edge.cloud.plugins.module_utils._files import file_lock
 from ansible_collections.edge.cloud.plugins.module_utils._network.lease.database import opened
 from support.leases import address, addresses_in, declare, leased, require_sound, subnet
@@ -61,6 +69,34 @@ def test_a_long_log_is_copied_into_the_file(path: Path, monkeypatch: pytest.Monk
             tables.write("UPDATE network SET cool_down = 6")
         assert log.stat().st_size == 0
     require_sound(path)
+
+
+def test_who_reads_for_long_keeps_nobody_from_leasing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ansible_collections.edge.cloud.plugins.module_utils._network.lease.database.LOG_LIMIT", 0)
+    reader = sqlite3.connect(path, isolation_level=None)
+    reader.execute("BEGIN")
+    assert reader.execute("SELECT count(*) FROM lease").fetchone() == (1,)
+    assert [address(leased(path, vm)) for vm in ("db", "app")] == ["192.0.2.2", "192.0.2.3"]
+    assert reader.execute("SELECT count(*) FROM lease").fetchone() == (1,)
+    assert Path(f"{path}-wal").stat().st_size > 0
+    reader.execute("ROLLBACK")
+    leased(path, "more")
+    assert Path(f"{path}-wal").stat().st_size == 0
+    reader.close()
+    require_sound(path)
+
+
+def test_the_log_of_a_file_that_is_gone_is_not_taken_for_that_of_a_new_one(path: Path) -> None:
+    reader = sqlite3.connect(path)
+    reader.execute("SELECT count(*) FROM lease").fetchone()
+    leased(path, "db")
+    log = Path(f"{path}-wal")
+    assert log.stat().st_size > 0
+    path.unlink()
+    with pytest.raises(Refused, match=f"^path: {path} is gone, but its log {log} is there"):
+        declare(path, type="vxlan", subnets=[subnet("198.51.100.0/24")])
+    assert not path.exists() and log.exists()
+    reader.close()
 
 
 def test_a_newer_version_is_refused(path: Path) -> None:
