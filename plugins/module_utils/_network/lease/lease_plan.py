@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from .definition import DefinedSubnet
 from .intervals import Address
 
 
@@ -42,6 +43,14 @@ class LeasedAddress:
             "gateway": self.gateway,
             "static": self.static,
         }
+
+
+def leased_in(subnet: DefinedSubnet | None, address: Address, *, static: bool) -> LeasedAddress:
+    """Return an address with what its subnet says of it."""
+    if subnet is None:
+        return LeasedAddress(address, static)
+    gateway = str(subnet.gateway) if subnet.gateway else None
+    return LeasedAddress(address, static, subnet.subnet.prefixlen, str(subnet.subnet), gateway)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ down, the lowest free one of the ranges. A check runs the same on a copy of the 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 
 from ..._errors import Busy, Conflict, InvalidInput, NotFound
@@ -17,12 +18,12 @@ from ..._shown import few, nearest
 from .asked import FAMILIES, LeaseRequest, ReleaseRequest
 from .clock import Moment
 from .database import opened
-from .definition import ANYONE
+from .definition import ANYONE, DefinedSubnet, Finder
 from .intervals import Address
-from .lease_plan import End, Holder, Lease, LeasedAddress, Leases, LeaseStep, Release, SetMac, Take
+from .lease_plan import End, Holder, Lease, LeasedAddress, Leases, LeaseStep, Release, SetMac, Take, leased_in
 from .tables import Row, Tables, address_at
 from .usage import exhausted
-from .values import FAMILY, bad, macs_of
+from .values import FAMILY, bad, macs_of, span_of_subnet
 
 NAMES = {version: name for name, version in FAMILIES.items()}
 
@@ -66,21 +67,24 @@ def leases_of(tables: Tables, vm: str | None = None, network: str | None = None,
     asked = {"lease.vm": vm, "network.name": network, "lease.nic": nic}
     given = {column: value for column, value in asked.items() if value is not None}
     where = " AND ".join(f"{column} = ?" for column in given) or "1"
-    for number, row_id, name, vm_name, nic_name, mac in tables.rows(LEASES + where + ORDER, *given.values()):
-        row = Row(row_id, name, "", 0)
-        found = tables.rows("SELECT address, static FROM address WHERE lease = ? ORDER BY length(address)", number)
-        addresses = tuple(_leased(tables, row, address_at(packed), static=bool(static)) for packed, static in found)
-        yield Lease(Holder(name, vm_name, nic_name), mac, addresses)
+    subnets: dict[int, Finder[DefinedSubnet]] = {}
+    rows = tables.rows(LEASES + where + ORDER, *given.values())
+    for (network_id, *names, mac), group in groupby(rows, key=lambda row: row[:5]):
+        if network_id not in subnets:
+            subnets[network_id] = Finder((span_of_subnet(one.subnet), one) for one in tables.subnets(network_id))
+        held = [(address_at(row[5]), bool(row[6])) for row in group if row[5] is not None]
+        addresses = tuple(leased_in(subnets[network_id].of(address), address, static=static) for address, static in held)
+        yield Lease(Holder(*names), mac, addresses)
 
 
 LEASES = (
-    "SELECT lease.id, network.id, network.name, lease.vm, lease.nic, lease.mac"
-    " FROM lease JOIN network ON network.id = lease.network WHERE "
+    "SELECT network.id, network.name, lease.vm, lease.nic, lease.mac, address.address, address.static FROM lease"
+    " JOIN network ON network.id = lease.network LEFT JOIN address ON address.lease = lease.id WHERE "
 )
 SET_MAC = (
     "INSERT INTO lease (mac, network, vm, nic) VALUES (?, ?, ?, ?) ON CONFLICT (network, vm, nic) DO UPDATE SET mac = excluded.mac"
 )
-ORDER = " ORDER BY network.name, lease.vm, lease.nic"
+ORDER = " ORDER BY network.name, lease.vm, lease.nic, length(address.address)"
 
 
 def _row(tables: Tables, network: str) -> Row:
@@ -93,14 +97,6 @@ def _row(tables: Tables, network: str) -> Row:
             network=network,
         )
     return row
-
-
-def _leased(tables: Tables, row: Row, address: Address, *, static: bool) -> LeasedAddress:
-    subnet = tables.subnet_with(row, address)
-    if subnet is None:
-        return LeasedAddress(address, static)
-    gateway = str(subnet.gateway) if subnet.gateway else None
-    return LeasedAddress(address, static, subnet.subnet.prefixlen, str(subnet.subnet), gateway)
 
 
 def set_cooled_free(tables: Tables, row: Row, passed: float) -> bool:
@@ -149,7 +145,7 @@ def _family_steps(
         return
     if current and asked in (None, current.address):
         if asked and not current.static:
-            yield Take(holder, _leased(tables, row, asked, static=True))
+            yield Take(holder, leased_in(tables.subnet_with(row, asked), asked, static=True))
         return
     if asked:
         _require_available(tables, row, request, asked, passed)
@@ -159,7 +155,7 @@ def _family_steps(
     if current and chosen:
         yield Release(holder, current.address, row.cool_down)
     if chosen:
-        yield Take(holder, _leased(tables, row, chosen, static=asked is not None))
+        yield Take(holder, leased_in(tables.subnet_with(row, chosen), chosen, static=asked is not None))
 
 
 def _chosen(tables: Tables, row: Row, request: LeaseRequest, version: int, passed: float) -> Address | None:
@@ -202,7 +198,9 @@ def _require_available(tables: Tables, row: Row, request: LeaseRequest, asked: A
     misfit = tables.part_with(row, asked).misfit(asked, request.vm, static=True)
     if misfit:
         kind = InvalidInput if misfit.option == "subnets" else Conflict
-        subnets = few(tables.subnets(row, asked.version), otherwise="none, the network has no such subnet")
+        subnets = few(
+            (str(one.subnet) for one in tables.subnets(row.id, asked.version)), otherwise="none, the network has no such subnet"
+        )
         by = {"vm": misfit.vm} if misfit.vm else {}
         raise kind(f"{option}: {asked} {misfit.says}; choose another address of {subnets}.", option=option, **by)
     used = tables.used(row, asked)

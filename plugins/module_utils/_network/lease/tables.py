@@ -122,9 +122,10 @@ class Tables:
         )
         return _subnet(found, []) if found and found[1] >= wanted.packed else None
 
-    def subnets(self, row: Row, family: int) -> list[str]:
-        """Return the subnets of a family."""
-        return [str(_subnet(found, []).subnet) for found in self.rows(f"{SUBNETS} AND family = ? ORDER BY first", row.id, family)]
+    def subnets(self, network: int, *families: int) -> list[DefinedSubnet]:
+        """Return the subnets of a network, of some families or all, without their ranges."""
+        found = [_subnet(row, []) for row in sorted(self.rows(SUBNETS, network), key=_order)]
+        return [one for one in found if not families or one.subnet.version in families]
 
     def gives(self, row: Row, family: int, vm: str) -> bool:
         """Tell whether the network has a range of a family, or a reservation of it for a VM."""
