@@ -83,11 +83,23 @@ networks:
       returned: always
       sample: edge1
     subnets:
-      description: Its subnets, with gateway and ranges.
+      description: Its subnets.
+      type: list
+      elements: str
+      returned: always
+      sample: [192.0.2.0/24]
+    gateway:
+      description: Its gateways.
+      type: list
+      elements: str
+      returned: always
+      sample: [192.0.2.1]
+    ranges:
+      description: The addresses that leases get by themselves.
       type: list
       elements: dict
       returned: always
-      sample: [{subnet: 192.0.2.0/24, gateway: 192.0.2.1, ranges: [{start: 192.0.2.20, end: 192.0.2.199}]}]
+      sample: [{start: 192.0.2.20, end: 192.0.2.199}]
     holds:
       description: Addresses that no VM gets.
       type: list

@@ -48,37 +48,37 @@ options:
     type: str
   subnets:
     description:
-      - The subnets of the network, exactly these; they must not overlap. A new network needs them.
+      - The subnets of the network, IPv4 and IPv6, exactly these; they must not overlap. A new network needs them.
       - A network with an empty list has leases of MAC addresses only.
+    type: list
+    elements: str
+  gateway:
+    description:
+      - The gateways, one of each subnet at most, exactly these.
+      - Left out, they stay as they are. A subnet that gets none has none, but with O(type=nat) and O(type=routed) its first address
+        of a host.
+    type: list
+    elements: str
+  ranges:
+    description:
+      - The addresses that leases get by themselves, exactly these. In a subnet without any of them, leases have static addresses
+        only.
+      - Left out, they stay as they are, and a new subnet is given whole.
     type: list
     elements: dict
     suboptions:
+      start:
+        description:
+          - First address. Each item has it or O(ranges[].subnet).
+        type: str
+      end:
+        description:
+          - Last address. Left out, the first is the only one.
+        type: str
       subnet:
         description:
-          - IPv4 or IPv6 subnet with prefix length, no wider than /8 or /16.
+          - All addresses of a subnet, instead of first and last.
         type: str
-        required: true
-      gateway:
-        description:
-          - Address of the gateway. Left out, it is the first address of a host with O(type=nat) and O(type=routed), else there
-            is none.
-        type: str
-      ranges:
-        description:
-          - The addresses that leases get by themselves. Left out, all of the subnet. With an empty list it has static
-            addresses only.
-        type: list
-        elements: dict
-        suboptions:
-          start:
-            description:
-              - First address.
-            type: str
-            required: true
-          end:
-            description:
-              - Last address. Left out, the first is the only one.
-            type: str
   holds:
     description:
       - Addresses that no VM gets, exactly these. Use it for what has an address without a lease, such as a router.
@@ -87,12 +87,15 @@ options:
     suboptions:
       start:
         description:
-          - First address.
+          - First address. Each item has it or O(holds[].subnet).
         type: str
-        required: true
       end:
         description:
           - Last address. Left out, the first is the only one.
+        type: str
+      subnet:
+        description:
+          - All addresses of a subnet, instead of first and last.
         type: str
   reservations:
     description:
@@ -102,12 +105,15 @@ options:
     suboptions:
       start:
         description:
-          - First address.
+          - First address. Each item has it or O(reservations[].subnet).
         type: str
-        required: true
       end:
         description:
           - Last address. Left out, the first is the only one.
+        type: str
+      subnet:
+        description:
+          - All addresses of a subnet, instead of first and last.
         type: str
       vm:
         description:
@@ -134,14 +140,12 @@ EXAMPLES = r"""
   edge.cloud.address_network:
     name: private
     type: vxlan
-    subnets:
-      - subnet: 192.0.2.0/24
-        gateway: 192.0.2.1
-        ranges:
-          - start: 192.0.2.20
-            end: 192.0.2.199
-      - subnet: 2001:db8:1::/64
-        gateway: 2001:db8:1::1
+    subnets: [192.0.2.0/24, "2001:db8:1::/64"]
+    gateway: [192.0.2.1, "2001:db8:1::1"]
+    ranges:
+      - start: 192.0.2.20
+        end: 192.0.2.199
+      - subnet: "2001:db8:1::/64"
     holds:
       - start: 192.0.2.2
         end: 192.0.2.9
@@ -187,11 +191,23 @@ network:
       returned: when present
       sample: edge1
     subnets:
-      description: Its subnets in order, with gateway and ranges.
+      description: Its subnets in order.
+      type: list
+      elements: str
+      returned: when present
+      sample: [192.0.2.0/24]
+    gateway:
+      description: Its gateways.
+      type: list
+      elements: str
+      returned: when present
+      sample: [192.0.2.1]
+    ranges:
+      description: The addresses that leases get by themselves, in order.
       type: list
       elements: dict
       returned: when present
-      sample: [{subnet: 192.0.2.0/24, gateway: 192.0.2.1, ranges: [{start: 192.0.2.20, end: 192.0.2.199}]}]
+      sample: [{start: 192.0.2.20, end: 192.0.2.199}]
     holds:
       description: Addresses that no VM gets, in order.
       type: list
@@ -232,12 +248,9 @@ from ansible_collections.edge.cloud.plugins.module_utils._network.lease.definiti
 from ansible_collections.edge.cloud.plugins.module_utils._network.lease.networks import reconcile
 
 TEXT = {"type": "str", "required": True}
-SPAN = {"start": TEXT, "end": {"type": "str"}}
-SUBNET = {
-    "subnet": TEXT,
-    "gateway": {"type": "str"},
-    "ranges": {"type": "list", "elements": "dict", "options": SPAN},
-}
+TEXTS = {"type": "list", "elements": "str"}
+SPAN = {"start": {"type": "str"}, "end": {"type": "str"}, "subnet": {"type": "str"}}
+SPANS = {"type": "list", "elements": "dict", "options": SPAN}
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
@@ -255,8 +268,10 @@ def main() -> None:
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "type": {"type": "str", "choices": ["bridge", "vlan", "vxlan", "nat", "routed", "isolated"]},
             "cluster": {"type": "str"},
-            "subnets": {"type": "list", "elements": "dict", "options": SUBNET},
-            "holds": {"type": "list", "elements": "dict", "options": SPAN},
+            "subnets": TEXTS,
+            "gateway": TEXTS,
+            "ranges": SPANS,
+            "holds": SPANS,
             "reservations": {"type": "list", "elements": "dict", "options": {**SPAN, "vm": TEXT}},
             "mac_prefix": {"type": "str"},
             "cool_down": {"type": "int"},

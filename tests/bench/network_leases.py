@@ -17,7 +17,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._network.lease.clock im
 from ansible_collections.edge.cloud.plugins.module_utils._network.lease.database import Database, opened
 from ansible_collections.edge.cloud.plugins.module_utils._network.lease.leases import lease_in
 from report import NO_GOAL, Goal, Row, by_turns, row
-from support.leases import declare, subnet
+from support.leases import declare
 from support.processes import python
 
 LEASES, PROCESSES = 5000, 50
@@ -65,7 +65,7 @@ def leases(folder: Path, share: int) -> Iterator[Row]:
     """Measure ``share`` percent of the leases."""
     count = LEASES * share // 100
     ours, other = folder / "addresses.sqlite3", folder / "addresses.json"
-    declare(ours, "bench", type="vxlan", subnets=[subnet("10.0.0.0/16"), subnet("fd00::/64")])
+    declare(ours, "bench", type="vxlan", subnets=["10.0.0.0/16", "fd00::/64"])
     other.write_text("{}")
     times = [_by_processes(code, path, count) for code, path in ((OURS, ours), (OTHER, other))]
     case, what = f"(a) {count} leases", {"other_name": "JSON under flock", "runs": 1}

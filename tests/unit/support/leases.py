@@ -17,19 +17,18 @@ from ansible_collections.edge.cloud.plugins.module_utils._network.lease.leases i
 from ansible_collections.edge.cloud.plugins.module_utils._network.lease.networks import reconcile
 
 NOW = Moment("boot", 1000.0, 1_800_000_000.0)
-NETWORK = ("type", "cluster", "subnets", "holds", "reservations", "mac_prefix", "cool_down")
+NETWORK = ("type", "cluster", "subnets", "gateway", "ranges", "holds", "reservations", "mac_prefix", "cool_down")
 LEASE = ("nic", "ipv4", "ipv6", "mac", "families", "network")
 
 
 def span(text: str, **more: Any) -> dict[str, Any]:
     """Return the options of a span such as ``192.0.2.2-192.0.2.9``."""
     first, _dash, last = text.partition("-")
-    return {"start": first, "end": last or None, **more}
+    return {"start": first, "end": last or None, "subnet": None, **more}
 
 
-def subnet(text: str, *ranges: str, gateway: str | None = None) -> dict[str, Any]:
-    """Return the options of a subnet; without ranges it is all given."""
-    return {"subnet": text, "gateway": gateway, "ranges": [span(one) for one in ranges] or None}
+def spans(*texts: str) -> list[dict[str, Any]]:
+    return [span(text) for text in texts]
 
 
 def network_request(name: str = "private", **options: Any) -> NetworkRequest:

@@ -4,15 +4,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..._shown import few
 from .definition import DefinedSubnet, Network, Reservation
-from .intervals import Address, unusable
+from .intervals import Address, Subnet, unusable
 from .values import (
     COOL_DOWN_MAX,
     Span,
@@ -32,6 +32,8 @@ from .values import (
 SHARED = ("nat", "routed")  # types whose subnets are routes of the host
 FAMILIES = {"ipv4": 4, "ipv6": 6}
 FIRST_NIC = "nic0"
+GIVEN = ("subnets", "gateway", "ranges", "holds", "reservations", "type")  # options that can make another one misfit
+Item = TypeVar("Item")
 Options = Mapping[str, Any]
 
 
@@ -59,7 +61,9 @@ class NetworkRequest:
     present: bool = True
     type: str | None = None
     cluster: str | None = None
-    subnets: tuple[DefinedSubnet, ...] | None = None
+    subnets: tuple[Subnet, ...] | None = None
+    gateway: tuple[Address, ...] | None = None
+    ranges: tuple[Span, ...] | None = None
     holds: tuple[Span, ...] | None = None
     reservations: tuple[Reservation, ...] | None = None
     mac_prefix: str | None = None
@@ -68,21 +72,19 @@ class NetworkRequest:
     @classmethod
     def checked(cls, options: Options) -> NetworkRequest:
         """Return the request, or raise InvalidInput."""
-        subnets, holds, reserved = options["subnets"], options["holds"], options["reservations"]
         cool_down, prefix, cluster = options["cool_down"], options["mac_prefix"], options["cluster"]
         if cool_down is not None and not 0 <= cool_down <= COOL_DOWN_MAX:
             raise bad("cool_down", f"is out of range; give 0 to {COOL_DOWN_MAX} seconds.", cool_down)
-        kind = options["type"]
         return cls(
             name=network_name(options["name"], "name"),
             present=options["state"] == "present",
-            type=kind,
+            type=options["type"],
             cluster=cluster and network_name(cluster, "cluster"),
-            subnets=None if subnets is None else tuple(_subnet(one, f"subnets[{at}]") for at, one in enumerate(subnets)),
-            holds=None if holds is None else tuple(_span(one, f"holds[{at}]") for at, one in enumerate(holds)),
-            reservations=None
-            if reserved is None
-            else tuple(_reserved(one, f"reservations[{at}]") for at, one in enumerate(reserved)),
+            subnets=_each(options, "subnets", subnet_of),
+            gateway=_each(options, "gateway", address_of),
+            ranges=_each(options, "ranges", _span),
+            holds=_each(options, "holds", _span),
+            reservations=_each(options, "reservations", _reserved),
             mac_prefix=None if prefix is None else mac_prefix(prefix, "mac_prefix"),
             cool_down=cool_down,
         )
@@ -99,7 +101,7 @@ class NetworkRequest:
             name=self.name,
             type=kind,
             cluster=base.cluster if self.cluster is None else self.cluster or None,
-            subnets=_with_gateways(base.subnets if self.subnets is None else self.subnets, kind),
+            subnets=self._subnets(base, kind),
             holds=base.holds if self.holds is None else _ordered(self.holds),
             reservations=base.reservations if self.reservations is None else _ordered_reservations(self.reservations),
             mac_prefix=self.mac_prefix or base.mac_prefix,
@@ -108,54 +110,73 @@ class NetworkRequest:
         self._check(found)
         return found
 
+    def _subnets(self, base: Network, kind: str) -> tuple[DefinedSubnet, ...]:
+        """Return the subnets in order; what is not given of one stays, and a new one is given whole."""
+        old = {one.subnet: one for one in base.subnets}
+        found = []
+        for subnet in old if self.subnets is None else self.subnets:
+            before = old.get(subnet) or DefinedSubnet(subnet, None, (span_of_subnet(subnet),))
+            ranges = before.ranges if self.ranges is None else _ordered(span for span in self.ranges if span.first in subnet)
+            gateway = before.gateway if self.gateway is None else next((one for one in self.gateway if one in subnet), None)
+            if gateway is None and kind in SHARED:  # the host is the gateway
+                gateway = first_usable(subnet)
+            found.append(DefinedSubnet(subnet, gateway, ranges))
+        return tuple(sorted(found, key=lambda one: (one.subnet.version, int(one.subnet.network_address))))
+
     def _check(self, found: Network) -> None:
         """Raise InvalidInput, about an option that was given, where spans overlap or lie outside."""
-        if self.subnets is not None:
-            _refuse_overlaps(
-                [Placed(f"subnets[{at}].subnet", "subnet", span_of_subnet(one.subnet)) for at, one in enumerate(self.subnets)]
-            )
+        _refuse_overlaps([Placed(f"subnets[{at}]", "subnet", span_of_subnet(one)) for at, one in enumerate(self.subnets or ())])
+        ranges = [Placed(f"ranges[{at}]", "range", span) for at, span in enumerate(self.ranges or ())]
         reserved = None if self.reservations is None else [one.span for one in self.reservations]
         kept = [
             *self._placed(self.holds, found.holds, "holds", "hold"),
             *self._placed(reserved, [one.span for one in found.reservations], "reservations", "reservation"),
         ]
+        _refuse_overlaps(ranges)
         _refuse_overlaps(kept)
-        for one in kept:
+        self._check_gateways(found)
+        for one in (*ranges, *kept):
             subnet = found.subnet_with(one.span.first)
             if subnet is None or one.span.last not in subnet.subnet:
                 raise bad(one.option, f"the {one.what} {one.span} lies in no subnet of the network ({_list(found.subnets)}).")
             if one.what == "reservation":
                 _refuse_specials(one, subnet)
 
+    def _check_gateways(self, found: Network) -> None:
+        others: dict[Subnet, Address] = {}
+        for at, gateway in enumerate(self.gateway or ()):
+            one, option = found.subnet_with(gateway), f"gateway[{at}]"
+            if one is None:
+                raise bad(option, f"{gateway} lies in no subnet of the network ({_list(found.subnets)}).")
+            never = unusable(one.subnet)
+            if gateway in never:
+                raise bad(option, f"{gateway} is {never[gateway]} of {one.subnet}; give an address that a host can have.")
+            if one.subnet in others:
+                raise bad(option, f"{gateway} and {others[one.subnet]} are both in {one.subnet}; give one gateway of it.")
+            others[one.subnet] = gateway
+
     def _placed(self, asked: Sequence[Span] | None, found: Sequence[Span], option: str, what: str) -> list[Placed]:
         """Return spans with their options; what was declared before is in the way of the option that was given."""
         if asked is not None:
             return [Placed(f"{option}[{at}]", what, span) for at, span in enumerate(asked)]
-        given = (name for name in ("subnets", "holds", "reservations", "type") if getattr(self, name) is not None)
+        given = (name for name in GIVEN if getattr(self, name) is not None)
         return [Placed(next(given, option), what, span) for span in found]
 
 
-def _subnet(options: Options, where: str) -> DefinedSubnet:
-    subnet = subnet_of(options["subnet"], f"{where}.subnet")
-    option = f"{where}.gateway"
-    gateway = None if options["gateway"] is None else address_of(options["gateway"], option, subnet.version)
-    if gateway and (gateway not in subnet or gateway in unusable(subnet)):
-        says = f"is {unusable(subnet)[gateway]} of {subnet}" if gateway in subnet else f"is not in {subnet}"
-        raise bad(option, f"{says}; give an address in it that a host can have.", gateway)
-    asked = options["ranges"]
-    if asked is None:
-        return DefinedSubnet(subnet, gateway, (span_of_subnet(subnet),))
-    paths = [f"{where}.ranges[{at}]" for at in range(len(asked))]
-    placed = [Placed(path, "range", _span(one, path)) for path, one in zip(paths, asked, strict=True)]
-    for one in placed:
-        if one.span.first not in subnet or one.span.last not in subnet:
-            raise bad(one.option, f"{one.span} is not in the subnet {subnet}.")
-    _refuse_overlaps(placed)
-    return DefinedSubnet(subnet, gateway, _ordered(one.span for one in placed))
+def _each(options: Options, name: str, checked: Callable[[Any, str], Item]) -> tuple[Item, ...] | None:
+    """Return the checked values of a list, None where it is left out."""
+    return None if options[name] is None else tuple(checked(one, f"{name}[{at}]") for at, one in enumerate(options[name]))
 
 
 def _span(options: Options, where: str) -> Span:
-    return span_of(options["start"], options["end"], where)
+    start, end, subnet = options["start"], options["end"], options["subnet"]
+    if subnet is None:
+        if start is None:
+            raise bad(where, "give start, with end if it is more than one address, or subnet.")
+        return span_of(start, end, where)
+    if start is not None or end is not None:
+        raise bad(where, "give either subnet, or start and end.")
+    return span_of_subnet(subnet_of(subnet, f"{where}.subnet"))
 
 
 def _reserved(options: Options, where: str) -> Reservation:
@@ -168,15 +189,6 @@ def _ordered(spans: Iterable[Span]) -> tuple[Span, ...]:
 
 def _ordered_reservations(found: Sequence[Reservation]) -> tuple[Reservation, ...]:
     return tuple(sorted(found, key=lambda one: (one.span.version, int(one.span.first))))
-
-
-def _with_gateways(subnets: Sequence[DefinedSubnet], kind: str) -> tuple[DefinedSubnet, ...]:
-    """Return the subnets in order; of a type that the host routes, one without a gateway has the host at its first address."""
-    found = [
-        DefinedSubnet(one.subnet, one.gateway or (first_usable(one.subnet) if kind in SHARED else None), one.ranges)
-        for one in subnets
-    ]
-    return tuple(sorted(found, key=lambda one: (one.subnet.version, int(one.subnet.network_address))))
 
 
 def _refuse_overlaps(placed: Sequence[Placed]) -> None:

@@ -31,14 +31,6 @@ class DefinedSubnet:
         """The addresses that no VM can have, and what they are."""
         return {**unusable(self.subnet), **({self.gateway: "the gateway"} if self.gateway else {})}
 
-    def view(self) -> dict[str, Any]:
-        """Return it as a module shows it."""
-        return {
-            "subnet": str(self.subnet),
-            "gateway": str(self.gateway) if self.gateway else None,
-            "ranges": [span.view() for span in self.ranges],
-        }
-
 
 @dataclass(frozen=True)
 class Reservation:
@@ -115,14 +107,15 @@ class Network:
         if subnet is None:
             return Misfit("subnets", f"is in no subnet of the network {self.name}")
         if address in subnet.specials:
-            return Misfit("subnets", f"is {subnet.specials[address]} of {subnet.subnet}")
+            option = "gateway" if address == subnet.gateway else "subnets"
+            return Misfit(option, f"is {subnet.specials[address]} of {subnet.subnet}")
         hold, reservation = holds.of(address), reservations.of(address)
         if hold:
             return Misfit("holds", f"is held ({hold})")
         if reservation and reservation.vm != vm:
             return Misfit("reservations", f"is reserved for the VM {reservation.vm} ({reservation.span})", reservation.vm)
         if not static and not reservation and not ranges.of(address):
-            return Misfit("subnets", f"is in no range of {subnet.subnet}")
+            return Misfit("ranges", f"is in no range of {subnet.subnet}")
         return None
 
     def owner(self, address: Address) -> Owner | None:
@@ -152,7 +145,9 @@ class Network:
             "name": self.name,
             "type": self.type,
             "cluster": self.cluster,
-            "subnets": [one.view() for one in self.subnets],
+            "subnets": [str(one.subnet) for one in self.subnets],
+            "gateway": [str(one.gateway) for one in self.subnets if one.gateway],
+            "ranges": [span.view() for one in self.subnets for span in one.ranges],
             "holds": [span.view() for span in self.holds],
             "reservations": [one.view() for one in self.reservations],
             "mac_prefix": self.mac_prefix,

@@ -197,7 +197,7 @@ def _require_available(tables: Tables, row: Row, request: LeaseRequest, asked: A
     option = NAMES[asked.version]
     misfit = tables.part_with(row, asked).misfit(asked, request.vm, static=True)
     if misfit:
-        kind = InvalidInput if misfit.option == "subnets" else Conflict
+        kind = InvalidInput if misfit.option in ("subnets", "gateway") else Conflict
         subnets = few(
             (str(one.subnet) for one in tables.subnets(row.id, asked.version)), otherwise="none, the network has no such subnet"
         )

@@ -13,14 +13,14 @@ from typing import Any
 from ..._errors import Conflict, Refused
 from ..._plan import Plan
 from ..._shown import few
-from .asked import SHARED, NetworkRequest
+from .asked import GIVEN, SHARED, NetworkRequest
 from .clock import Moment
 from .database import opened
 from .definition import Misfit, Network
 from .tables import Tables, Used
 from .values import span_of_subnet
 
-LABELS = {"mac_prefix": "MAC prefix", "cool_down": "cool-down"}
+LABELS = {"subnets": "subnets and ranges", "mac_prefix": "MAC prefix", "cool_down": "cool-down"}
 SHOWN = 6  # leases that a message names
 
 
@@ -142,8 +142,7 @@ def _require_fit(after: Network, leased: list[Used], request: NetworkRequest) ->
 
 def _given(misfit: Misfit, request: NetworkRequest) -> str:
     """Return the option that the user gave and that makes the misfit."""
-    names = (misfit.option, "subnets", "holds", "reservations", "type")
-    return next((name for name in names if getattr(request, name) is not None), misfit.option)
+    return next((name for name in (misfit.option, *GIVEN) if getattr(request, name) is not None), misfit.option)
 
 
 def _require_routes(tables: Tables, after: Network, request: NetworkRequest) -> None:
@@ -156,8 +155,8 @@ def _require_routes(tables: Tables, after: Network, request: NetworkRequest) -> 
         other = tables.one(ROUTED, family, last, first, after.name, *SHARED, after.cluster, after.cluster)
         if other:
             name, kind, start, length = other
-            given = [asked.subnet for asked in request.subnets or ()]
-            option = f"subnets[{given.index(one.subnet)}].subnet" if one.subnet in given else "type"
+            given = list(request.subnets or ())
+            option = f"subnets[{given.index(one.subnet)}]" if one.subnet in given else "type"
             raise Conflict(
                 f"{option}: {one.subnet} overlaps {ip_network((start, length))} of the network {name} ({kind}), and hosts route "
                 "both. Choose another subnet; networks on hosts of different clusters may overlap if both name theirs (cluster).",

@@ -18,10 +18,9 @@ HOSTS = 8
 NETWORK = {
     "name": "private",
     "type": "vxlan",
-    "subnets": [
-        {"subnet": "192.0.2.0/24", "gateway": "192.0.2.1", "ranges": [{"start": "192.0.2.20", "end": "192.0.2.29"}]},
-        {"subnet": "2001:db8:1::/64"},
-    ],
+    "subnets": ["192.0.2.0/24", "2001:db8:1::/64"],
+    "gateway": ["192.0.2.1"],
+    "ranges": [{"start": "192.0.2.20", "end": "192.0.2.29"}, {"subnet": "2001:db8:1::/64"}],
     "holds": [{"start": "192.0.2.20"}],
     "reservations": [{"start": "192.0.2.21", "vm": "db"}],
 }

@@ -13,8 +13,9 @@ import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec import stable_mac
 from support.modules import run_module
 
-FOUR = {"subnet": "192.0.2.0/24", "gateway": "192.0.2.1", "ranges": [{"start": "192.0.2.10", "end": "192.0.2.12"}]}
-SIX = {"subnet": "2001:db8:1::/64"}
+FOUR, SIX = "192.0.2.0/24", "2001:db8:1::/64"
+RANGES = [{"start": "192.0.2.10", "end": "192.0.2.12"}, {"subnet": SIX}]
+PRIVATE = {"type": "vxlan", "subnets": [FOUR, SIX], "gateway": ["192.0.2.1"], "ranges": RANGES}
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def network(module: Any) -> Any:
 
 @pytest.fixture
 def address(module: Any, network: Any) -> Any:
-    network(type="vxlan", subnets=[FOUR, SIX])
+    network(**PRIVATE)
     return partial(module, "address", network="private")
 
 
@@ -179,22 +180,29 @@ def test_a_bad_lease_is_named(address: Any, path: Path, options: dict[str, Any],
         ({"name": "a/b"}, "name", "'a/b'"),
         ({"type": None}, "type", "a new network needs it"),
         ({"subnets": None}, "subnets", "a new network needs it"),
-        ({"subnets": [{"subnet": "192.0.2.0"}]}, "subnets[0].subnet", "prefix length"),
-        ({"subnets": [{"subnet": "192.0.2.5/24"}]}, "subnets[0].subnet", "the subnet 192.0.2.0/24"),
-        ({"subnets": [{"subnet": "192.0.2.0/33"}]}, "subnets[0].subnet", "not a subnet"),
-        ({"subnets": [{"subnet": "10.0.0.0/7"}]}, "subnets[0].subnet", "wider"),
-        ({"subnets": [{"subnet": "224.0.0.0/8"}]}, "subnets[0].subnet", "multicast"),
-        ({"subnets": [{"subnet": "fe80::/64"}]}, "subnets[0].subnet", "link-local"),
-        ({"subnets": [FOUR, {"subnet": "192.0.0.0/16"}]}, "subnets[1].subnet", "subnets[0].subnet"),
-        ({"subnets": [{**FOUR, "gateway": "198.51.100.1"}]}, "subnets[0].gateway", "is not in 192.0.2.0/24"),
-        ({"subnets": [{**FOUR, "gateway": "192.0.2.255"}]}, "subnets[0].gateway", "broadcast"),
-        ({"subnets": [{**SIX, "gateway": "192.0.2.1"}]}, "subnets[0].gateway", "is an IPv4 address"),
-        ({"subnets": [{**FOUR, "ranges": [{"start": "192.0.2.9", "end": "192.0.2.3"}]}]}, "subnets[0].ranges[0]", "lower"),
-        ({"subnets": [{**FOUR, "ranges": [{"start": "192.0.2.9", "end": "192.0.3.3"}]}]}, "subnets[0].ranges[0]", "is not in"),
-        ({"subnets": [{**FOUR, "ranges": [{"start": "x"}]}]}, "subnets[0].ranges[0].start", "'x'"),
+        ({"subnets": ["192.0.2.0"]}, "subnets[0]", "prefix length"),
+        ({"subnets": ["192.0.2.5/24"]}, "subnets[0]", "the subnet 192.0.2.0/24"),
+        ({"subnets": ["192.0.2.0/33"]}, "subnets[0]", "not a subnet"),
+        ({"subnets": ["10.0.0.0/7"]}, "subnets[0]", "wider"),
+        ({"subnets": ["224.0.0.0/8"]}, "subnets[0]", "multicast"),
+        ({"subnets": ["fe80::/64"]}, "subnets[0]", "link-local"),
+        ({"subnets": [1.5]}, "subnets[0]", "quotes"),
+        ({"subnets": [FOUR, "192.0.0.0/16"]}, "subnets[1]", "subnets[0]"),
+        ({"subnets": [FOUR, FOUR]}, "subnets[0]", "overlaps"),
+        ({"gateway": ["198.51.100.1"]}, "gateway[0]", "lies in no subnet of the network (192.0.2.0/24)"),
+        ({"gateway": ["192.0.2.255"]}, "gateway[0]", "broadcast"),
+        ({"gateway": ["192.0.2.1", "192.0.2.2"]}, "gateway[1]", "192.0.2.2 and 192.0.2.1 are both in"),
+        ({"gateway": ["x"]}, "gateway[0]", "'x'"),
+        ({"ranges": [{"start": "192.0.2.9", "end": "192.0.2.3"}]}, "ranges[0]", "lower"),
+        ({"ranges": [{"start": "192.0.2.9", "end": "192.0.3.3"}]}, "ranges[0]", "lies in no subnet"),
+        ({"ranges": [{"start": "x"}]}, "ranges[0].start", "'x'"),
+        ({"ranges": [{"start": "192.0.2.1", "end": "2001:db8::1"}]}, "ranges[0]", "same family"),
+        ({"ranges": [{"end": "192.0.2.3"}]}, "ranges[0]", "give start"),
+        ({"ranges": [{"start": "192.0.2.1", "subnet": FOUR}]}, "ranges[0]", "either"),
+        ({"ranges": [{"subnet": "192.0.2.1/28"}]}, "ranges[0].subnet", "192.0.2.0/28"),
         (
-            {"subnets": [{**FOUR, "ranges": [{"start": "192.0.2.9"}, {"start": "192.0.2.3", "end": "192.0.2.9"}]}]},
-            "subnets[0].ranges[1]",
+            {"ranges": [{"start": "192.0.2.9"}, {"start": "192.0.2.3", "end": "192.0.2.9"}]},
+            "ranges[1]",
             "overlaps the range 192.0.2.9",
         ),
         ({"holds": [{"start": "198.51.100.1"}]}, "holds[0]", "lies in no subnet"),
@@ -209,11 +217,24 @@ def test_a_bad_lease_is_named(address: Any, path: Path, options: dict[str, Any],
     ],
 )
 def test_a_bad_network_is_named(network: Any, path: Path, options: dict[str, Any], option: str, says: str) -> None:
-    given = {"type": "vxlan", "subnets": [FOUR], **options}
+    given = {"type": "vxlan", "subnets": [FOUR], "gateway": ["192.0.2.1"], **options}
     failed = network(**{name: value for name, value in given.items() if value is not None})
     assert not path.exists()
     assert failed["error"]["option"] == option
     assert failed["msg"].startswith(f"{option}: ") and says in failed["msg"]
+
+
+def test_each_part_is_changed_alone(network: Any) -> None:
+    made = network(type="vxlan", subnets=[FOUR])["network"]
+    assert (made["gateway"], made["ranges"]) == ([], [{"start": "192.0.2.0", "end": "192.0.2.255"}])
+    assert network(ranges=[{"start": "192.0.2.8"}])["diff"]["after"] == {"ranges": [{"start": "192.0.2.8", "end": "192.0.2.8"}]}
+    assert network(gateway=["192.0.2.9"])["diff"]["after"] == {"gateway": ["192.0.2.9"]}
+    more = network(subnets=[SIX, FOUR])["network"]
+    assert (more["subnets"], more["gateway"]) == ([FOUR, SIX], ["192.0.2.9"])
+    assert [one["start"] for one in more["ranges"]] == ["192.0.2.8", "2001:db8:1::"]
+    assert network(holds=[{"subnet": "192.0.2.16/28"}])["network"]["holds"] == [{"start": "192.0.2.16", "end": "192.0.2.31"}]
+    assert network(subnets=[SIX])["error"]["option"] == "subnets"
+    assert network(subnets=[SIX], holds=[])["network"]["subnets"] == [SIX]
 
 
 def test_overlaps_count_only_between_networks_that_hosts_route(module: Any) -> None:
@@ -222,7 +243,7 @@ def test_overlaps_count_only_between_networks_that_hosts_route(module: Any) -> N
     assert network(name="tenant2", type="vxlan")["changed"]
     assert network(name="nat1", type="nat", cluster="edge1")["changed"]
     refused = network(name="routed1", type="routed")
-    assert refused["error"] == {"code": "conflict", "option": "subnets[0].subnet", "subnet": "192.0.2.0/24", "network": "nat1"}
+    assert refused["error"] == {"code": "conflict", "option": "subnets[0]", "subnet": "192.0.2.0/24", "network": "nat1"}
     assert network(name="nat2", type="nat", cluster="edge2")["changed"]
     assert network(name="tenant1", type="nat")["error"]["network"] == "nat1"
     assert network(name="nat2", cluster="edge1")["error"]["network"] == "nat1"
@@ -232,8 +253,8 @@ def test_overlaps_count_only_between_networks_that_hosts_route(module: Any) -> N
 
 
 def test_the_first_address_of_a_routed_subnet_is_the_gateway(module: Any) -> None:
-    made = module("address_network", name="nat", type="nat", subnets=[{"subnet": "192.0.2.0/30"}, {"subnet": "2001:db8::/64"}])
-    assert [one["gateway"] for one in made["network"]["subnets"]] == ["192.0.2.1", "2001:db8::1"]
+    made = module("address_network", name="nat", type="nat", subnets=["192.0.2.0/30", "2001:db8::/64"])
+    assert made["network"]["gateway"] == ["192.0.2.1", "2001:db8::1"]
     assert module("address", vm="web", network="nat")["lease"]["ipv4"] == "192.0.2.2"
 
 
@@ -241,17 +262,18 @@ def test_leases_in_use_are_not_declared_away(address: Any, network: Any) -> None
     for vm in ("a", "b"):
         address(vm=vm)
     address(vm="c", ipv4="192.0.2.200", families=["ipv4"])
-    kept = {**FOUR, "ranges": [{"start": "192.0.2.10", "end": "192.0.2.11"}]}
-    assert network(subnets=[kept, SIX])["changed"]
+    kept = [{"start": "192.0.2.10", "end": "192.0.2.11"}, {"subnet": SIX}]
+    assert network(ranges=kept)["diff"]["after"]["ranges"][0] == kept[0]
     assert not address(vm="b")["changed"]
-    less = network(subnets=[{**FOUR, "ranges": [{"start": "192.0.2.10"}]}, SIX])
+    less = network(ranges=[{"start": "192.0.2.10"}, {"subnet": SIX}])
     assert less["error"]["leases"] == [{"address": "192.0.2.11", "vm": "b", "nic": "nic0"}]
-    assert less["msg"].startswith("subnets: 192.0.2.11 has a lease of the VM b, NIC nic0")
+    assert less["msg"].startswith("ranges: 192.0.2.11 has a lease of the VM b, NIC nic0")
     gone = network(subnets=[FOUR])
     assert [one["vm"] for one in gone["error"]["leases"]] == ["a", "b"]
+    assert gone["error"]["option"] == "subnets"
     assert network(holds=[{"start": "192.0.2.200"}])["error"]["leases"][0]["vm"] == "c"
     assert network(reservations=[{"start": "192.0.2.200", "vm": "a"}])["error"]["option"] == "reservations"
-    assert network(subnets=[{**kept, "gateway": "192.0.2.200"}, SIX])["error"]["option"] == "subnets"
+    assert network(gateway=["192.0.2.200"])["error"]["option"] == "gateway"
     routed = network(type="nat")
     assert routed["error"]["option"] == "type"
     assert "2001:db8:1::1 has a lease of the VM a, NIC nic0, and then is the gateway" in routed["msg"]
@@ -261,7 +283,7 @@ def test_leases_in_use_are_not_declared_away(address: Any, network: Any) -> None
 
 
 def test_a_network_without_ranges_has_static_addresses_only(module: Any, network: Any) -> None:
-    network(type="bridge", subnets=[{**FOUR, "ranges": []}])
+    network(type="bridge", subnets=[FOUR], ranges=[])
     address = partial(module, "address", network="private")
     assert "no range" in address(vm="web")["msg"]
     assert address(vm="web", families=["ipv4"])["error"]["option"] == "families"

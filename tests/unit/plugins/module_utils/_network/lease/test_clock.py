@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._errors import Busy
 from ansible_collections.edge.cloud.plugins.module_utils._network.lease.clock import Moment, this_moment
-from support.leases import NOW, address, declare, leased, released, subnet
+from support.leases import NOW, address, declare, leased, released
 
 DAY = 86400.0
 
@@ -27,7 +27,7 @@ def rebooted(wall: float) -> Moment:
 def path(tmp_path: Path) -> Path:
     """Return a file whose only address was released now, with an hour to cool down."""
     path = tmp_path / "addresses.sqlite3"
-    declare(path, type="vxlan", subnets=[subnet("192.0.2.0/24")], cool_down=3600)
+    declare(path, type="vxlan", subnets=["192.0.2.0/24"], cool_down=3600)
     leased(path, "old", ipv4="192.0.2.9")
     released(path, "old")
     return path

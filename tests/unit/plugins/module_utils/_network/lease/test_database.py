@@ -19,13 +19,13 @@ from ansible_collections.edge.cloud.plugins.module_utils._errors import (
 )
 from ansible_collections.edge.cloud.plugins.module_utils._files import file_lock
 from ansible_collections.edge.cloud.plugins.module_utils._network.lease.database import opened
-from support.leases import address, addresses_in, declare, leased, require_sound, subnet
+from support.leases import address, addresses_in, declare, leased, require_sound
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     path = tmp_path / "addresses.sqlite3"
-    declare(path, type="vxlan", subnets=[subnet("192.0.2.0/24")])
+    declare(path, type="vxlan", subnets=["192.0.2.0/24"])
     leased(path, "web")
     return path
 
@@ -94,7 +94,7 @@ def test_the_log_of_a_file_that_is_gone_is_not_taken_for_that_of_a_new_one(path:
     assert log.stat().st_size > 0
     path.unlink()
     with pytest.raises(Refused, match=f"^path: {path} is gone, but its log {log} is there"):
-        declare(path, type="vxlan", subnets=[subnet("198.51.100.0/24")])
+        declare(path, type="vxlan", subnets=["198.51.100.0/24"])
     assert not path.exists() and log.exists()
     reader.close()
 
@@ -132,7 +132,7 @@ def test_what_a_killed_process_left_while_it_made_the_file_is_in_nobodys_way(tmp
     path = tmp_path / "addresses.sqlite3"
     for name in (f".{path.name}.new", f".{path.name}.new-wal", f".{path.name}.new-journal"):
         (tmp_path / name).write_bytes(b"half")
-    declare(path, type="vxlan", subnets=[subnet("192.0.2.0/24")])
+    declare(path, type="vxlan", subnets=["192.0.2.0/24"])
     assert {one.name for one in tmp_path.iterdir()} == {path.name, f"{path.name}-lock"}
     require_sound(path)
 

@@ -17,13 +17,18 @@ from ansible_collections.edge.cloud.plugins.module_utils._network.lease.leases i
 from ansible_collections.edge.cloud.plugins.module_utils._network.lease.values import macs_of
 from hypothesis import given
 from hypothesis import strategies as st
-from support.leases import NOW, address, declare, lease_request, leased, released, require_sound, span, subnet
+from support.leases import NOW, address, declare, lease_request, leased, released, require_sound, span, spans
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     path = tmp_path / "addresses.sqlite3"
-    declare(path, type="vxlan", subnets=[subnet("192.0.2.0/24", "192.0.2.10-192.0.2.19"), subnet("2001:db8::/64")])
+    declare(
+        path,
+        type="vxlan",
+        subnets=["192.0.2.0/24", "2001:db8::/64"],
+        ranges=spans("192.0.2.10-192.0.2.19", "2001:db8::1-2001:db8::ffff"),
+    )
     return path
 
 
@@ -61,7 +66,7 @@ def test_all_addresses_are_given_and_no_more(path: Path) -> None:
 
 
 def test_many_addresses_that_cooled_down_while_they_are_held_do_not_hide_a_free_one(path: Path) -> None:
-    declare(path, subnets=[subnet("192.0.2.0/24"), subnet("2001:db8::/64")])
+    declare(path, ranges=spans("192.0.2.0-192.0.2.255"))
     with opened(path) as database, database.transaction() as tables:
         for number in range(1, 100):
             lease_in(tables, lease_request("old", nic=f"nic{number}", ipv4=f"192.0.2.{number}", families=["ipv4"]), NOW)
@@ -76,7 +81,7 @@ def test_mac_addresses_are_stable_and_unique_in_a_network(path: Path) -> None:
     assert leased(path, "other", mac=first).mac == first
     assert leased(path, "web").mac == second
     assert leased(path, "web").mac == second
-    declare(path, "else", type="vxlan", subnets=[subnet("192.0.2.0/24")])
+    declare(path, "else", type="vxlan", subnets=["192.0.2.0/24"])
     assert leased(path, "web", network="else").mac == first
     with pytest.raises(Conflict, match=f"^mac: {first} has a lease of the VM other, NIC nic0"):
         leased(path, "web", mac=first)
@@ -125,7 +130,7 @@ CHANGES = st.lists(
 def test_whatever_happens_what_is_free_is_what_nobody_has(changes: list[tuple[str, Any, Any]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path, now = Path(folder) / "addresses.sqlite3", NOW
-        declare(path, type="nat", subnets=[subnet("192.0.2.0/28", "192.0.2.2-192.0.2.8")], cool_down=60)
+        declare(path, type="nat", subnets=["192.0.2.0/28"], ranges=spans("192.0.2.2-192.0.2.8"), cool_down=60)
         for what, one, other in changes:
             now = Moment(NOW.boot, now.uptime + 1, 0)
             with suppress(EdgeError):
@@ -142,5 +147,5 @@ def test_whatever_happens_what_is_free_is_what_nobody_has(changes: list[tuple[st
                 elif what == "reserve":
                     declare(path, now=now, reservations=[span(f"192.0.2.{one}", vm=other)])
                 else:
-                    declare(path, now=now, subnets=[subnet("192.0.2.0/28", f"192.0.2.{one}-192.0.2.{other}")])
+                    declare(path, now=now, ranges=spans(f"192.0.2.{one}-192.0.2.{other}"))
         require_sound(path)

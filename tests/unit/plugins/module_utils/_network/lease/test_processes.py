@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._network.lease.database import opened
 from ansible_collections.edge.cloud.plugins.module_utils._network.lease.leases import lease_in
-from support.leases import NOW, address, addresses_in, declare, lease_request, leased, require_sound, span, subnet
+from support.leases import NOW, address, addresses_in, declare, lease_request, leased, require_sound, span
 from support.processes import python
 
 PROCESSES, EACH = 50, 4
@@ -43,7 +43,7 @@ print(reconcile(Path(sys.argv[1]), NetworkRequest(sys.argv[2], type="vxlan", sub
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     path = tmp_path / "addresses.sqlite3"
-    declare(path, type="vxlan", subnets=[subnet("10.0.0.0/16"), subnet("fd00::/64")])
+    declare(path, type="vxlan", subnets=["10.0.0.0/16", "fd00::/64"])
     return path
 
 
@@ -68,7 +68,7 @@ def test_processes_that_make_the_file_at_once_and_ask_for_the_same_lease_agree(t
     with opened(path, check=True) as database:
         assert len(database.tables.names()) == 10
     assert {one.name for one in tmp_path.iterdir()} == {"new.sqlite3", "new.sqlite3-lock"}
-    declare(path, type="vxlan", subnets=[subnet("10.0.0.0/16")])
+    declare(path, type="vxlan", subnets=["10.0.0.0/16"])
     words = outputs([python(MANY, path, "same", 1) for _number in range(10)])
     assert Counter(words) == {"10.0.0.1": 10, words[0]: 10}
 
