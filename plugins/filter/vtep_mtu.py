@@ -42,7 +42,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: The MTU in bytes. It is an error if less is left than each host must be able to receive, 576 bytes, or 1280 by IPv6.
+  description: The MTU in bytes. It is an error if less is left than each host must be able to receive, 576 bytes.
   type: int
 """
 
@@ -50,16 +50,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
+from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.mtu import SMALLEST, TAG, VXLAN
 
 TAKES = {
-    "vxlan": 50,  # inner Ethernet 14, VXLAN 8, UDP 8, IPv4 20
-    "vxlan6": 70,  # IPv6 40
+    "vxlan": VXLAN[4],
+    "vxlan6": VXLAN[6],
     "wireguard": 60,  # WireGuard 32, UDP 8, IPv4 20
-    "wireguard6": 80,
-    "vlan": 4,
+    "wireguard6": 80,  # IPv6 40
+    "vlan": TAG,
 }
 LARGEST = 65535
-SMALLEST, SMALLEST_6 = 576, 1280
 
 
 def vtep_mtu(underlay_mtu: int | str, kind: str | Sequence[str] = "vxlan") -> int:
@@ -70,7 +70,7 @@ def vtep_mtu(underlay_mtu: int | str, kind: str | Sequence[str] = "vxlan") -> in
         raise AnsibleFilterError(f"edge.cloud.vtep_mtu: kind: {kind!r} is unknown; give one or several of {', '.join(TAKES)}.")
     mtu = _whole(underlay_mtu)
     left = mtu - sum(TAKES[one] for one in kinds)
-    smallest = SMALLEST_6 if "vxlan6" in kinds else SMALLEST
+    smallest = SMALLEST[4]
     if left < smallest:
         raise AnsibleFilterError(
             f"edge.cloud.vtep_mtu: an underlay of {mtu} bytes leaves {left} for VMs with {', '.join(kinds)}, and {smallest} is the "

@@ -133,6 +133,7 @@ options:
 seealso:
   - module: edge.cloud.address
   - module: edge.cloud.address_info
+  - module: edge.cloud.virtual_network
 """
 
 EXAMPLES = r"""
