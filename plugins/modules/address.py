@@ -153,6 +153,11 @@ lease:
           type: str
           returned: always
           sample: 192.0.2.2
+        cidr:
+          description: The address with the prefix length of its subnet.
+          type: str
+          returned: always
+          sample: 192.0.2.2/24
         prefix_length:
           description: Prefix length of its subnet.
           type: int

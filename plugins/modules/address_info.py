@@ -148,7 +148,8 @@ leases:
       mac: "52:54:12:34:56:78"
       ipv4: 192.0.2.20
       ipv6: null
-      addresses: [{address: 192.0.2.20, prefix_length: 24, subnet: 192.0.2.0/24, gateway: 192.0.2.1, static: false}]
+      addresses:
+        - {address: 192.0.2.20, cidr: 192.0.2.20/24, prefix_length: 24, subnet: 192.0.2.0/24, gateway: 192.0.2.1, static: false}
 cooling:
   description: Released addresses that no other NIC gets yet, with the NIC that had them and the seconds that are left.
   returned: success

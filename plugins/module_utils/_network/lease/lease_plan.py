@@ -38,6 +38,7 @@ class LeasedAddress:
         """Return it as a module shows it."""
         return {
             "address": str(self.address),
+            "cidr": f"{self.address}/{self.prefix_length}",
             "prefix_length": self.prefix_length,
             "subnet": self.subnet,
             "gateway": self.gateway,

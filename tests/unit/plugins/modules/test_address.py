@@ -86,6 +86,7 @@ def test_a_lease_is_predicted_given_kept_and_released(address: Any, path: Path) 
     assert made["lease"]["mac"] == stable_mac("web", "nic0")
     assert made["lease"]["addresses"][0] == {
         "address": "192.0.2.10",
+        "cidr": "192.0.2.10/24",
         "prefix_length": 24,
         "subnet": "192.0.2.0/24",
         "gateway": "192.0.2.1",
