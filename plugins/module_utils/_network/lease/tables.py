@@ -129,8 +129,9 @@ class Tables:
 
     def gives(self, row: Row, family: int, vm: str) -> bool:
         """Tell whether the network has a range of a family, or a reservation of it for a VM."""
-        asked = "SELECT 1 FROM span WHERE network = ? AND family = ? AND (kind = 'range' OR vm = ?) LIMIT 1"
-        return self.one(asked, row.id, family, vm) is not None
+        ranges = "SELECT 1 FROM span WHERE network = ? AND kind = 'range' AND family = ? LIMIT 1"
+        reserved = "SELECT 1 FROM span WHERE network = ? AND vm = ? AND family = ? LIMIT 1"
+        return self.one(ranges, row.id, family) is not None or self.one(reserved, row.id, vm, family) is not None
 
     # Addresses in use and cooling down
 

@@ -58,6 +58,30 @@ def test_it_is_durable_and_only_its_owners(path: Path) -> None:
     assert {one.name for one in path.parent.iterdir()} == {path.name, f"{path.name}-lock"}
 
 
+@pytest.mark.parametrize(
+    ("sql", "says"),
+    [
+        (
+            "INSERT INTO lease VALUES (9, 1, 'db', 'nic0', (SELECT mac FROM lease))",
+            "UNIQUE constraint failed: lease.network, lease.mac",
+        ),
+        ("INSERT INTO lease VALUES (9, 1, 'web', 'nic0', 'x')", "UNIQUE constraint failed: lease.network, lease.vm, lease.nic"),
+        (
+            "INSERT INTO address SELECT network, address, NULL, 'db', 'nic0', 0, 5 FROM address",
+            "UNIQUE .* address.network, address.address",
+        ),
+        ("INSERT INTO address SELECT network, x'c0000263', lease, vm, nic, 0, NULL FROM address", "UNIQUE .* 'address_lease'"),
+        ("INSERT INTO address VALUES (1, x'c0000263', 77, 'db', 'nic0', 0, NULL)", "FOREIGN KEY"),
+        ("DELETE FROM network", "FOREIGN KEY"),
+        ("UPDATE address SET address = '192.0.2.9'", "CHECK|cannot store TEXT"),
+    ],
+)
+def test_the_file_itself_refuses_what_must_not_be(path: Path, sql: str, says: str) -> None:
+    with opened(path) as database, pytest.raises(sqlite3.IntegrityError, match=says):
+        database.connection.execute(sql)
+    require_sound(path)
+
+
 def test_a_long_log_is_copied_into_the_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with opened(path) as database:
         with database.transaction() as tables:

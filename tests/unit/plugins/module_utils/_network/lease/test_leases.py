@@ -111,6 +111,36 @@ def test_an_error_in_the_middle_of_a_transaction_leaves_nothing_of_it(path: Path
     require_sound(path)
 
 
+def steps_of_a_lease(path: Path, vm: str) -> int:
+    """Lease an address, and return how many instructions SQLite ran for that."""
+    steps = [0]
+
+    def count() -> int:
+        steps[0] += 1
+        return 0
+
+    with opened(path) as database, database.transaction() as tables:
+        database.connection.set_progress_handler(count, 1)
+        assert lease_in(tables, lease_request(vm), NOW).changed
+        database.connection.set_progress_handler(None, 0)
+    return steps[0]
+
+
+def test_a_lease_costs_the_same_however_many_there_are_and_however_large_the_subnet(path: Path) -> None:
+    few = steps_of_a_lease(path, "first")
+    declare(
+        path, "large", type="vxlan", subnets=["10.0.0.0/8", "fd00::/16"], holds=[span(f"10.1.0.{number}") for number in range(200)]
+    )
+    with opened(path) as database, database.transaction() as tables:
+        for number in range(2000):
+            static = {"ipv4": f"10.0.{number // 200}.{number % 200 + 1}"} if number % 2 else {}
+            lease_in(tables, lease_request(f"vm{number}", "large", **static), NOW)
+        tables.write("UPDATE network SET name = 'private' || id")
+        tables.write("UPDATE network SET name = 'private' WHERE name = (SELECT max(name) FROM network)")
+    assert steps_of_a_lease(path, "last") < 1.5 * few
+    require_sound(path)
+
+
 VMS = st.sampled_from(["a", "b", "c"])
 STATIC = st.integers(0, 16).map(lambda number: f"192.0.2.{number}")
 CHANGES = st.lists(
