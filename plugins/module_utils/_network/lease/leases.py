@@ -39,13 +39,7 @@ def release(path: Path, request: ReleaseRequest, now: Moment, *, check: bool) ->
     if not path.exists():
         return Plan({})
     with opened(path, check=check) as database, database.transaction() as tables:
-        before = {found.holder: found for found in leases_of(tables, request.vm, request.network, request.nic)}
-        steps: list[LeaseStep] = []
-        for holder, found in before.items():
-            row = _row(tables, holder.network)
-            steps += [Release(holder, one.address, row.cool_down) for one in found.addresses]
-            steps.append(End(holder))
-        return _applied(tables, Plan(before, tuple(steps)), now)
+        return release_in(tables, request, now)
 
 
 def lease_in(tables: Tables, request: LeaseRequest, now: Moment) -> Plan[Leases]:
@@ -60,6 +54,17 @@ def lease_in(tables: Tables, request: LeaseRequest, now: Moment) -> Plan[Leases]
     if before is None and len(steps) == 1:
         _require_an_address(tables, row, request)
     return _applied(tables, Plan({holder: before} if before else {}, tuple(steps)), now)
+
+
+def release_in(tables: Tables, request: ReleaseRequest, now: Moment) -> Plan[Leases]:
+    """Release leases in the transaction that the caller holds."""
+    before = {found.holder: found for found in leases_of(tables, request.vm, request.network, request.nic)}
+    steps: list[LeaseStep] = []
+    for holder, found in before.items():
+        row = _row(tables, holder.network)
+        steps += [Release(holder, one.address, row.cool_down) for one in found.addresses]
+        steps.append(End(holder))
+    return _applied(tables, Plan(before, tuple(steps)), now)
 
 
 def leases_of(tables: Tables, vm: str | None = None, network: str | None = None, nic: str | None = None) -> Iterator[Lease]:

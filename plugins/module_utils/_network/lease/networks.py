@@ -94,19 +94,24 @@ def reconcile(path: Path, request: NetworkRequest, now: Moment, *, check: bool) 
         if check or not made.changed:
             return made
     with opened(path, create=True, check=check) as database, database.transaction() as tables:
-        found = tables.network(request.name)
-        number, before = found or (None, None)
-        made = plan(before, request)
-        if made.changed:
-            leased = [one for one in tables.all_used(number) if one.lease is not None] if number else []
-            if not request.present:
-                _require_no_leases(request.name, leased)
-                tables.write("DELETE FROM network WHERE id = ?", number)
-            else:
-                _require_routes(tables, made.after, request)
-                _require_fit(made.after, leased, request)
-                tables.keep_clock(now)
-                _write(tables, number, made.after)
+        return declare_in(tables, request, now)
+
+
+def declare_in(tables: Tables, request: NetworkRequest, now: Moment) -> Plan[Network]:
+    """Declare, change or remove a network in the transaction that the caller holds; an error must end that without a commit."""
+    number, before = tables.network(request.name) or (None, None)
+    made = plan(before, request)
+    if not made.changed:
+        return made
+    leased = [one for one in tables.all_used(number) if one.lease is not None] if number else []
+    if request.present:
+        _require_routes(tables, made.after, request)
+        _require_fit(made.after, leased, request)
+        tables.keep_clock(now)
+        _write(tables, number, made.after)
+    else:
+        _require_no_leases(request.name, leased)
+        tables.write("DELETE FROM network WHERE id = ?", number)
     return made
 
 

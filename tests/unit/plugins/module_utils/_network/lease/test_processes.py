@@ -9,12 +9,28 @@ import signal
 import subprocess
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from ansible_collections.edge.cloud.plugins.module_utils._network.lease.asked import ReleaseRequest
+from ansible_collections.edge.cloud.plugins.module_utils._network.lease.clock import Moment
 from ansible_collections.edge.cloud.plugins.module_utils._network.lease.database import opened
-from ansible_collections.edge.cloud.plugins.module_utils._network.lease.leases import lease_in
-from support.leases import NOW, address, addresses_in, declare, lease_request, leased, require_sound, span
+from ansible_collections.edge.cloud.plugins.module_utils._network.lease.leases import lease_in, release_in
+from ansible_collections.edge.cloud.plugins.module_utils._network.lease.networks import declare_in
+from ansible_collections.edge.cloud.plugins.module_utils._network.lease.tables import Tables
+from support.leases import (
+    NOW,
+    address,
+    addresses_in,
+    declare,
+    lease_request,
+    leased,
+    network_request,
+    released,
+    require_sound,
+    spans,
+)
 from support.processes import python
 
 PROCESSES, EACH = 50, 4
@@ -73,8 +89,8 @@ def test_processes_that_make_the_file_at_once_and_ask_for_the_same_lease_agree(t
     assert Counter(words) == {"10.0.0.1": 10, words[0]: 10}
 
 
-def killed_at(path: Path, statement: int) -> bool:
-    """Lease in a forked process that is killed before its ``statement``-th statement of SQL; tell whether it was."""
+def killed_at(path: Path, statement: int, change: Callable[[Tables], object]) -> bool:
+    """Change the file in a forked process that is killed before its ``statement``-th statement of SQL; tell whether it was."""
     child = os.fork()
     if child == 0:
         left = [statement]
@@ -89,7 +105,7 @@ def killed_at(path: Path, statement: int) -> bool:
             with opened(path) as database:
                 database.connection.set_trace_callback(watch)
                 with database.transaction() as tables:
-                    lease_in(tables, lease_request("new", ipv4="10.0.0.9"), NOW)
+                    change(tables)
             code = 0
         finally:
             os._exit(code)
@@ -98,19 +114,35 @@ def killed_at(path: Path, statement: int) -> bool:
     return os.WIFSIGNALED(status)
 
 
-def test_a_kill_at_any_statement_leaves_no_half_lease(path: Path) -> None:
+def rows(path: Path) -> list[tuple[object, ...]]:
+    with opened(path, check=True) as database:
+        return [row for table in TABLES for row in database.tables.rows(f"SELECT * FROM {table} ORDER BY 1, 2, 3")]
+
+
+TABLES = ("network", "subnet", "span", "lease", "address", "free", "clock")
+LATER = Moment(NOW.boot, NOW.uptime + 4000, NOW.wall)
+CHANGES: dict[str, Callable[[Tables], object]] = {
+    "a lease of an address that has cooled down": lambda tables: lease_in(tables, lease_request("new", ipv4="10.0.0.9"), LATER),
+    "another address of a lease": lambda tables: lease_in(
+        tables, lease_request("web", ipv4="10.0.0.77", mac="52:54:00:00:00:01"), LATER
+    ),
+    "a release": lambda tables: release_in(tables, ReleaseRequest("web"), LATER),
+    "other holds": lambda tables: declare_in(tables, network_request(holds=spans("10.0.0.3-10.0.0.8"), cool_down=5), LATER),
+    "a new network": lambda tables: declare_in(tables, network_request("new", type="vxlan", subnets=["192.0.2.0/24"]), LATER),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
+def test_a_kill_at_any_statement_leaves_all_or_nothing_of_a_change(path: Path, change: Callable[[Tables], object]) -> None:
+    leased(path, "web")
     leased(path, "old", ipv4="10.0.0.9")
-    declare(path, holds=[span("10.0.0.1")])
-    with opened(path) as database, database.transaction() as tables:  # both addresses are to change, and a third one cools down
-        tables.write("UPDATE address SET lease = NULL, released = -99999 WHERE vm = 'old'")
-        tables.write("DELETE FROM lease")
-    statement = 1
-    while killed_at(path, statement):
-        require_sound(path)
-        assert addresses_in(path) == []
+    released(path, "old")
+    before, statement = rows(path), 1
+    while killed_at(path, statement, change):
+        assert rows(path) == before
         statement += 1
-    assert statement > 20
-    assert len(addresses_in(path)) == 2
+    assert statement > 10
+    assert rows(path) != before
     require_sound(path)
 
 
