@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from itertools import combinations
 from typing import Any
@@ -60,10 +60,17 @@ class Definition:
         """
         return _Reader(options, where).definition()
 
+    def over(self, found: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the definition as JSON, with what a newer version of edge.cloud wrote in ``found`` and this one does not know."""
+        return {**{key: value for key, value in found.items() if key not in FIELDS}, **self.as_json()}
+
     def as_json(self) -> dict[str, Any]:
         """Return the definition as JSON, without what it does not use."""
         found = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
         return {key: value for key, value in found.items() if value is not None and value != []}
+
+
+FIELDS = frozenset(one.name for one in fields(Definition))
 
 
 @dataclass(frozen=True)

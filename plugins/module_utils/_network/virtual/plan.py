@@ -91,7 +91,7 @@ def _steps(facts: Facts, wanted: Wanted, state: NetworkState, known: tuple[Defin
         found = staying.get(link.name)
         yield from [AddLink(name, link)] if found is None else _changes(name, found, link)
     yield from _flooding(facts, name, staying, made)
-    definition = known[0].as_json()
+    definition = known[0].over(state.boot or {})
     if state.boot != definition:
         yield Remember(name, definition, made.bridge, made.mtu, _ports(facts, state, made.bridge))
 

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from ..._errors import EdgeError, InvalidInput
@@ -15,11 +16,24 @@ from ..._plan import Plan
 from . import record
 from .definition import Definition, Wanted
 from .iproute import Networking
+from .mtu import vxlan_overhead
+from .names import bridge_link
 from .plan import Draft, plan
 from .state import Networks, observed
-from .steps import Forget, NetworkStep, Remember
+from .steps import AddLink, AttachTap, Forget, NetworkStep, Remember
 
 LOCK_SECONDS = 120.0
+LEAST_MTU = 1500 - vxlan_overhead(6)
+Taps = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Made:
+    """What was done for the networks that are made at boot, which of them failed, and the ports of VMs by their network."""
+
+    actions: list[str]
+    failed: dict[str, EdgeError]
+    taps: Taps
 
 
 def checked(items: Sequence[Mapping[str, Any]], option: str) -> list[Wanted]:
@@ -44,21 +58,56 @@ def reconcile(net: Networking, asked: Sequence[Wanted], *, check: bool) -> tuple
         return made, _carry_out(net, asked, made) if made.changed else made.before
 
 
-def make_recorded(net: Networking, *, check: bool) -> tuple[Plan[Networks], dict[str, EdgeError]]:
-    """Make the networks of the host's file, as at boot; one that cannot be made does not stop the others."""
+def make_recorded(net: Networking, taps: Taps = MappingProxyType({}), *, check: bool) -> Made:
+    """Make the networks of the host's file, as at boot; one that cannot be made does not stop the others.
+
+    Of one that cannot be made yet, for instance because its underlay has no address, at least the bridge is made, so that VMs can
+    start. ``taps`` are ports of VMs by their network: one that lost its bridge gets it again.
+    """
     asked: list[Wanted] = []
     failed: dict[str, EdgeError] = {}
+    known = {}
     with _alone(net):
         for name, raw in record.read(net.places.record).items():
             try:
-                asked.append(Wanted(name, Definition.checked(raw), where=f"{name}: "))
+                definition = Definition.checked(raw)
+                known[name] = definition.over(raw)  # the file is only read here
+                asked.append(Wanted(name, definition, where=f"{name}: "))
             except EdgeError as error:
                 failed[name] = error
-        draft = _draft(net, asked)
+        draft = plan(net.facts(known), asked)
         failed |= {wanted.name: error for wanted, error in draft.errors}
-        if not check and draft.plan.changed:
-            _carry_out(net, [wanted for wanted in asked if wanted.name not in failed], draft.plan)
-    return draft.plan, failed
+        actions = draft.plan.actions
+        if not check:
+            if draft.plan.changed:
+                _carry_out(net, [wanted for wanted in asked if wanted.name not in failed], draft.plan)
+            actions += _bridges_only(net, [wanted for wanted in asked if wanted.name in failed])
+            actions += _attach_again(net, taps)
+        facts = net.facts({})
+    names = [wanted.name for wanted in asked]
+    ports = {tap.name: name for name in names for tap in facts.by_master.get(bridge_link(name), ()) if tap.of_vm}
+    return Made(actions, failed, ports)
+
+
+def _bridges_only(net: Networking, asked: Sequence[Wanted]) -> list[str]:
+    """Make the bridges of networks that have no link yet, with an MTU that will do wherever they are carried."""
+    facts = net.facts({})
+    plain = [
+        replace(one, definition=Definition(one.name, "bridge", mtu=one.definition.mtu or LEAST_MTU))
+        for one in asked
+        if one.definition is not None and one.definition.bridge is None and not facts.ours(one.name)
+    ]
+    steps = [step for step in plan(facts, plain).plan.steps if isinstance(step, AddLink)]
+    net.apply(steps)
+    return [step.sentence for step in steps]
+
+
+def _attach_again(net: Networking, taps: Taps) -> list[str]:
+    facts = net.facts({})
+    lost = {tap: bridge_link(name) for tap, name in taps.items() if tap in facts.links and not facts.links[tap].master}
+    steps = [AttachTap(taps[tap], tap, bridge) for tap, bridge in sorted(lost.items()) if bridge in facts.links]
+    net.apply(steps)
+    return [step.sentence for step in steps]
 
 
 def listing(net: Networking, name: str | None = None) -> list[dict[str, Any]]:

@@ -24,8 +24,11 @@ def read(path: Path) -> dict[str, Mapping[str, Any]]:
 
 
 def write(path: Path, record: Record) -> None:
-    """Replace the file by ``record``; the caller holds the lock of networks."""
+    """Replace the file by ``record``, or remove it where nothing is left to say; the caller holds the lock of networks."""
     found = _load(path)
+    if not record and not found.keys() - {"schema", "networks"}:
+        path.unlink(missing_ok=True)
+        return
     found |= {"schema": SCHEMA, "networks": [dict(record[name]) for name in sorted(record)]}
     path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     write_atomically(path, (json.dumps(found, indent=1) + "\n").encode(), path.with_name(f".{path.name}.new"), mode=0o644)

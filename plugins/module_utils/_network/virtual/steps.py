@@ -161,6 +161,29 @@ class SetLink(NetworkStep):
 
 
 @dataclass(frozen=True)
+class AttachTap(NetworkStep):
+    """Make the port of a VM one of the bridge again."""
+
+    tap: str
+    bridge: str
+    phase = 2
+
+    @property
+    def sentence(self) -> str:
+        """See Step."""
+        return f"Attach {self.tap} of a VM to the bridge {self.bridge} again"
+
+    @property
+    def ip(self) -> tuple[Words, ...]:
+        """See NetworkStep."""
+        return (("link", "set", "dev", self.tap, "master", self.bridge, "up"),)
+
+    def changed(self, state: NetworkState) -> NetworkState:
+        """See NetworkStep."""
+        return replace(state, ports=tuple(sorted({*state.ports, self.tap})))
+
+
+@dataclass(frozen=True)
 class FloodTo(NetworkStep):
     """Add and remove hosts to which a VXLAN link floods; what is there already would be added twice.
 

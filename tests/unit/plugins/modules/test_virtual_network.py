@@ -89,7 +89,7 @@ def test_create_change_and_remove_each_twice(network: Any, places: Places) -> No
     gone = network(name="private", state="absent")
     assert (gone["changed"], gone["network"], gone["diff"]) == (True, predicted["network"], predicted["diff"])
     assert "private" not in links()
-    assert json.loads(places.record.read_text())["networks"] == []
+    assert not places.record.exists()
     assert not network(name="private", state="absent")["changed"]
 
 
@@ -275,6 +275,19 @@ def test_a_type_that_is_made_elsewhere(network: Any, kind: str) -> None:
     failed = network(name="a", type=kind)
     assert failed["error"] == {"code": "unsupported", "option": "type"}
     assert "nat_network" in failed["msg"]
+
+
+def test_what_a_newer_version_wrote_is_kept(network: Any, places: Places) -> None:
+    network(**VXLAN)
+    found = json.loads(places.record.read_text())
+    found["networks"][0]["later"] = 1
+    places.record.write_text(json.dumps({**found, "more": 2}))
+    assert not network(**VXLAN)["changed"]
+    network(**VXLAN, dns=["192.0.2.53"])
+    again = json.loads(places.record.read_text())
+    assert (again["more"], again["networks"][0]["later"], again["networks"][0]["dns"]) == (2, 1, ["192.0.2.53"])
+    places.record.write_text(json.dumps({**found, "schema": 2}))
+    assert network(**VXLAN)["error"]["code"] == "unsupported"
 
 
 def test_info(module: Any, network: Any, places: Places) -> None:

@@ -1,0 +1,139 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""edge-host networks: what boot makes, and what is made again when another program takes it away. On the real kernel."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.edge.cloud.plugins.module_utils._errors import EdgeError
+from ansible_collections.edge.cloud.plugins.module_utils._host import networks
+from ansible_collections.edge.cloud.plugins.module_utils._host.networks import Watch, ready, relevant
+from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.iproute import Networking, Places
+from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
+from support.netspace import ip, netspace
+
+VXLAN = {"name": "a", "type": "vxlan", "vni": 1, "underlay": "eth0", "members": ["192.0.2.11", "192.0.2.12"]}
+PLAIN = {"name": "b", "type": "bridge"}
+
+
+@pytest.fixture
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Places]:
+    identity, groups = tmp_path / "machine-id", tmp_path / "groups"
+    identity.write_text("0123456789abcdef0123456789abcdef\n")
+    groups.write_text("20\n")
+    found = Places(tmp_path / "networks.json", tmp_path / "run/lock", identity, groups)
+    monkeypatch.setattr(networks, "PLACES", found)
+    with netspace(tmp_path, monkeypatch):
+        ip("link", "add", "eth0", "type", "veth", "peer", "name", "far0")
+        ip("link", "set", "eth0", "up")
+        ip("link", "set", "far0", "up")
+        yield found
+
+
+def boot(places: Places, *definitions: dict[str, Any]) -> None:
+    places.record.write_text(json.dumps({"schema": 1, "networks": definitions}))
+
+
+def verb(**options: Any) -> dict[str, Any]:
+    return networks.networks(None, options)  # type: ignore[arg-type]
+
+
+def flooded(link: str) -> list[str]:
+    found = json.loads(subprocess.run(["bridge", "-j", "fdb", "show", "dev", link], capture_output=True, check=True).stdout)
+    return [entry["dst"] for entry in found if "dst" in entry]
+
+
+def test_boot_makes_what_was_made_before(places: Places) -> None:
+    assert verb() == {"changed": False, "actions": []}
+    boot(places, VXLAN, PLAIN)
+    before = places.record.read_text()
+    ip("addr", "add", "192.0.2.11/24", "dev", "eth0")
+    assert len(verb(check=True)["actions"]) == 4
+    assert "evb-" not in ip("link")
+    assert verb()["changed"]
+    assert flooded("evx-a") == ["192.0.2.12"]
+    assert verb() == {"changed": False, "actions": []}
+    assert places.record.read_text() == before
+
+
+def test_a_network_that_cannot_be_made_yet_stops_no_other_and_has_its_bridge_for_vms(places: Places) -> None:
+    boot(places, VXLAN, PLAIN, {"name": "c", "type": "of a newer version"})
+    with pytest.raises(EdgeError) as caught:
+        verb()
+    assert set(caught.value.details["failed"]) == {"a", "c"}
+    assert "a: underlay: eth0 has no IPv4 address" in caught.value.message
+    assert json.loads(ip("-j", "link", "show", "evb-a"))[0]["mtu"] == 1430
+    ip("link", "show", "evb-b")
+    ip("addr", "add", "192.0.2.11/24", "dev", "eth0")
+    boot(places, VXLAN, PLAIN)
+    assert verb()["actions"][0] == "Set the MTU of evb-a from 1430 to 1450"
+    assert flooded("evx-a") == ["192.0.2.12"]
+
+
+@pytest.mark.parametrize("text", ["{", '{"schema": 2, "networks": []}', '{"networks": [{}]}', '{"networks": {}}'])
+def test_a_file_that_cannot_be_used_is_named(places: Places, text: str) -> None:
+    places.record.write_text(text)
+    with pytest.raises(EdgeError, match=r"networks\.json"):
+        verb()
+
+
+def test_what_others_take_away_is_made_again(places: Places) -> None:
+    boot(places, VXLAN, PLAIN)
+    ip("tuntap", "add", "vnet0", "mode", "tap")
+    with Watch(Networking(SubprocessRunner(), places)) as watch:
+
+        def until(wanted: str) -> None:
+            for _ in range(10):
+                if any(action.startswith(wanted) for action in watch.turn()):
+                    return
+            raise AssertionError(wanted)
+
+        until("Add the bridge evb-a")
+        ip("addr", "add", "192.0.2.11/24", "dev", "eth0")
+        until("Add the vxlan evx-a")
+        ip("link", "set", "vnet0", "master", "evb-a")
+        subprocess.run(["bridge", "fdb", "del", "00:00:00:00:00:00", "dev", "evx-a", "dst", "192.0.2.12", "self"], check=True)
+        until("Change the hosts of the network a: add 192.0.2.12")
+        ip("link", "del", "evb-a")
+        until("Attach vnet0 of a VM to the bridge evb-a again")
+        assert json.loads(ip("-j", "link", "show", "vnet0"))[0]["master"] == "evb-a"
+        ip("link", "set", "vnet0", "nomaster")
+        until("Attach vnet0 of a VM to the bridge evb-a again")
+        ip("link", "set", "eth0", "mtu", "1400")
+        until("Set the MTU of evb-a from 1450 to 1350")
+        ip("link", "set", "evx-a", "down")
+        until("Set evx-a up")
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("5: evb-a: <BROADCAST,MULTICAST> mtu 1450", True),
+        ("Deleted 5: evx-a@eth0: <BROADCAST,MULTICAST>", True),
+        ("3: eth0    inet 192.0.2.1/24 scope global eth0", True),
+        ("4: eth1@far1: <BROADCAST>", False),
+        ("Deleted 00:00:00:00:00:00 dev evx-a dst 192.0.2.12 self permanent", True),
+        ("Deleted 52:54:00:00:00:01 dev evx-a dst 192.0.2.12 self", False),
+        ("52:54:00:00:00:01 dev vnet0 master evb-a", False),
+        ("", False),
+    ],
+)
+def test_which_events_matter(line: str, expected: bool) -> None:
+    assert relevant(line, frozenset({"eth0"})) == expected
+
+
+def test_systemd_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+    ready()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        ready()
+        assert systemd.recv(100) == b"READY=1"
