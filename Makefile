@@ -86,7 +86,7 @@ bench-scale: setup ## Measure how costs grow with images, disks, hypervisors and
 bench-roles: setup ## Count what the roles run on hosts, and measure a deployment (ARGS="--layout 'one host'")
 	@PYTHONPATH=$(PROGRAMS_PATH) python3 tools/with_args.py $(BIN)/python tests/bench/roles_bench.py
 
-bench-network: setup ## Measure leases of addresses by many processes (ARGS="--share 10")
+bench-network: setup ## Measure leases of addresses and virtual networks (ARGS="--share 10")
 	@PYTHONPATH=$(PROGRAMS_PATH) python3 tools/with_args.py $(BIN)/python tests/bench/network_bench.py
 
 .PHONY: help

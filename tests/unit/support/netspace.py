@@ -71,7 +71,7 @@ def spaces(number: int) -> Iterator[list[Space]]:
     if subprocess.run([*SPACE, "true"], capture_output=True, check=False).returncode:
         pytest.skip("this kernel lets no user make a network name space")
     others = "unshare --net sh -c 'echo $$; exec sleep infinity' & " * (number - 1)
-    script = f"{others} echo $$; wait"
+    script = f"{others} echo $$; exec sleep infinity"
     holder = subprocess.Popen([*SPACE, "sh", "-c", script], stdout=subprocess.PIPE, text=True, process_group=0)
     try:
         assert holder.stdout is not None

@@ -6,11 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from typing import Any
 
 from ..._errors import Conflict, EdgeError
-from .definition import Definition, Wanted
+from .definition import Definition, Wanted, parsed
 from .names import marked_for
 from .state import Facts, VirtualLink, virtual_link
 from .underlay import Meant
@@ -117,7 +116,7 @@ class _Groups:
     def _add(self, details: Mapping[str, Any]) -> set[tuple[Any, Any]]:
         found = self.joined.setdefault(details.get("port"), set())
         group = details.get("group")
-        if group and ip_address(group).version == 4 and ip_address(group).is_multicast:
+        if group and parsed(group).version == 4 and parsed(group).is_multicast:
             found.add((group, details.get("underlay")))
         return found
 
@@ -126,7 +125,7 @@ class _Groups:
             return None
         number = len(self._add(vars(definition)))
         most = self.facts.most_groups
-        if ip_address(definition.group).version == 6 or number <= most:
+        if parsed(definition.group).version == 6 or number <= most:
             return None
         return _conflict(
             wanted,

@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from itertools import combinations
 from typing import Any
 
@@ -28,6 +29,12 @@ ELSEWHERE = {
     "routed": "type: routed networks are not made yet; use edge.cloud.nat_network, or type: bridge and a router outside.",
 }
 Subnet = IPv4Network | IPv6Network
+
+
+@lru_cache(1 << 16)
+def parsed(text: str) -> IPv4Address | IPv6Address:
+    """Return an IP address; networks of a cluster have the same ones, so that each is read once."""
+    return ip_address(text)
 
 
 @dataclass(frozen=True)
@@ -66,7 +73,7 @@ class Definition:
 
     def as_json(self) -> dict[str, Any]:
         """Return the definition as JSON, without what it does not use."""
-        found = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        found = {key: list(value) if isinstance(value, tuple) else value for key, value in vars(self).items()}
         return {key: value for key, value in found.items() if value is not None and value != []}
 
 
@@ -177,7 +184,7 @@ class _Reader:
     def _address(self, option: str, text: str, place: int | None = None) -> str:
         path = option if place is None else f"{option}[{place}]"
         try:
-            found = ip_address(text)
+            found = parsed(text)
         except ValueError as error:
             raise self.bad(path, f"{text!r:.60} is not an IP address ({error!s:.80}).", text) from None
         if option == "group":
@@ -192,12 +199,12 @@ class _Reader:
         if flood not in ("static", "multicast"):
             raise self.bad("flood", f"{flood!r:.40} is unknown; use static or multicast.", flood)
         members = tuple(sorted({self._address("members", text, place) for place, text in self._list("members")}, key=_order))
-        versions = {ip_address(member).version for member in members}
+        versions = {parsed(member).version for member in members}
         if len(versions) > 1:
             raise self.bad("members", "addresses of IPv4 and IPv6 are mixed; an underlay has one of them.", list(members))
         group = self._group(flood, members)
         local = None if self.options.get("local") is None else self._address("local", str(self.options["local"]))
-        known = {ip_address(one).version for one in (local, group, *members[:1]) if one}
+        known = {parsed(one).version for one in (local, group, *members[:1]) if one}
         if len(known) > 1:
             other = "group" if group else "members"
             raise self.bad("local", f"{local} is not of the same IP version as {other}.", local)
@@ -220,7 +227,7 @@ class _Reader:
         if value is None:
             raise self.bad("group", "flood: multicast needs the multicast group, such as 239.1.2.3.")
         group = self._address("group", str(value))
-        if not ip_address(group).is_multicast:
+        if not parsed(group).is_multicast:
             raise self.bad("group", f"{group} is not a multicast address; use one of 224.0.0.0/4 or ff00::/8.", group)
         return group
 
@@ -244,7 +251,7 @@ class _Reader:
         found: dict[int, str] = {}
         for place, text in self._list("gateway"):
             path = f"gateway[{place}]"
-            address = ip_address(self._address("gateway", text, place))
+            address = parsed(self._address("gateway", text, place))
             subnet = next((one for one in subnets if address.version == one.version and address in one), None)
             if subnet is None:
                 raise self.bad(path, f"{address} is in none of the subnets ({', '.join(map(str, subnets)) or 'none given'}).", text)
@@ -262,5 +269,5 @@ def _of_no_host(subnet: Subnet) -> Iterator[Any]:
 
 
 def _order(text: str) -> tuple[int, int]:
-    found = ip_address(text)
+    found = parsed(text)
     return found.version, int(found)

@@ -119,7 +119,10 @@ def _flooding(facts: Facts, network: str, staying: dict[str, VirtualLink], made:
     port = next((link for link in made.links if link.kind == "vxlan"), None)
     if port is None:
         return
-    has = Counter(flooded(facts, staying[port.name])) if port.name in staying else Counter()
+    found = flooded(facts, staying[port.name]) if port.name in staying else ()
+    if found == tuple(map(Peer, made.peers)):
+        return
+    has = Counter(found)
     wanted = Counter(Peer(dst) for dst in made.peers)
     add, remove = (wanted - has).elements(), tuple((has - wanted).elements())
     gone = {peer.dst for peer in remove} - {*made.peers}

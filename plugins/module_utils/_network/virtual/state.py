@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from ipaddress import ip_interface
 from typing import Any
 
@@ -75,7 +75,12 @@ def _grouped(items: Iterable[tuple[str, Link]]) -> dict[str, list[Link]]:
 
 def addresses_of(link: Link) -> list[str]:
     """Return the addresses of a link that last, without prefix length."""
-    return [str(ip_interface(one.cidr).ip) for one in link.addresses if not one.temporary]
+    return [_address(one.cidr) for one in link.addresses if not one.temporary]
+
+
+@lru_cache(1 << 12)
+def _address(cidr: str) -> str:
+    return str(ip_interface(cidr).ip)
 
 
 def unfinished(link: Link, machine_id: str) -> bool:

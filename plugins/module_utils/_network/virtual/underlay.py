@@ -5,13 +5,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_interface
+from ipaddress import ip_interface
 from typing import Any
 
 from ..._errors import Conflict, EdgeError, InvalidInput, NotFound, Refused, Unsupported
 from ..._shown import few, nearest
 from ..link.model import Link
-from .definition import Definition, Wanted
+from .definition import Definition, Wanted, parsed
 from .mtu import SMALLEST, vlan_overhead, vxlan_overhead
 from .names import bridge_link, mac_of, marked_for, vlan_link, vxlan_link
 from .state import Facts, VirtualLink, addresses_of
@@ -110,7 +110,7 @@ class _Reading:
                 f"{underlay.name} ({_called(underlay)}) carries no multicast, so not the group {given.group}; use flood: static.",
             )
         local = self._local(underlay)
-        version = ip_address(local).version
+        version = parsed(local).version
         mtu = self._mtu(underlay, vxlan_overhead(version), f"VXLAN over IPv{version}")
         details = {
             "vni": given.vni,
@@ -161,10 +161,10 @@ class _Reading:
             return given.local
         own = self._of_version(own, underlay)
         named = [address for address in own if address in given.members]
-        near = [address for address in own if self._near(underlay, address)]
-        for candidates in (named, own, near):
-            if len(candidates) == 1:
-                return candidates[0]
+        for candidates in (named, own, (address for address in own if self._near(underlay, address))):
+            found = list(candidates)
+            if len(found) == 1:
+                return found[0]
         raise self.error(
             InvalidInput,
             "local",
@@ -176,9 +176,9 @@ class _Reading:
     def _of_version(self, own: list[str], underlay: Link) -> list[str]:
         """Return the addresses that are of the IP version of the members or group; of IPv4, if there are some, without these."""
         named = [*self.definition.members, *([self.definition.group] if self.definition.group else [])]
-        versions = [ip_address(named[0]).version] if named else [4, 6]
+        versions = [parsed(named[0]).version] if named else [4, 6]
         for version in versions:
-            if found := [address for address in own if ip_address(address).version == version]:
+            if found := [address for address in own if parsed(address).version == version]:
                 return found
         wants = f"IPv{versions[0]} " if named else ""
         on = f" (its master {underlay.master} may have it)" if underlay.master else ""
@@ -200,7 +200,7 @@ class _Reading:
     def _near(self, underlay: Link, address: str) -> bool:
         """Return whether a member is in the subnet of an address."""
         nets = [ip_interface(one.cidr).network for one in underlay.addresses if one.cidr.partition("/")[0] == address]
-        members = [ip_address(member) for member in self.definition.members]
+        members = [parsed(member) for member in self.definition.members]
         return any(member.version == net.version and member in net for member in members for net in nets)
 
 
