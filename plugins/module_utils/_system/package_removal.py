@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ from .packages import APT, Seen, there
 
 # Whatever apt is configured to do by itself: nothing else goes, and configuration files stay.
 ONLY = ["-o", "APT::Get::AutomaticRemove=false", "-o", "APT::Get::Purge=false"]
+UNIT = re.compile(r"(?:/usr)?/lib/systemd/system/([^/]+\.(?:service|socket|timer|path|target|mount|slice))")
+TEMPLATE = re.compile(r"@[^.]*\.")  # of an instance's name
 NEEDS = ["-o", "APT::AutoRemove::RecommendsImportant=true", "-o", "APT::AutoRemove::SuggestsImportant=false"]
 
 
@@ -95,8 +98,27 @@ class Removal:
             raise Conflict(
                 f"Other packages would change now: {', '.join(others)}. Nothing was removed; run again.", packages=others
             )
+        units = self._units(step.names)
         self.runner.run([*APT, *ONLY, "remove", "--", *step.names])
+        self._forget_failed(units)
         self._update(lambda record: record)
+
+    def _units(self, names: Sequence[str]) -> set[str]:
+        """Return the units of packages."""
+        shown = self.runner.run(["dpkg-query", "--listfiles", "--", *names], check=False).stdout
+        return {found[1] for line in shown.splitlines() if (found := UNIT.fullmatch(line))}
+
+    def _forget_failed(self, units: set[str]) -> None:
+        """Have systemd forget units that are gone and whose stop failed, which it would list as failed until the next boot."""
+        if not units:
+            return
+        shown = self.runner.run(
+            ["systemctl", "list-units", "--all", "--plain", "--no-legend", "--state=failed"], check=False
+        ).stdout
+        rows = [line.split() for line in shown.splitlines()]
+        gone = [row[0] for row in rows if row[1:2] == ["not-found"] and {row[0], TEMPLATE.sub("@.", row[0])} & units]
+        if gone:
+            self.runner.run(["systemctl", "reset-failed", "--", *gone], check=False)
 
     def _update(self, change: Callable[[Record], Record]) -> None:
         """Change the record, and strike from it what is gone."""
