@@ -17,7 +17,9 @@ import lzma
 import re
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 CACHE = Path("/var/cache/edge-tests/small-guest")
 MODULES = ("virtio_pci", "virtio_blk", "virtio_net", "virtio_rng", "virtio_console", "virtio_balloon", "button", "evdev", "isofs",
@@ -75,14 +77,29 @@ FILES = {
 FOLDERS = ("bin", "dev", "etc", "etc/acpi", "mnt", "proc", "share", "sys", "tmp")
 
 
-def small_guest() -> tuple[Path, Path]:
-    """Return the paths of kernel and initramfs, made once on this machine from Debian's packages."""
-    cache = CACHE / hashlib.sha256(repr((MODULES, FILES, FOLDERS)).encode()).hexdigest()[:16]
+def small_guest(
+    modules: tuple[str, ...] = MODULES,
+    files: Mapping[str, str] = FILES,
+    folders: tuple[str, ...] = FOLDERS,
+    programs: Mapping[str, bytes] = MappingProxyType({}),
+) -> tuple[Path, Path]:
+    """Return the paths of kernel and initramfs, made once on this machine from Debian's packages.
+
+    ``programs`` are files of this machine that the guest has too.
+    """
+    has = (modules, files, folders, *(hashlib.sha256(data).hexdigest() for data in programs.values()))
+    cache = CACHE / hashlib.sha256(repr(has).encode()).hexdigest()[:16]
     kernel, initrd = cache / "vmlinuz", cache / "initrd.gz"
     if not initrd.exists():
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache) as work:
-            _build(Path(work), kernel, initrd)
+            _build(
+                Path(work),
+                (kernel, initrd),
+                modules,
+                {**{name: text.encode() for name, text in files.items()}, **programs},
+                folders,
+            )
     return kernel, initrd
 
 
@@ -90,7 +107,10 @@ def _run(*argv: str, cwd: Path) -> str:
     return subprocess.run(argv, cwd=cwd, check=True, capture_output=True, text=True).stdout
 
 
-def _build(work: Path, kernel: Path, initrd: Path) -> None:
+def _build(
+    work: Path, made: tuple[Path, Path], names: tuple[str, ...], files: Mapping[str, bytes], folders: tuple[str, ...]
+) -> None:
+    kernel, initrd = made
     depends = _run("apt-cache", "depends", "linux-image-cloud-amd64", cwd=work)
     package = re.search(r"Depends: (linux-image-\S+)", depends)
     assert package, depends
@@ -100,14 +120,14 @@ def _build(work: Path, kernel: Path, initrd: Path) -> None:
         _run("dpkg-deb", "-x", archive.name, "root", cwd=work)
     tree = next(work.glob("root/lib/modules/*"), None) or next(work.glob("root/usr/lib/modules/*"))
     busybox = next(path for path in (work / "root/bin/busybox", work / "root/usr/bin/busybox") if path.exists())
-    modules = _with_dependencies(tree, MODULES)
-    entries = {**{name: text.encode() for name, text in FILES.items()}, "bin/busybox": busybox.read_bytes()}
+    modules = _with_dependencies(tree, names)
+    entries = {**files, "bin/busybox": busybox.read_bytes()}
     entries |= {f"lib-{number}.ko": _bytes_of(path) for number, path in enumerate(modules)}
     entries["modules"] = "".join(f"/lib-{number}.ko\n" for number in range(len(modules))).encode()
     next(work.glob("root/boot/vmlinuz-*")).rename(kernel)
-    made = work / "initrd.gz"
-    made.write_bytes(gzip.compress(cpio(entries, FOLDERS), 6, mtime=0))
-    made.rename(initrd)
+    packed = work / "initrd.gz"
+    packed.write_bytes(gzip.compress(cpio(entries, folders), 6, mtime=0))
+    packed.rename(initrd)
 
 
 def _with_dependencies(tree: Path, names: tuple[str, ...]) -> list[Path]:
