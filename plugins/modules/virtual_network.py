@@ -121,9 +121,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.edge.cloud.plugins.module_utils._module import plan_result, run_module
-from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.definition import Wanted
+from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.bridged import warnings
+from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.definition import NETWORK, Wanted
 from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.iproute import Networking, Places
-from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.options import NETWORK
 from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.reconcile import reconcile
 from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.state import Networks
 from ansible_collections.edge.cloud.plugins.module_utils._runner import ModuleRunner
@@ -133,7 +133,10 @@ PLACES = Places()
 
 def run(module: AnsibleModule) -> dict[str, Any]:
     wanted = Wanted.checked(module.params)
-    plan, after = reconcile(Networking(ModuleRunner(module), PLACES), [wanted], check=module.check_mode)
+    net = Networking(ModuleRunner(module), PLACES)
+    plan, after = reconcile(net, [wanted], check=module.check_mode)
+    for warning in warnings(net.runner, PLACES.bridge_sysctls):
+        module.warn(warning)
 
     def view(networks: Networks) -> dict[str, Any]:
         return networks[wanted.name].view()

@@ -128,8 +128,9 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.edge.cloud.plugins.module_utils._errors import InvalidInput
 from ansible_collections.edge.cloud.plugins.module_utils._module import run_module
+from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.bridged import warnings
+from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.definition import NETWORK
 from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.iproute import Networking, Places
-from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.options import NETWORK
 from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.reconcile import checked, reconcile
 from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.state import Networks
 from ansible_collections.edge.cloud.plugins.module_utils._runner import ModuleRunner
@@ -155,7 +156,10 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         raise InvalidInput(f"defaults: {', '.join(misplaced)} cannot be a default of networks.", option="defaults", value=misplaced)
     items = [complete(place, one, defaults) for place, one in enumerate(module.params["networks"])]
     wanted = checked(items, "networks")
-    plan, after = reconcile(Networking(ModuleRunner(module), PLACES), wanted, check=module.check_mode)
+    net = Networking(ModuleRunner(module), PLACES)
+    plan, after = reconcile(net, wanted, check=module.check_mode)
+    for warning in warnings(net.runner, PLACES.bridge_sysctls):
+        module.warn(warning)
 
     def view(networks: Networks) -> dict[str, Any]:
         return {one.name: networks[one.name].view() for one in wanted}

@@ -28,6 +28,28 @@ ELSEWHERE = {
     "nat": "type: a NAT network is libvirt's, with DHCP and DNS; make it with edge.cloud.nat_network.",
     "routed": "type: routed networks are not made yet; use edge.cloud.nat_network, or type: bridge and a router outside.",
 }
+# The options of a module, or of one of a list, as Ansible knows them.
+NETWORK: dict[str, dict[str, Any]] = {
+    "name": {"type": "str", "required": True},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "type": {"type": "str", "choices": ["bridge", "isolated", "nat", "routed", "vlan", "vxlan"]},
+    "bridge": {"type": "str"},
+    "vni": {"type": "int"},
+    "vlan_id": {"type": "int"},
+    "underlay": {"type": "str"},
+    "members": {"type": "list", "elements": "str"},
+    "flood": {"type": "str", "choices": ["static", "multicast"]},
+    "group": {"type": "str"},
+    "local": {"type": "str"},
+    "port": {"type": "int"},
+    "mtu": {"type": "int"},
+    "subnets": {"type": "list", "elements": "str"},
+    "gateway": {"type": "list", "elements": "str"},
+    "dns": {"type": "list", "elements": "str"},
+    "dhcp": {"type": "bool", "default": False},
+    "peers_isolated": {"type": "bool", "default": False},
+    "allow_disruption": {"type": "bool", "default": False},
+}
 Subnet = IPv4Network | IPv6Network
 
 

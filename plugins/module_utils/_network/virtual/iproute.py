@@ -23,12 +23,13 @@ MORE = (("port", "port"), ("vni", "vni"), ("viaIf", "via"))  # of bridge's JSON,
 
 @dataclass(frozen=True)
 class Places:
-    """Files of a host: its definitions, the lock of who changes networks, its identity and the kernel's limit of groups."""
+    """Files of a host: its definitions, the lock of who changes networks, its identity and settings of the kernel."""
 
     record: Path = Path("/etc/edge/networks.json")
     lock: Path = Path("/run/edge/networks.lock")
     machine_id: Path = Path("/etc/machine-id")
     most_groups: Path = Path("/proc/sys/net/ipv4/igmp_max_memberships")
+    bridge_sysctls: Path = Path("/proc/sys/net/bridge")
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,11 @@ from ..._plan import Plan
 from . import record
 from .definition import Definition, Wanted
 from .iproute import Networking
-from .mtu import vxlan_overhead
 from .names import bridge_link
 from .plan import Draft, plan
 from .state import Networks, observed
 from .steps import AddLink, AttachTap, Forget, NetworkStep, Remember
+from .underlay import vxlan_overhead
 
 LOCK_SECONDS = 120.0
 LEAST_MTU = 1500 - vxlan_overhead(6)
