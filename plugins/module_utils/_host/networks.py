@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from .._cluster import Cluster
@@ -32,6 +33,7 @@ from .._runner import SubprocessRunner
 PLACES = Places()
 MONITORS = (("ip", "-o", "monitor", "link", "address"), ("bridge", "monitor", "fdb"))
 LINK_LINE = re.compile(r"(?:Deleted )?\d+: ([^:@\s]+)")
+CURRENT = Path("/usr/lib/edge/current")
 SETTLE = 1.0  # a change rarely comes alone
 TRY_AGAIN = 60.0  # after a failure that no event of the kernel may end
 Options = Mapping[str, Any]
@@ -41,7 +43,7 @@ def networks(_cluster: Cluster, options: Options) -> dict[str, Any]:
     """Make the networks; with ``check`` only say what would be done, with ``watch`` do so at every change, for ever."""
     net = Networking(SubprocessRunner(), PLACES)
     if options.get("watch"):
-        _watch(net)
+        return _watch(net)
     made = make_recorded(net, check=bool(options.get("check")))
     if made.failed:
         raise EdgeError(_reasons(made), failed=_messages(made), actions=made.actions)
@@ -56,12 +58,15 @@ def _reasons(made: Made) -> str:
     return "These networks cannot be made now. " + " ".join(_messages(made).values())
 
 
-def _watch(net: Networking) -> None:
+def _watch(net: Networking) -> dict[str, Any]:
+    """Watch until another library was installed; the service is then started again, with that."""
+    library = CURRENT.resolve()
     with Watch(net) as watch:
         watch.turn()
         ready()
-        while True:
+        while CURRENT.resolve() == library:
             watch.turn()
+    return {"changed": False, "actions": []}
 
 
 def relevant(line: str, names: frozenset[str]) -> bool:

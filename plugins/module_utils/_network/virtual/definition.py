@@ -23,6 +23,7 @@ OF_TYPE = {
     "vlan": ("vlan_id", "underlay"),
     "vxlan": ("vni", "underlay", "members", "flood", "group", "local", "port"),
 }
+OF_LINKS = ip_network("224.0.0.0/24")  # of protocols between neighbours, such as OSPF
 NEEDED = {"vlan": ("vlan_id", "underlay"), "vxlan": ("vni", "underlay")}
 ELSEWHERE = {
     "nat": "type: a NAT network is libvirt's, with DHCP and DNS; make it with edge.cloud.nat_network.",
@@ -209,6 +210,8 @@ class _Reader:
             found = parsed(text)
         except ValueError as error:
             raise self.bad(path, f"{text!r:.60} is not an IP address ({error!s:.80}).", text) from None
+        if getattr(found, "ipv4_mapped", None):
+            raise self.bad(path, f"{text} stands for an IPv4 address; write that.", text)
         if option == "group":
             return str(found)
         if "%" in text or found.is_multicast or found.is_unspecified or found.is_loopback or str(found) == "255.255.255.255":
@@ -249,8 +252,8 @@ class _Reader:
         if value is None:
             raise self.bad("group", "flood: multicast needs the multicast group, such as 239.1.2.3.")
         group = self._address("group", str(value))
-        if not parsed(group).is_multicast:
-            raise self.bad("group", f"{group} is not a multicast address; use one of 224.0.0.0/4 or ff00::/8.", group)
+        if not parsed(group).is_multicast or parsed(group) in OF_LINKS:
+            raise self.bad("group", f"{group} is no multicast group for networks; use one of 239.0.0.0/8 or ff05::/16.", group)
         return group
 
     def _subnets(self) -> list[Subnet]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,25 @@ def test_what_others_take_away_is_made_again(places: Places) -> None:
         until("Set the MTU of evb-a from 1450 to 1350")
         ip("link", "set", "evx-a", "down")
         until("Set evx-a up")
+
+
+def test_another_library_ends_the_service_so_that_it_starts_with_that(
+    places: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    current = tmp_path / "current"
+    current.symlink_to("old")
+    monkeypatch.setattr(networks, "CURRENT", current)
+    boot(places, PLAIN, {**VXLAN, "underlay": "eth9"})  # it fails, so that it tries again
+    monkeypatch.setattr(networks, "TRY_AGAIN", 0.1)
+    done: list[dict[str, Any]] = []
+    service = threading.Thread(target=lambda: done.append(verb(watch=True)))
+    service.start()
+    current.with_name("next").symlink_to("new")
+    while "evb-b" not in ip("-br", "link"):
+        assert service.is_alive()
+    current.with_name("next").rename(current)
+    service.join(60)
+    assert done == [{"changed": False, "actions": []}]
 
 
 @pytest.mark.parametrize(
