@@ -33,6 +33,7 @@ from .._runner import SubprocessRunner
 PLACES = Places()
 MONITORS = (("ip", "-o", "monitor", "link", "address"), ("bridge", "monitor", "fdb"))
 LINK_LINE = re.compile(r"(?:Deleted )?\d+: ([^:@\s]+)")
+MASTER = re.compile(r" master (\S+)")
 CURRENT = Path("/usr/lib/edge/current")
 SETTLE = 1.0  # a change rarely comes alone
 TRY_AGAIN = 60.0  # after a failure that no event of the kernel may end
@@ -73,7 +74,8 @@ def relevant(line: str, names: frozenset[str]) -> bool:
     """Return whether a line of ip's or bridge's monitor may be about a network; ``names`` are links that have no prefix of ours."""
     found = LINK_LINE.match(line)
     if found:
-        return found[1].startswith(PREFIXES) or found[1] in names
+        master = MASTER.search(line)
+        return any(name.startswith(PREFIXES) or name in names for name in (found[1], *(master.groups() if master else ())))
     return ZERO in line and VXLAN in line
 
 

@@ -18,7 +18,7 @@ from .definition import Definition, Wanted
 from .iproute import Networking
 from .names import bridge_link
 from .plan import Draft, plan
-from .state import Networks, observed
+from .state import Facts, Networks, observed
 from .steps import AddLink, AttachTap, Forget, NetworkStep, Remember
 from .underlay import vxlan_overhead
 
@@ -82,16 +82,19 @@ def make_recorded(net: Networking, taps: Taps = MappingProxyType({}), *, check: 
             if draft.plan.changed:
                 _carry_out(net, [wanted for wanted in asked if wanted.name not in failed], draft.plan)
             actions += _bridges_only(net, [wanted for wanted in asked if wanted.name in failed])
-            actions += _attach_again(net, taps)
         facts = net.facts({})
-    names = [wanted.name for wanted in asked]
-    ports = {tap.name: name for name in names for tap in facts.by_master.get(bridge_link(name), ()) if tap.of_vm}
+        bridges = {one.name: (one.definition and one.definition.bridge) or bridge_link(one.name) for one in asked}
+        if not check and (again := _lost(facts, taps, bridges)):
+            net.apply(again)
+            actions += [step.sentence for step in again]
+            facts = net.facts({})
+    ports = {tap.name: name for name, bridge in bridges.items() for tap in facts.by_master.get(bridge, ()) if tap.of_vm}
     return Made(actions, failed, ports)
 
 
 def _bridges_only(net: Networking, asked: Sequence[Wanted]) -> list[str]:
     """Make the bridges of networks that have no link yet, with an MTU that will do wherever they are carried."""
-    facts = net.facts({})
+    facts = net.facts({}) if asked else Facts({})
     plain = [
         replace(one, definition=Definition(one.name, "bridge", mtu=one.definition.mtu or LEAST_MTU))
         for one in asked
@@ -102,12 +105,10 @@ def _bridges_only(net: Networking, asked: Sequence[Wanted]) -> list[str]:
     return [step.sentence for step in steps]
 
 
-def _attach_again(net: Networking, taps: Taps) -> list[str]:
-    facts = net.facts({})
-    lost = {tap: bridge_link(name) for tap, name in taps.items() if tap in facts.links and not facts.links[tap].master}
-    steps = [AttachTap(taps[tap], tap, bridge) for tap, bridge in sorted(lost.items()) if bridge in facts.links]
-    net.apply(steps)
-    return [step.sentence for step in steps]
+def _lost(facts: Facts, taps: Taps, bridges: Mapping[str, str]) -> list[AttachTap]:
+    """Return the steps for ports of VMs that have no bridge any more."""
+    lost = {tap: bridges.get(name) for tap, name in taps.items() if tap in facts.links and not facts.links[tap].master}
+    return [AttachTap(taps[tap], tap, bridge) for tap, bridge in sorted(lost.items()) if bridge and bridge in facts.links]
 
 
 def listing(net: Networking, name: str | None = None) -> list[dict[str, Any]]:

@@ -100,6 +100,8 @@ def test_what_others_take_away_is_made_again(places: Places) -> None:
         ip("addr", "add", "192.0.2.11/24", "dev", "eth0")
         until("Add the vxlan evx-a")
         ip("link", "set", "vnet0", "master", "evb-a")
+        while "vnet0" not in watch.taps:
+            watch.turn()
         subprocess.run(["bridge", "fdb", "del", "00:00:00:00:00:00", "dev", "evx-a", "dst", "192.0.2.12", "self"], check=True)
         until("Change the hosts of the network a: add 192.0.2.12")
         ip("link", "del", "evb-a")
@@ -111,6 +113,25 @@ def test_what_others_take_away_is_made_again(places: Places) -> None:
         until("Set the MTU of evb-a from 1450 to 1350")
         ip("link", "set", "evx-a", "down")
         until("Set evx-a up")
+
+
+def test_a_port_of_a_vm_comes_back_to_a_bridge_that_others_made_again(places: Places) -> None:
+    """As ifdown and ifup do."""
+    ip("link", "add", "br0", "type", "bridge")
+    ip("tuntap", "add", "vnet0", "mode", "tap")
+    ip("link", "set", "vnet0", "master", "br0")
+    boot(places, {"name": "public", "type": "bridge", "bridge": "br0"})
+    with Watch(Networking(SubprocessRunner(), places)) as watch:
+        assert watch.turn() == []
+        ip("link", "del", "br0")
+        ip("link", "add", "br0", "type", "bridge")
+        while not watch.turn():
+            pass
+        assert json.loads(ip("-j", "link", "show", "vnet0"))[0]["master"] == "br0"
+        ip("link", "add", "br1", "type", "bridge")
+        ip("link", "set", "vnet0", "master", "br1")  # somebody moves it
+        assert watch.turn() == []
+        assert json.loads(ip("-j", "link", "show", "vnet0"))[0]["master"] == "br1"
 
 
 def test_another_library_ends_the_service_so_that_it_starts_with_that(
@@ -139,6 +160,8 @@ def test_another_library_ends_the_service_so_that_it_starts_with_that(
         ("Deleted 5: evx-a@eth0: <BROADCAST,MULTICAST>", True),
         ("3: eth0    inet 192.0.2.1/24 scope global eth0", True),
         ("4: eth1@far1: <BROADCAST>", False),
+        ("7: vnet0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1450 qdisc fq_codel master evb-a state UNKNOWN", True),
+        ("7: vnet0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1450 qdisc fq_codel master br0 state UNKNOWN", False),
         ("Deleted 00:00:00:00:00:00 dev evx-a dst 192.0.2.12 self permanent", True),
         ("Deleted 52:54:00:00:00:01 dev evx-a dst 192.0.2.12 self", False),
         ("52:54:00:00:00:01 dev vnet0 master evb-a", False),
