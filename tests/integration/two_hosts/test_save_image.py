@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,29 +13,44 @@ import pytest
 import yaml
 from support import stream_guest
 from support.migration_hosts import Pair
-from support.playbook import TREE, changed_in, run_book
+from support.playbook import TREE, PlaybookFailed, changed_in, run_book
 from support.vm_host import IMAGES, MACHINE, VMS
 
 pytestmark = [pytest.mark.integration, pytest.mark.lab]
 DATASTORE = "/var/lib/edge/datastore"
+INCOMING = "/var/lib/edge/incoming"
+NAT = """
+table inet behind_nat {
+  chain in {
+    type filter hook input priority 0; policy accept;
+    iifname "host0" tcp dport 22 accept
+    iifname "host0" ct state new drop
+  }
+}
+"""
 
 
 @pytest.fixture(scope="module", autouse=True)
-def served(hosts: Pair, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Have the second host serve its host cache as a hypervisor's role says; the first one is the Front-end."""
+def served(hosts: Pair, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Have the first host serve an image datastore as a Front-end does; the second is behind a NAT that lets only ssh in."""
     server = {
-        "image_server_name": "images",
-        "image_server_root": IMAGES,
-        "image_server_port": 8444,
+        "image_server_name": "datastore",
+        "image_server_root": DATASTORE,
+        "image_server_port": 8443,
         "image_server_listen": "0.0.0.0",
+        "image_server_incoming": INCOMING,
+        "image_server_senders": "{{ groups['hypervisor'] }}",
     }
     tasks = [
         {"ansible.builtin.setup": {"gather_subset": ["!all", "network"]}},
         {"ansible.builtin.include_role": {"name": "edge.cloud.image_server"}, "vars": server},
     ]
     book = tmp_path_factory.mktemp("save") / "server.yml"
-    book.write_text(yaml.safe_dump([{"hosts": hosts.two.host.name, "gather_facts": False, "tasks": tasks}]))
+    book.write_text(yaml.safe_dump([{"hosts": hosts.one.host.name, "gather_facts": False, "tasks": tasks}]))
     run_book(book, hosts.inventory)
+    hosts.two.host.run(["nft", "-f", "-"], stdin=NAT)
+    yield
+    hosts.two.run("nft", "delete", "table", "inet", "behind_nat")
 
 
 def save(hosts: Pair, *words: str) -> set[str]:
@@ -50,10 +66,18 @@ def test_a_disk_becomes_an_image_that_vms_start_from(hosts: Pair) -> None:
     known = hosts.two.wait_more("gold", 10)
 
     assert save(hosts, "--check") == {hosts.two.host.name}
-    assert hosts.one.run("ls", DATASTORE, ok=False) == ""
+    assert (hosts.one.run("ls", DATASTORE), hosts.one.run("ls", INCOMING)) == ("", "body")
+    with pytest.raises(PlaybookFailed, match="has no folder in /nowhere; an image of"):
+        save(hosts, "-e", "frontend_incoming=/nowhere")
+    hosts.one.run("systemctl", "stop", "edge-datastore.service")
+    with pytest.raises(PlaybookFailed, match="curl: \\(7\\)"):
+        save(hosts, "-e", "save_image_retries=1")
+    assert hosts.one.run("ls", INCOMING) == "body", "the slot is closed although nothing arrived"
+    hosts.one.run("systemctl", "start", "edge-datastore.service")
     assert save(hosts) == {hosts.two.host.name}
     assert save(hosts) == set()
     assert hosts.two.run("ls", "-A", "/var/lib/edge/exports") == ""
+    assert (hosts.one.run("ls", "-A", INCOMING), hosts.one.run("ls", "-A", f"{INCOMING}/body")) == ("body", "")
     hosts.two.verify("gold")
     assert "index.json" not in hosts.two.run("ls", IMAGES).split(), "a host cache has no catalogue that could grow old"
 

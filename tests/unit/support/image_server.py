@@ -55,7 +55,8 @@ def role_configuration(**variables: Any) -> str:
     environment = jinja2.Environment(trim_blocks=True, undefined=jinja2.StrictUndefined)
     environment.filters["regex_replace"] = lambda value, pattern, new: re.sub(pattern, new, value)
     template = environment.from_string((TREE / "roles/image_server/templates/nginx.conf.j2").read_text())
-    return template.render(ansible_managed="a test", image_server_listen="127.0.0.1", **variables)
+    usual = {"image_server_listen": "127.0.0.1", "image_server_incoming": "", "image_server_senders": []}
+    return template.render(ansible_managed="a test", **{**usual, **variables})
 
 
 def free_port() -> int:

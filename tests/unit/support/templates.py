@@ -88,7 +88,7 @@ def _texts(value: Any, condition: bool) -> Iterator[tuple[str, bool]]:
 def set_by_tasks() -> frozenset[str]:
     """Return the names that tasks register, set as facts or compute; no user gives them."""
     names: set[str] = set(ALWAYS)
-    for path in [*TREE.glob("roles/**/*.yml"), *TREE.glob("playbooks/*.yml")]:
+    for path in [*TREE.glob("roles/**/*.yml"), *TREE.glob("playbooks/**/*.yml")]:
         for key, value in _mappings(yaml.safe_load(path.read_text())):
             if key == "register":
                 names.add(str(value))
