@@ -19,7 +19,7 @@ from .packages import APT, Seen, there
 # Whatever apt is configured to do by itself: nothing else goes, and configuration files stay.
 ONLY = ["-o", "APT::Get::AutomaticRemove=false", "-o", "APT::Get::Purge=false"]
 UNIT = re.compile(r"(?:/usr)?/lib/systemd/system/([^/]+\.(?:service|socket|timer|path|target|mount|slice))")
-TEMPLATE = re.compile(r"@[^.]*\.")  # of an instance's name
+INSTANCE = re.compile(r"@.*(?=\.)")  # of a unit's name
 NEEDS = ["-o", "APT::AutoRemove::RecommendsImportant=true", "-o", "APT::AutoRemove::SuggestsImportant=false"]
 
 
@@ -116,7 +116,7 @@ class Removal:
             ["systemctl", "list-units", "--all", "--plain", "--no-legend", "--state=failed"], check=False
         ).stdout
         rows = [line.split() for line in shown.splitlines()]
-        gone = [row[0] for row in rows if row[1:2] == ["not-found"] and {row[0], TEMPLATE.sub("@.", row[0])} & units]
+        gone = [row[0] for row in rows if row[1:2] == ["not-found"] and {row[0], INSTANCE.sub("@", row[0])} & units]
         if gone:
             self.runner.run(["systemctl", "reset-failed", "--", *gone], check=False)
 
