@@ -96,35 +96,50 @@ class Managers:
                 option="boot",
                 path=str(path),
             )
-        for line in (self._ask("nmcli", "--terse", "--fields", "DEVICE,STATE", "device", "status") or "").splitlines():
-            device, _colon, state = line.partition(":")
-            if device in links and state != "unmanaged":
+        for link, state in self.network_manager().items():
+            if link in links:
                 raise Conflict(
-                    f"boot: NetworkManager configures {device} ({state}); exclude it there (unmanaged-devices), or leave boot out"
+                    f"boot: NetworkManager configures {link} ({state}); exclude it there (unmanaged-devices), or leave boot out"
                     " and have the bridge in a connection of NetworkManager.",
                     option="boot",
-                    port=device,
+                    port=link,
                 )
 
+    def network_manager(self) -> dict[str, str]:
+        """Return the links that NetworkManager configures and their states; none where it does not run."""
+        lines = (self._ask("nmcli", "--terse", "--fields", "DEVICE,STATE", "device", "status") or "").splitlines()
+        found = dict(line.split(":", 1) for line in lines if ":" in line)
+        return {link: state for link, state in found.items() if state != "unmanaged"}
 
-def stanzas(path: Path, links: list[str], depth: int = 0) -> Iterator[tuple[Path, str]]:
+
+def stanzas(path: Path, links: list[str]) -> Iterator[tuple[Path, str]]:
     """Return the files of ifupdown that name one of ``links`` as an interface or as a port of a bridge, and which."""
+    for file, text in interfaces_files(path):
+        for line in text.replace("\\\n", " ").splitlines():
+            head, *rest = line.split() or [""]
+            named = rest[:1] if head == "iface" else rest if head in ("bridge_ports", "bridge-ports") else []
+            yield from ((file, link) for link in links if link in {word.partition(":")[0] for word in named})
+
+
+def interfaces_files(path: Path, depth: int = 0) -> Iterator[tuple[Path, str]]:
+    """Return the file ``path`` of ifupdown and those that it sources, with their texts; what cannot be read is left out."""
     try:
         text = read_text(path)
     except OSError:
         return
+    yield path, text
     for line in text.replace("\\\n", " ").splitlines():
         head, *rest = line.split() or [""]
         if head in ("source", "source-directory") and depth < DEEPEST:
             for word in rest:
-                yield from _sourced(path.parent, word, links, depth)
-        named = rest[:1] if head == "iface" else rest if head in ("bridge_ports", "bridge-ports") else []
-        yield from ((path, link) for link in links if link in {word.partition(":")[0] for word in named})
+                for found in _sourced(path.parent, word):
+                    yield from interfaces_files(found, depth + 1)
 
 
-def _sourced(folder: Path, pattern: str, links: list[str], depth: int) -> Iterator[tuple[Path, str]]:
+def _sourced(folder: Path, pattern: str) -> Iterator[Path]:
+    """Return the files that a pattern names; as in a shell, it names none that begin with a dot."""
     relative = pattern.removeprefix("/")
     start = Path("/") if pattern.startswith("/") else folder
     for found in sorted(start.glob(relative)):
-        for file in sorted(found.iterdir()) if found.is_dir() else (found,):
-            yield from stanzas(file, links, depth + 1)
+        files = sorted(found.iterdir()) if found.is_dir() else [found]
+        yield from (file for file in files if not file.name.startswith("."))

@@ -16,11 +16,12 @@ BELOW = ("etc", "run", "usr/local/lib", "usr/lib", "lib")  # a file of the same 
 
 @dataclass(frozen=True)
 class UnitFile:
-    """A file and what it assigns, with its drop-ins; ``problem`` says why it could not be read whole."""
+    """A file and what it assigns, with its drop-ins, and their texts; ``problem`` says why it could not be read whole."""
 
     path: Path
     pairs: tuple[Pair, ...] = ()
     problem: str = ""
+    texts: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -66,12 +67,14 @@ def _masks(path: Path) -> bool:
 def _read(path: Path, every: tuple[Path, ...]) -> UnitFile:
     drop_ins = _first(tuple(folder / f"{path.name}.d" for folder in every), ".conf")
     found: list[Pair] = []
+    texts: list[str] = []
     for part in (path, *(drop_ins[name] for name in sorted(drop_ins))):
         try:
-            found += pairs(read_text(part))
+            texts.append(read_text(part))
+            found += pairs(texts[-1])
         except OSError as error:
             return UnitFile(path, tuple(found), _problem(part, error))
-    return UnitFile(path, tuple(found))
+    return UnitFile(path, tuple(found), texts=tuple(texts))
 
 
 def read_text(path: Path) -> str:

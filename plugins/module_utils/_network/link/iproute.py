@@ -79,14 +79,15 @@ class IpRoute:
             self._runner.run(("ip", *commands[0]), timeout=TIMEOUT)
             return
         try:
-            self._runner.run(("ip", "-batch", "-"), stdin=_batch(commands), timeout=TIMEOUT)
+            self._runner.run(("ip", "-batch", "-"), stdin=batch(commands), timeout=TIMEOUT)
         except CommandFailed:
             if step.undo:
-                self._runner.run(("ip", "-force", "-batch", "-"), stdin=_batch(step.undo), check=False, timeout=TIMEOUT)
+                self._runner.run(("ip", "-force", "-batch", "-"), stdin=batch(step.undo), check=False, timeout=TIMEOUT)
             raise
 
 
-def _batch(commands: tuple[Words, ...]) -> str:
+def batch(commands: Iterable[Words]) -> str:
+    """Return the lines of ``ip -batch`` for argument lists of ``ip``."""
     return batch_text(map(_batch_words, commands))
 
 
