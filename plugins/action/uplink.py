@@ -53,7 +53,7 @@ class ActionModule(ActionBase):
         """Return the result of the change: confirmed, or a failure that says what became of it."""
         seconds = float(prepared.pop("seconds"))
         end = time.monotonic() + seconds
-        said, undone = "no fresh connection came about", False
+        said, ending, undone = "no fresh connection came about", "", False
         while not undone and time.monotonic() < end + FOR_UNDOING:
             time.sleep(PAUSE)
             answer = self._over_a_fresh_connection({**options, "token": token})
@@ -62,14 +62,18 @@ class ActionModule(ActionBase):
                 return {**prepared, "uplink": answer["uplink"]}
             if error.get("code") == "not_found":
                 return {**answer, "actions": prepared.get("actions", [])}
-            undone = bool(error.get("undone"))
-            said = str(answer.get("msg")) if error.get("code") not in (None, "conflict") or undone or error else said
+            if error.get("word"):  # it arrived over the changed network; what is connected now was so since
+                token = f"{token.partition(':')[0]}:{error['word']}"
+            if error.get("code") == "conflict":
+                undone, ending = bool(error.get("undone")), str(answer["msg"])
+            else:
+                said = str(answer.get("msg") or answer.get("module_stderr"))
         state = "The host has its old network." if undone else "The host was not reached since; its timer should have undone it."
         return {
             "failed": True,
             "changed": False,
-            "msg": f"name: the change of the uplink was not confirmed within {seconds:g} s: {said} {state}",
-            "error": {"code": "rolled_back" if undone else "unreachable", "option": "name", "token": token},
+            "msg": f"name: the change of the uplink was not confirmed within {seconds:g} s: {said} {ending} {state}",
+            "error": {"code": "rolled_back" if undone else "unreachable", "option": "name", "token": token.partition(":")[0]},
             "actions": prepared.get("actions", []),
         }
 

@@ -29,7 +29,7 @@ class Ifupdown:
 
     def owns(self, link: str) -> bool:
         """Return whether a file has a stanza for ``link``."""
-        return any(self._with(link))
+        return bool(_with(self._texts, link))
 
     def made(self, bridge: str) -> str | None:
         """Return the port of the bridge that we wrote, or None."""
@@ -41,8 +41,9 @@ class Ifupdown:
 
     def present(self, host: Host, held: Carried) -> Parts:
         """Return what moves all from the port to the bridge."""
-        files = self._with(held.port)
-        for path in self._with(held.bridge):
+        base = {path: marks.restored(text, held.bridge) for path, text in self._texts.items()}
+        files = _with(base, held.port)
+        for path in _with(base, held.bridge):
             raise Conflict(f"name: {path} configures {held.bridge} already; choose another name or remove it.", option="name")
         if len(files) != 1:
             raise Unsupported(
@@ -50,14 +51,14 @@ class Ifupdown:
                 " have its stanzas in one.",
                 option="port",
             )
-        path, text = files[0], self._texts[files[0]]
+        path, text = files[0], base[files[0]]
         made = bool(host.links[held.port].kind)
         new = interfaces.with_bridge(text, held.bridge, held.port, held.mac, made=made)
         leases = interfaces.dhcp(text, held.port)
         check_whole(host, host.links[held.port], held.bridge, leases=leases)
-        boot = (BootFile(str(path), text, new),)
+        boot = (BootFile(str(path), self._texts[path], new),) if new != self._texts[path] else ()
         if leases:
-            return self._by_ifup(boot, held, held.port, held.bridge)
+            return self._by_ifup(boot, new, held, (held.port, held.bridge))
         return Parts(boot, forward=(_batch(held.to_bridge),), back=(_batch(held.to_port, force=True),))
 
     def absent(self, host: Host, held: Carried) -> Parts:
@@ -68,24 +69,15 @@ class Ifupdown:
             return Parts(boot)
         check_whole(host, host.links[held.bridge], held.port, leases=leases)
         if leases:
-            return self._by_ifup(boot, held, held.bridge, held.port)
+            return self._by_ifup(boot, boot[0].after or "", held, (held.bridge, held.port))
         return Parts(boot, forward=(_batch(held.to_port),), back=(_batch(held.to_bridge, force=True),))
 
-    def _with(self, link: str) -> list[Path]:
-        every = [(path, found) for path, text in self._texts.items() for found in interfaces.stanzas(text)]
-        return list(dict.fromkeys(path for path, found in every if found.interface == link))
-
-    def _by_ifup(self, boot: tuple[BootFile, ...], held: Carried, source: str, target: str) -> Parts:
+    def _by_ifup(self, boot: tuple[BootFile, ...], text: str, held: Carried, way: tuple[str, str]) -> Parts:
         """Return what has ifupdown itself take down one and bring up the other, since its DHCP client has to go along."""
-        lines = marks.lines_of(boot[0].after or "")
-        sourced = {
-            number
-            for line in interfaces.logical(boot[0].after or "")
-            if line.words[:1] in (("source",), ("source-directory",))
-            for number in line.numbers
-        }
-        staged = "".join(line for number, line in enumerate(lines) if number not in sourced)
-        path = str(self._root / STAGED)
+        heads = [line for line in interfaces.logical(text) if line.words[:1] in (("source",), ("source-directory",))]
+        sourced = {number for line in heads for number in line.numbers}
+        staged = "".join(line for number, line in enumerate(marks.lines_of(text)) if number not in sourced)
+        (source, target), path = way, str(self._root / STAGED)
         down, up = f"ifdown --force {source}", f"ifup --force -i {path} {target}"
         raise_port = f"ip link set dev {held.port} up"
         there = held.to_port if target == held.bridge else held.to_bridge
@@ -95,6 +87,11 @@ class Ifupdown:
             forward=(down, raise_port, up),
             back=(f"ifdown --force -i {path} {target} || true", _batch(there, force=True), f"ifup --force {source} || true"),
         )
+
+
+def _with(texts: dict[Path, str], link: str) -> list[Path]:
+    """Return the files that have a stanza for ``link``."""
+    return [path for path, text in texts.items() if any(found.interface == link for found in interfaces.stanzas(text))]
 
 
 def _restored(path: str, text: str, held: Carried, host: Host) -> str:

@@ -54,19 +54,22 @@ class Netplan:
     def present(self, _host: Host, held: Carried) -> Parts:
         """Return what moves all from the port to the bridge."""
         ident = self.ident(held.port) or held.port
-        files = [path for path, text in self._texts.items() if netplan_text.sections_with(text, ident)]
+        base = {path: marks.restored(text, held.bridge) for path, text in self._texts.items()}
+        files = [path for path, text in base.items() if netplan_text.sections_with(text, ident)]
         if len(files) != 1:
             raise Unsupported(
                 f"port: netplan's {ident} ({held.port}) is in {len(files)} files of {self._root / 'etc/netplan'}"
                 f" ({', '.join(path.name for path in files) or 'none'}); it has to be in one, which can change at one instant.",
                 option="port",
             )
-        path, text = files[0], self._texts[files[0]]
+        path, text = files[0], base[files[0]]
         if (self._root / "run/netplan" / path.name).exists():
             raise Conflict(f"port: /run/netplan/{path.name} hides {path} until the next boot; remove it first.", option="port")
         new = netplan_text.with_bridge(text, held.bridge, ident, held.mac)
         beside = self._beside(path, held, new)
-        boot = (*(BootFile(name, None, added) for name, added in beside.items()), BootFile(str(path), text, new))
+        has = {**self.boot(held.bridge), str(path): self._texts[path]}
+        wanted = {**beside, str(path): new}
+        boot = tuple(BootFile(name, has.get(name), added) for name, added in wanted.items() if has.get(name) != added)
         trial = [(str(self._root / "run" / Path(name).relative_to(self._root / "etc")), added) for name, added in beside.items()]
         trial = [(name, added) for name, added in trial if name.endswith(".conf")]
         trial.append((str(self._root / "run/netplan" / path.name), new))

@@ -23,6 +23,7 @@ from . import scripts
 from .model import Move, Parts
 
 FOLDER = Path("/run/edge/uplink")
+SYSTEMD = Path("/run/systemd/system")  # is there while systemd runs the host
 TIMEOUT = 30.0
 SPARE = 5  # seconds that the undoing itself may take before somebody looks again
 
@@ -30,8 +31,8 @@ SPARE = 5  # seconds that the undoing itself may take before somebody looks agai
 class Trial:
     """The trial of this host; there is one at a time."""
 
-    def __init__(self, runner: Runner, folder: Path = FOLDER) -> None:
-        self._runner, self._folder = runner, folder
+    def __init__(self, runner: Runner, folder: Path = FOLDER, systemd: Path = SYSTEMD) -> None:
+        self._runner, self._folder, self._systemd = runner, folder, systemd
 
     def prepare(self, move: Move, parts: Parts, gateways: tuple[str, ...], seconds: int) -> str:
         """Arm the timer, start the change in a unit of its own, and return the token that confirms it."""
@@ -57,7 +58,7 @@ class Trial:
         self._runner.run(argv, timeout=TIMEOUT)
 
     def _require_systemd(self) -> None:
-        if not Path("/run/systemd/system").is_dir():
+        if not self._systemd.is_dir():
             raise Unsupported("systemd does not run this host; without its timer a change of the uplink could not be undone.")
 
     def _active(self, unit: str) -> bool:
@@ -99,9 +100,12 @@ class Trial:
     def confirm(self, token: str, look: Callable[[dict[str, Any]], str]) -> dict[str, Any]:
         """Write the boot files of a change that works and disarm the timer; return what was prepared.
 
-        ``look`` says what is still missing of it. Raise Busy while that is something, Conflict once it was undone.
+        ``look`` says what is still missing of it. Raise Busy while that is something, Conflict once it was undone. A connection
+        that began before the change proves nothing: who asks first gets a word, in an error Busy, and confirms by ``TOKEN:WORD``
+        over a connection that was made when that had arrived.
         """
         found = self._read()
+        token, _colon, word = token.partition(":")
         if found.get("token") != token:
             raise NotFound(
                 f"The change {token} is not known on this host any more: was it restarted? Its boot files are the old ones."
@@ -116,6 +120,7 @@ class Trial:
                 raise _busy(found, "is being made", 1)
             if missing := look(found):
                 raise _busy(found, f"is not whole yet: {missing}", 1)
+            self._require_word(found, word)
             _require_untouched(found)
             self._decide()
         if not self._there("done"):
@@ -129,6 +134,16 @@ class Trial:
         except FileNotFoundError:
             return "they said nothing"
         return "; ".join(lines[-8:]) or "they said nothing"
+
+    def _require_word(self, found: dict[str, Any], word: str) -> None:
+        """Raise Busy, with the word that confirms, unless it was given: only who was answered since the change can know it."""
+        kept = self._folder / "word"
+        if not kept.exists():
+            kept.write_text(secrets.token_hex(8))
+        if word != kept.read_text():
+            error = _busy(found, "works, and waits for a connection that was made since", 0)
+            error.details["word"] = kept.read_text()
+            raise error
 
     def _decide(self) -> None:
         own = self._folder / f"decision.{os.getpid()}"

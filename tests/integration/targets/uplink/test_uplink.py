@@ -50,6 +50,25 @@ END
 chmod 600 /etc/netplan/50-cloud-init.yaml
 rm /etc/systemd/network/10-edge-lab.network
 """
+SERVER = """
+ip netns add srv; ip link add eth0 type veth peer name srv0; ip link set srv0 netns srv
+ip -n srv addr add 203.0.113.1/24 dev srv0; ip -n srv link set srv0 up; ip link set eth0 up
+systemd-run --quiet --unit=dhcpd --collect nsenter --net=/run/netns/srv dnsmasq --keep-in-foreground --conf-file=/dev/null \
+  --port=0 --interface=srv0 --bind-interfaces \
+  --dhcp-range=203.0.113.50,203.0.113.250,1h --dhcp-option=3 --dhcp-leasefile=/run/dhcpd.leases
+"""
+CLIENTS = {
+    "networkd": "printf '[Match]\\nName=eth0\\n[Network]\\nDHCP=ipv4\\n' > /etc/systemd/network/20-a.network; networkctl reload",
+    "ifupdown": "apt-get install -qqy isc-dhcp-client;"
+    " printf '\\nauto eth0\\niface eth0 inet dhcp\\n' >> /etc/network/interfaces; ifup eth0",
+    "netplan": "printf '        eth0:\\n            dhcp4: true\\n' >> /etc/netplan/50-cloud-init.yaml;"
+    " netplan generate; networkctl reload",
+}
+CLIENT_OF = {
+    "networkd": "networkctl status br1 | grep -i dhcp; echo br1",
+    "ifupdown": "ps -eo args | grep '[d]hclient'",
+    "netplan": "networkctl status br1 | grep -i dhcp; echo br1",
+}
 SETUPS = {"networkd": "true", "ifupdown": IFUPDOWN, "netplan": NETPLAN}
 FILES = "find /etc/network /etc/netplan /etc/systemd/network /etc/cloud -type f -exec sha256sum {} + 2>/dev/null | sort"
 CUT = (
@@ -171,6 +190,21 @@ def test_a_killed_controller_and_a_power_cut_leave_the_old_network(host: Any) ->
         assert (sh(one, FILES), holder(one)) == (before, "host0")
     assert uplink(run)["changed"]
     assert uplink(run, state="absent")["changed"]
+
+
+def test_a_lease_is_the_same_on_the_bridge(host: Any) -> None:
+    one, run, manager = host
+    sh(one, SERVER)
+    sh(one, CLIENTS[manager])
+    until(lambda: "203.0.113." in sh(one, "ip -br -4 addr show dev eth0"))
+    address = sh(one, "ip -br -4 addr show dev eth0").split()[2]
+    options = {"name": "br1", "port": "eth0", "rollback_after": 60}
+    assert uplink(run, **options)["uplink"]["addresses"] == [address]
+    assert sh(one, "ip -br -4 addr show dev br1").split()[2] == address
+    assert "br1" in sh(one, CLIENT_OF[manager])
+    assert not uplink(run, **options)["changed"]
+    assert uplink(run, state="absent", **options)["changed"]
+    until(lambda: address in sh(one, "ip -br -4 addr show dev eth0"))
 
 
 def test_a_local_connection_cannot_confirm(host: Any) -> None:
