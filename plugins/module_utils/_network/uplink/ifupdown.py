@@ -9,7 +9,7 @@ from pathlib import Path
 from ..._errors import Conflict, Unsupported
 from ..boot.managers import IFUP, interfaces_files
 from ..link.model import Host
-from . import interfaces, marks
+from . import cloud_init, interfaces, marks
 from .live import Carried, check_whole
 from .model import BootFile, Parts
 
@@ -37,7 +37,8 @@ class Ifupdown:
 
     def boot(self, bridge: str) -> dict[str, str]:
         """Return the files with our marks for ``bridge``."""
-        return {str(path): text for path, text in self._texts.items() if marks.marked(text, bridge)}
+        found = {str(path): text for path, text in self._texts.items() if marks.marked(text, bridge)}
+        return {**found, **cloud_init.there(self._root)} if found else {}
 
     def present(self, host: Host, held: Carried) -> Parts:
         """Return what moves all from the port to the bridge."""
@@ -56,14 +57,19 @@ class Ifupdown:
         new = interfaces.with_bridge(text, held.bridge, held.port, held.mac, made=made)
         leases = interfaces.dhcp(text, held.port)
         check_whole(host, host.links[held.port], held.bridge, leases=leases)
-        boot = (BootFile(str(path), self._texts[path], new),) if new != self._texts[path] else ()
+        has = {**cloud_init.there(self._root), str(path): self._texts[path]}
+        texts = {**cloud_init.needed(self._root, path, held.bridge), str(path): new}
+        boot = tuple(BootFile(name, has.get(name), after) for name, after in texts.items() if has.get(name) != after)
         if leases:
             return self._by_ifup(boot, new, held, (held.port, held.bridge))
         return Parts(boot, forward=(_batch(held.to_bridge),), back=(_batch(held.to_port, force=True),))
 
     def absent(self, host: Host, held: Carried) -> Parts:
         """Return what moves all back to the port, with the text that the file had."""
-        boot = tuple(BootFile(path, text, _restored(path, text, held, host)) for path, text in self.boot(held.bridge).items())
+        has, beside = self.boot(held.bridge), cloud_init.there(self._root)
+        files = {path: text for path, text in has.items() if path not in beside}
+        boot = tuple(BootFile(path, text, _restored(path, text, held, host)) for path, text in files.items())
+        boot += tuple(BootFile(path, text, None) for path, text in beside.items() if files)
         leases = any(interfaces.dhcp(file.before or "", held.bridge) for file in boot)
         if held.bridge not in host.links:
             return Parts(boot)

@@ -10,13 +10,12 @@ from pathlib import Path
 from ..._errors import Conflict, Unsupported
 from ..boot.managers import Managers
 from ..link.model import Host
-from . import marks, netplan_text
+from . import cloud_init, marks, netplan_text
 from .live import Carried
 from .model import BootFile, Parts
 from .networkd import RELOAD, back_to_port, iaid, rest, wait_for
 
 GENERATED = re.compile(r"10-netplan-(.+)\.network")
-CLOUD_INIT = "etc/cloud/cloud.cfg.d/99-edge-uplink-network.cfg"
 
 
 class Netplan:
@@ -46,10 +45,10 @@ class Netplan:
     def boot(self, bridge: str) -> dict[str, str]:
         """Return the files with our marks for ``bridge``, and those beside them."""
         found = {str(path): text for path, text in self._texts.items() if marks.marked(text, bridge)}
-        for path in (self._drop_in(bridge), self._root / CLOUD_INIT) if found else ():
-            if path.exists() and path.read_text().startswith(marks.OURS):
-                found[str(path)] = path.read_text()
-        return found
+        path = self._drop_in(bridge)
+        if found and path.exists() and path.read_text().startswith(marks.OURS):
+            found[str(path)] = path.read_text()
+        return {**found, **cloud_init.there(self._root)} if found else {}
 
     def present(self, _host: Host, held: Carried) -> Parts:
         """Return what moves all from the port to the bridge."""
@@ -115,7 +114,4 @@ class Netplan:
         if number is not None and "dhcp-identifier" not in netplan_text.read(new)["bridges"][held.bridge]:
             text = f"{marks.OURS} {held.bridge}: the lease of {held.port}\n[DHCPv4]\nIAID={number}\n\n[DHCPv6]\nIAID={number}\n"
             found[str(self._drop_in(held.bridge))] = text
-        if "cloud-init" in path.name and (self._root / "etc/cloud").is_dir():
-            about = f"{marks.OURS} {held.bridge}: {path} has a bridge that cloud-init does not know\n"
-            found[str(self._root / CLOUD_INIT)] = f"{about}network: {{config: disabled}}\n"
-        return found
+        return {**found, **cloud_init.needed(self._root, path, held.bridge)}

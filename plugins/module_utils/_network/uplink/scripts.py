@@ -11,19 +11,24 @@ from shlex import quote
 
 from .model import Parts
 
-UNDO, CHANGE = "edge-uplink-back", "edge-uplink-change"
 CONFIRMED, ROLLED_BACK = "confirmed", "rolled-back"
 HEAD = "PATH=/usr/sbin:/usr/bin:/sbin:/bin; export PATH LC_ALL=C.UTF-8\nexec >> log 2>&1\n"
 
 
-def change() -> str:
+def units(token: str) -> tuple[str, str]:
+    """Return the units of the timer and of the change: a DHCP client that ifup starts lives on in them, so each has its own."""
+    return f"edge-uplink-back-{token}", f"edge-uplink-change-{token}"
+
+
+def change(token: str) -> str:
     """Return the program that tries a change: never without the timer, and undone at once where a command fails."""
+    timer, _change = units(token)
     return (
         f"{HEAD}sleep 1\n"
-        f"if ! systemctl is-active --quiet {UNDO}.timer; then\n"
+        f"if ! systemctl is-active --quiet {timer}.timer; then\n"
         "  echo 'the timer is not armed; nothing was changed'; : > failed; exit 1\nfi\n"
         ": > begun\n"
-        f"if sh -e forward; then : > applied; else : > failed; systemctl --no-block start {UNDO}.service; fi\n"
+        f"if sh -e forward; then : > applied; else : > failed; systemctl --no-block start {timer}.service; fi\n"
     )
 
 
@@ -36,14 +41,15 @@ def forward(parts: Parts, folder: str) -> str:
     return "".join(f"{line}\n" for line in (*lines, *parts.forward))
 
 
-def undo(parts: Parts) -> str:
+def undo(parts: Parts, token: str) -> str:
     """Return the program that the timer starts: it does nothing if the change was confirmed, or else puts all back."""
-    own = "decision.$$"
+    own, (timer, service) = "decision.$$", units(token)
     lines = [f"echo {ROLLED_BACK} > {own}", f"ln {own} decision 2> /dev/null || true", f"rm -f {own}"]
     lines += [f"[ ! -e {ROLLED_BACK} ] || exit 0"]
     lines += [f'[ "$(cat decision)" = {ROLLED_BACK} ] || exit 0', "echo 'no confirmation: the change is undone'"]
-    lines += [f"systemctl kill --signal=KILL {CHANGE}.service 2> /dev/null || true"]
-    stop = f"systemctl --no-block stop {UNDO}.timer 2> /dev/null || true"
+    lines += [f"systemctl kill --signal=KILL {service}.service 2> /dev/null || true"]
+    stop = f"systemctl --no-block stop {timer}.timer 2> /dev/null || true"
+    lines += [f"[ -e begun ] || {{ : > {ROLLED_BACK}; {stop}; exit 0; }}"]
     kept = [path for path, _text in parts.trial if path.endswith("/interfaces")]  # ifdown reads it once more
     lines += [f"rm -f {quote(path)}" for path, _text in parts.trial if path not in kept]
     return HEAD + "".join(f"{line}\n" for line in (*lines, *parts.back, f": > {ROLLED_BACK}", stop))

@@ -43,13 +43,25 @@ class Trial:
         about = {"token": token, "name": move.name, "port": move.port, "present": move.present, "gateways": list(gateways)}
         about |= {"addresses": list(move.addresses), "boot": [[f.path, f.before, f.after] for f in parts.boot]}
         texts = {f"trial-{number}": text for number, (_path, text) in enumerate(parts.trial)}
-        texts |= {"forward": scripts.forward(parts, str(self._folder)), "undo": scripts.undo(parts), "change": scripts.change()}
+        texts |= {
+            "forward": scripts.forward(parts, str(self._folder)),
+            "undo": scripts.undo(parts, token),
+            "change": scripts.change(token),
+        }
         texts |= {"finish": scripts.finish(parts), "change.json": json.dumps({**about, "until": time.time() + seconds})}
         for name, text in texts.items():
             (self._folder / name).write_text(text, errors="surrogateescape")
-        self._start(scripts.UNDO, "undo", f"--on-active={seconds}", "--timer-property=AccuracySec=1s")
-        self._start(scripts.CHANGE, "change", "--no-block")
+        timer, change = scripts.units(token)
+        self._start(timer, "undo", f"--on-active={seconds}", "--timer-property=AccuracySec=1s")
+        try:
+            self._start(change, "change", "--no-block")
+        except EdgeError:
+            self._disarm(token)
+            raise
         return token
+
+    def _disarm(self, token: str) -> None:
+        self._runner.run(("systemctl", "stop", f"{scripts.units(token)[0]}.timer"), check=False, timeout=TIMEOUT)
 
     def _start(self, unit: str, program: str, *words: str) -> None:
         # What ifup starts, such as a DHCP client, has to live on when the program has ended.
@@ -84,7 +96,8 @@ class Trial:
     def refuse_open(self) -> None:
         """Raise Busy while an earlier change waits for its confirmation or is undone; end one that was confirmed."""
         found = self._read()
-        active = self._active(f"{scripts.UNDO}.timer") or self._active(f"{scripts.UNDO}.service")
+        timer = scripts.units(found.get("token", ""))[0]
+        active = self._active(f"{timer}.timer") or self._active(f"{timer}.service")
         if active and self._decision() != scripts.CONFIRMED:
             left = max(0, round(found.get("until", time.time()) - time.time()))
             raise _busy(found, f"waits for its confirmation and is undone in {left} s", left + SPARE)
@@ -94,7 +107,7 @@ class Trial:
             self._commit(found)
             return
         if self._there("begun"):  # it ran, and no timer is there to undo it
-            self._start(scripts.UNDO, "undo", "--no-block")
+            self._start(timer, "undo", "--no-block")
             raise _busy(found, "lost its timer and is undone now", SPARE)
 
     def confirm(self, token: str, look: Callable[[dict[str, Any]], str]) -> dict[str, Any]:
@@ -167,12 +180,12 @@ class Trial:
             for path, before in reversed(written):
                 put(path, before)
             (self._folder / "decision").unlink()
-            self._runner.run(("systemctl", "stop", f"{scripts.UNDO}.timer"), check=False, timeout=TIMEOUT)
-            self._start(scripts.UNDO, "undo", "--no-block")
+            self._disarm(found["token"])
+            self._start(f"{scripts.units(found['token'])[0]}-now", "undo", "--no-block")
             raise
         self._runner.run(("/bin/sh", "-c", 'cd "$1" && exec sh ./finish', "sh", str(self._folder)), check=False, timeout=TIMEOUT)
         (self._folder / "done").touch()
-        self._runner.run(("systemctl", "stop", f"{scripts.UNDO}.timer"), check=False, timeout=TIMEOUT)
+        self._disarm(found["token"])
 
 
 def put(path: Path, text: str | None) -> None:

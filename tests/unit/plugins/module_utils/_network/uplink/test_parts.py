@@ -107,6 +107,23 @@ def test_edited_within_the_marks_it_is_not_taken_back(space: IpRoute, root: Path
         Ifupdown(root).absent(host, held)
 
 
+def test_a_file_of_cloud_init_stays_ours(space: IpRoute, root: Path) -> None:
+    (root / "etc/network/interfaces").write_text("source interfaces.d/*\n")
+    path = root / "etc/network/interfaces.d/50-cloud-init"
+    path.write_text(INTERFACES)
+    host = space.observe()
+    held = carried(host, "br0", "eth0", "eth0")
+    made = Ifupdown(root).present(host, held)
+    assert [Path(file.path).name for file in made.boot] == ["99-edge-uplink-network.cfg", "50-cloud-init"]
+    (root / "etc/cloud/cloud.cfg.d").mkdir()
+    write(made)
+    gone = Ifupdown(root).absent(host, held)
+    assert [Path(file.path).name for file in gone.boot] == ["50-cloud-init", "99-edge-uplink-network.cfg"]
+    write(gone)
+    assert path.read_text() == INTERFACES
+    assert not list((root / "etc/cloud/cloud.cfg.d").iterdir())
+
+
 def test_stanzas_in_two_files_are_refused(space: IpRoute, root: Path) -> None:
     (root / "etc/network/interfaces").write_text(INTERFACES.replace("/etc/network/", ""))
     (root / "etc/network/interfaces.d/more").write_text("iface eth0 inet6 auto\n")

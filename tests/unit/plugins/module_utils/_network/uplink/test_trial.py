@@ -77,7 +77,7 @@ def undo(folder: Path) -> None:
 
 def test_confirmed_and_only_then_written(tmp_path: Path, trial: Trial, systemd: Systemd) -> None:
     token = trial.prepare(MOVE, parts(tmp_path), (), 60)
-    assert systemd.started == ["edge-uplink-back", "edge-uplink-change"]
+    assert systemd.started == [f"edge-uplink-back-{token}", f"edge-uplink-change-{token}"]
     with pytest.raises(Busy, match="is being made"):
         trial.confirm(token, whole)
     applied(tmp_path)
@@ -100,6 +100,14 @@ def test_confirmed_and_only_then_written(tmp_path: Path, trial: Trial, systemd: 
     trial.refuse_open()
 
 
+def test_what_did_not_begin_is_not_undone(tmp_path: Path, trial: Trial, systemd: Systemd) -> None:
+    trial.prepare(MOVE, parts(tmp_path), (), 60)
+    undo(tmp_path)
+    assert not (tmp_path / "back").exists()
+    systemd.active.clear()
+    trial.refuse_open()
+
+
 def test_undone_first(tmp_path: Path, trial: Trial, systemd: Systemd) -> None:
     token = trial.prepare(MOVE, parts(tmp_path), (), 60)
     applied(tmp_path)
@@ -115,13 +123,13 @@ def test_undone_first(tmp_path: Path, trial: Trial, systemd: Systemd) -> None:
 
 
 def test_an_undoing_that_was_interrupted_goes_on(tmp_path: Path, trial: Trial, systemd: Systemd) -> None:
-    trial.prepare(MOVE, parts(tmp_path), (), 60)
+    token = trial.prepare(MOVE, parts(tmp_path), (), 60)
     applied(tmp_path)
     (tmp_path / "trial/decision").write_text("rolled-back\n")
     systemd.active.clear()
     with pytest.raises(Busy, match="lost its timer"):
         trial.refuse_open()
-    assert systemd.started[-1] == "edge-uplink-back"
+    assert systemd.started[-1] == f"edge-uplink-back-{token}"
     undo(tmp_path)
     assert (tmp_path / "back").read_text() == "back\n"
     trial.refuse_open()
@@ -149,7 +157,7 @@ def test_a_file_that_cannot_be_written_undoes_all(tmp_path: Path, trial: Trial, 
         trial.confirm(f"{token}:{word}", whole)
     assert (tmp_path / "interfaces").read_text() == "old"
     assert not (tmp_path / "new/first").exists()
-    assert systemd.started[-1] == "edge-uplink-back"
+    assert systemd.started[-1] == f"edge-uplink-back-{token}-now"
     undo(tmp_path)
     assert (tmp_path / "back").exists()
 
