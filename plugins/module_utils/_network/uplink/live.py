@@ -67,8 +67,11 @@ def carried(host: Host, bridge: str, port: str, holder: str) -> Carried:
     return Carried(bridge, port, host.links[port].mac, link.addresses, host.routes_of(holder))
 
 
-def check_port(host: Host, bridge: str, port: str) -> Link:
-    """Return the link that is to become the port, or raise an error that says why it cannot."""
+def check_port(host: Host, bridge: str, port: str, *, begun: bool = False) -> Link:
+    """Return the link that is to become the port, or raise an error that says why it cannot.
+
+    ``begun`` says that boot files of ours make the bridge already: it may be there, empty, after a power cut between two of them.
+    """
     link = host.links.get(port)
     if link is None:
         found = few(nearest(port, set(host.links) - {"lo", bridge}))
@@ -81,7 +84,8 @@ def check_port(host: Host, bridge: str, port: str) -> Link:
         raise Conflict(f"port: {port} is a port of {link.master}; name that by port, or detach it there first.", option="port")
     if not link.ethernet or link.of_vm:
         raise Conflict(f"port: {port} is not an Ethernet link; a bridge cannot have it as a port.", option="port")
-    if bridge in host.links:
+    empty = begun and bridge in host.links and host.links[bridge].kind == "bridge" and not host.ports(bridge)
+    if bridge in host.links and not empty:
         raise Conflict(
             f"name: {bridge} exists and is not the bridge over {port}; choose another name or remove it first.", option="name"
         )

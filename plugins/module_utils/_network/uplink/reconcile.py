@@ -90,7 +90,7 @@ class Uplink:
         port = self._port(host, wanted, before)
         if manager and before.port == port:
             return Plan(before), Parts(()), None
-        check_port(host, wanted.name, port)
+        check_port(host, wanted.name, port, begun=any(found.boot(wanted.name) for found in self._managers))
         chosen = manager or self._owner(port)
         held = carried(host, wanted.name, port, port)
         parts = chosen.present(host, held)

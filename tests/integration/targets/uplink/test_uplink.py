@@ -192,6 +192,20 @@ def test_a_killed_controller_and_a_power_cut_leave_the_old_network(host: Any) ->
     assert uplink(run, state="absent")["changed"]
 
 
+def test_a_power_cut_between_two_boot_files(host: Any) -> None:
+    one, run, manager = host
+    if manager != "networkd":
+        return  # one rename decides
+    uplink(run)
+    sh(one, "rm /etc/systemd/network/00-edge-uplink-br0-port.network")
+    one.kill()
+    one.start()
+    assert holder(one) == "host0"
+    assert uplink(run)["uplink"]["port"] == "host0"
+    assert holder(one) == "br0"
+    assert uplink(run, state="absent")["changed"]
+
+
 def test_a_lease_is_the_same_on_the_bridge(host: Any) -> None:
     one, run, manager = host
     sh(one, SERVER)

@@ -198,6 +198,10 @@ def test_what_cannot_be_a_port(space: IpRoute) -> None:
     with pytest.raises(EdgeError, match="br9 exists"):
         check_port(host, "br9", "eth0")
     assert check_port(host, "br0", "eth0").name == "eth0"
+    with pytest.raises(EdgeError, match="br9 exists"):
+        check_port(host, "br9", "eth0", begun=True)
+    ip("link", "add", "br8", "type", "bridge")
+    assert check_port(space.observe(), "br8", "eth0", begun=True).name == "eth0"
     with pytest.raises(EdgeError, match=r"further ports \(far0\)"):
         check_removal(host, "br9", "eth0")
 
