@@ -118,7 +118,7 @@ def _block(raw: list[str], ours: list[Stanza], aliases: list[Stanza], *, bridge:
         lines.append(" ".join(("iface", bridge, *found.head.words[2:])))
         for option in found.options:
             name = option.words[0]
-            text = [raw[number].rstrip("\r\n") for number in option.numbers]
+            text = _as_written(raw, option)
             if name.startswith(OF_PORT) or name in OF_BOTH:
                 kept += text
             if not name.startswith(OF_PORT):
@@ -127,8 +127,14 @@ def _block(raw: list[str], ours: list[Stanza], aliases: list[Stanza], *, bridge:
             lines += commands
     for found in aliases:
         lines.append(" ".join(("iface", bridge + found.interface.removeprefix(port), *found.head.words[2:])))
-        lines += [raw[number].rstrip("\r\n") for option in found.options for number in option.numbers]
+        lines += [text for option in found.options for text in _as_written(raw, option)]
     return [*lines, f"iface {port} inet manual", *kept]
+
+
+def _as_written(raw: list[str], option: Line) -> list[str]:
+    """Return the lines of an option; a backslash at the end of the file would take in what follows elsewhere."""
+    text = [raw[number].rstrip("\r\n") for number in option.numbers]
+    return [*text[:-1], text[-1].removesuffix("\\")]
 
 
 def _commands(bridge: str, port: str, mac: str, *, mtu: str, made: bool) -> list[str]:

@@ -146,6 +146,12 @@ def test_torn_marks_are_left_alone() -> None:
             restored(torn, "br0")
 
 
+def test_a_backslash_at_the_end_takes_nothing_in() -> None:
+    made = with_bridge("iface eth0 inet static\n up echo \\", "br0", "eth0", MAC)
+    assert of(made, "br0")[0][1][0] == "up echo"
+    assert of(made, "eth0") == [(("inet", "manual"), [])]
+
+
 LINES = st.lists(
     st.one_of(
         st.sampled_from(["iface eth0 inet static", "iface eth1 inet dhcp", "auto eth0", "auto eth1", "  address 192.0.2.1/24", ""]),
