@@ -1,0 +1,65 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What follows from the name of a network alone, so that it is the same on all hosts and at every run. Pure."""
+
+from __future__ import annotations
+
+from base64 import b32encode
+from hashlib import sha256
+from ipaddress import IPv6Address
+
+PREFIX = "evd-"
+MARK = "edge.cloud dhcp "
+INNER = "eth0"  # the service's end of the pair, in its name space
+LONGEST = 11  # characters after the prefix: Linux takes 15
+
+
+def link_of(network: str) -> str:
+    """Return the name of the bridge port of a network's service."""
+    return PREFIX + b32encode(_hash("link", network)).decode().lower()[:LONGEST]
+
+
+def space_of(network: str) -> str:
+    """Return the name of the service's network name space."""
+    return f"edge-dhcp-{network}"
+
+
+def unit_of(network: str) -> str:
+    """Return the name of the service's unit."""
+    return f"edge-dhcp@{network}.service"
+
+
+def mark(network: str) -> str:
+    """Return the alias that marks the bridge port as ours; a link without it is never changed."""
+    return MARK + network
+
+
+def service_mac(network: str) -> str:
+    """Return the MAC address of the service: locally administered, unicast, equal on all hosts."""
+    return _mac(0x0A, _hash("mac", network))
+
+
+def port_mac(network: str) -> str:
+    """Return the MAC address of the bridge port; no bridge takes it for its own, since the lowest of its ports' wins."""
+    return _mac(0xFE, _hash("port", network))
+
+
+def server_id(network: str) -> str:
+    """Return the identifier (DUID) of the DHCPv6 server as dnsmasq takes it; a client renews only with the server of its lease."""
+    return "32473," + ":".join(
+        f"{byte:02x}" for byte in _hash("duid", network)[:12]
+    )  # the enterprise of RFC 5612, which is nobody's
+
+
+def link_local(network: str) -> str:
+    """Return the link-local address of the service, which follows from its MAC address (RFC 4291)."""
+    octets = bytes.fromhex(service_mac(network).replace(":", ""))
+    return str(IPv6Address(b"\xfe\x80" + bytes(6) + bytes([octets[0] ^ 2]) + octets[1:3] + b"\xff\xfe" + octets[3:]))
+
+
+def _mac(first: int, octets: bytes) -> str:
+    return ":".join(f"{byte:02x}" for byte in (first, *octets[:5]))
+
+
+def _hash(purpose: str, network: str) -> bytes:
+    return sha256(f"edge.cloud dhcp {purpose} {network}".encode()).digest()
