@@ -50,6 +50,7 @@ VERBS = {
     "scrub": Verb("images.scrub", "read every image whole and repair what is damaged"),
     "arrive": Verb("arrive.arrive", "pull the images that running VMs wait for, and move the VMs onto them", {"wait": bool}),
     "networks": Verb("networks.networks", "make the virtual networks of this host as at boot", {"check": bool, "watch": bool}),
+    "dhcp": Verb("dhcp.dhcp", "have the DHCP services of this host's virtual networks run, as at boot"),
     "status": Verb("status.status", "show what this host is, and which of its timers' services failed"),
     "release": Verb("images.release", "end the use of images by a disk that is gone for ever", {"path": str, "check": bool}),
     "cache": Verb("images.cache", "show the images and how they are used"),
