@@ -350,7 +350,7 @@ options:
   nics:
     description:
       - All network interfaces of the domain, except those that others made and no task has named. Each new one has one of network,
-        bridge and hostdev; one that is there keeps its own without them.
+        bridge, hostdev and virtual_network; one that is there keeps its own without them.
     type: list
     elements: dict
     suboptions:
@@ -366,6 +366,16 @@ options:
         description:
           - The name of a bridge of the host, such as one of M(edge.cloud.bridge).
         type: str
+      virtual_network:
+        description:
+          - The name of a network that M(edge.cloud.virtual_network) or M(edge.cloud.virtual_networks) made on this host. The
+            interface is on its bridge, has its MTU unless O(nics[].mtu) is given, and does not reach other VMs of the network on
+            this host where its definition says C(peers_isolated). Its device on the host has a name that begins with C(evt-) and is
+            the same on every host.
+          - A running guest changes to another network at once. The MTU, and the name of the device where it was or will be in no
+            virtual network, follow at its next start.
+          - If the network was given another MTU, the next run that names the interface has it in C(pending_restart).
+        type: str
       mac:
         description:
           - The MAC address. Without it, one is derived from the names of the domain and of the interface.
@@ -377,7 +387,7 @@ options:
         choices: [virtio, e1000e]
       mtu:
         description:
-          - The MTU in bytes that the guest's driver gets, 68 to 65521.
+          - The MTU in bytes that the guest's driver gets, 68 to 65521. More than its O(nics[].virtual_network) carries is refused.
         type: int
       hostdev:
         description:
@@ -404,7 +414,8 @@ options:
           - The 802.1Q VLAN, 1 to 4094, that the interface is in; its frames have the tag outside of the guest only. V(0) removes
             it.
           - It needs a O(nics[].hostdev), a network on Open vSwitch, or libvirt 11.0 and a bridge that filters VLANs. A bridge of
-            M(edge.cloud.bridge) on a VLAN needs none of that. It takes effect at the next start.
+            M(edge.cloud.bridge) on a VLAN needs none of that, nor does a virtual network of type V(vlan), with which it does not go
+            together. It takes effect at the next start.
         type: int
   boot_order:
     description:

@@ -35,7 +35,10 @@ class DiskCopy:
 
 @dataclass(frozen=True)
 class Names:
-    """What is another in the clone: names, folders, files of disks by their targets, and MAC addresses by those of the source."""
+    """What is another in the clone: names, folders, files of disks by their targets, and MAC addresses by those of the source.
+
+    ``taps`` are the names of the host's devices of interfaces in virtual networks, by the names of those of the source.
+    """
 
     old: str
     new: str
@@ -45,6 +48,7 @@ class Names:
     disks: Mapping[str, DiskCopy] = field(default_factory=dict)
     macs: Mapping[str, str] = field(default_factory=dict)
     nvram: str | None = None
+    taps: Mapping[str, str] = field(default_factory=dict)
 
     def moved(self, path: str | None) -> str | None:
         """Return where a file of the source's folder is in the clone's; any other path stays."""

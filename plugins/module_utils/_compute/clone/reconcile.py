@@ -16,6 +16,7 @@ from ..._files import nearest_folder
 from ..._libvirt import intent
 from ..._plan import Plan, execute
 from ..._runner import Runner
+from ..._taps import tap_link
 from ..domain.check.definition import refusal
 from ..domain.plan import BuildSeed
 from ..elsewhere.check import check_elsewhere
@@ -214,9 +215,10 @@ class Cloner:
         macs: dict[str, str] = {}
         for nic in filter(lambda nic: nic.mac, source.nics):  # a failover pair has one address
             macs.setdefault(nic.mac.lower(), stable_mac(self.name, nic.name))
+        taps = {nic.tap: tap_link(uuid, nic.name) for nic in source.nics if nic.tap}
         homes = self.folders.vm(self.source), self.folders.vm(self.name)
         nvram = f"{homes[1]}/nvram.fd" if nvram_of(root) else None
-        return Names(self.source, self.name, uuid, *homes, {copy.target: copy for copy in copies}, macs, nvram)
+        return Names(self.source, self.name, uuid, *homes, {copy.target: copy for copy in copies}, macs, nvram, taps)
 
     def _check_free(self, host: HostView, own: str, macs: Iterable[str]) -> None:
         for name, uuid in host.basics.domains.items():

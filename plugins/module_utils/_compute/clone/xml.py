@@ -93,8 +93,11 @@ def _disk(element: Element, names: Names) -> None:
 def _nic(element: Element, names: Names) -> None:
     if found := read_path(element, "mac@address"):
         write_path(element, "mac@address", names.mac(found))
+    tap = names.taps.get(read_path(element, "target@dev") or "")
     for device in element.findall("target"):
         element.remove(device)  # the name of a device of the host
+    if tap:
+        write_path(element, "target@dev", tap)
     for parameter in element.iterfind("filterref/parameter[@name='MAC']"):
         parameter.set("value", names.mac(parameter.get("value", "")))
 

@@ -25,6 +25,7 @@ from ..model.host_facts import Folders
 from ..model.image_tools import ImageTool
 from ..model.request import DomainOptions
 from ..model.state import VmState, view
+from ..model.virtual_network import NetworkTool, NoNetworks
 from ..seed import Seeds
 from ..xml.properties import read_scaled
 from .check.batch import Need, clashes, memory_short, memory_warning
@@ -100,13 +101,14 @@ class Batch:
     parallel: int = 8
     purge: DomainOptions | None = None
     peers: Peers = field(default_factory=Peers)
+    networks: NetworkTool = field(default_factory=NoNetworks)
 
     def run(self, check_mode: bool) -> dict[str, Any]:
         """Return what a module reports: changed, actions, diff by domain, the domains in the order asked, warnings.
 
         Raises DomainsFailed: before any change where a VM cannot be planned, after all others are done where one failed on the way.
         """
-        host = HostView(self.connection, self.tool, self.folders)
+        host = HostView(self.connection, self.tool, self.folders, self.networks)
         drafts = self.plan(host, {} if check_mode else dict(self._end_switches()))
         with ThreadPoolExecutor(max(1, min(self.parallel, len(drafts)))) as pool:
             outcomes = list(pool.map(lambda draft: _settle(draft, check_mode), drafts))
@@ -156,7 +158,7 @@ class Batch:
                 yield place_of(place, name), (name, InvalidInput(repeated, option="name", value=name))
 
     def _reconciler(self, options: DomainOptions) -> Reconciler:
-        return Reconciler(self.connection, self.tool, self.runner, self.folders, options, self.peers)
+        return Reconciler(self.connection, self.tool, self.runner, self.folders, options, self.peers, self.networks)
 
     def _asked(self, host: HostView) -> Iterator[tuple[str, DomainOptions]]:
         """Yield every VM to plan: those that are named, then with ``purge`` every other domain that bears our mark."""

@@ -19,7 +19,7 @@ from ..model.state import VmState
 
 Step: TypeAlias = AnyStep[VmState]
 HOTPLUG_CPU = ("x86_64", "i686", "ppc64le", "s390x")
-MOVABLE = ("network", "bridge", "link", "inbound", "outbound")
+MOVABLE = ("network", "bridge", "virtual_network", "isolated", "link", "inbound", "outbound")
 
 
 def _live(state: VmState, **changes: Any) -> VmState:

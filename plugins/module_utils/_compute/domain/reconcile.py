@@ -33,6 +33,7 @@ from ..model.overlays import kept_files, with_kept_overlays
 from ..model.request import AGAIN, DomainOptions
 from ..model.spec import DomainSpec, Record, stable_uuid
 from ..model.state import VmState, view
+from ..model.virtual_network import NetworkTool, NoNetworks
 from ..options.image_defaults import with_image_defaults
 from ..options.preallocation import asked_preallocation
 from ..options.resolve import ResolvedDomain, check_name, resolve
@@ -57,6 +58,7 @@ class Reconciler:
     folders: Folders
     options: DomainOptions
     peers: Peers = field(default_factory=Peers)
+    networks: NetworkTool = field(default_factory=NoNetworks)
     warnings: list[str] = field(default_factory=list, compare=False)
 
     @property
@@ -74,7 +76,7 @@ class Reconciler:
 
         ``host`` is a look at the hypervisor that several plans share.
         """
-        host = host or HostView(self.connection, self.tool, self.folders)
+        host = host or HostView(self.connection, self.tool, self.folders, self.networks)
         options, home = self.options, self.folders.vm(self.name)
         state = host.vm(self.name)
         check_ownership(state, options.adopt)
@@ -87,7 +89,7 @@ class Reconciler:
         if state.config is None:
             self._check_elsewhere(host, state)
         options = with_image_defaults(host.images.with_digests(options, state), state, host.images.template)
-        facts = host.facts(options, arriving_images(state))
+        facts = host.facts(options, arriving_images(state), state.config)
         wanted = resolve(options, state.config, state.record.volumes if state.record else (), facts, state.foreign)
         state = host.with_files(state, tuple(volume.path for volume in wanted.volumes))
         wanted = replace(wanted, spec=with_kept_overlays(wanted.spec, state, home))
@@ -201,7 +203,7 @@ class Reconciler:
     def run(self, check_mode: bool) -> tuple[Plan[VmState], dict[str, Any]]:
         """Return the plan and the VM after it; no other task works on the VM at the same time."""
         with nullcontext() if check_mode else self._lock():
-            host = HostView(self.connection, self.tool, self.folders)
+            host = HostView(self.connection, self.tool, self.folders, self.networks)
             plan, seeds = self.plan(host)
             self.warnings.extend(host.images.warnings())
             return plan, self._settle(plan, seeds, check_mode)

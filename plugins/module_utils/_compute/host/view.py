@@ -8,7 +8,7 @@ import os
 import re
 import tempfile
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from ipaddress import ip_address
 from pathlib import Path
@@ -23,7 +23,10 @@ from ..model.host_facts import Folders, HostFacts, VolumeFile
 from ..model.image_tools import ImageTool
 from ..model.overlays import MADE_FORMATS, made_path
 from ..model.request import DiskOptions, DomainOptions
+from ..model.spec import DomainSpec
 from ..model.state import VmState
+from ..model.virtual_network import Networks, NetworkTool, NoNetworks
+from ..options.interface import asks_for_networks
 from ..options.machine import usual_firmware
 from ..options.resolve import asked_functions, asked_images, asked_paths, pci_path
 from ..xml.about import X86
@@ -62,6 +65,7 @@ class HostView:
     connection: Any
     tool: ImageTool
     folders: Folders
+    networks: NetworkTool = field(default_factory=NoNetworks)
 
     @cached_property
     def domains(self) -> dict[str, ObservedDomain]:
@@ -114,6 +118,10 @@ class HostView:
             return free_pages(self.connection)
 
     @cached_property
+    def _virtual_networks(self) -> Networks:
+        return self.networks.here()
+
+    @cached_property
     def _cannot_limit(self) -> dict[str, tuple[str, ...]]:
         return cannot_limit(SHAPING)
 
@@ -131,8 +139,11 @@ class HostView:
     def _capabilities(self) -> dict[tuple[Any, ...], Element]:
         return {}
 
-    def facts(self, options: DomainOptions, awaited: Iterable[str] = ()) -> HostFacts:
-        """Return the facts that a plan for these options needs; ``awaited`` are images that disks wait for."""
+    def facts(self, options: DomainOptions, awaited: Iterable[str] = (), before: DomainSpec | None = None) -> HostFacts:
+        """Return the facts that a plan for these options needs; ``awaited`` are images that disks wait for.
+
+        ``before`` is what the domain is.
+        """
         images = {digest: self.images.size(digest) for digest in (*asked_images(options), *awaited)}
         offers, unavailable = self.images.offers(options)
         kinds = {path: kind for path in asked_paths(options) if (kind := kind_of(path))}
@@ -162,6 +173,7 @@ class HostView:
             io_uring=io_uring_allowed(),
             tagging=tagging(self.connection, options),
             kept=self._kept(options),
+            virtual_networks=self._virtual_networks if asks_for_networks(options, before) else {},
             missing_secrets=missing_secrets(self.connection, options),
             missing=frozenset(path for path in asked_paths(options) if not Path(path).exists()),
         )

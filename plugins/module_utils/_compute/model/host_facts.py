@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from ..._errors import EdgeError
 from .remote_image import RemoteImage
+from .virtual_network import VirtualNetwork
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,7 @@ class HostFacts:
     ``tagging`` are the asked networks and bridges on which libvirt can give an interface a VLAN.
     ``unset`` has settings of libvirt's ``qemu.conf`` that were needed and are not there; ``vnc_is_guarded`` is whether it lets only
     those use a VNC display who prove who they are, ``has_vnc_listen`` whether the asked address of one is an address of the host.
+    ``virtual_networks`` are those of the host, read where an interface is to be in one.
     ``kept`` has files that an earlier domain may have left of a disk that is asked, and on record as what format, None without one.
     ``free`` is bytes of memory that are unused or can be reclaimed; ``free_pages``, looked at where huge pages were asked
     for, how many pages of each size (bytes) are free. Where libvirt does not report them, ``free`` is None, and ``free_pages`` and
@@ -142,6 +144,7 @@ class HostFacts:
     missing_secrets: frozenset[str] = frozenset()
     tagging: frozenset[str] = frozenset()
     kept: Mapping[str, str | None] = field(default_factory=dict)
+    virtual_networks: Mapping[str, VirtualNetwork] = field(default_factory=dict)
 
     def image_sizes(self) -> dict[str, int]:
         """Return the virtual size in bytes of every image that a disk can be laid over, here, on a replica or pulled before."""

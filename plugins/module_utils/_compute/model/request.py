@@ -81,6 +81,7 @@ class NicOptions:
     inbound: str | None = None
     outbound: str | None = None
     vlan: int | None = None
+    virtual_network: str | None = None
 
 
 @dataclass(frozen=True)

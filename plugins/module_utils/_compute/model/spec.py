@@ -126,6 +126,8 @@ class Disk:
 class Nic:
     """One network interface of a guest, on a libvirt network, on a host's bridge, or a PCI function (SR-IOV) of the host.
 
+    One of a ``virtual_network`` is on that network's ``bridge``, by a device of the host that is called ``tap``; ``isolated`` ones
+    of a bridge do not reach each other. ``mtu_of_network``: its ``mtu`` is the network's, and follows it.
     ``inbound`` and ``outbound`` are the most that the guest receives and sends, in bytes a second. ``vlan`` is the 802.1Q
     VLAN that its frames are tagged with outside of it. ``foreign`` is the MAC address that it had
     when it was taken over from others, None for one that we made; ``other`` says where one of others is that is none of the three
@@ -147,6 +149,10 @@ class Nic:
     vlan: int | None = None
     foreign: str | None = None
     other: str | None = None
+    virtual_network: str | None = None
+    tap: str | None = None
+    isolated: bool = False
+    mtu_of_network: bool = False
 
 
 @dataclass(frozen=True, order=True)

@@ -119,7 +119,7 @@ def view(state: VmState) -> dict[str, Any]:
         return {"name": state.name, "state": "absent", **files}
     spec = asdict(state.config)
     spec["disks"] = [_disk_view(state, disk) for disk in state.disks]
-    spec["nics"] = [asdict(nic) for nic in state.nics]
+    spec["nics"] = [{key: value for key, value in asdict(nic).items() if key != "mtu_of_network"} for nic in state.nics]
     spec["xml_override"] = outline(state.config.xml_override) if state.config.xml_override else state.config.xml_override
     spec["vnc_password"] = state.config.vnc_password is not None
     shown = {"name": state.name, "state": state.run, **spec, "autostart": state.autostart, "pending_restart": pending(state)}

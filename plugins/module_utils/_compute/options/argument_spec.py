@@ -46,6 +46,7 @@ NIC: dict[str, Any] = {
     "name": {"type": "str"},
     "network": {"type": "str"},
     "bridge": {"type": "str"},
+    "virtual_network": {"type": "str"},
     "mac": {"type": "str"},
     "model": {"type": "str", "choices": ["virtio", "e1000e"]},
     "mtu": {"type": "int"},

@@ -8,25 +8,38 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from ..._errors import InvalidInput
-from ..model.request import NicOptions
+from ..._errors import InvalidInput, NotFound
+from ..._shown import few, nearest
+from ..._taps import tap_link
+from ..model.request import DomainOptions, NicOptions
 from ..model.spec import Disk, DomainSpec, Foreign, Nic, stable_mac
+from ..model.virtual_network import Networks, VirtualNetwork
 from .takeover import claimed_nics
 from .values import DEVICE_NAME, DEVICE_NAME_SAYS, PCI, PCI_SAYS, choose, in_range, match, parse_rate, unique
 
 MAC = re.compile(r"[0-9a-f][02468ace](:[0-9a-f]{2}){5}")
 MAC_SAYS = "a unicast MAC address such as 52:54:00:12:34:56"
 LAST = 10**6
+PLACES = ("network", "bridge", "hostdev", "virtual_network")
 LARGEST_MTU = 65521  # the kernel's, of a TAP device
 
 
-def nics_of(asked: Sequence[NicOptions] | None, before: DomainSpec | None, domain: str, foreign: Foreign) -> tuple[Nic, ...]:
-    """Return the interfaces in the order that was asked for."""
-    had = {nic.name: nic for nic in before.nics} if before else {}
+def asks_for_networks(options: DomainOptions, before: DomainSpec | None) -> bool:
+    """Return whether an interface that the options name is to be in a virtual network, or may be in one."""
+    had = before.nics if before else ()
+    return any(item.virtual_network for item in options.nics or ()) or (bool(options.nics) and any(nic.tap for nic in had))
+
+
+def nics_of(options: DomainOptions, before: DomainSpec | None, foreign: Foreign, uuid: str, networks: Networks) -> tuple[Nic, ...]:
+    """Return the interfaces in the order that was asked for; ``uuid`` is the domain's, ``networks`` are the host's virtual ones."""
+    asked, had = options.nics, {nic.name: nic for nic in before.nics} if before else {}
     if asked is None:
         return tuple(had.values())
     had.update(claimed_nics(asked, had, foreign))
-    nics = tuple(_nic(item, had.get(item.name), domain) for item in asked)
+    olds = [had.get(item.name) for item in asked]
+    nics = tuple(
+        _in_network(_nic(item, old, options.name), item, old, uuid, networks) for item, old in zip(asked, olds, strict=True)
+    )
     unique((f"{item.where}.name", nic.name) for item, nic in zip(asked, nics, strict=True))
     unique((f"{item.where}.mac", nic.mac) for item, nic in zip(asked, nics, strict=True))
     return nics
@@ -35,19 +48,21 @@ def nics_of(asked: Sequence[NicOptions] | None, before: DomainSpec | None, domai
 def _nic(item: NicOptions, old: Nic | None, domain: str) -> Nic:
     where = item.where
     name = match(DEVICE_NAME, item.name, f"{where}.name", DEVICE_NAME_SAYS)
-    network, bridge, hostdev = item.network, item.bridge, item.hostdev
-    given = sum(map(bool, (network, bridge, hostdev)))
+    asked = {option: getattr(item, option) for option in PLACES}
+    given = sum(map(bool, asked.values()))
     if old is not None and not given:
-        network, bridge, hostdev = old.network, old.bridge, old.hostdev
+        asked = {option: getattr(old, option) for option in PLACES}
     elif given != 1:
-        found = f"network: {network}, bridge: {bridge}, hostdev: {hostdev}"
-        raise InvalidInput(f"{where}: give one of network, bridge and hostdev ({found}).", option=where)
+        found = ", ".join(f"{option}: {value}" for option, value in asked.items())
+        raise InvalidInput(f"{where}: give one of network, bridge, hostdev and virtual_network ({found}).", option=where)
+    hostdev = asked["hostdev"]
     mac = None if item.mac is None else match(MAC, item.mac.lower(), f"{where}.mac", MAC_SAYS)
     return Nic(
         name=name,
         mac=choose(mac, old and old.mac, stable_mac(domain, name)),
-        network=network,
-        bridge=bridge,
+        network=asked["network"],
+        bridge=asked["bridge"],
+        virtual_network=asked["virtual_network"],
         hostdev=match(PCI, hostdev.lower(), f"{where}.hostdev", PCI_SAYS) if hostdev else None,
         model=choose(item.model, old and old.model, "virtio"),
         mtu=choose(in_range(item.mtu, 68, LARGEST_MTU, f"{where}.mtu"), old and old.mtu, None),
@@ -59,7 +74,59 @@ def _nic(item: NicOptions, old: Nic | None, domain: str) -> Nic:
         vlan=choose(in_range(item.vlan, 0, 4094, f"{where}.vlan"), old and old.vlan, None) or None,
         foreign=old.foreign if old else None,
         other=old.other if old and not given else None,
+        tap=old.tap if old else None,
+        isolated=old.isolated if old else False,
+        mtu_of_network=bool(old and old.mtu_of_network and item.mtu is None),
     )
+
+
+def _in_network(nic: Nic, item: NicOptions, old: Nic | None, uuid: str, networks: Networks) -> Nic:
+    """Return the interface on the bridge of its virtual network, with what the network gives it, or without what one gave it."""
+    tap = tap_link(uuid, nic.name)
+    if nic.virtual_network:
+        network = _network(nic.virtual_network, networks, f"{item.where}.virtual_network")
+        if nic.vlan:
+            where = f"{item.where}.vlan"
+            says = "an interface of a virtual network has the VLAN of that; make a virtual network of type vlan for it."
+            raise InvalidInput(f"{where}: {says}", option=where, value=nic.vlan)
+        nic = replace(nic, bridge=network.bridge, tap=tap, isolated=network.peers_isolated)
+        return _with_mtu(nic, network, f"{item.where}.mtu")
+    placed = any(getattr(item, option) for option in PLACES)
+    if old is None or old.tap != tap or not placed:
+        return nic
+    return replace(nic, tap=None, isolated=False, mtu=None if nic.mtu_of_network else nic.mtu, mtu_of_network=False)
+
+
+def _network(name: str, networks: Networks, where: str) -> VirtualNetwork:
+    found = networks.get(name)
+    if found is None:
+        there = few(nearest(name, networks))
+        raise NotFound(
+            f"{where}: this host has no virtual network {name} (there: {there}); make it with edge.cloud.virtual_network.",
+            option=where,
+            value=name,
+        )
+    if found.bridge is None:
+        raise NotFound(
+            f"{where}: the bridge of the virtual network {name} is not there now; run edge.cloud.virtual_network again.",
+            option=where,
+            value=name,
+        )
+    return found
+
+
+def _with_mtu(nic: Nic, network: VirtualNetwork, where: str) -> Nic:
+    """Return the interface with the MTU that was given for it, if the network has room for that, else with the network's."""
+    if nic.mtu is None or nic.mtu_of_network:
+        return replace(nic, mtu=network.mtu, mtu_of_network=True)
+    if network.mtu is not None and nic.mtu > network.mtu:
+        raise InvalidInput(
+            f"{where}: {nic.mtu} is more than the virtual network {network.name} carries, whose MTU is {network.mtu}; give that or "
+            "less, or make the network's larger.",
+            option=where,
+            value=nic.mtu,
+        )
+    return nic
 
 
 def _rate(asked: str | None, before: int | None, where: str) -> int | None:

@@ -156,7 +156,7 @@ def _devices(
     A domain that others made is booted as it was until boot_order says otherwise.
     """
     disks = _disks(options, before, host, name, foreign)
-    nics = nics_of(options.nics, before, name, foreign)
+    nics = nics_of(options, before, foreign, uuid_of(options, before, name), host.virtual_networks)
     if options.nics is not None and before is not None:
         nics = with_kept(nics, booted_ones(options, options.nics, before.nics, foreign), before.nics)
     disks, nics = with_booted(options.boot_order, disks, nics, foreign)

@@ -24,7 +24,7 @@ from .device import ALIAS, free_ports, recorded
 from .disk import as_written, emit_disks, parse_disks
 from .display import emit_display, parse_display, read_vnc_password
 from .fixed_devices import emit_singles, parse_singles
-from .interface import emit_nics, parse_nics
+from .interface import emit_nics, in_networks, parse_nics
 from .machine import emit_machine, emit_shared_memory, parse_machine
 from .override import Was, copy_of, merge, note_replaced, parse_override, replaced_of, revealed, unmerge, without_override
 from .properties import Property, read_all, read_path, write_all, write_path
@@ -99,6 +99,7 @@ def parse(root: Element, known: Record | None = None) -> Parsed:
     devices = _devices(root)
     disks, other_disks = parse_disks(devices, _merged(recorded(spec.disks) for spec in records))
     nics, other_nics = parse_nics(devices, _merged(recorded(spec.nics) for spec in records))
+    nics = in_networks(nics, [spec.nics for spec in reversed(records)])
     if full is not root:  # what the override adds is not ours, and there
         _ours, other_disks = parse_disks(_devices(full), _merged(recorded(spec.disks) for spec in records))
     spec = DomainSpec(

@@ -4,15 +4,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement
 
 from ..._sizes import KIB
+from ..._taps import PREFIX as TAP
 from ..model.spec import DomainSpec, Nic
 from .device import ALIAS, NICS, find_devices, place_devices, read_pci, write_pci
-from .properties import Property, read_all, write_all, write_path
+from .properties import Property, from_yes, read_all, to_yes, write_all, write_path
 
 
 def _from_kib(text: str) -> int:
@@ -21,6 +22,10 @@ def _from_kib(text: str) -> int:
 
 def _to_kib(size: int | None) -> str | None:
     return None if size is None else str(size // KIB)
+
+
+def _our_tap(text: str) -> str | None:
+    return text if text.startswith(TAP) else None
 
 
 NIC = (
@@ -35,6 +40,8 @@ NIC = (
     Property("outbound", "bandwidth/outbound@average", _from_kib, None, _to_kib),
     Property("boot", "boot@order", int),
     Property("vlan", "vlan/tag@id", int),
+    Property("tap", "target@dev", _our_tap),
+    Property("isolated", "port@isolated", from_yes, False, to_yes),
 )
 
 
@@ -69,6 +76,22 @@ def parse_nic(name: str, element: Element, foreign: str | None = None) -> Nic:
     if nic.network:
         return replace(nic, bridge=None)
     return nic if kind == "bridge" and nic.bridge else replace(nic, bridge=None, other=_other(kind, element))
+
+
+def in_networks(nics: Iterable[Nic], records: Iterable[Sequence[Nic]]) -> tuple[Nic, ...]:
+    """Return the interfaces with the virtual networks that they are in, which libvirt's XML does not name.
+
+    The first record that has the interface on the bridge that it is on decides: on another one it is not where we put it.
+    """
+    known: dict[tuple[str, str | None], Nic] = {}
+    for nic in (nic for one in records for nic in one if nic.bridge):
+        known.setdefault((nic.name, nic.bridge), nic)
+
+    def of(nic: Nic) -> Nic:
+        found = known.get((nic.name, nic.bridge), nic)
+        return replace(nic, virtual_network=found.virtual_network, mtu_of_network=found.mtu_of_network)
+
+    return tuple(map(of, nics))
 
 
 def _other(kind: str, element: Element) -> str:

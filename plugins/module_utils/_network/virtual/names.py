@@ -8,10 +8,13 @@ prefixes to leave the links alone.
 
 from __future__ import annotations
 
-from base64 import b32encode
 from hashlib import sha256
 
-BRIDGE, VXLAN, VLAN, TAP = "evb-", "evx-", "evl-", "evt-"
+from ..._taps import PREFIX as TAP
+from ..._taps import short
+from ..._taps import tap_link as tap_link  # noqa: PLC0414 - one of the names of this room, which domains use too
+
+BRIDGE, VXLAN, VLAN = "evb-", "evx-", "evl-"
 PREFIXES = (BRIDGE, VXLAN, VLAN, TAP)
 LONGEST_LINK = 15
 LONGEST = LONGEST_LINK - len(BRIDGE)
@@ -39,11 +42,6 @@ def links_of(network: str) -> tuple[str, ...]:
     return bridge_link(network), vxlan_link(network), vlan_link(network)
 
 
-def tap_link(vm: str, nic: int) -> str:
-    """Return the name of the tap device of a VM's NIC; ``vm`` is its UUID or name, ``nic`` the number of the NIC from 0."""
-    return TAP + _short(f"{nic} {vm}")
-
-
 def mark(network: str) -> str:
     """Return the alias that says which network a link belongs to; a link without it is never changed."""
     return MARK + network
@@ -61,8 +59,4 @@ def mac_of(machine_id: str, link: str) -> str:
 
 
 def _link(prefix: str, network: str) -> str:
-    return prefix + (network if len(network) <= LONGEST else _short(network))
-
-
-def _short(text: str) -> str:
-    return b32encode(sha256(text.encode()).digest()).decode().lower()[:LONGEST]
+    return prefix + (network if len(network) <= LONGEST else short(network, LONGEST))

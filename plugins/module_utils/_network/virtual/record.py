@@ -20,7 +20,12 @@ LIMIT = 16 * 1024 * 1024
 
 def read(path: Path) -> dict[str, Mapping[str, Any]]:
     """Return the definitions by name; none if there is no file. Raise Corrupt or Unsupported if it cannot be used."""
-    return {str(one["name"]): one for one in _load(path)["networks"]}
+    return _by_name(_load(path))
+
+
+def definitions(data: bytes, where: str) -> dict[str, Mapping[str, Any]]:
+    """Return the definitions in the text of such a file by name; raise Corrupt or Unsupported, with ``where`` it is from."""
+    return _by_name(_parsed(data, where))
 
 
 def write(path: Path, record: Record) -> None:
@@ -39,9 +44,17 @@ def _load(path: Path) -> dict[str, Any]:
         data = path.read_bytes()
     except FileNotFoundError:
         return {"networks": []}
-    found = load_object(data, str(path), LIMIT)
-    require_schema(found, SCHEMA, str(path))
+    return _parsed(data, str(path))
+
+
+def _parsed(data: bytes, where: str) -> dict[str, Any]:
+    found = load_object(data, where, LIMIT)
+    require_schema(found, SCHEMA, where)
     networks = found.get("networks")
     if not isinstance(networks, list) or not all(isinstance(one, dict) and isinstance(one.get("name"), str) for one in networks):
-        raise Corrupt(f"{path}: networks has a definition without a name, or is no list; move the file away.", path=str(path))
+        raise Corrupt(f"{where}: networks has a definition without a name, or is no list; move the file away.", path=where)
     return found
+
+
+def _by_name(found: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    return {str(one["name"]): one for one in found["networks"]}

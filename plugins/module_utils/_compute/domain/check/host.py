@@ -93,6 +93,7 @@ def _check_cpu(cpu: Cpu, host: HostFacts) -> None:
 
 
 def _check_nics(spec: DomainSpec, host: HostFacts) -> None:
+    made = {network.bridge for network in host.virtual_networks.values()}
     for place, nic in enumerate(spec.nics):
         if nic.network and nic.network not in host.networks:
             there = few(nearest(nic.network, host.networks))
@@ -106,6 +107,16 @@ def _check_nics(spec: DomainSpec, host: HostFacts) -> None:
                 f"nics[{place}].network: network {nic.network} is not active; start it first.",
                 option=f"nics[{place}].network",
                 value=nic.network,
+            )
+        if nic.bridge in made:
+            continue
+        if nic.virtual_network and nic.bridge not in host.bridges:
+            where = f"nics[{place}].virtual_network"
+            raise NotFound(
+                f"{where}: this host has no bridge {nic.bridge}, that of the virtual network {nic.virtual_network}; make it with "
+                "edge.cloud.virtual_network.",
+                option=where,
+                value=nic.virtual_network,
             )
         if nic.bridge and nic.bridge not in host.bridges:
             there = few(nearest(nic.bridge, host.bridges))

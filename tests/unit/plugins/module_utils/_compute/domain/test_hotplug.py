@@ -24,6 +24,8 @@ from support.compute import GIB, root_disk, spec, specs
 DATA = root_disk(name="data", path="/data.qcow2", target="vdb", boot=None)
 DRIVE = Disk("cd", "/a.iso", "raw", "sda", "sata", device="cdrom", read_only=True)
 NIC = Nic("nic0", "52:54:00:00:00:01", "edge")
+BLUE = Nic("blue", "52:54:00:00:00:02", bridge="evb-blue", mtu=1450, virtual_network="blue", tap="evt-x", mtu_of_network=True)
+RED = replace(BLUE, bridge="evb-red", virtual_network="red", isolated=True)
 NOW = spec(max_vcpus=4, max_memory=4 * GIB, disks=(DRIVE, root_disk()), nics=(NIC,), vnc=True, vnc_password="s3cret")
 
 
@@ -60,6 +62,31 @@ def test_what_a_running_guest_takes(wanted: DomainSpec, actions: list[str]) -> N
     for step in steps:
         after = step.predict(after)
     assert pending(after) == []
+
+
+@pytest.mark.parametrize(
+    ("now", "then", "waits"),
+    [
+        (BLUE, RED, []),
+        (RED, BLUE, []),
+        (BLUE, replace(RED, mtu=1400), ["nics.blue"]),
+        (RED, replace(BLUE, bridge="br0", virtual_network=None, tap=None), ["nics.blue"]),
+        (replace(BLUE, bridge="br0", virtual_network=None, tap=None), BLUE, ["nics.blue"]),
+    ],
+)
+def test_an_interface_that_runs_changes_its_virtual_network_at_once_and_its_name_and_mtu_later(
+    now: Nic, then: Nic, waits: list[str]
+) -> None:
+    before = state(replace(NOW, nics=(then,)), replace(NOW, nics=(now,)))
+    (step,) = live_steps(before)
+    after = step.predict(before)
+    assert step.sentence == "Change interface blue of running domain web"
+    assert after.live is not None
+    (nic,) = after.live.nics
+    assert (nic.bridge, nic.virtual_network, nic.isolated) == (then.bridge, then.virtual_network, then.isolated)
+    assert (nic.tap, nic.mtu) == (now.tap, now.mtu)
+    assert pending(after) == waits
+    assert live_steps(after) == ()
 
 
 WAITS: list[tuple[DomainSpec, list[str]]] = [

@@ -1,0 +1,45 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The virtual networks that interfaces of VMs are in (_compute), as the library of networks makes them (_network)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ._compute.model.virtual_network import Networks, VirtualNetwork
+from ._network.virtual import record
+from ._network.virtual.iproute import Networking, Places
+from ._network.virtual.names import bridge_link
+from ._network.virtual.reconcile import listing
+from ._runner import Runner
+
+PLACES = Places()
+
+
+@dataclass(frozen=True)
+class HostNetworks:
+    """See NetworkTool; nothing is read before it is asked for."""
+
+    runner: Runner
+    places: Places = field(default_factory=lambda: PLACES)
+
+    @property
+    def record(self) -> str:
+        """See NetworkTool."""
+        return str(self.places.record)
+
+    def here(self) -> Networks:
+        """See NetworkTool."""
+        found = listing(Networking(self.runner, self.places)) if self.places.record.exists() else ()
+        return {one["name"]: _network(one["boot"], one["bridge"], one["mtu"]) for one in found if one["boot"] is not None}
+
+    def recorded(self, data: bytes, where: str) -> Networks:
+        """See NetworkTool."""
+        found = record.definitions(data, where)
+        return {name: _network(one, one.get("bridge") or bridge_link(name), one.get("mtu")) for name, one in found.items()}
+
+
+def _network(definition: Mapping[str, Any], bridge: str | None, mtu: int | None) -> VirtualNetwork:
+    return VirtualNetwork(str(definition["name"]), bridge, mtu, bool(definition.get("peers_isolated")), definition)
