@@ -212,6 +212,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.options.resolv
 from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
 from ansible_collections.edge.cloud.plugins.module_utils._libvirt import connection
 from ansible_collections.edge.cloud.plugins.module_utils._module import run_module
+from ansible_collections.edge.cloud.plugins.module_utils._nics import HostNetworks
 from ansible_collections.edge.cloud.plugins.module_utils._runner import ModuleRunner
 from ansible_collections.edge.cloud.plugins.module_utils._sizes import parse_size
 from ansible_collections.edge.cloud.plugins.module_utils._storage.names import absolute_path
@@ -239,7 +240,8 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     )
     name, address = check_name(options["name"]), check_destination(options["destination"])
     with EventLoop(), connection(options["uri"]) as here:
-        tool = DiskFiles(ModuleRunner(module), FOLDERS)
+        runner = ModuleRunner(module)
+        tool = DiskFiles(runner, FOLDERS)
         migrator = Migrator(
             here,
             tool,
@@ -250,6 +252,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
             options["keep_source"],
             options["allow_restart"],
             progress(options),
+            HostNetworks(runner),
         )
         plan, domain, moved = migrator.run(module.check_mode)
     for warning in moved.get("warnings", ()):

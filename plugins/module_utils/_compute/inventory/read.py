@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,7 +15,7 @@ from ..._libvirt import connection, intent
 from ..host.addresses import main_address
 from ..host.observe import ObservedDomain, see_all, vm_of
 from ..model.host_facts import Folders
-from ..model.state import VmState, pending
+from ..model.state import VmState, nics_view, pending
 from .addresses import Guest, addresses_of_all
 from .side_by_side import side_by_side
 
@@ -101,7 +101,7 @@ def _domain(seen: ObservedDomain, state: VmState) -> dict[str, Any]:
         "vcpus": spec.vcpus if spec else None,
         "arch": spec.arch if spec else None,
         "virt_type": spec.virt_type if spec else None,
-        "nics": [asdict(nic) for nic in state.nics],
+        "nics": nics_view(state),
         "disks": {disk.name: disk.active for disk in state.disks},
         "images": {volume.disk: volume.image for volume in record.volumes if volume.image} if record else {},
         "spec_hash": record.digest if record else None,

@@ -11,6 +11,7 @@ from ..._shown import few, nearest
 from ..._sizes import MIB, show_size
 from ..host.migration_mark import NOTE
 from .model import Destination, MigrationState, SourceVm
+from .networks import check_joined
 
 RESERVE = 64 * MIB
 
@@ -68,6 +69,7 @@ def _check_networks(there: Destination, source: SourceVm) -> None:
             raise _fail(NotFound, there, f"libvirt of {there.host} has no network {name} (there: {known}); create it there first.")
         if not there.networks[name]:
             raise _fail(Refused, there, f"the network {name} is not active on {there.host}; start it there first.")
+    check_joined(there, source)
     for name in source.bridges:
         if name not in there.bridges:
             raise _fail(NotFound, there, f"{there.host} has no bridge {name}; create it there first (edge.cloud.bridge).")

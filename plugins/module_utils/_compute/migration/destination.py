@@ -21,9 +21,11 @@ from ..elsewhere.peers import TLS_PORT, tls_uri
 from ..host.migration_mark import NOTE, noted_files
 from ..host.observe import RUN_STATES
 from ..model.host_facts import Folders
+from ..model.virtual_network import NetworkTool
 from ..xml.domain import parse, parse_xml
 from ..xml.properties import read_path
 from .model import Destination, DestinationVm, SourceVm
+from .networks import read_networks_there
 from .remote_files import Volumes
 from .source import post_copy_of
 
@@ -76,7 +78,9 @@ def probe(address: Address) -> None:
         ) from None
 
 
-def read_destination(connection: Any, address: Address, name: str, source: SourceVm | None, folders: Folders) -> Destination:
+def read_destination(
+    connection: Any, address: Address, name: str, source: SourceVm | None, folders: Folders, *, known: NetworkTool
+) -> Destination:
     """Return the destination's side; nothing there is changed, except views of folders that libvirt needs to look into them."""
     with intent(f"read the domains and networks of {address.host}"):
         domains = {one.name(): one.UUIDString() for one in connection.listAllDomains()}
@@ -95,6 +99,7 @@ def read_destination(connection: Any, address: Address, name: str, source: Sourc
         macs=_macs(connection),
         networks=networks,
         bridges=_bridges(connection) if source and source.bridges else (),
+        virtual_networks=read_networks_there(connection, volumes, known, source) if source and source.joined else {},
         memory=sum(memory.get(key, 0) for key in ("free", "buffers", "cached")) * KIB,
         folder=there,
         free=volumes.free(folders.vms) if there else 0,

@@ -8,7 +8,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..model.virtual_network import Networks
 from .journal import Journal
+
+
+@dataclass(frozen=True)
+class Joined:
+    """A virtual network that a domain is in, by which bridge, and the largest packets that it was told to send, in bytes.
+
+    ``definition`` is this host's, None where the host does not know it any more.
+    """
+
+    name: str
+    bridge: str
+    mtu: int | None
+    definition: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +72,7 @@ class SourceVm:
     secrets: tuple[tuple[str, str], ...] = ()
     networks: tuple[str, ...] = ()
     bridges: tuple[str, ...] = ()
+    joined: tuple[Joined, ...] = ()
     macs: tuple[str, ...] = ()
     checkpoints: tuple[str, ...] = ()
     obstacles: tuple[str, ...] = ()
@@ -126,7 +141,7 @@ class Destination:
 
     ``cpu`` is why the guest's CPU does not run there, if it does not. ``folder`` is whether the folder of the VMs exists there,
     ``home`` whether a mark there says that this VM moved away from it once, ``stale`` files that a broken migration of this very VM
-    left there, by its note.
+    left there, by its note. ``virtual_networks`` are read where the VM is in one.
     """
 
     host: str
@@ -135,6 +150,7 @@ class Destination:
     macs: Mapping[str, str] = field(default_factory=dict)
     networks: Mapping[str, bool] = field(default_factory=dict)
     bridges: tuple[str, ...] = ()
+    virtual_networks: Networks = field(default_factory=dict)
     memory: int = 0
     folder: bool = True
     free: int = 0

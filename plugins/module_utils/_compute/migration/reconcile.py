@@ -19,6 +19,7 @@ from ..host.migration_mark import refuse_incoming
 from ..job.pivot import require_settled
 from ..model.host_facts import Folders
 from ..model.image_tools import ImageTool
+from ..model.virtual_network import NetworkTool, NoNetworks
 from .apply import MigratingVm
 from .check import check_same
 from .destination import Address, probe, read_destination
@@ -51,6 +52,7 @@ class Migrator:
     keep_source: bool = False
     allow_restart: bool = False
     on_progress: Callable[[int, int], None] = _silent
+    networks: NetworkTool = field(default_factory=NoNetworks)
 
     @property
     def _folder(self) -> str:
@@ -69,11 +71,11 @@ class Migrator:
         """Return both ends as they are."""
         journal = read_journal(self._folder)
         self._check_journal(journal)
-        source = read_source(self.here, self.name, self.tool, self.folders)
+        source = read_source(self.here, self.name, self.tool, self.folders, self.networks)
         with intent("read the names of the hosts"):
             here, other = self.here.getHostname(), there.getHostname()
         check_same(here, other, self.address.host)
-        found = read_destination(there, self.address, self.name, source, self.folders)
+        found = read_destination(there, self.address, self.name, source, self.folders, known=self.networks)
         return MigrationState(self.name, here, found, source, journal, self._files(source, journal))
 
     def _check_journal(self, journal: Journal | None) -> None:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, tostring
@@ -17,10 +17,12 @@ from ..host.observe import RUN_STATES, run_state
 from ..model.host_facts import Folders
 from ..model.image_tools import ImageTool
 from ..model.overlays import is_overlay
+from ..model.spec import Nic
 from ..model.state import CRASHED, ENDING, SUSPENDED
+from ..model.virtual_network import NetworkTool
 from ..xml.domain import MARK, parse, parse_xml
 from ..xml.properties import read_path, read_scaled
-from .model import MovingDisk, MovingFile, SourceVm
+from .model import Joined, MovingDisk, MovingFile, SourceVm
 from .ties import needed_files, secrets, strange_paths, ties
 
 BLOCK = 512
@@ -34,7 +36,7 @@ HALTED = {
 }
 
 
-def read_source(connection: Any, name: str, tool: ImageTool, folders: Folders) -> SourceVm | None:
+def read_source(connection: Any, name: str, tool: ImageTool, folders: Folders, known: NetworkTool) -> SourceVm | None:
     """Return the domain of this name with all its files, None where libvirt has none."""
     with intent(f"look up domain {name}"):
         domain = lookup(connection.lookupByName, name)
@@ -63,6 +65,7 @@ def read_source(connection: Any, name: str, tool: ImageTool, folders: Folders) -
         secrets=tuple(secrets(live)),
         networks=tuple(sorted({network for nic in nics if (network := read_path(nic, "source@network"))})),
         bridges=tuple(sorted({str(read_path(nic, "source@bridge")) for nic in nics if nic.get("type") == "bridge"})),
+        joined=tuple(_joined(parse(live, parse(config).record).spec.nics, known)),
         macs=tuple(sorted((read_path(nic, "mac@address") or "").lower() for nic in nics)),
         checkpoints=_checkpoints(domain),
         obstacles=tuple(
@@ -80,6 +83,17 @@ def read_source(connection: Any, name: str, tool: ImageTool, folders: Folders) -
         mark=mark_text(config),
         post_copy=post_copy_of(*at),
     )
+
+
+def _joined(nics: Sequence[Nic], known: NetworkTool) -> Iterator[Joined]:
+    """Yield the virtual networks that interfaces are in; those of the host are read only if there is one."""
+    found: dict[tuple[str, str], list[int]] = {}
+    for nic in nics:
+        if nic.virtual_network and nic.bridge:
+            found.setdefault((nic.virtual_network, nic.bridge), []).extend([nic.mtu] if nic.mtu else [])
+    here = known.here() if found else {}
+    for (name, bridge), sizes in sorted(found.items()):
+        yield Joined(name, bridge, max(sizes, default=None), here[name].definition if name in here else None)
 
 
 def mark_text(root: Element) -> str | None:

@@ -119,12 +119,17 @@ def view(state: VmState) -> dict[str, Any]:
         return {"name": state.name, "state": "absent", **files}
     spec = asdict(state.config)
     spec["disks"] = [_disk_view(state, disk) for disk in state.disks]
-    spec["nics"] = [{key: value for key, value in asdict(nic).items() if key != "mtu_of_network"} for nic in state.nics]
+    spec["nics"] = nics_view(state)
     spec["xml_override"] = outline(state.config.xml_override) if state.config.xml_override else state.config.xml_override
     spec["vnc_password"] = state.config.vnc_password is not None
     shown = {"name": state.name, "state": state.run, **spec, "autostart": state.autostart, "pending_restart": pending(state)}
     arrival = asdict(state.arrival) if state.arrival else None
     return {**shown, "managed": state.marked, "cloud_init": state.seed, "context": state.context, "arrival": arrival}
+
+
+def nics_view(state: VmState) -> list[dict[str, Any]]:
+    """Return the interfaces as JSON."""
+    return [{key: value for key, value in asdict(nic).items() if key != "mtu_of_network"} for nic in state.nics]
 
 
 def _disk_view(state: VmState, disk: Disk) -> dict[str, Any]:

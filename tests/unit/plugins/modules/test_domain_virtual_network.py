@@ -16,6 +16,7 @@ import pytest
 from ansible_collections.edge.cloud.plugins.module_utils import _nics
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
 from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.iproute import Places
+from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
 from ansible_collections.edge.cloud.plugins.module_utils._taps import tap_link
 from support.modules import PREFIX, run_module
 from support.netspace import ip, netspace
@@ -137,3 +138,14 @@ def test_domains_that_ask_for_none_run_no_program_for_networks(run: Any, module:
     assert not (tmp_path / "ran").exists()
     assert run(name="web", nics=[{"virtual_network": "blue"}])["failed"]
     assert (tmp_path / "ran").exists()
+
+
+def test_the_file_of_a_host_says_the_same_as_the_host(run: Any, module: Any) -> None:
+    assert module("virtual_network", name="x" * 30, type="bridge")["changed"]
+    tool = _nics.HostNetworks(SubprocessRunner())
+    here, recorded = tool.here(), tool.recorded(Path(tool.record).read_bytes(), "the file")
+    assert {name: (one.bridge, one.peers_isolated, one.definition) for name, one in here.items()} == {
+        name: (one.bridge, one.peers_isolated, one.definition) for name, one in recorded.items()
+    }
+    assert {name: one.mtu for name, one in here.items()} == {"blue": 1450, "red": 1400, "x" * 30: 1500}
+    assert {name: one.mtu for name, one in recorded.items()} == {"blue": None, "red": 1400, "x" * 30: None}

@@ -14,12 +14,14 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.migration.jour
 from ansible_collections.edge.cloud.plugins.module_utils._compute.migration.model import (
     Destination,
     DestinationVm,
+    Joined,
     MigrationState,
     MovingDisk,
     MovingFile,
     SourceVm,
     view,
 )
+from ansible_collections.edge.cloud.plugins.module_utils._compute.model.virtual_network import VirtualNetwork
 from ansible_collections.edge.cloud.plugins.module_utils._errors import Conflict, EdgeError
 from hypothesis import given
 from hypothesis import strategies as st
@@ -302,6 +304,25 @@ def test_runs_that_break_anywhere_end_with_one_vm_on_the_destination(
     assert set(FILES) <= now.there.files
 
 
+BLUE: dict[str, Any] = {"name": "blue", "type": "vxlan", "vni": 100, "underlay": "eth0", "dhcp": False, "members": ["192.0.2.11"]}
+IN_BLUE = replace(VM, bridges=("br0", "evb-blue"), joined=(Joined("blue", "evb-blue", 1450, BLUE),))
+BLUE_THERE = VirtualNetwork("blue", "evb-blue", 1450, definition=BLUE | {"underlay": "eth1"})
+
+
+def in_blue(*networks: VirtualNetwork, bridges: tuple[str, ...] = ("br0", "evb-blue")) -> MigrationState:
+    found = replace(THERE, bridges=bridges, virtual_networks={one.name: one for one in networks})
+    return replace(BEGIN, source=IN_BLUE, there=found)
+
+
+def blue_there(**changes: Any) -> VirtualNetwork:
+    return replace(BLUE_THERE, definition=BLUE | changes)
+
+
+@pytest.mark.parametrize("mtu", [1450, 1500, None])
+def test_a_vm_moves_to_where_its_virtual_network_is(mtu: int | None) -> None:
+    assert plan.plan_migration(in_blue(replace(BLUE_THERE, mtu=mtu)), keep_source=False).changed
+
+
 BROKEN: list[tuple[str, MigrationState]] = [
     ("neither host1 nor host2", replace(BEGIN, source=None)),
     ("adopt", replace(BEGIN, source=replace(VM, marked=False))),
@@ -312,6 +333,13 @@ BROKEN: list[tuple[str, MigrationState]] = [
     ("no network edge", replace(BEGIN, there=replace(THERE, networks={}))),
     ("not active", replace(BEGIN, there=replace(THERE, networks={"edge": False}))),
     ("no bridge br0", replace(BEGIN, there=replace(THERE, bridges=()))),
+    ("no virtual network blue (there: red)", in_blue(VirtualNetwork("red", "evb-red", 1450))),
+    ("as it is here (name: blue, type: vxlan, vni: 100, underlay: eth0, dhcp: false, members: [192.0.2.11])", in_blue()),
+    ("has vni 100 here and 101 on host2", in_blue(blue_there(vni=101))),
+    ("has type vxlan here and vlan on host2", in_blue(blue_there(type="vlan", vni=None, vlan_id=100))),
+    ("the bridge evb-blue here and on br-blue on host2", in_blue(replace(BLUE_THERE, bridge="br-blue"))),
+    ("no bridge evb-blue, that of the virtual network blue", in_blue(BLUE_THERE, bridges=("br0",))),
+    ("packets of 1450 bytes in the virtual network blue, whose MTU on host2 is 1400", in_blue(replace(BLUE_THERE, mtu=1400))),
     ("no folder for VMs", replace(BEGIN, there=replace(THERE, folder=False))),
     ("replica_image", replace(BEGIN, there=replace(THERE, images={}))),
     ("lacks /boot/vmlinuz", replace(BEGIN, there=replace(THERE, missing=("/boot/vmlinuz",)))),
