@@ -108,11 +108,14 @@ class AddLink(NetworkStep):
         """See NetworkStep."""
         made, details = self.link, dict(self.link.details)
         lower = ("link", str(details["underlay"])) if made.kind == "vlan" else ()
-        head = ("link", "add", *lower, "name", made.name, "address", made.mac, "mtu", str(made.mtu), "group", MAKING)
+        # Only an MTU that was changed keeps a bridge from taking the smallest one of its ports.
+        held = ("mtu", str(made.mtu)) if made.kind == "bridge" else ()
+        first = str(made.mtu - 1 if held else made.mtu)
+        head = ("link", "add", *lower, "name", made.name, "address", made.mac, "mtu", first, "group", MAKING)
         return (
             (*head, "type", made.kind, *_details(made.kind, details)),
             _finish(made, self.network),
-            ("link", "set", "dev", made.name, *(("master", made.master) if made.master else ()), "up"),
+            ("link", "set", "dev", made.name, *held, *(("master", made.master) if made.master else ()), "up"),
         )
 
     def changed(self, state: NetworkState) -> NetworkState:

@@ -149,3 +149,12 @@ def test_the_file_of_a_host_says_the_same_as_the_host(run: Any, module: Any) -> 
     }
     assert {name: one.mtu for name, one in here.items()} == {"blue": 1450, "red": 1400, "x" * 30: 1500}
     assert {name: one.mtu for name, one in recorded.items()} == {"blue": None, "red": 1400, "x" * 30: None}
+
+
+@pytest.mark.parametrize("name", ["blue", "red"])
+def test_the_mtu_of_a_network_is_not_that_of_the_smallest_vm(run: Any, name: str) -> None:
+    made = run(name="web", nics=[{"virtual_network": name}], state="stopped")["domain"]["nics"][0]
+    for tap, mtu in (("tap0", made["mtu"] - 70), ("tap1", made["mtu"] + 70)):
+        ip("link", "add", tap, "type", "veth", "peer", "name", f"{tap}-peer")
+        ip("link", "set", tap, "mtu", str(mtu), "master", made["bridge"], "up")
+        assert run(name="web", nics=[{"virtual_network": name}], state="stopped")["changed"] is False
