@@ -50,7 +50,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.mtu import SMALLEST, TAG, VXLAN
+from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.underlay import SMALLEST, TAG, VXLAN
 
 TAKES = {
     "vxlan": VXLAN[4],

@@ -104,9 +104,9 @@ class Watch:
             child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
             self._stack.callback(child.wait)
             self._stack.callback(child.kill)
-            assert child.stdout is not None  # noqa: S101 - it is a pipe
-            os.set_blocking(child.stdout.fileno(), False)
-            self._selector.register(child.stdout, selectors.EVENT_READ, [argv[0], b""])
+            if child.stdout is not None:  # it is a pipe
+                os.set_blocking(child.stdout.fileno(), False)
+                self._selector.register(child.stdout, selectors.EVENT_READ, [argv[0], b""])
         return self
 
     def __exit__(self, *_error: object) -> None:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ..._errors import NotFound
 from .asked import FAMILIES
 from .clock import Moment
 from .database import opened
@@ -63,9 +64,13 @@ def _has(asked: Listed, addresses: list[Address]) -> bool:
     return asked.address is None or asked.address in addresses
 
 
+def _not_declared(name: str) -> NotFound:
+    return NotFound(f"network: {name} is not declared any more; run again.", option="network")
+
+
 def _network(tables: Tables, name: str, passed: float) -> dict[str, Any]:
-    found = tables.network(name)
-    assert found  # noqa: S101 - the same copy of the file had its name
+    if not (found := tables.network(name)):
+        raise _not_declared(name)
     number, network = found
     families = {
         family: version for family, version in FAMILIES.items() if any(one.subnet.version == version for one in network.subnets)
@@ -80,8 +85,8 @@ def _network(tables: Tables, name: str, passed: float) -> dict[str, Any]:
 
 
 def _cooling(tables: Tables, name: str, asked: Listed, passed: float) -> list[dict[str, Any]]:
-    row = tables.network_row(name)
-    assert row  # noqa: S101 - the same copy of the file had its name
+    if not (row := tables.network_row(name)):
+        raise _not_declared(name)
     return [
         {"network": name, "address": str(one.address), "vm": one.vm, "nic": one.nic, "seconds": round(left)}
         for one in tables.all_used(row.id)
