@@ -90,7 +90,7 @@ def test_missing_is_none_and_only_missing() -> None:
         assert found.name() == "test"
         assert lookup(opened.storagePoolLookupByName, "nobody") is None
         with pytest.raises(libvirt.libvirtError):
-            lookup(opened.interfaceLookupByName, "nobody")
+            lookup(opened.nodeDeviceLookupByName, "nobody")
     with pytest.raises(libvirt.libvirtError):
         lookup(opened.lookupByName, "nobody")
 
