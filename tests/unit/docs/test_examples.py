@@ -130,6 +130,11 @@ def test_an_example_names_what_there_is(text: str) -> None:
     assert wrong == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(TREE)))
+def test_a_page_has_no_marks_of_a_merge(page: Path) -> None:
+    assert [line for line in page.read_text().splitlines() if re.match(r"(<{7}|={7}|>{7})( |$)", line)] == []
+
+
 def test_what_is_no_yaml_says_so() -> None:
     languages = {(language, page.name) for page in PAGES for language, _text in blocks(page) if language != "yaml"}
     assert {language for language, _page in languages} <= OTHERS, languages
