@@ -18,7 +18,7 @@ from .takeover import claimed_nics
 from .values import DEVICE_NAME, DEVICE_NAME_SAYS, PCI, PCI_SAYS, choose, in_range, match, parse_rate, unique
 
 MAC = re.compile(r"[0-9a-f][02468ace](:[0-9a-f]{2}){5}")
-MAC_SAYS = "a unicast MAC address such as 52:54:00:12:34:56"
+MAC_SAYS = 'a unicast MAC address in quotes, such as "52:54:00:12:34:56"'
 LAST = 10**6
 PLACES = ("network", "bridge", "hostdev", "virtual_network")
 LARGEST_MTU = 65521  # the kernel's, of a TAP device

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..._shown import few
+from ..link.addressing import mac_address, network_name
 from .definition import DefinedSubnet, Network, Reservation
 from .intervals import Address, Subnet, unusable
 from .values import (
@@ -19,9 +20,7 @@ from .values import (
     address_of,
     bad,
     first_usable,
-    mac_address,
     mac_prefix,
-    network_name,
     nic_name,
     span_of,
     span_of_subnet,

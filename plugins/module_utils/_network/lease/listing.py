@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..._errors import NotFound
+from ..link.addressing import network_name
 from .asked import FAMILIES
 from .clock import Moment
 from .database import opened
@@ -17,7 +18,7 @@ from .intervals import Address
 from .leases import leases_of, set_cooled_free
 from .tables import Row, Tables
 from .usage import cools, usage
-from .values import address_of, network_name, vm_name
+from .values import address_of, vm_name
 
 
 @dataclass(frozen=True)

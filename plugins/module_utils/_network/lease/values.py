@@ -11,16 +11,14 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
 from ..._errors import InvalidInput
+from ..link.addressing import LETTERS, MULTICAST
 from .intervals import Address, Interval, Subnet, unusable
 
-NETWORK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,49}")
 VM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 NIC_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,19}")
-MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 MAC_PREFIX = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){0,2}")
-MULTICAST, LOCAL = 0b01, 0b10  # bits of the first octet of a MAC address
+LOCAL = 0b10  # bit of the first octet of a MAC address
 WIDEST = {4: 8, 6: 16}
-LETTERS = 100  # of a user's value that a message repeats
 FAMILY = {4: "IPv4", 6: "IPv6"}
 EXAMPLE = {4: "192.0.2.10", 6: "2001:db8::10"}
 COOL_DOWN_MAX = 366 * 86400
@@ -38,11 +36,6 @@ def named(name: str, rule: re.Pattern[str], option: str, length: int) -> str:
         letters = "small letters, digits or '-'" if rule is NIC_NAME else "letters, digits, '_', '.' or '-'"
         raise bad(option, f"is no such name; use 1 to {length} {letters}, the first a letter or digit.", name)
     return name
-
-
-def network_name(name: str, option: str) -> str:
-    """Return the name of a virtual network."""
-    return named(name, NETWORK_NAME, option, 50)
 
 
 def vm_name(name: str, option: str) -> str:
@@ -94,19 +87,11 @@ def subnet_of(text: str, option: str) -> Subnet:
     return found
 
 
-def mac_address(mac: str, option: str) -> str:
-    """Return a unicast MAC address in lower case with colons."""
-    found = mac.strip().lower().replace("-", ":")
-    if not MAC.fullmatch(found) or int(found[:2], 16) & MULTICAST or found == "00:00:00:00:00:00":
-        raise bad(option, "is not a unicast MAC address; write it as 52:54:00:12:34:56.", mac)
-    return found
-
-
 def mac_prefix(prefix: str, option: str) -> str:
     """Return the first one to three octets of unicast, locally administered MAC addresses."""
     found = prefix.strip().lower().replace("-", ":")
     if not MAC_PREFIX.fullmatch(found):
-        raise bad(option, "does not begin a MAC address; write one to three octets, such as 52:54.", prefix)
+        raise bad(option, 'does not begin a MAC address; write one to three octets in quotes, such as "52:54".', prefix)
     if int(found[:2], 16) & (MULTICAST | LOCAL) != LOCAL:
         raise bad(
             option,

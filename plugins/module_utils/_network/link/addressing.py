@@ -16,6 +16,8 @@ LINK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")
 NETWORK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,49}")
 MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 HOST_NAME = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
+MULTICAST = 0b01  # bit of the first octet of a MAC address
+LETTERS = 100  # of a user's value that a message repeats
 MTU_MIN, MTU_MAX = 68, 65535
 
 
@@ -30,21 +32,25 @@ def link_name(name: str, option: str = "name") -> str:
     return name
 
 
-def network_name(name: str) -> str:
-    """Return a libvirt network's name that is also safe as a file name."""
+def network_name(name: str, option: str = "name") -> str:
+    """Return the name of a network, of libvirt or a virtual one, that is also safe as a file name."""
     if not NETWORK_NAME.fullmatch(name):
         raise InvalidInput(
-            f"name: {name!r} cannot name a network; use 1 to 50 letters, digits, '_', '.' or '-', the first a letter or digit.",
-            option="name",
+            f"{option}: {name[:LETTERS]!r} cannot name a network; use 1 to 50 letters, digits, '_', '.' or '-', the first a letter"
+            " or digit.",
+            option=option,
         )
     return name
 
 
 def mac_address(mac: str, option: str = "mac") -> str:
     """Return a unicast MAC address in lower case with colons."""
-    found = mac.lower().replace("-", ":")
-    if not MAC.fullmatch(found) or int(found[:2], 16) & 1 or found == "00:00:00:00:00:00":
-        raise InvalidInput(f"{option}: {mac!r} is not a unicast MAC address; write it as 52:54:00:12:34:56.", option=option)
+    found = mac.strip().lower().replace("-", ":")
+    if not MAC.fullmatch(found) or int(found[:2], 16) & MULTICAST or found == "00:00:00:00:00:00":
+        raise InvalidInput(
+            f'{option}: {mac[:LETTERS]!r} is not a unicast MAC address; write it in quotes, as "52:54:00:12:34:56".',
+            option=option,
+        )
     return found
 
 

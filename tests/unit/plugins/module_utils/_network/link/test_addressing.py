@@ -18,6 +18,7 @@ RIGHT = [
     ("link_name", "a-name.of_15chr", "a-name.of_15chr"),
     ("network_name", "edge-default", "edge-default"),
     ("mac_address", "52-54-00-AB-CD-EF", "52:54:00:ab:cd:ef"),
+    ("mac_address", " 52:54:00:AB:CD:EF\n", "52:54:00:ab:cd:ef"),
     ("mtu_bytes", 68, 68),
     ("mtu_bytes", 65535, 65535),
     ("interface_address", "192.0.2.1/24", "192.0.2.1/24"),
@@ -48,6 +49,14 @@ def test_wrong(check: str, value: object) -> None:
     with pytest.raises(InvalidInput) as caught:
         getattr(addressing, check)(value)
     assert caught.value.details["option"]
+
+
+@pytest.mark.parametrize("check", ["network_name", "mac_address"])
+def test_an_error_begins_with_the_option_and_repeats_no_long_value(check: str) -> None:
+    with pytest.raises(InvalidInput, match=r"^hosts\[3\]\.x: 'aaa") as caught:
+        getattr(addressing, check)("a" * 10_000, "hosts[3].x")
+    assert caught.value.details["option"] == "hosts[3].x"
+    assert len(str(caught.value)) < 400
 
 
 @given(st.integers(8, 30), st.integers(0, 2**32 - 1))
