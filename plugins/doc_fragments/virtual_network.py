@@ -87,8 +87,8 @@ options:
     type: int
   subnets:
     description:
-      - The subnets of the network, IPv4 or IPv6, which may not overlap. They are kept for what gives out addresses; no address is
-        put on this host.
+      - The subnets of the network, IPv4 or IPv6, which may not overlap. They are kept with the definition; no address is put on
+        this host, and none is given out. M(edge.cloud.address_network) and M(edge.cloud.virtual_network_dhcp) have their own.
     type: list
     elements: str
   gateway:
@@ -98,12 +98,13 @@ options:
     elements: str
   dns:
     description:
-      - Name servers of the VMs.
+      - Name servers of the VMs, kept with the definition. M(edge.cloud.virtual_network_dhcp) tells VMs its own.
     type: list
     elements: str
   dhcp:
     description:
-      - Whether the VMs are to get their addresses by DHCP. It needs O(subnets), and is kept for what gives out addresses.
+      - Whether the VMs are to get their addresses by DHCP. It needs O(subnets), and is kept with the definition. It starts no DHCP;
+        M(edge.cloud.virtual_network_dhcp) does.
     type: bool
     default: false
   peers_isolated:

@@ -17,7 +17,8 @@ description:
     gets. The next run with the same names gives the same ones.
   - The leases of all networks are in one file of the Front-end, where this module is to run. Any number of tasks and playbooks
     may use it at once. What a task has answered survives a power cut.
-  - It does not configure the VM or DHCP. Pass on what it returns, for example to M(edge.cloud.domain).
+  - It does not configure the VM or DHCP. Pass on what it returns, for example to M(edge.cloud.domain) and
+      M(edge.cloud.virtual_network_dhcp).
 extends_documentation_fragment:
   - edge.cloud.attributes
   - edge.cloud.addresses
@@ -178,6 +179,12 @@ lease:
           type: bool
           returned: always
           sample: false
+    dhcp_host:
+      description: Name, MAC address and addresses, as an item of O(edge.cloud.virtual_network_dhcp#module:hosts), or null without
+        an address.
+      type: dict
+      returned: when present
+      sample: {name: web, mac: "52:54:12:34:56:78", addresses: [192.0.2.2]}
 actions:
   description: What was done, or in check mode would be, one sentence a step.
   returned: success

@@ -150,6 +150,7 @@ leases:
       ipv6: null
       addresses:
         - {address: 192.0.2.20, cidr: 192.0.2.20/24, prefix_length: 24, subnet: 192.0.2.0/24, gateway: 192.0.2.1, static: false}
+      dhcp_host: {name: web, mac: "52:54:12:34:56:78", addresses: [192.0.2.20]}
 cooling:
   description: Released addresses that no other NIC gets yet, with the NIC that had them and the seconds that are left.
   returned: success

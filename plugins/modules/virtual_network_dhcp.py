@@ -80,7 +80,8 @@ options:
             required: true
   hosts:
     description:
-      - The NICs of VMs, on whichever host they run, exactly these.
+      - The NICs of VMs, on whichever host they run, exactly these. RV(edge.cloud.address_info#module:leases) have each in
+        C(dhcp_host).
     type: list
     elements: dict
     default: []

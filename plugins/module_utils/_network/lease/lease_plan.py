@@ -78,7 +78,13 @@ class Lease:
             "ipv4": str(four.address) if four else None,
             "ipv6": str(six.address) if six else None,
             "addresses": [one.view() for one in self.addresses],
+            "dhcp_host": self._dhcp_host(),
         }
+
+    def _dhcp_host(self) -> dict[str, Any] | None:
+        """Return it as one of the hosts of virtual_network_dhcp, None without an address to give."""
+        addresses = [str(one.address) for one in self.addresses]
+        return {"name": self.holder.vm, "mac": self.mac, "addresses": addresses} if addresses else None
 
 
 Leases = Mapping[Holder, Lease]

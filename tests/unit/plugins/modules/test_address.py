@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec import stable_mac
+from ansible_collections.edge.cloud.plugins.module_utils._network.dhcp.definition import Definition
 from support.modules import run_module
 
 FOUR, SIX = "192.0.2.0/24", "2001:db8:1::/64"
@@ -316,3 +317,20 @@ def test_info(address: Any, network: Any, module: Any, path: Path) -> None:
     assert module("address_info", path=str(path) + "x") | {"networks": [], "leases": [], "cooling": []} == module(
         "address_info", path=str(path) + "x"
     )
+
+
+def test_leases_are_the_hosts_of_the_dhcp_service_as_they_are(address: Any, module: Any, network: Any) -> None:
+    address(vm="web")
+    address(vm="db", nic="nic1", families=["ipv6"])
+    network(name="layer2", type="vlan", subnets=[])
+    module("address", network="layer2", vm="web")
+    leases = module("address_info")["leases"]
+    assert [lease["dhcp_host"] for lease in leases if lease["network"] == "layer2"] == [None]
+
+    hosts = [lease["dhcp_host"] for lease in leases if lease["dhcp_host"]]
+    subnets = [{"subnet": FOUR, "address": "192.0.2.2"}, {"subnet": SIX, "address": "2001:db8:1::ffff"}]
+    found = Definition.checked({"name": "private", "bridge": "evb-private", "subnets": subnets, "hosts": hosts})
+    assert {host.mac: (host.name, host.addresses) for host in found.hosts} == {
+        stable_mac("web", "nic0"): ("web", ("192.0.2.10", "2001:db8:1::1")),
+        stable_mac("db", "nic1"): ("db", ("2001:db8:1::2",)),
+    }
