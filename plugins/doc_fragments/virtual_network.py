@@ -87,8 +87,9 @@ options:
     type: int
   subnets:
     description:
-      - The subnets of the network, IPv4 or IPv6, which may not overlap. They are kept with the definition; no address is put on
-        this host, and none is given out. M(edge.cloud.address_network) and M(edge.cloud.virtual_network_dhcp) have their own.
+      - The subnets of the network, IPv4 with a prefix length of 8 or more or IPv6 with one of 16 or more, which may not overlap.
+      - They are kept with the definition. No address is put on this host, and none is given out;
+        M(edge.cloud.address_network) and M(edge.cloud.virtual_network_dhcp) have subnets of their own.
     type: list
     elements: str
   gateway:

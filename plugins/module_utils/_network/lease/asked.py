@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..._shown import few
-from ..link.addressing import mac_address, network_name
+from ..link.addressing import mac_address, network_name, subnet_of
 from .definition import DefinedSubnet, Network, Reservation
 from .intervals import Address, Subnet, unusable
 from .values import (
@@ -24,7 +24,6 @@ from .values import (
     nic_name,
     span_of,
     span_of_subnet,
-    subnet_of,
     vm_name,
 )
 

@@ -8,7 +8,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 
 from ..._errors import InvalidInput
 from ..link.addressing import LETTERS, MULTICAST
@@ -18,7 +18,6 @@ VM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 NIC_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,19}")
 MAC_PREFIX = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){0,2}")
 LOCAL = 0b10  # bit of the first octet of a MAC address
-WIDEST = {4: 8, 6: 16}
 FAMILY = {4: "IPv4", 6: "IPv6"}
 EXAMPLE = {4: "192.0.2.10", 6: "2001:db8::10"}
 COOL_DOWN_MAX = 366 * 86400
@@ -63,27 +62,6 @@ def address_of(text: str, option: str, version: int | None = None) -> Address:
         raise bad(option, f"is an {FAMILY[found.version]} address, and this is for {FAMILY[version]}.", text)
     if found.is_multicast or found.is_loopback or found.is_unspecified or found.is_link_local:
         raise bad(option, "is a multicast, loopback, link-local or unspecified address, which no VM can lease.", text)
-    return found
-
-
-def subnet_of(text: str, option: str) -> Subnet:
-    """Return a subnet: with prefix length, no host bits set, of addresses that VMs can have."""
-    example = "write it as 192.0.2.0/24 or 2001:db8:1::/64."
-    if not re.fullmatch(r"[0-9A-Fa-f:.]+/[0-9]{1,3}", text.strip()):
-        raise bad(option, f"is not a subnet with a prefix length; {example}", text)
-    try:
-        found = ip_network(text.strip(), strict=False)
-    except ValueError:
-        raise bad(option, f"is not a subnet; {example}", text) from None
-    if ip_address(text.strip().split("/")[0]) != found.network_address:
-        raise bad(option, f"is an address in the subnet {found}; give the subnet.", text)
-    if found.prefixlen < WIDEST[found.version]:
-        raise bad(option, f"is wider than any network; use a prefix length of {WIDEST[found.version]} or more.", text)
-    mapped = found.version == 6 and found.network_address.ipv4_mapped is not None
-    if mapped or found.is_multicast or found.is_loopback or found.is_link_local or found.network_address.is_unspecified:
-        raise bad(
-            option, "is a multicast, loopback, link-local, mapped or unspecified range, which no network of VMs can have.", text
-        )
     return found
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Network, collapse_addresses, ip_interface, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Network, collapse_addresses, ip_address, ip_interface, ip_network
 from itertools import islice
 
 from ..._errors import Conflict, InvalidInput
@@ -18,6 +18,7 @@ MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 HOST_NAME = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
 MULTICAST = 0b01  # bit of the first octet of a MAC address
 LETTERS = 100  # of a user's value that a message repeats
+WIDEST = {4: 8, 6: 16}
 MTU_MIN, MTU_MAX = 68, 65535
 
 
@@ -88,6 +89,31 @@ def ipv4_subnet(text: str) -> IPv4Network:
         raise InvalidInput(f"subnet: {text} must be IPv4 with a prefix length of 8 to 30.", option="subnet")
     if found.is_multicast or found.is_loopback or found.is_link_local:
         raise InvalidInput(f"subnet: {text} is a multicast, loopback or link-local range; choose a private one.", option="subnet")
+    return found
+
+
+def subnet_of(text: str, option: str) -> IPv4Network | IPv6Network:
+    """Return a subnet of VMs: with prefix length, no host bits set, of addresses that VMs can have."""
+    text = text.strip()
+    says = f"{option}: {text[:LETTERS]!r}"
+    example = "write it as 192.0.2.0/24 or 2001:db8:1::/64."
+    if not re.fullmatch(r"[0-9A-Fa-f:.]+/[0-9]{1,3}", text):
+        raise InvalidInput(f"{says} is not a subnet with a prefix length; {example}", option=option)
+    try:
+        found = ip_network(text, strict=False)
+    except ValueError:
+        raise InvalidInput(f"{says} is not a subnet; {example}", option=option) from None
+    if ip_address(text.split("/")[0]) != found.network_address:
+        raise InvalidInput(f"{says} is an address in the subnet {found}; give the subnet.", option=option)
+    widest = WIDEST[found.version]
+    if found.prefixlen < widest:
+        raise InvalidInput(f"{says} is wider than any network; use a prefix length of {widest} or more.", option=option)
+    mapped = found.version == 6 and found.network_address.ipv4_mapped is not None
+    if mapped or found.is_multicast or found.is_loopback or found.is_link_local or found.network_address.is_unspecified:
+        raise InvalidInput(
+            f"{says} is a multicast, loopback, link-local, mapped or unspecified range, which no network of VMs can have.",
+            option=option,
+        )
     return found
 
 

@@ -12,7 +12,7 @@ from itertools import combinations
 from typing import Any
 
 from ..._errors import InvalidInput, Unsupported
-from ..link.addressing import link_name, mtu_bytes, network_name
+from ..link.addressing import link_name, mtu_bytes, network_name, subnet_of
 from .names import PREFIXES
 
 VNIS, VLANS, PORTS = (1, 0xFFFFFF), (1, 4094), (1, 65535)
@@ -259,14 +259,7 @@ class _Reader:
     def _subnets(self) -> list[Subnet]:
         found: list[Subnet] = []
         for place, text in self._list("subnets"):
-            path = f"subnets[{place}]"
-            try:
-                subnet = ip_network(text)
-            except ValueError as error:
-                raise self.bad(path, f"{text!r:.60} is not a subnet ({error!s:.80}); write it as 192.0.2.0/24.", text) from None
-            if subnet.is_multicast or subnet.is_loopback or subnet.is_link_local or not subnet.prefixlen:
-                raise self.bad(path, f"{subnet} cannot be a subnet of VMs.", text)
-            found.append(subnet)
+            found.append(subnet_of(text, f"{self.where}subnets[{place}]"))
         for one, other in combinations(found, 2):
             if one.version == other.version and one.overlaps(other):
                 raise self.bad("subnets", f"{one} and {other} overlap.", [str(one), str(other)])
@@ -291,6 +284,8 @@ class _Reader:
 def _of_no_host(subnet: Subnet) -> Iterator[Any]:
     if subnet.version == 4 and subnet.prefixlen < 31:
         yield from (subnet.network_address, subnet.broadcast_address)
+    if subnet.version == 6 and subnet.prefixlen < 127:  # the subnet-router anycast address
+        yield subnet.network_address
 
 
 def _order(text: str) -> tuple[int, int]:

@@ -127,6 +127,8 @@ def test_a_member_that_comes_and_one_that_goes_are_all_that_changes(network: Any
         ({"port": 0}, "port"),
         ({"mtu": 10}, "mtu"),
         ({"subnets": ["192.0.2.1/24"]}, "subnets[0]"),
+        *(({"subnets": [text]}, "subnets[0]") for text in ("192.0.2.7", "0.0.0.0/1", "0.0.0.0/8", "::ffff:0:0/112", "fe80::/64")),
+        ({"subnets": ["2001:db8::/64"], "gateway": ["2001:db8::"]}, "gateway[0]"),
         ({"subnets": ["192.0.2.0/24", "192.0.2.0/25"]}, "subnets"),
         ({"subnets": ["192.0.2.0/24"], "gateway": ["198.51.100.1"]}, "gateway[0]"),
         ({"dns": ["one.example"]}, "dns[0]"),
