@@ -27,6 +27,7 @@ from .._network.virtual import record
 from .._network.virtual.iproute import Networking, Places
 from .._network.virtual.names import PREFIXES, VXLAN
 from .._network.virtual.reconcile import Made, make_recorded
+from .._network.virtual.state import Tap
 from .._network.virtual.steps import ZERO
 from .._runner import SubprocessRunner
 
@@ -93,7 +94,7 @@ class Watch:
     """Makes the networks at once and after each change that may be about them."""
 
     net: Networking
-    taps: dict[str, str] = field(default_factory=dict)
+    taps: dict[str, Tap] = field(default_factory=dict)
     deadline: float | None = 0.0  # of the next run that nothing calls for
     _told: frozenset[str] = frozenset()
     _stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)

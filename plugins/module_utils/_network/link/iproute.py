@@ -147,6 +147,8 @@ def _link(item: Mapping[str, Any], tokens: Mapping[str, str]) -> Link:
         alias=item.get("ifalias", ""),
         group=str(item.get("group", "default")),
         multicast="MULTICAST" in item.get("flags", ()),
+        index=item.get("ifindex", 0),
+        isolated=bool(info.get("info_slave_data", {}).get("isolated")),
         data=data,
     )
 

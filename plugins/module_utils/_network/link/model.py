@@ -13,7 +13,10 @@ from .routes import Address, Route
 
 @dataclass(frozen=True)
 class Link:
-    """One network interface; ``data`` has what ip(8) says of its kind, such as the id of a VLAN."""
+    """One network interface; ``data`` has what ip(8) says of its kind, such as the id of a VLAN.
+
+    The kernel gives no ``index`` twice. An ``isolated`` port of a bridge sends nothing to others that are.
+    """
 
     name: str
     kind: str = ""
@@ -33,6 +36,8 @@ class Link:
     alias: str = ""
     group: str = "default"
     multicast: bool = True
+    index: int = 0
+    isolated: bool = False
     data: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property

@@ -18,18 +18,18 @@ from .definition import Definition, Wanted
 from .iproute import Networking
 from .names import bridge_link
 from .plan import Draft, plan
-from .state import Facts, Networks, observed
+from .state import Facts, Networks, Tap, observed
 from .steps import AddLink, AttachTap, Forget, NetworkStep, Remember
 from .underlay import vxlan_overhead
 
 LOCK_SECONDS = 120.0
 LEAST_MTU = 1500 - vxlan_overhead(6)
-Taps = Mapping[str, str]
+Taps = Mapping[str, Tap]
 
 
 @dataclass(frozen=True)
 class Made:
-    """What was done for the networks that are made at boot, which of them failed, and the ports of VMs by their network."""
+    """What was done for the networks that are made at boot, which of them failed, and the ports of VMs by their name."""
 
     actions: list[str]
     failed: dict[str, EdgeError]
@@ -62,7 +62,7 @@ def make_recorded(net: Networking, taps: Taps = MappingProxyType({}), *, check: 
     """Make the networks of the host's file, as at boot; one that cannot be made does not stop the others.
 
     Of one that cannot be made yet, for instance because its underlay has no address, at least the bridge is made, so that VMs can
-    start. ``taps`` are ports of VMs by their network: one that lost its bridge gets it again.
+    start. ``taps`` are ports of VMs that were seen before: one that lost its bridge gets it again.
     """
     asked: list[Wanted] = []
     failed: dict[str, EdgeError] = {}
@@ -84,11 +84,17 @@ def make_recorded(net: Networking, taps: Taps = MappingProxyType({}), *, check: 
             actions += _bridges_only(net, [wanted for wanted in asked if wanted.name in failed])
         facts = net.facts({})
         bridges = {one.name: (one.definition and one.definition.bridge) or bridge_link(one.name) for one in asked}
-        if not check and (again := _lost(facts, taps, bridges)):
+        shut = frozenset(one.name for one in asked if one.definition and one.definition.peers_isolated)
+        if not check and (again := _lost(facts, taps, bridges, shut)):
             net.apply(again)
             actions += [step.sentence for step in again]
             facts = net.facts({})
-    ports = {tap.name: name for name, bridge in bridges.items() for tap in facts.by_master.get(bridge, ()) if tap.of_vm}
+    ports = {
+        tap.name: Tap(name, tap.index, tap.isolated)
+        for name, bridge in bridges.items()
+        for tap in facts.by_master.get(bridge, ())
+        if tap.of_vm
+    }
     return Made(actions, failed, ports)
 
 
@@ -105,10 +111,17 @@ def _bridges_only(net: Networking, asked: Sequence[Wanted]) -> list[str]:
     return [step.sentence for step in steps]
 
 
-def _lost(facts: Facts, taps: Taps, bridges: Mapping[str, str]) -> list[AttachTap]:
-    """Return the steps for ports of VMs that have no bridge any more."""
-    lost = {tap: bridges.get(name) for tap, name in taps.items() if tap in facts.links and not facts.links[tap].master}
-    return [AttachTap(taps[tap], tap, bridge) for tap, bridge in sorted(lost.items()) if bridge and bridge in facts.links]
+def _lost(facts: Facts, taps: Taps, bridges: Mapping[str, str], shut: frozenset[str]) -> list[AttachTap]:
+    """Return the steps for ports of VMs that have no bridge any more; ``shut`` are the networks whose VMs are isolated.
+
+    A port that a VM got since is libvirt's to attach, whatever its name.
+    """
+    found = []
+    for name, tap in sorted(taps.items()):
+        link, bridge = facts.links.get(name), bridges.get(tap.network)
+        if link and link.index == tap.index and not link.master and bridge in facts.links:
+            found.append(AttachTap(tap.network, name, str(bridge), tap.isolated or tap.network in shut))
+    return found
 
 
 def listing(net: Networking, name: str | None = None) -> list[dict[str, Any]]:

@@ -25,6 +25,15 @@ class Peer:
 
 
 @dataclass(frozen=True)
+class Tap:
+    """A port of a VM: its network, the device's ``index``, which no later device has, and whether it is isolated from others."""
+
+    network: str
+    index: int
+    isolated: bool = False
+
+
+@dataclass(frozen=True)
 class Facts:
     """A host at one moment: its links, where VXLAN links flood to, what is made at boot, its identity and limit of groups.
 

@@ -165,10 +165,11 @@ class SetLink(NetworkStep):
 
 @dataclass(frozen=True)
 class AttachTap(NetworkStep):
-    """Make the port of a VM one of the bridge again."""
+    """Make the port of a VM one of the bridge again, ``isolated`` if it was; it stays down if libvirt set it down."""
 
     tap: str
     bridge: str
+    isolated: bool = False
     phase = 2
 
     @property
@@ -179,7 +180,10 @@ class AttachTap(NetworkStep):
     @property
     def ip(self) -> tuple[Words, ...]:
         """See NetworkStep."""
-        return (("link", "set", "dev", self.tap, "master", self.bridge, "up"),)
+        attach = ("link", "set", "dev", self.tap, "master", self.bridge)
+        # The kernel takes this of a port only, hence not in one message.
+        isolate = ("link", "set", "dev", self.tap, "type", "bridge_slave", "isolated", "on")
+        return (attach, isolate) if self.isolated else (attach,)
 
     def changed(self, state: NetworkState) -> NetworkState:
         """See NetworkStep."""

@@ -134,6 +134,45 @@ def test_a_port_of_a_vm_comes_back_to_a_bridge_that_others_made_again(places: Pl
         assert json.loads(ip("-j", "link", "show", "vnet0"))[0]["master"] == "br1"
 
 
+def port(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(ip("-j", "-d", "link", "show", name))[0]
+    return found
+
+
+@pytest.mark.parametrize("seen", ["isolated", "not isolated yet"])
+def test_a_port_that_comes_back_is_as_isolated_as_before_and_stays_down_if_it_was(places: Places, seen: str) -> None:
+    boot(places, {**PLAIN, "peers_isolated": seen != "isolated"})
+    ip("tuntap", "add", "evt-x", "mode", "tap")
+    with Watch(Networking(SubprocessRunner(), places)) as watch:
+        watch.turn()
+        ip("link", "set", "evt-x", "master", "evb-b")
+        if seen == "isolated":
+            ip("link", "set", "evt-x", "type", "bridge_slave", "isolated", "on")
+        while "evt-x" not in watch.taps:
+            watch.turn()
+        ip("link", "del", "evb-b")
+        while not any(action.startswith("Attach evt-x") for action in watch.turn()):
+            pass
+    assert port("evt-x")["master"] == "evb-b"
+    assert port("evt-x")["linkinfo"]["info_slave_data"]["isolated"]
+    assert "UP" not in port("evt-x")["flags"]
+
+
+def test_a_new_port_of_an_old_name_is_left_to_libvirt(places: Places) -> None:
+    """libvirt makes the tap of a VM that starts, and then attaches it, perhaps elsewhere; a port of a bridge it cannot attach."""
+    boot(places, PLAIN, {**VXLAN, "underlay": "eth9"})  # of a run with a failure, no port is forgotten
+    ip("tuntap", "add", "evt-x", "mode", "tap")
+    with Watch(Networking(SubprocessRunner(), places)) as watch:
+        watch.turn()
+        ip("link", "set", "evt-x", "master", "evb-b")
+        while "evt-x" not in watch.taps:
+            watch.turn()
+        ip("link", "del", "evt-x")
+        ip("tuntap", "add", "evt-x", "mode", "tap")
+        assert watch.turn() == []
+    assert "master" not in port("evt-x")
+
+
 def test_another_library_ends_the_service_so_that_it_starts_with_that(
     places: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
