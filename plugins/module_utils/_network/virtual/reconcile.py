@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
@@ -18,7 +18,7 @@ from .definition import Definition, Wanted
 from .iproute import Networking
 from .names import bridge_link
 from .plan import Draft, plan
-from .state import Facts, Networks, Tap, observed
+from .state import Facts, Networks, Record, Tap, observed
 from .steps import AddLink, AttachTap, Forget, NetworkStep, Remember
 from .underlay import vxlan_overhead
 
@@ -75,12 +75,8 @@ def make_recorded(net: Networking, taps: Taps = MappingProxyType({}), *, check: 
                 asked.append(Wanted(name, definition, where=f"{name}: "))
             except EdgeError as error:
                 failed[name] = error
-        draft = plan(net.facts(known), asked)
-        failed |= {wanted.name: error for wanted, error in draft.errors}
-        actions = draft.plan.actions
+        actions = _each_that_can(net, asked, known, failed, check=check)
         if not check:
-            if draft.plan.changed:
-                _carry_out(net, [wanted for wanted in asked if wanted.name not in failed], draft.plan)
             actions += _bridges_only(net, [wanted for wanted in asked if wanted.name in failed])
         facts = net.facts({})
         bridges = {one.name: (one.definition and one.definition.bridge) or bridge_link(one.name) for one in asked}
@@ -98,6 +94,30 @@ def make_recorded(net: Networking, taps: Taps = MappingProxyType({}), *, check: 
     return Made(actions, failed, ports)
 
 
+def _each_that_can(
+    net: Networking, asked: Sequence[Wanted], known: Record, failed: dict[str, EdgeError], *, check: bool
+) -> list[str]:
+    """Make all networks but those that cannot be, which are added to ``failed``: also one of which the kernel refuses a command."""
+    actions: list[str] = []
+    while True:
+        draft = plan(net.facts(known), asked)
+        failed |= {wanted.name: error for wanted, error in draft.errors}
+        asked = [wanted for wanted in asked if wanted.name not in failed]
+        if check or not draft.plan.changed:
+            return actions + draft.plan.actions
+        try:
+            _carry_out(net, asked, draft.plan)
+        except EdgeError as error:
+            guilty = {*error.details.get("networks", ()), error.details.get("network")} & {wanted.name for wanted in asked}
+            if not guilty:
+                raise
+            failed |= dict.fromkeys(guilty, error)
+            asked = [wanted for wanted in asked if wanted.name not in guilty]
+            actions += error.details.get("done", [])
+        else:
+            return actions + draft.plan.actions
+
+
 def _bridges_only(net: Networking, asked: Sequence[Wanted]) -> list[str]:
     """Make the bridges of networks that have no link yet, with an MTU that will do wherever they are carried."""
     facts = net.facts({}) if asked else Facts({})
@@ -106,9 +126,12 @@ def _bridges_only(net: Networking, asked: Sequence[Wanted]) -> list[str]:
         for one in asked
         if one.definition is not None and one.definition.bridge is None and not facts.ours(one.name)
     ]
-    steps = [step for step in plan(facts, plain).plan.steps if isinstance(step, AddLink)]
-    net.apply(steps)
-    return [step.sentence for step in steps]
+    made = []
+    for step in plan(facts, plain).plan.steps:
+        with suppress(EdgeError):  # the error of this network is known already
+            net.apply([step] if isinstance(step, AddLink) else [])
+            made += [step.sentence]
+    return made
 
 
 def _lost(facts: Facts, taps: Taps, bridges: Mapping[str, str], shut: frozenset[str]) -> list[AttachTap]:
@@ -152,12 +175,14 @@ def _carry_out(net: Networking, asked: Sequence[Wanted], made: Plan[Networks]) -
     _rewrite(net, [step for step in steps if isinstance(step, Forget)])
     net.apply(steps)
     facts = net.facts(record.read(net.places.record))
-    left = [one for one in plan(facts, asked).require().steps if not isinstance(one, Remember)]
+    draft = plan(facts, asked)
+    left = [one for one in draft.require().steps if isinstance(one, NetworkStep) and not isinstance(one, Remember)]
     if left:
         raise EdgeError(
             "The kernel did not take everything; what it lacks: " + "; ".join(step.sentence for step in left) + ".",
             done=made.actions,
             left=[step.sentence for step in left],
+            networks=sorted({step.network for step in left}),
         )
     _rewrite(net, [step for step in steps if isinstance(step, Remember)])
     facts = replace(facts, record=record.read(net.places.record))

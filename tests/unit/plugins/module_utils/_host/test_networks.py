@@ -7,8 +7,10 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,19 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Places]:
 
 def boot(places: Places, *definitions: dict[str, Any]) -> None:
     places.record.write_text(json.dumps({"schema": 1, "networks": definitions}))
+
+
+@contextmanager
+def used_port(folder: Path, number: int) -> Iterator[None]:
+    """Have a program that has a UDP port in the name space; the words of ``ip`` on the PATH lead there."""
+    enter = (folder / "ip").read_text().split("exec ", 1)[1].rpartition(" --preserve-credentials")[0].split()
+    code = f"import socket, sys; s = socket.socket(type=2); s.bind(('', {number})); print('ready'); sys.stdin.read()"
+    argv = [*enter, "--preserve-credentials", sys.executable, "-u", "-c", code]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == "ready\n"
+        yield
+        program.communicate()
 
 
 def verb(**options: Any) -> dict[str, Any]:
@@ -76,6 +91,26 @@ def test_a_network_that_cannot_be_made_yet_stops_no_other_and_has_its_bridge_for
     boot(places, VXLAN, PLAIN)
     assert verb()["actions"][0] == "Set the MTU of evb-a from 1430 to 1450"
     assert flooded("evx-a") == ["192.0.2.12"]
+
+
+@pytest.mark.parametrize("first", ["a", "z"])
+def test_a_network_that_the_kernel_refuses_stops_no_other(places: Places, tmp_path: Path, first: str) -> None:
+    """The last word is the kernel's, for instance where another program has the UDP port."""
+    ip("addr", "add", "192.0.2.11/24", "dev", "eth0")
+    bad = {**VXLAN, "name": first, "port": 4790}
+    boot(places, bad, {**VXLAN, "name": "m", "vni": 2}, {**VXLAN, "name": "n", "vni": 3, "port": 4790}, PLAIN)
+    with used_port(tmp_path, 4790):
+        with pytest.raises(EdgeError) as caught:
+            verb()
+        assert set(caught.value.details["failed"]) == {first, "n"}
+        assert "Address already in use" in caught.value.message
+        assert {link["ifname"] for link in json.loads(ip("-j", "link", "show", "type", "bridge"))} == {
+            *(f"evb-{name}" for name in (first, "b", "m", "n"))
+        }
+        assert port("evb-m")["flags"] == port("evx-m")["flags"]
+        assert flooded("evx-m") == ["192.0.2.12"]
+    verb()
+    assert flooded(f"evx-{first}") == flooded("evx-n") == ["192.0.2.12"]
 
 
 @pytest.mark.parametrize("text", ["{", '{"schema": 2, "networks": []}', '{"networks": [{}]}', '{"networks": {}}'])
