@@ -13,6 +13,8 @@ from .names import MAKING, mark
 from .state import Networks, NetworkState, Peer, VirtualLink
 
 ZERO = "00:00:00:00:00:00"
+LEAST_FOR_IPV6 = 1280  # a link with less has no IPv6, nor settings of it
+WITHOUT_ADDRESS = ("addrgenmode", "none")
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ class AddLink(NetworkStep):
         lower = ("link", str(details["underlay"])) if made.kind == "vlan" else ()
         # Only an MTU that was changed keeps a bridge from taking the smallest one of its ports.
         held = ("mtu", str(made.mtu)) if made.kind == "bridge" else ()
-        first = str(made.mtu - 1 if held else made.mtu)
+        first = str(made.mtu + (1 if made.mtu == LEAST_FOR_IPV6 else -1) if held else made.mtu)
         head = ("link", "add", *lower, "name", made.name, "address", made.mac, "mtu", first, "group", MAKING)
         return (
             (*head, "type", made.kind, *_details(made.kind, details)),
@@ -156,7 +158,10 @@ class SetLink(NetworkStep):
             "master": ("master", value) if value else ("nomaster",),
             "up": ("up",),
         }
-        return (("link", "set", "dev", self.link.name, *words[self.field]),)
+        change = ("link", "set", "dev", self.link.name, *words[self.field])
+        if self.field == "mtu" and self.before < LEAST_FOR_IPV6 <= value:
+            return (change, ("link", "set", "dev", self.link.name, *WITHOUT_ADDRESS), *_flush(self.link.name))
+        return (change,)
 
     def changed(self, state: NetworkState) -> NetworkState:
         """See NetworkStep."""
@@ -252,7 +257,13 @@ class Remember(NetworkStep):
 
 def _finish(link: VirtualLink, network: str) -> Words:
     # The mark and the end of the group of unfinished links are one message to the kernel.
-    return ("link", "set", "dev", link.name, "addrgenmode", "none", "alias", mark(network), "group", "default")
+    quiet = WITHOUT_ADDRESS if link.mtu >= LEAST_FOR_IPV6 else ()
+    return ("link", "set", "dev", link.name, *quiet, "alias", mark(network), "group", "default")
+
+
+def _flush(link: str) -> tuple[Words, ...]:
+    """Return what removes the address that the kernel gave a link when it got IPv6, and had none of before."""
+    return (("addr", "flush", "dev", link, "to", "fe80::/64"),)
 
 
 def _details(kind: str, details: Mapping[str, Any]) -> Words:

@@ -66,6 +66,19 @@ def test_missing_arguments(module: Any) -> None:
     assert "type" in module("virtual_network", name="a")["msg"]
 
 
+@pytest.mark.parametrize("mtu", [576, 1279, 1280, 1281])
+def test_links_too_small_for_ipv6_and_their_way_up(network: Any, mtu: int) -> None:
+    """The kernel has no IPv6 on a link with an MTU below 1280, refuses settings of it there, and begins anew when that rises."""
+    assert network(**VXLAN, mtu=mtu)["network"]["mtu"] == mtu
+    for after in (mtu, 1400, mtu, 1280):
+        network(**VXLAN, mtu=after)
+        assert not network(**VXLAN, mtu=after)["changed"]
+        for link in ("evb-private", "evx-private"):
+            shown = json.loads(ip("-j", "addr", "show", link))[0]
+            assert (shown["mtu"], shown["addr_info"]) == (after, [])
+            assert after < 1280 or "addrgenmode none" in ip("-d", "link", "show", link)
+
+
 def test_create_change_and_remove_each_twice(network: Any, places: Places) -> None:
     predicted = network(check=True, **VXLAN)
     assert "evb-private" not in links()
