@@ -12,8 +12,9 @@ from typing import Any
 
 from ..._files import fsync, write_atomically
 from ..._runner import Runner
+from ..link.addressing import NETWORK_NAME
 from . import filtering
-from .names import INNER, link_of, mark, service_mac, space_of, unit_of
+from .names import INNER, SPACE, link_of, mark, service_mac, space_of, unit_of
 from .state import Filter, Port, Space, State, as_files
 from .steps import CLOSED, Change, inside
 from .texts import CONFIG, DEFINITION, HOSTS, NAMES
@@ -58,6 +59,13 @@ class Services:
         """Return the networks that have files here."""
         folder = self.places.files
         return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+
+    def spaces(self) -> list[str]:
+        """Return the networks that have a name space here, such as those of which a killed run removed the files only."""
+        found = (str(item["name"]) for item in self._json("ip", "-j", "netns", "list") or ())
+        return [
+            one.removeprefix(SPACE) for one in found if one.startswith(SPACE) and NETWORK_NAME.fullmatch(one.removeprefix(SPACE))
+        ]
 
     def apply(self, step: Change) -> None:
         """Carry out one step."""

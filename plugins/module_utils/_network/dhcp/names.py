@@ -10,6 +10,7 @@ from ipaddress import IPv6Address
 
 PREFIX = "evd-"
 MARK = "edge.cloud dhcp "
+SPACE = "edge-dhcp-"
 INNER = "eth0"  # the service's end of the pair, in its name space
 LONGEST = 11  # characters after the prefix: Linux takes 15
 
@@ -21,7 +22,7 @@ def link_of(network: str) -> str:
 
 def space_of(network: str) -> str:
     """Return the name of the service's network name space."""
-    return f"edge-dhcp-{network}"
+    return SPACE + network
 
 
 def unit_of(network: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ..._errors import EdgeError
+from ..._errors import EdgeError, from_os_error
 from ..._files import locked
 from ..._json import load_object
 from ..._plan import Plan, execute
@@ -49,12 +49,14 @@ def make_recorded(services: Services) -> dict[str, EdgeError | None]:
                 continue  # it was removed, or never made whole
             except EdgeError as error:
                 found[name] = error
+            except OSError as error:  # such as a full disk
+                found[name] = from_os_error(error)
     return found
 
 
 def listing(services: Services, name: str | None = None) -> list[dict[str, Any]]:
     """Return the services of this host, or only that of ``name``, as JSON."""
-    names = services.names() if name is None else [network_name(name)]
+    names = sorted({*services.names(), *services.spaces()}) if name is None else [network_name(name)]
     found = (services.observe(one) for one in names)
     return [state.view() for state in found if not state.absent]
 

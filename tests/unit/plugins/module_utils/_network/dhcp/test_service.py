@@ -284,6 +284,19 @@ def test_a_run_that_was_killed_anywhere_is_made_up_for(host: DhcpHost, monkeypat
     assert at >= 4
 
 
+def test_what_a_killed_removal_left_is_listed(host: DhcpHost) -> None:
+    """So that whoever removes all that is listed, as the role does, removes that too."""
+    make(host, definition())
+    host.do("ip", "netns", "add", "edge-dhcp-..")  # none of ours
+    for path in (host.places.files / "net").iterdir():
+        path.unlink()
+    (host.places.files / "net").rmdir()
+    assert [item["name"] for item in listing(host.services)] == ["net"]
+    remove(host)
+    assert listing(host.services) == []
+    assert host.run(("nft", "list", "table", "bridge", "edge_dhcp"), check=False).rc
+
+
 def test_half_a_pair_and_half_a_name_space_are_made_anew(host: DhcpHost) -> None:
     link, space = link_of("net"), space_of("net")
     host.do("touch", f"/run/netns/{space}")  # killed between the file and its mount
@@ -302,7 +315,9 @@ def test_a_boot_makes_what_was_recorded(host: DhcpHost) -> None:
     host.do("nft", "flush", "ruleset")
     (host.places.files / "bad").mkdir()
     (host.places.files / "bad" / "network.json").write_text("{")
+    (host.places.files / "damaged" / "network.json").mkdir(parents=True)  # no JSON, but an error of the system
     found = make_recorded(host.services)
     assert found["net"] is None
     assert found["bad"] is not None
+    assert found["damaged"] is not None
     assert make(host, definition()) == []
