@@ -37,6 +37,7 @@ LINK_LINE = re.compile(r"(?:Deleted )?\d+: ([^:@\s]+)")
 MASTER = re.compile(r" master (\S+)")
 CURRENT = Path("/usr/lib/edge/current")
 SETTLE = 1.0  # a change rarely comes alone
+DHCP = ("systemctl", "--no-block", "start", "edge-dhcp.service")
 TRY_AGAIN = 60.0  # after a failure that no event of the kernel may end
 Options = Mapping[str, Any]
 
@@ -133,7 +134,14 @@ class Watch:
         self.taps = {**{tap: name for tap, name in self.taps.items() if tap not in gone}, **made.taps}
         self._tell([*made.actions, *_messages(made).values()], frozenset(_messages(made).values()))
         self.deadline = time.monotonic() + TRY_AGAIN if made.failed else None
+        if made.actions:
+            self._attach_dhcp()
         return made.actions
+
+    def _attach_dhcp(self) -> None:
+        """Let the DHCP services come back to a bridge that was made again; at boot, and without any, this does nothing."""
+        with contextlib.suppress(EdgeError, OSError):  # a host without systemd has none
+            self.net.runner.run(DHCP, check=False, timeout=TRY_AGAIN)
 
     def _names(self) -> frozenset[str]:
         """Return the links without our prefix that matter: what carries networks, and ports of VMs."""

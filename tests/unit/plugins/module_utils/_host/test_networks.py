@@ -193,6 +193,24 @@ def test_a_port_that_comes_back_is_as_isolated_as_before_and_stays_down_if_it_wa
     assert "UP" not in port("evt-x")["flags"]
 
 
+def test_the_dhcp_services_come_back_to_a_bridge_that_was_made_again(places: Places, tmp_path: Path) -> None:
+    started = tmp_path / "started"
+    systemctl = tmp_path / "systemctl"
+    systemctl.write_text(f'#!/bin/sh\necho "$@" >> {started}\n')
+    systemctl.chmod(0o755)
+    boot(places, PLAIN)
+    with Watch(Networking(SubprocessRunner(), places)) as watch:
+        watch.turn()
+        started.unlink(missing_ok=True)
+        watch.deadline = 0.0
+        assert watch.turn() == []
+        assert not started.exists()
+        ip("link", "del", "evb-b")
+        while not watch.turn():
+            pass
+    assert started.read_text() == "--no-block start edge-dhcp.service\n"
+
+
 def test_a_new_port_of_an_old_name_is_left_to_libvirt(places: Places) -> None:
     """libvirt makes the tap of a VM that starts, and then attaches it, perhaps elsewhere; a port of a bridge it cannot attach."""
     boot(places, PLAIN, {**VXLAN, "underlay": "eth9"})  # of a run with a failure, no port is forgotten
