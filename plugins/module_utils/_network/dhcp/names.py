@@ -8,8 +8,9 @@ from base64 import b32encode
 from hashlib import sha256
 from ipaddress import IPv6Address
 
+from ..link.model import DHCP_MARK
+
 PREFIX = "evd-"
-MARK = "edge.cloud dhcp "
 SPACE = "edge-dhcp-"
 INNER = "eth0"  # the service's end of the pair, in its name space
 LONGEST = 11  # characters after the prefix: Linux takes 15
@@ -32,7 +33,7 @@ def unit_of(network: str) -> str:
 
 def mark(network: str) -> str:
     """Return the alias that marks the bridge port as ours; a link without it is never changed."""
-    return MARK + network
+    return DHCP_MARK + network
 
 
 def service_mac(network: str) -> str:

@@ -10,6 +10,8 @@ from typing import Any
 
 from .routes import Address, Route
 
+DHCP_MARK = "edge.cloud dhcp "  # the alias of the port of a DHCP service begins so
+
 
 @dataclass(frozen=True)
 class Link:
@@ -44,6 +46,11 @@ class Link:
     def of_vm(self) -> bool:
         """True for tap devices, which belong to VMs (libvirt calls them vnet…)."""
         return self.kind == "tun"
+
+    @property
+    def of_dhcp(self) -> bool:
+        """True for the port of a DHCP service of ours, whose other end forwards nothing."""
+        return self.kind == "veth" and self.alias.startswith(DHCP_MARK)
 
 
 @dataclass(frozen=True)

@@ -151,7 +151,8 @@ def _may_go(facts: Facts, wanted: Wanted, state: NetworkState, bridge: VirtualLi
 
 
 def _isolated(facts: Facts, wanted: Wanted, definition: Definition, state: NetworkState, bridge: str) -> None:
-    ports = [port for port in _ports(facts, state, bridge) if not facts.links[port].of_vm]
+    links = (facts.links[port] for port in _ports(facts, state, bridge))
+    ports = [link.name for link in links if not (link.of_vm or link.of_dhcp)]
     if definition.type == "isolated" and ports:
         raise Conflict(
             f"{wanted.where}type: the network {wanted.name} is to be isolated, and {bridge} has the ports {few(ports)};"

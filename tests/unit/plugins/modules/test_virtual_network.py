@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.edge.cloud.plugins.module_utils._network.dhcp.names import mark as dhcp_mark
 from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.definition import Wanted
 from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.iproute import Networking, Places
 from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.reconcile import reconcile
@@ -77,6 +78,18 @@ def test_links_too_small_for_ipv6_and_their_way_up(network: Any, mtu: int) -> No
             shown = json.loads(ip("-j", "addr", "show", link))[0]
             assert (shown["mtu"], shown["addr_info"]) == (after, [])
             assert after < 1280 or "addrgenmode none" in ip("-d", "link", "show", link)
+
+
+def test_an_isolated_network_may_have_the_port_of_its_dhcp_service_and_no_other(network: Any) -> None:
+    isolated = {"name": "private", "type": "isolated"}
+    network(**isolated)
+    ip("link", "add", "evd-x", "type", "veth", "peer", "name", "inner")
+    ip("link", "set", "evd-x", "master", "evb-private")
+    assert "has the ports evd-x; detach them" in network(**isolated)["msg"]
+    ip("link", "set", "evd-x", "alias", "of others")
+    assert "has the ports evd-x; detach them" in network(**isolated)["msg"]
+    ip("link", "set", "evd-x", "alias", dhcp_mark("private"))
+    assert not network(**isolated)["changed"]
 
 
 def test_create_change_and_remove_each_twice(network: Any, places: Places) -> None:
