@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..._errors import Conflict, Unsupported
 from ..boot.managers import Managers
+from ..boot.unit_files import read_text
 from ..link.model import Host
 from . import cloud_init, marks, netplan_text
 from .live import Carried
@@ -26,7 +27,7 @@ class Netplan:
     def __init__(self, managers: Managers, root: Path = Path("/")) -> None:
         self._managers, self._root = managers, root
         paths = sorted((root / "etc/netplan").glob("*.yaml"))
-        self._texts = {path: path.read_text(errors="surrogateescape") for path in paths if path.is_file()}
+        self._texts = {path: read_text(path) for path in paths if path.is_file()}
 
     def ident(self, link: str) -> str | None:
         """Return netplan's name of ``link``, by which its generated file is called, or None."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from ..._errors import Conflict, NotFound
 from ..boot.managers import Managers
 from ..boot.matching import Facts, matches
-from ..boot.unit_files import UnitFile, unit_files
+from ..boot.unit_files import UnitFile, read_text, unit_files
 from ..link.model import Host
 from . import network_text
 from .live import Carried
@@ -47,7 +47,7 @@ class Networkd:
         for name in network_text.names(bridge):
             path = self._root / ETC / name
             if path.exists():
-                found[str(path)] = path.read_text(errors="surrogateescape")
+                found[str(path)] = read_text(path)
                 if not found[str(path)].startswith(OURS):
                     raise Conflict(f"name: {path} was not written by edge.cloud.uplink; move it away.", option="name")
         return found

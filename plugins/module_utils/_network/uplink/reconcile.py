@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -50,14 +51,24 @@ class Uplink:
 
     def __init__(self, runner: Runner, root: Path = Path("/")) -> None:
         self._runner, self._ip, self._trial = runner, IpRoute(runner), Trial(runner)
-        asked = Managers(runner, root / "etc/network/interfaces")
-        self._asked = asked
-        self._managers: tuple[Manager, ...] = (Netplan(asked, root), Networkd(asked, root), Ifupdown(root))
+        self._root = root
+        self._look()
+
+    def _look(self) -> None:
+        """Read the files of the network managers."""
+        self._asked = Managers(self._runner, self._root / "etc/network/interfaces")
+        of_systemd = Netplan(self._asked, self._root), Networkd(self._asked, self._root)
+        self._managers: tuple[Manager, ...] = (*of_systemd, Ifupdown(self._root))
 
     def run(self, wanted: UplinkRequest, *, check: bool, fresh: bool = True) -> tuple[Plan[UplinkState], str | None]:
         """Return the plan and, where it was put on trial, the token that confirms it."""
+        with contextlib.nullcontext() if check else self._trial.alone():
+            return self._run(wanted, check=check, fresh=fresh)
+
+    def _run(self, wanted: UplinkRequest, *, check: bool, fresh: bool) -> tuple[Plan[UplinkState], str | None]:
         if not check:
             self._trial.refuse_open()
+            self._look()  # an earlier run may have written them just now
         host = self._ip.observe()
         manager = next((found for found in self._managers if found.made(wanted.name)), None)
         made, parts, held = self._plan(host, wanted, manager)
@@ -162,10 +173,11 @@ class Uplink:
 
     def confirm(self, token: str) -> UplinkState:
         """Confirm the change ``token`` and return the uplink as it is now."""
-        found = self._trial.confirm(token, self._missing)
+        with self._trial.alone():
+            found = self._trial.confirm(token, self._missing)
         host = self._ip.observe()
-        again = Uplink(self._runner)
-        manager = next((one for one in again._managers if one.made(found["name"])), None)
+        self._look()
+        manager = next((one for one in self._managers if one.made(found["name"])), None)
         return self.observe(host, found["name"], manager)
 
     def _missing(self, found: dict[str, Any]) -> str:

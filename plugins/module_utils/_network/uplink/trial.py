@@ -7,18 +7,20 @@ All that a trial keeps is below /run, so that after a power cut nothing of it is
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from ..._errors import Busy, Conflict, EdgeError, NotFound, Unsupported
-from ..._files import fsync
+from ..._files import fsync, locked
 from ..._runner import Runner
+from ..boot.unit_files import read_text
 from . import scripts
 from .model import Move, Parts
 
@@ -33,6 +35,13 @@ class Trial:
 
     def __init__(self, runner: Runner, folder: Path = FOLDER, systemd: Path = SYSTEMD) -> None:
         self._runner, self._folder, self._systemd = runner, folder, systemd
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold this host's uplink: a run whose controller gave up may still be at work, and another controller may come."""
+        self._folder.parent.mkdir(parents=True, exist_ok=True)
+        with locked(self._folder.with_name(f"{self._folder.name}.lock"), wait=TIMEOUT):
+            yield
 
     def prepare(self, move: Move, parts: Parts, gateways: tuple[str, ...], seconds: int) -> str:
         """Arm the timer, start the change in a unit of its own, and return the token that confirms it."""
@@ -102,9 +111,14 @@ class Trial:
             left = max(0, round(found.get("until", time.time()) - time.time()))
             raise _busy(found, f"waits for its confirmation and is undone in {left} s", left + SPARE)
         if not found or self._there("done") or self._there(scripts.ROLLED_BACK):
+            if active:  # killed before it was disarmed: its timer would undo the next change, whose programs have the same names
+                self._disarm(found["token"])
             return
         if self._decision() == scripts.CONFIRMED:
-            self._commit(found)
+            if all(_text(Path(name)) in (before, after) for name, before, after in found["boot"]):
+                self._commit(found)
+            else:  # edited since: what is there now is what counts
+                self._finish(found)
             return
         if self._there("begun"):  # it ran, and no timer is there to undo it
             self._start(timer, "undo", "--no-block")
@@ -174,15 +188,21 @@ class Trial:
         written: list[tuple[Path, str | None]] = []
         try:
             for name, before, after in found["boot"]:
+                if _text(Path(name)) != after:
+                    put(Path(name), after)
                 written.append((Path(name), before))
-                put(Path(name), after)
         except (EdgeError, OSError):
             for path, before in reversed(written):
-                put(path, before)
+                with contextlib.suppress(OSError):  # a full disk; without the file that counts last this one is of no effect
+                    put(path, before)
             (self._folder / "decision").unlink()
             self._disarm(found["token"])
             self._start(f"{scripts.units(found['token'])[0]}-now", "undo", "--no-block")
             raise
+        self._finish(found)
+
+    def _finish(self, found: dict[str, Any]) -> None:
+        """Clean up after a confirmed change, and disarm its timer."""
         self._runner.run(("/bin/sh", "-c", 'cd "$1" && exec sh ./finish', "sh", str(self._folder)), check=False, timeout=TIMEOUT)
         (self._folder / "done").touch()
         self._disarm(found["token"])
@@ -210,6 +230,13 @@ def put(path: Path, text: str | None) -> None:
     fsync(path.parent)
 
 
+def _text(path: Path) -> str | None:
+    try:
+        return read_text(path)
+    except FileNotFoundError:
+        return None
+
+
 def _like(path: Path, descriptor: int) -> None:
     try:
         found = path.stat()
@@ -222,11 +249,7 @@ def _like(path: Path, descriptor: int) -> None:
 
 def _require_untouched(found: dict[str, Any]) -> None:
     for name, before, _after in found["boot"]:
-        try:
-            now: str | None = Path(name).read_text(errors="surrogateescape")
-        except FileNotFoundError:
-            now = None
-        if now != before:
+        if _text(Path(name)) != before:
             raise Conflict(
                 f"{name} was changed by someone else meanwhile; the change is undone. Run again.", undone=False, path=name
             )

@@ -139,8 +139,10 @@ def answer(path: str) -> ScriptedRunner:
     return runner
 
 
-def test_netplan_changes_its_one_file_and_tells_cloud_init(space: IpRoute, root: Path) -> None:
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_netplan_changes_its_one_file_and_tells_cloud_init(space: IpRoute, root: Path, end: str) -> None:
     text = "network:\n  ethernets:\n    eth0:\n      addresses: [192.0.2.10/24]\n"
+    text = text.replace("\n", end)
     (root / "etc/netplan/50-cloud-init.yaml").write_text(text)
     managers = Managers(answer("/run/systemd/network/10-netplan-eth0.network"))
     host = space.observe()
@@ -154,7 +156,7 @@ def test_netplan_changes_its_one_file_and_tells_cloud_init(space: IpRoute, root:
     gone = Netplan(managers, root).absent(host, held)
     assert [Path(file.path).name for file in gone.boot] == ["50-cloud-init.yaml", "99-edge-uplink-network.cfg"]
     write(gone)
-    assert (root / "etc/netplan/50-cloud-init.yaml").read_text() == text
+    assert (root / "etc/netplan/50-cloud-init.yaml").read_bytes() == text.encode()
     (root / "etc/netplan/60.yaml").write_text(text)
     with pytest.raises(EdgeError, match="is in 2 files"):
         Netplan(managers, root).present(host, held)

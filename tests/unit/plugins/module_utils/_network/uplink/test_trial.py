@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._errors import Busy, Conflict, EdgeError, NotFound, Unsupported
+from ansible_collections.edge.cloud.plugins.module_utils._network.uplink import trial as module
 from ansible_collections.edge.cloud.plugins.module_utils._network.uplink.model import BootFile, Move, Parts
 from ansible_collections.edge.cloud.plugins.module_utils._network.uplink.trial import Trial, put
 from ansible_collections.edge.cloud.plugins.module_utils._runner import Completed
@@ -178,3 +179,62 @@ def test_what_is_not_known_or_cannot_be_undone(tmp_path: Path, trial: Trial, sys
     with pytest.raises(Unsupported):
         Trial(systemd, tmp_path / "trial", tmp_path / "none").prepare(MOVE, parts(tmp_path), (), 60)
     assert systemd.started == []
+
+
+def confirmed(tmp_path: Path, trial: Trial) -> str:
+    """Prepare a change that was applied and decided, but of which no boot file was written yet."""
+    token = trial.prepare(MOVE, parts(tmp_path), (), 60)
+    applied(tmp_path)
+    (tmp_path / "trial/decision").write_text("confirmed\n")
+    return token
+
+
+def test_where_nothing_can_be_put_back_either_the_change_is_undone_all_the_same(
+    tmp_path: Path, trial: Trial, systemd: Systemd
+) -> None:
+    token = trial.prepare(MOVE, parts(tmp_path), (), 60)
+    applied(tmp_path)
+    word = word_of(trial, token)
+    (tmp_path / ".edge-interfaces.new").mkdir()  # no file can be written beside it
+    with pytest.raises(OSError, match=r"\.edge-interfaces\.new"):
+        trial.confirm(f"{token}:{word}", whole)
+    assert (tmp_path / "interfaces").read_text() == "old" and not (tmp_path / "new/first").exists()
+    assert systemd.started[-1] == f"edge-uplink-back-{token}-now"
+    undo(tmp_path)
+    assert (tmp_path / "back").exists()
+
+
+@pytest.mark.parametrize("edited", ["interfaces", "new/first"])
+def test_what_was_edited_since_a_killed_confirmation_stays(tmp_path: Path, trial: Trial, systemd: Systemd, edited: str) -> None:
+    confirmed(tmp_path, trial)
+    for name, text in (("new/first", "1"), ("interfaces", "new"), (edited, "by the administrator")):
+        put(tmp_path / name, text)
+    trial.refuse_open()
+    assert (tmp_path / edited).read_text() == "by the administrator"
+    assert (tmp_path / "finished").exists() and not systemd.active
+
+
+def test_the_timer_of_a_change_that_was_confirmed_does_not_undo_the_next(tmp_path: Path, trial: Trial, systemd: Systemd) -> None:
+    confirmed(tmp_path, trial)
+    (tmp_path / "trial/done").touch()  # killed before the timer was disarmed
+    assert systemd.active
+    trial.refuse_open()
+    assert not systemd.active
+
+
+def test_a_file_with_other_ends_of_lines_is_the_same_file(tmp_path: Path, trial: Trial) -> None:
+    old = "# a\r\niface eth0 inet dhcp\r\n"
+    put(tmp_path / "interfaces", old)
+    token = trial.prepare(MOVE, Parts((BootFile(str(tmp_path / "interfaces"), old, f"{old}# b\r\n"),)), (), 60)
+    applied(tmp_path)
+    trial.confirm(f"{token}:{word_of(trial, token)}", whole)
+    assert (tmp_path / "interfaces").read_bytes() == f"{old}# b\r\n".encode()
+
+
+def test_one_at_a_time(tmp_path: Path, systemd: Systemd, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TIMEOUT", 0.1)
+    first, second = (Trial(systemd, tmp_path / "run/trial", tmp_path) for _ in range(2))
+    with first.alone(), pytest.raises(Busy, match="Another process works on this now"), second.alone():
+        raise AssertionError
+    with second.alone():
+        pass
