@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from support.images import qcow2
 from support.local_play import local_play
 from support.processes import TREE
@@ -73,6 +74,40 @@ def server() -> Iterator[Server]:
             shutil.copy(pair.key, folder / "host.key")
             shutil.copy(found.authority.ca_file, folder / "ca.crt")
             yield found
+
+
+def curl_of_the_playbook(pki: Path, image: Path, url: str) -> list[str]:
+    """Return the command by which the playbook sends an image."""
+    block = next(task["block"] for task in yaml.safe_load(TASKS.read_text()) if "block" in task)
+    argv = next(task["ansible.builtin.command"]["argv"] for task in block if task["name"] == "Send it")
+    parts = {"{{ save_image_pki }}": str(pki), "{{ save_image_root }}/{{ save_image_hex }}.qcow2": str(image)}
+    parts["{{ save_image_url }}"] = url
+    for old, new in {**parts, "{{ save_image_hex }}": HEX}.items():
+        argv = [word.replace(old, new) for word in argv]
+    return [str(word) for word in argv]
+
+
+IN_A_SYSTEM_THAT_TRUSTS = 'mount --bind "$1" /etc/ssl/certs && shift && exec "$@"'
+
+
+def test_the_cas_of_the_system_are_not_trusted(server: Server) -> None:
+    folder, trusted = server.folder, server.folder / "trusted"
+    trusted.mkdir()
+    named = ["openssl", "x509", "-hash", "-noout", "-in", folder / "ca.crt"]
+    found = subprocess.run(named, capture_output=True, text=True, check=True).stdout
+    shutil.copy(folder / "ca.crt", trusted / f"{found.strip()}.0")
+    image, url = qcow2(folder / "a.qcow2", 1), f"https://127.0.0.1:{server.port}"
+    own = curl_of_the_playbook(folder, image, url)
+    assert "No slot is open" in subprocess.run(own, capture_output=True, text=True, check=False).stdout
+    other = folder / "other"
+    other.mkdir()
+    made = ["openssl", "req", "-x509", "-newkey", "ed25519", "-noenc", "-keyout", other / "ca.key", "-out", other / "ca.crt"]
+    subprocess.run([*made, "-subj", "/CN=another CA"], capture_output=True, check=True)
+    for name in ("host.crt", "host.key"):
+        shutil.copy(folder / name, other / name)
+    wrapped = ["unshare", "--mount", "sh", "-c", IN_A_SYSTEM_THAT_TRUSTS, "sh", str(trusted)]
+    done = subprocess.run([*wrapped, *curl_of_the_playbook(other, image, url)], capture_output=True, text=True, check=False)
+    assert done.returncode == 60, done
 
 
 @pytest.mark.slow  # a lab test sends one, too
