@@ -14,6 +14,7 @@ from .state import Files, Port, Space, State
 from .texts import RELOADED
 
 SPACES = "/run/netns"
+LEAST_FOR_IPV6 = 1280  # a link with less has no IPv6, nor settings of it
 CLOSED = {
     "net.ipv4.ip_forward": "0",
     "net.ipv4.conf.all.accept_redirects": "0",
@@ -98,7 +99,8 @@ def make_pair(network: str, mtu: int) -> Change:
     lines = (
         f"link add name {port} address {port_mac(network)} mtu {mtu} type veth"
         f" peer name {INNER} address {service_mac(network)} mtu {mtu} netns {space_of(network)}",
-        f'link set dev {port} alias "{mark(network)}" addrgenmode none',
+        f'link set dev {port} alias "{mark(network)}"',
+        *_without_address(port, mtu),
     )
     space = Space(closed=True, linked=True, mac=service_mac(network), mtu=mtu)
     return Change(
@@ -119,10 +121,10 @@ def remove_pair(state: State) -> Change:
 
 def set_inner(network: str, space: Space, wanted: Space) -> Change:
     """Give the service its MAC address, addresses and way to forwarders; duplicates on other hosts are meant, hence nodad."""
-    lines = [f"link set dev {INNER} addrgenmode none mtu {wanted.mtu}"]
+    lines = [f"addr del {address} dev {INNER}" for address in sorted(space.addresses - wanted.addresses)]
+    lines += [f"link set dev {INNER} mtu {wanted.mtu}", *_without_address(INNER, wanted.mtu)[:1]]
     if space.mac != wanted.mac:
         lines.append(f"link set dev {INNER} address {wanted.mac}")
-    lines += [f"addr del {address} dev {INNER}" for address in sorted(space.addresses - wanted.addresses)]
     lines += [_add(address) for address in sorted(wanted.addresses - space.addresses)]
     lines.append(f"link set dev {INNER} up")
     lines += [f"route del default via {one} dev {INNER}" for one in sorted(space.gateways - wanted.gateways)]
@@ -135,7 +137,14 @@ def set_inner(network: str, space: Space, wanted: Space) -> Change:
 
 
 def _add(address: str) -> str:
-    return f"addr add {address} dev {INNER}" + (" nodad" if ":" in address else "")
+    return f"addr {'replace' if ':' in address else 'add'} {address} dev {INNER}" + (" nodad" if ":" in address else "")
+
+
+def _without_address(link: str, mtu: int) -> tuple[str, ...]:
+    """Return what keeps the kernel from giving a link an address, and what removes one that it gave when the MTU rose."""
+    if mtu < LEAST_FOR_IPV6:
+        return ()
+    return f"link set dev {link} addrgenmode none", f"addr flush dev {link} to fe80::/64"
 
 
 def attach(network: str, bridge: str, mtu: int) -> Change:
@@ -148,7 +157,8 @@ def attach(network: str, bridge: str, mtu: int) -> Change:
             _batch(
                 ("ip",),
                 (
-                    f'link set dev {port} alias "{mark(network)}" addrgenmode none mtu {mtu}',
+                    f'link set dev {port} alias "{mark(network)}" mtu {mtu}',
+                    *_without_address(port, mtu),
                     f"link set dev {port} master {bridge} up",
                 ),
             ),
@@ -204,6 +214,6 @@ def inner(network: str, mtu: int, addresses: Iterable[str], gateways: Iterable[s
         service_mac(network),
         mtu,
         True,
-        frozenset({*addresses, f"{link_local(network)}/64"}),
+        frozenset({*addresses, *([f"{link_local(network)}/64"] if mtu >= LEAST_FOR_IPV6 else [])}),
         frozenset(gateways),
     )

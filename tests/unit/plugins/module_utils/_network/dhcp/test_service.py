@@ -297,6 +297,18 @@ def test_what_a_killed_removal_left_is_listed(host: DhcpHost) -> None:
     assert host.run(("nft", "list", "table", "bridge", "edge_dhcp"), check=False).rc
 
 
+@pytest.mark.parametrize("mtu", [1000, 1280])
+def test_a_network_too_small_for_ipv6_and_its_way_up(host: DhcpHost, mtu: int) -> None:
+    web = {**WEB, "addresses": ["192.0.2.10"]}
+    guest = host.vm("web", WEB["mac"], "br0", "vnet0")
+    for after in (mtu, 1400, mtu):
+        wanted = definition(subnets=[V4], hosts=[web], mtu=after)
+        make(host, wanted)
+        assert make(host, wanted) == []
+        assert guest("acquire")["address"] == "192.0.2.10"
+        assert "inet6" not in host.do("ip", "addr", "show", link_of("net"))
+
+
 def test_half_a_pair_and_half_a_name_space_are_made_anew(host: DhcpHost) -> None:
     link, space = link_of("net"), space_of("net")
     host.do("touch", f"/run/netns/{space}")  # killed between the file and its mount
