@@ -208,8 +208,9 @@ class _Reader:
         path = option if place is None else f"{option}[{place}]"
         try:
             found = parsed(text)
-        except ValueError as error:
-            raise self.bad(path, f"{text!r:.60} is not an IP address ({error!s:.80}).", text) from None
+        except ValueError:
+            example = "239.1.2.3" if option == "group" else "192.0.2.10 or 2001:db8::10"
+            raise self.bad(path, f"{text!r:.60} is not an IP address; write it alone, as {example}.", text) from None
         if getattr(found, "ipv4_mapped", None):
             raise self.bad(path, f"{text} stands for an IPv4 address; write that.", text)
         if option == "group":

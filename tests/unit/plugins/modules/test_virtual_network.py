@@ -172,6 +172,13 @@ def test_bad_input_is_named_and_nothing_is_made(network: Any, module: Any, optio
     assert "evb" not in links()
 
 
+@pytest.mark.parametrize("option", ["members", "gateway", "dns"])
+@pytest.mark.parametrize("text", ["192.0.2.1/24", "192.0.2.01", "one.example"])
+def test_what_is_no_address_is_shown_as_one_is_written(network: Any, option: str, text: str) -> None:
+    failed = network(**{**VXLAN, "subnets": ["192.0.2.0/24"], option: [text]})
+    assert failed["msg"] == f"{option}[0]: '{text}' is not an IP address; write it alone, as 192.0.2.10 or 2001:db8::10."
+
+
 @pytest.mark.parametrize(
     ("prepare", "options", "option", "words"),
     [
