@@ -12,6 +12,7 @@ from ..._errors import Conflict, NotFound, Refused, Unsupported
 from ..._plan import Plan, Step
 from ..._runner import Runner
 from ..boot.managers import Managers
+from ..link.addressing import link_name
 from ..link.iproute import IpRoute
 from ..link.model import Host
 from .gateway import answers
@@ -144,7 +145,7 @@ class Uplink:
         over = sorted({(route.version, route.dev) for route in host.routes if route.is_default})
         if not over:
             raise NotFound("port: this host has no default route; name the link that is to become the port.", option="port")
-        return over[0][1]
+        return link_name(over[0][1], "port")  # it gets into programs of sh
 
     def _owner(self, port: str) -> Manager:
         """Return the one manager that configures ``port``, or raise an error that says why none is of use."""

@@ -15,9 +15,10 @@ from ansible_collections.edge.cloud.plugins.module_utils._network.boot.managers 
 from ansible_collections.edge.cloud.plugins.module_utils._network.link.iproute import IpRoute
 from ansible_collections.edge.cloud.plugins.module_utils._network.uplink.ifupdown import Ifupdown
 from ansible_collections.edge.cloud.plugins.module_utils._network.uplink.live import carried, check_port, check_removal
-from ansible_collections.edge.cloud.plugins.module_utils._network.uplink.model import Parts
+from ansible_collections.edge.cloud.plugins.module_utils._network.uplink.model import Parts, UplinkRequest
 from ansible_collections.edge.cloud.plugins.module_utils._network.uplink.netplan import Netplan
 from ansible_collections.edge.cloud.plugins.module_utils._network.uplink.networkd import Networkd
+from ansible_collections.edge.cloud.plugins.module_utils._network.uplink.reconcile import Uplink
 from ansible_collections.edge.cloud.plugins.module_utils._runner import Completed, SubprocessRunner
 from support.netspace import ip, netspace
 from support.runners import ScriptedRunner
@@ -215,3 +216,10 @@ def test_extra_addresses_follow_systemd_networkd(space: IpRoute) -> None:
     run((f"ip -force -batch - <<'END' || true\n{held.rest('eth0', 'br0')}END",))
     assert "192.0.2.10" not in ip("addr", "show", "dev", "eth0")
     assert "192.0.2.10" in ip("addr", "show", "dev", "br0")
+
+
+def test_a_name_that_sh_would_read_reaches_no_program(space: IpRoute, root: Path) -> None:
+    for words in ("link set eth0 down", "link set eth0 name e;id", "link set e;id up", "route add default via 192.0.2.1 dev e;id"):
+        ip(*words.split(" "))
+    with pytest.raises(EdgeError, match=r"^port: 'e;id' cannot name"):
+        Uplink(SubprocessRunner(), root).run(UplinkRequest.checked({"name": "br0"}), check=True)
