@@ -19,7 +19,7 @@ from ._errors import Corrupt, EdgeError, NotFound, Unreachable
 from ._image_lock import unwritten
 from ._runner import Runner
 from ._sizes import SECTOR
-from ._space import Space, give_back
+from ._space import longer
 from ._storage.disk import copies
 from ._storage.disk.disk_files import appearing, replacing, require_formats
 from ._storage.format import disk_format, qcow2
@@ -235,13 +235,8 @@ class DiskFiles:
     def empty_copy(self, path: str, size: int, needed: int) -> Iterator[None]:
         """See DiskTool."""
         QemuImg(self.runner).create(Path(path), size)
-        with Path(path).open("r+b") as file:
-            end = os.fstat(file.fileno()).st_size
-            Space(Path(path).parent, f"A whole copy of {needed} bytes", alone=True).take(file.fileno(), [(end, needed)])
-            try:
-                yield
-            finally:
-                give_back(file.fileno())
+        with longer(Path(path), needed, f"A whole copy of {needed} bytes"):
+            yield
 
     def convert(self, source: str, source_format: str, target: str) -> None:
         """See DiskTool."""

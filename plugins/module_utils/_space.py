@@ -98,14 +98,24 @@ def reserved(path: Path, needed: int, what: str) -> Iterator[int | None]:
 
     Yields None where ``needed`` bytes are there, else how long the file may become; raises NoSpace where that is next to nothing.
     """
-    space = Space(path.parent, what, alone=True)
+    have = path.stat().st_size
+    room = _files.free_bytes(path.parent) - _files.RESERVE - SLACK
+    length = max(min(needed - have, room), min(needed - have, SLACK))
+    with longer(path, length, what):
+        yield None if length >= needed - have else have + length
+
+
+@contextlib.contextmanager
+def longer(path: Path, length: int, what: str) -> Iterator[None]:
+    """Have ``length`` bytes beyond the end of a file that another program writes, and give back what it did not need.
+
+    Raises NoSpace where they are not there.
+    """
     with path.open("r+b") as file:
-        have = os.fstat(file.fileno()).st_size
-        room = _files.free_bytes(path.parent) - _files.RESERVE - SLACK
-        taken = max(min(needed - have, room), min(needed - have, SLACK))
-        space.take(file.fileno(), [(have, taken)] if taken > 0 else [])
+        end = os.fstat(file.fileno()).st_size
+        Space(path.parent, what, alone=True).take(file.fileno(), [(end, length)] if length > 0 else [])
         try:
-            yield None if taken >= needed - have else have + taken
+            yield
         finally:
             give_back(file.fileno())
 

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 from ..._errors import Busy, CommandFailed, Corrupt, NoSpace
 from ..._runner import Completed, Runner
 from ..._sizes import GIB, MIB, OVERLAY_CLUSTER, length_when_full, show_size, whole_sectors
-from ..._space import Space, give_back, no_room, reserved
+from ..._space import longer, no_room, reserved
 from .. import names
 from .bounded import run_bounded
 from .wider import widen
@@ -165,14 +165,8 @@ class QemuImg:
 
     def _resize_allocated(self, path: Path, size: int, needed: int, preallocation: str, image_format: str = "qcow2") -> None:
         """Give a new image without a size its size, within the ``needed`` bytes of space that are taken first."""
-        with path.open("r+b") as file:
-            have = os.fstat(file.fileno()).st_size
-            space = Space(path.parent, f"A preallocated disk of {show_size(size)}", alone=True)
-            space.take(file.fileno(), [(have, needed - have)] if needed > have else [])
-            try:
-                self.resize(path, size, preallocation=preallocation, image_format=image_format)
-            finally:
-                give_back(file.fileno())
+        with longer(path, needed - path.stat().st_size, f"A preallocated disk of {show_size(size)}"):
+            self.resize(path, size, preallocation=preallocation, image_format=image_format)
 
     def _create_overlay(self, path: Path, size: int, base: Sequence[str], creation: Creation) -> None:
         """Create an overlay and write its first ``TABLES_AHEAD`` of tables at once, unless ``creation`` says otherwise.
