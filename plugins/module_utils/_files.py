@@ -81,11 +81,14 @@ def link_new(work: Path, path: Path) -> None:
 
 
 @contextmanager
-def locked(path: Path, *, wait: Wait = True) -> Iterator[None]:
+def locked(path: Path, *, wait: Wait = True, make_folder: bool = False) -> Iterator[None]:
     """Hold the lock named ``path``; raise Busy if another process has it for longer than ``wait``. A killed process holds no lock.
 
     The file is removed on release, while still locked: a process that waited notices that its file has no name and opens it again.
+    With ``make_folder`` its folder is made if it is missing, such as one below /run after a boot.
     """
+    if make_folder:
+        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     descriptor = _acquire(path, wait)
     try:
         yield

@@ -72,8 +72,7 @@ class RecordFile:
 
     def update(self, change: Callable[[Record], Record]) -> None:
         """Replace the record by what ``change`` makes of it."""
-        self.path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        with locked(self.path.with_suffix(".lock")):
+        with locked(self.path.with_suffix(".lock"), make_folder=True):
             record = change(self.read())
             if record.needs or record.brought:
                 write_atomically(self.path, _text(record), self.path.with_suffix(".new"), mode=0o644)

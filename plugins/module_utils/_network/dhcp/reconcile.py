@@ -4,8 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 from ..._errors import EdgeError, from_os_error
@@ -76,25 +75,16 @@ def _carry_out(services: Services, name: str, wanted: Definition | None) -> tupl
         services.apply(step)
 
     execute(made, apply)
-    after = services.observe(name)
-    left = plan_left(services, name, wanted)
-    if left:
+    left = _plan(services, name, wanted)
+    if left.changed:
         raise EdgeError(
-            f"The service of {name} is not as asked; what it lacks: {'; '.join(left)}. Look at its journal.",
+            f"The service of {name} is not as asked; what it lacks: {'; '.join(left.actions)}. Look at its journal.",
             done=made.actions,
-            left=left,
+            left=left.actions,
         )
-    return made, after
+    return made, left.before
 
 
-def plan_left(services: Services, name: str, wanted: Definition | None) -> list[str]:
-    """Return what a run has still to do."""
-    return _plan(services, name, wanted).actions
-
-
-@contextmanager
-def _alone(services: Services) -> Iterator[None]:
+def _alone(services: Services) -> AbstractContextManager[None]:
     """Hold the lock of who changes services on this host; the table of nftables is common to all."""
-    services.places.lock.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    with locked(services.places.lock, wait=LOCK_SECONDS):
-        yield
+    return locked(services.places.lock, wait=LOCK_SECONDS, make_folder=True)

@@ -13,7 +13,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +36,9 @@ class Trial:
     def __init__(self, runner: Runner, folder: Path = FOLDER, systemd: Path = SYSTEMD) -> None:
         self._runner, self._folder, self._systemd = runner, folder, systemd
 
-    @contextlib.contextmanager
-    def alone(self) -> Iterator[None]:
+    def alone(self) -> contextlib.AbstractContextManager[None]:
         """Hold this host's uplink: a run whose controller gave up may still be at work, and another controller may come."""
-        self._folder.parent.mkdir(parents=True, exist_ok=True)
-        with locked(self._folder.with_name(f"{self._folder.name}.lock"), wait=TIMEOUT):
-            yield
+        return locked(self._folder.with_name(f"{self._folder.name}.lock"), wait=TIMEOUT, make_folder=True)
 
     def prepare(self, move: Move, parts: Parts, gateways: tuple[str, ...], seconds: int) -> str:
         """Arm the timer, start the change in a unit of its own, and return the token that confirms it."""

@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
@@ -157,12 +157,9 @@ def _draft(net: Networking, asked: Sequence[Wanted]) -> Draft:
     return plan(net.facts(record.read(net.places.record)), asked)
 
 
-@contextmanager
-def _alone(net: Networking) -> Iterator[None]:
+def _alone(net: Networking) -> AbstractContextManager[None]:
     """Hold the lock of who changes networks on this host."""
-    net.places.lock.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    with locked(net.places.lock, wait=LOCK_SECONDS):
-        yield
+    return locked(net.places.lock, wait=LOCK_SECONDS, make_folder=True)
 
 
 def _carry_out(net: Networking, asked: Sequence[Wanted], made: Plan[Networks]) -> Networks:
