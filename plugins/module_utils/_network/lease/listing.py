@@ -8,12 +8,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ..._errors import NotFound
 from ..link.addressing import network_name
 from .asked import FAMILIES
 from .clock import Moment
 from .database import opened
-from .definition import ANYONE
+from .definition import ANYONE, Network
 from .intervals import Address
 from .leases import leases_of, set_cooled_free
 from .tables import Row, Tables
@@ -55,9 +54,11 @@ def listing(path: Path, asked: Listed, now: Moment) -> dict[str, list[dict[str, 
             one for one in leases_of(tables, asked.vm, asked.network) if _has(asked, [held.address for held in one.addresses])
         ]
         return {
-            "networks": [_network(tables, name, passed) for name in names],
+            "networks": [_network(tables, *found, passed) for name in names if (found := tables.network(name))],
             "leases": [one.view() for one in leases],
-            "cooling": [one for name in names for one in _cooling(tables, name, asked, passed)],
+            "cooling": [
+                one for row in filter(None, map(tables.network_row, names)) for one in _cooling(tables, row, asked, passed)
+            ],
         }
 
 
@@ -65,18 +66,11 @@ def _has(asked: Listed, addresses: list[Address]) -> bool:
     return asked.address is None or asked.address in addresses
 
 
-def _not_declared(name: str) -> NotFound:
-    return NotFound(f"network: {name} is not declared any more; run again.", option="network")
-
-
-def _network(tables: Tables, name: str, passed: float) -> dict[str, Any]:
-    if not (found := tables.network(name)):
-        raise _not_declared(name)
-    number, network = found
+def _network(tables: Tables, number: int, network: Network, passed: float) -> dict[str, Any]:
     families = {
         family: version for family, version in FAMILIES.items() if any(one.subnet.version == version for one in network.subnets)
     }
-    row = Row(number, name, "", network.cool_down)
+    row = Row(number, network.name, "", network.cool_down)
     free = {family: tables.lowest_free(row, version, ANYONE) for family, version in families.items()}
     return {
         **network.view(),
@@ -85,11 +79,9 @@ def _network(tables: Tables, name: str, passed: float) -> dict[str, Any]:
     }
 
 
-def _cooling(tables: Tables, name: str, asked: Listed, passed: float) -> list[dict[str, Any]]:
-    if not (row := tables.network_row(name)):
-        raise _not_declared(name)
+def _cooling(tables: Tables, row: Row, asked: Listed, passed: float) -> list[dict[str, Any]]:
     return [
-        {"network": name, "address": str(one.address), "vm": one.vm, "nic": one.nic, "seconds": round(left)}
+        {"network": row.name, "address": str(one.address), "vm": one.vm, "nic": one.nic, "seconds": round(left)}
         for one in tables.all_used(row.id)
         if (left := cools(one, row.cool_down, passed)) and asked.vm in (None, one.vm) and _has(asked, [one.address])
     ]
