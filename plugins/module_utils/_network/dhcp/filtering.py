@@ -12,11 +12,12 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Any
 
+from ..._taps import PREFIX
 from .names import link_of, service_mac
 from .state import Filter
 
 TABLE = "bridge edge_dhcp"
-TAPS = ("vnet", "evt-")  # libvirt's and ours
+TAPS = ("vnet", PREFIX)  # libvirt's and ours
 SETS = {"links": "ifname", "macs": "ether_addr", "routed": "ifname"}  # routed: the host is the gateway there
 BASE = "type filter hook {} priority -250; policy accept;"  # before other filters, at -200
 CHAINS = {

@@ -62,10 +62,12 @@ class Services:
 
     def spaces(self) -> list[str]:
         """Return the networks that have a name space here, such as those of which a killed run removed the files only."""
-        found = (str(item["name"]) for item in self._json("ip", "-j", "netns", "list") or ())
-        return [
-            one.removeprefix(SPACE) for one in found if one.startswith(SPACE) and NETWORK_NAME.fullmatch(one.removeprefix(SPACE))
-        ]
+        found = [one.removeprefix(SPACE) for one in self._all_spaces() if one.startswith(SPACE)]
+        return [name for name in found if NETWORK_NAME.fullmatch(name)]
+
+    def _all_spaces(self) -> list[str]:
+        """Return all name spaces of the host, also those of others."""
+        return [str(item["name"]) for item in self._json("ip", "-j", "netns", "list") or ()]
 
     def apply(self, step: Change) -> None:
         """Carry out one step."""
@@ -102,7 +104,7 @@ class Services:
     def _space(self, name: str) -> tuple[Space | None, dict[str, Any], bool]:
         """Return the name space, its end of the pair as ip(8) shows it, and whether it cannot be entered."""
         space = space_of(name)
-        if space not in {str(item["name"]) for item in self._json("ip", "-j", "netns", "list") or ()}:
+        if space not in self._all_spaces():
             return None, {}, False
         links = self._json("ip", "-n", space, "-j", "-d", "addr", "show", check=False)
         if links is None:

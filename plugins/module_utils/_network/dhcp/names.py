@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
-from base64 import b32encode
 from hashlib import sha256
 from ipaddress import IPv6Address
 
+from ..._taps import short
 from ..link.model import DHCP_MARK
 
 PREFIX = "evd-"
@@ -18,7 +18,7 @@ LONGEST = 11  # characters after the prefix: Linux takes 15
 
 def link_of(network: str) -> str:
     """Return the name of the bridge port of a network's service."""
-    return PREFIX + b32encode(_hash("link", network)).decode().lower()[:LONGEST]
+    return PREFIX + short(_text("link", network), LONGEST)
 
 
 def space_of(network: str) -> str:
@@ -64,4 +64,8 @@ def _mac(first: int, octets: bytes) -> str:
 
 
 def _hash(purpose: str, network: str) -> bytes:
-    return sha256(f"edge.cloud dhcp {purpose} {network}".encode()).digest()
+    return sha256(_text(purpose, network).encode()).digest()
+
+
+def _text(purpose: str, network: str) -> str:
+    return f"edge.cloud dhcp {purpose} {network}"
