@@ -19,6 +19,7 @@ from support.vm_host import IMAGES, MACHINE, VMS
 pytestmark = [pytest.mark.integration, pytest.mark.lab]
 DATASTORE = "/var/lib/edge/datastore"
 INCOMING = "/var/lib/edge/incoming"
+SLOTS = f"{INCOMING}/edge-slots"
 NAT = """
 table inet behind_nat {
   chain in {
@@ -66,18 +67,18 @@ def test_a_disk_becomes_an_image_that_vms_start_from(hosts: Pair) -> None:
     known = hosts.two.wait_more("gold", 10)
 
     assert save(hosts, "--check") == {hosts.two.host.name}
-    assert (hosts.one.run("ls", DATASTORE), hosts.one.run("ls", INCOMING)) == ("", "body")
+    assert (hosts.one.run("ls", DATASTORE), hosts.one.run("ls", SLOTS)) == ("", "body")
     with pytest.raises(PlaybookFailed, match="has no folder in /nowhere; an image of"):
         save(hosts, "-e", "frontend_incoming=/nowhere")
     hosts.one.run("systemctl", "stop", "edge-datastore.service")
     with pytest.raises(PlaybookFailed, match="curl: \\(7\\)"):
         save(hosts, "-e", "save_image_retries=1")
-    assert hosts.one.run("ls", INCOMING) == "body", "the slot is closed although nothing arrived"
+    assert hosts.one.run("ls", SLOTS) == "body", "the slot is closed although nothing arrived"
     hosts.one.run("systemctl", "start", "edge-datastore.service")
     assert save(hosts) == {hosts.two.host.name}
     assert save(hosts) == set()
     assert hosts.two.run("ls", "-A", "/var/lib/edge/exports") == ""
-    assert (hosts.one.run("ls", "-A", INCOMING), hosts.one.run("ls", "-A", f"{INCOMING}/body")) == ("body", "")
+    assert (hosts.one.run("ls", "-A", SLOTS), hosts.one.run("ls", "-A", f"{SLOTS}/body")) == ("body", "")
     hosts.two.verify("gold")
     assert "index.json" not in hosts.two.run("ls", IMAGES).split(), "a host cache has no catalogue that could grow old"
 

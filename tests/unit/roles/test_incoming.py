@@ -14,7 +14,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import jinja2
 import pytest
+from support.local_play import local_play
+from support.processes import TREE
 from support.role_server import Server, role_server
 from support.waiting import until
 
@@ -32,8 +35,8 @@ def server() -> Iterator[Server]:
     with tempfile.TemporaryDirectory(prefix="edge-incoming-") as made:
         folder = Path(made)
         folder.chmod(0o711)
-        own(folder / "incoming/body")
-        (folder / "incoming").chmod(0o711)
+        own(folder / "incoming/edge-slots/body")
+        (folder / "incoming/edge-slots").chmod(0o711)
         more = {"wanted": "", "readers": ["edge1", "edge2"], "requesters": [], "connections": 4}
         with role_server(folder, NAMES, USER, incoming=folder / "incoming", senders=["edge1", "edge2", LONG], **more) as found:
             yield found
@@ -51,7 +54,7 @@ def own(folder: Path) -> Path:
 @pytest.fixture
 def slot(server: Server) -> Iterator[Path]:
     """Open the slot of edge1 for IMAGE."""
-    found = own(server.folder / f"incoming/edge1.{DIGEST}.{len(IMAGE)}")
+    found = own(server.folder / f"incoming/edge-slots/edge1.{DIGEST}.{len(IMAGE)}")
     yield found
     until(lambda: left(server) == [])
     found.chmod(0o700)
@@ -60,7 +63,7 @@ def slot(server: Server) -> Iterator[Path]:
 
 def left(server: Server) -> list[str]:
     """Return the halves of images."""
-    return [one.name for one in (server.folder / "incoming/body").iterdir()]
+    return [one.name for one in (server.folder / "incoming/edge-slots/body").iterdir()]
 
 
 def send(server: Server, name: str, digest: str = DIGEST, body: bytes = IMAGE) -> tuple[str, str]:
@@ -103,7 +106,7 @@ def test_nothing_else_is_taken(server: Server, slot: Path, name: str, digest: st
 
 
 def test_each_host_has_slots_of_its_own(server: Server, slot: Path) -> None:
-    other = own(server.folder / f"incoming/{LONG[:64]}.{DIGEST}.3")
+    other = own(server.folder / f"incoming/edge-slots/{LONG[:64]}.{DIGEST}.3")
     assert server.ask(LONG[:64], "PUT", f"/incoming/{DIGEST}", b"abc") == 201
     assert (other / "image").read_bytes() == b"abc" and list(slot.iterdir()) == []
     assert server.ask("edge1", "PUT", f"/incoming/{DIGEST}", b"abc") == 403
@@ -156,7 +159,7 @@ def begun(server: Server) -> Iterator[ssl.SSLSocket]:
 def test_a_half_leaves_nothing_and_is_the_only_one(server: Server, slot: Path) -> None:
     with begun(server):
         assert server.ask("edge1", "PUT", f"/incoming/{DIGEST}", IMAGE) == 429, "two at once"
-        own(server.folder / f"incoming/edge1.{OTHER}.3")
+        own(server.folder / f"incoming/edge-slots/edge1.{OTHER}.3")
         assert server.ask("edge1", "PUT", f"/incoming/{OTHER}", b"abc") == 201, "another image at the same time"
         assert list(slot.iterdir()) == []
     until(lambda: left(server) == [])
@@ -175,3 +178,35 @@ def test_a_slot_that_is_closed_takes_nothing_even_of_who_began_before(server: Se
     assert send(server, "edge1") == ("403", "No slot is open for this image of edge1.\n")
     slot.chmod(0o700)
     assert list(slot.iterdir()) == []
+
+
+TMPFILES = Path("/usr/bin/systemd-tmpfiles")
+
+
+@pytest.mark.skipif(not TMPFILES.exists() or os.geteuid() != 0, reason="needs root and systemd-tmpfiles")
+def test_only_what_was_sent_is_cleaned(tmp_path: Path) -> None:
+    own, kept = tmp_path / "disk/edge-slots", [tmp_path / "disk/of-others", tmp_path / "disk/folder/of-others"]
+    for file in (*kept, own / f"edge1.{DIGEST}.1/image", own / "body/0000000001"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    text = (TREE / "roles/image_server/templates/tmpfiles.conf.j2").read_text()
+    text = jinja2.Template(text).render(ansible_managed="a test", image_server_incoming=str(tmp_path / "disk"))
+    assert text.count(" 1w") == 2
+    (tmp_path / "own.conf").write_text(text.replace(" 1w", " 0"))  # as if a week had gone by
+    subprocess.run([TMPFILES, "--clean", tmp_path / "own.conf"], check=True, capture_output=True)
+    assert [file.exists() for file in kept] == [True, True]
+    assert [one.relative_to(own) for one in own.rglob("*")] == [Path("body")]
+
+
+@pytest.mark.slow  # it runs Ansible
+def test_only_what_was_sent_goes_with_the_server(tmp_path: Path) -> None:
+    of_others, own = tmp_path / "disk/of-others", tmp_path / "disk/edge-slots"
+    own.mkdir(parents=True)
+    of_others.touch()
+    role = {"name": "edge.cloud.image_server", "tasks_from": "absent"}
+    names = {"name": "of-a-test", "incoming": str(tmp_path / "disk"), "remove_packages": False}
+    task = {"ansible.builtin.include_role": role, "vars": {f"image_server_{key}": value for key, value in names.items()}}
+    done = local_play(tmp_path, {"tasks": [task]}, "--check", "--diff")
+    changed = [line.split("=>")[0] for line in done.stdout.splitlines() if line.startswith("changed:")]
+    assert done.returncode == 0 and f'"path": "{own}"' in done.stdout and len(changed) <= 2, done.stdout + done.stderr
+    assert f'"path": "{own.parent}"' not in done.stdout

@@ -64,9 +64,9 @@ def server() -> Iterator[Server]:
     with tempfile.TemporaryDirectory(prefix="edge-send-") as made:
         folder = Path(made)
         folder.chmod(0o711)
-        (folder / "incoming/body").mkdir(parents=True)
-        (folder / "incoming").chmod(0o711)
-        shutil.chown(folder / "incoming/body", "www-data")
+        (folder / "incoming/edge-slots/body").mkdir(parents=True)
+        (folder / "incoming/edge-slots").chmod(0o711)
+        shutil.chown(folder / "incoming/edge-slots/body", "www-data")
         more = {"wanted": "", "readers": [], "requesters": [], "connections": 4}
         with role_server(folder, ["localhost"], "www-data", incoming=folder / "incoming", senders=["localhost"], **more) as found:
             pair = found.pairs["localhost"]
@@ -126,14 +126,14 @@ def test_an_image_arrives_whole_or_not_at_all(server: Server) -> None:
 
     bad = run({"ansible.builtin.shell": FLIP.format(folder / "cache")})
     assert bad.returncode != 0 and "is expected; it was not imported" in bad.stdout, bad.stdout
-    assert [one.name for one in (folder / "incoming").iterdir()] == ["body"]
+    assert [one.name for one in (folder / "incoming/edge-slots").iterdir()] == ["body"]
     assert list((folder / "store").glob("*.qcow2")) == []
     shutil.rmtree(folder / "cache")
     # An earlier run was killed when the image had arrived, and its slot was closed.
-    slot = f"{folder}/incoming/localhost.{{{{ found.image.digest[7:] }}}}.{{{{ found.image.size }}}}"
+    slot = f"{folder}/incoming/edge-slots/localhost.{{{{ found.image.digest[7:] }}}}.{{{{ found.image.size }}}}"
     arrived = {"ansible.builtin.shell": f"mkdir -m 700 {slot} && cp {folder}/cache/*.qcow2 {slot}/image && chmod 600 {slot}/image"}
     good = run(arrived)
     assert good.returncode == 0, good.stdout + good.stderr
-    assert [one.name for one in (folder / "incoming").iterdir()] == ["body"]
+    assert [one.name for one in (folder / "incoming/edge-slots").iterdir()] == ["body"]
     (kept,) = (folder / "store").glob("*.qcow2")
     assert kept.read_bytes() == (folder / f"cache/{kept.name}").read_bytes()
