@@ -53,7 +53,7 @@ pytest: setup ## The tests that you name (ARGS="tests/integration/two_hosts -k m
 corpus: setup ## Take over each domain of libvirt's own XML, and see that nothing changed (ARGS="--only TEXT")
 	@PYTHONPATH=$(PROGRAMS_PATH) python3 tools/with_args.py $(BIN)/python tests/corpus/libvirt_corpus.py
 
-requirements: ## Pin and hash requirements/*.in anew (needs uv)
+requirements: ## Pin and hash requirements/*.in (needs uv)
 	@tools/lock-requirements
 
 ##@ Lab and measurements

@@ -110,8 +110,8 @@ def wanted_packages() -> list[str]:
 def prepare(arguments: list[str]) -> None:
     """Make Ansible ready, and install meanwhile what the playbook would install first.
 
-    Two programs of apt cannot run at once, so those that Ansible needs come before. What fails aside is told by the playbook, which
-    does it again.
+    Two programs of apt cannot run at once, so those that Ansible needs come first. What fails aside is reported by the playbook,
+    which does it again.
     """
     setup = [sys.executable, str(TREE / "tools/setup.py")]
     subprocess.run([*setup, "packages"], check=True)

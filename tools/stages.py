@@ -144,7 +144,7 @@ def run_all(kind: str, lanes: tuple[tuple[Stage, ...], ...]) -> list[Outcome]:
 
 
 def git(*words: str) -> str:
-    """Return what git prints, empty where this is no checkout."""
+    """Return what git prints, empty where this is not a checkout."""
     done = subprocess.run(["git", *words], cwd=TREE, capture_output=True, text=True, check=False)
     return done.stdout.strip() if done.returncode == 0 else ""
 

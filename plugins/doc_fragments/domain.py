@@ -283,7 +283,7 @@ options:
             type: int
       format:
         description:
-          - The format of the file of O(disks[].path). What is said here is believed.
+          - The format of the file of O(disks[].path). What is given here is believed.
           - Of a new empty disk, one of O(disks[].size) without O(disks[].image), it is the format to make. V(qcow2), the default,
             is C(DISK.qcow2) in the folder of the domain; V(raw) is C(DISK.raw), which takes no tables of its own. A snapshot of a
             raw disk is a qcow2 overlay on it. A disk of an image is always a qcow2 overlay.
@@ -459,14 +459,14 @@ options:
       ssh_authorized_keys:
         description:
           - Public SSH keys that may log in as the image's default user, each as the contents of its file; an item may have several,
-            one a line. What is no public key is refused, here and under the same name in O(cloud_init.user_data).
+            one a line. What is not a public key is refused, here and under the same name in O(cloud_init.user_data).
         type: list
         elements: str
       user_data:
         description:
           - User data, as a dictionary (cloud-config) or as a text that begins with its header, such as C(#cloud-config) or C(#!).
-          - A dictionary reaches the guest with every character as it is. A text is checked as cloud-init reads it; what is no YAML,
-            has a header that cloud-init does not know, or is a script with the line ends of Windows, is refused.
+          - A dictionary reaches the guest with every character as it is. A text is checked as cloud-init reads it; what is not
+            YAML, has a header that cloud-init does not know, or is a script with the line ends of Windows, is refused.
           - Where C(cloud-init) is installed on the host, new cloud-config is validated by its schema, too. A key that it does not
             know is accepted, since the guest's cloud-init can be newer.
           - Quote what YAML takes for a number or for yes and no, such as passwords, C(permissions) (V("0644")) and MAC addresses;
@@ -530,7 +530,7 @@ options:
     description:
       - The IP address of the host that the VNC display listens on, V(0.0.0.0) or V(::) for all. A new display has V(127.0.0.1),
         which is reached from the host only, or through SSH.
-      - Another address than of loopback is refused where the display asks nobody who they are. It does with O(vnc_password), or by
+      - Another address than of loopback is refused where the display has no authentication. It does with O(vnc_password), or by
         settings of the host in C(/etc/libvirt/qemu.conf), C(vnc_tls) with C(vnc_tls_x509_verify), C(vnc_sasl) or C(vnc_password).
         C(vnc_tls) alone encrypts and lets everyone in.
       - It takes effect at the next start.

@@ -54,7 +54,7 @@ options:
   members:
     description:
       - The addresses of all hosts of the network on their underlays, IPv4 or IPv6, to which a VXLAN sends frames for unknown
-        addresses, broadcast and multicast. This host's own is told apart, so that all hosts can have the same list.
+        addresses, broadcast and multicast. This host's own is distinguished, so that all hosts can have the same list.
       - The list is exact. A host that is not listed any more gets no such frames.
     type: list
     elements: str
@@ -110,7 +110,7 @@ options:
     default: false
   peers_isolated:
     description:
-      - Whether VMs of the network are to reach only what is no VM of it. It is kept for what starts VMs.
+      - Whether VMs of the network are to reach only what is not a VM of it. It is kept for what starts VMs.
     type: bool
     default: false
   allow_disruption:

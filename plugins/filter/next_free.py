@@ -87,7 +87,7 @@ def _found(within: str, used: Sequence[str], prefix_length: int | None) -> str |
     try:
         subnet = ip_network(str(within).strip())
     except ValueError as error:
-        raise InvalidInput(f"input: {within!r} is no subnet ({error}); write it as 192.0.2.0/24.", option="input") from None
+        raise InvalidInput(f"input: {within!r} is not a subnet ({error}); write it as 192.0.2.0/24.", option="input") from None
     found = intervals.next_free(subnet, [one for family, one in taken if family == subnet.version], prefix_length)
     return None if found is None else str(found)
 

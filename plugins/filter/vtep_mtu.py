@@ -82,7 +82,7 @@ def vtep_mtu(underlay_mtu: int | str, kind: str | Sequence[str] = "vxlan") -> in
 def _whole(mtu: int | str) -> int:
     text = str(mtu).strip()
     if isinstance(mtu, bool) or not (text.isascii() and text.isdigit()) or not 0 < int(text) <= LARGEST:
-        raise AnsibleFilterError(f"edge.cloud.vtep_mtu: {mtu!r} is no MTU; give a whole number of bytes up to {LARGEST}.")
+        raise AnsibleFilterError(f"edge.cloud.vtep_mtu: {mtu!r} is not an MTU; give a whole number of bytes up to {LARGEST}.")
     return int(text)
 
 

@@ -3,7 +3,7 @@
 """QEMU's own locks on disk images, held while a file is replaced, removed or committed, so that no guest starts on it meanwhile.
 
 QEMU marks what it does with an image by read locks (OFD) on single bytes of it: byte 100+N for each permission N that it uses, byte
-200+N for each that it gives to nobody else. Then it looks whether others hold the bytes that contradict, and fails with 'Failed to
+200+N for each that it does not share. Then it looks whether others hold the bytes that contradict, and fails with 'Failed to
 get "write" lock' if so. We do the same. Source: QEMU's block/file-posix.c, ``raw_apply_lock_bytes`` and ``raw_check_lock_bytes``.
 """
 
@@ -44,7 +44,7 @@ class ImageHold:
     held: set[int] = field(default_factory=set)
 
     def deny(self, permissions: Collection[int], seconds: float = PATIENCE) -> None:
-        """Give these permissions to nobody else; raise Busy, with who has the file, if a QEMU program keeps one for ``seconds``."""
+        """Hold these permissions alone; raise Busy, with who has the file, if a QEMU program keeps one for ``seconds``."""
         deadline = time.monotonic() + seconds
         wanted = {USED + CONSISTENT_READ, *(DENIED + one for one in permissions)}
         against = {DENIED + CONSISTENT_READ, *(USED + one for one in permissions)}
@@ -101,7 +101,7 @@ class ImageHold:
             raise
 
     def _unopened(self) -> bool:
-        """Ask the kernel by a lease, which it gives only for a file that nobody else has open; else look at all processes."""
+        """Ask the kernel by a lease, which it gives only for a file that no other process has open; else look at all processes."""
         try:
             fcntl.fcntl(self.descriptor, fcntl.F_SETSIG, signal.SIGURG)  # what breaks the lease must not end us
             fcntl.fcntl(self.descriptor, fcntl.F_SETLEASE, fcntl.F_WRLCK)
@@ -157,7 +157,7 @@ def unwritten(path: Path, seconds: float = PATIENCE) -> Iterator[ImageHold]:
     """Keep every QEMU from writing an image, and so a guest from starting on it; others may read it.
 
     Raises Busy with who has it open, NotFound without the file, Unsupported on a file system without locks. A qemu-img of our own
-    that writes it must be told not to lock (``locking=off``).
+    that writes it must run without locks (``locking=off``).
     """
     with _held(path, WRITING, seconds) as hold:
         yield hold

@@ -39,7 +39,7 @@ class QuietModule(AnsibleModule):
         return {"module_args": shown_options(self.params, self.argument_spec, self._free)}
 
     def _log_invocation(self) -> None:
-        if self.misread:  # the log cannot hold what is no text
+        if self.misread:  # the log cannot hold what is not text
             return
         shown = self._invocation["module_args"]
         self.log("Invoked with " + " ".join(f"{name}={value}" for name, value in shown.items()))

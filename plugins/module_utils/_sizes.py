@@ -46,7 +46,7 @@ def whole_sectors(size: int) -> int:
 
 
 def disk_size(text: str, where: str, *, raw: bool = False) -> int:
-    """Return the bytes of a disk: whole sectors, as QEMU makes it, which is up to 511 bytes more than was said.
+    """Return the bytes of a disk: whole sectors, as QEMU makes it, which is up to 511 bytes more than was given.
 
     A raw file has whole sectors of 4096 bytes, without which QEMU opens it for direct I/O on no disk that has those.
     """

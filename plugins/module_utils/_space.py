@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Space that is taken before it is needed, so that programs side by side cannot fill a file system together.
 
-It is allocated to the file itself, beyond its end: the file keeps its length, nobody else gets the space, and what is not used is
+It is allocated to the file itself, beyond its end: the file keeps its length, no other file gets the space, and what is not used is
 given back. A file system that cannot do that (NFS) is only looked at.
 """
 
@@ -32,7 +32,7 @@ Range = tuple[int, int]  # offset and length
 class Space:
     """The space of one file system for ``what``, which errors name; ``folder`` is where the files are.
 
-    Programs that use the same folder wait for each other, but for ``alone``.
+    Programs that use the same folder wait for each other, except for ``alone``.
     """
 
     folder: Path
@@ -79,7 +79,7 @@ class Space:
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
-        """Let an error of the disk be NoSpace or DiskFailed, which nobody takes for one of the network."""
+        """Let an error of the disk be NoSpace or DiskFailed, which is never taken for one of the network."""
         try:
             yield
         except OSError as error:

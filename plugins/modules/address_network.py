@@ -13,7 +13,7 @@ version_added: 0.1.0
 author:
   - The edge.cloud authors (@edge-cloud)
 description:
-  - Declares from which subnets and ranges M(edge.cloud.address) gives addresses of a network, and which it gives to nobody or to
+  - Declares from which subnets and ranges M(edge.cloud.address) gives addresses of a network, and which it never gives, or gives to
     one VM only. It makes no links; other modules do that, with the same subnets.
   - Only what is given is changed. A change that some lease no longer fits is refused, with the names of its VMs.
   - Network and broadcast address, the gateway, and the subnet-router anycast address of IPv6 are never given to a VM.
@@ -137,7 +137,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Declare a network with ranges, a router that somebody else runs, and an address for one VM
+- name: Declare a network with ranges, a router of others, and an address for one VM
   edge.cloud.address_network:
     name: private
     type: vxlan

@@ -51,7 +51,7 @@ options:
     default: []
   members:
     description:
-      - The hosts that may hold certificates. RV(removed) tells of others. Nobody is missing without this option.
+      - The hosts that may hold certificates. RV(removed) lists others. No host is missing without this option.
     type: list
     elements: str
   hold_removed:

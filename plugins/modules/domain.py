@@ -53,7 +53,7 @@ options:
     default: false
   allow_recreate:
     description:
-      - Whether a VM that a migration took away from this host is made here anew, from its images. Only set it after the VM was
+      - Whether a VM that a migration took away from this host is made here again, from its images. Only set it after the VM was
         removed where it went.
       - Without it the task fails and names the host that has the VM. A UUID that another hypervisor of the cluster has is refused
         in any case.

@@ -12,7 +12,7 @@ short_description: Make a new VM as a copy of a stopped one
 version_added: 0.1.0
 description:
   - Makes the domain O(name) with the hardware of O(source) and copies of its disks. It has its own UUID, MAC addresses, variables
-    of the firmware and cloud-init seed, with another instance-id, so that cloud-init runs anew. The clone is not started;
+    of the firmware and cloud-init seed, with another instance-id, so that cloud-init runs again. The clone is not started;
     M(edge.cloud.domain) starts it, changes it and removes it, as any domain.
   - A clone that is there stays as it is, whatever became of its source since; nothing is copied a second time.
   - The source must be stopped, and cannot start while it is copied. A source that others made needs no adoption; what was not

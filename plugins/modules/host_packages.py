@@ -16,7 +16,7 @@ description:
     lists and packages that the host has.
   - Recommended packages are not installed, configuration files are kept, and nothing is upgraded unless a new package needs it.
   - With O(needed_by), a record on the host tells which packages were missing before and came with this collection. They can be
-    removed again, and no others. A package that an administrator also installs later, by its name, cannot be told from ours.
+    removed again, and no others. A package that an administrator installs later too cannot be distinguished from ours.
 author:
   - The edge.cloud authors (@edge-cloud)
 extends_documentation_fragment:

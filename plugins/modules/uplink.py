@@ -48,7 +48,7 @@ options:
     type: str
   rollback_after:
     description:
-      - Seconds after which a change that nobody confirmed is undone, 10 to 600.
+      - Seconds after which a change that was not confirmed is undone, 10 to 600.
     type: int
     default: 60
   allow_disruption:
@@ -58,7 +58,7 @@ options:
     default: false
   fresh:
     description:
-      - Whether the connection is one that can be made anew. The controller sets it; what a playbook gives is ignored.
+      - Whether the connection is one that can be made again. The controller sets it; what a playbook gives is ignored.
     type: bool
     default: true
   token:

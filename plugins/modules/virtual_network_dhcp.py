@@ -58,7 +58,7 @@ options:
         required: true
       gateway:
         description:
-          - The router. DHCPv4 tells it to VMs; without it they are told none. An IPv6 router advertises itself, and the service
+          - The router. DHCPv4 tells it to VMs; without it they get none. An IPv6 router advertises itself, and the service
             never says that it is one.
         type: str
       routes:
@@ -108,7 +108,7 @@ options:
         required: true
   dns:
     description:
-      - DNS servers that VMs are told, at most 8. Left out, it is the service, which knows the names of O(hosts).
+      - DNS servers that VMs get, at most 8. Left out, it is the service, which knows the names of O(hosts).
     type: list
     elements: str
     default: []
@@ -126,7 +126,7 @@ options:
     default: []
   mtu:
     description:
-      - Largest packet in bytes that VMs are told. Left out, it is what the ports of the bridge take.
+      - Largest packet in bytes that VMs get. Left out, it is what the ports of the bridge take.
     type: int
   lease_seconds:
     description:

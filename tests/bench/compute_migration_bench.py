@@ -47,7 +47,7 @@ def _warm(hosts: Pair, folder: Path, size_mib: int) -> str:
 
 
 def _turn(hosts: Pair, size_mib: int, move: Callable[[Pair, int], None]) -> tuple[float, float]:
-    """Make the guest anew, move it, and return the bytes that its host sent meanwhile and the seconds that it took."""
+    """Make the guest again, move it, and return the bytes that its host sent meanwhile and the seconds that it took."""
     disk = [{"name": "data", "image": hosts.digest, "size": f"{size_mib}MiB"}]
     plain = {"disks": disk, "nics": [], "cloud_init": None, "memory": "128MiB", "cmdline": "console=ttyS0 quiet"}
     hosts.guest(NAME, state="stopped", **plain)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Stores of any size in seconds: images are holes whose manifests are generated, disks are headers of qcow2 with leases.
 
-No digest here is that of the bytes beside it, but for pieces of zeros. What reads manifests, lists of pieces, headers and leases
+No digest here is that of the bytes beside it, except for pieces of zeros. What reads manifests, lists of pieces, headers and leases
 does the same work as on a real host.
 """
 

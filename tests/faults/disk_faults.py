@@ -33,7 +33,7 @@ class Scene(Driven, DiskHost):
         self.renew()
 
     def renew(self) -> None:
-        """Have the VM anew."""
+        """Have the VM again."""
         self.gone(VM)
         disks = [self.data(), {"name": "bulk", "size": "256MiB"}]
         self.guest(VM, disks=disks, agent="", state="stopped")

@@ -230,7 +230,7 @@ def cut_off_in_post_copy(hosts: Pair, _dice: random.Random) -> Outcome:
         _mend(hosts.two)
         outcome = found.judge(timeout=600)
         if outcome == (False, False) and hosts.two.console(NAME).count("STREAM-FROM") != starts:
-            print("harm: the guest has started anew", file=sys.stderr)
+            print("harm: the guest has started again", file=sys.stderr)
             return True, False
         return outcome
 

@@ -47,5 +47,5 @@ def wait_after_failure(count: Path, watched: Path, known: frozenset[tuple[str, i
 
 
 def succeeded(count: Path) -> None:
-    """Begin anew after the next failure."""
+    """Start over after the next failure."""
     count.unlink(missing_ok=True)

@@ -32,7 +32,7 @@ Options = Mapping[str, Any]
 def quick_sources(cluster: Cluster, certificates: Path = NBD_CERTIFICATES) -> list[Source]:
     """Return the sources for a caller that must not wait: one that does not answer within seconds is skipped.
 
-    A host that is no replica asks the NBD servers of the replicas first: they have what has not arrived there, too.
+    A host that is not a replica asks the NBD servers of the replicas first: they have what has not arrived there, too.
     """
     replicas = () if cluster.is_replica else cluster.others(cluster.replicas)
     early: list[Source] = [NbdSource(member.nbd, certificates) for member in replicas if member.nbd]

@@ -85,9 +85,9 @@ def ready() -> None:
     """Tell systemd that the networks are made; what waits for that may start."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if address:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as told:
-            told.connect("\0" + address[1:] if address.startswith("@") else address)
-            told.sendall(b"READY=1")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as notify:
+            notify.connect("\0" + address[1:] if address.startswith("@") else address)
+            notify.sendall(b"READY=1")
 
 
 @dataclass

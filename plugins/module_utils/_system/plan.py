@@ -107,7 +107,7 @@ def _made(entries: Sequence[Entry], found: Mapping[str, Found]) -> Iterator[SetP
                 path=entry.path,
             )
         elif why := reasons(entry, now):
-            verb = {"folder": "Set the folder", "file": "Write"}.get(entry.kind, "Link anew")
+            verb = {"folder": "Set the folder", "file": "Write"}.get(entry.kind, "Link again")
             yield SetPath(entry, f"{verb} {entry.path}: {', '.join(why)}.")
 
 

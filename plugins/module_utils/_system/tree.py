@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads and changes paths so that nobody but root can redirect them: each folder is opened from the one above, links are refused.
+"""Reads and changes paths so that only root can redirect them: each folder is opened from the one above, links are refused.
 
 Only a link that root made in a folder that only root writes is followed, such as one that moves a folder to another disk.
 """

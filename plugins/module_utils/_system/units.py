@@ -4,7 +4,7 @@
 
 A unit that has to be restarted for a new file, or enabled again for a new [Install], is noted below /run before the file gets its
 name, and forgotten afterwards: a run that broke off between the two is made up for by the next one. A boot, which starts the unit
-anew, forgets the note.
+again, forgets the note.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ RUN_BY_GUEST = frozenset(
 def published_secret(name: str, text: str) -> str | None:
     """Return why a text of a template is a password or SSH key that everybody who reads the template knows, or has."""
     if SECRET_NAME.search(name) and text:
-        return "a password that the catalogue publishes is none; give one of your own"
+        return "a password that the catalogue publishes is not secret; give one of your own"
     if KEY.search(text):
         return "an SSH key of the catalogue would let its owner in; give your own"
     return None
@@ -149,7 +149,7 @@ class Answers:
         return text if kind == "text" else self.facts.get(text, "") if kind == "fact" else ""
 
     def context(self, said: Collection[str] = ()) -> dict[str, str]:
-        """Return the context but for the variables that are ``said`` otherwise; one of which nothing is known is left out.
+        """Return the context except for the variables that are ``given`` otherwise; one of which nothing is known is left out.
 
         No digest proves a template: raise InvalidInput for what it would have run in the guest or who it would let in.
         """

@@ -59,7 +59,7 @@ def make_filesystem(build: Workshop, epoch: int, blocks: int) -> None:
     argv = ["mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-I", "256", "-m", "1", "-L", "root", "-O", features]
     argv += ["-U", build.uuid("root-filesystem"), "-E", extended, "-d", str(build.root), str(build.disk), str(blocks)]
     build.run(argv, env)
-    # mke2fs copies the inode change and access times of the folder, which nobody can set.
+    # mke2fs copies the inode change and access times of the folder, which cannot be set.
     first_free = 11  # lost+found is the first inode that is not reserved; the rest follow without holes
     count = sum(1 for _any in build.root.rglob("*"))
     script = []

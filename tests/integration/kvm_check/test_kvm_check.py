@@ -68,7 +68,7 @@ def test_what_is_missing_is_named() -> None:
 
 
 def test_a_guest_that_worked_is_not_run_again_in_this_boot(tmp_path: Path) -> None:
-    """Another QEMU is asked anew, and a guest that hangs is never remembered."""
+    """Another QEMU is asked again, and a guest that hangs is never remembered."""
     cache = tmp_path / "run/answer.json"
     qemu = tmp_path / "qemu"
     qemu.write_text(f'#!/bin/sh\necho >> {tmp_path}/runs\nexec {shutil.which(QEMU)} "$@"\n')

@@ -136,7 +136,7 @@ def boot_id(host: LabHost) -> str:
 _SINK = """
 import socket, sys, time
 server = socket.create_server(("0.0.0.0", 5201))
-began, count = time.monotonic(), 0  # before the first byte: what waited for a busy machine is no faster line
+began, count = time.monotonic(), 0  # before the first byte: what waited for a busy machine is not a faster line
 print("listening", flush=True)
 connection, _any = server.accept()
 while data := connection.recv(1 << 20):

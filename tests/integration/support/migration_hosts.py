@@ -80,7 +80,7 @@ class Pair:
 
 
 def open_doors(hosts: list[LabHost], inventory: Path, folder: Path) -> Path:
-    """Give the hosts certificates and libvirt over TLS by our roles, but for what else the roles do; return the inventory."""
+    """Give the hosts certificates and libvirt over TLS by our roles, except for what else the roles do; return the inventory."""
     names: dict[str, Any] = {host.name: {} for host in hosts}
     groups = {"frontend": {"hosts": {hosts[0].name: {}}}, "hypervisor": {"hosts": names}}
     made = folder / "inventory"

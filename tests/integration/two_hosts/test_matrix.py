@@ -62,7 +62,7 @@ class Wanderer:
         self.known = -1
 
     def have(self) -> dict[str, object]:
-        """Have the VM run as it shall be."""
+        """Have the VM in the state that is wanted."""
         return self.hosts.guest(
             VM,
             self.host,

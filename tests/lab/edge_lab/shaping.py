@@ -68,24 +68,24 @@ def _state(host: Host) -> Path:
 
 
 def want(host: Host, how: Slow) -> None:
-    """Note how slow a host's cable shall be, for now and for its next boots."""
+    """Note how slow a host's cable is to be, for now and for its next boots."""
     write_json(_state(host), asdict(how))
 
 
 def wanted(host: Host) -> Slow | None:
-    """Return how slow a host's cable shall be, None if it shall not."""
+    """Return how slow a host's cable is to be, None if it is not."""
     data = read_json(_state(host), None)
     return Slow(**data) if data else None
 
 
 def sentence(host: Host) -> str:
-    """Return how slow a host's cable shall be in words, nothing if it shall not."""
+    """Return how slow a host's cable is to be in words, nothing if it is not."""
     how = wanted(host)
     return how.sentence() if how else ""
 
 
 def forget(host: Host) -> None:
-    """Forget that a host's cable shall be slow."""
+    """Forget that a host's cable is to be slow."""
     _state(host).unlink(missing_ok=True)
 
 

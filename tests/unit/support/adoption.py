@@ -28,7 +28,7 @@ def adopt(root: Element, options: Mapping[str, Any] | None = None) -> Element:
 
 
 def differences(before: Element, after: Element) -> list[str]:
-    """Return what differs between two domains but for our mark, each as a path, what was there and what is."""
+    """Return what differs between two domains except for our mark, each as a path, what was there and what is."""
     return list(_differences(before, after, ""))
 
 

@@ -10,7 +10,7 @@ from hypothesis import settings
 
 
 def load_profile() -> None:
-    """Load the profile; a busy machine is no failure of ours, so that no example has a deadline."""
+    """Load the profile; a busy machine is not a failure of ours, so that no example has a deadline."""
     settings.register_profile("quick", deadline=None, max_examples=25)
     settings.register_profile("all", deadline=None, max_examples=100)
     settings.load_profile(os.environ.get("EDGE_EXAMPLES", "quick"))

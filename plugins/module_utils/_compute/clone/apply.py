@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Makes a clone: all of it in a scratch folder, which gets the VM's name in one step, and defined last.
 
-A run that is killed leaves the scratch folder, which the next one removes and begins anew, or, once that has its name, all of the
+A run that is killed leaves the scratch folder, which the next one removes and starts over, or, once that has its name, all of the
 clone, which the next one defines: ``clone.json`` in it says so, and is removed then.
 """
 

@@ -46,7 +46,7 @@ from .xml import cloned_xml, mark, nvram_of, obstacles, override_obstacles, shar
 
 @dataclass(frozen=True)
 class Draft:
-    """What a clone is to be: its plan, its XML, its seeds, and the files of the source that nobody may write meanwhile.
+    """What a clone is to be: its plan, its XML, its seeds, and the files of the source that must not be written meanwhile.
 
     ``copied``: an earlier run made all files, and only the definition is left.
     """

@@ -24,7 +24,7 @@ def cloned_record(record: Record, names: Names, seeds: tuple[str | None, str | N
 
 
 def cloned_volumes(volumes: tuple[Volume, ...], names: Names) -> tuple[Volume, ...]:
-    """Return the files that we keep for the clone: all that were copied, whoever kept those of the source."""
+    """Return the files that we keep for the clone: all that were copied, also those that others kept for the source."""
     copies = {copy.name: copy.path for copy in names.disks.values()}
     had = [volume for volume in volumes if volume.disk in copies]
     new = [Volume(name, "") for name in copies if name not in {volume.disk for volume in had}]

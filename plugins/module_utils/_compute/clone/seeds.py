@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The seeds of a clone: those of its source with a new instance-id, name and addresses, so that cloud-init runs anew in it."""
+"""The seeds of a clone: those of its source with a new instance-id, name and addresses, so that cloud-init runs again in it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def read_seed(path: str, volume: str, runner: Runner) -> Seed:
     if seed.digest != read_digest(path):
         raise Refused(
             f"source: {path} was not built by edge.cloud, or was changed since, so that no seed for the clone can be made of it; "
-            "build it anew with edge.cloud.domain first, or take it out.",
+            "build it again with edge.cloud.domain first, or take it out.",
             option="source",
             path=path,
         )
@@ -52,7 +52,7 @@ def _meta(text: str) -> dict[str, Any]:
     except ValueError:  # YAML for what JSON cannot say
         raise Refused(
             "source: the meta_data of its seed has a number that is not finite, or a very long key, which is not copied; build it "
-            "anew with edge.cloud.domain without that first.",
+            "again with edge.cloud.domain without that first.",
             option="source",
         ) from None
 

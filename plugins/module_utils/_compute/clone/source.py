@@ -51,7 +51,7 @@ class Disks:
     def _obstacle(self, disk: Disk) -> str | None:
         if disk.source or disk.other or disk.active_block:
             what = disk.source.protocol if disk.source else disk.other or f"the block device {disk.active}"
-            return f"is no file of this host ({what}), which only one domain can write; take it out first"
+            return f"is not a file of this host ({what}), which only one domain can write; take it out first"
         if disk.remote:
             return "still reads its image from a replica; run edge.cloud.domain again once the image is here"
         if disk.target in self.shared:

@@ -10,7 +10,7 @@ from ..model.image_tools import ImageTool
 
 
 class CloneTool(ImageTool, Protocol):
-    """Copies files that nobody writes; paths absolute. A target appears in a folder that nobody else uses, and is durable."""
+    """Copies files that no program writes; paths absolute. A target appears in a private folder, and is durable."""
 
     def require_own_data(self, path: str, image_format: str) -> None:
         """Raise Refused for a qcow2 that keeps its data in another file."""

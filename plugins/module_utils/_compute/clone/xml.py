@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The XML of a clone, from that of its source. Pure. All that others wrote stays, but for what only one domain can have."""
+"""The XML of a clone, from that of its source. Pure. All that others wrote stays, except for what only one domain can have."""
 
 from __future__ import annotations
 

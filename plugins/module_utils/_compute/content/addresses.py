@@ -17,7 +17,7 @@ TARGET = "default or a network, such as 192.0.2.0/24"
 
 
 def check_addresses(config: Mapping[str, Any], where: str) -> None:
-    """Raise InvalidInput for the first address, by the version of the configuration, that is none or lacks its prefix."""
+    """Raise InvalidInput for the first address, by the version of the configuration, that is not one or lacks its prefix."""
     for path, device in _devices_v2(config, where) if int(config["version"]) == 2 else ():
         _check_device(device, path)
     if int(config["version"]) == 1:

@@ -20,7 +20,7 @@ QUOTE, QUOTED = "'", "'\\''"
 
 
 def context_text(options: Mapping[str, Any]) -> str:
-    """Return ``context.sh``; raise InvalidInput for a name or a value that is no variable of a shell."""
+    """Return ``context.sh``; raise InvalidInput for a name or a value that is not a variable of a shell."""
     for name in options:
         _check_name(name)
     values = {name: _text(options[name], name, f"context.{name}") for name in sorted(options)}
@@ -56,12 +56,13 @@ def _scalar(value: Any, name: str, where: str) -> str | None:
         if ADDRESS.fullmatch(name):
             raise InvalidInput(f"{where}: YAML has read a number where an address was written; put it in quotes.", option=where)
         if not math.isfinite(value):
-            raise InvalidInput(f"{where}: this is no number that a shell knows; put it in quotes.", option=where)
+            raise InvalidInput(f"{where}: this is not a number that a shell knows; put it in quotes.", option=where)
         return str(value)
     if not isinstance(value, str):
         kind = "list in a list" if isinstance(value, list | tuple) else "dictionary" if isinstance(value, Mapping) else "thing"
         raise InvalidInput(
-            f"{where}: a {kind} is no value of a variable; give a text, a number, true or false, or a list of them.", option=where
+            f"{where}: a {kind} is not a value of a variable; give a text, a number, true or false, or a list of them.",
+            option=where,
         )
     if "\0" in value:
         raise InvalidInput(f"{where}: it has a NUL character, which no variable of a shell can have.", option=where)

@@ -26,7 +26,7 @@ HARMLESS = re.compile(f"{NEWER}|{EMPTY}", re.IGNORECASE)
 def check_schema(files: Mapping[str, str], runner: Runner, known: dict[str, list[str]] | None = None) -> None:
     """Raise InvalidInput where this host's cloud-init knows that a guest's could not use its user or vendor data.
 
-    A key that it does not know is no error, since the guest's cloud-init can be newer, nor is an empty list, which does nothing.
+    An unknown key is not an error, since the guest's cloud-init can be newer, nor is an empty list, which does nothing.
     What is written in a value is not shown. ``known`` are the errors of texts that were validated before; what is found is added.
     """
     known = {} if known is None else known

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Finds what is meant as a public SSH key and is none: a guest takes it without a word, and nobody can log in. Pure."""
+"""Finds what is meant as a public SSH key and is not one: a guest takes it without an error, and then no user can log in. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SAYS = "write the contents of a public key's file, such as ssh-ed25519 AAAA…"
 
 
 def check_keys(keys: Any, where: str) -> None:
-    """Raise InvalidInput for the first item that has a line, besides comments, that is no public key. No value is shown."""
+    """Raise InvalidInput for the first item that has a line, besides comments, that is not a public key. No value is shown."""
     for place, item in enumerate(keys if isinstance(keys, list | tuple) else (keys,)):
         option = f"{where}[{place}]"
         lines = [line.strip() for line in item.splitlines()] if isinstance(item, str) else [""]

@@ -31,9 +31,11 @@ def yaml_text(data: Any, where: str) -> str:
 
 
 def encodable(text: str, where: str) -> str:
-    """Return ``text`` if UTF-8 has all of it: half of a surrogate pair is no character."""
+    """Return ``text`` if UTF-8 has all of it: half of a surrogate pair is not a character."""
     if SURROGATE.search(text):
-        raise InvalidInput(f"{where}: it has half of a surrogate pair, which is no character; write the character.", option=where)
+        raise InvalidInput(
+            f"{where}: it has half of a surrogate pair, which is not a character; write the character.", option=where
+        )
     return text
 
 

@@ -181,7 +181,7 @@ class Batch:
         yield from (state for state in map(host.vm, host.domains) if state.name not in named and state.marked)
 
     def _kept(self, host: HostView) -> Iterator[str]:
-        """Yield a warning for each unlisted VM that came from another host or goes to one, which is no word to remove it."""
+        """Yield a warning for each unlisted VM that came from another host or goes to one, which is not a reason to remove it."""
         for state in self._unlisted(host) if self.purge else ():
             if reason := self._reason_to_keep(state):
                 yield (

@@ -270,7 +270,7 @@ def plan_goal(state: VmState, goal: Goal) -> Plan[VmState]:
 def _first_steps(state: VmState, goal: Goal) -> Iterator[Step]:
     """Yield what comes before any change: a stop, and the end of a saved state, whose guest knows its disks as they were.
 
-    A guest that sleeps is woken where it is to run, or to be saved; one that goes down by itself, or has crashed, is started anew.
+    A guest that sleeps is woken where it is to run, or to be saved; one that goes down by itself, or has crashed, is started again.
     """
     if state.run == "saved" and goal.run != "saved":
         yield Restore(state.name, paused=goal.run == "paused")

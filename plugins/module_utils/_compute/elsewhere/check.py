@@ -32,7 +32,7 @@ def check_elsewhere(name: str, uuid: str, marks: Iterable[Moved], sightings: Ite
                 f"name: domain {mark.name or name} (UUID {mark.uuid}) moved from this host to {mark.destination} on {mark.when}, "
                 f"so it is not made here a second time. Run the task on {mark.destination}, or move it back "
                 f"(edge.cloud.domain_migration on {mark.destination}). If it was removed there and is to be made "
-                "anew here, set allow_recreate.",
+                "again here, set allow_recreate.",
                 option="name",
                 value=name,
                 host=mark.destination,

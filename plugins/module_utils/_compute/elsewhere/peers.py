@@ -45,7 +45,7 @@ def ask_over_tls(host: str) -> list[Sighting]:
 
 @dataclass(frozen=True)
 class Answers:
-    """What the hypervisors said: the domains that they have, and why others did not answer."""
+    """What the hypervisors answered: the domains that they have, and why others did not answer."""
 
     sightings: tuple[Sighting, ...] = ()
     silent: dict[str, str] = field(default_factory=dict)
@@ -82,7 +82,7 @@ class Peers:
         return Answers(sightings, {host: answer for host, answer in said.items() if isinstance(answer, str)})
 
     def warnings(self) -> list[str]:
-        """Return one sentence where somebody was asked and did not answer; nothing where nobody was asked."""
+        """Return one sentence if a host was asked and did not answer; nothing if none was asked."""
         if "answers" not in self.__dict__:
             return []
         if self.unknown:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A stopped domain kept from starting while its disks or its definition change, whoever would start it (virsh, autostart)."""
+"""A stopped domain kept from starting while its disks or its definition change, by any program (virsh, autostart)."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _is_active(domain: Any) -> bool:
 def _busy(domain: Any) -> Busy:
     name = domain.name()
     return Busy(
-        f"name: domain {name} was started or saved by another program meanwhile; run again, which looks anew.",
+        f"name: domain {name} was started or saved by another program meanwhile; run again.",
         option="name",
         value=name,
     )

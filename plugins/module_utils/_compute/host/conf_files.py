@@ -66,7 +66,7 @@ def asked(params: Mapping[str, Any]) -> tuple[Asked, ...]:
     for place, file in enumerate(params["files"]):
         where = f"files[{place}]"
         if not file["mode"].isdecimal() or not set(file["mode"]) <= set("01234567"):
-            raise InvalidInput(f"{where}.mode: {file['mode']!r} is no octal number such as '0600'.", option=f"{where}.mode")
+            raise InvalidInput(f"{where}.mode: {file['mode']!r} is not an octal number such as '0600'.", option=f"{where}.mode")
         present = params["state"] == "present"
         settings = {key: _value(value, f"{where}.settings.{key}") for key, value in file["settings"].items()} if present else {}
         if present and not settings:

@@ -43,7 +43,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Marks:
-    """How lines of one block are told from others."""
+    """How lines of one block are distinguished from others."""
 
     name: str
 

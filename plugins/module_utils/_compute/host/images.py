@@ -51,7 +51,7 @@ class Images:
     def with_digests(self, options: DomainOptions, state: VmState) -> DomainOptions:
         """Return the options with the digests of the images that they name.
 
-        A disk that is there stays what it is: a name alone never means another image for it, and nobody is asked.
+        A disk that is there stays what it is: a name alone never means another image for it, and no host is asked.
         """
         if options.disks is None:
             return options
@@ -143,7 +143,7 @@ class Images:
 
 
 def _tried(ask: Callable[[], Answer]) -> Answer | EdgeError:
-    """Return an answer or the error instead of it, so that a silent host is not asked for each VM anew."""
+    """Return an answer or the error instead of it, so that a silent host is not asked for each VM again."""
     try:
         return ask()
     except EdgeError as error:

@@ -89,7 +89,7 @@ def _reads(descriptor: int, into: memoryview) -> bool:
 
 
 def without_writing(paths: Iterable[str]) -> frozenset[str]:
-    """Return those of the files and block devices that nobody can write on this host, not even root."""
+    """Return those of the files and block devices that cannot be written on this host, not even root."""
     return frozenset(path for path in paths if not os.access(path, os.W_OK) or _is_read_only_device(path))
 
 

@@ -67,7 +67,7 @@ def refuse_while_migrating(name: str, folder: str, run: str, *, removal: bool = 
 
 
 def is_leaving(folder: str) -> bool:
-    """Return whether a migration of the VM with this folder from this host began and did not end, as far as can be told."""
+    """Return whether a migration of the VM with this folder from this host began and did not end, as far as can be known."""
     try:
         mark = read_mark(folder)
     except EdgeError:

@@ -166,7 +166,7 @@ def live_spec(live: Parsed, config: DomainSpec) -> DomainSpec:
 
 
 def _as_asked(live: Nic, asked: Iterable[Nic]) -> Nic:
-    """Return an interface without what nobody asked for, neither at its start nor since: its network (a port group) gave it."""
+    """Return an interface without what was not asked for, neither at its start nor since: its network (a port group) gave it."""
     given = GIVEN if live.network else GIVEN[:1]
     without: dict[str, Any] = {field: None for field in given if all(getattr(one, field) is None for one in asked)}
     return replace(live, **without)

@@ -292,7 +292,7 @@ def free_pages(connection: Any) -> dict[int, int]:
 
 
 def _has_address(text: str | None) -> bool:
-    """Return whether a display can listen on what was asked; what is no address is refused elsewhere."""
+    """Return whether a display can listen on what was asked; what is not an address is refused elsewhere."""
     try:
         return text is None or has_address(str(ip_address(text)))
     except ValueError:

@@ -57,7 +57,7 @@ def _host_of(uri: str) -> str:
 
 
 def read_hypervisor(uri: str, tell: Callable[[Hypervisor], None] = lambda _partial: None) -> Hypervisor:
-    """Return one hypervisor; an error of the connection is kept in it. What is known before all agents answered is told."""
+    """Return one hypervisor; an error of the connection is kept in it. What is known before all agents answered is kept."""
     try:
         with connection(uri) as opened:
             with intent(f"read the name of {uri}"):

@@ -27,7 +27,7 @@ class _Running(Generic[Answer]):
 
 
 def side_by_side(works: Sequence[Callable[[Tell[Answer]], Answer]], seconds: float, late: Callable[[int], Answer]) -> list[Answer]:
-    """Return the answers in order, or where one has not come within ``seconds`` of its begin what it told by then, else ``late``.
+    """Return the answers in order, or where one has not come within ``seconds`` of its begin what it had reported, else ``late``.
 
     So the time-out passes once, however many do not answer. What does not end is left alone in a thread that does not delay the
     exit; an exception is raised.

@@ -14,7 +14,7 @@ from .journal import Journal
 
 @dataclass(frozen=True)
 class Joined:
-    """A virtual network that a domain is in, by which bridge, and the largest packets that it was told to send, in bytes.
+    """A virtual network that a domain is in, by which bridge, and the largest packets that it sends, in bytes.
 
     ``definition`` is this host's, None where the host does not know it any more.
     """

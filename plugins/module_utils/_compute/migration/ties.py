@@ -3,7 +3,7 @@
 """What ties a domain to its host: devices, files and sockets that only this host has. Pure: it reads XML.
 
 A kind of device that is not known to move is a tie, so that nothing is left behind unnoticed. Disks have rules of their own
-(``source``) but for what is said here.
+(``source``) except for what is said here.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ def _device_changes(kind: str, before: Sequence[Any], after: Sequence[Any], fore
 def asked_only(state: VmState, before: VmState) -> VmState:
     """Return the state with a configuration that differs from what runs only where it differs from what it was before.
 
-    A guest that others started may run otherwise than its configuration says, and what nobody asked stays so.
+    A guest that others started may run otherwise than its configuration says, and what was not asked for stays so.
     """
     live, config, was = state.live, state.config, before.config
     if live is None or config is None or was is None:

@@ -95,7 +95,7 @@ class HostFacts:
     serves until they are here, ``offers`` those that can be pulled first, ``unavailable`` why others cannot, ``missing`` paths that
     do not exist, ``lacks`` options that need what is not installed.
     ``kinds`` says of each of those that is there whether it is a file, block (device), folder or other, ``no_direct`` has disks
-    that take no direct I/O, ``read_only`` those that nobody can write.
+    that take no direct I/O, ``read_only`` those that cannot be written.
     ``no_kernel`` is whether the file asked for as the guest's kernel is none, ``cannot_limit`` has for inbound and outbound which
     modules the host's kernel lacks to limit them.
     ``ungrouped`` are asked PCI functions that no IOMMU keeps apart. ``cpus`` is for each CPU of the host whether it is online.

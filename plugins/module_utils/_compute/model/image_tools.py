@@ -40,7 +40,7 @@ class ImageTool(Protocol):
         """Return the digest of the image that ``NAME`` or ``NAME:VERSION`` means; raise NotFound with what there is."""
 
     def is_named(self, digest: str, text: str) -> bool | None:
-        """Return whether an image of the host cache has this name, and version where one is said; None where it is not there."""
+        """Return whether an image of the host cache has this name, and version where one is given; None where it is not there."""
 
     def newest_here(self, name: str) -> str | None:
         """Return the digest of the newest image of the host cache with this name."""
@@ -54,7 +54,7 @@ class ImageTool(Protocol):
     def image_template(self, digest: str) -> Mapping[str, Any]:
         """Return the JSON of what a VM of an image begins with, empty where its manifest, here or in the cluster, says nothing.
 
-        Raise NotFound or Unreachable where nobody has the manifest.
+        Raise NotFound or Unreachable where no host has the manifest.
         """
 
     def create_overlay(self, path: str, digest: str, size: int) -> None:

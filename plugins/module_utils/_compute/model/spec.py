@@ -130,8 +130,8 @@ class Nic:
     of a bridge do not reach each other. ``mtu_of_network``: its ``mtu`` is the network's, and follows it.
     ``inbound`` and ``outbound`` are the most that the guest receives and sends, in bytes a second. ``vlan`` is the 802.1Q
     VLAN that its frames are tagged with outside of it. ``foreign`` is the MAC address that it had
-    when it was taken over from others, None for one that we made; ``other`` says where one of others is that is none of the three
-    kinds, such as ``direct eth0 bridge``.
+    when it was taken over from others, None for one that we made; ``other`` says where one of others is that is of none of the
+    three kinds, such as ``direct eth0 bridge``.
     """
 
     name: str

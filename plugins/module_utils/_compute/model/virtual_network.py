@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A virtual network as far as interfaces need it: what it is made of is no concern of a domain."""
+"""A virtual network as far as interfaces need it: what it is made of is not a concern of a domain."""
 
 from __future__ import annotations
 

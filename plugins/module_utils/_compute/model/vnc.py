@@ -24,7 +24,7 @@ def canonical_address(text: str) -> str:
 
 
 def stays_on_host(listen: str) -> bool:
-    """Return whether only programs of the host reach the display; what cannot be told counts as open."""
+    """Return whether only programs of the host reach the display; what cannot be known counts as open."""
     try:
         return listen in OF_NOBODY_ELSE or ip_address(listen).is_loopback
     except ValueError:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Finds what libvirt or QEMU refuses only when a domain is defined or started, so that nothing is made before it is said.
+"""Finds what libvirt or QEMU refuses only when a domain is defined or started, so that nothing is made before it is reported.
 
 Only what a run changes is looked at: a domain that exists with such a value is left as it is. Sources: libvirt's qemu_validate.c
 and domain_validate.c, QEMU's devices.
@@ -108,7 +108,7 @@ def _check_disk(disk: Disk, where: str) -> None:
 def _check_nic(nic: Nic, asked: NicOptions | None, where: str, old: Nic | None) -> None:
     if nic.mac != (old.mac if old else None):
         if nic.mac == "00:00:00:00:00:00":
-            _refuse(f"{where}.mac", f"{nic.mac} is no address of an interface.", nic.mac)
+            _refuse(f"{where}.mac", f"{nic.mac} is not an address of an interface.", nic.mac)
         if nic.mac.startswith("fe:"):
             _refuse(f"{where}.mac", f"{nic.mac}: libvirt keeps fe:… for the host's end of an interface; begin with 52:54.", nic.mac)
     if nic.hostdev and asked:

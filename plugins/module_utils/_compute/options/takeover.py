@@ -74,7 +74,7 @@ def _check_told_apart(nic: Nic, foreign: Foreign, option: str) -> None:
     if sum(one.mac == nic.mac for one in foreign.nics) > 1:
         twins = ", ".join(one.name for one in foreign.nics if one.mac == nic.mac)
         raise InvalidInput(
-            f"{option}: the interfaces {twins}, which others made, have one MAC address ({nic.mac}), so they cannot be told apart; "
+            f"{option}: the interfaces {twins}, which others made, have one MAC address ({nic.mac}), so none can be meant; "
             "leave them out, they stay as they are.",
             option=option,
             value=nic.mac,

@@ -27,6 +27,6 @@ def write_index(home: str, index: SnapshotIndex) -> None:
 
 
 def remove(path: str) -> None:
-    """Delete a file, durably; that it is gone already is no error."""
+    """Delete a file, durably; that it is gone already is not an error."""
     Path(path).unlink(missing_ok=True)
     fsync(Path(path).parent)

@@ -116,7 +116,7 @@ class Snapshots:
 def _refuse_halted(name: str, condition: str) -> None:
     """Raise Refused where libvirt takes no snapshot: of a guest that sleeps (S3), or that has crashed and is kept."""
     if condition in (SUSPENDED, CRASHED):
-        what = "sleeps (S3); wake it" if condition == SUSPENDED else "has crashed; start it anew"
+        what = "sleeps (S3); wake it" if condition == SUSPENDED else "has crashed; start it again"
         raise Refused(
             f"name: the guest of domain {name} {what} with edge.cloud.domain (state running) first.", option="name", value=name
         )

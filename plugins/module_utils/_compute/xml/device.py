@@ -32,7 +32,7 @@ class Group:
 class Kind:
     """A device of which a domain has one: its tag, our alias for it, what tells it from others of its tag, and how one begins.
 
-    ``any_of``: whoever made it, a device of this tag is one; without ``has_alias`` libvirt takes no alias for it.
+    ``any_of``: a device of others too: a device of this tag is one; without ``has_alias`` libvirt takes no alias for it.
     """
 
     tag: str

@@ -38,7 +38,7 @@ def read_vnc_password(root: Element) -> str | None:
 
 
 def passwords_in(root: Element) -> set[str]:
-    """Return the passwords of all displays, whoever set them."""
+    """Return the passwords of all displays, also those that others set."""
     return {password for one in root.iter("graphics") if (password := one.get("passwd"))}
 
 

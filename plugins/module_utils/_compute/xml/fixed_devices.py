@@ -30,7 +30,7 @@ NEW: dict[Kind, dict[str, str]] = {
 
 
 def parse_singles(devices: Element, known: DomainSpec | None) -> dict[str, Any]:
-    """Return the fields of a spec that these devices are, whoever made them; of folders and PCI devices those that are ours.
+    """Return the fields of a spec that these devices are, also those of others; of folders and PCI devices those that are ours.
 
     ``known`` is the spec that was recorded: its folders and PCI devices may be devices of others that were taken over.
     """

@@ -34,7 +34,7 @@ def pending(folder: Folder, wanted: str | None) -> list[str]:
 
 
 def advance(folder: Folder, wanted: str, now: datetime, days: int) -> None:
-    """Do what ``pending`` told of."""
+    """Do what ``pending`` announced."""
     {"overlap": _begin, "switched": _switch, "finished": _finish}[wanted](folder, now, days)
 
 

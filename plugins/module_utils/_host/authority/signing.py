@@ -69,7 +69,7 @@ class Authority:
         except (ValueError, TypeError) as error:
             raise InvalidInput(f"ca_key, ca_certificate: they cannot be read: {error}") from None
         if not isinstance(found.key, ec.EllipticCurvePrivateKey):
-            raise Unsupported("ca_key: it is no key of an elliptic curve, as the role pki makes them.")
+            raise Unsupported("ca_key: it is not a key of an elliptic curve, as the role pki makes them.")
         if found.key.public_key().public_numbers() != found.certificate.public_key().public_numbers():
             raise InvalidInput("ca_key: it is not the key of ca_certificate; put back the one that belongs to it.", option="ca_key")
         if not _may_sign(found.certificate):
@@ -159,7 +159,7 @@ def public_key_of(request: bytes) -> Any:
         found = x509.load_pem_x509_csr(request)
         key, valid = found.public_key(), found.is_signature_valid
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise InvalidInput(f"request: it is no certificate request in PEM: {error}", option="request") from None
+        raise InvalidInput(f"request: it is not a certificate request in PEM: {error}", option="request") from None
     if not valid:
         raise InvalidInput("request: its signature is wrong, so its sender does not hold the key.", option="request")
     if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name not in CURVES:

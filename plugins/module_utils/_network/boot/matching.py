@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whether a file of systemd-networkd matches a link, as systemd.network(5) has it. Pure.
 
-An answer is True, False, or None where it cannot be told: then the file has to count as one that matches.
+An answer is True, False, or None where it cannot be known: then the file has to count as one that matches.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ def _asked(key: str, patterns: list[str], facts: Facts) -> Answer:
 def matches(found: Iterable[Pair], facts: Facts, condition: Condition) -> Answer:
     """Return whether the [Match] section among ``found`` holds for a link; ``condition`` answers what asks for the host.
 
-    What an empty section means depends on the version of systemd, so it cannot be told.
+    What an empty section means depends on the version of systemd, so it cannot be known.
     """
     asked: dict[str, list[str]] = {}
     for section, key, value in found:

@@ -78,7 +78,7 @@ def _read(path: Path, every: tuple[Path, ...]) -> UnitFile:
 
 
 def read_text(path: Path) -> str:
-    """Return the text of a file; bytes that are not UTF-8 stay as surrogates. Raise OSError for all that is no file."""
+    """Return the text of a file; bytes that are not UTF-8 stay as surrogates. Raise OSError for all that is not a file."""
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(handle, "rb") as file:
         if not stat.S_ISREG(os.fstat(handle).st_mode):

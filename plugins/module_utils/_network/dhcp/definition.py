@@ -22,7 +22,7 @@ MOST_ROUTES, MOST_SERVERS = 16, 8  # the bytes of a DHCP option are few
 
 @dataclass(frozen=True)
 class Route:
-    """A route that VMs are told of (DHCPv4 only)."""
+    """A route that VMs get (DHCPv4 only)."""
 
     to: str
     via: str

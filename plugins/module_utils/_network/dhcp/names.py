@@ -50,7 +50,7 @@ def server_id(network: str) -> str:
     """Return the identifier (DUID) of the DHCPv6 server as dnsmasq takes it; a client renews only with the server of its lease."""
     return "32473," + ":".join(
         f"{byte:02x}" for byte in _hash("duid", network)[:12]
-    )  # the enterprise of RFC 5612, which is nobody's
+    )  # the enterprise of RFC 5612, which belongs to no company
 
 
 def link_local(network: str) -> str:

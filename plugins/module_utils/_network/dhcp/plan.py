@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The steps from what a host has to the service that is wanted there. Pure.
 
-The filter is there before the port, and the port before the service; what is not whole is made anew.
+The filter is there before the port, and the port before the service; what is not whole is made again.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def _require_bridge(state: State, facts: Facts, wanted: Definition) -> None:
 
 
 def _mtu(facts: Facts, wanted: Definition) -> int:
-    """Return the MTU that VMs are told. Our own port, which may be the one that holds the bridge down, does not count."""
+    """Return the MTU that VMs get. Our own port, which may be the one that holds the bridge down, does not count."""
     ports = [facts.host.links[name].mtu for name in facts.host.ports(wanted.bridge) if name != link_of(wanted.name)]
     room = min(ports, default=None)
     if wanted.mtu is None:

@@ -58,7 +58,7 @@ def _batch(program: tuple[str, ...], lines: Iterable[str]) -> Run:
 
 
 def bar(state: State, routed: bool) -> Change:
-    """Keep the service's frames from all but the taps of VMs; with ``routed`` the host, which is the gateway, is no exception."""
+    """Keep the service's frames from all but the taps of VMs; the host, which is the gateway with ``routed``, is no exception."""
     return Change(
         f"Bar {link_of(state.name)} from all ports but those of VMs",
         (("filter", filtering.with_network(state.name, routed, state.filter)),),
@@ -148,7 +148,7 @@ def _without_address(link: str, mtu: int) -> tuple[str, ...]:
 
 
 def attach(network: str, bridge: str, mtu: int) -> Change:
-    """Make the link a port of the bridge, which is told for good where the service's MAC address is."""
+    """Make the link a port of the bridge, which gets a permanent entry of where the service's MAC address is."""
     port = link_of(network)
     return Change(
         f"Attach {port} to the bridge {bridge}",
@@ -178,7 +178,7 @@ def forget(network: str) -> Change:
 
 
 def start(network: str, files: Files, running: bool) -> Change:
-    """Start the service, or start it again where a change needs that; its counter of failures begins anew."""
+    """Start the service, or start it again where a change needs that; its counter of failures starts over."""
     again = (Run(("systemctl", "reset-failed", "--", unit_of(network))),) if not running else ()
     return Change(
         f"{'Restart' if running else 'Start'} {unit_of(network)}",

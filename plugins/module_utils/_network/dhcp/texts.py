@@ -90,7 +90,7 @@ def _subnet(tag: str, subnet: Subnet, wanted: Definition) -> list[str]:
 
 
 def _advertised(wanted: Definition, mtu: int) -> list[str]:
-    """Return what makes VMs ask for addresses by DHCPv6; the service is no router, which the lifetime 0 says."""
+    """Return what makes VMs ask for addresses by DHCPv6; the service is not a router, which the lifetime 0 says."""
     if all(subnet.network.version == 4 for subnet in wanted.subnets):
         return []
     return ["enable-ra", f"ra-param={INNER},mtu:{mtu},{ADVERTISE_SECONDS},0", f"dhcp-duid={server_id(wanted.name)}"]

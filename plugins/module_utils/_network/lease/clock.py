@@ -3,7 +3,7 @@
 """The clock that cool-downs go by: it never goes back, and a wall clock that is set cannot hurry or stop it.
 
 The file keeps how many seconds have passed since it was made. Each change adds those since the last one: by the kernel's clock of
-time since the boot, which nobody can set, or, after a reboot, by the wall clock, as far as that went forward.
+time since the boot, which cannot be set, or, after a reboot, by the wall clock, as far as that went forward.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ class Database:
             self._shorten_log(self.path)
 
     def _shorten_log(self, path: Path) -> None:
-        """Copy a long log into the file, unless somebody reads just now: then one of the next changes does it."""
+        """Copy a long log into the file, unless a reader is at work: then one of the next changes does it."""
         with suppress(FileNotFoundError):
             if Path(f"{path}-wal").stat().st_size > LOG_LIMIT:
                 self.connection.execute("PRAGMA busy_timeout=0")
@@ -144,7 +144,7 @@ def _require_ours(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _require_log(connection: sqlite3.Connection, path: Path) -> None:
-    """Have a write-ahead log, also where somebody changed that, or raise Unsupported."""
+    """Have a write-ahead log, also where that was changed, or raise Unsupported."""
     (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
     if mode != "wal":
         raise Unsupported(f"path: the file system of {path} has no shared memory; use a local one.", option="path")
@@ -162,7 +162,7 @@ def _make(path: Path) -> None:
             return
         if Path(f"{path}-wal").exists():  # SQLite would take it for the log of the new file
             raise Refused(
-                f"path: {path} is gone, but its log {path}-wal is there. Put the file back, or move the log away to begin anew.",
+                f"path: {path} is gone, but its log {path}-wal is there. Put the file back, or move the log away to start over.",
                 option="path",
             )
         for left in (work, Path(f"{work}-wal"), Path(f"{work}-shm"), Path(f"{work}-journal")):
@@ -207,7 +207,7 @@ ERRORS: dict[int, tuple[type[EdgeError], str]] = {
     sqlite3.SQLITE_FULL: (NoSpace, "No space is left for {path}; nothing was changed. Free some."),
     sqlite3.SQLITE_NOTADB: (
         Conflict,
-        "path: {path} is no file of edge.cloud's addresses; it was left as it is. Give another path.",
+        "path: {path} is not a file of edge.cloud's addresses; it was left as it is. Give another path.",
     ),
     sqlite3.SQLITE_CORRUPT: (Corrupt, DAMAGED),
     sqlite3.SQLITE_CONSTRAINT: (Corrupt, DAMAGED),

@@ -101,7 +101,7 @@ class Network:
         return self._finders[0].of(address)
 
     def misfit(self, address: Address, vm: str, *, static: bool) -> Misfit | None:
-        """Return why a VM cannot have an address, whoever has it now; one that is not static is in a range or reserved for it."""
+        """Return why a VM cannot have an address, also where it is leased; a dynamic one is in a range or reserved."""
         subnets, ranges, holds, reservations = self._finders
         subnet = subnets.of(address)
         if subnet is None:
@@ -119,7 +119,7 @@ class Network:
         return None
 
     def owner(self, address: Address) -> Owner | None:
-        """Return for whom an address is free that nobody has: a VM, ANYONE, or None where only a static lease may have it."""
+        """Return for whom an unused address is free: a VM, ANYONE, or None where only a static lease may have it."""
         reservation = self._finders[3].of(address)
         owner = reservation.vm if reservation else ANYONE
         return None if self.misfit(address, owner, static=False) else owner

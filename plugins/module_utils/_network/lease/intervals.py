@@ -75,7 +75,7 @@ def next_free(within: Subnet, used: Iterable[Interval], prefix_length: int | Non
         return type(within.network_address)(free[0][0]) if free else None
     if not within.prefixlen <= prefix_length <= within.max_prefixlen:
         raise InvalidInput(
-            f"prefix_length: /{prefix_length} is no subnet of {within}; give {within.prefixlen} to {within.max_prefixlen}.",
+            f"prefix_length: /{prefix_length} is not a subnet of {within}; give {within.prefixlen} to {within.max_prefixlen}.",
             option="prefix_length",
         )
     start = first_block(without([whole], used), 1 << (within.max_prefixlen - prefix_length))
@@ -97,7 +97,7 @@ def interval_of(text: str, option: str) -> tuple[int, Interval]:
         first, last = _ends(text)
     except ValueError as error:
         raise InvalidInput(
-            f"{option}: {text!r} is no address, subnet or range ({error}); write it as 192.0.2.10, 192.0.2.0/24 or "
+            f"{option}: {text!r} is not an address, subnet or range ({error}); write it as 192.0.2.10, 192.0.2.0/24 or "
             "192.0.2.10-192.0.2.19.",
             option=option,
         ) from None

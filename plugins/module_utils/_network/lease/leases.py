@@ -164,7 +164,7 @@ def _family_steps(
 
 
 def _chosen(tables: Tables, row: Row, request: LeaseRequest, version: int, passed: float) -> Address | None:
-    """Return an address that nobody has, or None where the network gives none of this family."""
+    """Return an unused address, or None where the network gives none of this family."""
     if not tables.gives(row, version, request.vm):
         if request.families:
             raise bad(

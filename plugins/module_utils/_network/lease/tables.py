@@ -208,7 +208,7 @@ class Tables:
             self._add_free(row.id, version, owner, key(version, number + 1), last)
 
     def replace_free(self, network: int, family: int, free: list[tuple[str, list[Interval]]]) -> None:
-        """Write all that is free of a family anew."""
+        """Write all that is free of a family again."""
         self.write("DELETE FROM free WHERE network = ? AND family = ?", network, family)
         for owner, intervals in free:
             for first, last in intervals:

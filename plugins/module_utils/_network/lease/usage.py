@@ -48,7 +48,7 @@ def usage(tables: Tables, number: int, network: Network, family: int, passed: fl
 
 
 def to_give(network: Network, family: int) -> list[Interval]:
-    """Return the addresses of all ranges and reservations of a family that a VM can have, whoever has them."""
+    """Return the addresses of all ranges and reservations of a family that a VM can have, also those that are leased."""
     spans = [*(span for one in network.subnets for span in one.ranges), *(one.span for one in network.reservations)]
     specials = [address for one in network.subnets for address in one.specials]
     never = [(int(address), int(address)) for address in specials if address.version == family]

@@ -33,7 +33,7 @@ def named(name: str, rule: re.Pattern[str], option: str, length: int) -> str:
     """Return a name that keeps to its rule."""
     if not rule.fullmatch(name):
         letters = "small letters, digits or '-'" if rule is NIC_NAME else "letters, digits, '_', '.' or '-'"
-        raise bad(option, f"is no such name; use 1 to {length} {letters}, the first a letter or digit.", name)
+        raise bad(option, f"is not such a name; use 1 to {length} {letters}, the first a letter or digit.", name)
     return name
 
 

@@ -199,7 +199,7 @@ def _after(line: list[str], word: str) -> str:
 
 
 def _attributes(line: list[str]) -> tuple[dict[str, list[str]], list[str]]:
-    """Return the words of a route with their values, and those that nobody knows how to put again."""
+    """Return the words of a route with their values, and those that cannot be restored."""
     found: dict[str, list[str]] = {}
     strange, words = [], iter(line)
     for word in words:

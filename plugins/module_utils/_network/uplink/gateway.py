@@ -10,7 +10,7 @@ import time
 
 from ..._runner import Runner
 
-NOBODY = 9  # the port of discard: what is sent there is not answered
+DISCARD_PORT = 9  # the port of discard: what is sent there is not answered
 PATIENCE = 3.0
 FAILED = ("FAILED", "INCOMPLETE", "NONE")
 
@@ -27,7 +27,7 @@ def answers(runner: Runner, gateway: str, link: str) -> bool:
         try:
             with socket.socket(family, socket.SOCK_DGRAM) as sender:
                 scope = socket.if_nametoindex(link)
-                sender.sendto(b"", (gateway, NOBODY) if family == socket.AF_INET else (gateway, NOBODY, 0, scope))
+                sender.sendto(b"", (gateway, DISCARD_PORT) if family == socket.AF_INET else (gateway, DISCARD_PORT, 0, scope))
         except OSError:  # no route yet
             pass
         time.sleep(0.2)

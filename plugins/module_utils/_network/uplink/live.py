@@ -99,7 +99,7 @@ def check_whole(host: Host, link: Link, to: str, *, leases: bool) -> None:
     leased = [address.cidr for address in link.addresses if address.leased]
     if leased and not leases:
         raise Refused(
-            f"port: {link.name} has the leased address {leased[0]}, but its configuration has no DHCP, so that nobody would renew"
+            f"port: {link.name} has the leased address {leased[0]}, but its configuration has no DHCP, so that nothing would renew"
             f" the lease on {to}; have it in the configuration first.",
             option="port",
         )

@@ -16,7 +16,7 @@ from .marks import block, edited, lines_of
 
 try:
     import yaml
-except ImportError:  # said when it is needed
+except ImportError:  # reported when it is needed
     yaml = None  # type: ignore[assignment]
 
 SECTIONS = ("ethernets", "bonds", "vlans")

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The programs of a trial as text of sh: what changes, and what undoes that by itself. Pure.
 
-Whoever makes the file ``decision`` first, by a link that cannot be made twice, decides: a confirmation or the timer.
+The process that makes the file ``decision`` first, by a link that cannot be made twice, decides: a confirmation or the timer.
 """
 
 from __future__ import annotations

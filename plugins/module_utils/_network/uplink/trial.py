@@ -27,7 +27,7 @@ from .model import Move, Parts
 FOLDER = Path("/run/edge/uplink")
 SYSTEMD = Path("/run/systemd/system")  # is there while systemd runs the host
 TIMEOUT = 30.0
-SPARE = 5  # seconds that the undoing itself may take before somebody looks again
+SPARE = 5  # seconds that the undoing itself may take before it is looked at again
 
 
 class Trial:
@@ -152,12 +152,12 @@ class Trial:
         return found
 
     def log(self) -> str:
-        """Return the end of what the programs of the trial said."""
+        """Return the end of what the programs of the trial printed."""
         try:
             lines = (self._folder / "log").read_text(errors="replace").splitlines()
         except FileNotFoundError:
-            return "they said nothing"
-        return "; ".join(lines[-8:]) or "they said nothing"
+            return "they printed nothing"
+        return "; ".join(lines[-8:]) or "they printed nothing"
 
     def _require_word(self, found: dict[str, Any], word: str) -> None:
         """Raise Busy, with the word that confirms, unless it was given: only who was answered since the change can know it."""

@@ -164,7 +164,7 @@ class _Reader:
         if kind in ELSEWHERE:
             raise Unsupported(f"{self.where}{ELSEWHERE[kind]}", option=f"{self.where}type")
         if kind not in OF_TYPE:
-            raise self.bad("type", f"{kind!r:.40} is no type of network; use {', '.join(OF_TYPE)}.", kind)
+            raise self.bad("type", f"{kind!r:.40} is not a type of network; use {', '.join(OF_TYPE)}.", kind)
         for option in {option for options in OF_TYPE.values() for option in options} - {*OF_TYPE[kind]}:
             if self.options.get(option) not in (None, []):
                 raise self.bad(option, f"a network of type {kind} has no such option.", self.options[option])
@@ -195,7 +195,7 @@ class _Reader:
         path = f"{self.where}{option}"
         name = link_name(str(value), path)
         if name.startswith(PREFIXES):
-            raise self.bad(option, f"{name} has a prefix of links of virtual networks; name a link that is none of them.", name)
+            raise self.bad(option, f"{name} has a prefix of links of virtual networks; name a link that is not one of them.", name)
         return name
 
     def _list(self, option: str) -> list[tuple[int, str]]:
@@ -254,7 +254,7 @@ class _Reader:
             raise self.bad("group", "flood: multicast needs the multicast group, such as 239.1.2.3.")
         group = self._address("group", str(value))
         if not parsed(group).is_multicast or parsed(group) in OF_LINKS:
-            raise self.bad("group", f"{group} is no multicast group for networks; use one of 239.0.0.0/8 or ff05::/16.", group)
+            raise self.bad("group", f"{group} is not a multicast group for networks; use one of 239.0.0.0/8 or ff05::/16.", group)
         return group
 
     def _subnets(self) -> list[Subnet]:

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Names, marks and MAC addresses of the links of virtual networks: the same at every run, and ours by their prefix. Pure.
 
-A name of up to 11 characters is part of the link's name; a longer one is replaced by a hash. systemd-networkd is told by these
+A name of up to 11 characters is part of the link's name; a longer one is replaced by a hash. systemd-networkd knows ours by these
 prefixes to leave the links alone.
 """
 

@@ -133,7 +133,7 @@ def _flooding(facts: Facts, network: str, staying: dict[str, VirtualLink], made:
 
 
 def _may_go(facts: Facts, wanted: Wanted, state: NetworkState, bridge: VirtualLink) -> None:
-    """Raise Refused unless nobody uses a bridge that is to be removed."""
+    """Raise Refused if anything uses a bridge that is to be removed."""
     addresses = [address.cidr for address in facts.links[bridge.name].addresses]
     if wanted.allow_disruption or not (state.ports or addresses):
         return

@@ -52,7 +52,7 @@ def _parsed(data: bytes, where: str) -> dict[str, Any]:
     require_schema(found, SCHEMA, where)
     networks = found.get("networks")
     if not isinstance(networks, list) or not all(isinstance(one, dict) and isinstance(one.get("name"), str) for one in networks):
-        raise Corrupt(f"{where}: networks has a definition without a name, or is no list; move the file away.", path=where)
+        raise Corrupt(f"{where}: networks has a definition without a name, or is not a list; move the file away.", path=where)
     return found
 
 

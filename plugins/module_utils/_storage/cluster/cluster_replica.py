@@ -69,7 +69,7 @@ class ClusterReplica(Replica):
     def resolve(self, choice: Choice) -> str:
         """See Replica. Which image has a name is the Front-end's word, not a replica's; those answer only while it is down.
 
-        While nobody answers, a name alone means the newest image of it that is here.
+        While no host answers, a name alone means the newest image of it that is here.
         """
         if choice.digest:
             return choice.digest

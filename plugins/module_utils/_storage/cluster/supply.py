@@ -81,7 +81,7 @@ class Supply:
     def template(self, digest: str) -> Mapping[str, Any]:
         """Return the JSON of what a VM of an image begins with, empty where its manifest says nothing.
 
-        The manifest of an image that is not here comes from the cluster; raise NotFound or Unreachable where nobody has it.
+        The manifest of an image that is not here comes from the cluster; raise NotFound or Unreachable where no host has it.
         """
         found = self.store.find(digest)
         if found is None:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Copies of disk files that nobody writes: their blocks shared where the file system can, else their holes kept."""
+"""Copies of disk files that no program writes: their blocks shared where the file system can, else their holes kept."""
 
 from __future__ import annotations
 

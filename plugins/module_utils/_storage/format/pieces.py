@@ -46,7 +46,7 @@ def length_of(count: int) -> int:
 class Pieces(Sequence[str]):
     """The SHA-256 of each piece in hexadecimal, read by pages when they are used; each page is proven by ``root`` before that.
 
-    Whoever reads may meet Corrupt, and what ``read`` raises. Two are equal that have the same root.
+    A reader may meet Corrupt, and what ``read`` raises. Two are equal that have the same root.
     """
 
     def __init__(self, count: int, root: str, read: Read, where: str) -> None:

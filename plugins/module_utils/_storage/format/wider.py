@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Widens a new qcow2 that nobody has opened yet, by its header alone: what ``qemu-img resize`` would be a whole process for.
+"""Widens a new qcow2 that has not been opened yet, by its header alone: what ``qemu-img resize`` would be a whole process for.
 
 The table of tables (L1) of a new file begins a cluster of its own, and the rest of that cluster is zeros: entries of tables that
 are not there. A larger disk only has more of them. Source: QEMU's docs/interop/qcow2, "Header" and "Cluster mapping".

@@ -15,7 +15,7 @@ from ..store.store import Store
 
 
 def manifest_from_bytes(store: Store, digest: str) -> bool:
-    """Write manifest and list of pieces of a whole image anew if the manifest still has name, version and date.
+    """Write manifest and list of pieces of a whole image again if the manifest still has name, version and date.
 
     Return whether they are right now.
 

@@ -222,7 +222,7 @@ def limit_of(rate: int) -> Limit:
 
 
 def inspect(store: Store, image: Manifest, going: Pass | None = None, limit: Limit = no_limit) -> Damage | None:
-    """Return the damage of an image, or None. Its manifest is right: what the digest does not prove is no manifest.
+    """Return the damage of an image, or None. Its manifest is right: what the digest does not prove is not a manifest.
 
     ``going`` knows what was read of it already. A piece that the disk cannot read is damaged.
     """

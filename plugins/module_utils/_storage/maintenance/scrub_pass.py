@@ -63,7 +63,7 @@ class Pass:
         return known
 
     def save(self, *, now: bool = False) -> None:
-        """Record how far the pass came, at most once in some seconds unless ``now``; a full disk is no damage of an image."""
+        """Record how far the pass came, at most once in some seconds unless ``now``; a full disk is not damage to an image."""
         if self._path is None or not (now or self._clock() - self._saved_at >= SAVE_SECONDS):
             return
         self._saved_at = self._clock()

@@ -30,7 +30,7 @@ class Description:
 
 
 def describe(path: Path, piece_size: int | None = None, read: Callable[[int, int], None] = lambda _done, _all: None) -> Description:
-    """Return length and pieces of ``path`` by one read; ``read`` is told how much of it was read, of all."""
+    """Return length and pieces of ``path`` by one read; ``read`` gets how much of it was read, of all."""
     length = path.stat().st_size
     piece_size = piece_size or piece_size_for(length)
     pieces = bytearray()

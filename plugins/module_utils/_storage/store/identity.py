@@ -190,13 +190,13 @@ def _handle(path: Path) -> str:
 class Sight:
     """Where a file is now: ``there``, or ``gone`` if it is proven deleted, else ``why`` that cannot be seen.
 
-    One that is there has a ``path`` if the kernel knows it, which after a reboot it does not before somebody looked there; ``told``
-    is what was read of it. ``by_folder`` says that its file system opens no handles: only the folder that it was in can tell.
-    """
+    One that is there has a ``path`` if the kernel knows it, which after a reboot it does only once that place was looked at;
+    ``verdict`` is what was read of it.
+    ``by_folder`` says that its file system opens no handles: only the folder that it was in can tell."""
 
     path: Path | None = None
     there: bool = False
-    told: bool | None = None
+    verdict: bool | None = None
     gone: bool = False
     by_folder: bool = False
     why: str = ""
@@ -204,7 +204,7 @@ class Sight:
     @property
     def ended(self) -> bool:
         """Whether the file was deleted, or is there and no longer what it was."""
-        return self.gone or self.told is False
+        return self.gone or self.verdict is False
 
 
 def find(wanted: FileId, near: Path, read: Callable[[Path], bool | None]) -> Sight:
@@ -216,7 +216,7 @@ def find(wanted: FileId, near: Path, read: Callable[[Path], bool | None]) -> Sig
     sights, at_its_place = [], False
     for here, folder in _candidates(wanted.filesystem, near):
         sight = _by_handle(folder, wanted, read)
-        if sight.there and sight.told is not False:
+        if sight.there and sight.verdict is not False:
             return sight
         sights.append(sight)
         at_its_place = at_its_place or here
@@ -268,7 +268,7 @@ def _by_handle(folder: int, wanted: FileId, read: Callable[[Path], bool | None])
         if not os.fstat(descriptor).st_nlink:
             return Sight(why="it was deleted, and a program still has it open")
         path = _path_of(descriptor)
-        return Sight(path, there=True, told=read(path or Path(f"/proc/self/fd/{descriptor}")))
+        return Sight(path, there=True, verdict=read(path or Path(f"/proc/self/fd/{descriptor}")))
     finally:
         os.close(descriptor)
 

@@ -12,7 +12,7 @@ The digest binds what a guest reads. It is ``sha256:`` and the hexadecimal SHA-2
     pieces ROOT OF THE TREE OF THEIR SHA-256, IN HEXADECIMAL\\n
 
 So one who knows the digest can prove the manifest, then any page of the list of pieces (``format.pieces``), and then each piece
-alone, whoever gave them. The list is a file of its own, which only those read who need it.
+alone, from any source. The list is a file of its own, which only those read who need it.
 
 ``format`` and ``virtual_size`` are bound because they decide how QEMU reads the bytes; what a manifest says beside these five
 (name, version, os, arch, min_disk, source, created, template) describes an image and is the word of the host that gave it.
@@ -36,7 +36,7 @@ from .. import names
 from ..format.pieces import Check, Pieces, Read
 
 # Small pieces let a new version reuse more of an old one. A VM that reads from an image that is not here waits for a whole piece.
-MOST_PIECES = 16384  # but for images of more than 8 GiB
+MOST_PIECES = 16384  # except for images of more than 8 GiB
 SMALLEST_PIECE, LARGEST_PIECE = 64 * 1024, 512 * 1024
 LARGEST_JSON = 1024 * 1024
 LARGEST_SIZE = 2**50

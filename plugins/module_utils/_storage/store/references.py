@@ -68,7 +68,7 @@ class Headers:
         self._local: dict[int, bool] = {}
 
     def backings(self, path: Path) -> tuple[Path, ...] | None:
-        """Return the files that a qcow2 names as its backing; None for a file that is none, raise as ``qcow2`` does."""
+        """Return the files that a qcow2 names as its backing; None for a file that is not one, raise as ``qcow2`` does."""
         try:
             found = path.stat()
         except OSError as error:
@@ -137,7 +137,7 @@ def _disks(directories: Sequence[Path], scan: _Scan) -> dict[Path, Path]:
                 disks[path] = path.resolve() if path.is_symlink() else real
             elif path.is_symlink() and not path.exists():
                 scan.broken[str(path)] = f"{path.readlink()}, to which it links, is not there"
-        except EdgeError:  # which is told when it is followed
+        except EdgeError:  # which is raised when it is followed
             disks[path] = path.resolve()
         except (OSError, RuntimeError) as error:
             scan.doubtful[str(path)] = str(error)

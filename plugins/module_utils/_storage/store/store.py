@@ -160,7 +160,7 @@ class Store:
         try:
             _files.fsync(self.root)
             self._write(description)
-        except (OSError, NoSpace, DiskFailed):  # a full disk: what cannot be seen stays for nobody
+        except (OSError, NoSpace, DiskFailed):  # a full disk: what cannot be seen is kept for nothing
             if not replaced:
                 target.unlink(missing_ok=True)
             raise

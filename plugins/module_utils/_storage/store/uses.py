@@ -42,11 +42,11 @@ class Uses:
 
     def require_none(self, message: str, **details: object) -> None:
         """Raise Refused with ``message``, the users and the doubts if there are any."""
-        told = {key: found for key, found in self.shown.items() if found or key == "used_by"}
+        shown = {key: found for key, found in self.shown.items() if found or key == "used_by"}
         if self.users:
-            raise Refused(f"{message} is in use by {few(self.users)}; remove or rebase those first.", **details, **told)
+            raise Refused(f"{message} is in use by {few(self.users)}; remove or rebase those first.", **details, **shown)
         if self.doubts:
-            raise Refused(f"{message} may be in use: {'; '.join(self.doubts)}.", **details, **told)
+            raise Refused(f"{message} may be in use: {'; '.join(self.doubts)}.", **details, **shown)
 
     @property
     def shown(self) -> dict[str, list[str]]:
@@ -75,7 +75,7 @@ class Look:
     _leases: dict[Path, list[Lease]] = field(default_factory=dict)
 
     def users_of(self, path: Path) -> list[str]:
-        """Return the disks that stand on a file that is no image, and the folders where there may be others."""
+        """Return the disks that stand on a file that is not an image, and the folders where there may be others."""
         return [*self.seen.users_of(path), *self.seen.doubts]
 
     def uses_of(self, image: Path) -> Uses:
@@ -156,7 +156,7 @@ def _judge_unseen(lease: Lease, disk: FileId, image: Path) -> _Verdict:
     if sight.gone:
         return ENDED
     if sight.there:
-        return ENDED if sight.told is False else _Verdict(user=sight.path or path)
+        return ENDED if sight.verdict is False else _Verdict(user=sight.path or path)
     if sight.by_folder and _same_folder(lease, path.parent):
         return ENDED
     return _Verdict(doubt=f"the disk {path} has a lease and was not found: {sight.why}; {RELEASE}")

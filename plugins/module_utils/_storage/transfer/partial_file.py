@@ -65,7 +65,7 @@ class Assembly:
         return self._first
 
     def scan(self, scanned: Progress = no_progress) -> None:
-        """Find the good pieces that an earlier try left; ``scanned`` is told the bytes that were looked at, of all that are here.
+        """Find the good pieces that an earlier try left; ``scanned`` gets the bytes that were looked at, of all that are here.
 
         Holes are not read: what is all zeros is taken later anyway.
         """

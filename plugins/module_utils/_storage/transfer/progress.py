@@ -18,7 +18,7 @@ def no_progress(_done: int, _total: int) -> None:
 
 
 class Report:
-    """A Progress that is told, too, what is done before the first byte is fetched."""
+    """A Progress that also gets what is done before the first byte is fetched."""
 
     def __call__(self, done: int, total: int) -> None:
         """Take the bytes that are here and proven, of ``total``."""
@@ -30,7 +30,7 @@ class Report:
 
 
 def scanned_of(progress: Progress) -> Progress:
-    """Return what is told of a scan where ``progress`` takes that."""
+    """Return what gets the progress of a scan where ``progress`` takes that."""
     return progress.scanned if isinstance(progress, Report) else no_progress
 
 

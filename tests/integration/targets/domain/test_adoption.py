@@ -87,7 +87,7 @@ def test_options_change_it_while_it_runs(host: SmallHost) -> None:
     assert changed["domain"]["pending_restart"] == []
     expected = ["devices/disk/iotune: new", "devices/interface[2]/link: new"]
     assert sorted(differences(config, xml(host, "--inactive"))) == expected
-    assert [line for line in differences(live, xml(host)) if "portid" not in line] == expected  # a port of the network is anew
+    assert [line for line in differences(live, xml(host)) if "portid" not in line] == expected  # a port of the network is again
     assert host.domain("theirs", **asked)["changed"] is False
 
     asked["disks"][1]["limits"] = {"read_iops": 1000}  # above the burst that others allowed

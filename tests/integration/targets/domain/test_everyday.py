@@ -83,7 +83,7 @@ def test_a_guest_is_reset_and_restarted(host: SmallHost) -> None:
         ({"xml_override": "<domain><devices><memballoon model='xen'/></devices></domain>"}, "libvirt on this host refuses domain"),
         ({"machine": "pc", "xml_override": "<domain><devices><controller type='pci' index='1' model='pcie-root-port'/></devices>"
           "</domain>"}, "libvirt on this host refuses domain odd as it was asked"),
-        ({"kernel": "/etc/hostname"}, "kernel: /etc/hostname is no kernel that QEMU can boot"),
+        ({"kernel": "/etc/hostname"}, "kernel: /etc/hostname is not a kernel that QEMU can boot"),
         ({"arch": "aarch64"}, "arch: libvirt on this host finds no emulator of aarch64"),
     ],
 )  # fmt: skip

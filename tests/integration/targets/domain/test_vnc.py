@@ -94,6 +94,6 @@ def test_a_display_that_others_made_lets_in_whom_it_did(host: SmallHost) -> None
 
 def test_a_host_that_asks_for_certificates_needs_no_password(host: SmallHost) -> None:
     host.run("sh", "-c", "printf 'vnc_tls = 1\\n' >> /etc/libvirt/qemu.conf")
-    assert "ask nobody" in host.guest("keyed", check=True, ok=False, **OPEN)["msg"]
+    assert "without asking for a password" in host.guest("keyed", check=True, ok=False, **OPEN)["msg"]
     host.run("sh", "-c", "printf 'vnc_tls_x509_verify = 1\\n' >> /etc/libvirt/qemu.conf")
     assert host.guest("keyed", check=True, **OPEN)["domain"]["vnc_listen"] == "0.0.0.0"

@@ -46,8 +46,8 @@ def test_the_next_free_subnet() -> None:
     [
         ("192.0.2.0/30", ["192.0.2.1", "192.0.2.2"], None, "192.0.2.0/30 has no free address; 2 are given as used"),
         ("192.0.2.0/30", ["192.0.2.0/30"], 31, "has no free subnet of /31"),
-        ("192.0.2.5/24", [], None, "input: '192.0.2.5/24' is no subnet"),
-        ("192.0.2.0/24", ["x"], None, r"used\[0\]: 'x' is no address"),
+        ("192.0.2.5/24", [], None, "input: '192.0.2.5/24' is not a subnet"),
+        ("192.0.2.0/24", ["x"], None, r"used\[0\]: 'x' is not an address"),
         ("192.0.2.0/24", [], 16, "prefix_length: /16"),
         ("192.0.2.0-192.0.2.9", [], 30, "input: "),
     ],
@@ -77,9 +77,9 @@ def test_the_mtu_of_a_vtep(underlay: Any, kind: Any, mtu: int) -> None:
     [
         (640, "vxlan6", "leaves 570 .* an MTU of 646 or more"),
         (600, "vxlan", "leaves 550"),
-        (True, "vxlan", "True is no MTU"),
-        ("1500.5", "vxlan", "is no MTU"),
-        (70000, "vxlan", "is no MTU"),
+        (True, "vxlan", "True is not an MTU"),
+        ("1500.5", "vxlan", "is not an MTU"),
+        (70000, "vxlan", "is not an MTU"),
         (1500, "gre", "kind: 'gre' is unknown"),
         (1500, [], "kind: "),
     ],

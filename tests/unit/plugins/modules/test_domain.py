@@ -373,8 +373,8 @@ def test_an_odd_size_is_whole_sectors_and_stays(run: Any, size: str) -> None:
 
 def test_a_path_that_is_no_file_is_named(run: Any, tmp_path: Path, folders: Folders) -> None:
     for path in (str(tmp_path), "/dev/null"):
-        assert run(disks=[{"name": "a", "path": path}])["msg"].startswith(f"disks[0].path: {path} is no file or block device")
-    assert run(kernel=str(tmp_path))["msg"].startswith(f"kernel: {tmp_path} is no file")
+        assert run(disks=[{"name": "a", "path": path}])["msg"].startswith(f"disks[0].path: {path} is not a file or block device")
+    assert run(kernel=str(tmp_path))["msg"].startswith(f"kernel: {tmp_path} is not a file")
     assert not Path(folders.vm("web")).exists()
 
 

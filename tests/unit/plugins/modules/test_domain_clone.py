@@ -240,7 +240,7 @@ def test_disks_under_snapshots_become_one_file(clone: Any, module: Any, web: Pat
 def test_a_name_that_is_taken_is_left_alone(clone: Any, module: Any, web: Path, folders: Folders) -> None:
     assert clone(name="web")["msg"].startswith("name: it is that of the source")
     module("domain", name="other", state="stopped")
-    assert clone(name="other")["msg"].startswith("name: domain other exists on this host and is no clone")
+    assert clone(name="other")["msg"].startswith("name: domain other exists on this host and is not a clone")
     clone()
     assert clone(source="other")["msg"].startswith("name: domain new exists on this host and is a clone of web")
     module("domain", name="new", state="absent")
@@ -466,7 +466,7 @@ FOREIGN = """<domain type='test'><name>old</name><memory>65536</memory><os><type
 @pytest.mark.parametrize(
     ("device", "why"),
     [
-        ("<disk type='block'><source dev='/dev/null'/><target dev='vda'/></disk>", "disk vda (vda) is no file of this host"),
+        ("<disk type='block'><source dev='/dev/null'/><target dev='vda'/></disk>", "disk vda (vda) is not a file of this host"),
         ("<disk type='file'><source file='/nowhere.img'/><target dev='vda'/></disk>", "is /nowhere.img, which is missing"),
         (
             "<disk type='file'><driver name='qemu' type='vmdk'/><source file='/etc/hostname'/><target dev='vda'/></disk>",

@@ -40,7 +40,7 @@ def test_a_guest_that_was_paused_goes_on(module: str, target: str | None, run: A
     driver.lookupByName("web").suspend()
     note = leave(folders, target)
     asked = {"name": "web"} if module == "domain" else {"domains": [{"name": "web"}]}
-    assert run(module, **asked)["changed"] is False, "it is no paused guest any more when it is looked at"
+    assert run(module, **asked)["changed"] is False, "it is not a paused guest any more when it is looked at"
     assert driver.lookupByName("web").state()[0] != PAUSED
     assert not note.exists()
 

@@ -211,7 +211,7 @@ def test_sizes_by_user_inputs_and_by_a_share_of_the_cpus(cloud: Cloud) -> None:
     assert cloud.domain(digest, check=True, user_inputs={"MEMORY": 100})["domain"]["memory"] == 100 * MIB
     cloud.publish({"cpu": "1.5"})
     other = cloud.imported("other", root="other")["image"]
-    assert other["digest"] == digest, "the template is no part of the digest"
+    assert other["digest"] == digest, "the template is not part of the digest"
     Store(Path(cloud.folders.images)).remove(digest, [])
     cloud.imported("other", root=cloud.folders.images)
     assert cloud.domain(digest, check=True)["domain"]["vcpus"] == 2

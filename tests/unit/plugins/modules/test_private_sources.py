@@ -56,7 +56,7 @@ def guarded(header: str, value: str, files: dict[str, bytes]) -> Callable[[str, 
 
 
 def everything(folder: Path) -> str:
-    """All names of files and their contents, but for the file of the user."""
+    """All names of files and their contents, except for the file of the user."""
     paths = [path for path in folder.rglob("*") if path.name != "credentials.json"]
     return "\n".join([*map(str, paths), *(path.read_bytes().decode("latin-1") for path in paths if path.is_file())])
 
@@ -163,7 +163,7 @@ BAD: dict[str, dict[str, Any]] = {
     "two lines": {"token": f"{CANARY}\r\nX: y"},
     "a header of two lines": {"headers": {"X": f"{CANARY}\n{CANARY}"}},
     "a header beyond ASCII": {"headers": {"X": f"ü{CANARY}"}},
-    "a name that is none": {"headers": {"X y": CANARY}},
+    "a name that is not one": {"headers": {"X y": CANARY}},
     "a header of ours": {"headers": {"Host": CANARY}},
     "twice": {"token": CANARY, "headers": {"authorization": CANARY}},
     "a file that is not there": {"file": "/none/credentials.json"},

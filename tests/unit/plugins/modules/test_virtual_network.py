@@ -75,7 +75,7 @@ def test_missing_arguments(module: Any) -> None:
 
 @pytest.mark.parametrize("mtu", [576, 1279, 1280, 1281])
 def test_links_too_small_for_ipv6_and_their_way_up(network: Any, mtu: int) -> None:
-    """The kernel has no IPv6 on a link with an MTU below 1280, refuses settings of it there, and begins anew when that rises."""
+    """The kernel has no IPv6 on a link with an MTU below 1280, refuses settings of it there, and starts over when that rises."""
     assert network(**VXLAN, mtu=mtu)["network"]["mtu"] == mtu
     for after in (mtu, 1400, mtu, 1280):
         network(**VXLAN, mtu=after)

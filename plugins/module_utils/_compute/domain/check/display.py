@@ -14,7 +14,7 @@ from ...model.vnc import LOOPBACK, stays_on_host
 def check_vnc(spec: DomainSpec, host: HostFacts, options: DomainOptions) -> None:
     """Raise where what is asked opens a VNC display to the network without anything that keeps others out.
 
-    One that nobody asks about stays as it is, such as that of a domain of others.
+    One that no option names stays as it is, such as that of a domain of others.
     """
     if not spec.vnc or not options.asks_of_vnc:
         return
@@ -28,7 +28,7 @@ def check_vnc(spec: DomainSpec, host: HostFacts, options: DomainOptions) -> None
         return
     option = "vnc_listen" if options.vnc_listen is not None else "vnc_password"
     raise Refused(
-        f"{option}: the VNC display of {spec.name} would listen on {spec.vnc_listen} and ask nobody for a password. Give "
+        f"{option}: the VNC display of {spec.name} would listen on {spec.vnc_listen} without asking for a password. Give "
         "vnc_password; or have this host ask clients for certificates (vnc_tls = 1 and vnc_tls_x509_verify = 1 in "
         f"/etc/libvirt/qemu.conf); or use vnc_listen: {LOOPBACK} and reach it by SSH.",
         option=option,

@@ -29,7 +29,7 @@ def check_start(spec: DomainSpec, before: DomainSpec | None, host: HostFacts, op
         if disk.active and disk.cache in DIRECT and not direct:
             raise Unsupported(
                 f"{where}.cache: the file system of {disk.active} takes no direct I/O, which cache {disk.cache} needs, or not to "
-                "the end of this file, which is no whole number of blocks; use writeback.",
+                "the end of this file, which is not a whole number of blocks; use writeback.",
                 option=f"{where}.cache",
                 value=disk.cache,
             )
@@ -51,7 +51,7 @@ def check_start(spec: DomainSpec, before: DomainSpec | None, host: HostFacts, op
 def _check_kernels(spec: DomainSpec, before: DomainSpec | None, host: HostFacts, options: DomainOptions) -> None:
     if host.no_kernel and not (before and before.kernel == spec.kernel):
         raise InvalidInput(
-            f"kernel: {spec.kernel} is no kernel that QEMU can boot; give an uncompressed bzImage, such as /boot/vmlinuz-….",
+            f"kernel: {spec.kernel} is not a kernel that QEMU can boot; give an uncompressed bzImage, such as /boot/vmlinuz-….",
             option="kernel",
             value=spec.kernel,
         )

@@ -76,7 +76,7 @@ def choose(
     skipped: Iterable[Skipped] = (),
     image_format: str | None = None,
 ) -> Appliance:
-    """Return the newest version of the only appliance that matches, in the best format, or in ``image_format`` if that is said.
+    """Return the newest version of the only appliance that matches, in the best format, or in ``image_format`` if that is given.
 
     Raise NotFound, with the reasons of entries of ``skipped`` that may be meant, or InvalidInput if several appliances match.
     """
@@ -160,27 +160,28 @@ def meant(skipped: Iterable[Skipped], query: Query) -> list[Skipped]:
 def why(skipped: Iterable[Skipped], *queries: Query) -> str:
     """Return, for the end of an error, why the first entry that one of the queries may mean cannot be used."""
     skipped = list(skipped)
-    told = [one for query in queries for one in meant(skipped, query)]
-    return f" An entry that may be meant cannot be used. {told[0].entry}: {told[0].reason}" if told else ""
+    unusable = [one for query in queries for one in meant(skipped, query)]
+    return f" An entry that may be meant cannot be used. {unusable[0].entry}: {unusable[0].reason}" if unusable else ""
 
 
 def _refuse_doubtful_id(query: Query, where: str, skipped: Sequence[Skipped]) -> None:
     """Raise NotFound if the id is that of an entry that cannot be used, although another entry may have it too."""
-    told = [one for one in meant(skipped, query) if query.id is not None and not one.archive]
-    if told:
+    unusable = [one for one in meant(skipped, query) if query.id is not None and not one.archive]
+    if unusable:
         raise NotFound(
-            f"appliance: the entry with the {query} of the marketplace {where} cannot be used. {told[0].entry}: {told[0].reason}",
+            f"appliance: the entry with the {query} of the marketplace {where} cannot be used. {unusable[0].entry}: "
+            f"{unusable[0].reason}",
             option="appliance",
             catalogue=where,
-            skipped=[one.view() for one in told[:20]],
+            skipped=[one.view() for one in unusable[:20]],
         )
 
 
 def _not_found(everything: Sequence[Appliance], query: Query, where: str, skipped: list[Skipped]) -> NotFound:
-    told = meant(skipped, query)
-    details = {"option": "appliance", "catalogue": where, "skipped": [one.view() for one in told[:20]]}
-    if told:
-        reasons = " ".join(f"{one.entry}: {one.reason}" for one in told[:3])
+    unusable = meant(skipped, query)
+    details = {"option": "appliance", "catalogue": where, "skipped": [one.view() for one in unusable[:20]]}
+    if unusable:
+        reasons = " ".join(f"{one.entry}: {one.reason}" for one in unusable[:3])
         return NotFound(f"appliance: the marketplace {where} has {query} only in entries that cannot be used. {reasons}", **details)
     bare = [one for one in everything if query.matches(one)]
     if bare:

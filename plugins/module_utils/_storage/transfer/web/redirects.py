@@ -75,7 +75,7 @@ def _next(url: str, location: str, status: int, trust: Trust) -> tuple[str, Trus
 
 
 def resolve(base: str, location: str) -> tuple[str, str, str]:
-    """Return the URL that a Location header means, as it is sent, and its user and password; raise ValueError if it is none.
+    """Return the URL that a Location header means, as it is sent, and its user and password; raise ValueError if it is not one.
 
     Blanks and other bytes beyond ASCII are percent-encoded, a host is written in IDNA, and a fragment is dropped.
     """

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The waits between attempts grow, end for something new, and begin anew after a success."""
+"""The waits between attempts grow, end for something new, and start over after a success."""
 
 from __future__ import annotations
 

@@ -285,7 +285,7 @@ def endless() -> Iterator[bytes]:
 
 
 ANSWERS = {
-    "a length that is none": (200, {"Content-Length": "\xb2"}, b"x", "unreachable", "length"),
+    "a length that is not one": (200, {"Content-Length": "\xb2"}, b"x", "unreachable", "length"),
     "a negative length": (200, {"Content-Length": "-5"}, b"x", "unreachable", "length"),
     "more than came": (200, {"Content-Length": "100"}, b"", "unreachable", "ended after 0 of 100"),
     "a redirect to nowhere": (302, {"Location": "http://[::1", "Content-Length": "0"}, b"", "unreachable", "not a URL"),

@@ -18,7 +18,7 @@ MOST_CHOICES = 200
 
 
 def user_input(name: str, text: str, roles: Collection[str] = ()) -> tuple[UserInput, str | None]:
-    """Return a user input, and why its default was not taken, if so; raise InvalidInput where it is none."""
+    """Return a user input, and why its default was not taken, if so; raise InvalidInput where it is not one."""
     upper = name.upper()
     if not NAME.fullmatch(upper):
         raise InvalidInput(f"its name is not one of a variable ({NAME_SAYS})")
@@ -70,7 +70,7 @@ def _bounds(kind: str, options: str) -> dict[str, Any]:
 def _default(one: UserInput, text: str, roles: Collection[str]) -> Value | None:
     """Return a default: any text with references, else what fits the input's type."""
     if one.type == "password":
-        raise InvalidInput("a password that the catalogue publishes is none; give one of your own")
+        raise InvalidInput("a password that the catalogue publishes is not secret; give one of your own")
     if one.type == "network":
         return None  # the ID or name of a network of another cloud
     value = value_of(text, roles)

@@ -55,7 +55,7 @@ REASONS = {
     "DISK/SOURCE": HOST, "DISK/PATH": HOST, "DISK/IMAGE_ID": ELSEWHERE, **{f"CONTEXT/{name}": PROGRAM for name in RUN_BY_GUEST},
     "CONTEXT/FILES": HOST, "CONTEXT/FILES_DS": HOST, "CONTEXT/TARGET": HOST, "CONTEXT/DEV_PREFIX": HOST,
 }  # fmt: skip
-# What only OpenNebula's own pages, accounts and other hypervisors read; nobody misses it here.
+# What only OpenNebula's own pages, accounts and other hypervisors read; nothing here needs it.
 SILENT = {
     "NAME", "DESCRIPTION", "LOGO", "INPUTS_ORDER", "USER_INPUTS_METADATA", "MEMORY_UNIT_COST", "MEMORYUNIT", "MEMORY_RESIZE_MODE",
     "HOT_RESIZE", "HYPERVISOR", "SUNSTONE", "LXD_SECURITY_PRIVILEGED", "LXC_UNPRIVILEGED", "INFO", "LABELS", "CPU_COST",
@@ -255,7 +255,7 @@ def _require_address(text: str) -> None:
     try:
         ip_address(text.strip())
     except ValueError:
-        raise InvalidInput(f"its address is {text!a:.40}, which is none") from None
+        raise InvalidInput(f"its address is {text!a:.40}, which is not an address") from None
 
 
 def _context(reading: Reading, label: str, parts: Vector) -> None:
@@ -297,7 +297,7 @@ VECTORS: Mapping[str, Callable[[Reading, str, Vector], None]] = {
 
 
 def read_inputs(reading: Reading, label: str, parts: Mapping[str, str]) -> Iterator[UserInput]:
-    """Yield the user inputs among the parts of an attribute; what is none, and a default that does not fit, is noted."""
+    """Yield the user inputs among the parts of an attribute; what is not one, and a default that does not fit, is noted."""
     seen: set[str] = set()
     for name, text in parts.items():
         try:

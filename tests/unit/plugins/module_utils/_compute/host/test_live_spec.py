@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What libvirt shows in a running domain beyond what was asked is no difference from its configuration."""
+"""What libvirt shows in a running domain beyond what was asked is not a difference from its configuration."""
 
 from __future__ import annotations
 

@@ -128,12 +128,17 @@ PINS = {"cpus": (True, False, True)}
 @pytest.mark.parametrize(
     ("wanted", "options", "facts", "says"),
     [
-        (spec(), {"kernel": "/k"}, {"kinds": {"/k": "folder"}}, "kernel: /k is no file (folder found)"),
-        (spec(), {"initrd": "/k"}, {"kinds": {"/k": "other"}}, "initrd: /k is no file (a special file found)"),
-        (spec(kernel="/k"), {"kernel": "/k"}, {"no_kernel": True}, "kernel: /k is no kernel that QEMU can boot"),
-        (spec(), DATA, {"kinds": {"/d": "folder"}}, "disks[0].path: /d is no file or block device (folder found)"),
-        (spec(), DATA, {"kinds": {"/d": "other"}}, "disks[0].path: /d is no file or block device"),
-        (spec(), {"filesystems": [{"tag": "a", "path": "/d"}]}, {"kinds": {"/d": "file"}}, "filesystems[0].path: /d is no folder"),
+        (spec(), {"kernel": "/k"}, {"kinds": {"/k": "folder"}}, "kernel: /k is not a file (folder found)"),
+        (spec(), {"initrd": "/k"}, {"kinds": {"/k": "other"}}, "initrd: /k is not a file (a special file found)"),
+        (spec(kernel="/k"), {"kernel": "/k"}, {"no_kernel": True}, "kernel: /k is not a kernel that QEMU can boot"),
+        (spec(), DATA, {"kinds": {"/d": "folder"}}, "disks[0].path: /d is not a file or block device (folder found)"),
+        (spec(), DATA, {"kinds": {"/d": "other"}}, "disks[0].path: /d is not a file or block device"),
+        (
+            spec(),
+            {"filesystems": [{"tag": "a", "path": "/d"}]},
+            {"kinds": {"/d": "file"}},
+            "filesystems[0].path: /d is not a folder",
+        ),
         (spec(vcpu_pinning=("", "0-900")), {}, PINS, "vcpu_pinning[1]: this host has no CPU 3 (there: 0-2)"),
         (spec(emulator_pinning="7"), {}, PINS, "emulator_pinning: this host has no CPU 7"),
         (spec(vcpu_pinning=("1",)), {}, PINS, "vcpu_pinning[0]: all of 1 are offline"),

@@ -203,7 +203,7 @@ def test_two_interfaces_with_one_mac_address_are_not_taken_for_each_other(asked:
 
 
 def test_a_trunk_of_others_becomes_the_vlan_that_is_asked_or_none() -> None:
-    """A trunk gives the guest tagged frames, and a tag that has lost its number is no XML of libvirt's."""
+    """A trunk gives the guest tagged frames, and a tag that has lost its number is not an XML of libvirt's."""
     before = parse_xml(FOREIGN["nic-ovs"])
     one = adopt(before, {"nics": [{"bridge": "ovsbr", "vlan": 10}]})
     (vlan,) = one.findall("devices/interface/vlan")

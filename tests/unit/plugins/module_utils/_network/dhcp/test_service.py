@@ -133,7 +133,7 @@ def test_names_are_answered_and_all_else_is_refused(host: DhcpHost) -> None:
     assert web("query", "192.0.2.2", "no.net.example") == {"code": 3, "answers": []}
     assert web("query", "192.0.2.2", "www.example.org") == {"code": 5, "answers": []}
     assert make(host, definition(hosts=[DB])) == ["Write the files of net", "Reload edge-dhcp@net.service"]
-    until(lambda: web("query", "192.0.2.2", "web.net.example")["code"] == 3, "the name of a VM that is gone, but for its lease")
+    until(lambda: web("query", "192.0.2.2", "web.net.example")["code"] == 3, "the name of a VM that is gone, except for its lease")
 
 
 def test_hosts_come_and_go_while_the_service_goes_on(host: DhcpHost) -> None:

@@ -72,4 +72,4 @@ def test_a_record_that_is_none_of_ours_is_none(tmp_path: Path) -> None:
     note_format(disk, "vmdk")
     assert noted_format(disk) is None
     assert noted_format(tmp_path / "gone") is None
-    note_format(tmp_path / "gone", "raw")  # a record that cannot be kept is no error
+    note_format(tmp_path / "gone", "raw")  # a record that cannot be kept is not an error

@@ -406,7 +406,7 @@ def test_no_space_is_seen_before_anything_is_written(small: Path, origin: tuple[
 
 
 def test_a_very_long_list_of_pieces_does_not_take_the_reserve(small: Path, origin: tuple[Store, Manifest]) -> None:
-    """The digest binds it, so it is no lie; nothing of it is fetched."""
+    """The digest binds it, so it is not a lie; nothing of it is fetched."""
     store, image = origin
     here = Store(small / "store")
     asked: list[int] = []

@@ -423,7 +423,7 @@ def test_a_long_text_takes_no_long_time(text: str) -> None:
     begun = time.process_time()
     vm(text)
     vm({"context": {f"a{at}": text[:16_000] for at in range(15)}})
-    assert time.process_time() - begun < 20, "seconds of CPU; a search that begins anew at each character takes minutes"
+    assert time.process_time() - begun < 20, "seconds of CPU; a search that starts over at each character takes minutes"
 
 
 def test_many_entries_of_one_name_take_no_long_time() -> None:
