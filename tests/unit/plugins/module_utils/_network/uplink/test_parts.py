@@ -51,7 +51,10 @@ def root(tmp_path: Path) -> Path:
 
 
 def now() -> tuple[str, str, str]:
-    return ip("-br", "addr", "show", "scope", "global"), ip("route"), ip("-6", "route")
+    """Return addresses and routes, without what the kernel changes by itself (carriers, tentative)."""
+    addresses = [" ".join(line.split()[1:4]) for line in ip("-o", "addr", "show", "scope", "global").splitlines()]
+    routes, routes6 = (ip(*family, "route").replace(" linkdown", "") for family in ((), ("-6",)))
+    return "\n".join(addresses), routes, routes6
 
 
 def run(lines: tuple[str, ...]) -> None:
