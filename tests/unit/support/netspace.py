@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._runner import Completed, SubprocessRunner
+from support.waiting import until
 
 SPACE = ("unshare", "--user", "--map-root-user", "--net")
 
@@ -23,6 +24,20 @@ def ip(*words: str) -> str:
     done = subprocess.run(["ip", *words], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def carrier(*links: str) -> None:
+    """Wait until the kernel has noted that links have a carrier, which it does a while after they have it, and adds routes then."""
+    for link in links:
+        until(lambda link=link: " state UP " in ip("-o", "link", "show", "dev", link), f"a carrier of {link}")  # type: ignore[misc]
+
+
+def cable(link: str, far: str) -> None:
+    """Add two links that are one cable, with a carrier."""
+    ip("link", "add", link, "type", "veth", "peer", "name", far)
+    ip("link", "set", far, "up")
+    ip("link", "set", link, "up")
+    carrier(link, far)
 
 
 @contextmanager

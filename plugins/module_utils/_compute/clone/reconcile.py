@@ -130,7 +130,7 @@ class Cloner:
         found = state.record.cloned_from if state.record else None
         if found != self.source:
             raise Conflict(
-                f"name: domain {self.name} exists on this host and is {f'a clone of {found}' if found else 'no clone'}; it was "
+                f"name: domain {self.name} exists on this host and is {f'a clone of {found}' if found else 'not a clone'}; it was "
                 "left as it is. Choose another name.",
                 option="name",
                 value=self.name,

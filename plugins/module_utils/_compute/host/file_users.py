@@ -109,7 +109,7 @@ def check_below(
             where, what = f"{options.disk_path(disk.name)}.path", identity(below.path)
             if disk in new and disk.name in given and below.path.startswith("/") and below.size is None:
                 raise NotFound(
-                    f"{where}: {disk.active} stands on {below.path}, which is not there or is no {below.format or 'disk'}; put it "
+                    f"{where}: {disk.active} stands on {below.path}, which is missing or not a {below.format or 'disk'}; put it "
                     "back, or name it by its new place (qemu-img rebase -u).",
                     option=where,
                     value=disk.active,

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from support.modules import run_module
-from support.netspace import ip, netspace
+from support.netspace import carrier, ip, netspace
 
 
 @pytest.fixture
@@ -85,6 +85,7 @@ def test_create_change_and_remove_each_twice(bridge: Any, boot: Path) -> None:
 def test_the_default_route_moves_only_with_the_word(bridge: Any) -> None:
     ip("link", "set", "eth0", "up")
     ip("link", "set", "far0", "up")
+    carrier("eth0")
     ip("addr", "add", "192.0.2.1/24", "dev", "eth0")
     ip("route", "add", "default", "via", "192.0.2.254")
     before = ip("route")

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from support.modules import run_module
-from support.netspace import ip, netspace
+from support.netspace import cable, carrier, ip, netspace
 
 PLAIN = ("addr add 192.0.2.5/24 brd + dev eth0", "addr add 192.0.2.6/24 brd + dev eth0", "route add default via 192.0.2.1")
 LAYOUTS: dict[str, tuple[str, ...]] = {
@@ -92,8 +92,7 @@ def bridge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     boot.mkdir()
     with netspace(tmp_path, monkeypatch):
         for number in (0, 1):
-            ip("link", "add", f"eth{number}", "up", "type", "veth", "peer", "name", f"far{number}")
-            ip("link", "set", f"far{number}", "up")
+            cable(f"eth{number}", f"far{number}")
         yield partial(run_module, capsys, "bridge", name="br0", boot_directory=str(boot))
 
 
@@ -107,7 +106,8 @@ def masters() -> dict[str, str | None]:
 
 
 def carried(dev: str) -> list[str]:
-    """All that ``dev`` carries, except what the kernel gives each link, with ages cut."""
+    """All that ``dev`` carries, once it has a carrier, except what the kernel gives each link, with ages cut."""
+    carrier(dev)
     text = ip("-o", "-4", "addr", "show", "dev", dev) + ip("-o", "-6", "addr", "show", "dev", dev, "scope", "global")
     routes = [f"4 {line}" for line in ip("-d", "-4", "route", "show", "table", "all").splitlines()]
     routes += [f"6 {line}" for line in ip("-d", "-6", "route", "show", "table", "all").splitlines()]

@@ -148,7 +148,7 @@ def damaged() -> str:
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ("rubbish", "no certificate request"),
+        ("rubbish", "not a certificate request"),
         (request(key=rsa.generate_private_key(65537, 2048)), "elliptic curve"),
         (request(key=ec.generate_private_key(ec.SECP224R1())), "elliptic curve"),
         (request(key=ec.generate_private_key(ec.SECP256K1())), "elliptic curve"),

@@ -11,15 +11,13 @@ from typing import Any
 
 import pytest
 from support.modules import run_module
-from support.netspace import ip, netspace
+from support.netspace import cable, ip, netspace
 
 
 @pytest.fixture
 def uplink(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Any]:
     with netspace(tmp_path, monkeypatch):
-        ip("link", "add", "edge-t0", "type", "veth", "peer", "name", "far0")
-        ip("link", "set", "edge-t0", "up")
-        ip("link", "set", "far0", "up")
+        cable("edge-t0", "far0")
         ip("addr", "add", "192.0.2.10/24", "dev", "edge-t0")
         yield partial(run_module, capsys, "uplink", check=True)
 

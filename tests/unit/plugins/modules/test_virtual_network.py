@@ -23,7 +23,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.iprout
 from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.reconcile import reconcile
 from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
 from support.modules import PREFIX, run_module
-from support.netspace import ip, netspace
+from support.netspace import cable, ip, netspace
 
 VXLAN = {"name": "private", "type": "vxlan", "vni": 100, "underlay": "eth0", "members": ["192.0.2.11", "192.0.2.12", "192.0.2.13"]}
 
@@ -42,10 +42,8 @@ def module(tmp_path: Path, places: Places, monkeypatch: pytest.MonkeyPatch, caps
     for name in ("virtual_network", "virtual_networks", "virtual_network_info"):
         monkeypatch.setattr(import_module(PREFIX + name), "PLACES", places)
     with netspace(tmp_path, monkeypatch):
-        ip("link", "add", "eth0", "type", "veth", "peer", "name", "far0")
+        cable("eth0", "far0")
         ip("addr", "add", "192.0.2.11/24", "dev", "eth0")
-        ip("link", "set", "eth0", "up")
-        ip("link", "set", "far0", "up")
         yield partial(run_module, capsys)
 
 

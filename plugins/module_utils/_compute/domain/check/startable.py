@@ -109,7 +109,7 @@ def _check_kinds(options: DomainOptions, host: HostFacts) -> None:
         if found and found not in kinds:
             wanted = " or ".join(words[kind] for kind in kinds)
             raise InvalidInput(
-                f"{option}: {path} is no {wanted} ({words.get(found, 'a special file')} found).",
+                f"{option}: {path} is not a {wanted} ({words.get(found, 'a special file')} found).",
                 option=option,
                 value=path,
             )

@@ -20,7 +20,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._host import networks
 from ansible_collections.edge.cloud.plugins.module_utils._host.networks import Watch, ready, relevant
 from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.iproute import Networking, Places
 from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
-from support.netspace import ip, netspace
+from support.netspace import cable, ip, netspace
 
 VXLAN = {"name": "a", "type": "vxlan", "vni": 1, "underlay": "eth0", "members": ["192.0.2.11", "192.0.2.12"]}
 PLAIN = {"name": "b", "type": "bridge"}
@@ -34,9 +34,7 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Places]:
     found = Places(tmp_path / "networks.json", tmp_path / "run/lock", identity, groups)
     monkeypatch.setattr(networks, "PLACES", found)
     with netspace(tmp_path, monkeypatch):
-        ip("link", "add", "eth0", "type", "veth", "peer", "name", "far0")
-        ip("link", "set", "eth0", "up")
-        ip("link", "set", "far0", "up")
+        cable("eth0", "far0")
         yield found
 
 

@@ -20,7 +20,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._network.uplink.netplan
 from ansible_collections.edge.cloud.plugins.module_utils._network.uplink.networkd import Networkd
 from ansible_collections.edge.cloud.plugins.module_utils._network.uplink.reconcile import Uplink
 from ansible_collections.edge.cloud.plugins.module_utils._runner import Completed, SubprocessRunner
-from support.netspace import ip, netspace
+from support.netspace import cable, ip, netspace
 from support.runners import ScriptedRunner
 
 INTERFACES = "source /etc/network/interfaces.d/*\nauto eth0\niface eth0 inet static\n  address 192.0.2.10/24\n  gateway 192.0.2.1\n"
@@ -29,14 +29,9 @@ INTERFACES = "source /etc/network/interfaces.d/*\nauto eth0\niface eth0 inet sta
 @pytest.fixture
 def space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[IpRoute]:
     with netspace(tmp_path, monkeypatch):
-        ip("link", "add", "eth0", "type", "veth", "peer", "name", "far0")
-        for words in (
-            "link set eth0 up",
-            "link set far0 up",
-            "addr add 192.0.2.10/24 dev eth0",
-            "addr add 2001:db8::10/64 dev eth0",
-        ):
-            ip(*words.split())
+        cable("eth0", "far0")
+        ip("addr", "add", "192.0.2.10/24", "dev", "eth0")
+        ip("addr", "add", "2001:db8::10/64", "dev", "eth0")
         ip("route", "add", "default", "via", "192.0.2.1", "metric", "7")
         yield IpRoute(SubprocessRunner())
 
