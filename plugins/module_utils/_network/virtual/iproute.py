@@ -30,6 +30,7 @@ class Places:
     machine_id: Path = Path("/etc/machine-id")
     most_groups: Path = Path("/proc/sys/net/ipv4/igmp_max_memberships")
     bridge_sysctls: Path = Path("/proc/sys/net/bridge")
+    ipv6: Path = Path("/proc/sys/net/ipv6")
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Networking:
         links = IpRoute(self.runner).links()
         tunnels = any(link.kind == "vxlan" for link in links.values())
         peers, learned = self._forwarding() if tunnels else ({}, {})
-        return Facts(links, peers, learned, record, self._machine_id(), self._most_groups())
+        return Facts(links, peers, learned, record, self._machine_id(), self._most_groups(), self.places.ipv6.exists())
 
     def _forwarding(self) -> tuple[dict[str, tuple[Peer, ...]], dict[str, tuple[tuple[str, str], ...]]]:
         """Return where each VXLAN link floods to, and what it learned."""

@@ -107,7 +107,7 @@ def _same(found: VirtualLink, wanted: VirtualLink) -> bool:
 
 
 def _changes(network: str, found: VirtualLink, wanted: VirtualLink) -> Iterator[SetLink]:
-    now = found
+    now = replace(found, quiet=wanted.quiet)
     for key in CHANGEABLE:
         before, value = getattr(found, key), getattr(wanted, key)
         if before != value:

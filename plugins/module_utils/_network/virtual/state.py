@@ -37,7 +37,8 @@ class Tap:
 class Facts:
     """A host at one moment: its links, where VXLAN links flood to, what is made at boot, its identity and limit of groups.
 
-    ``learned`` has what VXLAN links learned: pairs of a MAC address and the host behind which it is.
+    ``learned`` has what VXLAN links learned: pairs of a MAC address and the host behind which it is. ``ipv6`` is False where the
+    kernel has none at all.
     """
 
     links: Mapping[str, Link]
@@ -46,6 +47,7 @@ class Facts:
     record: Record = field(default_factory=dict)
     machine_id: str = ""
     most_groups: int = 20
+    ipv6: bool = True
 
     @cached_property
     def by_alias(self) -> Mapping[str, list[Link]]:
@@ -99,7 +101,10 @@ def unfinished(link: Link, machine_id: str) -> bool:
 
 @dataclass(frozen=True)
 class VirtualLink:
-    """A link of a network; ``details`` cannot be changed while it exists. ``marked`` is False of a link that is half made."""
+    """A link of a network; ``details`` cannot be changed while it exists. ``marked`` is False of a link that is half made.
+
+    ``quiet`` says that the kernel is to give the link no IPv6 address by itself; it is a way of making it, and no property of it.
+    """
 
     name: str
     kind: str
@@ -109,6 +114,7 @@ class VirtualLink:
     master: str | None = None
     details: tuple[tuple[str, Any], ...] = ()
     marked: bool = True
+    quiet: bool = field(default=True, compare=False)
 
     def view(self) -> dict[str, Any]:
         """Return the link as JSON."""

@@ -159,7 +159,7 @@ class SetLink(NetworkStep):
             "up": ("up",),
         }
         change = ("link", "set", "dev", self.link.name, *words[self.field])
-        if self.field == "mtu" and self.before < LEAST_FOR_IPV6 <= value:
+        if self.field == "mtu" and self.link.quiet and self.before < LEAST_FOR_IPV6 <= value:
             return (change, ("link", "set", "dev", self.link.name, *WITHOUT_ADDRESS), *_flush(self.link.name))
         return (change,)
 
@@ -257,7 +257,7 @@ class Remember(NetworkStep):
 
 def _finish(link: VirtualLink, network: str) -> Words:
     # The mark and the end of the group of unfinished links are one message to the kernel.
-    quiet = WITHOUT_ADDRESS if link.mtu >= LEAST_FOR_IPV6 else ()
+    quiet = WITHOUT_ADDRESS if link.quiet and link.mtu >= LEAST_FOR_IPV6 else ()
     return ("link", "set", "dev", link.name, *quiet, "alias", mark(network), "group", "default")
 
 

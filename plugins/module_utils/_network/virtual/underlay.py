@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_interface
 from typing import Any
 
@@ -115,6 +115,7 @@ class _Reading:
                 "flood",
                 f"{underlay.name} ({_called(underlay)}) carries no multicast, so not the group {given.group}; use flood: static.",
             )
+        self._without_ipv6()
         local = self._local(underlay)
         version = parsed(local).version
         mtu = self._mtu(underlay, vxlan_overhead(version), f"VXLAN over IPv{version}")
@@ -132,12 +133,12 @@ class _Reading:
     def _composed(self, link: VirtualLink, peers: tuple[str, ...]) -> Meant:
         bridge = self._bridge(link.mtu)
         mac = mac_of(self.facts.machine_id, link.name)
-        port = VirtualLink(link.name, link.kind, mac, link.mtu, master=bridge.name, details=link.details)
+        port = replace(link, mac=mac, master=bridge.name, quiet=self.facts.ipv6)
         return Meant((bridge, port), peers, bridge.name, bridge.mtu)
 
     def _bridge(self, mtu: int) -> VirtualLink:
         name = bridge_link(self.definition.name)
-        return VirtualLink(name, "bridge", mac_of(self.facts.machine_id, name), mtu)
+        return VirtualLink(name, "bridge", mac_of(self.facts.machine_id, name), mtu, quiet=self.facts.ipv6)
 
     def _mtu(self, underlay: Link, overhead: int, what: str) -> int:
         room = underlay.mtu - overhead
@@ -191,6 +192,20 @@ class _Reading:
         raise self.error(
             NotFound, "underlay", f"{underlay.name} has no {wants}address that tunnels could start at{on}; it has {few(own)}."
         )
+
+    def _without_ipv6(self) -> None:
+        """Raise Unsupported if the kernel has no IPv6, and the hosts are to reach each other by it."""
+        given = self.definition
+        asked = (("members", given.members[:1]), ("group", (given.group,)), ("local", (given.local,)))
+        for option, address in ((option, one) for option, found in asked for one in found if one):
+            if not self.facts.ipv6 and parsed(address).version == 6:
+                raise self.error(
+                    Unsupported,
+                    option,
+                    f"{address} is IPv6, and the kernel of this host has none (it was booted with ipv6.disable=1, or is without"
+                    " it); use IPv4 between the hosts, or boot it with IPv6.",
+                    value=address,
+                )
 
     def _own_elsewhere(self, underlay: Link, own: list[str]) -> None:
         for member in self.definition.members:

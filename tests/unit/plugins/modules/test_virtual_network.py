@@ -11,6 +11,7 @@ import stat
 import subprocess
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -392,6 +393,26 @@ def test_the_kernels_error_says_how_far_it_got(network: Any, tmp_path: Path) -> 
     assert failed["error"]["done"] == ["Add the bridge evb-private for the network private"]
     assert failed["error"]["failed_action"] == "Add the vxlan evx-private for the network private"
     assert len(failed["error"]["left"]) == 2
+
+
+def test_a_host_without_ipv6(network: Any, tmp_path: Path, places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program in the place of ip refuses what a kernel refuses that was booted with ipv6.disable=1."""
+    real = tmp_path / "real"
+    shutil.move(tmp_path / "ip", real)
+    (tmp_path / "ip").write_text(
+        f'#!/bin/sh\nall=; if [ "$1" = -batch ]; then all=$(cat); fi\ncase "$* $all" in\n*addrgenmode*|*fe80*|*token*)\n'
+        "echo 'RTNETLINK answers: Address family not supported by protocol' >&2; exit 2\nesac\n"
+        f'printf "%s\\n" "$all" | {real} "$@"\n'
+    )
+    (tmp_path / "ip").chmod(0o755)
+    assert "not supported by protocol" in network(**VXLAN)["msg"]
+    monkeypatch.setattr(import_module(PREFIX + "virtual_network"), "PLACES", replace(places, ipv6=tmp_path / "none"))
+    for mtu in (1400, 600, 1300):
+        assert network(**VXLAN, mtu=mtu)["network"]["mtu"] == mtu
+        assert not network(**VXLAN, mtu=mtu)["changed"]
+    failed = network(**{**VXLAN, "members": ["2001:db8::12"]})
+    assert failed["msg"].startswith("members: 2001:db8::12 is IPv6, and the kernel of this host has none")
+    assert network(name="private", state="absent")["changed"]
 
 
 def test_two_processes_make_the_same_network(module: Any, places: Places) -> None:

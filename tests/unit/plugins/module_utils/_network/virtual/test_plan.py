@@ -92,6 +92,34 @@ def test_what_a_host_cannot_have(options: dict[str, Any], begins: str, words: st
     assert words in found.message
 
 
+IPV6 = {"type": "vxlan", "vni": 1, "underlay": "eth0"}
+
+
+@pytest.mark.parametrize(
+    ("options", "option"),
+    [
+        ({"members": ["2001:db8::12", "2001:db8::13"]}, "members"),
+        ({"flood": "multicast", "group": "ff05::1"}, "group"),
+        ({"local": "2001:db8::11"}, "local"),
+    ],
+)
+def test_an_underlay_of_ipv6_on_a_host_without_it(options: dict[str, Any], option: str) -> None:
+    assert mtu(**IPV6, **options) == 1430
+    found = error(replace(FACTS, ipv6=False), **IPV6, **options)
+    assert (found.code, found.details["option"]) == ("unsupported", option)
+    assert "ipv6.disable=1" in found.message
+
+
+def test_a_host_without_ipv6_is_asked_for_nothing_of_it() -> None:
+    def commands(facts: Facts, asked: Wanted) -> list[str]:
+        return [" ".join(words) for step in plan(facts, [asked]).require().steps for words in step.ip]  # type: ignore[attr-defined]
+
+    small = replace(FACTS, links={**OTHERS, "evb-a": Link("evb-a", "bridge", mtu=600, mac=mac_of(HOST, "evb-a"), alias=mark("a"))})
+    for facts, asked in ((FACTS, wanted(**IPV6, members=["192.0.2.12"])), (small, wanted(type="isolated"))):
+        assert any("addrgenmode" in words for words in commands(facts, asked))
+        assert not any("addrgenmode" in words or "fe80" in words for words in commands(replace(facts, ipv6=False), asked))
+
+
 def test_own_address_is_told_apart() -> None:
     members = ["192.0.2.10", "192.0.2.11", "192.0.2.12"]
     made = plan(FACTS, [wanted(type="vxlan", vni=1, underlay="eth0", members=members)]).require().after["a"]
