@@ -78,6 +78,13 @@ options:
     description:
       - UDP port of the VXLAN, 4789 if left out. It must be the same on all hosts.
     type: int
+  software_checksums:
+    description:
+      - Whether this host computes the checksums of what it sends by a VXLAN itself, and does not leave them to the network card.
+      - It costs CPU, and helps where a card or its driver gets them wrong. Ping then passes between the hosts, TCP and UDP do not.
+      - Left out, what another program set stays.
+    type: bool
+    default: false
   mtu:
     description:
       - Largest packet of the VMs in bytes. Left out, it is the MTU of O(underlay) less 50 for VXLAN over IPv4, 70 over IPv6; for a

@@ -68,7 +68,7 @@ networks:
     links:
       description:
         - The links of the network, with C(name), C(kind), C(mac), C(mtu), C(up) and C(master); of a VXLAN also C(vni), C(underlay),
-          C(local), C(group) and C(port), of a VLAN C(vlan_id) and C(underlay).
+          C(local), C(group), C(port) and C(software_checksums), of a VLAN C(vlan_id) and C(underlay).
       type: list
       elements: dict
       returned: when present

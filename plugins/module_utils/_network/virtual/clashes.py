@@ -72,7 +72,7 @@ def _kept(facts: Facts, without: frozenset[str]) -> Iterator[tuple[Hashable, str
         by = f"the network {network} has it ({link.name})" if network else f"the link {link.name}, which is none of ours, has it"
         if link.data.get("external"):
             yield ("external", link.data.get("port")), by
-        yield from ((key, by) for key, _name, option in _uses(virtual_link(link)) if option != "name")
+        yield from ((key, by) for key, _name, option in _uses(virtual_link(link, facts)) if option != "name")
     for name, raw in facts.record.items():
         if name in without:
             continue
@@ -111,7 +111,7 @@ class _Groups:
     def __post_init__(self) -> None:
         for link in self.facts.links.values():
             if link.kind == "vxlan" and marked_for(link.alias) not in self.without:
-                self._add(dict(virtual_link(link).details))
+                self._add(dict(virtual_link(link, self.facts).details))
 
     def _add(self, details: Mapping[str, Any]) -> set[tuple[Any, Any]]:
         found = self.joined.setdefault(details.get("port"), set())

@@ -21,7 +21,7 @@ OF_TYPE = {
     "bridge": ("bridge",),
     "isolated": (),
     "vlan": ("vlan_id", "underlay"),
-    "vxlan": ("vni", "underlay", "members", "flood", "group", "local", "port"),
+    "vxlan": ("vni", "underlay", "members", "flood", "group", "local", "port", "software_checksums"),
 }
 OF_LINKS = ip_network("224.0.0.0/24")  # of protocols between neighbours, such as OSPF
 NEEDED = {"vlan": ("vlan_id", "underlay"), "vxlan": ("vni", "underlay")}
@@ -43,6 +43,7 @@ NETWORK: dict[str, dict[str, Any]] = {
     "group": {"type": "str"},
     "local": {"type": "str"},
     "port": {"type": "int"},
+    "software_checksums": {"type": "bool", "default": False},
     "mtu": {"type": "int"},
     "subnets": {"type": "list", "elements": "str"},
     "gateway": {"type": "list", "elements": "str"},
@@ -75,6 +76,7 @@ class Definition:
     group: str | None = None
     local: str | None = None
     port: int | None = None
+    software_checksums: bool = False
     mtu: int | None = None
     subnets: tuple[str, ...] = ()
     gateway: tuple[str, ...] = ()
@@ -166,8 +168,9 @@ class _Reader:
         if kind not in OF_TYPE:
             raise self.bad("type", f"{kind!r:.40} is not a type of network; use {', '.join(OF_TYPE)}.", kind)
         for option in {option for options in OF_TYPE.values() for option in options} - {*OF_TYPE[kind]}:
-            if self.options.get(option) not in (None, []):
-                raise self.bad(option, f"a network of type {kind} has no such option.", self.options[option])
+            value = self.options.get(option)
+            if value is not None and value is not False and value != []:
+                raise self.bad(option, f"a network of type {kind} has no such option.", value)
         for option in NEEDED.get(kind, ()):
             if self.options.get(option) is None:
                 raise self.bad(option, f"a network of type {kind} needs it.")
@@ -239,6 +242,7 @@ class _Reader:
             "flood": flood,
             "group": group,
             "local": local,
+            "software_checksums": bool(self.options.get("software_checksums")),
             "port": PORT if self.options.get("port") is None else self._number("port", PORTS),
         }
 

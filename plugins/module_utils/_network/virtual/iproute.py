@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..._errors import CommandFailed, NotFound
+from ..._errors import CommandFailed, NotFound, Unsupported
 from ..._runner import Runner
 from ..link.iproute import IpRoute, batch_text
+from ..link.offload import checksums_in_software, set_checksums_in_software
 from .state import Facts, Peer, Record
 from .steps import ZERO, NetworkStep
 
@@ -43,9 +44,18 @@ class Networking:
     def facts(self, record: Record) -> Facts:
         """Return what the host has now."""
         links = IpRoute(self.runner).links()
-        tunnels = any(link.kind == "vxlan" for link in links.values())
+        tunnels = [link.name for link in links.values() if link.kind == "vxlan"]
         peers, learned = self._forwarding() if tunnels else ({}, {})
-        return Facts(links, peers, learned, record, self._machine_id(), self._most_groups(), self.places.ipv6.exists())
+        return Facts(
+            links,
+            peers,
+            learned,
+            record,
+            self._machine_id(),
+            self._most_groups(),
+            ipv6=self.places.ipv6.exists(),
+            in_software=frozenset(filter(checksums_in_software, tunnels)),
+        )
 
     def _forwarding(self) -> tuple[dict[str, tuple[Peer, ...]], dict[str, tuple[tuple[str, str], ...]]]:
         """Return where each VXLAN link floods to, and what it learned."""
@@ -88,6 +98,8 @@ class Networking:
             commands = [(words, place) for place, step in enumerate(steps) for words in getattr(step, program)]
             if commands:
                 self._batch("ip" if program == "ip" else "bridge", commands, steps)
+        for step in steps:
+            _set_checksums(step)
         if stale := [words for step in steps for words in step.stale]:
             # The kernel may have forgotten some of them by itself meanwhile.
             self.runner.run(("bridge", "-force", "-batch", "-"), stdin=batch_text(stale), check=False, timeout=TIMEOUT)
@@ -111,4 +123,18 @@ class Networking:
                 done=done,
                 failed_action=steps[place].sentence,
                 left=[step.sentence for other, step in enumerate(steps) if other not in (place, *before)],
+            ) from None
+
+
+def _set_checksums(step: NetworkStep) -> None:
+    for link, on in step.checksums:
+        try:
+            set_checksums_in_software(link, on)
+        except OSError as error:
+            raise Unsupported(
+                f"software_checksums: the kernel does not let the checksums of {link} be set ({error.strerror}); leave the option"
+                " out.",
+                option="software_checksums",
+                network=step.network,
+                failed_action=step.sentence,
             ) from None

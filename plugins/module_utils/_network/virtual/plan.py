@@ -18,7 +18,7 @@ from .state import Facts, Networks, NetworkState, Peer, VirtualLink, flooded, ob
 from .steps import AddLink, FloodTo, Forget, NetworkStep, Remember, RemoveLink, SetLink
 from .underlay import Meant, meant
 
-CHANGEABLE = ("marked", "mac", "mtu", "master", "up")
+CHANGEABLE = ("marked", "mac", "mtu", "master", "software_checksums", "up")
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ class Facts:
     """A host at one moment: its links, where VXLAN links flood to, what is made at boot, its identity and limit of groups.
 
     ``learned`` has what VXLAN links learned: pairs of a MAC address and the host behind which it is. ``ipv6`` is False where the
-    kernel has none at all.
+    kernel has none at all. ``in_software`` are the VXLAN links whose checksums the kernel computes, not the card.
     """
 
     links: Mapping[str, Link]
@@ -48,6 +48,7 @@ class Facts:
     machine_id: str = ""
     most_groups: int = 20
     ipv6: bool = True
+    in_software: frozenset[str] = frozenset()
 
     @cached_property
     def by_alias(self) -> Mapping[str, list[Link]]:
@@ -114,12 +115,14 @@ class VirtualLink:
     master: str | None = None
     details: tuple[tuple[str, Any], ...] = ()
     marked: bool = True
+    software_checksums: bool = False
     quiet: bool = field(default=True, compare=False)
 
     def view(self) -> dict[str, Any]:
         """Return the link as JSON."""
         shown = {"name": self.name, "kind": self.kind, "mac": self.mac, "mtu": self.mtu, "up": self.up, "master": self.master}
-        return {**shown, **{key: value for key, value in self.details if value is not None}}
+        more = {"software_checksums": self.software_checksums} if self.kind == "vxlan" else {}
+        return {**shown, **{key: value for key, value in self.details if value is not None}, **more}
 
 
 @dataclass(frozen=True)
@@ -166,7 +169,7 @@ Networks = Mapping[str, NetworkState]
 
 def observed(facts: Facts, network: str) -> NetworkState:
     """Return what a host has of one network."""
-    links = tuple(sorted((virtual_link(link) for link in facts.ours(network)), key=lambda one: one.name))
+    links = tuple(sorted((virtual_link(link, facts) for link in facts.ours(network)), key=lambda one: one.name))
     boot = facts.record.get(network)
     named, least = (boot or {}).get("bridge"), (boot or {}).get("mtu")
     bridge = next((link.name for link in links if link.kind == "bridge"), named if named in facts.links else None)
@@ -189,8 +192,8 @@ def flooded(facts: Facts, link: VirtualLink) -> tuple[Peer, ...]:
     return tuple(sorted((one for one in facts.peers.get(link.name, ()) if one.dst != group), key=lambda one: (one.dst, one.more)))
 
 
-def virtual_link(link: Link) -> VirtualLink:
-    """Return a link as one of a network."""
+def virtual_link(link: Link, facts: Facts) -> VirtualLink:
+    """Return a link of the host as one of a network."""
     details = {}
     if link.kind == "vxlan":
         data = link.data
@@ -213,4 +216,5 @@ def virtual_link(link: Link) -> VirtualLink:
         master=link.master,
         details=tuple(details.items()),
         marked=bool(link.alias),
+        software_checksums=link.name in facts.in_software,
     )

@@ -40,6 +40,11 @@ class NetworkStep:
         return ()
 
     @property
+    def checksums(self) -> tuple[tuple[str, bool], ...]:
+        """Return the links of which the kernel is to compute the checksums (True), or what carries them (False)."""
+        return ()
+
+    @property
     def stale(self) -> tuple[Words, ...]:
         """Return the argument lists of ``bridge`` that remove what is of no use any more; each may fail."""
         return ()
@@ -120,6 +125,11 @@ class AddLink(NetworkStep):
             ("link", "set", "dev", made.name, *held, *(("master", made.master) if made.master else ()), "up"),
         )
 
+    @property
+    def checksums(self) -> tuple[tuple[str, bool], ...]:
+        """See NetworkStep."""
+        return ((self.link.name, True),) if self.link.software_checksums else ()
+
     def changed(self, state: NetworkState) -> NetworkState:
         """See NetworkStep."""
         return state.with_link(self.link)
@@ -144,12 +154,16 @@ class SetLink(NetworkStep):
             return f"Attach {name} to the bridge {value}" if value else f"Detach {name} from {self.before}"
         if self.field == "up":
             return f"Set {name} up"
+        if self.field == "software_checksums":
+            return f"Compute the checksums of {name} in software" if value else f"Leave the checksums of {name} to the card"
         return f"Set the {self.field.upper()} of {name} from {self.before} to {value}"
 
     @property
     def ip(self) -> tuple[Words, ...]:
         """See NetworkStep."""
         value = getattr(self.link, self.field)
+        if self.field == "software_checksums":
+            return ()
         if self.field == "marked":
             return (_finish(self.link, self.network),)
         words: Mapping[str, Words] = {
@@ -162,6 +176,11 @@ class SetLink(NetworkStep):
         if self.field == "mtu" and self.link.quiet and self.before < LEAST_FOR_IPV6 <= value:
             return (change, ("link", "set", "dev", self.link.name, *WITHOUT_ADDRESS), *_flush(self.link.name))
         return (change,)
+
+    @property
+    def checksums(self) -> tuple[tuple[str, bool], ...]:
+        """See NetworkStep."""
+        return ((self.link.name, self.link.software_checksums),) if self.field == "software_checksums" else ()
 
     def changed(self, state: NetworkState) -> NetworkState:
         """See NetworkStep."""

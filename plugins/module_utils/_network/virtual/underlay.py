@@ -127,7 +127,11 @@ class _Reading:
             "port": given.port,
             "learning": True,
         }
-        link = VirtualLink(vxlan_link(given.name), "vxlan", "", mtu, details=tuple(details.items()))
+        name = vxlan_link(given.name)
+        # What this module set is undone; what another program did about a card's faults is left alone.
+        ours = self.facts.record.get(given.name, {}).get("software_checksums")
+        software = given.software_checksums or (name in self.facts.in_software and not ours)
+        link = VirtualLink(name, "vxlan", "", mtu, details=tuple(details.items()), software_checksums=software)
         return self._composed(link, tuple(sorted(member for member in given.members if member != local)))
 
     def _composed(self, link: VirtualLink, peers: tuple[str, ...]) -> Meant:
