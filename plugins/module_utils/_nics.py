@@ -33,12 +33,21 @@ class HostNetworks:
     def here(self) -> Networks:
         """See NetworkTool."""
         found = listing(Networking(self.runner, self.places)) if self.places.record.exists() else ()
-        return {one["name"]: _network(one["boot"], one["bridge"], one["mtu"]) for one in found if one["boot"] is not None}
+        return {one["name"]: _network(one["boot"], one["bridge"], one["mtu"]) for one in found if _of_vms(one["boot"])}
 
     def recorded(self, data: bytes, where: str) -> Networks:
         """See NetworkTool."""
         found = record.definitions(data, where)
-        return {name: _network(one, one.get("bridge") or bridge_link(name), one.get("mtu")) for name, one in found.items()}
+        return {
+            name: _network(one, one.get("bridge") or bridge_link(name), one.get("mtu"))
+            for name, one in found.items()
+            if _of_vms(one)
+        }
+
+
+def _of_vms(definition: Mapping[str, Any] | None) -> bool:
+    """Return whether VMs can be in a network; there is no bridge over a link alone."""
+    return definition is not None and not definition.get("bare")
 
 
 def _network(definition: Mapping[str, Any], bridge: str | None, mtu: int | None) -> VirtualNetwork:

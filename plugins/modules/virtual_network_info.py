@@ -55,6 +55,11 @@ networks:
       type: str
       returned: always
       sample: present
+    module:
+      description: The module of which it is, V(virtual_network), or V(vlan) or V(vxlan) of a link without a bridge.
+      type: str
+      returned: when present
+      sample: virtual_network
     bridge:
       description: The bridge to which VMs are attached. Null if it is not there now.
       type: str

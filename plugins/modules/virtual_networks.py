@@ -79,6 +79,11 @@ networks:
       type: str
       returned: always
       sample: present
+    module:
+      description: V(virtual_network).
+      type: str
+      returned: when present
+      sample: virtual_network
     bridge:
       description: The bridge to which VMs are attached. Null if it is not there now.
       type: str

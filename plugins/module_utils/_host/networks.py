@@ -78,7 +78,7 @@ def relevant(line: str, names: frozenset[str]) -> bool:
     if found:
         master = MASTER.search(line)
         return any(name.startswith(PREFIXES) or name in names for name in (found[1], *(master.groups() if master else ())))
-    return ZERO in line and VXLAN in line
+    return ZERO in line and (VXLAN in line or any(f"dev {name} " in line for name in names))
 
 
 def ready() -> None:
@@ -144,12 +144,12 @@ class Watch:
             self.net.runner.run(DHCP, check=False, timeout=TRY_AGAIN)
 
     def _names(self) -> frozenset[str]:
-        """Return the links without our prefix that matter: what carries networks, and ports of VMs."""
+        """Return the links without our prefix that matter: what carries networks, links alone, and ports of VMs."""
         with contextlib.suppress(EdgeError, OSError):
             return frozenset(self.taps) | {
                 str(one[key])
                 for one in record.read(self.net.places.record).values()
-                for key in ("underlay", "bridge")
+                for key in ("underlay", "bridge", *(("name",) if one.get("bare") else ()))
                 if key in one
             }
         return frozenset(self.taps)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -38,6 +39,11 @@ def cable(link: str, far: str) -> None:
     ip("link", "set", far, "up")
     ip("link", "set", link, "up")
     carrier(link, far)
+
+
+def configured(*words: str) -> str:
+    """Return what links are set to, without what the kernel changes by itself: states, carriers and timers."""
+    return re.sub(r"<[^>]*>|\bstate \S+|\b\w+_timer +\S+", "", ip("-d", "link", *words))
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import Any
 from ..._errors import Conflict, EdgeError
 from .definition import Definition, Wanted, parsed
 from .names import marked_for
-from .state import Facts, VirtualLink, virtual_link
+from .state import Facts, NetworkState, VirtualLink, virtual_link
 from .underlay import Meant
 
 Drafts = Sequence[tuple[Wanted, Definition, Meant]]
@@ -27,6 +27,18 @@ def clashes(facts: Facts, drafts: Drafts, gone: frozenset[str]) -> Iterator[tupl
         error = _name(facts, wanted, meant) or taken.take(wanted, meant) or groups.join(wanted, definition)
         if error is not None:
             yield wanted, error
+
+
+def same_module(found: NetworkState, wanted: Wanted) -> None:
+    """Raise Conflict if what the host has of that name is of another module: a network, or a link alone."""
+    if found.module not in (None, wanted.module):
+        raise _conflict(
+            wanted,
+            "name",
+            f"{wanted.name} is of edge.cloud.{found.module} on this host, not of edge.cloud.{wanted.module}; choose another name,"
+            f" or remove it with edge.cloud.{found.module} first.",
+            module=found.module,
+        )
 
 
 def _conflict(wanted: Wanted, option: str, message: str, **details: Any) -> Conflict:
@@ -46,8 +58,7 @@ def _name(facts: Facts, wanted: Wanted, meant: Meant) -> Conflict | None:
         return _conflict(
             wanted,
             "name",
-            f"the network {wanted.name} needs the link {link.name}, which exists and {whose}; remove or rename it, or choose"
-            " another name.",
+            f"{wanted.name} needs the link {link.name}, which exists and {whose}; remove or rename it, or choose another name.",
             link=link.name,
         )
     return None

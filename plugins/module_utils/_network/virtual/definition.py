@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from itertools import combinations
@@ -17,6 +17,7 @@ from .names import PREFIXES
 
 VNIS, VLANS, PORTS = (1, 0xFFFFFF), (1, 4094), (1, 65535)
 PORT = 4789
+MODULE = "virtual_network"
 OF_TYPE = {
     "bridge": ("bridge",),
     "isolated": (),
@@ -24,6 +25,8 @@ OF_TYPE = {
     "vxlan": ("vni", "underlay", "members", "flood", "group", "local", "port", "software_checksums"),
 }
 OF_LINKS = ip_network("224.0.0.0/24")  # of protocols between neighbours, such as OSPF
+LINKS = ("vlan", "vxlan")  # modules of a link alone, and types of a network that has such a link below its bridge
+OF_LINK = ("underlay", "mtu", "name", "state", "allow_disruption")
 NEEDED = {"vlan": ("vlan_id", "underlay"), "vxlan": ("vni", "underlay")}
 ELSEWHERE = {
     "nat": "type: a NAT network is libvirt's, with DHCP and DNS; make it with edge.cloud.nat_network.",
@@ -52,6 +55,13 @@ NETWORK: dict[str, dict[str, Any]] = {
     "peers_isolated": {"type": "bool", "default": False},
     "allow_disruption": {"type": "bool", "default": False},
 }
+
+
+def link_options(kind: str) -> dict[str, dict[str, Any]]:
+    """Return the options of the module of a link alone, as Ansible knows them."""
+    return {option: NETWORK[option] for option in dict.fromkeys((*OF_LINK, *OF_TYPE[kind]))}
+
+
 Subnet = IPv4Network | IPv6Network
 
 
@@ -63,7 +73,10 @@ def parsed(text: str) -> IPv4Address | IPv6Address:
 
 @dataclass(frozen=True)
 class Definition:
-    """One network, in canonical form; what its type does not use is None or empty."""
+    """One network, in canonical form; what its type does not use is None or empty.
+
+    A ``bare`` one is a single link without a bridge, which has the name of the definition.
+    """
 
     name: str
     type: str
@@ -83,6 +96,12 @@ class Definition:
     dns: tuple[str, ...] = ()
     dhcp: bool = False
     peers_isolated: bool = False
+    bare: bool = False
+
+    @property
+    def module(self) -> str:
+        """The module of which it is."""
+        return self.type if self.bare else MODULE
 
     @classmethod
     def checked(cls, options: Mapping[str, Any], where: str = "") -> Definition:
@@ -99,7 +118,8 @@ class Definition:
     def as_json(self) -> dict[str, Any]:
         """Return the definition as JSON, without what it does not use."""
         found = {key: list(value) if isinstance(value, tuple) else value for key, value in vars(self).items()}
-        return {key: value for key, value in found.items() if value is not None and value != []}
+        unused: tuple[Any, ...] = (None, [], False) if self.bare else (None, [])
+        return {key: value for key, value in found.items() if value not in unused and (value or key != "bare")}
 
 
 FIELDS = frozenset(one.name for one in fields(Definition))
@@ -107,12 +127,16 @@ FIELDS = frozenset(one.name for one in fields(Definition))
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a user asked of one network: its definition, or None where it must not exist. ``where`` begins errors about it."""
+    """What a user asked of one network: its definition, or None where it must not exist. ``where`` begins errors about it.
+
+    ``module`` is who asked; a network and a link alone are not the same, even if they have one name.
+    """
 
     name: str
     definition: Definition | None
     allow_disruption: bool = False
     where: str = ""
+    module: str = MODULE
 
     @classmethod
     def checked(cls, options: Mapping[str, Any], where: str = "") -> Wanted:
@@ -121,6 +145,11 @@ class Wanted:
         absent = options.get("state") == "absent"
         definition = None if absent else Definition.checked(options, where)
         return cls(name, definition, bool(options.get("allow_disruption")), where)
+
+    @classmethod
+    def link(cls, kind: str, options: Mapping[str, Any]) -> Wanted:
+        """Return the canonical form of the options of the module of a link alone, ``vlan`` or ``vxlan``."""
+        return replace(cls.checked({**options, "type": kind, "bare": True}), module=kind)
 
 
 class _Reader:
@@ -135,9 +164,14 @@ class _Reader:
 
     def name(self) -> str:
         try:
-            return network_name(str(self.options["name"]))
+            name = network_name(str(self.options["name"]))
+            if self.options.get("bare"):
+                link_name(name)
         except InvalidInput as error:
             raise self.bad("name", error.message.removeprefix("name: "), self.options["name"]) from None
+        if self.options.get("bare") and name.startswith(PREFIXES):
+            raise self.bad("name", f"{name} has a prefix of links of virtual networks; choose another.", name)
+        return name
 
     def definition(self) -> Definition:
         kind = self._type()
@@ -155,6 +189,7 @@ class _Reader:
             dns=tuple(dict.fromkeys(self._address("dns", text, place) for place, text in self._list("dns"))),
             dhcp=bool(self.options.get("dhcp")),
             peers_isolated=bool(self.options.get("peers_isolated")),
+            bare=bool(self.options.get("bare")),
             **(self._flooding() if kind == "vxlan" else {}),
         )
         if made.dhcp and not subnets:
@@ -167,6 +202,8 @@ class _Reader:
             raise Unsupported(f"{self.where}{ELSEWHERE[kind]}", option=f"{self.where}type")
         if kind not in OF_TYPE:
             raise self.bad("type", f"{kind!r:.40} is not a type of network; use {', '.join(OF_TYPE)}.", kind)
+        if self.options.get("bare") and kind not in LINKS:
+            raise self.bad("type", f"{kind} is not a type of a link alone; use {' or '.join(LINKS)}.", kind)
         for option in {option for options in OF_TYPE.values() for option in options} - {*OF_TYPE[kind]}:
             value = self.options.get(option)
             if value is not None and value is not False and value != []:

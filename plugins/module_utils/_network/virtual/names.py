@@ -52,6 +52,11 @@ def marked_for(alias: str) -> str | None:
     return alias.removeprefix(MARK) if alias.startswith(MARK) else None
 
 
+def bare(link: str, alias: str) -> bool:
+    """Return whether a link is one alone, of the modules vlan and vxlan: it bears the mark of its own name."""
+    return marked_for(alias) == link
+
+
 def mac_of(machine_id: str, link: str) -> str:
     """Return the MAC address of a link: the same at every run, another on each host, locally administered, unicast."""
     first, *others = sha256(f"{machine_id.strip()} {link}".encode()).digest()[:6]

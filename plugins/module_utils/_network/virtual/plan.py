@@ -9,14 +9,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..._errors import Conflict, EdgeError, Refused
+from ..._errors import Conflict, EdgeError
 from ..._plan import Plan
 from ..._shown import few
-from .clashes import clashes
+from .clashes import clashes, same_module
 from .definition import Definition, Wanted
 from .state import Facts, Networks, NetworkState, Peer, VirtualLink, flooded, observed
 from .steps import AddLink, FloodTo, Forget, NetworkStep, Remember, RemoveLink, SetLink
 from .underlay import Meant, meant
+from .users import may_go
 
 CHANGEABLE = ("marked", "mac", "mtu", "master", "software_checksums", "up")
 
@@ -43,15 +44,16 @@ def plan(facts: Facts, asked: Sequence[Wanted]) -> Draft:
     """Return the steps to what was asked. A network with an error has no steps; nothing that others made is changed."""
     drafts: list[tuple[Wanted, Definition, Meant]] = []
     errors: list[tuple[Wanted, EdgeError]] = []
+    networks = {wanted.name: observed(facts, wanted.name) for wanted in asked}
     for wanted in asked:
         try:
+            same_module(networks[wanted.name], wanted)
             if wanted.definition is not None:
                 drafts.append((wanted, wanted.definition, meant(facts, wanted, wanted.definition)))
         except EdgeError as error:
             errors.append((wanted, error))
     gone = frozenset(wanted.name for wanted in asked if wanted.definition is None)
     errors += clashes(facts, drafts, gone)
-    networks = {wanted.name: observed(facts, wanted.name) for wanted in asked}
     known = {wanted.name: (definition, made) for wanted, definition, made in drafts}
     bad = {wanted.name for wanted, _error in errors}
     steps: list[NetworkStep] = []
@@ -77,11 +79,11 @@ def _steps(facts: Facts, wanted: Wanted, state: NetworkState, known: tuple[Defin
     name, made = wanted.name, known[1] if known else None
     links = {link.name: link for link in made.links} if made else {}
     if made is None and state.boot is not None:
-        yield Forget(name)
+        yield Forget(name, bool(state.boot.get("bare")))
     going = [link for link in state.links if link.name not in links or not _same(link, links[link.name])]
     for link in going:
-        if link.kind == "bridge":
-            _may_go(facts, wanted, state, link)
+        if link.kind == "bridge" or link.name == name:
+            may_go(facts, wanted, state, link, links.get(link.name))
         yield RemoveLink(name, link)
     if known is None or made is None:
         return
@@ -96,10 +98,10 @@ def _steps(facts: Facts, wanted: Wanted, state: NetworkState, known: tuple[Defin
         yield Remember(name, definition, made.bridge, made.mtu, _ports(facts, state, made.bridge))
 
 
-def _ports(facts: Facts, state: NetworkState, bridge: str) -> tuple[str, ...]:
+def _ports(facts: Facts, state: NetworkState, bridge: str | None) -> tuple[str, ...]:
     """Return the ports of a bridge that are no links of the network."""
     own = {link.name for link in state.links}
-    return tuple(sorted(link.name for link in facts.by_master.get(bridge, ()) if link.name not in own))
+    return tuple(sorted(link.name for link in facts.by_master.get(bridge or "", ()) if link.name not in own))
 
 
 def _same(found: VirtualLink, wanted: VirtualLink) -> bool:
@@ -132,25 +134,7 @@ def _flooding(facts: Facts, network: str, staying: dict[str, VirtualLink], made:
         yield step
 
 
-def _may_go(facts: Facts, wanted: Wanted, state: NetworkState, bridge: VirtualLink) -> None:
-    """Raise Refused if anything uses a bridge that is to be removed."""
-    addresses = [address.cidr for address in facts.links[bridge.name].addresses]
-    if wanted.allow_disruption or not (state.ports or addresses):
-        return
-    used = [f"the ports {few(state.ports)}"] if state.ports else []
-    used += [f"the addresses {few(addresses)} of this host"] if addresses else []
-    path = f"{wanted.where}state" if wanted.definition is None else f"{wanted.where}type"
-    raise Refused(
-        f"{path}: the bridge {bridge.name} of the network {wanted.name} has {' and '.join(used)}, which would be cut off; stop or"
-        " move the VMs, or set allow_disruption.",
-        option=path,
-        network=wanted.name,
-        ports=list(state.ports),
-        addresses=addresses,
-    )
-
-
-def _isolated(facts: Facts, wanted: Wanted, definition: Definition, state: NetworkState, bridge: str) -> None:
+def _isolated(facts: Facts, wanted: Wanted, definition: Definition, state: NetworkState, bridge: str | None) -> None:
     links = (facts.links[port] for port in _ports(facts, state, bridge))
     ports = [link.name for link in links if not (link.of_vm or link.of_dhcp)]
     if definition.type == "isolated" and ports:

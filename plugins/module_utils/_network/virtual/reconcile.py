@@ -14,7 +14,7 @@ from ..._errors import EdgeError, InvalidInput
 from ..._files import locked
 from ..._plan import Plan
 from . import record
-from .definition import Definition, Wanted
+from .definition import MODULE, Definition, Wanted
 from .iproute import Networking
 from .names import bridge_link
 from .plan import Draft, plan
@@ -72,14 +72,19 @@ def make_recorded(net: Networking, taps: Taps = MappingProxyType({}), *, check: 
             try:
                 definition = Definition.checked(raw)
                 known[name] = definition.over(raw)  # the file is only read here
-                asked.append(Wanted(name, definition, where=f"{name}: "))
+                asked.append(Wanted(name, definition, where=f"{name}: ", module=definition.module))
             except EdgeError as error:
                 failed[name] = error
-        actions = _each_that_can(net, asked, known, failed, check=check)
+        # A network may be over a link alone, which has to be there first, and that over another one.
+        first = [wanted for wanted in asked if wanted.module != MODULE]
+        actions = _links_alone(net, first, known, failed, check=check) if first else []
+        actions += _each_that_can(net, [one for one in asked if one.module == MODULE], known, failed, check=check)
         if not check:
             actions += _bridges_only(net, [wanted for wanted in asked if wanted.name in failed])
         facts = net.facts({})
-        bridges = {one.name: (one.definition and one.definition.bridge) or bridge_link(one.name) for one in asked}
+        bridges = {
+            one.name: (one.definition and one.definition.bridge) or bridge_link(one.name) for one in asked if one.module == MODULE
+        }
         shut = frozenset(one.name for one in asked if one.definition and one.definition.peers_isolated)
         if not check and (again := _lost(facts, taps, bridges, shut)):
             net.apply(again)
@@ -92,6 +97,21 @@ def make_recorded(net: Networking, taps: Taps = MappingProxyType({}), *, check: 
         if tap.of_vm
     }
     return Made(actions, failed, ports)
+
+
+def _links_alone(
+    net: Networking, asked: Sequence[Wanted], known: Record, failed: dict[str, EdgeError], *, check: bool
+) -> list[str]:
+    """Make the links without a bridge, as often as one more can be made upon those that are there since."""
+    actions: list[str] = []
+    while True:
+        missed: dict[str, EdgeError] = {}
+        done = _each_that_can(net, asked, known, missed, check=check)
+        actions += done
+        asked = [wanted for wanted in asked if wanted.name in missed]
+        if check or not (done and asked):
+            failed |= missed
+            return actions
 
 
 def _each_that_can(
@@ -124,7 +144,7 @@ def _bridges_only(net: Networking, asked: Sequence[Wanted]) -> list[str]:
     plain = [
         replace(one, definition=Definition(one.name, "bridge", mtu=one.definition.mtu or LEAST_MTU))
         for one in asked
-        if one.definition is not None and one.definition.bridge is None and not facts.ours(one.name)
+        if one.definition is not None and one.module == MODULE and one.definition.bridge is None and not facts.ours(one.name)
     ]
     made = []
     for step in plan(facts, plain).plan.steps:

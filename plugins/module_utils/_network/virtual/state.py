@@ -11,6 +11,7 @@ from ipaddress import ip_interface
 from typing import Any
 
 from ..link.model import Link
+from .definition import MODULE
 from .names import MAKING, links_of, mac_of, mark, marked_for
 
 Record = Mapping[str, Mapping[str, Any]]  # the definitions that are made at boot, by name
@@ -72,7 +73,7 @@ class Facts:
 
     def ours(self, network: str) -> list[Link]:
         """Return the links of a network: those with its mark, and those that a killed run made and could not mark yet."""
-        named = [self.links[name] for name in links_of(network) if name in self.links]
+        named = [self.links[name] for name in (*links_of(network), network) if name in self.links]
         unmarked = [link for link in named if unfinished(link, self.machine_id)]
         return [*self.by_alias.get(mark(network), ()), *unmarked]
 
@@ -137,6 +138,22 @@ class NetworkState:
     peers: tuple[str, ...] = ()
     ports: tuple[str, ...] = ()
 
+    @property
+    def module(self) -> str | None:
+        """The module of which the network, or the link alone, is; None if the host has nothing of that name."""
+        if self.boot is not None:
+            return str(self.boot["type"]) if self.boot.get("bare") else MODULE
+        kinds = [link.kind if link.name == self.name else MODULE for link in self.links]
+        return kinds[0] if kinds else None
+
+    def link_view(self) -> dict[str, Any]:
+        """Return a link alone as JSON; nothing but name and state if the host knows nothing of it."""
+        if self.module is None:
+            return {"name": self.name, "state": "absent"}
+        found = next((link.view() for link in self.links), {})
+        peers = {"peers": list(self.peers)} if self.module == "vxlan" else {}
+        return {"name": self.name, "state": "present", **found, **peers, "boot": None if self.boot is None else dict(self.boot)}
+
     def view(self) -> dict[str, Any]:
         """Return the network as JSON; nothing but name and state if the host knows nothing of it."""
         if self.boot is None and not self.links:
@@ -144,6 +161,7 @@ class NetworkState:
         return {
             "name": self.name,
             "state": "present",
+            "module": self.module,
             "bridge": self.bridge,
             "mtu": self.mtu,
             "links": [link.view() for link in self.links],

@@ -60,14 +60,15 @@ class NetworkStep:
 
 @dataclass(frozen=True)
 class Forget(NetworkStep):
-    """No longer make the network at boot."""
+    """No longer make the network at boot; ``bare`` says that it is a link alone."""
 
+    bare: bool = False
     phase = 0
 
     @property
     def sentence(self) -> str:
         """See Step."""
-        return f"Do not make the network {self.network} at boot"
+        return f"Do not make {'' if self.bare else 'the network '}{self.network} at boot"
 
     def changed(self, state: NetworkState) -> NetworkState:
         """See NetworkStep."""
@@ -85,7 +86,7 @@ class RemoveLink(NetworkStep):
     @property
     def sentence(self) -> str:
         """See Step."""
-        return f"Remove the {self.link.kind} {self.link.name} of the network {self.network}"
+        return f"Remove the {self.link.kind} {self.link.name}{_of(self.network, self.link)}"
 
     @property
     def ip(self) -> tuple[Words, ...]:
@@ -108,7 +109,7 @@ class AddLink(NetworkStep):
     @property
     def sentence(self) -> str:
         """See Step."""
-        return f"Add the {self.link.kind} {self.link.name} for the network {self.network}"
+        return f"Add the {self.link.kind} {self.link.name}{_of(self.network, self.link, 'for')}"
 
     @property
     def ip(self) -> tuple[Words, ...]:
@@ -149,7 +150,7 @@ class SetLink(NetworkStep):
         """See Step."""
         value, name = getattr(self.link, self.field), self.link.name
         if self.field == "marked":
-            return f"Finish {name} of the network {self.network}"
+            return f"Finish {name}{_of(self.network, self.link)}"
         if self.field == "master":
             return f"Attach {name} to the bridge {value}" if value else f"Detach {name} from {self.before}"
         if self.field == "up":
@@ -232,7 +233,8 @@ class FloodTo(NetworkStep):
         """See Step."""
         removed = sorted({peer.dst for peer in self.remove})
         parts = [f"{word} {', '.join(held)}" for word, held in (("add", self.add), ("remove", removed)) if held]
-        return f"Change the hosts of the network {self.network}: {'; '.join(parts)}"
+        of = self.link if self.link == self.network else f"the network {self.network}"
+        return f"Change the hosts of {of}: {'; '.join(parts)}"
 
     @property
     def fdb(self) -> tuple[Words, ...]:
@@ -259,19 +261,24 @@ class Remember(NetworkStep):
     """Make the network at boot too, by this definition; ``bridge``, ``mtu`` and ``ports`` are what VMs have there."""
 
     definition: Mapping[str, Any]
-    bridge: str
-    mtu: int
+    bridge: str | None
+    mtu: int | None
     ports: tuple[str, ...] = ()
     phase = 4
 
     @property
     def sentence(self) -> str:
         """See Step."""
-        return f"Make the network {self.network} at boot"
+        return f"Make {'' if self.definition.get('bare') else 'the network '}{self.network} at boot"
 
     def changed(self, state: NetworkState) -> NetworkState:
         """See NetworkStep."""
         return replace(state, boot=self.definition, bridge=self.bridge, mtu=self.mtu, ports=self.ports)
+
+
+def _of(network: str, link: VirtualLink, word: str = "of") -> str:
+    """Return which network a link belongs to, for a sentence; nothing for a link alone."""
+    return "" if link.name == network else f" {word} the network {network}"
 
 
 def _finish(link: VirtualLink, network: str) -> Words:

@@ -13,7 +13,7 @@ from ..._errors import Conflict, EdgeError, InvalidInput, NotFound, Refused, Uns
 from ..._shown import few, nearest
 from ..link.model import Link
 from .definition import Definition, Wanted, parsed
-from .names import bridge_link, mac_of, marked_for, vlan_link, vxlan_link
+from .names import bare, bridge_link, mac_of, marked_for, vlan_link, vxlan_link
 from .state import Facts, VirtualLink, addresses_of
 
 VXLAN = {4: 50, 6: 70}  # inner Ethernet 14, VXLAN 8, UDP 8, IPv4 20 or IPv6 40
@@ -25,12 +25,15 @@ SMALLEST = {4: 576, 6: 1280}  # what each host must be able to receive
 
 @dataclass(frozen=True)
 class Meant:
-    """What a definition means on one host: its links, where VXLAN floods to, what VMs attach to and the MTU that they have."""
+    """What a definition means on one host: its links, where VXLAN floods to, what VMs attach to and the MTU that they have.
+
+    A link alone has no bridge, and no VMs.
+    """
 
     links: tuple[VirtualLink, ...]
     peers: tuple[str, ...]
-    bridge: str
-    mtu: int
+    bridge: str | None
+    mtu: int | None
 
 
 def meant(facts: Facts, wanted: Wanted, definition: Definition) -> Meant:
@@ -77,7 +80,7 @@ class _Reading:
         return Meant((), (), name, mtu)
 
     def _there_is(self, kind: str = "") -> str:
-        names = [link.name for link in self.facts.links.values() if kind in ("", link.kind) and not marked_for(link.alias)]
+        names = [link.name for link in self.facts.links.values() if kind in ("", link.kind) and _of_host(link)]
         wanted = self.definition.bridge or self.definition.underlay or ""
         return f"there is {few(nearest(wanted, (name for name in names if name != 'lo')))}."
 
@@ -86,14 +89,20 @@ class _Reading:
         if link is None:
             raise self.error(NotFound, "underlay", f"there is no link {name} on this host; {self._there_is()}", underlay=name)
         network = marked_for(link.alias)
-        if network is not None:
+        if network is not None and not bare(name, link.alias):
             raise self.error(Conflict, "underlay", f"{name} belongs to the virtual network {network}; name a link of the host.")
         if link.of_vm:
             raise self.error(Conflict, "underlay", f"{name} belongs to a VM; name a link of the host.")
+        own = {one.name for one in self.facts.ours(self.definition.name)}
+        if over := [one.name for one in below(self.facts.links, name) if one.name in own]:
+            raise self.error(
+                Conflict, "underlay", f"{name} is over {over[0]}, which is of {self.definition.name} itself; name what is below."
+            )
         return link
 
     def _vlan(self, underlay: Link) -> Meant:
         name, given = underlay.name, self.definition
+        own = given.name if given.bare else vlan_link(given.name)
         if not underlay.ethernet:
             raise self.error(
                 Unsupported,
@@ -105,7 +114,7 @@ class _Reading:
             raise self.error(Refused, "underlay", f"{name} is down, and a VLAN on it cannot be set up; set {name} up first.")
         mtu = self._mtu(underlay, vlan_overhead(self.facts.links, name), "an 802.1Q tag")
         details = {"vlan_id": given.vlan_id, "underlay": name}
-        return self._composed(VirtualLink(vlan_link(given.name), "vlan", "", mtu, details=tuple(details.items())), ())
+        return self._composed(VirtualLink(own, "vlan", "", mtu, details=tuple(details.items())), ())
 
     def _vxlan(self, underlay: Link) -> Meant:
         given = self.definition
@@ -127,7 +136,7 @@ class _Reading:
             "port": given.port,
             "learning": True,
         }
-        name = vxlan_link(given.name)
+        name = given.name if given.bare else vxlan_link(given.name)
         # What this module set is undone; what another program did about a card's faults is left alone.
         ours = self.facts.record.get(given.name, {}).get("software_checksums")
         software = given.software_checksums or (name in self.facts.in_software and not ours)
@@ -135,8 +144,12 @@ class _Reading:
         return self._composed(link, tuple(sorted(member for member in given.members if member != local)))
 
     def _composed(self, link: VirtualLink, peers: tuple[str, ...]) -> Meant:
-        bridge = self._bridge(link.mtu)
+        """Return the link with the bridge of which it is a port; alone, it is a port of what others made it one of."""
         mac = mac_of(self.facts.machine_id, link.name)
+        if self.definition.bare:
+            found = next((one for one in self.facts.ours(link.name) if one.name == link.name), None)
+            return Meant((replace(link, mac=mac, master=found.master if found else None, quiet=False),), peers, None, None)
+        bridge = self._bridge(link.mtu)
         port = replace(link, mac=mac, master=bridge.name, quiet=self.facts.ipv6)
         return Meant((bridge, port), peers, bridge.name, bridge.mtu)
 
@@ -229,6 +242,10 @@ class _Reading:
         return any(member.version == net.version and member in net for member in members for net in nets)
 
 
+def _of_host(link: Link) -> bool:
+    return not marked_for(link.alias) or bare(link.name, link.alias)
+
+
 def _called(link: Link) -> str:
     return f"a link of kind {link.kind}" if link.kind else "a physical link"
 
@@ -252,5 +269,9 @@ def below(links: Mapping[str, Link], name: str) -> list[Link]:
         if one in found or one not in links:
             continue
         found[one] = links[one]
-        left += [links[one].lower, *(link.name for link in links.values() if link.master == one and not link.of_vm)]
+        left += [
+            links[one].lower,
+            str(links[one].data.get("link", "")),
+            *(link.name for link in links.values() if link.master == one and not link.of_vm),
+        ]
     return list(found.values())

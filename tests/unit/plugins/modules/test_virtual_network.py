@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import stat
 import subprocess
@@ -24,7 +23,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.iprout
 from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.reconcile import reconcile
 from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
 from support.modules import PREFIX, run_module
-from support.netspace import cable, ip, netspace
+from support.netspace import cable, configured, ip, netspace
 
 VXLAN = {"name": "private", "type": "vxlan", "vni": 100, "underlay": "eth0", "members": ["192.0.2.11", "192.0.2.12", "192.0.2.13"]}
 
@@ -60,11 +59,6 @@ def flooded(link: str) -> list[str]:
 
 def links() -> str:
     return ip("-br", "link")
-
-
-def configured(*words: str) -> str:
-    """Return what links are set to, without what the kernel changes by itself: states, carriers and timers."""
-    return re.sub(r"<[^>]*>|\bstate \S+|\b\w+_timer +\S+", "", ip("-d", "link", *words))
 
 
 def test_missing_arguments(module: Any) -> None:

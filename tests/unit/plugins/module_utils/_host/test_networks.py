@@ -111,6 +111,24 @@ def test_a_network_that_the_kernel_refuses_stops_no_other(places: Places, tmp_pa
     assert flooded(f"evx-{first}") == flooded("evx-n") == ["192.0.2.12"]
 
 
+def test_a_link_alone_that_others_take_away_is_made_again(places: Places) -> None:
+    boot(places, {**VXLAN, "name": "alone0", "bare": True})
+    ip("addr", "add", "192.0.2.11/24", "dev", "eth0")
+    flood = ("00:00:00:00:00:00", "dev", "alone0", "dst", "192.0.2.12", "self")
+    with Watch(Networking(SubprocessRunner(), places)) as watch:
+        assert watch.turn()[0] == "Add the vxlan alone0"
+        for taken, wanted in (
+            (("bridge", "fdb", "del", *flood), "Change the hosts of alone0: add 192.0.2.12"),
+            (("ip", "link", "set", "alone0", "down"), "Set alone0 up"),
+            (("ip", "link", "del", "alone0"), "Add the vxlan alone0"),
+        ):
+            while watch.turn():  # what was done is seen as a change
+                pass
+            subprocess.run(taken, check=True)
+            assert watch.turn()[0] == wanted
+    assert flooded("alone0") == ["192.0.2.12"]
+
+
 @pytest.mark.parametrize("text", ["{", '{"schema": 2, "networks": []}', '{"networks": [{}]}', '{"networks": {}}'])
 def test_a_file_that_cannot_be_used_is_named(places: Places, text: str) -> None:
     places.record.write_text(text)

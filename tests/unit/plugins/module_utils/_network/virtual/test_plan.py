@@ -92,6 +92,35 @@ def test_what_a_host_cannot_have(options: dict[str, Any], begins: str, words: st
     assert words in found.message
 
 
+def test_a_vlan_alone_and_what_is_upon_it() -> None:
+    asked = Wanted.link("vlan", {"name": "storage0", "vlan_id": 20, "underlay": "eth0"})
+    made = plan(FACTS, [asked]).require()
+    assert made.actions == ["Add the vlan storage0", "Make storage0 at boot"]
+    facts = after(FACTS, made.after)
+    assert not plan(facts, [asked]).require().steps
+    state = made.after["storage0"]
+    assert state.link_view() == {
+        "name": "storage0",
+        "state": "present",
+        "kind": "vlan",
+        "mac": mac_of(HOST, "storage0"),
+        "mtu": 1500,
+        "up": True,
+        "master": None,
+        "vlan_id": 20,
+        "underlay": "eth0",
+        "boot": {"name": "storage0", "type": "vlan", "vlan_id": 20, "underlay": "eth0", "bare": True},
+    }
+    upon = plan(facts, [wanted(type="vlan", vlan_id=20, underlay="storage0")]).require().after["a"]
+    assert upon.mtu == 1496
+    facts = after(facts, {"a": upon})
+    for options, option in (({"vlan_id": 21, "underlay": "eth0"}, "vlan_id"), ({"state": "absent"}, "state")):
+        with pytest.raises(EdgeError, match=f"^{option}: the vlan storage0 has upon it evl-a, which would be cut off"):
+            plan(facts, [Wanted.link("vlan", {"name": "storage0", **options})]).require()
+    moved = plan(facts, [Wanted.link("vlan", {"name": "storage0", "vlan_id": 21, "underlay": "eth0", "allow_disruption": True})])
+    assert moved.require().actions[:2] == ["Remove the vlan storage0", "Add the vlan storage0"]
+
+
 IPV6 = {"type": "vxlan", "vni": 1, "underlay": "eth0"}
 
 
