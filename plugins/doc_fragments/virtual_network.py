@@ -46,6 +46,27 @@ options:
     description:
       - Identifier of the VLAN, 1 to 4094. No other link or network of the host may have it on the same O(underlay).
     type: int
+  vlan_protocol:
+    description:
+      - The kind of tag with O(type=vlan). V(802.1Q), the default, is what switches expect of a trunk. V(802.1ad) is the outer tag
+        of Q-in-Q, with which the tags of VMs pass as they are. VMs that use such need 4 bytes of their MTU for them.
+      - For the inner VLAN of Q-in-Q, use as O(underlay) a link of M(edge.cloud.vlan) with V(802.1ad).
+    type: str
+    choices: [802.1Q, 802.1ad]
+  vlan_filtering:
+    description:
+      - Whether the bridge tells VLANs apart. A frame then passes a port only if its VLAN may, and each port may have other ones.
+      - Each new port, such as a VM's, has frames without a tag only, in VLAN 1, and what a VM tags is dropped. C(bridge vlan add)
+        lets more pass. Without this option, tags pass as they come.
+      - It is refused with O(bridge).
+    type: bool
+    default: false
+  vlans:
+    description:
+      - With O(vlan_filtering=true), the VLANs that pass between the hosts by a VXLAN or VLAN, with their tags, such as V(10) or
+        V(20-29). The list is exact. Frames without a tag always pass, so that VLAN 1 cannot be listed.
+    type: list
+    elements: str
   underlay:
     description:
       - The link that carries the network, required with O(type=vxlan) and O(type=vlan). For a VXLAN it is the link with this host's

@@ -97,7 +97,8 @@ networks:
     links:
       description:
         - The links of the network, with C(name), C(kind), C(mac), C(mtu), C(up) and C(master); of a VXLAN also C(vni), C(underlay),
-          C(local), C(group), C(port) and C(software_checksums), of a VLAN C(vlan_id) and C(underlay).
+          C(local), C(group), C(port) and C(software_checksums), of a VLAN C(vlan_id), C(vlan_protocol) and C(underlay).
+        - A bridge has C(vlan_filtering), and a port of one that tells VLANs apart C(vlans), as C(bridge vlan) shows them.
       type: list
       elements: dict
       returned: when present

@@ -40,6 +40,12 @@ options:
       - Identifier of the VLAN, 1 to 4094. No other link or network of the host may have it on the same O(underlay).
       - Required with O(state=present).
     type: int
+  vlan_protocol:
+    description:
+      - V(802.1Q), the default, is the tag that switches expect of a trunk. V(802.1ad) is the outer tag of Q-in-Q, to be the
+        O(underlay) of other VLANs.
+    type: str
+    choices: [802.1Q, 802.1ad]
   underlay:
     description:
       - The link that carries the VLAN, set up and with a layer 2, such as a network card, a bond or a bridge.
@@ -52,8 +58,8 @@ options:
     type: int
   allow_disruption:
     description:
-      - Allow to remove a link that is used, or to make it anew because O(vlan_id) or O(underlay) is another one. Addresses on it
-        and links upon it are then lost.
+      - Allow to remove a link that is used, or to make it anew because O(vlan_id), O(vlan_protocol) or O(underlay) is another
+        one. Addresses on it and links upon it are then lost.
     type: bool
     default: false
 requirements:
@@ -71,6 +77,16 @@ EXAMPLES = r"""
     name: storage0
     vlan_id: 20
     underlay: eth1
+
+- name: Have VLAN 5 within the VLAN 100 of a provider
+  edge.cloud.vlan:
+    name: "{{ item.name }}"
+    vlan_id: "{{ item.vlan_id }}"
+    vlan_protocol: "{{ item.vlan_protocol }}"
+    underlay: "{{ item.underlay }}"
+  loop:
+    - {name: provider0, vlan_id: 100, vlan_protocol: 802.1ad, underlay: eth1}
+    - {name: inner0, vlan_id: 5, vlan_protocol: 802.1Q, underlay: provider0}
 
 - name: Remove it
   edge.cloud.vlan:
@@ -124,6 +140,11 @@ link:
       type: int
       returned: when it is there now
       sample: 20
+    vlan_protocol:
+      description: The kind of its tag.
+      type: str
+      returned: when it is there now
+      sample: 802.1Q
     underlay:
       description: The link that carries it.
       type: str
@@ -133,7 +154,7 @@ link:
       description: The definition by which the link is made at boot. Null if it is not.
       type: dict
       returned: when present
-      sample: {"name": "storage0", "type": "vlan", "vlan_id": 20, "underlay": "eth1", "bare": true}
+      sample: {"name": "storage0", "type": "vlan", "vlan_id": 20, "vlan_protocol": "802.1Q", "underlay": "eth1", "bare": true}
 actions:
   description: What was done, or in check mode would be, one sentence a step.
   returned: success

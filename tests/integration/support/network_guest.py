@@ -110,11 +110,14 @@ class Inside:
 
 
 @contextmanager
-def booted() -> Iterator[Console]:
-    """Give the console of a guest that runs, without KVM: a /dev/kvm that opens may hang all the same."""
+def booted(more: str = "") -> Iterator[Console]:
+    """Give the console of a guest that runs, without KVM: a /dev/kvm that opens may hang all the same.
+
+    ``more`` is for the kernel's command line.
+    """
     kernel, initrd = network_guest()
     argv = ["qemu-system-x86_64", "-machine", "q35,accel=tcg", "-cpu", "max", "-m", "512", "-nodefaults", "-no-reboot"]
-    argv += ["-display", "none", "-kernel", str(kernel), "-initrd", str(initrd), "-append", CMDLINE, "-serial", "stdio"]
+    argv += ["-display", "none", "-kernel", str(kernel), "-initrd", str(initrd), "-append", f"{CMDLINE} {more}", "-serial", "stdio"]
     process: Any = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     try:
         console = Console(process)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..._errors import Conflict, EdgeError
-from .definition import Definition, Wanted, parsed
+from .definition import PROTOCOLS, Definition, Wanted, parsed
 from .names import marked_for
 from .state import Facts, NetworkState, VirtualLink, virtual_link
 from .underlay import Meant
@@ -69,7 +69,9 @@ def _uses(link: VirtualLink) -> Iterator[Use]:
     if link.kind == "vxlan":
         yield ("vni", details["vni"], details["port"]), f"VNI {details['vni']} (UDP port {details['port']})", "vni"
     elif link.kind == "vlan":
-        yield ("vlan", details["underlay"], details["vlan_id"]), f"VLAN {details['vlan_id']} of {details['underlay']}", "vlan_id"
+        protocol = details["vlan_protocol"]
+        tag = f"VLAN {details['vlan_id']}{'' if protocol == PROTOCOLS[0] else f' ({protocol})'}"
+        yield ("vlan", details["underlay"], details["vlan_id"], protocol), f"{tag} of {details['underlay']}", "vlan_id"
     yield ("link", link.name), f"the link {link.name}", "name"
 
 
@@ -91,7 +93,7 @@ def _kept(facts: Facts, without: frozenset[str]) -> Iterator[tuple[Hashable, str
         if raw.get("type") == "vxlan":
             yield ("vni", raw.get("vni"), raw.get("port")), by
         elif raw.get("type") == "vlan":
-            yield ("vlan", raw.get("underlay"), raw.get("vlan_id")), by
+            yield ("vlan", raw.get("underlay"), raw.get("vlan_id"), raw.get("vlan_protocol") or PROTOCOLS[0]), by
 
 
 @dataclass

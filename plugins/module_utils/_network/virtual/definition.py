@@ -13,17 +13,20 @@ from typing import Any
 
 from ..._errors import InvalidInput, Unsupported
 from ..link.addressing import link_name, mtu_bytes, network_name, subnet_of
+from ..link.vlans import tagged
 from .names import PREFIXES
 
 VNIS, VLANS, PORTS = (1, 0xFFFFFF), (1, 4094), (1, 65535)
 PORT = 4789
 MODULE = "virtual_network"
 OF_TYPE = {
-    "bridge": ("bridge",),
-    "isolated": (),
-    "vlan": ("vlan_id", "underlay"),
-    "vxlan": ("vni", "underlay", "members", "flood", "group", "local", "port", "software_checksums"),
+    "bridge": ("bridge", "vlan_filtering"),
+    "isolated": ("vlan_filtering",),
+    "vlan": ("vlan_id", "vlan_protocol", "underlay", "vlan_filtering", "vlans"),
+    "vxlan": ("vni", "underlay", "members", "flood", "group", "local", "port", "software_checksums", "vlan_filtering", "vlans"),
 }
+OF_BRIDGE = ("vlan_filtering", "vlans")
+PROTOCOLS = ("802.1Q", "802.1ad")
 OF_LINKS = ip_network("224.0.0.0/24")  # of protocols between neighbours, such as OSPF
 LINKS = ("vlan", "vxlan")  # modules of a link alone, and types of a network that has such a link below its bridge
 OF_LINK = ("underlay", "mtu", "name", "state", "allow_disruption")
@@ -40,6 +43,7 @@ NETWORK: dict[str, dict[str, Any]] = {
     "bridge": {"type": "str"},
     "vni": {"type": "int"},
     "vlan_id": {"type": "int"},
+    "vlan_protocol": {"type": "str", "choices": [*PROTOCOLS]},
     "underlay": {"type": "str"},
     "members": {"type": "list", "elements": "str"},
     "flood": {"type": "str", "choices": ["static", "multicast"]},
@@ -47,6 +51,8 @@ NETWORK: dict[str, dict[str, Any]] = {
     "local": {"type": "str"},
     "port": {"type": "int"},
     "software_checksums": {"type": "bool", "default": False},
+    "vlan_filtering": {"type": "bool", "default": False},
+    "vlans": {"type": "list", "elements": "str"},
     "mtu": {"type": "int"},
     "subnets": {"type": "list", "elements": "str"},
     "gateway": {"type": "list", "elements": "str"},
@@ -59,7 +65,7 @@ NETWORK: dict[str, dict[str, Any]] = {
 
 def link_options(kind: str) -> dict[str, dict[str, Any]]:
     """Return the options of the module of a link alone, as Ansible knows them."""
-    return {option: NETWORK[option] for option in dict.fromkeys((*OF_LINK, *OF_TYPE[kind]))}
+    return {option: NETWORK[option] for option in dict.fromkeys((*OF_LINK, *OF_TYPE[kind])) if option not in OF_BRIDGE}
 
 
 Subnet = IPv4Network | IPv6Network
@@ -83,6 +89,7 @@ class Definition:
     bridge: str | None = None
     vni: int | None = None
     vlan_id: int | None = None
+    vlan_protocol: str | None = None
     underlay: str | None = None
     members: tuple[str, ...] = ()
     flood: str | None = None
@@ -90,6 +97,8 @@ class Definition:
     local: str | None = None
     port: int | None = None
     software_checksums: bool = False
+    vlan_filtering: bool = False
+    vlans: tuple[str, ...] = ()
     mtu: int | None = None
     subnets: tuple[str, ...] = ()
     gateway: tuple[str, ...] = ()
@@ -182,7 +191,10 @@ class _Reader:
             bridge=self._link("bridge"),
             vni=self._number("vni", VNIS),
             vlan_id=self._number("vlan_id", VLANS),
+            vlan_protocol=self._protocol() if kind == "vlan" else None,
             underlay=self._link("underlay"),
+            vlan_filtering=self._filtering(),
+            vlans=self._vlans(),
             mtu=self._mtu(),
             subnets=tuple(map(str, subnets)),
             gateway=self._gateways(subnets),
@@ -220,6 +232,26 @@ class _Reader:
         if not isinstance(value, int) or isinstance(value, bool) or not allowed[0] <= value <= allowed[1]:
             raise self.bad(option, f"{value!r:.40} is out of range; use {allowed[0]} to {allowed[1]}.", value)
         return value
+
+    def _protocol(self) -> str:
+        value = self.options.get("vlan_protocol") or PROTOCOLS[0]
+        if value not in PROTOCOLS:
+            raise self.bad("vlan_protocol", f"{value!r:.40} is unknown; use {' or '.join(PROTOCOLS)}.", value)
+        return str(value)
+
+    def _filtering(self) -> bool:
+        value, bridge = bool(self.options.get("vlan_filtering")), self.options.get("bridge")
+        if value and bridge is not None:
+            raise self.bad(
+                "vlan_filtering", f"the bridge {bridge} is there already, and is not changed; leave one of both out.", value
+            )
+        return value
+
+    def _vlans(self) -> tuple[str, ...]:
+        found = tagged([text for _place, text in self._list("vlans")], f"{self.where}vlans")
+        if found and not self.options.get("vlan_filtering"):
+            raise self.bad("vlans", "they are for vlan_filtering: true; without that, all VLANs pass.", list(found))
+        return found
 
     def _mtu(self) -> int | None:
         value = self._number("mtu", (0, 1 << 31))

@@ -14,6 +14,8 @@ from ..._errors import CommandFailed, NotFound, Unsupported
 from ..._runner import Runner
 from ..link.iproute import IpRoute, batch_text
 from ..link.offload import checksums_in_software, set_checksums_in_software
+from ..link.vlans import of_port
+from .names import marked_for
 from .state import Facts, Peer, Record
 from .steps import ZERO, NetworkStep
 
@@ -55,7 +57,13 @@ class Networking:
             self._most_groups(),
             ipv6=self.places.ipv6.exists(),
             in_software=frozenset(filter(checksums_in_software, tunnels)),
+            vlans=self._vlans() if any(link.vlan_filtering and marked_for(link.alias) for link in links.values()) else {},
         )
+
+    def _vlans(self) -> dict[str, tuple[str, ...]]:
+        """Return the VLANs of each port of a bridge."""
+        done = self.runner.run(("bridge", "-json", "-compressvlans", "vlan", "show"), timeout=TIMEOUT)
+        return {item["ifname"]: of_port(item.get("vlans", ())) for item in json.loads(done.stdout or "[]")}
 
     def _forwarding(self) -> tuple[dict[str, tuple[Peer, ...]], dict[str, tuple[tuple[str, str], ...]]]:
         """Return where each VXLAN link floods to, and what it learned."""

@@ -19,7 +19,7 @@ from .steps import AddLink, FloodTo, Forget, NetworkStep, Remember, RemoveLink, 
 from .underlay import Meant, meant
 from .users import may_go
 
-CHANGEABLE = ("marked", "mac", "mtu", "master", "software_checksums", "up")
+CHANGEABLE = ("marked", "mac", "mtu", "master", "vlan_filtering", "vlans", "software_checksums", "up")
 
 
 @dataclass(frozen=True)

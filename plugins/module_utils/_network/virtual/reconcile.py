@@ -91,7 +91,7 @@ def make_recorded(net: Networking, taps: Taps = MappingProxyType({}), *, check: 
             actions += [step.sentence for step in again]
             facts = net.facts({})
     ports = {
-        tap.name: Tap(name, tap.index, tap.isolated)
+        tap.name: Tap(name, tap.index, tap.isolated, facts.vlans.get(tap.name, ()))
         for name, bridge in bridges.items()
         for tap in facts.by_master.get(bridge, ())
         if tap.of_vm
@@ -142,7 +142,7 @@ def _bridges_only(net: Networking, asked: Sequence[Wanted]) -> list[str]:
     """Make the bridges of networks that have no link yet, with an MTU that will do wherever they are carried."""
     facts = net.facts({}) if asked else Facts({})
     plain = [
-        replace(one, definition=Definition(one.name, "bridge", mtu=one.definition.mtu or LEAST_MTU))
+        replace(one, definition=_plain(one.definition))
         for one in asked
         if one.definition is not None and one.module == MODULE and one.definition.bridge is None and not facts.ours(one.name)
     ]
@@ -154,6 +154,11 @@ def _bridges_only(net: Networking, asked: Sequence[Wanted]) -> list[str]:
     return made
 
 
+def _plain(definition: Definition) -> Definition:
+    """Return the bridge of a network alone."""
+    return Definition(definition.name, "bridge", mtu=definition.mtu or LEAST_MTU, vlan_filtering=definition.vlan_filtering)
+
+
 def _lost(facts: Facts, taps: Taps, bridges: Mapping[str, str], shut: frozenset[str]) -> list[AttachTap]:
     """Return the steps for ports of VMs that have no bridge any more; ``shut`` are the networks whose VMs are isolated.
 
@@ -163,7 +168,7 @@ def _lost(facts: Facts, taps: Taps, bridges: Mapping[str, str], shut: frozenset[
     for name, tap in sorted(taps.items()):
         link, bridge = facts.links.get(name), bridges.get(tap.network)
         if link and link.index == tap.index and not link.master and bridge in facts.links:
-            found.append(AttachTap(tap.network, name, str(bridge), tap.isolated or tap.network in shut))
+            found.append(AttachTap(tap.network, name, str(bridge), tap.isolated or tap.network in shut, tap.vlans))
     return found
 
 

@@ -27,11 +27,15 @@ class Peer:
 
 @dataclass(frozen=True)
 class Tap:
-    """A port of a VM: its network, the device's ``index``, which no later device has, and whether it is isolated from others."""
+    """A port of a VM: its network, the device's ``index``, which no later device has, and whether it is isolated from others.
+
+    ``vlans`` are what passes it, if its bridge tells VLANs apart.
+    """
 
     network: str
     index: int
     isolated: bool = False
+    vlans: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,8 @@ class Facts:
     """A host at one moment: its links, where VXLAN links flood to, what is made at boot, its identity and limit of groups.
 
     ``learned`` has what VXLAN links learned: pairs of a MAC address and the host behind which it is. ``ipv6`` is False where the
-    kernel has none at all. ``in_software`` are the VXLAN links whose checksums the kernel computes, not the card.
+    kernel has none at all. ``in_software`` are the VXLAN links whose checksums the kernel computes, not the card. ``vlans`` has
+    what passes the ports of VLAN-aware bridges, if we made one of these.
     """
 
     links: Mapping[str, Link]
@@ -50,6 +55,7 @@ class Facts:
     most_groups: int = 20
     ipv6: bool = True
     in_software: frozenset[str] = frozenset()
+    vlans: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @cached_property
     def by_alias(self) -> Mapping[str, list[Link]]:
@@ -117,12 +123,16 @@ class VirtualLink:
     details: tuple[tuple[str, Any], ...] = ()
     marked: bool = True
     software_checksums: bool = False
+    vlan_filtering: bool = False
+    vlans: tuple[str, ...] = ()
     quiet: bool = field(default=True, compare=False)
 
     def view(self) -> dict[str, Any]:
         """Return the link as JSON."""
         shown = {"name": self.name, "kind": self.kind, "mac": self.mac, "mtu": self.mtu, "up": self.up, "master": self.master}
-        more = {"software_checksums": self.software_checksums} if self.kind == "vxlan" else {}
+        more: dict[str, Any] = {"software_checksums": self.software_checksums} if self.kind == "vxlan" else {}
+        more |= {"vlan_filtering": self.vlan_filtering} if self.kind == "bridge" else {}
+        more |= {"vlans": list(self.vlans)} if self.vlans else {}
         return {**shown, **{key: value for key, value in self.details if value is not None}, **more}
 
 
@@ -224,7 +234,7 @@ def virtual_link(link: Link, facts: Facts) -> VirtualLink:
             "learning": bool(data.get("learning")),
         }
     elif link.kind == "vlan":
-        details = {"vlan_id": link.data.get("id"), "underlay": link.lower}
+        details = {"vlan_id": link.data.get("id"), "vlan_protocol": link.data.get("protocol"), "underlay": link.lower}
     return VirtualLink(
         name=link.name,
         kind=link.kind,
@@ -235,4 +245,12 @@ def virtual_link(link: Link, facts: Facts) -> VirtualLink:
         details=tuple(details.items()),
         marked=bool(link.alias),
         software_checksums=link.name in facts.in_software,
+        vlan_filtering=link.vlan_filtering and link.kind == "bridge",
+        vlans=facts.vlans.get(link.name, ()) if _filtered(link, facts) else (),
     )
+
+
+def _filtered(link: Link, facts: Facts) -> bool:
+    """Return whether a link is a port of the VLAN-aware bridge of its own network."""
+    bridge = facts.links.get(link.master or "")
+    return bridge is not None and bridge.vlan_filtering and bridge.alias == link.alias

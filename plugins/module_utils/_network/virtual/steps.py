@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from ..link.routes import Words
+from ..link.vlans import DEFAULT, changes
 from .names import MAKING, mark
 from .state import Networks, NetworkState, Peer, VirtualLink
 
@@ -121,10 +122,15 @@ class AddLink(NetworkStep):
         first = str(made.mtu + (1 if made.mtu == LEAST_FOR_IPV6 else -1) if held else made.mtu)
         head = ("link", "add", *lower, "name", made.name, "address", made.mac, "mtu", first, "group", MAKING)
         return (
-            (*head, "type", made.kind, *_details(made.kind, details)),
+            (*head, "type", made.kind, *_details(made, details)),
             _finish(made, self.network),
             ("link", "set", "dev", made.name, *held, *(("master", made.master) if made.master else ()), "up"),
         )
+
+    @property
+    def fdb(self) -> tuple[Words, ...]:
+        """See NetworkStep."""
+        return changes((), self.link.vlans, self.link.name)
 
     @property
     def checksums(self) -> tuple[tuple[str, bool], ...]:
@@ -149,21 +155,28 @@ class SetLink(NetworkStep):
     def sentence(self) -> str:
         """See Step."""
         value, name = getattr(self.link, self.field), self.link.name
-        if self.field == "marked":
-            return f"Finish {name}{_of(self.network, self.link)}"
-        if self.field == "master":
-            return f"Attach {name} to the bridge {value}" if value else f"Detach {name} from {self.before}"
-        if self.field == "up":
-            return f"Set {name} up"
-        if self.field == "software_checksums":
-            return f"Compute the checksums of {name} in software" if value else f"Leave the checksums of {name} to the card"
-        return f"Set the {self.field.upper()} of {name} from {self.before} to {value}"
+        match self.field:
+            case "marked":
+                text = f"Finish {name}{_of(self.network, self.link)}"
+            case "up":
+                text = f"Set {name} up"
+            case "master":
+                text = f"Attach {name} to the bridge {value}" if value else f"Detach {name} from {self.before}"
+            case "software_checksums":
+                text = f"Compute the checksums of {name} in software" if value else f"Leave the checksums of {name} to the card"
+            case "vlan_filtering":
+                text = f"Have {name} tell VLANs apart" if value else f"Have {name} pass VLANs as they come"
+            case "vlans":
+                text = f"Let the VLANs {', '.join(value or DEFAULT)} pass {name}"
+            case _:
+                text = f"Set the {self.field.upper()} of {name} from {self.before} to {value}"
+        return text
 
     @property
     def ip(self) -> tuple[Words, ...]:
         """See NetworkStep."""
         value = getattr(self.link, self.field)
-        if self.field == "software_checksums":
+        if self.field in ("software_checksums", "vlans"):
             return ()
         if self.field == "marked":
             return (_finish(self.link, self.network),)
@@ -172,11 +185,17 @@ class SetLink(NetworkStep):
             "mtu": ("mtu", str(value)),
             "master": ("master", value) if value else ("nomaster",),
             "up": ("up",),
+            "vlan_filtering": ("type", "bridge", "vlan_filtering", "1" if value else "0"),
         }
         change = ("link", "set", "dev", self.link.name, *words[self.field])
         if self.field == "mtu" and self.link.quiet and self.before < LEAST_FOR_IPV6 <= value:
             return (change, ("link", "set", "dev", self.link.name, *WITHOUT_ADDRESS), *_flush(self.link.name))
         return (change,)
+
+    @property
+    def fdb(self) -> tuple[Words, ...]:
+        """See NetworkStep."""
+        return changes(self.before, self.link.vlans, self.link.name) if self.field == "vlans" else ()
 
     @property
     def checksums(self) -> tuple[tuple[str, bool], ...]:
@@ -190,11 +209,15 @@ class SetLink(NetworkStep):
 
 @dataclass(frozen=True)
 class AttachTap(NetworkStep):
-    """Make the port of a VM one of the bridge again, ``isolated`` if it was; it stays down if libvirt set it down."""
+    """Make the port of a VM one of the bridge again, ``isolated`` if it was; it stays down if libvirt set it down.
+
+    ``vlans`` are what passed it, if the bridge tells VLANs apart.
+    """
 
     tap: str
     bridge: str
     isolated: bool = False
+    vlans: tuple[str, ...] = ()
     phase = 2
 
     @property
@@ -209,6 +232,11 @@ class AttachTap(NetworkStep):
         # The kernel takes this of a port only, hence not in one message.
         isolate = ("link", "set", "dev", self.tap, "type", "bridge_slave", "isolated", "on")
         return (attach, isolate) if self.isolated else (attach,)
+
+    @property
+    def fdb(self) -> tuple[Words, ...]:
+        """See NetworkStep."""
+        return changes((), self.vlans, self.tap)
 
     def changed(self, state: NetworkState) -> NetworkState:
         """See NetworkStep."""
@@ -292,11 +320,11 @@ def _flush(link: str) -> tuple[Words, ...]:
     return (("addr", "flush", "dev", link, "to", "fe80::/64"),)
 
 
-def _details(kind: str, details: Mapping[str, Any]) -> Words:
-    if kind == "bridge":
-        return ("stp_state", "0", "forward_delay", "0")
-    if kind == "vlan":
-        return ("id", str(details["vlan_id"]))
+def _details(link: VirtualLink, details: Mapping[str, Any]) -> Words:
+    if link.kind == "bridge":
+        return ("stp_state", "0", "forward_delay", "0", *(("vlan_filtering", "1") if link.vlan_filtering else ()))
+    if link.kind == "vlan":
+        return ("protocol", str(details["vlan_protocol"]), "id", str(details["vlan_id"]))
     group = ("group", str(details["group"])) if details["group"] else ()
     return (
         *("id", str(details["vni"]), "dev", str(details["underlay"]), "local", str(details["local"]), *group),

@@ -12,6 +12,7 @@ from typing import Any
 from ..._errors import Conflict, EdgeError, InvalidInput, NotFound, Refused, Unsupported
 from ..._shown import few, nearest
 from ..link.model import Link
+from ..link.vlans import DEFAULT, collapsed, expanded
 from .definition import Definition, Wanted, parsed
 from .names import bare, bridge_link, mac_of, marked_for, vlan_link, vxlan_link
 from .state import Facts, VirtualLink, addresses_of
@@ -112,8 +113,8 @@ class _Reading:
             )
         if not underlay.up:
             raise self.error(Refused, "underlay", f"{name} is down, and a VLAN on it cannot be set up; set {name} up first.")
-        mtu = self._mtu(underlay, vlan_overhead(self.facts.links, name), "an 802.1Q tag")
-        details = {"vlan_id": given.vlan_id, "underlay": name}
+        mtu = self._mtu(underlay, vlan_overhead(self.facts.links, name), "a VLAN tag")
+        details = {"vlan_id": given.vlan_id, "vlan_protocol": given.vlan_protocol, "underlay": name}
         return self._composed(VirtualLink(own, "vlan", "", mtu, details=tuple(details.items())), ())
 
     def _vxlan(self, underlay: Link) -> Meant:
@@ -150,12 +151,15 @@ class _Reading:
             found = next((one for one in self.facts.ours(link.name) if one.name == link.name), None)
             return Meant((replace(link, mac=mac, master=found.master if found else None, quiet=False),), peers, None, None)
         bridge = self._bridge(link.mtu)
-        port = replace(link, mac=mac, master=bridge.name, quiet=self.facts.ipv6)
+        vlans = collapsed(expanded((*DEFAULT, *self.definition.vlans))) if bridge.vlan_filtering else ()
+        port = replace(link, mac=mac, master=bridge.name, vlans=vlans, quiet=self.facts.ipv6)
         return Meant((bridge, port), peers, bridge.name, bridge.mtu)
 
     def _bridge(self, mtu: int) -> VirtualLink:
         name = bridge_link(self.definition.name)
-        return VirtualLink(name, "bridge", mac_of(self.facts.machine_id, name), mtu, quiet=self.facts.ipv6)
+        filtering = self.definition.vlan_filtering
+        mac = mac_of(self.facts.machine_id, name)
+        return VirtualLink(name, "bridge", mac, mtu, vlan_filtering=filtering, quiet=self.facts.ipv6)
 
     def _mtu(self, underlay: Link, overhead: int, what: str) -> int:
         room = underlay.mtu - overhead

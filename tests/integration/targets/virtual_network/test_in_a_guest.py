@@ -1,6 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""802.1Q, WireGuard and bonds with Debian's kernel: two hosts with a trunk between them, and a VM in each VLAN, in one guest."""
+"""What the kernel of this machine may lack, with Debian's: two hosts with a trunk between them, and VMs, in one guest.
+
+802.1Q, 802.1ad, VLAN-aware bridges, WireGuard, bonds; and a kernel without IPv6.
+"""
 
 from __future__ import annotations
 
@@ -30,14 +33,21 @@ class Host:
         self.space, self.number = Inside(console, name), number
         folder.mkdir()
         (folder / "machine-id").write_text(f"{number:032x}")
-        self.net = Networking(self.space, Places(folder / "networks.json", folder / "lock", folder / "machine-id"))
+        if self.space.run(("test", "-e", "/proc/sys/net/ipv6"), check=False).rc == 0:
+            (folder / "ipv6").mkdir()
+        places = Places(folder / "networks.json", folder / "lock", folder / "machine-id", ipv6=folder / "ipv6")
+        self.net = Networking(self.space, places)
         outside = Inside(console)
         outside.ip("link", "add", f"p{number}", "type", "veth", "peer", "name", "eth0", "netns", name)
         self.space.ip("link", "set", "eth0", "up")
 
     def have(self, name: str, **options: Any) -> Any:
         """Make a network and see that there is nothing left to do; return it."""
-        asked = [Wanted.checked({"name": name, **options})]
+        return self.reach(Wanted.checked({"name": name, **options}))
+
+    def reach(self, wanted: Wanted) -> Any:
+        """Make what is wanted and see that there is nothing left to do; return it."""
+        name, asked = wanted.name, [wanted]
         predicted, _none = reconcile(self.net, asked, check=True)
         plan, after = reconcile(self.net, asked, check=False)
         assert after == predicted.after
@@ -119,3 +129,82 @@ def test_a_bond_and_a_bridge_carry_vlans(hosts: list[Host]) -> None:
     space.ip("link", "add", "br0", "type", "bridge")
     space.ip("link", "set", "br0", "up")
     assert hosts[0].have("bridged", type="vlan", vlan_id=5, underlay="br0").mtu == 1500
+
+
+def reaches(vm: Inside, address: str) -> bool:
+    return vm.run(("ping", "-c", "1", "-W", "3", address), check=False).rc == 0
+
+
+def tagged(vm: Inside, vlan: int, address: str) -> None:
+    """Have a VM use a tag of its own."""
+    vm.ip("link", "add", "link", "eth0", "name", f"eth0.{vlan}", "type", "vlan", "id", str(vlan))
+    vm.ip("link", "set", f"eth0.{vlan}", "up")
+    vm.ip("addr", "add", address, "dev", f"eth0.{vlan}")
+
+
+def test_an_outer_tag_carries_vlans_and_the_tags_of_vms(console: Console, hosts: list[Host]) -> None:
+    outer = [Wanted.link("vlan", {"name": "outer0", "vlan_id": 100, "vlan_protocol": "802.1ad", "underlay": "eth0"})] * 2
+    for host, wanted in zip(hosts, outer, strict=True):
+        assert host.reach(wanted).link_view()["mtu"] == 1500
+        link = json.loads(host.space.ip("-j", "-d", "link", "show", "outer0"))[0]
+        assert (link["linkinfo"]["info_data"]["id"], link["linkinfo"]["info_data"]["protocol"]) == (100, "802.1ad")
+        assert link["ifalias"] == "edge.cloud network outer0"
+    within = [host.have("within", type="vlan", vlan_id=10, underlay="outer0") for host in hosts]
+    assert [network.mtu for network in within] == [1496, 1496]
+    one = hosts[0].vm(console, within[0], "198.51.100.41/24")
+    hosts[1].vm(console, within[1], "198.51.100.42/24")
+    one.run(("ping", "-c", "3", "-s", "1468", "198.51.100.42"))
+    with pytest.raises(EdgeError, match=r"^state: the vlan outer0 has upon it evl-within, which would be cut off"):
+        reconcile(hosts[0].net, [Wanted.link("vlan", {"name": "outer0", "state": "absent"})], check=False)
+
+    # VLAN 10 of a card is another one with each kind of tag, and what VMs tag passes below the outer tag.
+    shared = [host.have("shared", type="vlan", vlan_id=10, vlan_protocol="802.1ad", underlay="eth0") for host in hosts]
+    vms = [host.vm(console, network, f"203.0.113.{host.number}/24") for host, network in zip(hosts, shared, strict=True)]
+    for number, vm in enumerate(vms, start=1):
+        tagged(vm, 7, f"192.0.2.{number}/24")
+    assert reaches(vms[0], "203.0.113.2")
+    assert reaches(vms[0], "192.0.2.2")
+
+
+def test_a_bridge_that_tells_vlans_apart(console: Console, hosts: list[Host]) -> None:
+    for host in hosts:
+        host.space.ip("addr", "add", f"10.0.0.{host.number}/24", "dev", "eth0")
+    options = {"type": "vxlan", "vni": 9, "underlay": "eth0", "members": ["10.0.0.1", "10.0.0.2"], "vlan_filtering": True}
+    aware = [host.have("aware", **options, vlans=["10", "20-29"]) for host in hosts]
+    assert [dict(network.links[1].view())["vlans"] for network in aware] == [["1 pvid untagged", "10", "20-29"]] * 2
+    vms = [host.vm(console, network, f"198.51.100.{host.number}/24") for host, network in zip(hosts, aware, strict=True)]
+    for vlan in (10, 30):
+        for number, vm in enumerate(vms, start=1):
+            tagged(vm, vlan, f"203.0.{vlan}.{number}/24")
+    assert reaches(vms[0], "198.51.100.2")
+    assert not reaches(vms[0], "203.0.10.2")  # the ports of VMs have no tags
+    for vlan in ("10", "30"):
+        for host in hosts:
+            host.space.run(("bridge", "vlan", "add", "vid", vlan, "dev", f"vm{host.number}aware"))
+    assert reaches(vms[0], "203.0.10.2")
+    assert not reaches(vms[0], "203.0.30.2")  # not between the hosts
+    hosts[0].space.run(("bridge", "vlan", "del", "vid", "10", "dev", "evx-aware"))
+    assert not reaches(vms[0], "203.0.10.2")
+    again = hosts[0].have("aware", **options, vlans=["10", "20-29"])
+    assert (again.links, reaches(vms[0], "203.0.10.2")) == (aware[0].links, True)
+    for host in hosts:
+        host.have("aware", **options, vlans=["30"])
+    assert (reaches(vms[0], "203.0.30.2"), reaches(vms[0], "203.0.10.2")) == (True, False)
+    plain = {key: value for key, value in options.items() if key != "vlan_filtering"}
+    for host in hosts:
+        assert not host.have("aware", **plain).links[0].vlan_filtering
+    assert reaches(vms[0], "203.0.10.2")  # tags pass as they come
+
+
+def test_a_kernel_without_ipv6(tmp_path: Path) -> None:
+    with booted("ipv6.disable=1") as console:
+        host = Host(console, "one", 1, tmp_path / "one")
+        assert not host.net.places.ipv6.exists()
+        host.space.ip("addr", "add", "192.0.2.1/24", "dev", "eth0")
+        options = {"type": "vxlan", "vni": 5, "underlay": "eth0", "members": ["192.0.2.1", "192.0.2.2"]}
+        for mtu in (1450, 600, 1400):
+            assert host.have("private", **options, mtu=mtu).mtu == mtu
+        host.have("storage", type="vlan", vlan_id=5, underlay="eth0")
+        host.have("alone", type="isolated")
+        failed = refused(host, **{**options, "vni": 6, "members": ["2001:db8::2"]})
+        assert failed.startswith("members: 2001:db8::2 is IPv6, and the kernel of this host has none")

@@ -159,6 +159,12 @@ def test_a_member_that_comes_and_one_that_goes_are_all_that_changes(network: Any
         ({"dns": ["one.example"]}, "dns[0]"),
         ({"dhcp": True}, "dhcp"),
         ({"underlay": "evb-other"}, "underlay"),
+        ({"vlan_protocol": "802.1ad"}, "vlan_protocol"),
+        ({"vlans": ["10"]}, "vlans"),
+        *(
+            ({"vlan_filtering": True, "vlans": ["10", text]}, "vlans[1]")
+            for text in ("0", "1", "1-5", "4095", "20-10", "a", "-5", "5-", "٥", "10,20", "00010")
+        ),
     ],
 )
 def test_bad_input_is_named_and_nothing_is_made(network: Any, module: Any, options: dict[str, Any], option: str) -> None:
@@ -295,6 +301,7 @@ def test_a_bridge_that_is_there_and_one_of_its_own(network: Any) -> None:
     assert (made["network"]["bridge"], made["network"]["mtu"], made["network"]["links"]) == ("br0", 9000, [])
     assert not network(**there)["changed"]
     assert network(**{**there, "bridge": "br1"})["error"]["option"] == "bridge"
+    assert network(**there, vlan_filtering=True)["error"]["option"] == "vlan_filtering"
     assert network(**{**there, "bridge": "eth0"})["error"]["code"] == "conflict"
     assert network(name="public", state="absent")["network"] == {"name": "public", "state": "absent"}
     assert configured("show", "br0") == before

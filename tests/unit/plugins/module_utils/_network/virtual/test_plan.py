@@ -108,8 +108,16 @@ def test_a_vlan_alone_and_what_is_upon_it() -> None:
         "up": True,
         "master": None,
         "vlan_id": 20,
+        "vlan_protocol": "802.1Q",
         "underlay": "eth0",
-        "boot": {"name": "storage0", "type": "vlan", "vlan_id": 20, "underlay": "eth0", "bare": True},
+        "boot": {
+            "name": "storage0",
+            "type": "vlan",
+            "vlan_id": 20,
+            "vlan_protocol": "802.1Q",
+            "underlay": "eth0",
+            "bare": True,
+        },
     }
     upon = plan(facts, [wanted(type="vlan", vlan_id=20, underlay="storage0")]).require().after["a"]
     assert upon.mtu == 1496
@@ -119,6 +127,50 @@ def test_a_vlan_alone_and_what_is_upon_it() -> None:
             plan(facts, [Wanted.link("vlan", {"name": "storage0", **options})]).require()
     moved = plan(facts, [Wanted.link("vlan", {"name": "storage0", "vlan_id": 21, "underlay": "eth0", "allow_disruption": True})])
     assert moved.require().actions[:2] == ["Remove the vlan storage0", "Add the vlan storage0"]
+
+
+def test_the_same_number_with_another_kind_of_tag_is_another_vlan() -> None:
+    asked = wanted(type="vlan", vlan_id=30, vlan_protocol="802.1ad", underlay="eth0")
+    made = plan(FACTS, [asked]).require()
+    assert made.steps[1].ip[0][-4:] == ("protocol", "802.1ad", "id", "30")  # type: ignore[attr-defined]
+    facts = after(FACTS, made.after)
+    again = error(facts, name="b", type="vlan", vlan_id=30, vlan_protocol="802.1ad", underlay="eth0")
+    assert again.message.startswith("vlan_id: VLAN 30 (802.1ad) of eth0 is in use: the network a has it")
+    assert (
+        plan(facts, [wanted(type="vlan", vlan_id=31, underlay="eth0")]).require().actions[0]
+        == "Remove the vlan evl-a of the network a"
+    )
+
+
+def commands(facts: Facts, asked: Wanted, program: str) -> list[str]:
+    steps = plan(facts, [asked]).require().steps
+    return [" ".join(words) for step in steps for words in getattr(step, program)]
+
+
+def test_a_bridge_that_tells_vlans_apart() -> None:
+    base = {"type": "vxlan", "vni": 1, "underlay": "eth0", "members": ["192.0.2.12"]}
+    aware = {**base, "vlan_filtering": True, "vlans": ["20-29", "10", "30"]}
+    made = plan(FACTS, [wanted(**aware)]).require()
+    assert made.after["a"].links[1].vlans == ("1 pvid untagged", "10", "20-30")
+    assert commands(FACTS, wanted(**aware), "fdb")[:2] == ["vlan add dev evx-a vid 10", "vlan add dev evx-a vid 20-30"]
+    assert any(words.endswith("vlan_filtering 1") for words in commands(FACTS, wanted(**aware), "ip"))
+    facts = after(FACTS, made.after)
+    less = wanted(**{**aware, "vlans": ["25"]})
+    assert commands(facts, less, "fdb") == [
+        "vlan del dev evx-a vid 10",
+        "vlan del dev evx-a vid 20-24",
+        "vlan del dev evx-a vid 26-30",
+    ]
+    changed = replace(facts, vlans={"evx-a": ("1", "5 pvid untagged", "10", "20-30 untagged")})
+    assert commands(changed, wanted(**aware), "fdb") == [
+        "vlan del dev evx-a vid 1",
+        "vlan del dev evx-a vid 5",
+        "vlan del dev evx-a vid 20-30",
+        "vlan add dev evx-a vid 1 pvid untagged",
+        "vlan add dev evx-a vid 20-30",
+    ]
+    assert commands(facts, wanted(**base), "fdb") == ["vlan del dev evx-a vid 10", "vlan del dev evx-a vid 20-30"]
+    assert commands(facts, wanted(**base), "ip") == ["link set dev evb-a type bridge vlan_filtering 0"]
 
 
 IPV6 = {"type": "vxlan", "vni": 1, "underlay": "eth0"}
@@ -140,13 +192,10 @@ def test_an_underlay_of_ipv6_on_a_host_without_it(options: dict[str, Any], optio
 
 
 def test_a_host_without_ipv6_is_asked_for_nothing_of_it() -> None:
-    def commands(facts: Facts, asked: Wanted) -> list[str]:
-        return [" ".join(words) for step in plan(facts, [asked]).require().steps for words in step.ip]  # type: ignore[attr-defined]
-
     small = replace(FACTS, links={**OTHERS, "evb-a": Link("evb-a", "bridge", mtu=600, mac=mac_of(HOST, "evb-a"), alias=mark("a"))})
     for facts, asked in ((FACTS, wanted(**IPV6, members=["192.0.2.12"])), (small, wanted(type="isolated"))):
-        assert any("addrgenmode" in words for words in commands(facts, asked))
-        assert not any("addrgenmode" in words or "fe80" in words for words in commands(replace(facts, ipv6=False), asked))
+        assert any("addrgenmode" in words for words in commands(facts, asked, "ip"))
+        assert not any("addrgenmode" in words or "fe80" in words for words in commands(replace(facts, ipv6=False), asked, "ip"))
 
 
 def test_own_address_is_told_apart() -> None:
@@ -182,6 +231,16 @@ names = st.sampled_from(["a", "b", "a-name-of-many-letters"])
 addresses = st.lists(st.integers(1, 20).map("192.0.2.{}".format), max_size=5)
 
 
+filtering = st.sampled_from(
+    [
+        {},
+        {"vlan_filtering": True},
+        {"vlan_filtering": True, "vlans": ["10", "20-29"]},
+        {"vlan_filtering": True, "vlans": ["2-4094"]},
+    ]
+)
+
+
 @st.composite
 def definitions(draw: st.DrawFn, name: str) -> dict[str, Any]:
     number = draw(st.integers(1, 3)) + 10 * ["a", "b", "a-name-of-many-letters"].index(name)
@@ -190,11 +249,17 @@ def definitions(draw: st.DrawFn, name: str) -> dict[str, Any]:
         **draw(
             st.sampled_from(
                 [
-                    {"type": "vxlan", "vni": number, "underlay": "eth0", "members": draw(addresses)},
+                    {"type": "vxlan", "vni": number, "underlay": "eth0", "members": draw(addresses), **draw(filtering)},
                     {"type": "vxlan", "vni": number, "underlay": "wg0", "mtu": draw(st.integers(600, 1370))},
                     {"type": "vxlan", "vni": number, "underlay": "eth0", "flood": "multicast", "group": "239.0.0.1"},
-                    {"type": "vlan", "vlan_id": number, "underlay": draw(st.sampled_from(["eth0", "br0"]))},
-                    {"type": "isolated"},
+                    {
+                        "type": "vlan",
+                        "vlan_id": number,
+                        "vlan_protocol": draw(st.sampled_from([None, "802.1Q", "802.1ad"])),
+                        "underlay": draw(st.sampled_from(["eth0", "br0"])),
+                        **draw(filtering),
+                    },
+                    {"type": "isolated", "vlan_filtering": draw(st.booleans())},
                     {"type": "bridge"},
                     {"type": "bridge", "bridge": "br0"},
                     {"state": "absent"},
@@ -206,10 +271,21 @@ def definitions(draw: st.DrawFn, name: str) -> dict[str, Any]:
 
 def as_link(one: VirtualLink, network: str) -> Link:
     details = dict(one.details)
-    renamed = {"vni": "id", "underlay": "link", "vlan_id": "id"}
+    renamed = {"vni": "id", "underlay": "link", "vlan_id": "id", "vlan_protocol": "protocol"}
     data = {renamed.get(key, key): value for key, value in details.items() if value is not None}
     lower = str(details["underlay"]) if one.kind == "vlan" else ""
-    return Link(one.name, one.kind, one.master, one.mtu, one.mac, one.up, alias=mark(network), data=data, lower=lower)
+    return Link(
+        one.name,
+        one.kind,
+        one.master,
+        one.mtu,
+        one.mac,
+        one.up,
+        vlan_filtering=one.vlan_filtering,
+        alias=mark(network),
+        data=data,
+        lower=lower,
+    )
 
 
 def after(facts: Facts, networks: Networks) -> Facts:
@@ -222,7 +298,8 @@ def after(facts: Facts, networks: Networks) -> Facts:
         links |= {one.name: as_link(one, name) for one in state.links}
         peers |= {one.name: tuple(map(Peer, state.peers)) for one in state.links if one.kind == "vxlan"}
         record |= {name: state.boot} if state.boot is not None else {}
-    return replace(facts, links=links, peers=peers, record=record)
+    vlans = {one.name: one.vlans for state in networks.values() for one in state.links if one.vlans}
+    return replace(facts, links=links, peers=peers, record=record, vlans={**facts.vlans, **vlans})
 
 
 @given(st.data())
