@@ -6,13 +6,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..._errors import Conflict, NotFound, Refused
+from ..._errors import Conflict, NotFound, Refused, Unsupported
 from ..._shown import few, nearest
 from ..bridge.movable import in_order, refuse_held, refuse_tied, to_drop
 from ..bridge.steps import AddBridge, AttachPort, Bridge, RemoveBridge, SetField
 from ..link.iproute import batch
 from ..link.model import Host, Link
 from ..link.routes import Address, Route, drop, put
+from ..virtual.underlay import below
 
 BY_CLIENT = ("dhcp", "ra")  # routes that the manager makes of a lease or an advertisement
 
@@ -91,6 +92,17 @@ def check_port(host: Host, bridge: str, port: str, *, begun: bool = False) -> Li
         )
     refuse_tied(host, link, bridge)
     return link
+
+
+def refuse_cloud(host: Host, port: str, cloud: str | None) -> None:
+    """Raise Unsupported if the network of ``cloud`` would drop what VMs send by a bridge over ``port``."""
+    if cloud and any(not link.kind and link.ethernet for link in below(host.links, port)):
+        raise Unsupported(
+            f"port: {port} is in the network of {cloud}, which has no layer 2, and drops what comes from addresses of VMs; use"
+            " edge.cloud.nat_network, or edge.cloud.virtual_network with type: vxlan.",
+            option="port",
+            cloud=cloud,
+        )
 
 
 def check_whole(host: Host, link: Link, to: str, *, leases: bool) -> None:

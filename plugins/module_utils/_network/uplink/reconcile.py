@@ -13,11 +13,12 @@ from ..._plan import Plan, Step
 from ..._runner import Runner
 from ..boot.managers import Managers
 from ..link.addressing import link_name
+from ..link.cloud import DMI, without_layer_2
 from ..link.iproute import IpRoute
 from ..link.model import Host
 from .gateway import answers
 from .ifupdown import Ifupdown
-from .live import Carried, carried, check_port, check_removal
+from .live import Carried, carried, check_port, check_removal, refuse_cloud
 from .model import Move, Parts, UplinkRequest, UplinkState
 from .netplan import Netplan
 from .networkd import Networkd
@@ -103,6 +104,7 @@ class Uplink:
         if manager and before.port == port:
             return Plan(before), Parts(()), None
         check_port(host, wanted.name, port, begun=any(found.boot(wanted.name) for found in self._managers))
+        refuse_cloud(host, port, without_layer_2(self._root / DMI.relative_to("/")))
         chosen = manager or self._owner(port)
         held = carried(host, wanted.name, port, port)
         parts = chosen.present(host, held)

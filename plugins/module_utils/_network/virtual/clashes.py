@@ -21,7 +21,7 @@ Use = tuple[Hashable, str, str]  # what only one can have, its name for people, 
 def clashes(facts: Facts, drafts: Drafts, gone: frozenset[str]) -> Iterator[tuple[Wanted, EdgeError]]:
     """Yield each request that cannot be beside the others, or what the host has and keeps; ``gone`` are networks that go."""
     asked = frozenset(wanted.name for wanted, _definition, _meant in drafts)
-    taken = _Taken(dict(_kept(facts, asked | gone)))
+    taken = _Taken(facts, dict(_kept(facts, asked | gone)))
     groups = _Groups(facts, asked | gone)
     for wanted, definition, meant in drafts:
         error = _name(facts, wanted, meant) or taken.take(wanted, meant) or groups.join(wanted, definition)
@@ -50,11 +50,15 @@ def _name(facts: Facts, wanted: Wanted, meant: Meant) -> Conflict | None:
     """Return the error if a link of others has the name of one of the network's."""
     own = {link.name for link in facts.ours(wanted.name)}
     for link in meant.links:
-        found = facts.links.get(link.name)
-        if found is None or link.name in own:
+        found, altname = facts.links.get(link.name), facts.by_other_name.get(link.name)
+        if (found is None and altname is None) or link.name in own:
             continue
-        other = marked_for(found.alias)
-        whose = f"belongs to the network {other}" if other else f"is none of ours (kind {found.kind or 'physical'})"
+        if found is None:
+            whose = f"is another name of {altname}"
+        elif other := marked_for(found.alias):
+            whose = f"belongs to the network {other}"
+        else:
+            whose = f"is none of ours (kind {found.kind or 'physical'})"
         return _conflict(
             wanted,
             "name",
@@ -64,14 +68,25 @@ def _name(facts: Facts, wanted: Wanted, meant: Meant) -> Conflict | None:
     return None
 
 
-def _uses(link: VirtualLink) -> Iterator[Use]:
+def _vlans(facts: Facts, underlay: Any, number: Any, protocol: Any) -> Iterator[tuple[Hashable, str]]:
+    """Yield what a VLAN takes, and its name: of a bridge or bond also that VLAN of each port, which has the same frames."""
+    tag = f"VLAN {number}{'' if protocol == PROTOCOLS[0] else f' ({protocol})'} of {underlay}"
+    left, seen = [underlay], set()
+    while left:
+        link = left.pop()
+        if link not in seen:
+            seen.add(link)
+            yield ("vlan", link, number, protocol), tag if link == underlay else f"{tag}, whose port {link} has the same frames,"
+            left += [one.name for one in facts.by_master.get(link, ()) if not one.of_vm]
+
+
+def _uses(facts: Facts, link: VirtualLink) -> Iterator[Use]:
     details = dict(link.details)
     if link.kind == "vxlan":
         yield ("vni", details["vni"], details["port"]), f"VNI {details['vni']} (UDP port {details['port']})", "vni"
     elif link.kind == "vlan":
-        protocol = details["vlan_protocol"]
-        tag = f"VLAN {details['vlan_id']}{'' if protocol == PROTOCOLS[0] else f' ({protocol})'}"
-        yield ("vlan", details["underlay"], details["vlan_id"], protocol), f"{tag} of {details['underlay']}", "vlan_id"
+        for key, name in _vlans(facts, details["underlay"], details["vlan_id"], details["vlan_protocol"]):
+            yield key, name, "vlan_id"
     yield ("link", link.name), f"the link {link.name}", "name"
 
 
@@ -85,7 +100,7 @@ def _kept(facts: Facts, without: frozenset[str]) -> Iterator[tuple[Hashable, str
         by = f"the network {network} has it ({link.name})" if network else f"the link {link.name}, which is none of ours, has it"
         if link.data.get("external"):
             yield ("external", link.data.get("port")), by
-        yield from ((key, by) for key, _name, option in _uses(virtual_link(link, facts)) if option != "name")
+        yield from ((key, by) for key, _name, option in _uses(facts, virtual_link(link, facts)) if option != "name")
     for name, raw in facts.record.items():
         if name in without:
             continue
@@ -93,17 +108,19 @@ def _kept(facts: Facts, without: frozenset[str]) -> Iterator[tuple[Hashable, str
         if raw.get("type") == "vxlan":
             yield ("vni", raw.get("vni"), raw.get("port")), by
         elif raw.get("type") == "vlan":
-            yield ("vlan", raw.get("underlay"), raw.get("vlan_id"), raw.get("vlan_protocol") or PROTOCOLS[0]), by
+            protocol = raw.get("vlan_protocol") or PROTOCOLS[0]
+            yield from ((key, by) for key, _name in _vlans(facts, raw.get("underlay"), raw.get("vlan_id"), protocol))
 
 
 @dataclass
 class _Taken:
     """What is in use, by whom."""
 
+    facts: Facts
     by: dict[Hashable, str]
 
     def take(self, wanted: Wanted, meant: Meant) -> Conflict | None:
-        for key, name, option in (use for link in meant.links for use in _uses(link)):
+        for key, name, option in [use for link in meant.links for use in _uses(self.facts, link)]:
             if key in self.by:
                 return _conflict(wanted, option, f"{name} is in use: {self.by[key]}; choose another.", by=self.by[key])
             if isinstance(key, tuple) and key[0] == "vni" and ("external", key[2]) in self.by:
@@ -125,11 +142,14 @@ class _Groups:
         for link in self.facts.links.values():
             if link.kind == "vxlan" and marked_for(link.alias) not in self.without:
                 self._add(dict(virtual_link(link, self.facts).details))
+        for name, raw in self.facts.record.items():
+            if name not in self.without:
+                self._add(raw)
 
     def _add(self, details: Mapping[str, Any]) -> set[tuple[Any, Any]]:
         found = self.joined.setdefault(details.get("port"), set())
         group = details.get("group")
-        if group and parsed(group).version == 4 and parsed(group).is_multicast:
+        if group and parsed(str(group)).version == 4 and parsed(str(group)).is_multicast:
             found.add((group, details.get("underlay")))
         return found
 

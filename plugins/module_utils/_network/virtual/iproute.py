@@ -12,10 +12,10 @@ from pathlib import Path
 
 from ..._errors import CommandFailed, NotFound, Unsupported
 from ..._runner import Runner
+from ..link.cloud import DMI, without_layer_2
 from ..link.iproute import IpRoute, batch_text
 from ..link.offload import checksums_in_software, set_checksums_in_software
 from ..link.vlans import of_port
-from .names import marked_for
 from .state import Facts, Peer, Record
 from .steps import ZERO, NetworkStep
 
@@ -34,6 +34,7 @@ class Places:
     most_groups: Path = Path("/proc/sys/net/ipv4/igmp_max_memberships")
     bridge_sysctls: Path = Path("/proc/sys/net/bridge")
     ipv6: Path = Path("/proc/sys/net/ipv6")
+    dmi: Path = DMI
 
 
 @dataclass(frozen=True)
@@ -57,11 +58,12 @@ class Networking:
             self._most_groups(),
             ipv6=self.places.ipv6.exists(),
             in_software=frozenset(filter(checksums_in_software, tunnels)),
-            vlans=self._vlans() if any(link.vlan_filtering and marked_for(link.alias) for link in links.values()) else {},
+            vlans=self._vlans() if any(link.vlan_filtering for link in links.values()) else {},
+            cloud=without_layer_2(self.places.dmi),
         )
 
     def _vlans(self) -> dict[str, tuple[str, ...]]:
-        """Return the VLANs of each port of a bridge."""
+        """Return the VLANs of each bridge and port."""
         done = self.runner.run(("bridge", "-json", "-compressvlans", "vlan", "show"), timeout=TIMEOUT)
         return {item["ifname"]: of_port(item.get("vlans", ())) for item in json.loads(done.stdout or "[]")}
 

@@ -44,7 +44,7 @@ class Facts:
 
     ``learned`` has what VXLAN links learned: pairs of a MAC address and the host behind which it is. ``ipv6`` is False where the
     kernel has none at all. ``in_software`` are the VXLAN links whose checksums the kernel computes, not the card. ``vlans`` has
-    what passes the ports of VLAN-aware bridges, if we made one of these.
+    what passes VLAN-aware bridges and their ports. ``cloud`` is the one without layer 2 that the host is in.
     """
 
     links: Mapping[str, Link]
@@ -56,6 +56,7 @@ class Facts:
     ipv6: bool = True
     in_software: frozenset[str] = frozenset()
     vlans: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    cloud: str | None = None
 
     @cached_property
     def by_alias(self) -> Mapping[str, list[Link]]:
@@ -71,6 +72,11 @@ class Facts:
     def addressed(self) -> Mapping[str, str]:
         """The host's addresses, with the link that has each."""
         return {address: link.name for link in self.links.values() for address in addresses_of(link)}
+
+    @cached_property
+    def by_other_name(self) -> Mapping[str, str]:
+        """The names of links by their further names, which the kernel takes as well."""
+        return {other: link.name for link in self.links.values() for other in link.altnames}
 
     def networks(self) -> list[str]:
         """Return the names of all networks that the host has, or makes at boot."""

@@ -65,12 +65,20 @@ class _Reading:
         return self._vlan(underlay) if given.type == "vlan" else self._vxlan(underlay)
 
     def _existing(self, name: str) -> Meant:
-        link = self.facts.links.get(name)
+        link = self._found("bridge", name)
         if link is None:
             raise self.error(NotFound, "bridge", f"there is no bridge {name} on this host; {self._there_is('bridge')}")
         if link.kind != "bridge":
             raise self.error(
                 Conflict, "bridge", f"{name} is {_called(link)}, not a bridge; {self._there_is('bridge')}", bridge=name
+            )
+        if card := self._on_a_cloud(name):
+            raise self.error(
+                Unsupported,
+                "bridge",
+                f"{name} has the port {card}, a card of {self.facts.cloud}, whose network has no layer 2, and drops what comes from"
+                " addresses of VMs; use edge.cloud.nat_network, or type: vxlan.",
+                cloud=self.facts.cloud,
             )
         mtu = self.definition.mtu or link.mtu
         if mtu > link.mtu:
@@ -80,13 +88,25 @@ class _Reading:
         self._large_enough(mtu, "bridge", f"{name} has an MTU of {link.mtu}")
         return Meant((), (), name, mtu)
 
+    def _found(self, option: str, name: str) -> Link | None:
+        """Return a link by its name; of one that is only called so as well, the kernel's answers have another name."""
+        other = self.facts.by_other_name.get(name)
+        if other is not None:
+            raise self.error(InvalidInput, option, f"{name} is another name of {other}; give that.", value=name)
+        return self.facts.links.get(name)
+
+    def _on_a_cloud(self, name: str) -> str | None:
+        """Return the card below a link if the host is in a cloud without layer 2."""
+        cards = [link.name for link in below(self.facts.links, name) if not link.kind and link.ethernet]
+        return cards[0] if self.facts.cloud and cards else None
+
     def _there_is(self, kind: str = "") -> str:
         names = [link.name for link in self.facts.links.values() if kind in ("", link.kind) and _of_host(link)]
         wanted = self.definition.bridge or self.definition.underlay or ""
         return f"there is {few(nearest(wanted, (name for name in names if name != 'lo')))}."
 
     def _underlay(self, name: str) -> Link:
-        link = self.facts.links.get(name)
+        link = self._found("underlay", name)
         if link is None:
             raise self.error(NotFound, "underlay", f"there is no link {name} on this host; {self._there_is()}", underlay=name)
         network = marked_for(link.alias)
@@ -113,9 +133,30 @@ class _Reading:
             )
         if not underlay.up:
             raise self.error(Refused, "underlay", f"{name} is down, and a VLAN on it cannot be set up; set {name} up first.")
+        self._passes(underlay)
         mtu = self._mtu(underlay, vlan_overhead(self.facts.links, name), "a VLAN tag")
         details = {"vlan_id": given.vlan_id, "vlan_protocol": given.vlan_protocol, "underlay": name}
         return self._composed(VirtualLink(own, "vlan", "", mtu, details=tuple(details.items())), ())
+
+    def _passes(self, underlay: Link) -> None:
+        """Raise an error if what carries a VLAN would drop its frames."""
+        name, given = underlay.name, self.definition
+        if card := self._on_a_cloud(name):
+            raise self.error(
+                Unsupported,
+                "underlay",
+                f"{card} is a card of {self.facts.cloud}, whose network has no layer 2, and carries no VLAN {given.vlan_id}; use"
+                " type: vxlan, which needs IP between the hosts only.",
+                cloud=self.facts.cloud,
+            )
+        same = underlay.vlan_filtering and underlay.data.get("vlan_protocol", given.vlan_protocol) == given.vlan_protocol
+        if same and given.vlan_id not in expanded(self.facts.vlans.get(name, ())):
+            raise self.error(
+                Refused,
+                "underlay",
+                f"the bridge {name} tells VLANs apart, and VLAN {given.vlan_id} does not pass it; let it pass the bridge and the"
+                f" ports that are to have it, for example by: bridge vlan add vid {given.vlan_id} dev {name} self.",
+            )
 
     def _vxlan(self, underlay: Link) -> Meant:
         given = self.definition

@@ -13,8 +13,14 @@ import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._errors import EdgeError
 from ansible_collections.edge.cloud.plugins.module_utils._network.boot.managers import Managers
 from ansible_collections.edge.cloud.plugins.module_utils._network.link.iproute import IpRoute
+from ansible_collections.edge.cloud.plugins.module_utils._network.link.model import Host, Link
 from ansible_collections.edge.cloud.plugins.module_utils._network.uplink.ifupdown import Ifupdown
-from ansible_collections.edge.cloud.plugins.module_utils._network.uplink.live import carried, check_port, check_removal
+from ansible_collections.edge.cloud.plugins.module_utils._network.uplink.live import (
+    carried,
+    check_port,
+    check_removal,
+    refuse_cloud,
+)
 from ansible_collections.edge.cloud.plugins.module_utils._network.uplink.model import Parts, UplinkRequest
 from ansible_collections.edge.cloud.plugins.module_utils._network.uplink.netplan import Netplan
 from ansible_collections.edge.cloud.plugins.module_utils._network.uplink.networkd import Networkd
@@ -205,6 +211,16 @@ def test_what_cannot_be_a_port(space: IpRoute) -> None:
     assert check_port(space.observe(), "br8", "eth0", begun=True).name == "eth0"
     with pytest.raises(EdgeError, match=r"further ports \(far0\)"):
         check_removal(host, "br9", "eth0")
+
+
+@pytest.mark.parametrize("port", ["eth0", "bond0", "bond0.7"])
+def test_a_cloud_without_layer_2_is_named(port: str) -> None:
+    links = (Link("eth0"), Link("eth1", master="bond0"), Link("bond0", "bond"), Link("bond0.7", "vlan", lower="bond0"))
+    host = Host({link.name: link for link in links})
+    with pytest.raises(EdgeError, match=rf"^port: {port} is in the network of Amazon EC2, which has no layer 2"):
+        refuse_cloud(host, port, "Amazon EC2")
+    refuse_cloud(host, port, None)
+    refuse_cloud(Host({port: Link(port, "dummy")}), port, "Amazon EC2")
 
 
 def test_extra_addresses_follow_systemd_networkd(space: IpRoute) -> None:

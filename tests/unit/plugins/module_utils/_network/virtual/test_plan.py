@@ -173,6 +173,85 @@ def test_a_bridge_that_tells_vlans_apart() -> None:
     assert commands(facts, wanted(**base), "ip") == ["link set dev evb-a type bridge vlan_filtering 0"]
 
 
+def linked(*links: Link, **more: Any) -> Facts:
+    """Return the host with further links, or others of those names."""
+    return replace(FACTS, links={**OTHERS, **{link.name: link for link in links}}, **more)
+
+
+@pytest.mark.parametrize("master", ["br1", "bond1"])
+def test_a_vlan_of_a_bridge_or_bond_and_of_its_port_are_the_same(master: str) -> None:
+    """The kernel gives the frames to the VLAN of the port, and the other one never gets any."""
+    over = Link(master, "bridge" if master == "br1" else "bond", up=True)
+    facts = linked(over, replace(CARD, master=master), Link("eth0.30", "vlan", up=True, lower="eth0", data=OTHERS["eth0.30"].data))
+    for number, kept in (
+        (30, "the link eth0.30, which is none of ours, has it"),
+        (40, "the network b has it, which is made at boot"),
+    ):
+        facts = replace(facts, record={"b": {"name": "b", "type": "vlan", "vlan_id": 40, "underlay": "eth0"}})
+        found = error(facts, type="vlan", vlan_id=number, underlay=master)
+        assert found.message.startswith(
+            f"vlan_id: VLAN {number} of {master}, whose port eth0 has the same frames, is in use: {kept}"
+        )
+    both = [
+        Wanted.checked({"name": name, "type": "vlan", "vlan_id": 50, "underlay": underlay}, f"networks[{place}].")
+        for place, (name, underlay) in enumerate((("a", master), ("b", "eth0")))
+    ]
+    with pytest.raises(EdgeError, match=r"^networks\[1\]\.vlan_id: VLAN 50 of eth0 is in use: the network a of this task has it"):
+        plan(facts, both).require()
+    assert mtu(facts, type="vlan", vlan_id=30, vlan_protocol="802.1ad", underlay=master) == 1500
+    assert mtu(facts, type="vlan", vlan_id=30, underlay="eth0.30") == 1496  # within the other tag
+
+
+def test_groups_of_networks_that_are_made_at_boot_count() -> None:
+    base = {"type": "vxlan", "underlay": "eth0", "flood": "multicast"}
+    record = {
+        f"n{place}": {**base, "name": f"n{place}", "vni": place + 2, "port": 4789, "group": f"239.1.1.{place}"}
+        for place in range(3)
+    }
+    facts = replace(FACTS, record=record, most_groups=3)
+    found = error(facts, **base, vni=1, group="239.1.1.9")
+    assert found.message.startswith("group: 239.1.1.9 would be multicast group 4 of UDP port 4789, and the kernel joins 3")
+    assert mtu(facts, **base, vni=1, group="239.1.1.2") == 1450
+    assert mtu(facts, **base, vni=1, group="239.1.1.9", port=4790) == 1450
+    assert plan(facts, [wanted(**base, vni=1, group="239.1.1.9"), Wanted("n0", None)]).require().changed
+
+
+def test_other_names_of_links() -> None:
+    facts = linked(replace(CARD, altnames=("enp1s0", "evb-a")), replace(OTHERS["br0"], altnames=("enbridge",)))
+    assert error(facts, type="vlan", vlan_id=1, underlay="enp1s0").message.startswith("underlay: enp1s0 is another name of eth0; ")
+    assert error(facts, type="bridge", bridge="enbridge").message.startswith("bridge: enbridge is another name of br0; ")
+    assert error(facts, type="isolated").message.startswith(
+        "name: a needs the link evb-a, which exists and is another name of eth0"
+    )
+    alone = Wanted.link("vlan", {"name": "enp1s0", "vlan_id": 1, "underlay": "eth0"})
+    with pytest.raises(EdgeError, match=r"^name: enp1s0 needs the link enp1s0, which exists and is another name of eth0"):
+        plan(facts, [alone]).require()
+
+
+def test_a_vlan_over_a_bridge_that_does_not_let_it_pass() -> None:
+    aware = Link("br1", "bridge", up=True, vlan_filtering=True, data={"vlan_protocol": "802.1Q"})
+    facts = linked(aware, vlans={"br1": ("1 pvid untagged", "10-20")})
+    found = error(facts, type="vlan", vlan_id=21, underlay="br1")
+    assert found.message.startswith("underlay: the bridge br1 tells VLANs apart, and VLAN 21 does not pass it")
+    assert "bridge vlan add vid 21 dev br1 self" in found.message
+    assert mtu(facts, type="vlan", vlan_id=15, underlay="br1") == 1500
+
+
+@pytest.mark.parametrize("cloud", ["Amazon EC2", "Microsoft Azure"])
+def test_a_cloud_without_layer_2(cloud: str) -> None:
+    facts = linked(Link("br1", "bridge", up=True), replace(CARD, master="br1"), Link("br2", "bridge", up=True), cloud=cloud)
+    for underlay in ("eth0", "br1"):
+        found = error(facts, type="vlan", vlan_id=1, underlay=underlay)
+        assert (found.code, found.details["option"]) == ("unsupported", "underlay")
+        assert f"of {cloud}, whose network has no layer 2" in found.message
+        assert "type: vxlan" in found.message
+    over = error(facts, type="bridge", bridge="br1")
+    assert over.message.startswith(f"bridge: br1 has the port eth0, a card of {cloud}")
+    assert mtu(facts, type="bridge", bridge="br2") == 1500
+    assert mtu(facts, type="vlan", vlan_id=1, underlay="br2") == 1500  # between VMs of this host
+    assert mtu(facts, type="vxlan", vni=1, underlay="eth0") == 1450
+
+
 IPV6 = {"type": "vxlan", "vni": 1, "underlay": "eth0"}
 
 
