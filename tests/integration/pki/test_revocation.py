@@ -131,3 +131,22 @@ def test_a_change_of_the_ca_admits_the_same_hosts(site: Site) -> None:
     assert opened(site, "own", taken(host)) == DOORS
     assert opened(site, "old", old) == opened(site, "stolen", stolen) == set()
     assert set(on_one_host(site, *fewer).values()) == {0}
+
+
+def test_a_lost_ca_is_restored_of_an_older_backup_and_admits_the_same_hosts(site: Site) -> None:
+    fewer, kept = without(site, "rv-r1"), site.folder / "ca.vault"
+    words = ["-e", "backup_ca_passphrase=of-a-test", "-e", "restore_ca_passphrase=of-a-test"]
+    words += ["-e", f"backup_ca_file={kept}", "-e", f"restore_ca_file={kept}"]
+    run_book(TREE / "playbooks/backup_ca.yml", *fewer, words=words)
+    stolen, own = taken(site.hosts["rv-h1"], "qemu"), taken(site.hosts["rv-h1"])
+    book(site, "revoke_host", "-e", "revoke_host_name=rv-h1", "--limit", "rv-front,rv-h1")
+    site.front.run(["mv", "/etc/edge/pki/ca", "/root/lost"])
+    with pytest.raises(PlaybookFailed, match="already trust one"):
+        on_one_host(site, *fewer)
+    run_book(TREE / "playbooks/restore_ca.yml", *fewer, words=words)
+    assert "rv-h1" in site.front.run(["ls", "/etc/edge/pki/ca/revoked"]).stdout, "the backup did not have it as revoked"
+    site.hosts["rv-h1"].run(["sh", "-ec", "rm /etc/edge/pki/*.key /etc/edge/pki/host.crt /etc/edge/pki/qemu.crt"])
+    on_one_host(site, *fewer)
+    assert set(on_one_host(site, *fewer).values()) == {0}
+    assert opened(site, "own", taken(site.hosts["rv-h1"])) == DOORS
+    assert opened(site, "old", own) == opened(site, "old-qemu", stolen) == set()

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -101,9 +101,15 @@ def revocation_list(pem: bytes, signer: Certificate) -> RevocationList | None:
     return RevocationList(pem, frozenset(entry.serial_number for entry in read), when(read, "next_update"))
 
 
+def split_lists(texts: Iterable[str]) -> list[str]:
+    """Return the single revocation lists of texts that have several, as hosts have them, without those that are there twice."""
+    found = [one for text in texts for one in re.findall(r"-----BEGIN X509 CRL-----.+?-----END X509 CRL-----", text, re.DOTALL)]
+    return list(dict.fromkeys(found))
+
+
 def sign_list(ca: bytes, key: bytes, revoked: Mapping[int, datetime], now: datetime, days: int) -> bytes:
     """Return a revocation list with these serial numbers and their dates, valid for so many days."""
-    signer, private = x509.load_pem_x509_certificate(ca), _private(ca, key)
+    signer, private = x509.load_pem_x509_certificate(ca), private_key(ca, key)
     builder = x509.CertificateRevocationListBuilder().issuer_name(signer.subject)
     builder = builder.last_update(now - SKEW).next_update(now + timedelta(days=days))
     builder = builder.add_extension(x509.CRLNumber(int(now.timestamp())), critical=False)
@@ -114,8 +120,12 @@ def sign_list(ca: bytes, key: bytes, revoked: Mapping[int, datetime], now: datet
     return builder.sign(private, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
-def _private(ca: bytes, key: bytes) -> ec.EllipticCurvePrivateKey:
-    private = serialization.load_pem_private_key(key, None)
+def private_key(ca: bytes, key: bytes) -> ec.EllipticCurvePrivateKey:
+    """Return the key of a CA; raise InvalidInput unless it is that of the certificate."""
+    try:
+        private = serialization.load_pem_private_key(key, None)
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"path: the key of the CA cannot be read: {error}. Restore it from a backup.") from None
     public = x509.load_pem_x509_certificate(ca).public_key()
     if not isinstance(private, ec.EllipticCurvePrivateKey) or private.public_key().public_numbers() != public.public_numbers():  # type: ignore[union-attr]
         raise InvalidInput("path: the key of the CA is not that of its certificate. Restore both from a backup.")
