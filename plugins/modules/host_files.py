@@ -34,7 +34,7 @@ options:
   state:
     description:
       - V(absent) removes all that is declared, whatever its own state. Units are stopped and disabled before their files go.
-      - A folder that is not empty then is kept, unless O(folders[].remove_contents=true), and RV(kept) tells.
+      - A folder that is not empty then is kept, unless O(folders[].remove_contents=true), and so is a mount point. RV(kept) tells.
     type: str
     choices: [present, absent]
     default: present

@@ -33,7 +33,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Found:
-    """What is at a path; ``followed``: the folder is reached through a link, ``names``: a folder's entries."""
+    """What is at a path; ``names``: a folder's entries, ``followed``: it is reached by a link, ``mounted``: it is a mount point."""
 
     kind: str
     owner: str = ""
@@ -43,6 +43,7 @@ class Found:
     target: str = ""
     followed: bool = False
     names: frozenset[str] = frozenset()
+    mounted: bool = False
 
 
 def reasons(entry: Entry, found: Found) -> list[str]:

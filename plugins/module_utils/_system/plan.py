@@ -89,6 +89,8 @@ def _why_kept(entry: Entry, found: Found) -> str:
         return f"it is {NAMES[found.kind]}, not {NAMES[entry.kind]}"
     if entry.kind == "link":
         return f"it names {found.target}, not {entry.target}"
+    if found.mounted:
+        return "a file system is mounted there"
     return "it is reached through a symbolic link" if found.followed else "it is not empty"
 
 
@@ -125,7 +127,7 @@ def _may_go(entry: Entry, now: Found, gone: set[str]) -> bool:
     if entry.kind == "link":
         return now.target == entry.target
     left = {name for name in now.names if f"{entry.path}/{name}" not in gone}
-    return not now.followed and (entry.remove_contents or not left)
+    return not now.followed and not now.mounted and (entry.remove_contents or not left)
 
 
 def _ended(units: Sequence[Unit], found: Mapping[str, FoundUnit]) -> Iterator[CallUnit]:

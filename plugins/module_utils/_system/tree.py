@@ -18,7 +18,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from .._errors import Conflict, NotFound, Refused
 from .entry import Entry, Found
@@ -99,13 +99,21 @@ def _look_in(above: int, path: PurePosixPath, entry: Entry) -> Found:
     if entry.kind == "folder" and (stat.S_ISDIR(found.st_mode) or stat.S_ISLNK(found.st_mode)):
         with opened_folder(path) as inner, os.scandir(inner) as rows:
             names = frozenset(row.name for row in rows)
-            return _found(entry, "folder", os.fstat(inner), names=names, followed=stat.S_ISLNK(found.st_mode))
+            about = _found(entry, "folder", os.fstat(inner), names=names, followed=stat.S_ISLNK(found.st_mode))
+            return about if entry.present else replace(about, mounted=_mounted(path))
     if stat.S_ISLNK(found.st_mode):
         return _found(entry, "link", found, target=os.readlink(path.name, dir_fd=above))
     if stat.S_ISREG(found.st_mode):
         data = _read(above, path.name) if entry.kind == "file" and entry.present else b""
         return _found(entry, "file", found, data=data)
     return _found(entry, "folder" if stat.S_ISDIR(found.st_mode) else "other", found)
+
+
+def _mounted(path: PurePosixPath) -> bool:
+    """Tell whether a file system is mounted at a path, be it another folder of the same one."""
+    escaped = re.sub(r"[ \t\n\\]", lambda found: f"\\{ord(found[0]):03o}", str(path))
+    lines = Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines()
+    return any(line.split(" ")[4] == escaped for line in lines)
 
 
 def _read(above: int, name: str) -> bytes:

@@ -199,14 +199,28 @@ def test_only_what_was_sent_is_cleaned(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow  # it runs Ansible
-def test_only_what_was_sent_goes_with_the_server(tmp_path: Path) -> None:
-    of_others, own = tmp_path / "disk/of-others", tmp_path / "disk/edge-slots"
-    own.mkdir(parents=True)
-    of_others.touch()
+@pytest.mark.parametrize("shared", [True, False])
+def test_only_what_the_server_made_goes_with_it(tmp_path: Path, shared: bool) -> None:
+    places = {"incoming": tmp_path / "disk", "wanted": tmp_path / "other"}
+    own = [places["incoming"] / f"edge-slots/edge1.{DIGEST}.1/image", places["incoming"] / "edge-slots/body/0000000001"]
+    own += [places["wanted"] / part / DIGEST for part in ("asked", "body", "state")]
+    of_others = [place / name for place in places.values() for name in ("of-others", "folder/of-others")] if shared else []
+    for file in (*own, *of_others):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
     role = {"name": "edge.cloud.image_server", "tasks_from": "absent"}
-    names = {"name": "of-a-test", "incoming": str(tmp_path / "disk"), "remove_packages": False}
+    names = {"name": "of-a-test", "remove_packages": False, **{key: str(place) for key, place in places.items()}}
     task = {"ansible.builtin.include_role": role, "vars": {f"image_server_{key}": value for key, value in names.items()}}
-    done = local_play(tmp_path, {"tasks": [task]}, "--check", "--diff")
-    changed = [line.split("=>")[0] for line in done.stdout.splitlines() if line.startswith("changed:")]
-    assert done.returncode == 0 and f'"path": "{own}"' in done.stdout and len(changed) <= 2, done.stdout + done.stderr
-    assert f'"path": "{own.parent}"' not in done.stdout
+    systemd = {"PATH": f"{no_systemd(tmp_path)}:{os.environ['PATH']}"}
+    done = local_play(tmp_path, {"tasks": [task], "environment": systemd})
+    assert done.returncode == 0, done.stdout + done.stderr
+    left = {path for place in places.values() for path in place.rglob("*") if path.is_file()}
+    assert left == set(of_others) and [place.exists() for place in places.values()] == [shared, shared]
+
+
+def no_systemd(folder: Path) -> Path:
+    """Return a folder with a systemctl that does nothing: the test is to stop no service of this machine."""
+    (folder / "bin").mkdir()
+    (folder / "bin/systemctl").write_text("#!/bin/sh\nexit 0\n")
+    (folder / "bin/systemctl").chmod(0o755)
+    return folder / "bin"

@@ -8,6 +8,7 @@ import grp
 import os
 import pwd
 import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -222,3 +223,19 @@ def test_the_controller_renders_templates_and_shows_no_secret(tmp_path: Path) ->
     assert done.returncode == 0, done.stdout + done.stderr
     assert [(root / name).read_text() for name in "tski"] == ["c4n4ry\n", "as {{ it }} is\n", "c4n4ry9", "c4n4ry8"]
     assert not {"c4n4ry8", "c4n4ry9"} & set(re.findall(r"c4n4ry\d", done.stdout + done.stderr)) and "(secret)" in done.stdout
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount")
+@pytest.mark.parametrize("contents", [False, True])
+def test_a_folder_on_which_a_file_system_is_mounted_is_kept(run: Run, tmp_path: Path, contents: bool) -> None:
+    place = tmp_path / "a b"
+    place.mkdir()
+    if contents:
+        (place / "of-others").touch()
+    subprocess.run(["mount", "--bind", place, place], check=True)
+    try:
+        gone = run(state="absent", folders=[{"path": str(place), "remove_contents": contents, **ME}])
+    finally:
+        subprocess.run(["umount", place], check=True)
+    assert not gone["failed"] and gone["kept"] == [f"{place} is kept: a file system is mounted there."]
+    assert (place / "of-others").exists() == contents
