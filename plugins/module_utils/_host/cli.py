@@ -26,18 +26,21 @@ LARGEST_JSON = MIB
 class Verb:
     """A verb: its function as ``file.name``, loaded on use, its help, and its options with their types (bool is a flag).
 
-    ``strict`` refuses unknown keys of the configuration.
+    ``strict`` refuses unknown keys of the configuration; ``plain`` needs none, as a host that is a Front-end only has none.
     """
 
     function: str
     help: str
     options: Mapping[str, type] = field(default_factory=dict)
     strict: bool = False
+    plain: bool = False
 
-    def run(self, cluster: Cluster, options: Mapping[str, Any]) -> dict[str, Any]:
+    def run(self, cluster: Cluster | None, options: Mapping[str, Any]) -> dict[str, Any]:
         """Run the verb; only what it needs is loaded, and only that must be installed."""
         file, _dot, name = self.function.partition(".")
-        function: Callable[[Cluster, Mapping[str, Any]], dict[str, Any]] = getattr(import_module(f".{file}", __package__), name)
+        function: Callable[[Cluster | None, Mapping[str, Any]], dict[str, Any]] = getattr(
+            import_module(f".{file}", __package__), name
+        )
         return function(cluster, options)
 
 
@@ -53,6 +56,7 @@ VERBS = {
     "dhcp": Verb("dhcp.dhcp", "have the DHCP services of this host's virtual networks run, as at boot"),
     "status": Verb("status.status", "show what this host is, and which of its timers' services failed"),
     "release": Verb("images.release", "end the use of images by a disk that is gone for ever", {"path": str, "check": bool}),
+    "slots": Verb("slots.slots", "on a Front-end: end the slots for sent images whose time is over", {"path": str}, plain=True),
     "cache": Verb("images.cache", "show the images and how they are used"),
 }
 
@@ -103,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found = _parser().parse_args(arguments)
         verb = VERBS[found.verb]
         options = _given(verb, found)
-        result = verb.run(_cluster.load(found.config, strict=verb.strict), options)
+        result = verb.run(None if verb.plain else _cluster.load(found.config, strict=verb.strict), options)
     except EdgeError as error:
         return _print(error.as_result(), 1)
     except OSError as error:
