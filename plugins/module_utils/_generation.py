@@ -21,6 +21,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 from ._errors import Corrupt, InvalidInput
@@ -120,10 +121,10 @@ class Disk:
 class Generation:
     """A recovery point of a VM: all its disks at one instant.
 
-    ``number`` counts the points within an epoch. ``previous`` is the number of the one before it, None for the first of an epoch;
-    its deltas may continue a chain of an older epoch, as their states tell. ``final``: the VM was stopped cleanly and wrote
-    nothing after it. ``spec`` is the VM's whole record. ``files`` are of FILES; one that the VM does not have is left out. ``kept``
-    has the keys of a newer version.
+    ``number`` counts the points of a VM, on over epochs: the first point of a restored VM has the next number after that of the
+    generation that it was restored from. ``previous`` is the number of the point before it, None for the first. ``final``: the VM
+    was stopped cleanly and wrote nothing after it. ``spec`` is the VM's whole record. ``files`` are of FILES; one that the VM does
+    not have is left out. ``kept`` has the keys of a newer version.
     """
 
     vm: Vm
@@ -208,13 +209,12 @@ def _require_consistent(found: Generation) -> None:
     for file in found.needs:
         _require(sizes.setdefault(file.digest, file.size) == file.size, "disks", f"{file.digest} has two sizes")
     for disk in found.disks:
-        _require(
-            not disk.chain or disk.chain[-1].of[1] <= found.number, f"disks.{disk.target}.chain", "it ends after the generation"
-        )
-        digests = [delta.digest for delta in disk.chain]
+        ends = [delta.of for delta in disk.chain]
+        rising = all(before[1] < after[0] for before, after in pairwise(ends))
+        _require(rising, f"disks.{disk.target}.chain", "its points are not in order")
+        _require(not ends or ends[-1][1] <= found.number, f"disks.{disk.target}.chain", "it ends after the generation")
+        _require(bool(ends) or disk.image is not None, f"disks.{disk.target}", "it has neither an image nor a delta")
         _require_states(disk)
-        _require(bool(disk.chain) or disk.image is not None, f"disks.{disk.target}", "it has neither an image nor a delta")
-        _require(len(digests) <= LONGEST_CHAIN, f"disks.{disk.target}.chain", f"it has more than {LONGEST_CHAIN} deltas")
 
 
 def _require_states(disk: Disk) -> None:

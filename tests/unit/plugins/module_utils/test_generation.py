@@ -93,6 +93,7 @@ WRONG: list[tuple[str, Change]] = [
     ("disks[0].image: it is missing", lambda d: d["disks"][0].pop("image")),
     ("disks[0].chain[1].of: ", lambda d: d["disks"][0]["chain"][1].update(of=[2, 1])),
     ("disks[0].chain[1].of: ", lambda d: d["disks"][0]["chain"][1].update(of=[2])),
+    ("disks.vda.chain: its points are not in order", lambda d: d["disks"][0]["chain"][1].update(of=[1, 1])),
     ("disks.vda.chain: it ends after", lambda d: d["disks"][0]["chain"][1].update(of=[2, 3])),
     ("disks.vda.chain[1].state: ", lambda d: d["disks"][0]["chain"][1].update(state="0" * 64)),
     ("disks.vda.chain[0].state: ", lambda d: d["disks"][0].update(image=digest("2"))),
