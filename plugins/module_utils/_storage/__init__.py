@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Images: qcow2 files, stores, transfers between hosts, imports, and garbage collection.
 
-Folders from top to bottom: maintenance, cluster, importing, disk, transfer, store, format, and ``names``. A folder imports only
-from those below it and from the spine; import-linter holds that."""
+Folders from top to bottom: maintenance and recovery, cluster, importing, disk, transfer, store, format, and ``names``. A folder
+imports only from those below it and from the spine; import-linter holds that."""
 
 from __future__ import annotations
 

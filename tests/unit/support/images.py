@@ -60,9 +60,9 @@ def small(folder: Path, size: int = 64 * MIB, data: bytes = b"") -> tuple[Path, 
     return made, about, manifest.digest
 
 
-def cached(cache: Path, data: bytes = b"") -> str:
+def cached(cache: Path, data: bytes = b"", size: int = 64 * MIB) -> str:
     """Put a small image that begins with ``data`` into a host cache, and return its digest."""
-    made, about, digest = small(cache / "new", data=data)
+    made, about, digest = small(cache / "new", size, data)
     for path in (made, about.with_suffix(".pieces"), about):
         path.rename(cache / f"{digest.removeprefix('sha256:')}{path.suffix}")
     return digest

@@ -28,15 +28,31 @@ def killed(work: Callable[[], object], call: int, opens: Callable[[str], bool]) 
 
     A file that is opened counts where ``opens`` says so of its path.
     """
+    status = _forked(work, opens, lambda number: number == call and os.kill(os.getpid(), signal.SIGKILL))
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, "it failed and was not killed"
+    return os.WIFSIGNALED(status)
+
+
+def changes(work: Callable[[], object], opens: Callable[[str], bool]) -> int:
+    """Return how many changes of the file system ``work`` makes, in a forked process; each is one that ``killed`` can be given."""
+    reading, writing = os.pipe()
+    status = _forked(work, opens, lambda _number: os.write(writing, b"."))
+    assert os.WEXITSTATUS(status) == 0, "it failed"
+    os.close(writing)
+    with os.fdopen(reading, "rb") as file:
+        return len(file.read())
+
+
+def _forked(work: Callable[[], object], opens: Callable[[str], bool], at: Callable[[int], object]) -> int:
+    """Run ``work`` in a forked process, with ``at`` before each change, and return its status."""
     child = os.fork()
     if child == 0:
-        left = [call]
+        count = [0]
 
         def watch(event: str, args: tuple[object, ...]) -> None:
             if event in CHANGES or (event == "open" and opens(str(args[0]))):
-                left[0] -= 1
-                if left[0] == 0:
-                    os.kill(os.getpid(), signal.SIGKILL)
+                count[0] += 1
+                at(count[0])
 
         sys.addaudithook(watch)
         code = 1
@@ -45,6 +61,4 @@ def killed(work: Callable[[], object], call: int, opens: Callable[[str], bool]) 
             code = 0
         finally:
             os._exit(code)
-    status = os.waitpid(child, 0)[1]
-    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, "it failed and was not killed"
-    return os.WIFSIGNALED(status)
+    return os.waitpid(child, 0)[1]

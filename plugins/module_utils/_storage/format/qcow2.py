@@ -41,6 +41,7 @@ class Header:
     dirty: bool
     corrupt: bool
     extended_l2: bool
+    extensions: frozenset[int] = frozenset()
 
 
 def parse(head: bytes, file_size: int, where: str) -> Header:
@@ -82,6 +83,7 @@ def parse(head: bytes, file_size: int, where: str) -> Header:
         dirty=bool(incompatible & DIRTY),
         corrupt=bool(incompatible & CORRUPT),
         extended_l2=bool(incompatible & EXTENDED_L2),
+        extensions=frozenset(extensions),
     )
 
 

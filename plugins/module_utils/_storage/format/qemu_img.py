@@ -121,6 +121,10 @@ class QemuImg:
             raise CommandFailed(argv, done.rc, done.stderr)
         return done
 
+    def run(self, arguments: Sequence[str], limits: Limits = WORKING, *, check: bool = True) -> Completed:
+        """Run a command over files that the caller names by ``json:``, which has their formats and what lies below each."""
+        return self._run(arguments, limits, check)
+
     def info(self, path: Path, image_format: str, *, shared: bool = False) -> dict[str, Any]:
         """Return qemu-img's JSON about one file; ``shared`` reads it although a VM writes it."""
         share = ["-U"] if shared else []

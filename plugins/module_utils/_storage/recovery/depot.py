@@ -1,0 +1,243 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The store of generations on a replica. A generation exists exactly when its document does, which is renamed last.
+
+``ROOT/UUID/EPOCH.NUMBER.json`` are the generations of one VM, ``ROOT/UUID/files/HEX`` their files. ``ROOT/UUID/HEX.image`` is an
+empty overlay of an image that they stand on, by which the image store sees that it is used. ``ROOT/UUID/EPOCH.NUMBER.pin`` keeps a
+generation at any age.
+``ROOT/partial/`` has locks and work in progress. Only root can read any of it.
+
+VMs share no file, so that nothing that happens to one can take a file of another's.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from ... import _files
+from ..._errors import Busy, Corrupt, EdgeError, InvalidInput, NotFound, Unsupported
+from ..._generation import LARGEST_JSON, UUID, File, Generation, Point, file_name, parse, point_of
+
+FILES = "files"
+DOCUMENT = re.compile(r"\d{1,16}\.\d{1,16}\.json")
+IMAGE_MARK = re.compile(r"[0-9a-f]{64}\.image")
+PIN = re.compile(r"\d{1,16}\.\d{1,16}\.pin")
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A file that may be a generation, and why it cannot be read; ``newer`` is one of a newer version, which nobody replaces."""
+
+    name: str
+    why: str
+    newer: bool = False
+
+    @property
+    def point(self) -> Point | None:
+        """The point that its name says, None where it is not a generation's."""
+        try:
+            return point_of(self.name.removesuffix(".json"))
+        except InvalidInput:
+            return None
+
+
+@dataclass(frozen=True)
+class Listed:
+    """The generations of a VM, the oldest first; ``damaged`` are names of those whose files are missing or have a wrong length."""
+
+    generations: tuple[Generation, ...] = ()
+    unreadable: tuple[Unreadable, ...] = ()
+    damaged: frozenset[str] = frozenset()
+    pinned: frozenset[str] = frozenset()
+
+    @property
+    def whole(self) -> tuple[Generation, ...]:
+        """Those that can be restored as far as lengths tell."""
+        return tuple(one for one in self.generations if one.name not in self.damaged)
+
+    @property
+    def points(self) -> list[Point]:
+        """All points that there may be, those of unreadable documents too."""
+        read = [one.point for one in self.generations]
+        return sorted([*read, *(point for one in self.unreadable if (point := one.point))])
+
+
+@dataclass(frozen=True)
+class Depot:
+    """A store of generations under ``root``."""
+
+    root: Path
+
+    @property
+    def partial(self) -> Path:
+        """The folder of locks and work in progress."""
+        return self.root / "partial"
+
+    def folder(self, uuid: str) -> Path:
+        """Return the folder of a VM, existing or not."""
+        if not UUID.fullmatch(uuid):
+            raise InvalidInput(f"uuid: {uuid!r:.100} is not the UUID of a VM, in lower case.", option="uuid")
+        return self.root / uuid
+
+    def files(self, uuid: str) -> Path:
+        """Return the folder of a VM's files, existing or not."""
+        return self.folder(uuid) / FILES
+
+    def path_of(self, uuid: str, digest: str) -> Path:
+        """Return the path of a file, existing or not."""
+        return self.files(uuid) / file_name(digest)
+
+    def document(self, uuid: str, name: str) -> Path:
+        """Return the path of a generation's document, existing or not."""
+        return self.folder(uuid) / f"{name}.json"
+
+    def vms(self) -> list[str]:
+        """Return the UUIDs of the VMs that have a folder."""
+        try:
+            return sorted(one.name for one in self.root.iterdir() if UUID.fullmatch(one.name))
+        except FileNotFoundError:
+            return []
+
+    def prepare(self, uuid: str) -> None:
+        """Create the folders, which only root can read; durable when this returns."""
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.root.chmod(0o700)
+        for folder in (self.partial, self.folder(uuid), self.files(uuid)):
+            if not folder.is_dir():
+                folder.mkdir(mode=0o700, exist_ok=True)
+                _files.fsync(folder.parent)
+
+    @contextmanager
+    def changing(self, uuid: str, wait: _files.Wait = True) -> Iterator[Path]:
+        """Hold the lock of a VM's generations and yield an empty folder for work; what a killed run left there is removed.
+
+        The folder is a new one each time, since a program that a killed run started may still write by the old names.
+        """
+        self.prepare(uuid)
+        with _files.locked(self.partial / f"{uuid}.lock", wait=wait):
+            own = self.partial / uuid
+            shutil.rmtree(own, ignore_errors=True)
+            own.mkdir(mode=0o700)
+            try:
+                yield Path(tempfile.mkdtemp(dir=own))
+            finally:
+                shutil.rmtree(own, ignore_errors=True)
+
+    def listed(self, uuid: str) -> Listed:
+        """Return what there is of a VM; a document that is damaged, too new or not ours spoils only itself."""
+        read: list[Generation] = []
+        unreadable: list[Unreadable] = []
+        pinned: set[str] = set()
+        for path in self._entries(uuid):
+            if PIN.fullmatch(path.name):
+                pinned.add(path.stem)
+            elif path.name != FILES and not IMAGE_MARK.fullmatch(path.name):
+                try:
+                    read.append(self._read(uuid, path))
+                except (EdgeError, OSError) as error:
+                    unreadable.append(Unreadable(path.name, str(error), isinstance(error, Unsupported)))
+        read.sort(key=lambda one: one.point)
+        damaged = frozenset(one.name for one in read if self.missing(one))
+        return Listed(tuple(read), tuple(unreadable), damaged, frozenset(pinned))
+
+    def _entries(self, uuid: str) -> list[Path]:
+        try:
+            return sorted(self.folder(uuid).iterdir())
+        except FileNotFoundError:
+            return []
+
+    def _read(self, uuid: str, path: Path) -> Generation:
+        if not DOCUMENT.fullmatch(path.name):
+            raise Corrupt(f"{path} is not a file of this store; look what it is, and move it elsewhere.", path=str(path))
+        with path.open("rb") as file:
+            found = parse(file.read(LARGEST_JSON + 1), str(path))
+        if found.vm.uuid != uuid or found.name != path.stem:
+            raise Corrupt(
+                f"{path} is the generation {found.name} of the VM {found.vm.uuid}, which belongs elsewhere.", path=str(path)
+            )
+        return found
+
+    def missing(self, generation: Generation) -> list[str]:
+        """Return the digests of a generation's files that are missing or have a wrong length; nothing is read."""
+        return [file.digest for file in generation.needs if not self.has(generation.vm.uuid, file)]
+
+    def has(self, uuid: str, file: File) -> bool:
+        """Return whether a file is here with its length."""
+        path = self.path_of(uuid, file.digest)
+        try:
+            return path.is_file() and not path.is_symlink() and path.stat().st_size == file.size
+        except OSError:
+            return False
+
+    def find(self, uuid: str, name: str | None = None) -> Generation:
+        """Return a generation of a VM, without a name the newest whole one; raise NotFound with what there is, or Corrupt."""
+        listed = self.listed(uuid)
+        if name is None and listed.whole:
+            return listed.whole[-1]
+        found = next((one for one in listed.generations if one.name == name), None)
+        if found and found.name not in listed.damaged:
+            return found
+        bad = next((one for one in listed.unreadable if one.name == f"{name}.json"), None)
+        if bad or found:
+            why = bad.why if bad else f"it lacks {', '.join(self.missing(found))}" if found else ""
+            raise Corrupt(f"generation: {name} of the VM {uuid} cannot be used: {why}", option="generation", uuid=uuid)
+        have = ", ".join(one.name for one in listed.whole) or "none that is whole"
+        raise NotFound(
+            f"generation: {self.root} has no generation {name or '(any)'} of the VM {uuid}; it has {have}.",
+            option="generation",
+            uuid=uuid,
+        )
+
+    def write(self, generation: Generation, work: Path) -> None:
+        """Make a generation visible, or replace its document, durably; all its files are here. The caller holds the lock."""
+        path = self.document(generation.vm.uuid, generation.name)
+        _files.write_atomically(path, generation.to_json(), work / path.name, mode=0o600)
+
+    def publish(self, uuid: str, work: Path, digest: str) -> None:
+        """Give a verified file of the work folder its name; durable with the next ``fsync`` of the folder of files."""
+        work.chmod(0o600)
+        _files.fsync(work)
+        work.rename(self.path_of(uuid, digest))
+
+    @contextmanager
+    def reading(self, generation: Generation) -> Iterator[dict[str, Path]]:
+        """Keep the files of a generation from being removed, and yield their paths by digest; raise Busy if one is gone."""
+        uuid = generation.vm.uuid
+        paths = {file.digest: self.path_of(uuid, file.digest) for file in generation.needs}
+        with ExitStack() as stack:
+            for path in paths.values():
+                try:
+                    stack.enter_context(_files.file_lock(path, shared=True))
+                except NotFound:
+                    raise Busy(f"Files of {generation.name} were merged or removed meanwhile; run again.", uuid=uuid) from None
+            yield paths
+
+    def pin(self, uuid: str, name: str, wanted: bool) -> None:
+        """Keep a generation whatever its age, and its document as it is, or no longer."""
+        path = self.folder(uuid) / f"{name}.pin"
+        if wanted:
+            self.find(uuid, name)
+            path.touch(mode=0o600)
+        else:
+            path.unlink(missing_ok=True)
+        _files.fsync(path.parent)
+
+    def bytes_of(self, uuid: str) -> int:
+        """Return what the files of a VM take by their lengths."""
+        total = 0
+        with suppress(FileNotFoundError):
+            for path in self.files(uuid).iterdir():
+                with suppress(FileNotFoundError):
+                    total += path.stat().st_size
+        return total
+
+    @property
+    def bytes_used(self) -> int:
+        """What all files take by their lengths."""
+        return sum(self.bytes_of(uuid) for uuid in self.vms())

@@ -1,0 +1,259 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Taking a generation in from a folder: copied, verified, and visible only when all of it is durable.
+
+The folder is another host's and may hold anything. What counts is read from our own copy, whose digest must be what the document
+says. Files that are not in the folder must be here already, under their digest or merged: a chain whose beginning is not in the
+folder continues one that is here and has the same state.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ... import _files
+from ..._errors import Conflict, Corrupt, EdgeError, NoSpace, NotFound, Refused, from_os_error
+from ..._generation import DOCUMENT, LARGEST_JSON, Delta, Disk, File, Generation, file_name, parse
+from ..._sizes import MIB
+from ..format import qcow2
+from ..format.qemu_img import QemuImg
+from ..format.source_file import held, named
+from ..store import lease
+from ..store.digest import checksum_of, copy_with_checksum
+from ..store.store import Store
+from .delta_file import judge_delta
+from .depot import Depot, Listed
+
+LARGEST_OTHER = 256 * MIB  # of NVRAM, TPM state, seed or context
+OVERHEAD = 64 * MIB
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A generation that is here now; ``missing_images`` are digests of images that it stands on and that are not here."""
+
+    generation: Generation
+    changed: bool
+    bytes_copied: int = 0
+    missing_images: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Intake:
+    """Takes generations into a depot; ``quota`` is in bytes of all its files."""
+
+    depot: Depot
+    qemu: QemuImg
+    images: Store | None = None
+    quota: int | None = None
+
+    def take(self, folder: Path, uuid: str | None = None) -> Taken:
+        """Take in the generation in ``folder``; ``uuid`` is the VM whose points the folder may have.
+
+        Raises Refused for an older epoch or another VM, Conflict where this point is here with another content, NotFound where
+        deltas before it are missing, and Corrupt for what is not what it says. Nothing is kept then, and nothing older is touched.
+        """
+        offered = read_document(folder)
+        if uuid is not None and offered.vm.uuid != uuid:
+            raise Refused(f"{folder} has a generation of the VM {offered.vm.uuid}, not of {uuid}; it was not taken.", uuid=uuid)
+        with self.depot.changing(offered.vm.uuid) as work:
+            listed = self.depot.listed(offered.vm.uuid)
+            there = next((one for one in listed.whole if one.point == offered.point), None)
+            if there:
+                _require_same(there, offered)
+                return Taken(there, changed=False, missing_images=self._missing_images(there))
+            require_epoch(listed, offered)
+            _refuse_newer(listed, offered)
+            return self._take(folder, offered, listed, work)
+
+    def _take(self, folder: Path, offered: Generation, listed: Listed, work: Path) -> Taken:
+        uuid = offered.vm.uuid
+        generation = resolved(offered, listed, lambda file: self.depot.has(uuid, file) or _offers(folder, file))
+        brought = [file for file in generation.needs if _offers(folder, file)]
+        self._require_quota(sum(file.size for file in brought if not self.depot.has(uuid, file)))
+        copied = 0
+        for file in brought:
+            if not self._whole(uuid, file):
+                _require_possible(generation, file)
+                copied_file(folder / file_name(file.digest), file, work)
+                copied += file.size
+        self._judge(generation, listed, work, folder)
+        for path in sorted(work.iterdir()):
+            self.depot.publish(uuid, path, path.name)
+        _files.fsync(self.depot.files(uuid))
+        missing = self._hold_images(generation, work)
+        self.depot.write(generation, work)
+        return Taken(generation, changed=True, bytes_copied=copied, missing_images=missing)
+
+    def _judge(self, generation: Generation, listed: Listed, work: Path, folder: Path) -> None:
+        """Raise unless each delta is one, and the last has its disk's size; those of a generation that is here were judged."""
+        known = {delta.digest for one in listed.generations for disk in one.disks for delta in disk.chain}
+        for disk in generation.disks:
+            for delta in disk.chain:
+                copy, where = work / file_name(delta.digest), str(folder / file_name(delta.digest))
+                path = copy if copy.exists() else self.depot.path_of(generation.vm.uuid, delta.digest)
+                with named(path, where):
+                    judge = delta.digest not in known or copy.exists()
+                    size = judge_delta(self.qemu, path, where) if judge else qcow2.read_header(path).virtual_size
+                if delta is disk.chain[-1] and size != disk.virtual_size:
+                    raise Corrupt(f"{where} is of a disk of {size} bytes; the document says {disk.virtual_size}.", path=where)
+
+    def _whole(self, uuid: str, file: File) -> bool:
+        """Return whether a file that is offered again is here, by reading it: a damaged one is replaced."""
+        return self.depot.has(uuid, file) and checksum_of(self.depot.path_of(uuid, file.digest), "sha256") == file.digest
+
+    def _require_quota(self, more: int) -> None:
+        used = self.depot.bytes_used if self.quota is not None else 0
+        if self.quota is not None and used + more > self.quota:
+            raise NoSpace(
+                f"The generation needs {more} bytes, and {used} of the quota of {self.quota} are used in {self.depot.root}; keep "
+                "fewer generations, or raise the quota.",
+                needed=more,
+                used=used,
+                quota=self.quota,
+            )
+
+    def _hold_images(self, generation: Generation, work: Path) -> tuple[str, ...]:
+        """Keep the images that a generation stands on from garbage collection; return those that are not here."""
+        for digest in {disk.image for disk in generation.disks if disk.image}:
+            mark = self.depot.folder(generation.vm.uuid) / f"{file_name(digest)}.image"
+            if self.images and self.images.find(digest) and not mark.exists():
+                self._hold_image(self.images.image_path(digest), mark, work / mark.name)
+        return self._missing_images(generation)
+
+    def _hold_image(self, image: Path, mark: Path, work: Path) -> None:
+        """Make a user of an image that its store sees as any other: an empty overlay, which has a lease before it has its name."""
+        with _files.file_lock(image, shared=True) as locked:
+            self.qemu.run(["create", "-q", "-f", "qcow2", "-u", "-b", str(image), "-F", "qcow2", str(work), "512"])
+            work.chmod(0o600)
+            lease.note(image, mark, work)
+            _files.fsync(work)
+            _files.require_named(image, locked)
+            work.rename(mark)
+            _files.fsync(mark.parent)
+
+    def _missing_images(self, generation: Generation) -> tuple[str, ...]:
+        wanted = sorted({disk.image for disk in generation.disks if disk.image})
+        return tuple(one for one in wanted if self.images is None or self.images.find(one) is None)
+
+
+def read_document(folder: Path) -> Generation:
+    """Return the generation of a folder; the file is a regular one and no link."""
+    path = folder / DOCUMENT
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY)
+    except FileNotFoundError:
+        raise NotFound(f"{folder} has no {DOCUMENT}: a generation that is not complete, or none.", path=str(folder)) from None
+    except OSError as error:
+        raise Corrupt(f"{path} cannot be read: {error.strerror}.", path=str(path)) from None
+    with os.fdopen(descriptor, "rb") as file:
+        try:
+            return parse(file.read(LARGEST_JSON + 1), str(path))
+        except OSError as error:  # a folder or a device
+            raise from_os_error(error) from None
+
+
+def require_epoch(listed: Listed, offered: Generation) -> None:
+    """Raise Refused for a generation of an older epoch than the newest: the VM was started elsewhere since."""
+    newest = listed.points[-1] if listed.points else None
+    if newest and offered.epoch < newest[0]:
+        raise Refused(
+            f"The generation {offered.name} of the VM {offered.vm.uuid} is of epoch {offered.epoch}, and there is one of epoch "
+            f"{newest[0]}: the VM was started elsewhere since. Stop the VM on the host that made this point.",
+            uuid=offered.vm.uuid,
+            epoch=newest[0],
+        )
+
+
+def _require_same(there: Generation, offered: Generation) -> None:
+    """Raise Conflict unless both are the same point with the same content, however their chains are merged."""
+    if _content(there) != _content(offered):
+        raise Conflict(
+            f"The generation {offered.name} of the VM {offered.vm.uuid} is here with another content; it was left alone.",
+            uuid=offered.vm.uuid,
+        )
+
+
+def _content(found: Generation) -> tuple[object, ...]:
+    disks = [(disk.target, disk.image, disk.virtual_size, disk.state) for disk in found.disks]
+    return disks, found.vm, found.instant, found.quiesced, found.final, found.spec, found.files
+
+
+def _refuse_newer(listed: Listed, offered: Generation) -> None:
+    """Raise Conflict where this point has a document of a newer version."""
+    newer = next((one for one in listed.unreadable if one.newer and one.point == offered.point), None)
+    if newer:
+        raise Conflict(f"The generation {offered.name} of the VM {offered.vm.uuid} is here already: {newer.why}", newer=newer.name)
+
+
+def resolved(offered: Generation, listed: Listed, available: Callable[[File], bool]) -> Generation:
+    """Return a generation whose files are all available: where the beginning of a chain is not, one of ours is continued."""
+    return replace(offered, disks=tuple(_continued(disk, listed, available) for disk in offered.disks))
+
+
+def _continued(disk: Disk, listed: Listed, available: Callable[[File], bool]) -> Disk:
+    lacking = [number for number, delta in enumerate(disk.chain) if not available(delta.file)]
+    if not lacking:
+        return disk
+    before = _chain_to(disk, disk.chain[lacking[-1]].state, listed)
+    if before is None:
+        missing = [disk.chain[number].digest for number in lacking]
+        raise NotFound(
+            f"The disk {disk.target} lacks {len(missing)} deltas, {missing[0]} first, and no generation here has what they give; "
+            "take in the generations before it first.",
+            target=disk.target,
+            missing=missing[:20],
+        )
+    return replace(disk, chain=(*before, *disk.chain[lacking[-1] + 1 :]))
+
+
+def _chain_to(disk: Disk, state: str, listed: Listed) -> tuple[Delta, ...] | None:
+    """Return a chain of a whole generation that has this state, of the newest such."""
+    for generation in reversed(listed.whole):
+        same = generation.disk(disk.target)
+        if same is None or same.image != disk.image:
+            continue
+        for number, delta in enumerate(same.chain):
+            if delta.state == state:
+                return same.chain[: number + 1]
+    return None
+
+
+def _offers(folder: Path, file: File) -> bool:
+    """Return whether the folder has something by the file's name; what that is, its copy tells."""
+    return os.path.lexists(folder / file_name(file.digest))
+
+
+def _require_possible(generation: Generation, file: File) -> None:
+    """Raise Refused for a file that is longer than what it is can be."""
+    delta = any(one.digest == file.digest for disk in generation.disks for one in disk.chain)
+    largest = max((disk.virtual_size for disk in generation.disks), default=0)
+    most = largest + largest // 8 + OVERHEAD if delta else LARGEST_OTHER
+    if file.size > most:
+        raise Refused(f"The file {file.digest} has {file.size} bytes; at most {most} are possible.", digest=file.digest)
+
+
+def copied_file(source: Path, file: File, work: Path) -> Path:
+    """Return our own copy of a file, by the name of its digest, which its bytes have; raise Corrupt for any other file."""
+    target = work / file_name(file.digest)
+    try:
+        if source.is_symlink():
+            raise Corrupt(f"{source} is a link; it was not followed.", path=str(source))
+        with held(source) as opened:
+            found = opened.stat().st_size
+            if found != file.size:
+                raise Corrupt(f"{source} has {found} bytes; the document says {file.size}.", path=str(source))
+            digest = copy_with_checksum(opened, target, "sha256")
+    except OSError as error:
+        raise from_os_error(error) from None
+    except EdgeError:
+        target.unlink(missing_ok=True)
+        raise
+    if digest != file.digest:
+        target.unlink()
+        raise Corrupt(f"{source} has the digest {digest}; the document says {file.digest}.", path=str(source))
+    target.chmod(0o600)
+    return target

@@ -1,0 +1,162 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A store of generations kept in order: old ones dropped, chains merged, then the files removed that no document needs.
+
+Where any document of a VM cannot be read, none of its files is removed: that document may need it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from ... import _files
+from ..._errors import Busy, EdgeError, NotFound
+from ..._generation import file_name
+from ..format.qemu_img import QemuImg
+from ..store.store import Store
+from .depot import FILES, Depot, Listed
+from .merge import Merger
+from .merge_plan import LEAST_KEPT, Limits, Run, outdated, reclaimable, too_long
+
+
+@dataclass
+class Report:
+    """What was done: generations dropped, merges, files removed and their bytes; and what was not, with the reasons."""
+
+    dropped: list[str] = field(default_factory=list)
+    merged: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    bytes_freed: int = 0
+    doubts: list[str] = field(default_factory=list)
+    over_quota: int = 0
+
+    def shown(self) -> dict[str, object]:
+        """Return it as JSON values."""
+        return {**vars(self), "changed": bool(self.dropped or self.merged or self.removed)}
+
+
+@dataclass(frozen=True)
+class Tidying:
+    """Keeps a depot within its limits; VMs that another process changes are left for the next run."""
+
+    depot: Depot
+    qemu: QemuImg
+    limits: Limits
+    images: Store | None = None
+
+    def run(self) -> Report:
+        """Keep every VM's generations in order, then all within the quota."""
+        report = Report()
+        for uuid in self.depot.vms():
+            self._order(uuid, report)
+        if self.limits.quota is not None:
+            self._shrink(self.limits.quota, report)
+        return report
+
+    def _order(self, uuid: str, report: Report) -> None:
+        def work_on(work: Path) -> None:
+            self._drop(uuid, [one.name for one in outdated(self.depot.listed(uuid), self.limits.keep)], report)
+            while run := too_long(self.depot.listed(uuid), self.limits.longest):
+                if not self._merge(uuid, run, work, report):
+                    break
+            self._collect(uuid, report)
+
+        self._when_free(uuid, report, work_on)
+
+    def _when_free(self, uuid: str, report: Report, work_on: Callable[[Path], None]) -> None:
+        """Work on a VM's generations unless another process does; then the report says so, and the next run does it."""
+        try:
+            with self.depot.changing(uuid, wait=False) as work:
+                work_on(work)
+        except Busy as error:
+            report.doubts.append(f"{uuid} was left alone: {error.message}")
+
+    def _drop(self, uuid: str, generations: list[str], report: Report) -> None:
+        """Remove documents; what they need stays until a collection."""
+        for name in generations:
+            self.depot.document(uuid, name).unlink(missing_ok=True)
+            report.dropped.append(f"{uuid} {name}")
+        if generations:
+            _files.fsync(self.depot.folder(uuid))
+
+    def _merge(self, uuid: str, run: Run, work: Path, report: Report) -> bool:
+        """Merge one run; where that fails the chain stays as it is, and the report says why."""
+        try:
+            merged = Merger(self.depot, self.qemu, self.images).merge(uuid, run, self.depot.listed(uuid), work)
+        except EdgeError as error:
+            report.doubts.append(f"{uuid} {run.target} was not merged: {error.message}")
+            return False
+        report.merged.append(f"{uuid} {run.target} {merged.of[0]}-{merged.of[1]}")
+        return True
+
+    def _collect(self, uuid: str, report: Report) -> None:
+        """Remove the files and image marks that no document needs, unless one cannot be read."""
+        listed = self.depot.listed(uuid)
+        if listed.unreadable:
+            bad = "; ".join(f"{one.name}: {one.why}" for one in listed.unreadable)
+            report.doubts.append(f"{uuid}: no file is removed while a document cannot be read ({bad})")
+            return
+        needed = {file_name(file.digest) for one in listed.generations for file in one.needs}
+        for path in sorted(self.depot.files(uuid).iterdir()):
+            if path.name not in needed and path.is_file():
+                self._remove(uuid, path, report)
+        _files.fsync(self.depot.files(uuid))
+        images = {f"{file_name(disk.image)}.image" for one in listed.generations for disk in one.disks if disk.image}
+        for mark in self.depot.folder(uuid).glob("*.image"):
+            if mark.name not in images:
+                mark.unlink(missing_ok=True)
+
+    def _remove(self, uuid: str, path: Path, report: Report) -> None:
+        """Remove one file, unless somebody reads it."""
+        with suppress(NotFound):
+            try:
+                with _files.file_lock(path, shared=False, wait=False):
+                    if _files.open_in_qemu(path):
+                        report.doubts.append(f"{uuid}: {FILES}/{path.name} stays: a QEMU program has it open.")
+                        return
+                    size = path.stat().st_size
+                    path.unlink()
+            except Busy as error:
+                report.doubts.append(f"{uuid}: {FILES}/{path.name} stays: {error.message}")
+                return
+            report.removed.append(f"{uuid} {path.name}")
+            report.bytes_freed += size
+
+    def _shrink(self, quota: int, report: Report) -> None:
+        """Merge what no generation needs apart, then drop the oldest generations, never below the least, until all fits."""
+        for uuid in self.depot.vms():
+            if self.depot.bytes_used <= quota:
+                break
+            self._reclaim(uuid, report)
+        while self.depot.bytes_used > quota and (oldest := self._oldest()):
+            uuid, name = oldest
+            before = len(report.dropped)
+            self._when_free(uuid, report, partial(self._drop_one, uuid, name, report))
+            if len(report.dropped) == before:
+                break
+            self._reclaim(uuid, report)
+        report.over_quota = max(0, self.depot.bytes_used - quota)
+
+    def _drop_one(self, uuid: str, name: str, report: Report, _work: Path) -> None:
+        self._drop(uuid, [name], report)
+
+    def _reclaim(self, uuid: str, report: Report) -> None:
+        def work_on(work: Path) -> None:
+            while run := reclaimable(self.depot.listed(uuid)):
+                if not self._merge(uuid, run, work, report):
+                    break
+            self._collect(uuid, report)
+
+        self._when_free(uuid, report, work_on)
+
+    def _oldest(self) -> tuple[str, str] | None:
+        """Return the VM and the name of the oldest generation that may go; None where each VM has the least."""
+        found = []
+        for uuid in self.depot.vms():
+            listed: Listed = self.depot.listed(uuid)
+            found += [(one.instant, uuid, one.name) for one in outdated(listed, max(LEAST_KEPT, len(listed.whole) - 1))]
+        return min(found)[1:] if found else None
