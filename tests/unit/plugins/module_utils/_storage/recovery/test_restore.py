@@ -1,0 +1,112 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A restored disk has what the guest had at the point, as an overlay of the image and as a whole file."""
+
+from __future__ import annotations
+
+import random
+import stat
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from ansible_collections.edge.cloud.plugins.module_utils import _files
+from ansible_collections.edge.cloud.plugins.module_utils._errors import Busy, Conflict, Corrupt, NoSpace, NotFound
+from ansible_collections.edge.cloud.plugins.module_utils._storage.format import qcow2
+from ansible_collections.edge.cloud.plugins.module_utils._storage.recovery.layers import name_of
+from ansible_collections.edge.cloud.plugins.module_utils._storage.recovery.restore import Restore
+from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
+from support.images import MIB, QEMU
+from support.recovery import UUID, Machine, Replica, require_same
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Replica:
+    return Replica.with_points(tmp_path_factory.mktemp("prepared"), 3)
+
+
+@pytest.fixture
+def replica(prepared: Replica, tmp_path: Path) -> Replica:
+    return prepared.copied(tmp_path / "recovery")
+
+
+def restore(replica: Replica) -> Restore:
+    return Restore(replica.depot, QEMU, replica.machine.images)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("name", ["0.1", "0.3"])
+def test_any_generation(replica: Replica, tmp_path: Path, whole: bool, name: str) -> None:
+    path = tmp_path / "restored.qcow2"
+    restore(replica).write(replica.depot.find(UUID, name), "vda", path, whole=whole)
+    require_same(path, replica.machine.contents[name])
+    backing = qcow2.read_header(path).backing_file
+    assert backing == (None if whole else str(replica.machine.images.image_path(str(replica.machine.disk.image))))
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert QEMU.check(path).corruptions == 0
+    used_by = replica.machine.images.uses_of(str(replica.machine.disk.image), [tmp_path]).users
+    assert (str(path) in used_by) is not whole
+
+
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_sizes_and_zeros(tmp_path: Path, seed: int, whole: bool) -> None:
+    rng = random.Random(seed)
+    machine = Machine(tmp_path / "machine")
+    replica = Replica(machine, tmp_path / "recovery")
+    for size in (MIB // 2 + 4096 + 512, 3 * MIB, 4 * MIB + 1536):
+        machine.resize(size)
+        machine.churn(rng)
+        replica.intake.take(machine.point())
+    for name in replica.names:
+        path = tmp_path / f"{name}.qcow2"
+        restore(replica).write(replica.depot.find(UUID, name), "vda", path, whole=whole)
+        require_same(path, machine.contents[name])
+
+
+def test_the_options_by_which_qemu_reads_it_in_place(replica: Replica) -> None:
+    with restore(replica).opened(replica.depot.find(UUID), "vda") as node:
+        require_same(name_of(node), replica.machine.contents["0.3"])
+        assert node["backing"]["backing"]["backing"]["backing"] is None
+
+
+def test_what_is_in_the_way_or_missing(replica: Replica, tmp_path: Path) -> None:
+    found = replica.depot.find(UUID)
+    path = tmp_path / "restored.qcow2"
+    path.write_bytes(b"a disk of somebody")
+    with pytest.raises(Conflict):
+        restore(replica).write(found, "vda", path)
+    assert path.read_bytes() == b"a disk of somebody"
+    path.unlink()
+    with pytest.raises(NotFound, match="has no disk vdb; it has vda"):
+        restore(replica).write(found, "vdb", path)
+    with pytest.raises(NotFound, match="pull it first"):
+        replace(restore(replica), images=Store(tmp_path / "none")).write(found, "vda", path)
+    gone = replica.depot.path_of(UUID, found.disks[0].chain[0].digest)
+    gone.unlink()
+    with pytest.raises(Busy, match="run again"):
+        restore(replica).write(found, "vda", path)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_without_space_nothing_is_left(replica: Replica, tmp_path: Path, whole: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_files, "RESERVE", 2**60)
+    (tmp_path / "vms").mkdir()
+    with pytest.raises(NoSpace):
+        restore(replica).write(replica.depot.find(UUID), "vda", tmp_path / "vms" / "restored.qcow2", whole=whole)
+    assert list((tmp_path / "vms").iterdir()) == []
+
+
+def test_what_find_says_of_generations_that_are_not_there(replica: Replica) -> None:
+    with pytest.raises(NotFound, match=r"no generation 0\.7 of the VM .* it has 0\.1, 0\.2, 0\.3"):
+        replica.depot.find(UUID, "0.7")
+    replica.depot.document(UUID, "0.2").write_bytes(b"{")
+    with pytest.raises(Corrupt, match=r"0\.2 of the VM .* cannot be used: .*is not JSON"):
+        replica.depot.find(UUID, "0.2")
+    replica.depot.path_of(UUID, replica.depot.find(UUID, "0.3").disks[0].chain[2].digest).unlink()
+    with pytest.raises(Corrupt, match=r"0\.3 of the VM .* it lacks sha256"):
+        replica.depot.find(UUID, "0.3")
+    assert replica.depot.find(UUID).name == "0.1"
+    with pytest.raises(NotFound, match="none that is whole"):
+        replica.depot.find(UUID.replace("6", "8"))
