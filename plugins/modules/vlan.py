@@ -58,7 +58,7 @@ options:
     type: int
   allow_disruption:
     description:
-      - Allow to remove a link that is used, or to make it anew because O(vlan_id), O(vlan_protocol) or O(underlay) is another
+      - Allow to remove a link that is used, or to replace it because O(vlan_id), O(vlan_protocol) or O(underlay) is another
         one. Addresses on it and links upon it are then lost.
     type: bool
     default: false

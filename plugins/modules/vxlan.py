@@ -48,7 +48,7 @@ options:
   members:
     description:
       - The addresses of all hosts that have the VXLAN on their underlays, IPv4 or IPv6, to which a VXLAN sends frames for unknown
-        addresses, broadcast and multicast. This host's own is told apart, so that all hosts can have the same list.
+        addresses, broadcast and multicast. This host's own is distinguished, so that all hosts can have the same list.
       - The list is exact. A host that is not listed any more gets no such frames.
     type: list
     elements: str
@@ -86,7 +86,7 @@ options:
     type: int
   allow_disruption:
     description:
-      - Allow to remove a link that is used, or to make it anew because O(vni), O(underlay), O(local), O(group) or O(port) is
+      - Allow to remove a link that is used, or to replace it because O(vni), O(underlay), O(local), O(group) or O(port) is
         another one. Addresses on it and links upon it are then lost.
     type: bool
     default: false

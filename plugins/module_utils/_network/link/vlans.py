@@ -24,7 +24,7 @@ def tagged(texts: Sequence[str], option: str) -> tuple[str, ...]:
         first, last = (int(parts[1]), int(parts[2] or parts[1])) if parts else (0, 0)
         if not UNTAGGED < first <= last <= LARGEST:
             raise InvalidInput(
-                f"{option}[{place}]: {text!r:.40} is no VLAN or range of such; write it as 10 or 20-29, within {UNTAGGED + 1} to"
+                f"{option}[{place}]: {text!r:.40} is not a VLAN or range of them; write it as 10 or 20-29, within {UNTAGGED + 1} to"
                 f" {LARGEST}: frames without a tag are in VLAN {UNTAGGED}.",
                 option=f"{option}[{place}]",
                 value=text,

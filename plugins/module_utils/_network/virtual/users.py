@@ -11,7 +11,7 @@ from .state import Facts, NetworkState, VirtualLink
 
 
 def may_go(facts: Facts, wanted: Wanted, state: NetworkState, link: VirtualLink, instead: VirtualLink | None) -> None:
-    """Raise Refused unless nobody uses a bridge, or a link alone, that is to be removed, or replaced by ``instead``."""
+    """Raise Refused if anything uses a bridge, or a link alone, that is to be removed, or replaced by ``instead``."""
     uses = _uses(facts, state, link)
     if wanted.allow_disruption or not uses:
         return

@@ -16,6 +16,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.defini
 from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.names import MAKING, links_of, mac_of, mark
 from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.plan import plan
 from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.state import Facts, Networks, Peer, VirtualLink
+from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.steps import AttachTap
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -171,6 +172,14 @@ def test_a_bridge_that_tells_vlans_apart() -> None:
     ]
     assert commands(facts, wanted(**base), "fdb") == ["vlan del dev evx-a vid 10", "vlan del dev evx-a vid 20-30"]
     assert commands(facts, wanted(**base), "ip") == ["link set dev evb-a type bridge vlan_filtering 0"]
+
+
+def test_a_port_of_a_vm_that_is_attached_again_has_the_vlans_that_it_had() -> None:
+    trunk = AttachTap("a", "vnet0", "evb-a", vlans=("1 pvid untagged", "10", "20-29"))
+    assert [" ".join(words) for words in trunk.fdb] == ["vlan add dev vnet0 vid 10", "vlan add dev vnet0 vid 20-29"]
+    access = AttachTap("a", "vnet0", "evb-a", vlans=("30 pvid untagged",))
+    assert [" ".join(words) for words in access.fdb] == ["vlan del dev vnet0 vid 1", "vlan add dev vnet0 vid 30 pvid untagged"]
+    assert AttachTap("a", "vnet0", "evb-a").fdb == ()
 
 
 def linked(*links: Link, **more: Any) -> Facts:
