@@ -40,7 +40,8 @@ class IpRoute:
 
     def _json(self, *words: str, check: bool = True) -> list[dict[str, Any]]:
         done = self._runner.run(("ip", "-json", "-details", *words), check=check, timeout=TIMEOUT)
-        found: list[dict[str, Any]] = json.loads(done.stdout or "[]")
+        # What it printed before it failed is not whole, and no JSON.
+        found: list[dict[str, Any]] = json.loads(done.stdout or "[]") if done.rc == 0 else []
         return [item for item in found if item]
 
     def links(self) -> dict[str, Link]:

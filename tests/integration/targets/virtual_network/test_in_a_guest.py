@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._errors import EdgeError
+from ansible_collections.edge.cloud.plugins.module_utils._network.link.iproute import IpRoute
 from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.definition import Wanted
 from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.iproute import Networking, Places
 from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.reconcile import reconcile
@@ -208,3 +209,4 @@ def test_a_kernel_without_ipv6(tmp_path: Path) -> None:
         host.have("alone", type="isolated")
         failed = refused(host, **{**options, "vni": 6, "members": ["2001:db8::2"]})
         assert failed.startswith("members: 2001:db8::2 is IPv6, and the kernel of this host has none")
+        assert "evb-private" in IpRoute(host.space).observe().links  # as the modules of bridges read a host

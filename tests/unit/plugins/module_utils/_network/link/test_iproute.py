@@ -15,6 +15,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._network.link.iproute i
 from ansible_collections.edge.cloud.plugins.module_utils._network.link.routes import Address
 from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
 from support.netspace import ip, netspace
+from support.runners import ScriptedRunner
 
 
 @pytest.fixture
@@ -87,3 +88,17 @@ def test_a_batch_stops_at_the_first_error_and_says_where(adapter: IpRoute) -> No
     shown = ip("addr", "show", "br0")
     assert "192.0.2.20/24" in shown
     assert "192.0.2.1/24" in shown
+
+
+def test_a_kernel_without_ipv6() -> None:
+    """The answers are those of Debian's kernel, booted with ipv6.disable=1."""
+    link = '[{"ifname": "eth0", "addr_info": []}]'
+    runner = ScriptedRunner()
+    runner.expect("ip", "-json", "-details", "token", "show", stdout="[]\n")
+    runner.expect("ip", "-json", "-details", "addr", "show", stdout=link)
+    for version, rc, text in (("-4", 0, "[]"), ("-6", 255, "[")):
+        runner.expect("ip", "-details", version, "route", "show", "table", "all")
+        runner.expect("ip", "-json", "-details", version, "rule", "show", rc=rc, stdout=text, stderr="Dump terminated")
+    host = IpRoute(runner).observe()
+    assert (list(host.links), host.rules) == (["eth0"], ())
+    runner.done()
