@@ -12,6 +12,7 @@ import socket
 import struct
 from array import array
 
+FAMILY = socket.AF_UNIX  # any will do; services of ours may have no other
 SIOCETHTOOL = 0x8946
 GET_TX_CHECKSUMS, SET_TX_CHECKSUMS = 0x16, 0x17  # ETHTOOL_GTXCSUM, ETHTOOL_STXCSUM of linux/ethtool.h
 
@@ -31,6 +32,6 @@ def set_checksums_in_software(link: str, on: bool) -> None:
 
 def _ioctl(link: str, command: int, value: int) -> int:
     asked = array("I", (command, value))  # struct ethtool_value
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as any_socket:
+    with socket.socket(FAMILY, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as any_socket:
         fcntl.ioctl(any_socket, SIOCETHTOOL, struct.pack("16sP24x", link.encode(), asked.buffer_info()[0]))  # struct ifreq
     return asked[1]

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.edge.cloud.plugins.module_utils._network.link.offload import FAMILY
 from support.netspace import SPACE
 
 # Runs as the host: a request by line of its standard input, and for each an answer: what was done, and what left the host.
@@ -106,3 +108,10 @@ def test_what_another_program_set_is_left_alone(tmp_path: Path) -> None:
     _first, by_hand, again = answers(tmp_path, [(VXLAN, None), (VXLAN, True), (VXLAN, None)])
     assert by_hand == [[], True, True]
     assert again == [[], True, True]
+
+
+def test_the_service_of_networks_may_ask() -> None:
+    unit = (Path(__file__).parents[6] / "roles/hypervisor/files/edge-networks.service").read_text()
+    families = re.search(r"^RestrictAddressFamilies=(.*)$", unit, re.MULTILINE)
+    assert families
+    assert FAMILY.name in families[1].split()
