@@ -70,7 +70,8 @@ options:
   underlay:
     description:
       - The link that carries the network, required with O(type=vxlan) and O(type=vlan). For a VXLAN it is the link with this host's
-        address, be it a network card, a bridge or WireGuard; for a VLAN it must have a layer 2.
+        address, be it a network card, a bridge or WireGuard; for a VLAN it must have a layer 2, which the cards of Amazon EC2,
+        Microsoft Azure, DigitalOcean and Hetzner Cloud do not have.
     type: str
   members:
     description:

@@ -22,6 +22,8 @@ description:
   - The bridge takes the MAC address of its port, so that a DHCP server gives it the same lease.
   - ifupdown, systemd-networkd and netplan with systemd-networkd are supported, over network cards, bonds and VLANs.
     NetworkManager is refused.
+  - It is refused over a card of Amazon EC2, Microsoft Azure, DigitalOcean or Hetzner Cloud, whose networks have no layer 2 and drop
+    what comes from the addresses of VMs.
 extends_documentation_fragment:
   - edge.cloud.attributes
 attributes:
