@@ -104,14 +104,16 @@ def _links_alone(
 ) -> list[str]:
     """Make the links without a bridge, as often as one more can be made upon those that are there since."""
     actions: list[str] = []
-    while True:
-        missed: dict[str, EdgeError] = {}
+    missed: dict[str, EdgeError] = {}
+    for _deeper in range(1 if check else len(asked)):
+        missed = {}
         done = _each_that_can(net, asked, known, missed, check=check)
         actions += done
         asked = [wanted for wanted in asked if wanted.name in missed]
-        if check or not (done and asked):
-            failed |= missed
-            return actions
+        if not (done and asked):
+            break
+    failed |= missed
+    return actions
 
 
 def _each_that_can(

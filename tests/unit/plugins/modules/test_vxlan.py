@@ -205,3 +205,22 @@ def test_a_run_killed_before_the_mark_converges(vxlan: Any, tmp_path: Path) -> N
     shutil.move(real, tmp_path / "ip")
     assert vxlan(**VXLAN)["actions"][0] == "Finish cluster0"
     assert not vxlan(**VXLAN)["changed"]
+
+
+def test_a_link_alone_that_the_kernel_never_takes_whole_does_not_hold_up_the_others(
+    vxlan: Any, module: Any, places: Places, tmp_path: Path
+) -> None:
+    vxlan(**VXLAN)
+    module("virtual_network", **NETWORK)
+    for name in ("evb-private", "evx-private", "cluster0"):
+        ip("link", "del", name)
+    real = tmp_path / "real"
+    shutil.move(tmp_path / "ip", real)
+    (tmp_path / "ip").write_text(
+        f'#!/bin/sh\nif [ "$1" = -batch ]; then grep -v "cluster0 up" | {real} -batch -; else exec {real} "$@"; fi\n'
+    )
+    (tmp_path / "ip").chmod(0o755)
+    made = make_recorded(Networking(SubprocessRunner(), places), check=False)
+    assert "what it lacks: Set cluster0 up" in made.failed.pop("cluster0").message
+    assert made.failed == {}
+    assert shown("evx-private")["master"] == "evb-private"
