@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from itertools import combinations
 from typing import Any
 
@@ -27,7 +27,7 @@ OF_TYPE = {
 }
 OF_BRIDGE = ("vlan_filtering", "vlans")
 PROTOCOLS = ("802.1Q", "802.1ad")
-OF_LINKS = ip_network("224.0.0.0/24")  # of protocols between neighbours, such as OSPF
+OF_LINKS = IPv4Network("224.0.0.0/24")  # of protocols between neighbours, such as OSPF
 LINKS = ("vlan", "vxlan")  # modules of a link alone, and types of a network that has such a link below its bridge
 OF_LINK = ("underlay", "mtu", "name", "state", "allow_disruption")
 NEEDED = {"vlan": ("vlan_id", "underlay"), "vxlan": ("vni", "underlay")}
@@ -326,7 +326,7 @@ class _Reader:
         if value is None:
             raise self.bad("group", "flood: multicast needs the multicast group, such as 239.1.2.3.")
         group = self._address("group", str(value))
-        if not parsed(group).is_multicast or parsed(group) in OF_LINKS:
+        if not parsed(group).is_multicast or _of_links(parsed(group)):
             raise self.bad("group", f"{group} is not a multicast group for networks; use one of 239.0.0.0/8 or ff05::/16.", group)
         return group
 
@@ -353,6 +353,14 @@ class _Reader:
                 raise self.bad(path, f"{found[address.version]} is the gateway of IPv{address.version} already; give one.", text)
             found[address.version] = str(address)
         return tuple(found[version] for version in sorted(found))
+
+
+def _of_links(group: IPv4Address | IPv6Address) -> bool:
+    """Return whether a multicast group is one of protocols between neighbours, or never leaves a host."""
+    if isinstance(group, IPv4Address):
+        return group in OF_LINKS
+    flags, scope = divmod(group.packed[1], 16)
+    return scope < 2 or (scope == 2 and not flags)  # RFC 4291: 0 is reserved, 1 the host, 2 the link
 
 
 def _of_no_host(subnet: Subnet) -> Iterator[Any]:

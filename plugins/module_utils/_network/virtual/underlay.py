@@ -112,7 +112,7 @@ class _Reading:
         network = marked_for(link.alias)
         if network is not None and not bare(name, link.alias):
             raise self.error(Conflict, "underlay", f"{name} belongs to the virtual network {network}; name a link of the host.")
-        if link.of_vm:
+        if link.of_vm and link.ethernet:  # a tunnel of a VPN program is of the same kind, without layer 2
             raise self.error(Conflict, "underlay", f"{name} belongs to a VM; name a link of the host.")
         own = {one.name for one in self.facts.ours(self.definition.name)}
         if over := [one.name for one in below(self.facts.links, name) if one.name in own]:

@@ -147,6 +147,10 @@ def test_a_member_that_comes_and_one_that_goes_are_all_that_changes(network: Any
         ({"flood": "multicast", "members": []}, "group"),
         ({"flood": "multicast", "group": "192.0.2.1", "members": []}, "group"),
         ({"flood": "multicast", "group": "224.0.0.5", "members": []}, "group"),
+        *(
+            ({"flood": "multicast", "group": text, "members": []}, "group")
+            for text in ("ff01::5", "ff02::5", "ff11::5", "ff00::5", "2001:db8::1")
+        ),
         ({"group": "239.1.1.1"}, "group"),
         ({"members": ["::ffff:192.0.2.1"]}, "members[0]"),
         ({"port": 0}, "port"),

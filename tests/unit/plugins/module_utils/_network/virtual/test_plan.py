@@ -225,6 +225,12 @@ def test_groups_of_networks_that_are_made_at_boot_count() -> None:
     assert plan(facts, [wanted(**base, vni=1, group="239.1.1.9"), Wanted("n0", None)]).require().changed
 
 
+def test_a_tunnel_of_a_vpn_program_is_not_a_port_of_a_vm() -> None:
+    vpn = Link("tun1", "tun", mtu=1500, up=True, ethernet=False, addresses=(Address("10.8.0.1/24"),))
+    assert mtu(linked(vpn), type="vxlan", vni=1, underlay="tun1", members=["10.8.0.2"]) == 1450
+    assert "no layer 2" in error(linked(vpn), type="vlan", vlan_id=1, underlay="tun1").message
+
+
 def test_other_names_of_links() -> None:
     facts = linked(replace(CARD, altnames=("enp1s0", "evb-a")), replace(OTHERS["br0"], altnames=("enbridge",)))
     assert error(facts, type="vlan", vlan_id=1, underlay="enp1s0").message.startswith("underlay: enp1s0 is another name of eth0; ")
