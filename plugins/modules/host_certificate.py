@@ -102,16 +102,29 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.edge.cloud.plugins.module_utils._errors import NotFound
 from ansible_collections.edge.cloud.plugins.module_utils._host.authority.signing import Authority, Wanted, public_key_of
 from ansible_collections.edge.cloud.plugins.module_utils._module import run_module
+
+
+def of_ca(options: dict[str, Any], option: str) -> bytes:
+    """Return a file of the CA."""
+    try:
+        return Path(options[option]).read_bytes()
+    except FileNotFoundError:
+        raise NotFound(
+            f"{option}: {options[option]} is not on this host, so there is no CA here. Run the role edge.cloud.pki on pki_ca_host "
+            "first. If the CA is lost, restore its backup (see docs/security.md).",
+            option=option,
+        ) from None
 
 
 def run(module: Any) -> dict[str, Any]:
     options = module.params
     days, before = options["days"], options["renew_before_days"]
     wanted = Wanted(options["common_name"], tuple(options["names"]), days, days // 2 if before is None else before)
-    own = Path(options["ca_certificate"]).read_bytes()
-    authority, key = Authority.load(own, Path(options["ca_key"]).read_bytes()), public_key_of(options["request"].encode())
+    own = of_ca(options, "ca_certificate")
+    authority, key = Authority.load(own, of_ca(options, "ca_key")), public_key_of(options["request"].encode())
     present, now = (options["present"] or "").encode(), datetime.now(UTC)
     why = authority.why_new(present, key, wanted, now) or ("a new one is asked for" if options["force"] else None)
     if why:

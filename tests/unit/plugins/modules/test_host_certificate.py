@@ -238,3 +238,9 @@ def test_openssl_finds_the_authority_whatever_its_key_identifier(sign: Signer, t
     host.write_text(sign(request(), **ca)["certificate"])
     done = subprocess.run(["openssl", "verify", "-CAfile", ca["ca_certificate"], str(host)], check=False, capture_output=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("option", ["ca_certificate", "ca_key"])
+def test_without_the_ca_it_says_where_it_is_to_be(sign: Signer, tmp_path: Path, option: str) -> None:
+    done = sign(request(), **{option: str(tmp_path / "none")})
+    assert done["error"]["code"] == "not_found" and done["msg"].startswith(f"{option}: ") and "pki_ca_host" in done["msg"]
