@@ -119,6 +119,12 @@ def one_cluster_everywhere(path: Path) -> None:
     _tables(path, 16, 6, 3 * 1024**3, counted=True, version=2)
 
 
+def one_cluster_in_a_delta(path: Path, size: int) -> None:
+    """A delta all of whose disk is the same 64 KiB, counted rightly."""
+    _tables(path, 16, 1, size, counted=True)
+    patch(path, 3 * 65536, ">Q", 2**63 | 4 * 65536)  # the table has one user
+
+
 def vmdk_descriptor(path: Path) -> None:
     path.write_text(f'# Disk DescriptorFile\nversion=1\ncreateType="monolithicFlat"\nRW 2048 FLAT "{_secret(path)}" 0\n')
 

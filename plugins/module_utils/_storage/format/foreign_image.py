@@ -13,7 +13,7 @@ from typing import Any
 from ..._errors import CommandFailed, Corrupt, Refused
 from .. import names
 from . import probe, qcow2
-from .qemu_img import QemuImg
+from .qemu_img import Checked, QemuImg
 from .source_file import state_of
 
 LARGEST_VIRTUAL_SIZE = 2 * 1024**4
@@ -58,8 +58,11 @@ def judge(qemu: QemuImg, path: Path, rules: Rules) -> str:
     return source_format
 
 
-def require_sound(qemu: QemuImg, path: Path, source_format: str) -> None:
-    """Raise Corrupt if the image's tables are damaged: a conversion would silently read zeros in place of what is missing."""
+def require_sound(qemu: QemuImg, path: Path, source_format: str) -> Checked:
+    """Raise Corrupt if the image's tables are damaged: a conversion would silently read zeros in place of what is missing.
+
+    Returns what a check found otherwise.
+    """
     found = qemu.check_foreign(path, source_format)
     if found.corruptions or found.check_errors:
         raise Corrupt(
@@ -68,6 +71,7 @@ def require_sound(qemu: QemuImg, path: Path, source_format: str) -> None:
             path=str(path),
             **asdict(found),
         )
+    return found
 
 
 def _info(qemu: QemuImg, path: Path, source_format: str) -> dict[str, Any]:

@@ -68,11 +68,18 @@ def too_large(error: CommandFailed) -> bool:
 
 @dataclass(frozen=True)
 class Checked:
-    """What ``qemu-img check`` found: counts of clusters."""
+    """What ``qemu-img check`` found: counts of clusters, and how many the disk has, compressed ones too."""
 
     corruptions: int
     leaks: int
     check_errors: int
+    allocated: int = 0
+    compressed: int = 0
+
+
+def _checked(found: Mapping[str, Any]) -> Checked:
+    keys = ("corruptions", "leaks", "check-errors", "allocated-clusters", "compressed-clusters")
+    return Checked(*(int(found.get(key, 0)) for key in keys))
 
 
 def for_overlay(creation: Creation) -> dict[str, str | int | bool | None]:
@@ -284,7 +291,7 @@ class QemuImg:
             printed = done.stderr.strip()[:500] or "nothing"
             why = f"it ended with {done.rc} after at most {seconds} s of CPU time and printed: {printed}"
             raise Corrupt(f"{path} is damaged or hostile: qemu-img check could not finish it ({why}).", path=str(path), rc=done.rc)
-        return Checked(found.get("corruptions", 0), found.get("leaks", 0), found.get("check-errors", 0))
+        return _checked(found)
 
     def check(self, path: Path, *, repair: str | None = None) -> Checked:
         """Return what a check of a qcow2 finds (after the repair of ``leaks`` or ``all``)."""
@@ -295,4 +302,4 @@ class QemuImg:
             found: Mapping[str, Any] = json.loads(done.stdout)
         except ValueError:
             raise CommandFailed(["qemu-img", *arguments], done.rc, done.stderr) from None
-        return Checked(found.get("corruptions", 0), found.get("leaks", 0), found.get("check-errors", 0))
+        return _checked(found)

@@ -10,7 +10,7 @@ from ..._errors import Refused
 from ..._generation import DELTA_CLUSTER
 from ..format import qcow2
 from ..format.foreign_image import LARGEST_VIRTUAL_SIZE, refuse_other_files, require_sound
-from ..format.qemu_img import QemuImg
+from ..format.qemu_img import Checked, QemuImg
 
 KNOWN_EXTENSIONS = frozenset({qcow2.FEATURE_NAMES})
 HINT = " A delta has only the changed blocks of one disk, and names no other file."
@@ -22,7 +22,7 @@ def judge_delta(qemu: QemuImg, path: Path, where: str) -> int:
     qcow2.refuse_unless_standalone(header, where, HINT)
     _refuse(where, _problems(header))
     refuse_other_files(qemu.info(path, "qcow2"), path)
-    require_sound(qemu, path, "qcow2")
+    _refuse_unfolding(require_sound(qemu, path, "qcow2"), path.stat().st_size, where)
     return header.virtual_size
 
 
@@ -40,6 +40,12 @@ def _problems(header: qcow2.Header) -> list[str]:
         ),
     }
     return [problem for problem, there in problems.items() if there]
+
+
+def _refuse_unfolding(found: Checked, size: int, where: str) -> None:
+    """Raise Refused where the delta's data is more than its file has: a merge of it would take far more space than the delta."""
+    if found.compressed or found.allocated * DELTA_CLUSTER > size:
+        _refuse(where, ["its clusters are compressed" if found.compressed else "it has the same cluster at several places"])
 
 
 def _refuse(where: str, problems: list[str]) -> None:

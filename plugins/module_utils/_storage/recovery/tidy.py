@@ -94,7 +94,11 @@ class Tidying:
         return True
 
     def _collect(self, uuid: str, report: Report) -> None:
-        """Remove the files and image marks that no document needs, unless one cannot be read."""
+        """Remove the files and image marks that no document needs, unless one cannot be read.
+
+        What a killed run did to documents is made durable first: none comes back after a power cut without its files.
+        """
+        _files.fsync(self.depot.folder(uuid))
         listed = self.depot.listed(uuid)
         if listed.unreadable:
             bad = "; ".join(f"{one.name}: {one.why}" for one in listed.unreadable)

@@ -23,6 +23,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._errors import (
     Refused,
 )
 from ansible_collections.edge.cloud.plugins.module_utils._generation import DOCUMENT, Disk, File, file_name, parse
+from support.hostile_images import one_cluster_in_a_delta
 from support.images import MIB, QEMU, qemu_img
 from support.recovery import CLUSTER, UUID, Machine, Replica, delta, file_of, qemu_io, with_document
 
@@ -151,6 +152,7 @@ def test_the_image_is_leased_before_the_generation_is_listed(machine: Machine, r
         machine.images.remove(str(machine.disk.image), [])
 
 
+V3 = ("-o", f"cluster_size={CLUSTER},compat=1.1")
 Spoil = Callable[[Machine, Path], Path]
 
 
@@ -179,6 +181,17 @@ def bytes_of(data: bytes) -> Spoil:
         return as_delta(machine, folder, folder / "hostile")
 
     return spoil
+
+
+def one_cluster(machine: Machine, folder: Path) -> Path:
+    one_cluster_in_a_delta(folder / "hostile", machine.size)
+    return as_delta(machine, folder, folder / "hostile")
+
+
+def compressed(machine: Machine, folder: Path) -> Path:
+    (folder / "zeros").write_bytes(b"a" * machine.size)
+    qemu_img("convert", "-c", "-f", "raw", "-O", "qcow2", *V3, folder / "zeros", folder / "hostile")
+    return as_delta(machine, folder, folder / "hostile")
 
 
 def flip(at: int, value: bytes) -> Callable[[Path], object]:
@@ -265,7 +278,6 @@ def corrupt_tables(path: Path) -> None:
     flip(table, (0x8000000000000000 | table).to_bytes(8, "big"))(path)  # the data of the first cluster is its own table
 
 
-V3 = ("-o", f"cluster_size={CLUSTER},compat=1.1")
 HOSTILE: dict[str, Spoil] = {
     "a backing file": made(*V3, "-u", "-b", "/etc/shadow", "-F", "raw"),
     "a data file": made("-o", f"cluster_size={CLUSTER},data_file=/tmp/edge-test-data-file,data_file_raw=on"),
@@ -278,6 +290,8 @@ HOSTILE: dict[str, Spoil] = {
     "a corrupt mark": made(*V3, after=flip(79, b"\x02")),
     "an unknown feature": made(*V3, after=flip(79, b"\x80")),
     "damaged tables": made(*V3, after=corrupt_tables),
+    "one cluster everywhere": one_cluster,
+    "compressed clusters": compressed,
     "no qcow2": bytes_of(b"#!/bin/sh\n"),
     "a VMDK descriptor": bytes_of(b'# Disk DescriptorFile\nversion=1\ncreateType="monolithicFlat"\n'),
     "a header alone": bytes_of(b"QFI\xfb" + b"\0" * 100),
