@@ -49,6 +49,15 @@ class Images:
 
 
 @dataclass(frozen=True)
+class Recovery:
+    """The recovery points that this host keeps as a replica: their folder, how many of each VM at least, and bytes of all files."""
+
+    root: Path = Path("/var/lib/edge/recovery/points")
+    keep: int = 2
+    quota_bytes: int | None = None
+
+
+@dataclass(frozen=True)
 class Tls:
     """The host's certificate files."""
 
@@ -71,6 +80,7 @@ class Cluster:
     hypervisors: tuple[str, ...] | None = None
     frontends: tuple[str, ...] = ()
     images: Images = Images()
+    recovery: Recovery = Recovery()
     tls: Tls = Tls()
 
     @property
@@ -212,6 +222,7 @@ IMAGES = _object(
     },
     Images,
 )
+RECOVERY = _object({"root": _path, "keep": _whole(2), "quota_bytes": _size}, Recovery)
 TLS = _object({"ca_file": _path, "cert_file": _path, "key_file": _path}, Tls)
 CLUSTER = _object(
     {
@@ -222,6 +233,7 @@ CLUSTER = _object(
         "hypervisors": _list(_name),
         "frontends": _list(_url),
         "images": IMAGES,
+        "recovery": RECOVERY,
         "tls": TLS,
     },
     Cluster,

@@ -44,8 +44,17 @@ class Verb:
         return function(cluster, options)
 
 
+@dataclass(frozen=True)
+class Verbs:
+    """Verbs about one thing, which is the first word of each."""
+
+    help: str
+    verbs: Mapping[str, Verb]
+
+
+POINT = {"vm": str, "generation": str}
 IMAGE = {"digest": str, "name": str, "version": str}
-VERBS = {
+VERBS: Mapping[str, Verb | Verbs] = {
     "config": Verb("images.config", "check the configuration and show what this host is", strict=True),
     "pull": Verb("images.pull", "make an image visible on this host", {**IMAGE, "pinned": bool, "progress_file": str}),
     "fill": Verb("fill.fill", "on a replica: pull what other hosts requested and what other replicas have"),
@@ -58,6 +67,18 @@ VERBS = {
     "release": Verb("images.release", "end the use of images by a disk that is gone for ever", {"path": str, "check": bool}),
     "slots": Verb("slots.slots", "on a Front-end: end the slots for sent images whose time is over", {"path": str}, plain=True),
     "cache": Verb("images.cache", "show the images and how they are used"),
+    "point": Verbs(
+        "the recovery points that this host keeps",
+        {
+            "list": Verb("points.show", "show them, of all VMs or of one", {"vm": str}),
+            "take": Verb("points.take", "take in the generation in a folder", {"folder": str}),
+            "tidy": Verb("points.tidy", "drop old ones, merge long chains, and remove what none needs"),
+            "verify": Verb("points.verify", "read all files of one, of a VM's or of all, and tell what is damaged", POINT),
+            "restore": Verb(
+                "points.restore", "write a disk of one to a new file", {**POINT, "disk": str, "path": str, "whole": bool}
+            ),
+        },
+    ),
 }
 
 
@@ -72,14 +93,23 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=_Parser)
     for name, verb in VERBS.items():
         below = verbs.add_parser(name, help=verb.help, description=verb.help, allow_abbrev=False)
-        below.add_argument("json", nargs="?", metavar="-", choices=["-"], help="read the options as a JSON object from stdin")
-        for option, kind in verb.options.items():
-            spelled = f"--{option.replace('_', '-')}"
-            if kind is bool:
-                below.add_argument(spelled, action=argparse.BooleanOptionalAction)
-            else:
-                below.add_argument(spelled)
+        if isinstance(verb, Verb):
+            _add_options(below, verb)
+        else:
+            several = below.add_subparsers(dest="what", required=True, metavar="WHAT", parser_class=_Parser)
+            for word, one in verb.verbs.items():
+                _add_options(several.add_parser(word, help=one.help, description=one.help, allow_abbrev=False), one)
     return parser
+
+
+def _add_options(parser: argparse.ArgumentParser, verb: Verb) -> None:
+    parser.add_argument("json", nargs="?", metavar="-", choices=["-"], help="read the options as a JSON object from stdin")
+    for option, kind in verb.options.items():
+        spelled = f"--{option.replace('_', '-')}"
+        if kind is bool:
+            parser.add_argument(spelled, action=argparse.BooleanOptionalAction)
+        else:
+            parser.add_argument(spelled)
 
 
 def _given(verb: Verb, found: argparse.Namespace) -> dict[str, Any]:
@@ -105,7 +135,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb and print its result; an expected failure is one JSON object and exit code 1."""
     try:
         found = _parser().parse_args(arguments)
-        verb = VERBS[found.verb]
+        named = VERBS[found.verb]
+        verb = named if isinstance(named, Verb) else named.verbs[found.what]
         options = _given(verb, found)
         result = verb.run(None if verb.plain else _cluster.load(found.config, strict=verb.strict), options)
     except EdgeError as error:
