@@ -32,6 +32,7 @@ DOCUMENT = "generation.json"
 DELTA_CLUSTER = 65536
 FILES = ("nvram", "tpm", "seed", "context")
 LARGEST_JSON = 16 * 2**20
+DEEPEST = 64  # lists and objects in each other
 LARGEST_SIZE = 2**63 - 1
 LARGEST_NUMBER = 2**53 - 1
 MOST_DISKS, LONGEST_CHAIN = 256, 65536
@@ -170,7 +171,9 @@ def _plain(value: Any) -> Any:
         return {**getattr(value, "kept", {}), **known}
     if isinstance(value, tuple):
         return [_plain(one) for one in value]
-    return {key: _plain(one) for key, one in value.items()} if isinstance(value, Mapping) else value
+    if isinstance(value, Mapping):
+        return {key: _plain(one) if isinstance(one, File) else one for key, one in value.items()}
+    return value
 
 
 def point_of(name: object, option: str = "generation") -> Point:
@@ -268,8 +271,14 @@ def _instant(value: Any, where: str) -> str:
 
 def _free(value: Any, where: str) -> dict[str, Any]:
     _require(isinstance(value, dict), where, "it is not an object")
+    _require(not _deeper(value, DEEPEST), where, f"it has more than {DEEPEST} levels")
     json.dumps(value, allow_nan=False).encode()
     return dict(value)
+
+
+def _deeper(value: Any, levels: int) -> bool:
+    below = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else None
+    return below is not None and (levels == 0 or any(_deeper(one, levels - 1) for one in below))
 
 
 def _null_or(rule: Rule) -> Rule:

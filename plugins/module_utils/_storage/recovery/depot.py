@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -21,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ... import _files
-from ..._errors import Busy, Corrupt, EdgeError, InvalidInput, NotFound, Unsupported
+from ..._errors import Busy, Corrupt, EdgeError, InvalidInput, NotFound, Refused, Unsupported
 from ..._generation import LARGEST_JSON, UUID, File, Generation, Point, file_name, parse, point_of
 
 FILES = "files"
@@ -105,9 +106,15 @@ class Depot:
             return []
 
     def prepare(self, uuid: str) -> None:
-        """Create the folders, which only root can read; durable when this returns."""
+        """Create the folders, which only root can read; durable when this returns. Refused if others can read what is there."""
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.root.chmod(0o700)
+        if (mode := stat.S_IMODE(self.root.stat().st_mode)) & 0o077:
+            raise Refused(
+                f"root: the folder {self.root} has mode {mode:04o}, but recovery points have the data of guests, so that only root "
+                "may look into it. Is it the right one? Then set its mode to 0700.",
+                option="root",
+                path=str(self.root),
+            )
         for folder in (self.partial, self.folder(uuid), self.files(uuid)):
             if not folder.is_dir():
                 folder.mkdir(mode=0o700, exist_ok=True)

@@ -29,6 +29,7 @@ from .depot import Depot, Listed
 
 LARGEST_OTHER = 256 * MIB  # of NVRAM, TPM state, seed or context
 OVERHEAD = 64 * MIB
+MOST_DELTAS = 256
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ class Intake:
     def _take(self, folder: Path, offered: Generation, listed: Listed, work: Path) -> Taken:
         uuid = offered.vm.uuid
         generation = resolved(offered, listed, lambda file: self.depot.has(uuid, file) or _offers(folder, file))
+        _require_short(generation)
         brought = [file for file in generation.needs if _offers(folder, file)]
         self._require_quota(sum(file.size for file in brought if not self.depot.has(uuid, file)))
         copied = 0
@@ -234,6 +236,17 @@ def _require_possible(generation: Generation, file: File) -> None:
     most = largest + largest // 8 + OVERHEAD if delta else LARGEST_OTHER
     if file.size > most:
         raise Refused(f"The file {file.digest} has {file.size} bytes; at most {most} are possible.", digest=file.digest)
+
+
+def _require_short(generation: Generation) -> None:
+    """Raise Refused for more deltas than a chain can have until it is merged."""
+    for disk in generation.disks:
+        if len(disk.chain) > MOST_DELTAS:
+            raise Refused(
+                f"The disk {disk.target} has {len(disk.chain)} deltas; at most {MOST_DELTAS} are taken. Take in the points before "
+                "it first, and tidy, which merges them.",
+                target=disk.target,
+            )
 
 
 def copied_file(source: Path, file: File, work: Path) -> Path:

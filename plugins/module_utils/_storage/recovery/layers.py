@@ -107,10 +107,10 @@ class Layers:
             raise CommandFailed(argv, done.rc, done.stderr or done.stdout)
         return start, end
 
-    def own(self, node: Node) -> list[Range]:
-        """Return the ranges that the layers of a chain have themselves, zeros included, in whole clusters."""
-        done = self.qemu.run(["map", "--output=json", name_of(node)])
-        return union([(one["start"], one["start"] + one["length"]) for one in json.loads(done.stdout) if one["present"]])
+    def own(self, node: Node, start: int, end: int) -> list[Range]:
+        """Return the ranges from ``start`` to ``end`` that the layers of a chain have themselves, zeros included."""
+        done = self.qemu.run(["map", "--output=json", f"--start-offset={start}", f"--max-length={end - start}", name_of(node)])
+        return [(one["start"], one["start"] + one["length"]) for one in json.loads(done.stdout) if one["present"]]
 
     def identical(self, one: Node, other: Node) -> bool:
         """Return whether two chains have the same content, all of which is read."""
@@ -128,12 +128,12 @@ class Layers:
             self.qemu.run(["convert", "-q", "-O", "qcow2", "-n", "--target-is-zero", name_of(node), str(target)])
 
 
-def union(ranges: Sequence[Range], end: int = UNKNOWN) -> list[Range]:
-    """Return ranges in whole clusters before ``end``, sorted, with those joined that touch."""
+def union(ranges: Sequence[Range], start: int, end: int) -> list[Range]:
+    """Return ranges in whole clusters from ``start`` to ``end``, sorted, with those joined that touch."""
     found: list[Range] = []
-    for start, stop in sorted(ranges):
-        low = start - start % DELTA_CLUSTER
-        high = min(-(-stop // DELTA_CLUSTER) * DELTA_CLUSTER, end)
+    for first, last in sorted(ranges):
+        low = max(first - first % DELTA_CLUSTER, start)
+        high = min(-(-last // DELTA_CLUSTER) * DELTA_CLUSTER, end)
         if low >= high:
             continue
         if found and low <= found[-1][1]:

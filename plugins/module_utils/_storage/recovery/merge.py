@@ -14,6 +14,7 @@ from pathlib import Path
 from ... import _files
 from ..._errors import Corrupt
 from ..._generation import DELTA_CLUSTER, Delta
+from ..._sizes import GIB
 from ..format import qcow2
 from ..format.qemu_img import Creation, QemuImg, options
 from ..store.digest import checksum_of
@@ -23,6 +24,7 @@ from .depot import Depot, Listed
 from .layers import UNKNOWN, Base, Layers, Range, stacked, union
 from .merge_plan import Run
 
+WINDOW = 16 * GIB  # has at most so many ranges that they fit in memory, whatever a delta is
 CREATION: Creation = {"cluster_size": DELTA_CLUSTER, "compat": "1.1"}
 
 
@@ -85,14 +87,22 @@ class Merger:
         """Raise Corrupt unless the new delta reads as those that it is made of, whatever is below it."""
         copied = any(start % DELTA_CLUSTER for start, _end in hidden)  # a part of a cluster came from below
         below = base.node if copied else None
-        old, new = stacked(files, below), stacked([made], below)
         size = qcow2.read_header(made).virtual_size
-        end = min(base.size, size)
-        wanted = union([*self.layers.own(stacked(files)), *hidden], end)
-        found = union(self.layers.own(stacked([made])), end)
-        if size != qcow2.read_header(files[-1]).virtual_size or found != wanted or not self.layers.identical(old, new):
+        right = size == qcow2.read_header(files[-1]).virtual_size and self._hides_the_same(
+            files, made, min(base.size, size), hidden
+        )
+        if not right or not self.layers.identical(stacked(files, below), stacked([made], below)):
             raise Corrupt(
                 f"The merged delta differs from the {len(files)} that it was made of ({', '.join(path.name for path in files)}); "
                 "it was thrown away, and they stay. Check the host's memory and disks, and its version of QEMU.",
                 deltas=[path.name for path in files],
             )
+
+    def _hides_the_same(self, files: Sequence[Path], made: Path, end: int, hidden: Sequence[Range]) -> bool:
+        """Return whether the new delta hides of what is below just what the others hid; a part of a large disk at a time."""
+        for start in range(0, end, WINDOW):
+            stop = min(start + WINDOW, end)
+            wanted = union([*self.layers.own(stacked(files), start, stop), *hidden], start, stop)
+            if union(self.layers.own(stacked([made]), start, stop), start, stop) != wanted:
+                return False
+        return True

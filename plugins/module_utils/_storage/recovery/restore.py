@@ -16,6 +16,7 @@ from ..disk.disk_files import appearing
 from ..format import qcow2
 from ..format.qemu_img import QemuImg
 from ..store import lease, usage
+from ..store.digest import checksum_of
 from ..store.store import Store
 from .depot import Depot
 from .layers import Base, Layers, Node, stacked
@@ -45,7 +46,9 @@ class Restore:
         """
         disk = disk_of(generation, target)
         with self.opened(generation, target) as node, appearing(path) as work:
+            self._require_undamaged(generation, disk)
             image = self._image(disk)
+            work.touch(mode=0o600, exist_ok=False)  # from its first byte
             if whole or image is None:
                 Layers(self.qemu).copy(node, disk.virtual_size, work, {"cluster_size": DELTA_CLUSTER})
             else:
@@ -53,6 +56,17 @@ class Restore:
                     self._overlay(disk, [paths[delta.digest] for delta in disk.chain], image, work, path)
                     _files.require_named(image, held)
             self._require_same(disk, node, work, None if whole or image is None else image)
+
+    def _require_undamaged(self, generation: Generation, disk: Disk) -> None:
+        for delta in disk.chain:
+            path = self.depot.path_of(generation.vm.uuid, delta.digest)
+            if checksum_of(path, "sha256") != delta.digest:
+                raise Corrupt(
+                    f"generation: {generation.name} of {generation.vm.name} is damaged: the bytes of {path} are not those of its "
+                    "digest. Choose an older one, or restore it from another replica.",
+                    option="generation",
+                    path=str(path),
+                )
 
     def _overlay(self, disk: Disk, layers: list[Path], image: Path, work: Path, path: Path) -> None:
         size = qcow2.read_header(image).virtual_size

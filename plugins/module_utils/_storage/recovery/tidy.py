@@ -72,8 +72,8 @@ class Tidying:
         try:
             with self.depot.changing(uuid, wait=False) as work:
                 work_on(work)
-        except Busy as error:
-            report.doubts.append(f"{uuid} was left alone: {error.message}")
+        except (Busy, OSError) as error:
+            report.doubts.append(f"{uuid} was left alone: {error}")
 
     def _drop(self, uuid: str, generations: list[str], report: Report) -> None:
         """Remove documents; what they need stays until a collection."""
@@ -87,8 +87,8 @@ class Tidying:
         """Merge one run; where that fails the chain stays as it is, and the report says why."""
         try:
             merged = Merger(self.depot, self.qemu, self.images).merge(uuid, run, self.depot.listed(uuid), work)
-        except EdgeError as error:
-            report.doubts.append(f"{uuid} {run.target} was not merged: {error.message}")
+        except (EdgeError, OSError) as error:
+            report.doubts.append(f"{uuid} {run.target} was not merged: {error}")
             return False
         report.merged.append(f"{uuid} {run.target} {merged.of[0]}-{merged.of[1]}")
         return True
@@ -131,7 +131,7 @@ class Tidying:
             report.bytes_freed += size
 
     def _shrink(self, quota: int, report: Report) -> None:
-        """Merge what no generation needs apart, then drop the oldest generations, never below the least, until all fits."""
+        """Merge what no generation needs apart, then drop the oldest of the VM that takes most, until all fits."""
         for uuid in self.depot.vms():
             if self.depot.bytes_used <= quota:
                 break
@@ -158,9 +158,10 @@ class Tidying:
         self._when_free(uuid, report, work_on)
 
     def _oldest(self) -> tuple[str, str] | None:
-        """Return the VM and the name of the oldest generation that may go; None where each VM has the least."""
+        """Return the oldest generation that may go of the VM that takes most; None where each VM has the least."""
         found = []
         for uuid in self.depot.vms():
             listed: Listed = self.depot.listed(uuid)
-            found += [(one.instant, uuid, one.name) for one in outdated(listed, max(LEAST_KEPT, len(listed.whole) - 1))]
-        return min(found)[1:] if found else None
+            old = outdated(listed, max(LEAST_KEPT, len(listed.whole) - 1))
+            found += [(self.depot.bytes_of(uuid), uuid, one.name) for one in old[:1]]
+        return max(found)[1:] if found else None

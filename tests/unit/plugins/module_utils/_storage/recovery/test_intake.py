@@ -125,6 +125,22 @@ def test_a_generation_that_does_not_fit_is_not_copied(machine: Machine, replica:
     assert replica.depot.bytes_used == 0
 
 
+def test_a_folder_that_others_can_read_is_refused_and_left_alone(machine: Machine, replica: Replica) -> None:
+    replica.depot.root.mkdir(mode=0o755)
+    with pytest.raises(Refused, match=r"^root: .* has mode 0755"):
+        replica.intake.take(machine.folders["0.1"])
+    assert stat.S_IMODE(replica.depot.root.stat().st_mode) == 0o755
+    assert list(replica.depot.root.iterdir()) == []
+
+
+def test_a_chain_of_too_many_deltas(machine: Machine, replica: Replica, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ansible_collections.edge.cloud.plugins.module_utils._storage.recovery.intake.MOST_DELTAS", 1)
+    replica.intake.take(machine.folders["0.1"])
+    with pytest.raises(Refused, match="has 2 deltas; at most 1"):
+        replica.intake.take(machine.point())
+    assert replica.names == ["0.1"]
+
+
 def test_a_damaged_file_and_a_damaged_document_are_replaced(machine: Machine, replica: Replica) -> None:
     replica.intake.take(machine.folders["0.1"])
     document = replica.depot.document(UUID, "0.1")

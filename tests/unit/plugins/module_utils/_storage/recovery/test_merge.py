@@ -17,7 +17,8 @@ from support.recovery import CLUSTER, UUID, Machine, Replica
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_any_run_of_any_chain(tmp_path: Path, seed: int) -> None:
+def test_any_run_of_any_chain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    monkeypatch.setattr("ansible_collections.edge.cloud.plugins.module_utils._storage.recovery.merge.WINDOW", MIB)
     rng = random.Random(seed)
     machine = Machine(tmp_path)
     replica = Replica(machine, tmp_path / "recovery")

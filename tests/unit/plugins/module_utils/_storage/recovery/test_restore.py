@@ -6,13 +6,17 @@ from __future__ import annotations
 
 import random
 import stat
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils import _files
 from ansible_collections.edge.cloud.plugins.module_utils._errors import Busy, Conflict, Corrupt, NoSpace, NotFound
+from ansible_collections.edge.cloud.plugins.module_utils._runner import Completed, SubprocessRunner
 from ansible_collections.edge.cloud.plugins.module_utils._storage.format import qcow2
+from ansible_collections.edge.cloud.plugins.module_utils._storage.format.qemu_img import QemuImg
 from ansible_collections.edge.cloud.plugins.module_utils._storage.recovery.layers import name_of
 from ansible_collections.edge.cloud.plugins.module_utils._storage.recovery.restore import Restore
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
@@ -87,6 +91,34 @@ def test_what_is_in_the_way_or_missing(replica: Replica, tmp_path: Path) -> None
     with pytest.raises(Busy, match="run again"):
         restore(replica).write(found, "vda", path)
     assert not path.exists()
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_damaged_delta_is_not_restored(replica: Replica, tmp_path: Path, whole: bool) -> None:
+    found = replica.depot.find(UUID)
+    path = replica.depot.path_of(UUID, found.disks[0].chain[1].digest)
+    data = bytearray(path.read_bytes())
+    data[-100] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(Corrupt, match=r"^generation: 0\.3 of web is damaged"):
+        restore(replica).write(found, "vda", tmp_path / "restored.qcow2", whole=whole)
+    assert not (tmp_path / "restored.qcow2").exists()
+    restore(replica).write(replica.depot.find(UUID, "0.1"), "vda", tmp_path / "restored.qcow2", whole=whole)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_nobody_else_can_read_it_while_it_is_written(replica: Replica, tmp_path: Path, whole: bool) -> None:
+    modes = set()
+
+    class Looking(SubprocessRunner):
+        def run(self, argv: Sequence[str], **options: Any) -> Completed:
+            done = super().run(argv, **options)
+            modes.update(stat.S_IMODE(path.stat().st_mode) for path in tmp_path.glob(".restored*"))
+            return done
+
+    looking = replace(restore(replica), qemu=QemuImg(Looking()))
+    looking.write(replica.depot.find(UUID), "vda", tmp_path / "restored.qcow2", whole=whole)
+    assert modes == {0o600}
 
 
 @pytest.mark.parametrize("whole", [False, True])

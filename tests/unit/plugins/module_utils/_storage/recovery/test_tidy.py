@@ -13,7 +13,7 @@ from ansible_collections.edge.cloud.plugins.module_utils import _files
 from ansible_collections.edge.cloud.plugins.module_utils._errors import Busy, InvalidInput
 from ansible_collections.edge.cloud.plugins.module_utils._storage.recovery.merge_plan import Limits
 from support.images import MIB
-from support.recovery import UUID, Machine, Replica
+from support.recovery import CLUSTER, UUID, Machine, Replica
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +130,19 @@ def test_the_quota_merges_first_then_drops_the_oldest_never_below_two(six: Repli
     assert len(replica.depot.find(UUID, "0.6").disks[0].chain) == 2
     assert files(replica) == needed(replica)
     replica.require_all()
+
+
+def test_the_vm_that_takes_most_loses_its_oldest_first(six: Replica, tmp_path: Path) -> None:
+    replica = taken(six, tmp_path / "r", 3)
+    large = Machine(tmp_path / "large", uuid=UUID.replace("6", "9"))
+    other = Replica(large, replica.depot.root)
+    for number in range(4):
+        large.write(0, 40 * CLUSTER, number + 1)
+        other.intake.take(large.point())
+    assert other.tidy(keep=6, quota=replica.depot.bytes_used - 1).over_quota == 0
+    assert replica.names == ["0.1", "0.2", "0.3"]
+    assert other.names == ["0.2", "0.3", "0.4"]
+    other.require_all()
 
 
 def test_a_file_that_is_read_stays_until_the_next_run(six: Replica, tmp_path: Path) -> None:
