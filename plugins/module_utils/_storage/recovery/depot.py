@@ -137,7 +137,14 @@ class Depot:
                 shutil.rmtree(own, ignore_errors=True)
 
     def listed(self, uuid: str) -> Listed:
-        """Return what there is of a VM; a document that is damaged, too new or not ours spoils only itself."""
+        """Return what there is of a VM; a document that is damaged, too new or not ours spoils only itself.
+
+        Where a file is missing it looks again: a merge changes documents before files go.
+        """
+        found = self._look(uuid)
+        return self._look(uuid) if found.damaged else found
+
+    def _look(self, uuid: str) -> Listed:
         read: list[Generation] = []
         unreadable: list[Unreadable] = []
         pinned: set[str] = set()

@@ -10,6 +10,7 @@ folder continues one that is here and has the same state.
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -151,11 +152,11 @@ def read_document(folder: Path) -> Generation:
         raise NotFound(f"{folder} has no {DOCUMENT}: a generation that is not complete, or none.", path=str(folder)) from None
     except OSError as error:
         raise Corrupt(f"{path} cannot be read: {error.strerror}.", path=str(path)) from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise Corrupt(f"{path} is not a regular file.", path=str(path))
     with os.fdopen(descriptor, "rb") as file:
-        try:
-            return parse(file.read(LARGEST_JSON + 1), str(path))
-        except OSError as error:  # a folder or a device
-            raise from_os_error(error) from None
+        return parse(file.read(LARGEST_JSON + 1), str(path))
 
 
 def require_epoch(listed: Listed, offered: Generation) -> None:

@@ -164,8 +164,10 @@ def test_a_document_of_a_newer_version_is_not_replaced(machine: Machine, replica
 
 def test_the_image_is_leased_before_the_generation_is_listed(machine: Machine, replica: Replica) -> None:
     replica.intake.take(machine.folders["0.1"])
-    with pytest.raises(Refused, match=r"is used|in use|uses"):
-        machine.images.remove(str(machine.disk.image), [])
+    (mark,) = replica.depot.folder(UUID).glob("*.image")
+    for folders in ([], [replica.depot.root]):  # by its lease alone, and where garbage collection looks too
+        found = machine.images.uses_of(str(machine.disk.image), folders)
+        assert (found.users, found.doubts) == ((str(mark),), ())
 
 
 V3 = ("-o", f"cluster_size={CLUSTER},compat=1.1")
@@ -260,6 +262,24 @@ def document_link(_machine: Machine, folder: Path) -> Path:
     return folder
 
 
+def document_folder(_machine: Machine, folder: Path) -> Path:
+    (folder / DOCUMENT).unlink()
+    (folder / DOCUMENT).mkdir()
+    return folder
+
+
+def document_pipe(_machine: Machine, folder: Path) -> Path:
+    (folder / DOCUMENT).unlink()
+    os.mkfifo(folder / DOCUMENT)
+    return folder
+
+
+def document_of_any_length(_machine: Machine, folder: Path) -> Path:
+    with (folder / DOCUMENT).open("r+b") as file:
+        file.truncate(2**40)
+    return folder
+
+
 def delta_as_nvram(machine: Machine, folder: Path) -> Path:
     """A file that is both: as NVRAM anything is allowed, as a delta it is not."""
     path = folder / "hostile"
@@ -317,6 +337,9 @@ HOSTILE: dict[str, Spoil] = {
     "a changed byte": changed_byte,
     "one byte more": longer,
     "a link in place of the document": document_link,
+    "a folder in place of the document": document_folder,
+    "a pipe in place of the document": document_pipe,
+    "a document of a TiB": document_of_any_length,
     "a delta that is NVRAM too": delta_as_nvram,
     "another size of the disk": other_size,
     "more NVRAM than possible": huge_nvram,

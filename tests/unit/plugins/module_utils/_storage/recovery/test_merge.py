@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._errors import Corrupt
+from ansible_collections.edge.cloud.plugins.module_utils._generation import Disk, file_name
 from ansible_collections.edge.cloud.plugins.module_utils._storage.format import qcow2
 from ansible_collections.edge.cloud.plugins.module_utils._storage.recovery.merge import Merger
 from ansible_collections.edge.cloud.plugins.module_utils._storage.recovery.merge_plan import Run
-from support.images import MIB, QEMU
-from support.recovery import CLUSTER, UUID, Machine, Replica
+from ansible_collections.edge.cloud.plugins.module_utils._storage.recovery.restore import Restore
+from support.images import MIB, QEMU, qemu_img
+from support.recovery import CLUSTER, UUID, Machine, Replica, delta, file_of, with_document
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -99,7 +101,7 @@ def test_a_damaged_delta_is_not_merged(tmp_path: Path) -> None:
     assert replica.depot.find(UUID).disks[0].chain == run.deltas
 
 
-def test_a_disk_without_an_image_and_an_image_that_is_not_here(tmp_path: Path) -> None:
+def test_an_image_that_is_not_here_is_not_needed(tmp_path: Path) -> None:
     machine = Machine(tmp_path)
     replica = Replica(machine, tmp_path / "recovery")
     for size in (4 * MIB, 2 * MIB, 3 * MIB):
@@ -110,3 +112,28 @@ def test_a_disk_without_an_image_and_an_image_that_is_not_here(tmp_path: Path) -
     with replica.depot.changing(UUID) as work:
         Merger(replica.depot, QEMU, None).merge(UUID, run, replica.depot.listed(UUID), work)
     replica.require_content("0.3")
+
+
+def test_a_disk_without_an_image_beside_one_with(tmp_path: Path) -> None:
+    """Each disk has a chain of its own; the one without an image was shorter in between."""
+    machine = Machine(tmp_path)
+    replica = Replica(machine, tmp_path / "recovery")
+    data = Disk("vdb", None, MIB)
+    writes = [f"write -P 1 0 {4 * CLUSTER}", f"write -z {CLUSTER} {CLUSTER}", f"write -P 3 {2 * CLUSTER} {CLUSTER}"]
+    for number, (size, write) in enumerate(zip((MIB, 3 * CLUSTER + 512, 2 * MIB), writes, strict=True), 1):
+        machine.write(number * CLUSTER, CLUSTER, number)
+        folder = machine.point()
+        file = file_of(made := delta(folder / "new", size, write))
+        made.rename(folder / file_name(file.digest))
+        data = data.followed_by(file, number, size) if number > 1 else data.begun_again(file, (1, 1), size)
+        with_document(folder, machine.generation, disks=(machine.disk, data))
+        replica.intake.take(folder)
+    expected = b"\1" * CLUSTER + bytes(CLUSTER) + b"\3" * CLUSTER + b"\1" * 512 + bytes(2 * MIB - 3 * CLUSTER - 512)
+    found = replica.tidy(keep=2, longest=1)
+    assert found.doubts == []
+    newest = replica.depot.find(UUID)
+    assert [len(disk.chain) for disk in newest.disks] == [1, 1]
+    Restore(replica.depot, QEMU, machine.images).write(newest, "vdb", tmp_path / "vdb.qcow2")
+    qemu_img("convert", "-f", "qcow2", "-O", "raw", tmp_path / "vdb.qcow2", tmp_path / "vdb.raw")
+    assert (tmp_path / "vdb.raw").read_bytes() == expected
+    replica.require_all()
