@@ -53,6 +53,7 @@ class Verbs:
 
 
 POINT = {"vm": str, "generation": str}
+RESTORE = {"disk": str, "path": str, "whole": bool, "copy": bool}
 IMAGE = {"digest": str, "name": str, "version": str}
 VERBS: Mapping[str, Verb | Verbs] = {
     "config": Verb("images.config", "check the configuration and show what this host is", strict=True),
@@ -74,9 +75,7 @@ VERBS: Mapping[str, Verb | Verbs] = {
             "take": Verb("points.take", "take in the generation in a folder", {"folder": str}),
             "tidy": Verb("points.tidy", "drop old ones, merge long chains, and remove what none needs"),
             "verify": Verb("points.verify", "read all files of one, of a VM's or of all, and tell what is damaged", POINT),
-            "restore": Verb(
-                "points.restore", "write a disk of one to a new file", {**POINT, "disk": str, "path": str, "whole": bool}
-            ),
+            "restore": Verb("points.restore", "write a disk of one to a new file", {**POINT, **RESTORE}),
         },
     ),
 }

@@ -65,14 +65,17 @@ def verify(cluster: Cluster, options: Options) -> dict[str, Any]:
 
 
 def restore(cluster: Cluster, options: Options) -> dict[str, Any]:
-    """Write a disk of a generation, by default the newest, to a new file."""
+    """Write a disk of a generation, by default the newest, to a new file; without ``copy`` one that ``blockdev`` opens over it."""
     depot = Depot(cluster.recovery.root)
     path = absolute_path(_required(options, "path"), "path")
     found = _found(depot, options)
     disk = options.get("disk") or _only_disk(found)
-    Restore(depot, QEMU, Store(cluster.images.root)).write(found, disk, path, whole=bool(options.get("whole")))
-    about = {"vm": found.vm.uuid, "generation": found.name, "instant": found.instant, "disk": disk}
-    return {"changed": True, **about, "path": str(path)}
+    work = Restore(depot, QEMU, Store(cluster.images.root))
+    about = {"vm": found.vm.uuid, "generation": found.name, "instant": found.instant, "disk": disk, "path": str(path)}
+    if options.get("copy") is False:
+        return {"changed": True, **about, "blockdev": work.over(found, disk, path)}
+    work.write(found, disk, path, whole=bool(options.get("whole")))
+    return {"changed": True, **about}
 
 
 def _found(depot: Depot, options: Options) -> Generation:

@@ -233,14 +233,16 @@ class Depot:
             yield paths
 
     def pin(self, uuid: str, name: str, wanted: bool) -> None:
-        """Keep a generation whatever its age, and its document as it is, or no longer."""
+        """Keep a generation whatever its age, and its document as it is, or no longer; waits for who changes the VM's."""
         path = self.folder(uuid) / f"{name}.pin"
-        if wanted:
-            self.find(uuid, name)
-            path.touch(mode=0o600)
-        else:
-            path.unlink(missing_ok=True)
-        _files.fsync(path.parent)
+        self.find(uuid, name)
+        with self.changing(uuid):
+            if wanted:
+                self.find(uuid, name)
+                path.touch(mode=0o600)
+            else:
+                path.unlink(missing_ok=True)
+            _files.fsync(path.parent)
 
     def bytes_of(self, uuid: str) -> int:
         """Return what the files of a VM take by their lengths."""

@@ -14,7 +14,7 @@ from ..._errors import Corrupt, NotFound
 from ..._generation import DELTA_CLUSTER, Disk, Generation
 from ..disk.disk_files import appearing
 from ..format import qcow2
-from ..format.qemu_img import QemuImg
+from ..format.qemu_img import QemuImg, for_overlay
 from ..store import lease, usage
 from ..store.digest import checksum_of
 from ..store.store import Store
@@ -56,6 +56,31 @@ class Restore:
                     self._overlay(disk, [paths[delta.digest] for delta in disk.chain], image, work, path)
                     _files.require_named(image, held)
             self._require_same(disk, node, work, None if whole or image is None else image)
+
+    def over(self, generation: Generation, target: str, path: Path) -> Node:
+        """Make the new, empty file ``path``, and return the block options by which QEMU opens it over a disk where that is.
+
+        Nothing is copied. Only with these options it is that disk: its header does not say what is below it. The generation is
+        pinned before; it may be unpinned when nothing is over it any more.
+        """
+        uuid, name = generation.vm.uuid, generation.name
+        with appearing(path) as work, self._pinned(uuid, name):
+            now = self.depot.find(uuid, name)  # which may have been merged meanwhile, and stays as it is from now on
+            with self.opened(now, target) as node:
+                work.touch(mode=0o600, exist_ok=False)
+                self.qemu.create(work, disk_of(now, target).virtual_size, creation=for_overlay({}))
+        return stacked([path], node)
+
+    @contextmanager
+    def _pinned(self, uuid: str, name: str) -> Iterator[None]:
+        """Have a generation pinned, but for an error: then it is as it was."""
+        had = name in self.depot.listed(uuid).pinned
+        self.depot.pin(uuid, name, True)
+        try:
+            yield
+        except BaseException:
+            self.depot.pin(uuid, name, had)
+            raise
 
     def _require_undamaged(self, generation: Generation, disk: Disk) -> None:
         for delta in disk.chain:

@@ -99,6 +99,9 @@ def test_restore(capsys: Capsys, replica: Replica, config: Path, tmp_path: Path)
     require_same(path, replica.machine.contents["0.1"])
     code, found = run(capsys, config, "restore", "--vm", "web", "--path", str(path))
     assert (code, found["error"]["code"]) == (1, "conflict")
+    code, found = run(capsys, config, "restore", "--vm", "web", "--path", f"{path}.2", "--no-copy")
+    assert (code, found["generation"], found["blockdev"]["file"]["filename"]) == (0, "0.2", f"{path}.2")
+    require_same(f"json:{json.dumps(found['blockdev'])}", replica.machine.contents["0.2"])
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import random
 import stat
+import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -72,6 +73,38 @@ def test_the_options_by_which_qemu_reads_it_in_place(replica: Replica) -> None:
     with restore(replica).opened(replica.depot.find(UUID), "vda") as node:
         require_same(name_of(node), replica.machine.contents["0.3"])
         assert node["backing"]["backing"]["backing"]["backing"] is None
+
+
+def test_an_empty_file_over_a_generation_that_stays_as_it_is(replica: Replica, tmp_path: Path) -> None:
+    path = tmp_path / "over.qcow2"
+    node = restore(replica).over(replica.depot.find(UUID, "0.1"), "vda", path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    require_same(name_of(node), replica.machine.contents["0.1"])
+    subprocess.run(["qemu-io", "-c", "write -P 9 0 4k", name_of(node)], check=True, stdout=subprocess.DEVNULL)
+    replica.tidy(keep=2, longest=1)
+    assert replica.names == ["0.1", "0.2", "0.3"]
+    replica.require_all()
+    written = tmp_path / "expected.raw"
+    data = bytearray(replica.machine.contents["0.1"].read_bytes())
+    data[:4096] = b"\x09" * 4096
+    written.write_bytes(data)
+    require_same(name_of(node), written)
+
+
+def test_a_generation_that_was_merged_meanwhile_is_opened_as_it_is_now(replica: Replica, tmp_path: Path) -> None:
+    before = replica.depot.find(UUID, "0.3")
+    replica.tidy(keep=2, longest=1)
+    node = restore(replica).over(before, "vda", tmp_path / "over.qcow2")
+    for _number in range(2):
+        require_same(name_of(node), replica.machine.contents["0.3"])
+        replica.tidy(keep=2, quota=1)
+
+
+def test_a_file_that_cannot_be_made_pins_nothing(replica: Replica, tmp_path: Path) -> None:
+    (tmp_path / "over.qcow2").touch()
+    with pytest.raises(Conflict):
+        restore(replica).over(replica.depot.find(UUID), "vda", tmp_path / "over.qcow2")
+    assert replica.depot.listed(UUID).pinned == frozenset()
 
 
 def test_what_is_in_the_way_or_missing(replica: Replica, tmp_path: Path) -> None:
