@@ -235,7 +235,10 @@ class Depot:
     def pin(self, uuid: str, name: str, wanted: bool) -> None:
         """Keep a generation whatever its age, and its document as it is, or no longer; waits for who changes the VM's."""
         path = self.folder(uuid) / f"{name}.pin"
-        self.find(uuid, name)
+        if wanted:
+            self.find(uuid, name)
+        elif not path.exists():
+            return
         with self.changing(uuid):
             if wanted:
                 self.find(uuid, name)

@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 from pathlib import Path
 
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils import _files
-from ansible_collections.edge.cloud.plugins.module_utils._errors import Busy, InvalidInput
+from ansible_collections.edge.cloud.plugins.module_utils._errors import Busy, Corrupt, InvalidInput, NotFound
 from ansible_collections.edge.cloud.plugins.module_utils._storage.recovery.merge_plan import Limits
 from support.images import MIB
 from support.recovery import CLUSTER, UUID, Machine, Replica
@@ -114,6 +115,20 @@ def test_a_pinned_generation_stays_as_it_is(six: Replica, tmp_path: Path) -> Non
     replica.depot.pin(UUID, "0.2", False)
     replica.tidy(keep=2)
     assert replica.names == ["0.4", "0.5"]
+
+
+def test_a_damaged_generation_can_be_unpinned_and_an_unknown_one_makes_no_folder(six: Replica, tmp_path: Path) -> None:
+    replica = taken(six, tmp_path / "r", 2)
+    replica.depot.pin(UUID, "0.1", True)
+    replica.depot.document(UUID, "0.1").write_bytes(b"{")
+    with pytest.raises(Corrupt):
+        replica.depot.pin(UUID, "0.1", True)
+    replica.depot.pin(UUID, "0.1", False)
+    assert replica.depot.listed(UUID).pinned == frozenset()
+    for wanted in (False, True):
+        with contextlib.suppress(NotFound):
+            replica.depot.pin(UUID.replace("6", "5"), "0.1", wanted)
+    assert replica.depot.vms() == [UUID]
 
 
 def test_the_quota_merges_first_then_drops_the_oldest_never_below_two(six: Replica, tmp_path: Path) -> None:
