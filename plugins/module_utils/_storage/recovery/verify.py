@@ -50,13 +50,25 @@ class Verification:
         images: dict[str, str] = {}
         for generation in listed.generations:
             if names is None or generation.name in names:
-                found = self._damage(generation)
+                found = self._damage_now(generation)
                 images |= self._image_damage(generation)
                 if found:
                     damaged[generation.name] = found
-                else:
+                elif found is not None:
                     good.append(generation.name)
         return Verified(tuple(good), damaged, images)
+
+    def _damage_now(self, generation: Generation) -> list[str] | None:
+        """Return what is wrong with a generation as it is when all of it was read, None where it was dropped meanwhile."""
+        uuid, now = generation.vm.uuid, generation
+        while found := self._damage(now):
+            current = next((one for one in self.depot.listed(uuid).generations if one.name == now.name), None)
+            if current is None:
+                return found if self.depot.document(uuid, now.name).exists() else None
+            if current.needs == now.needs:
+                return found
+            now = current
+        return []
 
     def _damage(self, generation: Generation) -> list[str]:
         deltas = {delta.digest for disk in generation.disks for delta in disk.chain}

@@ -5,9 +5,13 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
+from ansible_collections.edge.cloud.plugins.module_utils._runner import Completed, SubprocessRunner
+from ansible_collections.edge.cloud.plugins.module_utils._storage.format.qemu_img import QemuImg
 from ansible_collections.edge.cloud.plugins.module_utils._storage.recovery.verify import MISSING, Verification
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
 from support.images import QEMU
@@ -58,6 +62,20 @@ def test_other_damage(replica: Replica) -> None:
     assert found == ("0.3",)
     assert damaged["0.2"] == [f"{files.digest}: {MISSING}"]
     assert "is not JSON" in damaged["0.1.json"][0]
+
+
+def test_what_is_merged_and_dropped_meanwhile_is_no_damage(replica: Replica) -> None:
+    class Tidying(SubprocessRunner):
+        tidied = False
+
+        def run(self, argv: Sequence[str], **options: Any) -> Completed:
+            if not self.tidied:
+                self.tidied = True
+                replica.tidy(keep=2, longest=1)
+            return super().run(argv, **options)
+
+    found = Verification(replica.depot, QemuImg(Tidying()), replica.machine.images).of(UUID)
+    assert (found.good, found.damaged) == (("0.2", "0.3"), {})
 
 
 def test_the_image_is_read_too(replica: Replica, tmp_path: Path) -> None:
