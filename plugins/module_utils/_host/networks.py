@@ -3,7 +3,8 @@
 """``edge-host networks``: make the virtual networks of this host, once or whenever something of them changes.
 
 The service makes them before libvirt starts, and again when a link, an address of an underlay or a list of hosts changes: another
-program did so, or what carries a network was not there yet.
+program did so, or what carries a network was not there yet. It also puts the filter of DHCP services back, which no event of these
+tells of.
 """
 
 from __future__ import annotations
@@ -11,18 +12,20 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import selectors
 import socket
-import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from .._cluster import Cluster
 from .._errors import EdgeError, from_os_error
+from .._network.dhcp.filtering import TABLE
+from .._network.dhcp.guard import restore_filter
+from .._network.dhcp.host import Places as DhcpPlaces
+from .._network.dhcp.host import Services
 from .._network.virtual import record
 from .._network.virtual.iproute import Networking, Places
 from .._network.virtual.names import PREFIXES, VXLAN
@@ -30,8 +33,11 @@ from .._network.virtual.reconcile import Made, make_recorded
 from .._network.virtual.state import Tap
 from .._network.virtual.steps import ZERO
 from .._runner import SubprocessRunner
+from .._shown import few
+from .monitors import Monitors
 
 PLACES = Places()
+DHCP_PLACES = DhcpPlaces()
 MONITORS = (("ip", "-o", "monitor", "link", "address"), ("bridge", "monitor", "fdb"))
 LINK_LINE = re.compile(r"(?:Deleted )?\d+: ([^:@\s]+)")
 MASTER = re.compile(r" master (\S+)")
@@ -39,6 +45,7 @@ CURRENT = Path("/usr/lib/edge/current")
 SETTLE = 1.0  # a change rarely comes alone
 DHCP = ("systemctl", "--no-block", "start", "edge-dhcp.service")
 TRY_AGAIN = 60.0  # after a failure that no event of the kernel may end
+FILTER = 5.0  # between two looks at the filter of DHCP services
 Options = Mapping[str, Any]
 
 
@@ -97,33 +104,24 @@ class Watch:
     net: Networking
     taps: dict[str, Tap] = field(default_factory=dict)
     deadline: float | None = 0.0  # of the next run that nothing calls for
-    _told: frozenset[str] = frozenset()
-    _stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
-    _selector: selectors.DefaultSelector = field(default_factory=selectors.DefaultSelector)
+    monitors: Monitors = field(default_factory=lambda: Monitors(MONITORS))
+    _filter_at: float | None = None
+    _told: dict[str, frozenset[str]] = field(default_factory=dict)
 
     def __enter__(self) -> Watch:
-        for argv in MONITORS:
-            child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
-            self._stack.callback(child.wait)
-            self._stack.callback(child.kill)
-            if child.stdout is not None:  # it is a pipe
-                os.set_blocking(child.stdout.fileno(), False)
-                self._selector.register(child.stdout, selectors.EVENT_READ, [argv[0], b""])
+        self.monitors.__enter__()
         return self
 
-    def __exit__(self, *_error: object) -> None:
-        self._stack.close()
-        self._selector.close()
+    def __exit__(self, *error: object) -> None:
+        self.monitors.__exit__(*error)
 
     def turn(self) -> list[str]:
         """Wait until something calls for a run, do it and return what was done."""
         while self.deadline is None or time.monotonic() < self.deadline:
-            left = None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
-            lines = list(self._lines(left))
-            names = self._names() if lines else frozenset()
-            if any(relevant(line, names) for line in lines):
+            self._look_at_filter()
+            if self._called():
                 time.sleep(SETTLE)
-                list(self._lines(0))
+                list(self.monitors.lines(0))
                 break
         try:
             made = make_recorded(self.net, self.taps, check=False)
@@ -132,11 +130,36 @@ class Watch:
             made = Made([], {"": error}, {})
         gone = {tap for tap in self.taps if tap not in made.taps} if not made.failed else set()
         self.taps = {**{tap: name for tap, name in self.taps.items() if tap not in gone}, **made.taps}
-        self._tell([*made.actions, *_messages(made).values()], frozenset(_messages(made).values()))
+        self._tell("networks", made.actions, _messages(made).values())
         self.deadline = time.monotonic() + TRY_AGAIN if made.failed else None
         if made.actions:
             self._attach_dhcp()
         return made.actions
+
+    def _called(self) -> bool:
+        """Wait for changes until the next look at anything else, and return whether one calls for a run."""
+        until = min(moment for moment in (self._filter_at, self.deadline) if moment is not None)
+        lines = list(self.monitors.lines(max(0.0, until - time.monotonic())))
+        missed = [line.text for line in lines if line.complaint]
+        if missed:
+            self._tell("monitors", [f"{missed[-1]}. Changes may have been missed: all networks are looked at."])
+        names = self._names() if lines else frozenset()
+        return bool(missed) or any(relevant(line.text, names) for line in lines)
+
+    def _look_at_filter(self) -> None:
+        """Put the filter of DHCP services back if it is time to look for it and another program took it away."""
+        first = self._filter_at is None
+        if self._filter_at is not None and time.monotonic() < self._filter_at:
+            return
+        try:
+            names = restore_filter(Services(self.net.runner, DHCP_PLACES))
+        except (EdgeError, OSError) as caught:
+            error = from_os_error(caught) if isinstance(caught, OSError) else caught
+            self._tell("filter", [], [f"The filter of the DHCP services cannot be seen to. {error.message}"])
+        else:
+            said = f"Put the nftables table {TABLE} in force for {few(names)}."
+            self._tell("filter", [said if first else f"Another program removed or changed it. {said}"] if names else [])
+        self._filter_at = time.monotonic() + FILTER
 
     def _attach_dhcp(self) -> None:
         """Let the DHCP services come back to a bridge that was made again; at boot, and without any, this does nothing."""
@@ -154,19 +177,9 @@ class Watch:
             }
         return frozenset(self.taps)
 
-    def _lines(self, seconds: float | None) -> Iterator[str]:
-        """Yield the lines that the monitors printed, waiting for the first one as long as ``seconds``."""
-        for key, _events in self._selector.select(seconds):
-            name, rest = key.data
-            data = os.read(key.fd, 1 << 16)
-            if not data:
-                raise EdgeError(f"{name} monitor ended; the service is started again.")
-            *whole, key.data[1] = (rest + data).split(b"\n")
-            yield from (line.decode(errors="replace") for line in whole)
-
-    def _tell(self, lines: Sequence[str], failures: frozenset[str]) -> None:
-        """Write to the journal what was done, and each failure once."""
-        for line in lines:
-            if line not in self._told:
-                sys.stderr.write(f"{line}\n")
-        self._told = failures
+    def _tell(self, about: str, done: Iterable[str], failures: Iterable[str] = ()) -> None:
+        """Write to the journal what was done, and each failure ``about`` something once until it is over."""
+        failed = frozenset(failures)
+        for line in (*done, *sorted(failed - self._told.get(about, frozenset()))):
+            sys.stderr.write(f"{line}\n")
+        self._told[about] = failed

@@ -16,7 +16,7 @@ from ..link.addressing import NETWORK_NAME
 from . import filtering
 from .names import INNER, SPACE, link_of, mark, service_mac, space_of, unit_of
 from .state import Filter, Port, Space, State, as_files
-from .steps import CLOSED, Change, inside
+from .steps import CLOSED, Change, Run, inside
 from .texts import CONFIG, DEFINITION, HOSTS, NAMES
 
 TIMEOUT = 60.0
@@ -50,7 +50,7 @@ class Services:
             port=self._port(name, inner),
             space=space,
             broken=broken,
-            filter=self._filter(),
+            filter=self.filter(),
             running=running,
             loaded=as_files(_texts(self.places.run / name, READ)) if running else (),
         )
@@ -72,8 +72,12 @@ class Services:
     def apply(self, step: Change) -> None:
         """Carry out one step."""
         for run in step.runs:
-            forgiving = run.argv[:2] == ("systemctl", "reset-failed")  # an error if the unit was never loaded
-            self.runner.run(run.argv, stdin=run.stdin, check=not forgiving, timeout=TIMEOUT)
+            self.run(run)
+
+    def run(self, run: Run) -> None:
+        """Run one command of a step."""
+        forgiving = run.argv[:2] == ("systemctl", "reset-failed")  # an error if the unit was never loaded
+        self.runner.run(run.argv, stdin=run.stdin, check=not forgiving, timeout=TIMEOUT)
 
     def write(self, name: str, step: Change) -> None:
         """Write the files of a step one by one, each whole or not at all, or remove them with their folder."""
@@ -147,7 +151,8 @@ class Services:
         ours = veth and item.get("ifalias") == mark(name)
         return Port(ours, paired, item.get("master"), item["mtu"], "UP" in item["flags"], known)
 
-    def _filter(self) -> Filter:
+    def filter(self) -> Filter:
+        """Return our table of nftables."""
         done = self.runner.run(("nft", "-j", "list", "table", *filtering.TABLE.split()), check=False, timeout=TIMEOUT)
         return filtering.read(json.loads(done.stdout)["nftables"]) if done.rc == 0 else Filter()
 

@@ -5,10 +5,13 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -225,6 +228,26 @@ def test_the_dhcp_services_come_back_to_a_bridge_that_was_made_again(places: Pla
         while not watch.turn():
             pass
     assert started.read_text() == "--no-block start edge-dhcp.service\n"
+
+
+def test_changes_that_the_kernel_dropped_are_looked_for(
+    places: Places, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A monitor that is too slow gets no event of what was changed, only a complaint that there were some."""
+    boot(places, PLAIN)
+    monkeypatch.setattr(networks, "MONITORS", [(argv[0], "-rcvbuf", "2048", *argv[1:]) for argv in networks.MONITORS[:1]])
+    with Watch(Networking(SubprocessRunner(), places)) as watch:
+        assert watch.turn() == ["Add the bridge evb-b for the network b"]
+        watch.deadline = time.monotonic() + 3  # let it read the events of its own change
+        assert watch.turn() == []
+        (monitor,) = watch.monitors.processes
+        os.kill(monitor.pid, signal.SIGSTOP)
+        for number in range(20):
+            ip("link", "add", f"x{number}", "type", "veth", "peer", "name", f"y{number}")
+        ip("link", "del", "evb-b")
+        os.kill(monitor.pid, signal.SIGCONT)
+        assert watch.turn() == ["Add the bridge evb-b for the network b"]
+    assert "ip monitor: netlink receive error No buffer space available (105). Changes may have been" in capsys.readouterr().err
 
 
 def test_a_new_port_of_an_old_name_is_left_to_libvirt(places: Places) -> None:
