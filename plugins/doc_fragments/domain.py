@@ -380,6 +380,15 @@ options:
         description:
           - The MAC address. Without it, one is derived from the names of the domain and of the interface.
         type: str
+      addresses:
+        description:
+          - The addresses that the interface has a lease of, such as C(lease.addresses | map(attribute='cidr')) of
+            M(edge.cloud.address), with or without their prefix length. They are kept with the VM, on whichever host it is, so that
+            M(edge.cloud.domain_info) and the inventory P(edge.cloud.libvirt#inventory) know them of a stopped VM, too. They do not
+            configure the guest or DHCP.
+          - Without it they stay, unless the interface is given another network. An empty list removes them. A clone has none.
+        type: list
+        elements: str
       model:
         description:
           - The device that the guest sees. A new interface has V(virtio) without it.

@@ -56,6 +56,16 @@ options:
     type: str
     choices: [name, uuid]
     default: name
+  reach_by:
+    description:
+      - Which address C(ansible_host) is, where an interface has several. With V(lease) it is the one that the interface has a
+        lease of (O(edge.cloud.domain#module:nics[].addresses)), whatever the guest says, also of a VM that is stopped or whose
+        address is not known yet.
+      - With V(seen) it is one that the guest agent, a DHCP lease of libvirt or ARP knows, and the leased one only where there is
+        none.
+    type: str
+    choices: [lease, seen]
+    default: lease
   unreachable:
     description:
       - What happens if a hypervisor does not answer. With V(warn) its VMs are missing, and the result is not cached.
@@ -190,7 +200,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
 
     def _add_host(self, name: str, domain: Mapping[str, Any]) -> None:
         self.inventory.add_host(name)
-        values = variables(domain, PREFIX)
+        values = variables(domain, PREFIX, self.get_option("reach_by"))
         for key, value in values.items():
             self.inventory.set_variable(name, key, value)
         for group in (f"state_{domain['state']}", f"hypervisor_{domain['hypervisor']}"):

@@ -4,11 +4,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 from ._compute.model.virtual_network import Networks, VirtualNetwork
+from ._errors import EdgeError
+from ._json import load_object
+from ._network.dhcp.definition import Definition
+from ._network.dhcp.host import LIMIT
+from ._network.dhcp.host import Places as DhcpPlaces
+from ._network.dhcp.texts import DEFINITION
 from ._network.virtual import record
 from ._network.virtual.iproute import Networking, Places
 from ._network.virtual.names import bridge_link
@@ -16,6 +24,7 @@ from ._network.virtual.reconcile import listing
 from ._runner import Runner
 
 PLACES = Places()
+DHCP_PLACES = DhcpPlaces()
 
 
 @dataclass(frozen=True)
@@ -24,6 +33,7 @@ class HostNetworks:
 
     runner: Runner
     places: Places = field(default_factory=lambda: PLACES)
+    dhcp: DhcpPlaces = field(default_factory=lambda: DHCP_PLACES)
 
     @property
     def record(self) -> str:
@@ -48,6 +58,22 @@ class HostNetworks:
 def _of_vms(definition: Mapping[str, Any] | None) -> bool:
     """Return whether VMs can be in a network; there is no bridge over a link alone."""
     return definition is not None and not definition.get("bare")
+
+    def told(self) -> dict[tuple[str, str], tuple[str, ...]]:
+        """See NetworkTool."""
+        return {key: addresses for path in sorted(self.dhcp.files.glob(f"*/{DEFINITION}")) for key, addresses in _told(path)}
+
+
+def _told(path: Path) -> Iterator[tuple[tuple[str, str], tuple[str, ...]]]:
+    """Yield what the service of one file tells; of one that cannot be read nothing is known."""
+    try:
+        found = Definition.checked({**load_object(path.read_bytes(), str(path), LIMIT), "name": path.parent.name})
+    except (EdgeError, OSError):
+        return
+    lengths = [subnet.network for subnet in found.subnets]
+    for host in found.hosts:
+        each = [(address, next(net for net in lengths if ip_address(address) in net)) for address in host.addresses]
+        yield (found.bridge, host.mac), tuple(f"{address}/{net.prefixlen}" for address, net in each)
 
 
 def _network(definition: Mapping[str, Any], bridge: str | None, mtu: int | None) -> VirtualNetwork:

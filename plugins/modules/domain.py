@@ -255,7 +255,9 @@ domain:
       type: str
       sample: 192.0.2.17
     addresses:
-      description: All known addresses of a running guest.
+      description:
+        - All known addresses. Of a domain that does not run they are those that its interfaces have leases of.
+        - They are in the order of the interfaces, IPv4 before IPv6, leased ones first.
       returned: always
       type: list
       elements: dict
@@ -286,7 +288,9 @@ domain:
           type: str
           sample: ipv4
         source:
-          description: The source of the address, V(agent), V(lease) or V(arp).
+          description:
+            - The source of the address, V(agent), V(lease) or V(arp); V(record) (O(nics[].addresses)) or V(dhcp)
+              (M(edge.cloud.virtual_network_dhcp) on this host) where only a lease of it is known.
           returned: always
           type: str
           sample: lease

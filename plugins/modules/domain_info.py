@@ -79,16 +79,23 @@ domains:
       type: bool
       sample: true
     address:
-      description: The address to reach the guest by, null where none is known.
+      description:
+        - The first of RV(domains[].addresses) that is not link-local, IPv4 before IPv6; null where none is known. That of a stopped
+          domain is what it has a lease of.
       returned: always
       type: str
       sample: 192.0.2.17
     addresses:
-      description: All known addresses, each with nic, mac, address, prefix, family and source.
+      description:
+        - All known addresses, each with nic, mac, address, prefix, family, source, and whether the interface has a lease of
+          it (C(leased)). In the order of the interfaces, IPv4 before IPv6, leased ones first.
+        - The C(source) is C(agent) (the guest agent), C(lease) (the DHCP server of a libvirt network) or C(arp), of a running
+          guest. Of leases that none of them has seen it is C(record) (O(edge.cloud.domain#module:nics[].addresses)) or C(dhcp)
+          (a service of M(edge.cloud.virtual_network_dhcp) on this host would give it).
       returned: always
       type: list
       elements: dict
-      sample: [{"nic": "nic0", "address": "192.0.2.17", "prefix": 24, "family": "ipv4", "source": "lease"}]
+      sample: [{"nic": "nic0", "address": "192.0.2.17", "prefix": 24, "family": "ipv4", "source": "lease", "leased": false}]
     pending_restart:
       description: What the next start will change.
       returned: always
@@ -152,6 +159,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_fac
 from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
 from ansible_collections.edge.cloud.plugins.module_utils._libvirt import connection
 from ansible_collections.edge.cloud.plugins.module_utils._module import run_module
+from ansible_collections.edge.cloud.plugins.module_utils._nics import HostNetworks
 from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
 
 FOLDERS = Folders()
@@ -161,7 +169,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     tool = DiskFiles(SubprocessRunner(), FOLDERS)
     with connection(module.params["uri"]) as opened:
         name = module.params["name"]
-        shown = describe_all(opened, tool, FOLDERS, name)
+        shown = describe_all(opened, tool, FOLDERS, name, HostNetworks(SubprocessRunner()))
     here = {one["uuid"] for one in shown}
     moved = [asdict(one) for one in read_moved(FOLDERS.vms) if name in (None, one.name) and one.uuid not in here]
     return {"changed": False, "domains": shown, "moved": moved}

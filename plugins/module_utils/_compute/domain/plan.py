@@ -17,7 +17,7 @@ from ..model.changes import asked_only, changes
 from ..model.host_facts import Offer, VolumeFile
 from ..model.overlays import made_format, volume_chain
 from ..model.spec import DomainSpec, Record, Volume
-from ..model.state import CRASHED, ENDING, SUSPENDED, VmState, pending, with_claims
+from ..model.state import CRASHED, ENDING, SUSPENDED, VmState, pending, with_addresses, with_claims
 from .hotplug import live_steps
 from .power import Pause, Reset, Restore, Resume, Save, Wake
 
@@ -125,7 +125,8 @@ class Define:
 
     def predict(self, state: VmState) -> VmState:
         """See Step."""
-        return replace(with_claims(state, self.spec), config=self.spec, record=self.record, marked=True)
+        state = with_addresses(with_claims(state, self.spec), self.spec)
+        return replace(state, config=self.spec, record=self.record, marked=True)
 
 
 @dataclass(frozen=True)

@@ -216,10 +216,11 @@ class Reconciler:
             yield
 
     def _addresses(self, state: VmState) -> dict[str, Any]:
+        told = self.networks.told() if state.nics else {}
         if state.run != "running":
-            return addresses_of(None, state)
+            return addresses_of(None, state, told)
         with intent(f"look up domain {self.name}"):
-            return addresses_of(lookup(self.connection.lookupByName, self.name), state)
+            return addresses_of(lookup(self.connection.lookupByName, self.name), state, told)
 
 
 def _record(wanted: ResolvedDomain, state: VmState, seeds: Seeds) -> Record:

@@ -14,6 +14,7 @@ from ..._libvirt import error_name, libvirt
 from ..model.spec import Nic
 from ..model.state import VmState
 from .agent import AGENT_SECONDS, limited_agent
+from .leases import Told, with_leases
 
 FAMILIES = {0: "ipv4", 1: "ipv6"}
 SILENT = ("VIR_ERR_AGENT_UNRESPONSIVE", "VIR_ERR_OPERATION_TIMEOUT")
@@ -126,8 +127,12 @@ def _reaches(address: str) -> bool:
     return not (found.is_link_local or found.is_unspecified or found.is_multicast)
 
 
-def addresses_of(domain: Any | None, state: VmState) -> dict[str, Any]:
-    """Return the addresses of a running VM and the one to reach it by; ``domain`` None is one that went away."""
+def addresses_of(domain: Any | None, state: VmState, told: Told) -> dict[str, Any]:
+    """Return the addresses of a VM, and the one to reach it by; ``told`` is what DHCP services of this host answer.
+
+    Those that a running guest has are looked for, unless ``domain`` is None: it went away.
+    """
     running = domain is not None and state.run == "running" and state.live is not None
-    found = read_addresses(domain, state.live_nics) if running else []
+    seen = read_addresses(domain, state.live_nics) if running else []
+    found = with_leases(seen, state.live_nics or state.nics, told)
     return {"addresses": found, "address": main_address(found)}

@@ -12,6 +12,7 @@ from ..model.host_facts import Folders
 from ..model.image_tools import ImageTool
 from ..model.spec import SEED
 from ..model.state import view
+from ..model.virtual_network import NetworkTool, NoNetworks
 from .addresses import addresses_of
 from .observe import ObservedDomain, see_all, see_one, vm_of, with_files
 from .statistics import read_statistics
@@ -27,19 +28,22 @@ def read_seen(connection: Any, name: str | None = None) -> list[ObservedDomain]:
     return [one] if one else []
 
 
-def describe_all(connection: Any, tool: ImageTool, folders: Folders, name: str | None = None) -> list[dict[str, Any]]:
+def describe_all(
+    connection: Any, tool: ImageTool, folders: Folders, name: str | None = None, networks: NetworkTool | None = None
+) -> list[dict[str, Any]]:
     """Return every domain of the host (or the one of this name) by name, ours or not, with its chains and statistics.
 
     Reads several domains at a time: a guest agent that does not answer holds up its own domain only.
     """
     found = read_seen(connection, name)
+    told = (networks or NoNetworks()).told() if found else {}
     statistics = read_statistics(connection, [seen.handle for seen in found] if name else None) if found else {}
 
     def describe(seen: ObservedDomain) -> dict[str, Any] | None:
         state = with_files(vm_of(seen, folders), tool, folders)
         if state.config is None:
             return None
-        shown = {**view(state), **addresses_of(seen.handle, state), "statistics": statistics.get(state.name)}
+        shown = {**view(state), **addresses_of(seen.handle, state, told), "statistics": statistics.get(state.name)}
         return {**shown, "disks": [{**disk, "chain": _chain(disk, tool)} for disk in shown["disks"]]}
 
     with ThreadPoolExecutor(READERS) as pool:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from ..._errors import EdgeError, TimedOut
 from ..._libvirt import connection, intent
 from ..host.addresses import main_address
+from ..host.leases import with_leases
 from ..host.observe import ObservedDomain, see_all, vm_of
 from ..model.host_facts import Folders
 from ..model.state import VmState, nics_view, pending
@@ -82,7 +83,8 @@ def _with_addresses(
 
     def found(number: int, addresses: list[dict[str, Any]]) -> None:
         place = running[number]
-        domains[place] = {**domains[place], "address": main_address(addresses), "addresses": addresses}
+        shown = with_leases(addresses, states[place][1].live_nics, {})
+        domains[place] = {**domains[place], "address": main_address(shown), "addresses": shown}
         tell(replace(known, domains=tuple(domains)))
 
     addresses_of_all([Guest(states[place][0].handle, states[place][1].live_nics) for place in running], found)
@@ -91,6 +93,7 @@ def _with_addresses(
 
 def _domain(seen: ObservedDomain, state: VmState) -> dict[str, Any]:
     spec, record = state.config, state.record
+    leased = with_leases([], state.live_nics or state.nics, {})
     return {
         "name": seen.name,
         "uuid": seen.uuid,
@@ -107,6 +110,6 @@ def _domain(seen: ObservedDomain, state: VmState) -> dict[str, Any]:
         "spec_hash": record.digest if record else None,
         "cloud_init": record.seed if record else None,
         "pending_restart": pending(state),
-        "address": None,
-        "addresses": [],
+        "address": main_address(leased),
+        "addresses": leased,
     }

@@ -8,6 +8,8 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from ..host.addresses import main_address
+from ..host.leases import RECORD
 from .read import Hypervisor
 
 UNNAMEABLE = re.compile(r"[^\w.-]+")
@@ -105,7 +107,13 @@ def _reason(wanted: str, times: int) -> str:
     return "its name is that of a group, of a hypervisor, of another VM or of Ansible's own"
 
 
-def variables(domain: Domain, prefix: str) -> dict[str, Any]:
-    """Return the variables of a host: every key of the domain with the prefix, and where to reach it."""
+def variables(domain: Domain, prefix: str, by: str) -> dict[str, Any]:
+    """Return the variables of a host: every key of the domain with the prefix, and where to reach it.
+
+    ``by`` is lease: of each interface the leased address comes first; or seen: those that nothing but the record
+    of the VM knows come last.
+    """
     found = {f"{prefix}{key}": value for key, value in domain.items()}
-    return {**found, "ansible_host": domain["address"]} if domain["address"] else found
+    seen = [entry for entry in domain["addresses"] if entry["source"] != RECORD] if by == "seen" else []
+    where = main_address(seen) or domain["address"]
+    return {**found, "ansible_host": where} if where else found

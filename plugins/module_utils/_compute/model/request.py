@@ -82,6 +82,7 @@ class NicOptions:
     outbound: str | None = None
     vlan: int | None = None
     virtual_network: str | None = None
+    addresses: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -129,7 +129,8 @@ class Nic:
     One of a ``virtual_network`` is on that network's ``bridge``, by a device of the host that is called ``tap``; ``isolated`` ones
     of a bridge do not reach each other. ``mtu_of_network``: its ``mtu`` is the network's, and follows it.
     ``inbound`` and ``outbound`` are the most that the guest receives and sends, in bytes a second. ``vlan`` is the 802.1Q
-    VLAN that its frames are tagged with outside of it. ``foreign`` is the MAC address that it had
+    VLAN that its frames are tagged with outside of it. ``addresses`` are those that it has leases of, which configure nothing: they
+    are kept for who asks where the guest is. ``foreign`` is the MAC address that it had
     when it was taken over from others, None for one that we made; ``other`` says where one of others is that is of none of the
     three kinds, such as ``direct eth0 bridge``.
     """
@@ -153,6 +154,7 @@ class Nic:
     tap: str | None = None
     isolated: bool = False
     mtu_of_network: bool = False
+    addresses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, order=True)

@@ -104,6 +104,15 @@ def with_claims(state: VmState, spec: DomainSpec) -> VmState:
     return replace(state, live=live, live_foreign=_without(there, disks, nics))
 
 
+def with_addresses(state: VmState, spec: DomainSpec) -> VmState:
+    """Return the state in which the running guest's interfaces have the leased addresses of ``spec``: only our record has them."""
+    if state.live is None:
+        return state
+    leased = {(nic.name, nic.mac): nic.addresses for nic in spec.nics}
+    nics = tuple(replace(nic, addresses=leased.get((nic.name, nic.mac), nic.addresses)) for nic in state.live.nics)
+    return replace(state, live=replace(state.live, nics=nics))
+
+
 def _without(foreign: Foreign, disks: Collection[str | None], nics: Collection[str | None]) -> Foreign:
     return replace(
         foreign,

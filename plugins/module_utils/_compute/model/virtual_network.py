@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -39,6 +39,9 @@ class NetworkTool(Protocol):
     def recorded(self, data: bytes, where: str) -> Networks:
         """Return the networks of another host's file, each with the bridge and the MTU that its definition names."""
 
+    def told(self) -> Mapping[tuple[str, str], Sequence[str]]:
+        """Return what DHCP services of this host tell VMs: (bridge, MAC address) → addresses with their prefix length."""
+
 
 class NoNetworks:
     """The networks of who asks for none."""
@@ -50,5 +53,9 @@ class NoNetworks:
         return {}
 
     def recorded(self, data: bytes, where: str) -> Networks:  # noqa: ARG002 - the interface's
+        """See NetworkTool."""
+        return {}
+
+    def told(self) -> Mapping[tuple[str, str], Sequence[str]]:
         """See NetworkTool."""
         return {}

@@ -56,6 +56,7 @@ NIC: dict[str, Any] = {
     "inbound": {"type": "str"},
     "outbound": {"type": "str"},
     "vlan": {"type": "int"},
+    "addresses": {"type": "list", "elements": "str"},
 }
 CLOUD_INIT: dict[str, Any] = {
     "hostname": {"type": "str"},

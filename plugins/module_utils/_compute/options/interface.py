@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
-from collections.abc import Collection, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any
 
 from ..._errors import InvalidInput, NotFound
 from ..._shown import few, nearest
@@ -21,6 +23,7 @@ MAC = re.compile(r"[0-9a-f][02468ace](:[0-9a-f]{2}){5}")
 MAC_SAYS = 'a unicast MAC address in quotes, such as "52:54:00:12:34:56"'
 LAST = 10**6
 PLACES = ("network", "bridge", "hostdev", "virtual_network")
+MOST_ADDRESSES = 16
 LARGEST_MTU = 65521  # the kernel's, of a TAP device
 
 
@@ -75,9 +78,42 @@ def _nic(item: NicOptions, old: Nic | None, domain: str) -> Nic:
         foreign=old.foreign if old else None,
         other=old.other if old and not given else None,
         tap=old.tap if old else None,
+        addresses=_addresses(item, old, stays=not given or (old is not None and _place(asked) == _place(asdict(old)))),
         isolated=old.isolated if old else False,
         mtu_of_network=bool(old and old.mtu_of_network and item.mtu is None),
     )
+
+
+def _place(places: Mapping[str, Any]) -> Any:
+    """Return the network that an interface is in; the bridge of a virtual one is no place of its own."""
+    return places["virtual_network"] or tuple(places[one] for one in PLACES)
+
+
+def _addresses(item: NicOptions, old: Nic | None, *, stays: bool) -> tuple[str, ...]:
+    """Return the leased addresses; those of a network that the interface leaves do not go with it."""
+    if item.addresses is None:
+        return old.addresses if old and stays else ()
+    where = f"{item.where}.addresses"
+    if len(item.addresses) > MOST_ADDRESSES:
+        text = f"{where}: {len(item.addresses)} addresses are more than the {MOST_ADDRESSES} that are kept."
+        raise InvalidInput(text, option=where)
+    found = [_address(text, f"{where}[{place}]") for place, text in enumerate(item.addresses)]
+    unique((f"{where}[{place}]", text.partition("/")[0]) for place, text in enumerate(found))
+    return tuple(found)
+
+
+def _address(text: str, where: str) -> str:
+    """Return an address that a guest can be reached by, in its usual form and with the prefix length that it was given with."""
+    says = "an address as edge.cloud.address leases it, such as 192.0.2.20/24 or 2001:db8::20"
+    try:
+        found = ipaddress.ip_interface(text.strip())
+    except ValueError:
+        raise InvalidInput(f"{where}: {text!r} is not valid; it must be {says}.", option=where, value=text) from None
+    ip = found.ip
+    if "%" in text or ip.is_multicast or ip.is_unspecified or ip.is_loopback or ip.is_link_local:
+        what = "has a zone, or is multicast, unspecified, loopback or link-local"
+        raise InvalidInput(f"{where}: {text} {what}; give {says}.", option=where, value=text)
+    return str(found) if "/" in text else str(ip)
 
 
 def _in_network(nic: Nic, item: NicOptions, old: Nic | None, uuid: str, networks: Networks) -> Nic:

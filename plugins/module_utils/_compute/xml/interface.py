@@ -79,17 +79,19 @@ def parse_nic(name: str, element: Element, foreign: str | None = None) -> Nic:
 
 
 def in_networks(nics: Iterable[Nic], records: Iterable[Sequence[Nic]]) -> tuple[Nic, ...]:
-    """Return the interfaces with the virtual networks that they are in, which libvirt's XML does not name.
+    """Return the interfaces with their virtual networks and leased addresses, which libvirt's XML does not name.
 
-    The first record that has the interface on the bridge that it is on decides: on another one it is not where we put it.
+    The first record that has the interface on the bridge that it is on decides: on another one it is not where we put it. With
+    another MAC address than that record says it has no lease.
     """
-    known: dict[tuple[str, str | None], Nic] = {}
-    for nic in (nic for one in records for nic in one if nic.bridge):
-        known.setdefault((nic.name, nic.bridge), nic)
+    known: dict[tuple[str, str | None, str | None], Nic] = {}
+    for nic in (nic for one in records for nic in one):
+        known.setdefault((nic.name, nic.bridge, nic.network), nic)
 
     def of(nic: Nic) -> Nic:
-        found = known.get((nic.name, nic.bridge), nic)
-        return replace(nic, virtual_network=found.virtual_network, mtu_of_network=found.mtu_of_network)
+        found = known.get((nic.name, nic.bridge, nic.network), nic)
+        addresses = found.addresses if found.mac == nic.mac else ()
+        return replace(nic, virtual_network=found.virtual_network, mtu_of_network=found.mtu_of_network, addresses=addresses)
 
     return tuple(map(of, nics))
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
@@ -20,8 +21,8 @@ from ansible.plugins.loader import fragment_loader
 from ansible.template import Templar
 from ansible.utils.plugin_docs import add_fragments
 from ansible_collections.edge.cloud.plugins.inventory import libvirt as libvirt_inventory
-from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec import Cpu, Record, stable_uuid
-from ansible_collections.edge.cloud.plugins.module_utils._compute.xml.domain import emit, to_text
+from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec import Cpu, Nic, Record, stable_uuid
+from ansible_collections.edge.cloud.plugins.module_utils._compute.xml.domain import emit, parse, parse_xml, to_text
 from support.compute import DIGEST, root_disk, root_volume, spec
 
 NAME = "edge.cloud.libvirt"
@@ -84,6 +85,31 @@ def test_vms_are_hosts_with_what_is_known_of_them(read: Any, driver: Any) -> Non
     place = "hypervisor_" + driver.getHostname().translate(str.maketrans(".-", "__"))
     assert groups(found, "web") == {"state_stopped", place}
     assert groups(found, "test") == {"state_running", place}
+
+
+def test_a_leased_address_is_known_of_a_stopped_vm_and_comes_first_of_a_running_one(read: Any, driver: Any) -> None:
+    nic = Nic("nic0", "52:54:00:00:00:01", network="default", addresses=("192.0.2.20/24", "2001:db8::20"))
+    known = replace(parse(parse_xml(driver.lookupByName("web").XMLDesc())).spec, nics=(nic,))
+    driver.defineXML(to_text(emit(known, Record(known))))
+    web = of(read(), "web")
+    assert (web["edge_state"], web["ansible_host"]) == ("stopped", "192.0.2.20")
+    found = [(one["address"], one["prefix"], one["source"], one["leased"]) for one in web["edge_addresses"]]
+    assert found == [("192.0.2.20", 24, "record", True), ("2001:db8::20", None, "record", True)]
+
+    driver.lookupByName("web").create()
+    by_lease, by_sight = of(read(), "web"), of(read(reach_by="seen"), "web")
+    (seen,) = [one for one in by_lease["edge_addresses"] if not one["leased"]]
+    assert (by_lease["ansible_host"], by_sight["ansible_host"]) == ("192.0.2.20", seen["address"])
+    assert by_lease["edge_addresses"] == by_sight["edge_addresses"]
+
+
+@pytest.mark.parametrize("text", ["{{ 7 * 7 }}", "192.0.2.20 -oProxyCommand=id", "", "192.0.2.0/99"])
+def test_a_record_that_was_edited_gives_no_address_that_is_none(read: Any, driver: Any, text: str) -> None:
+    nic = Nic("nic0", "52:54:00:00:00:01", network="default", addresses=(text,))
+    known = replace(parse(parse_xml(driver.lookupByName("web").XMLDesc())).spec, nics=(nic,))
+    driver.defineXML(to_text(emit(known, Record(known))))
+    web = of(read(), "web")
+    assert "ansible_host" not in web and web["edge_addresses"] == []
 
 
 def test_only_some(read: Any) -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from functools import partial
 from importlib import import_module
@@ -15,6 +16,9 @@ import libvirt
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils import _nics
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
+from ansible_collections.edge.cloud.plugins.module_utils._network.dhcp.definition import Definition
+from ansible_collections.edge.cloud.plugins.module_utils._network.dhcp.host import Places as DhcpPlaces
+from ansible_collections.edge.cloud.plugins.module_utils._network.dhcp.texts import DEFINITION
 from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.iproute import Places
 from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
 from ansible_collections.edge.cloud.plugins.module_utils._taps import tap_link
@@ -158,3 +162,54 @@ def test_the_mtu_of_a_network_is_not_that_of_the_smallest_vm(run: Any, name: str
         ip("link", "add", tap, "type", "veth", "peer", "name", f"{tap}-peer")
         ip("link", "set", tap, "mtu", str(mtu), "master", made["bridge"], "up")
         assert run(name="web", nics=[{"virtual_network": name}], state="stopped")["changed"] is False
+
+
+def test_leases_are_known_of_a_vm_that_runs_and_one_that_does_not(
+    run: Any, module: Any, driver: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    leased = {"virtual_network": "blue", "addresses": ["198.51.100.20/24"]}
+    planned = run(name="web", nics=[leased], state="stopped", check=True)
+    made = run(name="web", nics=[leased], state="stopped")
+    assert (planned["diff"], planned["domain"]["addresses"]) == (made["diff"], made["domain"]["addresses"])
+    assert made["domain"]["nics"][0]["addresses"] == ["198.51.100.20/24"]
+    assert made["domain"]["address"] == "198.51.100.20"
+
+    hosts = [{"name": "web", "mac": made["domain"]["nics"][0]["mac"], "addresses": ["198.51.100.20", "2001:db8::20"]}]
+    subnets = [{"subnet": "198.51.100.0/24", "address": "198.51.100.2"}, {"subnet": "2001:db8::/64", "address": "2001:db8::2"}]
+    told = Definition.checked({"name": "blue", "bridge": "evb-blue", "subnets": subnets, "hosts": hosts})
+    places = DhcpPlaces(tmp_path / "dhcp")
+    for name, text in (("blue", json.dumps(told.as_json())), ("torn", "{"), ("other", "[]")):
+        (places.files / name).mkdir(parents=True)
+        (places.files / name / DEFINITION).write_text(text)
+    monkeypatch.setattr(_nics, "DHCP_PLACES", places)
+
+    (found,) = module("domain_info", uri=URI, name="web")["domains"]
+    rows = [(one["address"], one["prefix"], one["source"], one["leased"]) for one in found["addresses"]]
+    assert (found["state"], rows) == ("stopped", [("198.51.100.20", 24, "record", True), ("2001:db8::20", 64, "dhcp", True)])
+    assert run(name="web", state="stopped")["domain"]["addresses"] == found["addresses"]
+
+    driver.lookupByName("web").create()
+    (found,) = module("domain_info", uri=URI, name="web")["domains"]
+    assert (found["state"], found["address"]) == ("running", "198.51.100.20")
+    assert {one["address"] for one in found["addresses"] if one["leased"]} == {"198.51.100.20", "2001:db8::20"}
+
+
+def test_another_lease_of_a_running_guest_is_no_change_of_the_guest(run: Any, module: Any) -> None:
+    run(name="web", nics=[{"virtual_network": "blue", "addresses": ["198.51.100.20/24"]}])
+    wanted = [{"virtual_network": "blue", "addresses": ["198.51.100.21/24"]}]
+    planned = run(name="web", nics=wanted, check=True)
+    made = run(name="web", nics=wanted)
+    assert planned["actions"] == made["actions"] == ["Redefine domain web: nics.nic0.addresses"]
+    assert planned["diff"] == made["diff"]
+    assert made["domain"]["pending_restart"] == planned["domain"]["pending_restart"] == []
+    assert made["domain"]["address"] == "198.51.100.21"
+    assert run(name="web", nics=wanted)["changed"] is False
+    moved = run(name="web", nics=[{"virtual_network": "red"}], check=True)
+    assert moved["domain"]["nics"][0]["addresses"] == []
+    assert moved["domain"]["pending_restart"] == ["nics.nic0"]  # for its MTU
+
+
+def test_a_clone_has_no_lease(run: Any, module: Any) -> None:
+    run(name="web", nics=[{"virtual_network": "red", "addresses": ["198.51.100.20"]}], state="stopped")
+    clone = module("domain_clone", uri=URI, name="web2", source="web")["domain"]
+    assert clone["nics"][0]["addresses"] == []

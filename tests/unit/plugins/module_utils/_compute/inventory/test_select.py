@@ -116,5 +116,19 @@ def test_a_vm_that_runs_twice_is_a_warning() -> None:
 
 
 def test_variables() -> None:
-    assert variables({"address": None}, "edge_") == {"edge_address": None}
-    assert variables({"address": "192.0.2.1"}, "edge_")["ansible_host"] == "192.0.2.1"
+    assert variables({"address": None, "addresses": []}, "edge_", "lease") == {"edge_address": None, "edge_addresses": []}
+
+
+@pytest.mark.parametrize(
+    ("entries", "lease", "seen"),
+    [
+        ([("192.0.2.1", "agent")], "192.0.2.1", "192.0.2.1"),
+        ([("192.0.2.9", "record"), ("192.0.2.1", "agent")], "192.0.2.9", "192.0.2.1"),
+        ([("192.0.2.9", "agent"), ("192.0.2.1", "agent")], "192.0.2.9", "192.0.2.9"),
+        ([("192.0.2.9", "record")], "192.0.2.9", "192.0.2.9"),
+        ([("192.0.2.9", "record"), ("fe80::1", "agent")], "192.0.2.9", "192.0.2.9"),
+    ],
+)
+def test_where_a_host_is_reached(entries: list[tuple[str, str]], lease: str, seen: str) -> None:
+    known = {"address": entries[0][0], "addresses": [{"address": address, "source": source} for address, source in entries]}
+    assert [variables(known, "edge_", by)["ansible_host"] for by in ("lease", "seen")] == [lease, seen]

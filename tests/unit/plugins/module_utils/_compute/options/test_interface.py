@@ -147,3 +147,39 @@ def test_networks_are_read_only_where_an_interface_asks() -> None:
     assert asks == [False] * 4
     assert asks_for_networks(read_options({"name": "web", "nics": [{}]}), ours)
     assert asks_for_networks(read_options({"name": "web", "nics": [{"virtual_network": "blue"}]}), None)
+
+
+LEASED = wanted(None, {"virtual_network": "blue", "addresses": ["198.51.100.20/24", "2001:DB8::20"]})
+
+
+def test_leased_addresses_stay_until_the_interface_leaves_their_network() -> None:
+    assert LEASED.nics[0].addresses == ("198.51.100.20/24", "2001:db8::20")
+    assert again(LEASED) == LEASED == wanted(again(LEASED), {}) == wanted(again(LEASED), {"virtual_network": "blue"})
+    assert wanted(LEASED, {"virtual_network": "red"}).nics[0].addresses == ()
+    assert wanted(LEASED, {"addresses": []}) == IN_BLUE
+    assert wanted(LEASED, {"virtual_network": "red", "addresses": ["192.0.2.9"]}).nics[0].addresses == ("192.0.2.9",)
+
+
+def test_an_interface_that_others_gave_another_mac_has_no_lease() -> None:
+    root = emit(LEASED, Record(LEASED))
+    root.find("devices/interface/mac").set("address", "52:54:00:99:99:99")  # type: ignore[union-attr]
+    assert parse(root).spec.nics[0].addresses == ()
+
+
+@pytest.mark.parametrize(
+    ("addresses", "option"),
+    [
+        (["192.0.2.300"], "nics[0].addresses[0]"),
+        (["192.0.2.1", "web.example"], "nics[0].addresses[1]"),
+        (["192.0.2.1", "192.0.2.1/24"], "nics[0].addresses[1]"),
+        (["fe80::1"], "nics[0].addresses[0]"),
+        (["2001:db8::1%eth0"], "nics[0].addresses[0]"),
+        (["0.0.0.0"], "nics[0].addresses[0]"),
+        (["224.0.0.1"], "nics[0].addresses[0]"),
+        ([f"192.0.2.{number}" for number in range(1, 20)], "nics[0].addresses"),
+    ],
+)
+def test_what_no_guest_can_be_reached_by_is_refused(addresses: list[str], option: str) -> None:
+    with pytest.raises(InvalidInput) as failed:
+        wanted(None, {"virtual_network": "blue", "addresses": addresses})
+    assert failed.value.details["option"] == option and failed.value.message.startswith(f"{option}: ")
