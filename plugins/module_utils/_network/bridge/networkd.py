@@ -5,12 +5,11 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ..._errors import Conflict, InvalidInput, Unsupported
-from ..._files import fsync
+from ..._files import file_lock, fsync, write_atomically
 from ..boot.managers import Managers
 from ..boot.matching import Answer, Facts, matches
 from ..boot.unit_files import UnitFile, read_text, unit_files
@@ -19,6 +18,7 @@ from .boot_files import MARK, file_names
 from .steps import RemoveBootFile, WriteBootFile
 
 DIRECTORY = Path("/etc/systemd/network")
+LOCK_SECONDS = 30.0
 PROGRAMS = (Path("/usr/lib/systemd/systemd-networkd"), Path("/lib/systemd/systemd-networkd"))
 
 
@@ -143,12 +143,18 @@ class Networkd:
     def apply(self, step: WriteBootFile | RemoveBootFile) -> None:
         """Write or delete one file; a reader sees the old or the new one, whole."""
         path = self.directory / step.file
-        if isinstance(step, RemoveBootFile):
-            path.unlink(missing_ok=True)
-        else:
+        work = path.with_name(f".{path.name}.new")
+        if isinstance(step, WriteBootFile):
             path.parent.mkdir(parents=True, exist_ok=True)
-            _replace(path, step.text)
-        fsync(path.parent)
+        elif not path.parent.is_dir():
+            return
+        with file_lock(path.parent, shared=False, wait=LOCK_SECONDS):
+            if isinstance(step, WriteBootFile):
+                write_atomically(path, step.text.encode(), work, mode=0o644)
+                return
+            for gone in (path, work):  # the second is what a killed run left
+                gone.unlink(missing_ok=True)
+            fsync(path.parent)
 
 
 def _of_bridge(name: str, mac: str | None) -> Facts:
@@ -158,17 +164,3 @@ def _of_bridge(name: str, mac: str | None) -> Facts:
 
 def _conflict(path: Path, what: str) -> Conflict:
     return Conflict(f"boot: {path} {what}", option="boot", path=str(path))
-
-
-def _replace(path: Path, text: str) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fchmod(file.fileno(), 0o644)
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

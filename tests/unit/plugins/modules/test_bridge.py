@@ -110,6 +110,15 @@ def test_no_iproute(module: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert failed["error"] == {"code": "unsupported", "program": "ip"}
 
 
+def test_what_a_killed_run_left_of_a_boot_file_goes(bridge: Any, boot: Path) -> None:
+    left = boot / ".50-edge-br0.network.new"
+    for options in ({"boot": "networkd"}, {"state": "absent"}):
+        left.write_text("half a fi")
+        assert bridge(**options)["changed"]
+        assert not left.exists()
+    assert not list(boot.iterdir())
+
+
 def test_info(module: Any, bridge: Any, boot: Path) -> None:
     assert module("bridge_info")["bridges"] == []
     made = bridge(ports=["eth0"], boot="networkd")
