@@ -7,7 +7,9 @@ before the next. A block's bytes follow from its number, so that a torn, stale o
 console says ``STREAM N``: from then on block N may not be lost. A guest that boots goes on after the last block that the disk has;
 a disk that is not there yet is waited for. On ``edge.agent`` a small guest agent answers, whose freeze stops the writer between
 two blocks; ``edge.agent=deaf`` opens the channel and never answers, ``edge.agent=mute`` only says that it is there. With
-``edge.sleep`` the guest goes to sleep (ACPI S3) once.
+``edge.sleep`` the guest goes to sleep (ACPI S3) once. With ``edge.talk=ADDRESS`` it keeps its DHCP lease, which it renews each few
+seconds (``DHCP renew ADDRESS``), and one TCP connection to port 9000 there, over which it sends 0, 1, 2, … and shows what comes
+back (``ECHO N``).
 """
 
 from __future__ import annotations
@@ -85,11 +87,31 @@ while :; do
   esac
 done
 """
+TALKER = r"""#!/bin/sh
+udhcpc -f -i eth0 -s /etc/renewed -t 5 -A 2 -p /tmp/lease.pid &
+until ip address show dev eth0 | grep -q 'inet '; do sleep 1; done
+while sleep 3; do kill -USR1 "$(cat /tmp/lease.pid)"; done &
+n=0
+while :; do
+  echo $n
+  n=$((n + 1))
+  sleep 1
+done | nc "$1" 9000 | while read -r line; do echo "ECHO $line"; done
+echo TALK-ENDED
+"""
+RENEWED = r"""#!/bin/sh
+case $1 in
+  bound) ip address add "$ip/$mask" dev "$interface" 2>/dev/null; echo "DHCP $1 $ip" ;;
+  *) echo "DHCP $1 $ip" ;;
+esac
+exit 0
+"""
 START = r"""
 word() { tr ' ' '\n' < /proc/cmdline | sed -n "s/^$1=*//p"; }
 if grep -q edge.agent /proc/cmdline; then /etc/agent "$(word edge.agent)" & fi
 if grep -q edge.stream= /proc/cmdline; then /etc/stream "/dev/$(word edge.stream)" & fi
 if grep -q edge.sleep /proc/cmdline; then /etc/sleeper & fi
+if grep -q edge.talk= /proc/cmdline; then /etc/talker "$(word edge.talk)" & fi
 """
 SLEEPER = r"""#!/bin/sh
 echo deep > /sys/power/mem_sleep
@@ -120,7 +142,8 @@ def stream_guest(folder: Path) -> tuple[Path, Path]:
     """Return the paths of kernel and initramfs; the latter is made in ``folder``, over the small guest's."""
     kernel, initrd = small.small_guest()
     init = small.INIT.replace("echo GUEST-READY", f"{START}echo GUEST-READY")
-    entries = {"init": init.encode(), "etc/stream": STREAM.encode(), "etc/agent": AGENT.encode(), "etc/sleeper": SLEEPER.encode()}
+    programs = {"stream": STREAM, "agent": AGENT, "sleeper": SLEEPER, "talker": TALKER, "renewed": RENEWED}
+    entries = {"init": init.encode(), **{f"etc/{name}": text.encode() for name, text in programs.items()}}
     made = folder / "stream.gz"
     made.write_bytes(initrd.read_bytes() + gzip.compress(small.cpio(entries, ()), 6, mtime=0))
     return kernel, made

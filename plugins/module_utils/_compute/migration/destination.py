@@ -25,7 +25,7 @@ from ..model.virtual_network import NetworkTool
 from ..xml.domain import parse, parse_xml
 from ..xml.properties import read_path
 from .model import Destination, DestinationVm, SourceVm
-from .networks import read_networks_there
+from .networks import read_links_there, read_networks_there
 from .remote_files import Volumes
 from .source import post_copy_of
 
@@ -92,14 +92,15 @@ def read_destination(
     files = volumes.names(folder) if there and volumes.exists(folder) else {}
     stale = _stale(volumes, folder, source.uuid) if source and NOTE in files else ()
     volumes.close(folder)
+    mtus = read_links_there(volumes, source.bridges) if source else {}
     return Destination(
         host=address.host,
         vm=read_vm_there(connection, name),
         domains=domains,
         macs=_macs(connection),
         networks=networks,
-        bridges=_bridges(connection) if source and source.bridges else (),
-        virtual_networks=read_networks_there(connection, volumes, known, source) if source and source.joined else {},
+        bridges=tuple(sorted(mtus)),
+        virtual_networks=read_networks_there(volumes, known, source, mtus) if source and source.joined else {},
         memory=sum(memory.get(key, 0) for key in ("free", "buffers", "cached")) * KIB,
         folder=there,
         free=volumes.free(folders.vms) if there else 0,
@@ -140,19 +141,6 @@ def _macs(connection: Any) -> dict[str, str]:
             for mac in parse_xml(domain.XMLDesc(0)).iterfind("devices/interface/mac"):
                 found[(mac.get("address") or "").lower()] = domain.name()
     return found
-
-
-def _bridges(connection: Any) -> tuple[str, ...]:
-    """Return the names of the destination's network devices, and of the bridges of its libvirt networks."""
-    with intent("list the network devices of the destination"):
-        devices = connection.listAllDevices(libvirt.VIR_CONNECT_LIST_NODE_DEVICES_CAP_NET)
-        names = [read_path(parse_xml(one.XMLDesc()), "capability/interface") for one in devices]
-        names += [one.bridgeName() for one in connection.listAllNetworks() if one.isActive() and _has_bridge(one)]
-    return tuple(sorted({name for name in names if name}))
-
-
-def _has_bridge(network: Any) -> bool:
-    return parse_xml(network.XMLDesc()).find("bridge") is not None
 
 
 def _stale(volumes: Volumes, folder: str, uuid: str) -> tuple[str, ...]:

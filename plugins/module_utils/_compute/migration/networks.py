@@ -5,45 +5,47 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from ..._errors import Conflict, EdgeError, NotFound, Refused
-from ..._libvirt import intent, lookup
 from ..._shown import few, nearest
 from ..model.virtual_network import Networks, NetworkTool
-from ..xml.domain import parse_xml
-from ..xml.properties import read_path
 from .model import Destination, Joined, SourceVm
 from .remote_files import Volumes
 
 LARGEST = 16 * 1024 * 1024
+LINKS = "/sys/class/net"
 SAME = ("type", "vni", "vlan_id", "port", "group")  # in a definition: what one host calls by this name is what the other does
 
 
-def read_networks_there(connection: Any, volumes: Volumes, known: NetworkTool, source: SourceVm) -> Networks:
-    """Return what the destination makes of virtual networks, those of the VM with the MTU that their bridges have now."""
+def read_links_there(volumes: Volumes, names: Iterable[str]) -> dict[str, int]:
+    """Return the MTU of each network device of the destination that has one of these names.
+
+    The kernel's files are asked, as folders that libvirt shows: its list of devices needs udev, which containers lack, and Debian
+    packages its interface driver apart.
+    """
+    found = {}
+    for name in names:
+        if "/" in name:  # no device can be called so
+            continue
+        folder = f"{LINKS}/{name}"
+        if volumes.exists(folder):
+            found[name] = int(volumes.read(f"{folder}/mtu", LARGEST))
+        volumes.close(folder)
+    return found
+
+
+def read_networks_there(volumes: Volumes, known: NetworkTool, source: SourceVm, mtus: Mapping[str, int]) -> Networks:
+    """Return what the destination makes of virtual networks, those of the VM with the MTU (of ``mtus``) that their bridges have."""
     folder, name = os.path.split(known.record)
     found: Networks = {}
     if volumes.exists(folder) and name in volumes.names(folder):
         found = known.recorded(volumes.read(known.record, LARGEST), f"{known.record} of {volumes.host}")
     volumes.close(folder)
-    mtus = {one.name: _mtu(connection, one.bridge) for one in source.joined}
-    return {name: replace(one, mtu=min(filter(None, (mtus.get(name), one.mtu)), default=None)) for name, one in found.items()}
-
-
-def _mtu(connection: Any, bridge: str) -> int | None:
-    """Return the MTU of a bridge of the destination, None where there is none, or its libvirt does not tell."""
-    try:
-        with intent(f"read the bridge {bridge} of the destination"):
-            found = lookup(connection.interfaceLookupByName, bridge)
-            size = read_path(parse_xml(found.XMLDesc()), "mtu@size") if found is not None else None
-    except EdgeError as error:
-        if error.details.get("libvirt") == "VIR_ERR_NO_SUPPORT":
-            return None
-        raise
-    return int(size) if size else None
+    here = {one.name: mtus.get(one.bridge) for one in source.joined}
+    return {name: replace(one, mtu=min(filter(None, (here.get(name), one.mtu)), default=None)) for name, one in found.items()}
 
 
 def check_joined(there: Destination, source: SourceVm) -> None:
