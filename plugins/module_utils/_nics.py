@@ -54,14 +54,14 @@ class HostNetworks:
             if _of_vms(one)
         }
 
+    def told(self) -> dict[tuple[str, str], tuple[str, ...]]:
+        """See NetworkTool."""
+        return {key: addresses for path in sorted(self.dhcp.files.glob(f"*/{DEFINITION}")) for key, addresses in _told(path)}
+
 
 def _of_vms(definition: Mapping[str, Any] | None) -> bool:
     """Return whether VMs can be in a network; there is no bridge over a link alone."""
     return definition is not None and not definition.get("bare")
-
-    def told(self) -> dict[tuple[str, str], tuple[str, ...]]:
-        """See NetworkTool."""
-        return {key: addresses for path in sorted(self.dhcp.files.glob(f"*/{DEFINITION}")) for key, addresses in _told(path)}
 
 
 def _told(path: Path) -> Iterator[tuple[tuple[str, str], tuple[str, ...]]]:
