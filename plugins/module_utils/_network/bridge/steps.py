@@ -113,7 +113,11 @@ class AddBridge(LinkStep):
 
 @dataclass(frozen=True)
 class RemoveBridge(LinkStep):
-    """Delete a bridge; its ports stay as links without a master, and ``port`` takes over what the bridge carried."""
+    """Delete a bridge; its ports stay as links without a master, and ``port`` takes over what the bridge carried.
+
+    It stays a port until it has all of that: by what is left of the bridge an interrupted removal could not be told from one that
+    gives nothing back.
+    """
 
     name: str
     port: str = ""
@@ -129,9 +133,10 @@ class RemoveBridge(LinkStep):
     def commands(self) -> tuple[Words, ...]:
         """See LinkStep."""
         return (
-            *((("link", "set", "dev", self.port, "nomaster", "up"),) if self.port else ()),
+            *((("link", "set", "dev", self.port, "up"),) if self.port else ()),
             *(address.on(self.port) for address in self.addresses),
             *put(self.routes, self.port),
+            *((("link", "set", "dev", self.port, "nomaster"),) if self.port else ()),
             ("link", "del", "dev", self.name, "type", "bridge"),
         )
 

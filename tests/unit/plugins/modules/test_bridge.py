@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.edge.cloud.plugins.module_utils._network.bridge.plan import BridgeRequest, plan
+from ansible_collections.edge.cloud.plugins.module_utils._network.link.iproute import IpRoute
+from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
 from support.modules import run_module
 from support.netspace import carrier, ip, netspace
 
@@ -117,6 +120,26 @@ def test_what_a_killed_run_left_of_a_boot_file_goes(bridge: Any, boot: Path) -> 
         assert bridge(**options)["changed"]
         assert not left.exists()
     assert not list(boot.iterdir())
+
+
+def test_a_removal_that_was_killed_anywhere_gives_all_back_at_the_next_run(bridge: Any) -> None:
+    ip("link", "set", "eth0", "up")
+    ip("link", "set", "far0", "up")
+    ip("addr", "add", "192.0.2.7/24", "dev", "eth0")
+    ip("route", "add", "203.0.113.0/24", "via", "192.0.2.1", "dev", "eth0")
+    done, number = 0, 1
+    while done < number:
+        assert bridge(ports=["eth0"], allow_disruption=True)["changed"]
+        options = BridgeRequest.checked({"name": "br0", "state": "absent", "allow_disruption": True})
+        (step,) = plan(IpRoute(SubprocessRunner()).observe(), {}, options).steps
+        commands = step.commands  # type: ignore[attr-defined]
+        for words in commands[:done]:
+            ip(*words)
+        bridge(state="absent", allow_disruption=True)
+        assert "192.0.2.7/24" in ip("-br", "addr", "show", "eth0"), commands[:done]
+        assert "via 192.0.2.1" in ip("route", "show", "dev", "eth0"), commands[:done]
+        done, number = done + 1, len(commands)
+    assert number == 5
 
 
 def test_info(module: Any, bridge: Any, boot: Path) -> None:
