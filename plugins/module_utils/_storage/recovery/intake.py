@@ -22,11 +22,11 @@ from ..._sizes import MIB
 from ..format import qcow2
 from ..format.qemu_img import QemuImg
 from ..format.source_file import held, named
-from ..store import lease
 from ..store.digest import checksum_of, copy_with_checksum
 from ..store.store import Store
 from .delta_file import judge_delta
 from .depot import Depot, Listed
+from .holding import hold_images, missing_images
 
 LARGEST_OTHER = 256 * MIB  # of NVRAM, TPM state, seed or context
 OVERHEAD = 64 * MIB
@@ -66,7 +66,7 @@ class Intake:
             there = next((one for one in listed.whole if one.point == offered.point), None)
             if there:
                 _require_same(there, offered)
-                return Taken(there, changed=False, missing_images=self._missing_images(there))
+                return Taken(there, changed=False, missing_images=missing_images(self.images, there))
             require_epoch(listed, offered)
             _refuse_newer(listed, offered)
             return self._take(folder, offered, listed, work)
@@ -87,9 +87,9 @@ class Intake:
         for path in sorted(work.iterdir()):
             self.depot.publish(uuid, path, path.name)
         _files.fsync(self.depot.files(uuid))
-        missing = self._hold_images(generation, work)
+        hold_images(self.depot, self.qemu, self.images, [generation], work)
         self.depot.write(generation, work)
-        return Taken(generation, changed=True, bytes_copied=copied, missing_images=missing)
+        return Taken(generation, changed=True, bytes_copied=copied, missing_images=missing_images(self.images, generation))
 
     def _judge(self, generation: Generation, listed: Listed, work: Path, folder: Path) -> None:
         """Raise unless each delta is one, and the last has its disk's size; those of a generation that is here were judged."""
@@ -118,29 +118,6 @@ class Intake:
                 used=used,
                 quota=self.quota,
             )
-
-    def _hold_images(self, generation: Generation, work: Path) -> tuple[str, ...]:
-        """Keep the images that a generation stands on from garbage collection; return those that are not here."""
-        for digest in {disk.image for disk in generation.disks if disk.image}:
-            mark = self.depot.folder(generation.vm.uuid) / f"{file_name(digest)}.image"
-            if self.images and self.images.find(digest) and not mark.exists():
-                self._hold_image(self.images.image_path(digest), mark, work / mark.name)
-        return self._missing_images(generation)
-
-    def _hold_image(self, image: Path, mark: Path, work: Path) -> None:
-        """Make a user of an image that its store sees as any other: an empty overlay, which has a lease before it has its name."""
-        with _files.file_lock(image, shared=True) as locked:
-            self.qemu.run(["create", "-q", "-f", "qcow2", "-u", "-b", str(image), "-F", "qcow2", str(work), "512"])
-            work.chmod(0o600)
-            lease.note(image, mark, work)
-            _files.fsync(work)
-            _files.require_named(image, locked)
-            work.rename(mark)
-            _files.fsync(mark.parent)
-
-    def _missing_images(self, generation: Generation) -> tuple[str, ...]:
-        wanted = sorted({disk.image for disk in generation.disks if disk.image})
-        return tuple(one for one in wanted if self.images is None or self.images.find(one) is None)
 
 
 def read_document(folder: Path) -> Generation:

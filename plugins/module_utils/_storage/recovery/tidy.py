@@ -19,6 +19,7 @@ from ..._generation import file_name
 from ..format.qemu_img import QemuImg
 from ..store.store import Store
 from .depot import FILES, Depot, Listed
+from .holding import hold_images, images_of
 from .merge import Merger
 from .merge_plan import LEAST_KEPT, Limits, Run, outdated, reclaimable, too_long
 
@@ -64,6 +65,7 @@ class Tidying:
                 if not self._merge(uuid, run, work, report):
                     break
             self._collect(uuid, report)
+            hold_images(self.depot, self.qemu, self.images, self.depot.listed(uuid).generations, work)
 
         self._when_free(uuid, report, work_on)
 
@@ -109,7 +111,7 @@ class Tidying:
             if path.name not in needed and path.is_file():
                 self._remove(uuid, path, report)
         _files.fsync(self.depot.files(uuid))
-        images = {f"{file_name(disk.image)}.image" for one in listed.generations for disk in one.disks if disk.image}
+        images = {f"{file_name(digest)}.image" for digest in images_of(listed.generations)}
         for mark in self.depot.folder(uuid).glob("*.image"):
             if mark.name not in images:
                 mark.unlink(missing_ok=True)

@@ -167,7 +167,8 @@ def test_the_image_is_leased_before_the_generation_is_listed(machine: Machine, r
     (mark,) = replica.depot.folder(UUID).glob("*.image")
     for folders in ([], [replica.depot.root]):  # by its lease alone, and where garbage collection looks too
         found = machine.images.uses_of(str(machine.disk.image), folders)
-        assert (found.users, found.doubts) == ((str(mark),), ())
+        assert str(mark) in found.users
+        assert found.doubts == ()
 
 
 V3 = ("-o", f"cluster_size={CLUSTER},compat=1.1")

@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -188,6 +189,17 @@ def test_the_image_is_let_go_with_the_last_generation_that_stands_on_it(six: Rep
     replica.tidy(keep=2)
     assert not mark.exists()
     assert files(replica) == set()
+
+
+def test_an_image_that_came_after_the_generation_is_held_too(tmp_path: Path) -> None:
+    replica = Replica(Machine(tmp_path / "machine"), tmp_path / "r")
+    image = str(replica.machine.disk.image)
+    taken = replace(replica.intake, images=None).take(replica.machine.point())
+    assert taken.missing_images == (image,)
+    assert replica.machine.images.uses_of(image, []).users == ()
+    assert replica.tidy().doubts == []
+    assert len(replica.machine.images.uses_of(image, []).users) == 1
+    assert replica.tidy().doubts == []
 
 
 def test_a_merge_without_space_leaves_the_chain_as_it_is(six: Replica, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
