@@ -56,6 +56,7 @@ class Tidying:
             self._order(uuid, report)
         if self.limits.quota is not None:
             self._shrink(self.limits.quota, report)
+        report.doubts = list(dict.fromkeys(report.doubts))
         return report
 
     def _order(self, uuid: str, report: Report) -> None:
@@ -138,13 +139,14 @@ class Tidying:
             if self.depot.bytes_used <= quota:
                 break
             self._reclaim(uuid, report)
-        while self.depot.bytes_used > quota and (oldest := self._oldest()):
+        before = self.depot.bytes_used
+        while before > quota and (oldest := self._oldest()):
             uuid, name = oldest
-            before = len(report.dropped)
             self._when_free(uuid, report, partial(self._drop_one, uuid, name, report))
-            if len(report.dropped) == before:
-                break
             self._reclaim(uuid, report)
+            if (now := self.depot.bytes_used) >= before:  # another process has the VM, or reads its files
+                break
+            before = now
         report.over_quota = max(0, self.depot.bytes_used - quota)
 
     def _drop_one(self, uuid: str, name: str, report: Report, _work: Path) -> None:
@@ -152,7 +154,7 @@ class Tidying:
 
     def _reclaim(self, uuid: str, report: Report) -> None:
         def work_on(work: Path) -> None:
-            while run := reclaimable(self.depot.listed(uuid)):
+            while not self.depot.listed(uuid).unreadable and (run := reclaimable(self.depot.listed(uuid))):
                 if not self._merge(uuid, run, work, report):
                     break
             self._collect(uuid, report)
@@ -160,10 +162,13 @@ class Tidying:
         self._when_free(uuid, report, work_on)
 
     def _oldest(self) -> tuple[str, str] | None:
-        """Return the oldest generation that may go of the VM that takes most; None where each VM has the least."""
+        """Return the oldest generation that may go of the VM that takes most; None where each VM has the least.
+
+        One of a VM with a document that cannot be read would free nothing.
+        """
         found = []
         for uuid in self.depot.vms():
             listed: Listed = self.depot.listed(uuid)
-            old = outdated(listed, max(LEAST_KEPT, len(listed.whole) - 1))
+            old = [] if listed.unreadable else outdated(listed, max(LEAST_KEPT, len(listed.whole) - 1))
             found += [(self.depot.bytes_of(uuid), uuid, one.name) for one in old[:1]]
         return max(found)[1:] if found else None

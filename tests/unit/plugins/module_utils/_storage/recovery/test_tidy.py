@@ -161,6 +161,18 @@ def test_the_vm_that_takes_most_loses_its_oldest_first(six: Replica, tmp_path: P
     other.require_all()
 
 
+def test_no_generation_goes_for_a_quota_where_that_frees_nothing(six: Replica, tmp_path: Path) -> None:
+    replica = taken(six, tmp_path / "r", 6)
+    replica.depot.document(UUID, "0.1").write_bytes(b"{")
+    found = replica.tidy(keep=6, quota=1)
+    assert (found.dropped, found.merged, found.removed) == ([], [], [])
+    assert found.over_quota == replica.depot.bytes_used - 1
+    replica.depot.document(UUID, "0.1").unlink()
+    with replica.depot.reading(replica.depot.find(UUID)):
+        assert len(replica.tidy(keep=6, quota=1).dropped) <= 1
+    replica.require_all()
+
+
 def test_a_file_that_is_read_stays_until_the_next_run(six: Replica, tmp_path: Path) -> None:
     replica = taken(six, tmp_path / "r", 3)
     with replica.depot.reading(replica.depot.find(UUID, "0.1")) as paths:
