@@ -8,6 +8,7 @@ No header says what lies below a layer, and none is believed: each layer has its
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,15 +77,23 @@ class Layers:
                 size = qcow2.read_header(path).virtual_size
                 if at and at < (end := min(size, below)):
                     hidden.append(self._hide(into, at, end, base))
-                self._commit(path, into, base)
+                self._commit(path, size, into, base)
                 at, below = size, max(below, size)
         if qcow2.read_header(into).virtual_size != at:
             self.qemu.resize(into, at, shrink=True)
         return hidden
 
-    def _commit(self, layer: Path, into: Path, base: Base) -> None:
-        top = {"driver": "qcow2", "file": _file(layer), "backing": self._written(into, base)}
-        self.qemu.run(["commit", "-q", "-d", name_of(top)])
+    def _commit(self, layer: Path, size: int, into: Path, base: Base) -> None:
+        """Write one layer of ``size`` bytes into ``into``.
+
+        qemu-img opens the top of what it commits to write it, and would clear marks in its header. So an empty file is the top, and
+        the layer is only read; nobody writes it, so that a lock on it would only keep VMs from reading it.
+        """
+        with tempfile.TemporaryDirectory(prefix="edge-layers-") as folder:
+            top = Path(folder, "top")
+            self.qemu.run(["create", "-q", "-f", "qcow2", str(top), str(size)])
+            read = {"driver": "qcow2", "file": {**_file(layer), "locking": "off"}, "backing": self._written(into, base)}
+            self.qemu.run(["commit", "-q", "-d", "-b", str(into), name_of(stacked([top], read))])
 
     def _written(self, into: Path, base: Base) -> Node:
         return {"driver": "qcow2", "file": _file(into), **({} if base.own else {"backing": None})}

@@ -5,17 +5,22 @@
 from __future__ import annotations
 
 import random
+import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._errors import Corrupt
+from ansible_collections.edge.cloud.plugins.module_utils._files import open_in_qemu
 from ansible_collections.edge.cloud.plugins.module_utils._generation import Disk, file_name
 from ansible_collections.edge.cloud.plugins.module_utils._storage.format import qcow2
 from ansible_collections.edge.cloud.plugins.module_utils._storage.recovery.merge import Merger
 from ansible_collections.edge.cloud.plugins.module_utils._storage.recovery.merge_plan import Run
 from ansible_collections.edge.cloud.plugins.module_utils._storage.recovery.restore import Restore
+from support.hostile_images import patch
 from support.images import MIB, QEMU, qemu_img
 from support.recovery import CLUSTER, UUID, Machine, Replica, delta, file_of, with_document
+from support.waiting import until
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -84,6 +89,34 @@ def test_what_nobody_wrote_stays_with_the_image(tmp_path: Path) -> None:
     made = merge(machine, replica, run_of(machine, replica, 0, 2))
     assert made.stat().st_size < 8 * CLUSTER
     replica.require_content("0.2")
+
+
+def test_no_delta_is_opened_to_be_written(tmp_path: Path) -> None:
+    """QEMU clears marks that it does not know where it may write, and keeps others from opening the file."""
+    machine = Machine(tmp_path)
+    replica = Replica(machine, tmp_path / "recovery")
+    for number in range(2):
+        machine.write(number * CLUSTER, CLUSTER, 9)
+        folder = machine.point()
+        old = machine.disk.chain[-1]
+        path = folder / file_name(old.digest)
+        patch(path, 88, ">Q", 1 << 40)  # autoclear_features
+        file = file_of(path)
+        path.rename(folder / file_name(file.digest))
+        machine.disk = replace(machine.disk, chain=machine.disk.chain[:-1]).followed_by(file, machine.number, machine.size)
+        with_document(folder, machine.generation, disks=(machine.disk,))
+        replica.intake.take(folder)
+    run = run_of(machine, replica, 0, 2)
+    paths = [replica.depot.path_of(UUID, delta.digest) for delta in run.deltas]
+    reading = subprocess.Popen(["qemu-nbd", "-r", "-t", "-f", "qcow2", "-k", tmp_path / "socket", paths[1]])
+    try:
+        until(lambda: open_in_qemu(paths[1]))
+        merge(machine, replica, run)
+    finally:
+        reading.terminate()
+        reading.wait()
+    assert [file_of(path).digest for path in paths] == [delta.digest for delta in run.deltas]
+    replica.require_all()
 
 
 def test_a_damaged_delta_is_not_merged(tmp_path: Path) -> None:
