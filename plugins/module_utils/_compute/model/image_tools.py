@@ -121,3 +121,34 @@ class DiskTool(OverlayTool, Protocol):
 
     def require_room(self, folder: str, needed: int, what: str) -> None:
         """Raise NoSpace unless the bytes fit into a folder, NotFound where the folder does not exist."""
+
+
+class PointTool(OverlayTool, Protocol):
+    """Makes the files of recovery points; sizes in bytes, paths absolute."""
+
+    def bitmaps(self, path: str) -> Mapping[str, bool]:
+        """Return the dirty bitmaps that a qcow2 has on disk, and whether each can be believed: none while a guest runs on it."""
+
+    def add_bitmap(self, path: str, name: str) -> None:
+        """Let a qcow2 at rest note what is written to it from now on."""
+
+    def remove_bitmap(self, path: str, name: str) -> None:
+        """Take a bitmap out of a qcow2 at rest."""
+
+    def noted(self, path: str, bitmap: str) -> int | None:
+        """Return how much of a disk at rest a bitmap has noted; None where it has none of this name that can be believed."""
+
+    def empty_delta(self, path: str, size: int, needed: int) -> AbstractContextManager[None]:
+        """Make an empty delta, and have ``needed`` bytes of space for it meanwhile; raises NoSpace where they are not there."""
+
+    def copy_noted(self, disks: Mapping[str, str], old: str, new: str) -> None:
+        """Copy what the bitmap ``old`` of disks at rest has noted into their deltas, and begin the bitmap ``new`` in each."""
+
+    def compare_disk(self, path: str, size: int, source: Mapping[str, Any] | str, image: str | None) -> None:
+        """Make the delta of all in which a disk that nobody writes differs from its image.
+
+        ``source`` is a qcow2 that stands on others, or QEMU's options of a raw disk.
+        """
+
+    def require_delta(self, path: str, size: int) -> None:
+        """Raise Corrupt, Refused or Unsupported unless a file is a delta of a disk of this size, as replicas take it."""

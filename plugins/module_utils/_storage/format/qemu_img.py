@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from ..._errors import Busy, CommandFailed, Corrupt, NoSpace
+from ..._generation import DELTA_CLUSTER
 from ..._runner import Completed, Runner
 from ..._sizes import GIB, MIB, OVERLAY_CLUSTER, length_when_full, show_size, whole_sectors
 from ..._space import longer, no_room, reserved
@@ -262,11 +263,32 @@ class QemuImg:
         top = {"driver": "qcow2", "file": {"driver": "file", "filename": _path(path), "locking": "off"}}
         self._run(["commit", "-q", "-d", "-b", _path(base), f"json:{json.dumps(top)}"], WORKING)
 
+    def bitmaps(self, path: Path, *, shared: bool = False) -> dict[str, bool]:
+        """Return the dirty bitmaps that a qcow2 has on disk, and whether each can be believed: none of a QEMU that was killed.
+
+        While a QEMU has the file, all of before are not, and those that it made since are not there.
+        """
+        found = self.info(path, "qcow2", shared=shared).get("format-specific", {}).get("data", {}).get("bitmaps", [])
+        return {str(one["name"]): "in-use" not in one["flags"] for one in found}
+
+    def add_bitmap(self, path: Path, name: str, granularity: int) -> None:
+        """Let a qcow2 that is not in use note what is written to it from now on, in parts of ``granularity`` bytes."""
+        self._run(["bitmap", "--add", "-g", str(granularity), "-f", "qcow2", _path(path), name], WORKING)
+
+    def remove_bitmap(self, path: Path, name: str) -> None:
+        """Take out one dirty bitmap of a qcow2 that is not in use."""
+        self._run(["bitmap", "--remove", "-f", "qcow2", _path(path), name], WORKING)
+
     def remove_bitmaps(self, path: Path) -> None:
         """Take out the dirty bitmaps of a qcow2 that is not in use: they tell what changed since a backup of another disk."""
-        found = self.info(path, "qcow2").get("format-specific", {}).get("data", {}).get("bitmaps", [])
-        for bitmap in found:
-            self._run(["bitmap", "--remove", "-f", "qcow2", _path(path), str(bitmap["name"])], WORKING)
+        for name in self.bitmaps(path):
+            self.remove_bitmap(path, name)
+
+    def create_delta(self, path: Path, size: int, backing: tuple[str, str] | None = None) -> None:
+        """Create an empty qcow2 in clusters of a recovery point, no longer than it must be; nothing looks at the backing yet."""
+        base = ["-u", "-b", backing[0], "-F", backing[1]] if backing else []
+        how = ["-o", f"compat=1.1,cluster_size={DELTA_CLUSTER}"]
+        self._run(["create", "-q", "-f", "qcow2", *base, *how, _path(path), str(size)], WORKING)
 
     def has_data(self, path: Path) -> bool:
         """Return whether a qcow2 has any block of its own, zeroes included."""
