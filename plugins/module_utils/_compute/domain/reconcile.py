@@ -230,5 +230,6 @@ def _record(wanted: ResolvedDomain, state: VmState, seeds: Seeds) -> Record:
     return replace(
         Record(wanted.spec, wanted.volumes, *digests, taken_over=taken_over, ordered=wanted.ordered),
         cloned_from=kept.cloned_from,
+        recovery=kept.recovery,
         kept=kept.kept,
     )

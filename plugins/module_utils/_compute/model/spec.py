@@ -18,6 +18,7 @@ from typing import Any
 from ..._errors import Corrupt
 from ..._json import require_schema
 from .override_text import concealed
+from .recovery_policy import RecoveryPolicy
 from .vnc import LOOPBACK
 
 RECORD_VERSION = 1
@@ -272,7 +273,7 @@ class Record:
     Its disks are on their own files: overlays come and go without it. ``kept`` has the keys of a newer version.
     ``taken_over``: others made the domain. ``ordered``: the targets and MAC addresses (``foreign``) of devices of others that only
     the boot order has named, so that a list of disks or interfaces that leaves them out does not end them. ``cloned_from`` is the
-    name of the domain that it was cloned from.
+    name of the domain that it was cloned from, ``recovery`` what it asks of recovery points, None for none.
     """
 
     spec: DomainSpec
@@ -282,6 +283,7 @@ class Record:
     taken_over: bool = False
     ordered: tuple[str, ...] = ()
     cloned_from: str | None = None
+    recovery: RecoveryPolicy | None = None
     kept: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
@@ -326,6 +328,7 @@ def record_from_json(text: str) -> Record | None:
 PARTS: dict[tuple[type[Any], str], type[Any]] = {
     (Record, "spec"): DomainSpec,
     (Record, "volumes"): Volume,
+    (Record, "recovery"): RecoveryPolicy,
     (DomainSpec, "cpu"): Cpu,
     (DomainSpec, "numa"): NumaCell,
     (DomainSpec, "disks"): Disk,

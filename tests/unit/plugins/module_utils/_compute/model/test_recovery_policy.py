@@ -1,0 +1,39 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a VM may ask of recovery points; an error names the part that is wrong."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from ansible_collections.edge.cloud.plugins.module_utils._compute.model.recovery_policy import RecoveryPolicy, read_policy
+from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec import Cpu, DomainSpec, Record, record_from_json
+from ansible_collections.edge.cloud.plugins.module_utils._errors import InvalidInput
+
+SPEC = DomainSpec("web", "0e4f2b52-67a3-4c8c-9f0f-6f4d6a1e9a11", "kvm", "x86_64", "q35", 2**30, 1, Cpu("host-model"))
+
+
+def test_what_is_left_out_has_its_default() -> None:
+    assert read_policy(None) is None
+    assert read_policy({}) == RecoveryPolicy()
+    assert read_policy({"interval": 300, "keep": None, "quiesce": "required"}) == RecoveryPolicy(interval=300, quiesce="required")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("interval", 59), ("interval", True), ("interval", "15m"), ("keep", 1), ("replicas", 0), ("budget", 0), ("quiesce", "auto"),
+        ("other", 1),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_refused_by_its_name(key: str, value: Any) -> None:
+    with pytest.raises(InvalidInput, match=rf"^recovery\.{key}: "):
+        read_policy({key: value})
+
+
+def test_a_record_keeps_the_policy() -> None:
+    record = Record(SPEC, recovery=RecoveryPolicy(interval=120, budget=5))
+    assert record_from_json(record.to_json()) == record
+    assert record_from_json(replace(record, recovery=None).to_json()) == Record(SPEC)
