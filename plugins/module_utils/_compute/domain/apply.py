@@ -19,6 +19,7 @@ from ..host.agent import limited_agent
 from ..host.at_rest import at_rest
 from ..host.console import console_end
 from ..host.events import lifecycle
+from ..job.point_job import end_point
 from ..lazy.apply import ArrivalMover, call_for_image, remove_arrived
 from ..lazy.plan import CreateRemoteVolume, MoveDisk, RemoveArrived
 from ..model.image_tools import ImageTool
@@ -115,6 +116,7 @@ class Guest:
         if step.live is None:
             self.tool.grow(step.path, step.size, step.format)
             return
+        end_point(self.connection, self.name)
         with intent(f"grow disk {step.live} of domain {self.name} to {step.size} bytes"):
             self._domain().blockResize(step.live, step.size, libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES)
 
@@ -152,6 +154,7 @@ class Guest:
             self._domain().suspend()
 
     def _save(self, _step: power.Save) -> None:
+        end_point(self.connection, self.name)
         with intent(f"save domain {self.name}"):
             self._domain().managedSave(libvirt.VIR_DOMAIN_SAVE_RUNNING)
 

@@ -18,6 +18,7 @@ from ..._errors import EdgeError, TimedOut
 from ..._libvirt import intent, libvirt
 from ..._sizes import KIB, MIB
 from ..host.events import Waiter, hearing, lifecycle
+from ..job.point_job import end_point
 from ..model.spec import Disk, DiskLimits, Nic
 from ..options.values import cpu_numbers
 from ..xml.device import ALIAS, DISKS, NICS, Group, alias_of, key_of, pci_addresses, read_pci, root_ports
@@ -145,6 +146,8 @@ class LiveGuest:
         element = _find(self._tree(domain), group, device)
         if element is None:
             return
+        if group is DISKS:  # QEMU lets none go that it copies
+            end_point(self.connection, self.name)
         with self._listening(domain, libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED) as waiter:
             with intent(f"detach {kind} {name} from running domain {self.name}"):
                 domain.detachDeviceFlags(ET.tostring(element, encoding="unicode"), libvirt.VIR_DOMAIN_AFFECT_LIVE)

@@ -120,10 +120,10 @@ class PushBackup:
         return False
 
     def _abort(self) -> None:
-        with self._events() as waiter:
-            with suppress(libvirt.libvirtError):
-                self.domain.abortJob()
-            waiter.until(self._is_over, LOOK_AGAIN * 30, LOOK_AGAIN)
+        """End the job and wait for its end, without events: libvirt lets a connection listen to those of a domain once."""
+        with suppress(libvirt.libvirtError):
+            self.domain.abortJob()
+        Waiter().until(self._is_over, LOOK_AGAIN * 30, LOOK_AGAIN / 10)
 
     def _is_over(self) -> bool:
         with intent(f"read the job of domain {self._name}"):

@@ -17,6 +17,7 @@ from ..._plan import Plan, execute
 from ..host.lock import vm_lock
 from ..host.migration_mark import refuse_incoming
 from ..job.pivot import require_settled
+from ..job.point_job import end_point
 from ..model.host_facts import Folders
 from ..model.image_tools import ImageTool
 from ..model.virtual_network import NetworkTool, NoNetworks
@@ -102,6 +103,7 @@ class Migrator:
         with nullcontext() if check_mode else lock:
             if not check_mode:
                 require_settled(self.here, self.name, self._folder)
+                end_point(self.here, self.name)
             return self._run(check_mode)
 
     def _run(self, check_mode: bool) -> tuple[Plan[MigrationState], dict[str, Any], dict[str, Any]]:

@@ -36,6 +36,10 @@ class Folders:
         """Return the file that who works on one VM holds a lock on."""
         return f"{self.locks}/domain-{name}"
 
+    def point(self, name: str) -> str:
+        """Return the file that who makes a recovery point of one VM holds a lock on."""
+        return f"{self.locks}/point-{name}"
+
     def frozen(self, name: str) -> str:
         """Return the marker that exists while the file systems of one VM's guest are frozen by us."""
         return f"{self.locks}/frozen-{name}"
