@@ -1,0 +1,100 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Makes the files of a point final: named by their digests, durable, with the document, and visible by one rename.
+
+The journal has the document before the rename, so that a host that lost its power finishes or knows it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from ..._errors import Conflict
+from ..._files import fsync, rename_new
+from ..._generation import DOCUMENT, File, Generation, file_name
+from ..job.point_job import WORK
+from . import journal as journals
+from .journal import Journal
+
+FOLDER_MODE, MODE = 0o711, 0o600  # QEMU, which is not root, opens its file in a folder that it cannot list
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder of points with its parents."""
+    path.mkdir(parents=True, exist_ok=True)
+    path.chmod(FOLDER_MODE)
+
+
+def work_folder(home: Path, name: str) -> Path:
+    """Return the folder of a point that is being made."""
+    return home / f".{name}{WORK}"
+
+
+def empty_work_folder(home: Path, name: str) -> Path:
+    """Make that folder anew."""
+    drop_unfinished(home)
+    work = work_folder(home, name)
+    make_folder(work)
+    return work
+
+
+def drop_unfinished(home: Path) -> None:
+    """Delete what points left that were not finished."""
+    for path in home.glob(f".*{WORK}"):
+        shutil.rmtree(path)
+
+
+def settled(path: Path) -> File:
+    """Make a file durable and ours, name it by its digest, and return it."""
+    path.chmod(MODE)
+    os.chown(path, os.geteuid(), os.getegid())
+    with path.open("rb") as file:
+        digest = "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+        os.fsync(file.fileno())
+        size = os.fstat(file.fileno()).st_size
+    path.rename(path.with_name(file_name(digest)))
+    return File(digest, size)
+
+
+def copied(files: Mapping[str, Path], work: Path) -> dict[str, File]:
+    """Copy small files of the VM into the point, those that are there."""
+    found = {}
+    for what, path in files.items():
+        if path.is_file():
+            shutil.copyfile(path, work / what)
+            found[what] = settled(work / what)
+    return found
+
+
+def publish(home: Path, journal: Journal, generation: Generation) -> Journal:
+    """Let a point whose files are in its folder appear, and return the journal, which is written."""
+    work = work_folder(home, generation.name)
+    document = work / DOCUMENT
+    document.write_bytes(generation.to_json())
+    document.chmod(MODE)
+    fsync(document)
+    fsync(work)
+    ready = replace(journal, ready=generation)
+    journals.write(home, ready)
+    return settle(home, ready)
+
+
+def settle(home: Path, journal: Journal) -> Journal:
+    """Finish a point whose document is in the journal, and return the journal, which is written."""
+    if journal.ready is None:
+        return journal
+    work = work_folder(home, journal.ready.name)
+    if (work / DOCUMENT).exists():
+        target = home / journal.ready.name
+        if target.exists():
+            raise Conflict(f"{target} is there already; move it away, then run again.", path=str(target))
+        rename_new(work, target)
+        fsync(home)
+    after = replace(journal, checkpoint=journal.begun, begun=None, last=journal.ready, ready=None)
+    journals.write(home, after)
+    return after

@@ -1,0 +1,82 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The journal of a VM's points, and a point that a power cut met between its document and its name."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from ansible_collections.edge.cloud.plugins.module_utils._compute.recovery import journal as journals
+from ansible_collections.edge.cloud.plugins.module_utils._compute.recovery.journal import Journal
+from ansible_collections.edge.cloud.plugins.module_utils._compute.recovery.publish import (
+    empty_work_folder,
+    publish,
+    settle,
+    settled,
+    work_folder,
+)
+from ansible_collections.edge.cloud.plugins.module_utils._errors import Corrupt, Unsupported
+from ansible_collections.edge.cloud.plugins.module_utils._generation import DOCUMENT, Disk, File, Generation, Vm, file_name
+
+UUID = "0e4f2b52-67a3-4c8c-9f0f-6f4d6a1e9a11"
+BEFORE = Journal("edge-point-a", None, "edge-point-b", None, {"vda": ("/vms/web/root.qcow2", 7)})
+
+
+def point(file: File) -> Generation:
+    disk = Disk("vda", None, 512).begun_again(file, (1, 1), 512)
+    return Generation(Vm("web", UUID), 0, 1, "2026-01-01T00:00:00Z", False, False, {}, {}, (disk,))
+
+
+def made(home: Path) -> Generation:
+    work = empty_work_folder(home, "0.1")
+    (work / "vda.delta").write_bytes(b"delta")
+    return point(settled(work / "vda.delta"))
+
+
+def test_a_journal_is_read_as_it_was_written(tmp_path: Path) -> None:
+    assert journals.read(tmp_path) == Journal()
+    full = replace(BEFORE, last=made(tmp_path), kept={"newer": 1})
+    journals.write(tmp_path, full)
+    assert journals.read(tmp_path) == full
+    assert (tmp_path / journals.NAME).stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"schema": 1, "last": {}, "ready": null, "files": [], "checkpoint": 1, "begun": 2}']
+)
+def test_a_damaged_journal_is_not_taken_for_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / journals.NAME).write_text(text)
+    with pytest.raises(Corrupt, match=journals.NAME):
+        journals.read(tmp_path)
+
+
+def test_a_journal_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    (tmp_path / journals.NAME).write_text('{"schema": 2}')
+    with pytest.raises(Unsupported):
+        journals.read(tmp_path)
+
+
+def test_a_published_point_has_its_files_and_the_journal_knows_it(tmp_path: Path) -> None:
+    generation = made(tmp_path)
+    after = publish(tmp_path, BEFORE, generation)
+    assert (after.checkpoint, after.begun, after.last, after.ready) == ("edge-point-b", None, generation, None)
+    folder = tmp_path / "0.1"
+    assert {path.name for path in folder.iterdir()} == {DOCUMENT, file_name(generation.needs[0].digest)}
+    assert json.loads((folder / DOCUMENT).read_bytes())["number"] == 1
+    assert not work_folder(tmp_path, "0.1").exists()
+
+
+@pytest.mark.parametrize("renamed", [False, True])
+def test_a_power_cut_at_the_rename_leaves_a_point_that_is_finished(tmp_path: Path, renamed: bool) -> None:
+    generation = made(tmp_path)
+    publish(tmp_path, BEFORE, generation)
+    if not renamed:
+        (tmp_path / "0.1").rename(work_folder(tmp_path, "0.1"))
+    journals.write(tmp_path, replace(BEFORE, ready=generation))
+    after = settle(tmp_path, journals.read(tmp_path))
+    assert (after.checkpoint, after.last, after.ready) == ("edge-point-b", generation, None)
+    assert journals.read(tmp_path) == after
+    assert (tmp_path / "0.1" / DOCUMENT).exists()
