@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -51,8 +52,7 @@ namespaces = []
 remember_owner = 0
 END
 rm -f etc/libvirt/qemu/networks/autostart/*
-chroot . /usr/sbin/libvirtd &
-wait
+while true; do chroot . /usr/sbin/libvirtd || true; done
 """
 
 
@@ -63,6 +63,17 @@ class OwnLibvirt:
     connection: Any
     folder: Path
     release: str
+    uri: str
+    process: int
+
+    def kill_libvirtd(self) -> None:
+        """Kill the daemon, which is started again at once, and connect anew."""
+        shell = Path(f"/proc/{self.process}/task/{self.process}/children").read_text().split()[0]
+        daemon = int(Path(f"/proc/{shell}/task/{shell}/children").read_text().split()[0])
+        os.kill(daemon, signal.SIGKILL)
+        until(lambda: not Path(f"/proc/{daemon}").exists(), "the end of libvirtd")
+        until(lambda: _opened(self.uri), "the start of libvirtd", 0.1)
+        self.connection = libvirt.open(self.uri)
 
     @property
     def small(self) -> Path:
@@ -108,7 +119,7 @@ def _running(release: str, spaces: Sequence[str], base: Path, folder: Path) -> I
         libvirt.registerErrorHandler(lambda _context, _error: None, None)
         until(lambda: process.poll() is not None or _opened(uri), "the start of libvirtd", 0.1)
         with EventLoop(), connection(uri) as opened:
-            yield OwnLibvirt(opened, folder, release)
+            yield OwnLibvirt(opened, folder, release, uri, process.pid)
     finally:
         process.kill()
         process.wait()

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -75,20 +76,19 @@ def file_node(path: Path) -> dict[str, Any]:
 
 @contextmanager
 def daemon() -> Iterator[Daemon]:
-    """Give a daemon without disks; at the end it stores their bitmaps and is gone, or it is killed with the error."""
-    argv = [PROGRAM, "--chardev", "stdio,id=monitor", "--monitor", "chardev=monitor"]
-    try:
-        process = subprocess.Popen(
-            argv,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, **C_LOCALE},
-            process_group=0,
-        )
-    except FileNotFoundError:
-        raise Unsupported(f"The program {PROGRAM} is not installed on this host; install the package that holds it.") from None
+    """Give a daemon without disks; at the end it stores their bitmaps and is gone, also after an error or if we are killed."""
+    argv = ["setpriv", "--pdeathsig", "TERM", PROGRAM, "--chardev", "stdio,id=monitor", "--monitor", "chardev=monitor"]
+    if shutil.which(PROGRAM) is None:
+        raise Unsupported(f"The program {PROGRAM} is not installed on this host; install the package that holds it.")
+    process = subprocess.Popen(
+        argv,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **C_LOCALE},
+        process_group=0,
+    )
     try:
         found = Daemon(process)
         found.call("qmp_capabilities")
@@ -96,8 +96,7 @@ def daemon() -> Iterator[Daemon]:
         found.call("quit")
         process.communicate()
     finally:
-        if process.poll() is None:
-            process.kill()
+        process.terminate()
         process.communicate()
 
 

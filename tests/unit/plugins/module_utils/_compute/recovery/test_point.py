@@ -6,12 +6,16 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
+import sys
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +84,6 @@ class Guest:
     points: Points
     spec: DomainSpec
     image: Path
-    taken: dict[str, Path] = field(default_factory=dict)
 
     @property
     def domain(self) -> Any:
@@ -88,6 +91,11 @@ class Guest:
 
     def start(self) -> None:
         self.domain.create()
+
+    def starts(self) -> bool:
+        with suppress(libvirt.libvirtError):
+            self.start()
+        return bool(self.domain.isActive())
 
     def stop(self) -> None:
         self.domain.destroyFlags(libvirt.VIR_DOMAIN_DESTROY_GRACEFUL)
@@ -105,13 +113,18 @@ class Guest:
     def make(self, **options: Any) -> PointMade:
         made = self.points.make(self.name, PointOrder(**options))
         if made.folder:
-            self.taken[made.generation.name] = made.folder
             assert _generation.parse((made.folder / _generation.DOCUMENT).read_bytes(), "it") == made.generation
             assert {path.stat().st_mode & 0o777 for path in made.folder.iterdir()} == {0o600}
             self.check(made.generation)
-            taken = Intake(Depot(self.host.folder / "depot"), QemuImg(SubprocessRunner())).take(made.folder, self.spec.uuid)
-            assert taken.generation == made.generation
+            self.replicate()
         return made
+
+    def replicate(self) -> None:
+        """Let a replica take all points that it does not have, in their order."""
+        home = self.points.home(self.spec.uuid)
+        intake = Intake(Depot(self.host.folder / "depot"), QemuImg(SubprocessRunner()))
+        for name in sorted((path.name for path in home.glob("[0-9]*")), key=_generation.point_of):
+            assert intake.take(home / name, self.spec.uuid).generation.name == name
 
     def begun(self) -> tuple[threading.Thread, list[Any]]:
         """Make a point in a thread, and return while it is made: it is not read on until libvirt's job has ended."""
@@ -144,7 +157,7 @@ class Guest:
         return below
 
     def file(self, digest: str) -> Path:
-        return next(path for folder in self.taken.values() if (path := folder / _generation.file_name(digest)).exists())
+        return next(self.points.home(self.spec.uuid).glob(f"*/{_generation.file_name(digest)}"))
 
     def active(self, target: str) -> Path:
         return Path(self.part(target, "source file"))
@@ -387,3 +400,62 @@ def test_a_copy_of_a_disk_can_be_ended_while_its_end_is_waited_for(guest: Guest)
     backup = PushBackup(guest.host.connection, guest.domain, guest.host.folder / "frozen", JobLimits(1))
     with backup._events():
         backup._abort()
+
+
+def test_a_libvirtd_killed_during_a_point_leaves_the_guest_and_the_points_before(guest: Guest) -> None:
+    guest.start()
+    guest.make()
+    guest.write("write -P 2 0 4M")
+    guest.kill()
+    guest.start()
+    thread, outcome = guest.begun()
+    guest.host.kill_libvirtd()
+    guest.points = replace(guest.points, connection=guest.host.connection)
+    assert guest.domain.state()[0] == libvirt.VIR_DOMAIN_RUNNING
+    thread.join()
+    assert isinstance(outcome[0], EdgeError), outcome
+    guest.write("write -P 3 6M 64k")
+    assert guest.make().generation.name == "0.2"
+    assert len(guest.checkpoints) == 1
+
+
+ALONE = """
+import sys, libvirt
+from pathlib import Path
+from ansible_collections.edge.cloud.plugins.module_utils._compute.host.events import EventLoop
+from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
+from ansible_collections.edge.cloud.plugins.module_utils._compute.recovery.point import PointOrder, Points
+from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
+from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
+uri, name, root, *folders = sys.argv[1:]
+with EventLoop():
+    tool = DiskFiles(SubprocessRunner(), Folders(*folders))
+    Points(libvirt.open(uri), tool, tool.folders, Path(root), Path(root), Path(root)).make(name, PointOrder())
+"""
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_a_point_whose_program_is_killed_anywhere_is_finished_or_undone(guest: Guest, running: bool) -> None:
+    seed = random.randrange(2**32)
+    print("seed", seed)
+    chance, folders = random.Random(seed), guest.points.folders
+    guest.start()
+    guest.make()
+    words = [sys.executable, "-c", ALONE, guest.host.uri, guest.name, str(guest.points.root)]
+    for number in range(6):
+        guest.write(f"write -P {number + 20} {chance.randrange(200)}k 64k", chance.choice(TARGETS))
+        if not running:
+            guest.stop()
+        began = time.monotonic()
+        child = subprocess.Popen([*words, folders.vms, folders.images, folders.locks])
+        work = guest.points.home(guest.spec.uuid) / "journal.json"
+        before = work.stat().st_mtime_ns
+        until(lambda: child.poll() is not None or work.stat().st_mtime_ns != before)  # noqa: B023 - it is called in the loop
+        time.sleep(chance.random() * (time.monotonic() - began) / 2)
+        child.kill()
+        child.wait()
+        if not running:
+            until(guest.starts, "the end of what the killed program had begun")
+        guest.write(f"write -P {number + 40} {chance.randrange(200)}k 64k", chance.choice(TARGETS))
+        guest.make()
+        assert len(guest.checkpoints) == 1
