@@ -35,6 +35,7 @@ from .._network.virtual.steps import ZERO
 from .._runner import SubprocessRunner
 from .._shown import few
 from .monitors import Monitors
+from .public import PublicAddresses
 
 PLACES = Places()
 DHCP_PLACES = DhcpPlaces()
@@ -54,10 +55,17 @@ def networks(_cluster: Cluster, options: Options) -> dict[str, Any]:
     net = Networking(SubprocessRunner(), PLACES)
     if options.get("watch"):
         return _watch(net)
-    made = make_recorded(net, check=bool(options.get("check")))
+    check = bool(options.get("check"))
+    made = _and_addresses(make_recorded(net, check=check), PublicAddresses(net.runner), check=check)
     if made.failed:
         raise EdgeError(_reasons(made), failed=_messages(made), actions=made.actions)
     return {"changed": bool(made.actions), "actions": made.actions}
+
+
+def _and_addresses(made: Made, public: PublicAddresses, *, check: bool) -> Made:
+    """Make the public addresses of VMs, which lead to the networks; return both as one."""
+    actions, failed = public.make(check=check)
+    return Made([*made.actions, *actions], {**made.failed, **failed}, made.taps)
 
 
 def _messages(made: Made) -> dict[str, str]:
@@ -65,7 +73,7 @@ def _messages(made: Made) -> dict[str, str]:
 
 
 def _reasons(made: Made) -> str:
-    return "These networks cannot be made now. " + " ".join(_messages(made).values())
+    return "Not all networks and public addresses can be made now. " + " ".join(_messages(made).values())
 
 
 def _watch(net: Networking) -> dict[str, Any]:
@@ -104,9 +112,13 @@ class Watch:
     net: Networking
     taps: dict[str, Tap] = field(default_factory=dict)
     deadline: float | None = 0.0  # of the next run that nothing calls for
+    public: PublicAddresses = field(init=False)
     monitors: Monitors = field(default_factory=lambda: Monitors(MONITORS))
     _filter_at: float | None = None
     _told: dict[str, frozenset[str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.public = PublicAddresses(self.net.runner)
 
     def __enter__(self) -> Watch:
         self.monitors.__enter__()
@@ -124,14 +136,15 @@ class Watch:
                 list(self.monitors.lines(0))
                 break
         try:
-            made = make_recorded(self.net, self.taps, check=False)
+            made = _and_addresses(make_recorded(self.net, self.taps, check=False), self.public, check=False)
         except (EdgeError, OSError) as caught:
             error = from_os_error(caught) if isinstance(caught, OSError) else caught
             made = Made([], {"": error}, {})
         gone = {tap for tap in self.taps if tap not in made.taps} if not made.failed else set()
         self.taps = {**{tap: name for tap, name in self.taps.items() if tap not in gone}, **made.taps}
         self._tell("networks", made.actions, _messages(made).values())
-        self.deadline = time.monotonic() + TRY_AGAIN if made.failed else None
+        # No event tells that another program took the filter of public addresses away.
+        self.deadline = time.monotonic() + TRY_AGAIN if made.failed or self.public.links else None
         if made.actions:
             self._attach_dhcp()
         return made.actions
@@ -168,14 +181,15 @@ class Watch:
 
     def _names(self) -> frozenset[str]:
         """Return the links without our prefix that matter: what carries networks, links alone, and ports of VMs."""
+        known = frozenset(self.taps) | self.public.links
         with contextlib.suppress(EdgeError, OSError):
-            return frozenset(self.taps) | {
+            return known | {
                 str(one[key])
                 for one in record.read(self.net.places.record).values()
                 for key in ("underlay", "bridge", *(("name",) if one.get("bare") else ()))
                 if key in one
             }
-        return frozenset(self.taps)
+        return known
 
     def _tell(self, about: str, done: Iterable[str], failures: Iterable[str] = ()) -> None:
         """Write to the journal what was done, and each failure ``about`` something once until it is over."""

@@ -19,8 +19,9 @@ from typing import Any
 
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._errors import EdgeError
-from ansible_collections.edge.cloud.plugins.module_utils._host import networks
+from ansible_collections.edge.cloud.plugins.module_utils._host import networks, public
 from ansible_collections.edge.cloud.plugins.module_utils._host.networks import Watch, ready, relevant
+from ansible_collections.edge.cloud.plugins.module_utils._network.public.host import Places as PublicPlaces
 from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.iproute import Networking, Places
 from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
 from support.netspace import cable, ip, netspace
@@ -137,6 +138,21 @@ def test_a_file_that_cannot_be_used_is_named(places: Places, text: str) -> None:
     places.record.write_text(text)
     with pytest.raises(EdgeError, match=r"networks\.json"):
         verb()
+
+
+def test_public_addresses_that_cannot_be_read_stop_no_network(
+    places: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = tmp_path / "public_addresses.json"
+    record.write_text('{"addresses": [{"address": "name"}]}')
+    monkeypatch.setattr(public, "PLACES", PublicPlaces(record=record, lock=tmp_path / "run/public.lock"))
+    boot(places, PLAIN)
+    with pytest.raises(EdgeError, match=f"{record}: address: 'name' is not one address") as caught:
+        verb()
+    assert list(caught.value.details["failed"]) == ["public addresses"]
+    assert "evb-b" in ip("link")
+    record.unlink()
+    assert verb() == {"changed": False, "actions": []}
 
 
 def test_what_others_take_away_is_made_again(places: Places) -> None:

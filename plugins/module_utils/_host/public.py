@@ -1,0 +1,32 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The public addresses of this host, which ``edge-host networks`` makes after the virtual networks that they lead to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from .._errors import EdgeError, from_os_error
+from .._network.public.host import Addresses, Places
+from .._network.public.reconcile import make_recorded
+from .._runner import Runner
+
+PLACES = Places()
+
+
+@dataclass
+class PublicAddresses:
+    """Makes the recorded addresses; ``links`` are those that matter to them, as of the last run."""
+
+    runner: Runner
+    places: Places = field(default_factory=lambda: PLACES)
+    links: frozenset[str] = frozenset()
+
+    def make(self, *, check: bool) -> tuple[list[str], dict[str, EdgeError]]:
+        """Return what was done, and the errors of addresses that cannot be made now."""
+        try:
+            made = make_recorded(Addresses(self.runner, self.places), check=check)
+        except (EdgeError, OSError) as caught:
+            return [], {"public addresses": from_os_error(caught) if isinstance(caught, OSError) else caught}
+        self.links = made.links
+        return made.actions, made.failed
