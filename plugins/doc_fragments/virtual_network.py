@@ -84,8 +84,11 @@ options:
     description:
       - V(static), the default, sends such frames to each of O(members), and needs no multicast between the hosts.
       - V(multicast) sends them to O(group). It cannot be used over WireGuard.
+      - V(evpn) sends them to the hosts that FRR learned of by BGP EVPN, which also says behind which host each MAC address is. FRR
+        alone fills the link's forwarding table; nothing is added, removed or repaired there. The role C(evpn) sets FRR up.
+        The underlay must be IPv4. On a host where FRR runs this way, it takes part for all VXLAN networks, so use it for each.
     type: str
-    choices: [static, multicast]
+    choices: [static, multicast, evpn]
   group:
     description:
       - The multicast group with O(flood=multicast), IPv4 or IPv6. The kernel joins C(net.ipv4.igmp_max_memberships) groups of IPv4
@@ -94,7 +97,7 @@ options:
   local:
     description:
       - This host's address on O(underlay). Without it, the one in O(members) is taken, or the only one, or the only one in
-        the subnet of a member.
+        the subnet of a member. With O(flood=evpn) it is of IPv4.
     type: str
   port:
     description:

@@ -39,6 +39,14 @@ EXAMPLES = r"""
     subnets: [198.51.100.0/24]
     gateway: [198.51.100.1]
 
+- name: Have one of which FRR tells where its VMs are
+  edge.cloud.virtual_network:
+    name: tenant
+    type: vxlan
+    vni: 200
+    underlay: eth0
+    flood: evpn
+
 - name: Connect VMs to VLAN 20 of the switch
   edge.cloud.virtual_network:
     name: storage
@@ -127,7 +135,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.edge.cloud.plugins.module_utils._module import plan_result, run_module
-from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.bridged import warnings
+from ansible_collections.edge.cloud.plugins.module_utils._network.virtual import bridged, evpn
 from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.definition import NETWORK, Wanted
 from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.iproute import Networking, Places
 from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.reconcile import reconcile
@@ -141,7 +149,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     wanted = Wanted.checked(module.params)
     net = Networking(ModuleRunner(module), PLACES)
     plan, after = reconcile(net, [wanted], check=module.check_mode)
-    for warning in warnings(net.runner, PLACES.bridge_sysctls):
+    for warning in (*bridged.warnings(net.runner, PLACES.bridge_sysctls), *evpn.warnings([wanted], PLACES.bgpd)):
         module.warn(warning)
 
     def view(networks: Networks) -> dict[str, Any]:

@@ -134,7 +134,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.edge.cloud.plugins.module_utils._errors import InvalidInput
 from ansible_collections.edge.cloud.plugins.module_utils._module import run_module
-from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.bridged import warnings
+from ansible_collections.edge.cloud.plugins.module_utils._network.virtual import bridged, evpn
 from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.definition import NETWORK
 from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.iproute import Networking, Places
 from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.reconcile import checked, reconcile
@@ -164,7 +164,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     wanted = checked(items, "networks")
     net = Networking(ModuleRunner(module), PLACES)
     plan, after = reconcile(net, wanted, check=module.check_mode)
-    for warning in warnings(net.runner, PLACES.bridge_sysctls):
+    for warning in (*bridged.warnings(net.runner, PLACES.bridge_sysctls), *evpn.warnings(wanted, PLACES.bgpd)):
         module.warn(warning)
 
     def view(networks: Networks) -> dict[str, Any]:

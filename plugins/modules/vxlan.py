@@ -56,8 +56,10 @@ options:
     description:
       - V(static), the default, sends such frames to each of O(members), and needs no multicast between the hosts.
       - V(multicast) sends them to O(group). It cannot be used over WireGuard.
+      - V(evpn) leaves the link's forwarding table to FRR, which learns by BGP EVPN where to send them (role C(evpn)). The
+        underlay must be IPv4, and the link is to be a port of a bridge.
     type: str
-    choices: [static, multicast]
+    choices: [static, multicast, evpn]
   group:
     description:
       - The multicast group with O(flood=multicast), IPv4 or IPv6. The kernel joins C(net.ipv4.igmp_max_memberships) groups of IPv4

@@ -150,6 +150,7 @@ def _link(item: Mapping[str, Any], tokens: Mapping[str, str]) -> Link:
         multicast="MULTICAST" in item.get("flags", ()),
         index=item.get("ifindex", 0),
         isolated=bool(info.get("info_slave_data", {}).get("isolated")),
+        learns=bool(info.get("info_slave_data", {}).get("learning", True)),
         data=data,
     )
 

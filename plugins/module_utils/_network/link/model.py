@@ -17,7 +17,8 @@ DHCP_MARK = "edge.cloud dhcp "  # the alias of the port of a DHCP service begins
 class Link:
     """One network interface; ``data`` has what ip(8) says of its kind, such as the id of a VLAN.
 
-    The kernel gives no ``index`` twice. An ``isolated`` port of a bridge sends nothing to others that are.
+    The kernel gives no ``index`` twice. An ``isolated`` port of a bridge sends nothing to others that are; ``learns`` is False of a
+    port behind which its bridge learns no addresses.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Link:
     multicast: bool = True
     index: int = 0
     isolated: bool = False
+    learns: bool = True
     data: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property

@@ -84,6 +84,8 @@ def _uses(facts: Facts, link: VirtualLink) -> Iterator[Use]:
     details = dict(link.details)
     if link.kind == "vxlan":
         yield ("vni", details["vni"], details["port"]), f"VNI {details['vni']} (UDP port {details['port']})", "vni"
+        if not details["learning"]:
+            yield ("evpn", details["vni"]), f"VNI {details['vni']} of EVPN, which knows no ports,", "vni"
     elif link.kind == "vlan":
         for key, name in _vlans(facts, details["underlay"], details["vlan_id"], details["vlan_protocol"]):
             yield key, name, "vlan_id"
@@ -107,6 +109,8 @@ def _kept(facts: Facts, without: frozenset[str]) -> Iterator[tuple[Hashable, str
         by = f"the network {name} has it, which is made at boot"
         if raw.get("type") == "vxlan":
             yield ("vni", raw.get("vni"), raw.get("port")), by
+            if raw.get("flood") == "evpn":
+                yield ("evpn", raw.get("vni")), by
         elif raw.get("type") == "vlan":
             protocol = raw.get("vlan_protocol") or PROTOCOLS[0]
             yield from ((key, by) for key, _name in _vlans(facts, raw.get("underlay"), raw.get("vlan_id"), protocol))

@@ -30,6 +30,9 @@ PROTOCOLS = ("802.1Q", "802.1ad")
 OF_LINKS = IPv4Network("224.0.0.0/24")  # of protocols between neighbours, such as OSPF
 LINKS = ("vlan", "vxlan")  # modules of a link alone, and types of a network that has such a link below its bridge
 OF_LINK = ("underlay", "mtu", "name", "state", "allow_disruption")
+FLOODS = ("static", "multicast", "evpn")
+WITHOUT_MEMBERS = {"multicast": "with a multicast group each host joins it", "evpn": "with EVPN the hosts tell each other by BGP"}
+NO_EVPN_OVER_IPV6 = "is of IPv6, over which the FRR of Debian 12 and 13 makes no EVPN; use an address of IPv4, or flood: static."
 NEEDED = {"vlan": ("vlan_id", "underlay"), "vxlan": ("vni", "underlay")}
 ELSEWHERE = {
     "nat": "type: a NAT network is libvirt's, with DHCP and DNS; make it with edge.cloud.nat_network.",
@@ -46,7 +49,7 @@ NETWORK: dict[str, dict[str, Any]] = {
     "vlan_protocol": {"type": "str", "choices": [*PROTOCOLS]},
     "underlay": {"type": "str"},
     "members": {"type": "list", "elements": "str"},
-    "flood": {"type": "str", "choices": ["static", "multicast"]},
+    "flood": {"type": "str", "choices": ["static", "multicast", "evpn"]},
     "group": {"type": "str"},
     "local": {"type": "str"},
     "port": {"type": "int"},
@@ -294,14 +297,16 @@ class _Reader:
     def _flooding(self) -> dict[str, Any]:
         """Return the options of VXLAN that say where frames to unknown addresses go."""
         flood = self.options.get("flood") or "static"
-        if flood not in ("static", "multicast"):
-            raise self.bad("flood", f"{flood!r:.40} is unknown; use static or multicast.", flood)
+        if flood not in FLOODS:
+            raise self.bad("flood", f"{flood!r:.40} is unknown; use {', '.join(FLOODS)}.", flood)
         members = tuple(sorted({self._address("members", text, place) for place, text in self._list("members")}, key=_order))
         versions = {parsed(member).version for member in members}
         if len(versions) > 1:
             raise self.bad("members", "addresses of IPv4 and IPv6 are mixed; an underlay has one of them.", list(members))
         group = self._group(flood, members)
         local = None if self.options.get("local") is None else self._address("local", str(self.options["local"]))
+        if flood == "evpn" and local and parsed(local).version == 6:
+            raise Unsupported(f"{self.where}local: {local} {NO_EVPN_OVER_IPV6}", option=f"{self.where}local", value=local)
         known = {parsed(one).version for one in (local, group, *members[:1]) if one}
         if len(known) > 1:
             other = "group" if group else "members"
@@ -317,12 +322,12 @@ class _Reader:
 
     def _group(self, flood: str, members: tuple[str, ...]) -> str | None:
         value = self.options.get("group")
-        if flood == "static":
-            if value is not None:
-                raise self.bad("group", "a multicast group is for flood: multicast.", value)
+        if flood != "multicast" and value is not None:
+            raise self.bad("group", "a multicast group is for flood: multicast.", value)
+        if flood != "static" and members:
+            raise self.bad("members", f"they are for flood: static; {WITHOUT_MEMBERS[flood]}.", list(members))
+        if flood != "multicast":
             return None
-        if members:
-            raise self.bad("members", "they are for flood: static; with a multicast group each host joins it.", list(members))
         if value is None:
             raise self.bad("group", "flood: multicast needs the multicast group, such as 239.1.2.3.")
         group = self._address("group", str(value))

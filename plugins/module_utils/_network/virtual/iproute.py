@@ -26,7 +26,7 @@ MORE = (("port", "port"), ("vni", "vni"), ("viaIf", "via"))  # of bridge's JSON,
 
 @dataclass(frozen=True)
 class Places:
-    """Files of a host: its definitions, the lock of who changes networks, its identity and settings of the kernel."""
+    """Files of a host: its definitions, the lock of who changes networks, its identity, settings of the kernel, FRR's socket."""
 
     record: Path = Path("/etc/edge/networks.json")
     lock: Path = Path("/run/edge/networks.lock")
@@ -35,6 +35,7 @@ class Places:
     bridge_sysctls: Path = Path("/proc/sys/net/bridge")
     ipv6: Path = Path("/proc/sys/net/ipv6")
     dmi: Path = DMI
+    bgpd: Path = Path("/run/frr/bgpd.vty")
 
 
 @dataclass(frozen=True)

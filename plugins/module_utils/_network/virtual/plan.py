@@ -19,7 +19,7 @@ from .steps import AddLink, FloodTo, Forget, NetworkStep, Remember, RemoveLink, 
 from .underlay import Meant, meant
 from .users import may_go
 
-CHANGEABLE = ("marked", "mac", "mtu", "master", "vlan_filtering", "vlans", "software_checksums", "up")
+CHANGEABLE = ("marked", "mac", "mtu", "master", "learns", "vlan_filtering", "vlans", "software_checksums", "up")
 
 
 @dataclass(frozen=True)
@@ -111,15 +111,16 @@ def _same(found: VirtualLink, wanted: VirtualLink) -> bool:
 def _changes(network: str, found: VirtualLink, wanted: VirtualLink) -> Iterator[SetLink]:
     now = replace(found, quiet=wanted.quiet)
     for key in CHANGEABLE:
-        before, value = getattr(found, key), getattr(wanted, key)
+        before, value = getattr(now, key), getattr(wanted, key)
         if before != value:
             now = replace(now, **{key: value})
+            now = replace(now, learns=True) if key == "master" else now  # as each new port does
             yield SetLink(network, now, key, before)
 
 
 def _flooding(facts: Facts, network: str, staying: dict[str, VirtualLink], made: Meant) -> Iterator[FloodTo]:
     port = next((link for link in made.links if link.kind == "vxlan"), None)
-    if port is None:
+    if port is None or made.peers is None:
         return
     found = flooded(facts, staying[port.name]) if port.name in staying else ()
     if found == tuple(map(Peer, made.peers)):

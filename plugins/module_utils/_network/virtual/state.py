@@ -118,6 +118,7 @@ class VirtualLink:
     """A link of a network; ``details`` cannot be changed while it exists. ``marked`` is False of a link that is half made.
 
     ``quiet`` says that the kernel is to give the link no IPv6 address by itself; it is a way of making it, and no property of it.
+    ``learns`` tells whether the bridge learns addresses behind it.
     """
 
     name: str
@@ -132,6 +133,7 @@ class VirtualLink:
     vlan_filtering: bool = False
     vlans: tuple[str, ...] = ()
     quiet: bool = field(default=True, compare=False)
+    learns: bool = True
 
     def view(self) -> dict[str, Any]:
         """Return the link as JSON."""
@@ -253,6 +255,7 @@ def virtual_link(link: Link, facts: Facts) -> VirtualLink:
         software_checksums=link.name in facts.in_software,
         vlan_filtering=link.vlan_filtering and link.kind == "bridge",
         vlans=facts.vlans.get(link.name, ()) if _filtered(link, facts) else (),
+        learns=link.learns,
     )
 
 

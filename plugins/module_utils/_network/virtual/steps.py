@@ -125,6 +125,7 @@ class AddLink(NetworkStep):
             (*head, "type", made.kind, *_details(made, details)),
             _finish(made, self.network),
             ("link", "set", "dev", made.name, *held, *(("master", made.master) if made.master else ()), "up"),
+            *(() if made.learns else (_learning(made),)),
         )
 
     @property
@@ -164,6 +165,8 @@ class SetLink(NetworkStep):
                 text = f"Attach {name} to the bridge {value}" if value else f"Detach {name} from {self.before}"
             case "software_checksums":
                 text = f"Compute the checksums of {name} in software" if value else f"Leave the checksums of {name} to the card"
+            case "learns":
+                text = f"Let the bridge learn {'' if value else 'no '}addresses behind {name}"
             case "vlan_filtering":
                 text = f"Have {name} tell VLANs apart" if value else f"Have {name} pass VLANs as they come"
             case "vlans":
@@ -186,6 +189,7 @@ class SetLink(NetworkStep):
             "master": ("master", value) if value else ("nomaster",),
             "up": ("up",),
             "vlan_filtering": ("type", "bridge", "vlan_filtering", "1" if value else "0"),
+            "learns": _learning(self.link)[4:],
         }
         change = ("link", "set", "dev", self.link.name, *words[self.field])
         if self.field == "mtu" and self.link.quiet and self.before < LEAST_FOR_IPV6 <= value:
@@ -320,6 +324,10 @@ def _flush(link: str) -> tuple[Words, ...]:
     return (("addr", "flush", "dev", link, "to", "fe80::/64"),)
 
 
+def _learning(link: VirtualLink) -> Words:
+    return ("link", "set", "dev", link.name, "type", "bridge_slave", "learning", "on" if link.learns else "off")
+
+
 def _details(link: VirtualLink, details: Mapping[str, Any]) -> Words:
     if link.kind == "bridge":
         return ("stp_state", "0", "forward_delay", "0", *(("vlan_filtering", "1") if link.vlan_filtering else ()))
@@ -329,4 +337,5 @@ def _details(link: VirtualLink, details: Mapping[str, Any]) -> Words:
     return (
         *("id", str(details["vni"]), "dev", str(details["underlay"]), "local", str(details["local"]), *group),
         *("dstport", str(details["port"])),
+        *(() if details["learning"] else ("nolearning",)),
     )

@@ -28,11 +28,11 @@ SMALLEST = {4: 576, 6: 1280}  # what each host must be able to receive
 class Meant:
     """What a definition means on one host: its links, where VXLAN floods to, what VMs attach to and the MTU that they have.
 
-    A link alone has no bridge, and no VMs.
+    A link alone has no bridge, and no VMs. ``peers`` is None where another program says where to flood to.
     """
 
     links: tuple[VirtualLink, ...]
-    peers: tuple[str, ...]
+    peers: tuple[str, ...] | None
     bridge: str | None
     mtu: int | None
 
@@ -176,21 +176,23 @@ class _Reading:
             "local": local,
             "group": given.group,
             "port": given.port,
-            "learning": True,
+            "learning": given.flood != "evpn",
         }
         name = given.name if given.bare else vxlan_link(given.name)
         # What this module set is undone; what another program did about a card's faults is left alone.
         ours = self.facts.record.get(given.name, {}).get("software_checksums")
         software = given.software_checksums or (name in self.facts.in_software and not ours)
         link = VirtualLink(name, "vxlan", "", mtu, details=tuple(details.items()), software_checksums=software)
-        return self._composed(link, tuple(sorted(member for member in given.members if member != local)))
+        others = tuple(sorted(member for member in given.members if member != local))
+        return self._composed(replace(link, learns=given.flood != "evpn"), None if given.flood == "evpn" else others)
 
-    def _composed(self, link: VirtualLink, peers: tuple[str, ...]) -> Meant:
+    def _composed(self, link: VirtualLink, peers: tuple[str, ...] | None) -> Meant:
         """Return the link with the bridge of which it is a port; alone, it is a port of what others made it one of."""
         mac = mac_of(self.facts.machine_id, link.name)
         if self.definition.bare:
             found = next((one for one in self.facts.ours(link.name) if one.name == link.name), None)
-            return Meant((replace(link, mac=mac, master=found.master if found else None, quiet=False),), peers, None, None)
+            master, learns = (found.master, found.learns) if found else (None, True)
+            return Meant((replace(link, mac=mac, master=master, learns=learns, quiet=False),), peers, None, None)
         bridge = self._bridge(link.mtu)
         vlans = collapsed(expanded((*DEFAULT, *self.definition.vlans))) if bridge.vlan_filtering else ()
         port = replace(link, mac=mac, master=bridge.name, vlans=vlans, quiet=self.facts.ipv6)
@@ -245,11 +247,11 @@ class _Reading:
     def _of_version(self, own: list[str], underlay: Link) -> list[str]:
         """Return the addresses that are of the IP version of the members or group; of IPv4, if there are some, without these."""
         named = [*self.definition.members, *([self.definition.group] if self.definition.group else [])]
-        versions = [parsed(named[0]).version] if named else [4, 6]
+        versions = [4] if self.definition.flood == "evpn" else [parsed(named[0]).version] if named else [4, 6]
         for version in versions:
             if found := [address for address in own if parsed(address).version == version]:
                 return found
-        wants = f"IPv{versions[0]} " if named else ""
+        wants = f"IPv{versions[0]} " if len(versions) == 1 else ""
         on = f" (its master {underlay.master} may have it)" if underlay.master else ""
         raise self.error(
             NotFound, "underlay", f"{underlay.name} has no {wants}address that tunnels could start at{on}; it has {few(own)}."

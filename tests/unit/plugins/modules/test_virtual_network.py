@@ -34,7 +34,8 @@ def places(tmp_path: Path) -> Places:
     identity.write_text("0123456789abcdef0123456789abcdef\n")
     groups = tmp_path / "groups"
     groups.write_text("20\n")
-    return Places(tmp_path / "etc/networks.json", tmp_path / "run/networks.lock", identity, groups)
+    bgpd = tmp_path / "bgpd.vty"
+    return Places(tmp_path / "etc/networks.json", tmp_path / "run/networks.lock", identity, groups, bgpd=bgpd)
 
 
 @pytest.fixture
@@ -134,6 +135,37 @@ def test_a_member_that_comes_and_one_that_goes_are_all_that_changes(network: Any
     assert ip("-o", "link") == before
 
 
+def test_what_frr_put_into_the_table_stays(network: Any) -> None:
+    """Entries as zebra makes them: hosts to flood to, addresses behind them, and those of the bridge."""
+    evpn = {**VXLAN, "flood": "evpn", "members": []}
+    network(**VXLAN)
+    made = network(**evpn)
+    assert made["network"]["peers"] == [] == flooded("evx-private"), "the list of before is gone"
+    assert "flood: evpn was asked for private, and FRR's BGP does not run" in str(made["warnings"])
+    info = json.loads(ip("-j", "-d", "link", "show", "evx-private"))[0]["linkinfo"]
+    assert (info["info_data"]["learning"], info["info_slave_data"]["learning"]) == (False, False)
+    assert info["info_slave_data"]["neigh_suppress"] is False
+    mac = "52:54:00:00:00:09"
+    for words in (
+        ("append", "00:00:00:00:00:00", "dev", "evx-private", "dst", "192.0.2.77", "self", "permanent"),
+        ("append", mac, "dev", "evx-private", "dst", "192.0.2.77", "self", "extern_learn"),
+        ("append", mac, "dev", "evx-private", "master", "extern_learn"),
+    ):
+        subprocess.run(["bridge", "fdb", *words], check=True)
+    before = subprocess.run(["bridge", "fdb", "show"], capture_output=True, check=True).stdout
+    again = network(**evpn)
+    assert not again["changed"]
+    assert again["network"]["peers"] == ["192.0.2.77"]
+    assert network(**{**evpn, "mtu": 1400})["changed"]
+    assert subprocess.run(["bridge", "fdb", "show"], capture_output=True, check=True).stdout == before
+    ip("link", "set", "evx-private", "type", "bridge_slave", "learning", "on")
+    assert network(**{**evpn, "mtu": 1400})["actions"] == ["Let the bridge learn no addresses behind evx-private"]
+    ip("link", "set", "evx-private", "nomaster")
+    assert len(network(**{**evpn, "mtu": 1400})["actions"]) == 2
+    assert not network(**{**evpn, "mtu": 1400})["changed"]
+    assert network(**VXLAN)["network"]["peers"] == ["192.0.2.12", "192.0.2.13"] == sorted(flooded("evx-private"))
+
+
 @pytest.mark.parametrize(
     ("options", "option"),
     [
@@ -152,6 +184,8 @@ def test_a_member_that_comes_and_one_that_goes_are_all_that_changes(network: Any
             for text in ("ff01::5", "ff02::5", "ff11::5", "ff00::5", "2001:db8::1")
         ),
         ({"group": "239.1.1.1"}, "group"),
+        ({"flood": "evpn"}, "members"),
+        ({"flood": "evpn", "members": [], "group": "239.1.1.1"}, "group"),
         ({"members": ["::ffff:192.0.2.1"]}, "members[0]"),
         ({"port": 0}, "port"),
         ({"mtu": 10}, "mtu"),

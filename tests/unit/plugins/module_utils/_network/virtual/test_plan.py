@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._errors import EdgeErro
 from ansible_collections.edge.cloud.plugins.module_utils._network.link.model import Link
 from ansible_collections.edge.cloud.plugins.module_utils._network.link.routes import Address
 from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.definition import Definition, Wanted
+from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.evpn import warnings
 from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.names import MAKING, links_of, mac_of, mark
 from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.plan import plan
 from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.state import Facts, Networks, Peer, VirtualLink
@@ -31,6 +33,7 @@ OTHERS = {
         Link("lo", mtu=65536, ethernet=False, addresses=(Address("203.0.113.77/32"),)),
         Link("eth1", up=False),
         Link("br0", "bridge", up=True, mtu=1500),
+        Link("six0", up=True, addresses=(Address("2001:db8:6::11/64"),)),
         Link("tun0", "vxlan", up=True, mtu=1450, master="br0", data={"id": 7000, "link": "eth0", "port": 4789, "learning": True}),
         Link("eth0.30", "vlan", up=True, lower="eth0", data={"id": 30, "protocol": "802.1Q"}),
         Link("vnet0", "tun", up=True, master="br0"),
@@ -83,6 +86,7 @@ def test_mtu_of_each_encapsulation(options: dict[str, Any], size: int) -> None:
         ({"type": "vxlan", "vni": 1, "underlay": "wg0", "flood": "multicast", "group": "239.1.1.1"}, "flood: ", "no multicast"),
         ({"type": "vxlan", "vni": 1, "underlay": "wg0", "members": ["2001:db8::1"]}, "underlay: ", "no IPv6 address"),
         ({"type": "vxlan", "vni": 1, "underlay": "eth1"}, "underlay: ", "no address"),
+        ({"type": "vxlan", "vni": 1, "underlay": "six0", "flood": "evpn"}, "underlay: ", "no IPv4 address"),
         ({"type": "vxlan", "vni": 1, "underlay": "eth0", "members": ["203.0.113.77"]}, "members: ", "on lo"),
         ({"type": "bridge", "bridge": "br0", "mtu": 1501}, "mtu: ", "has 1500"),
     ],
@@ -292,6 +296,27 @@ def test_a_host_without_ipv6_is_asked_for_nothing_of_it() -> None:
         assert not any("addrgenmode" in words or "fe80" in words for words in commands(replace(facts, ipv6=False), asked, "ip"))
 
 
+def test_evpn_has_ipv4_and_each_vni_once() -> None:
+    six = {"type": "vxlan", "vni": 1, "underlay": "eth0", "flood": "evpn", "local": "2001:db8::11"}
+    with pytest.raises(EdgeError, match=r"^local: 2001:db8::11 is of IPv6, over which the FRR of Debian"):
+        wanted(**six)
+    four = {"type": "vxlan", "vni": 1, "underlay": "eth0", "flood": "evpn"}
+    made = plan(FACTS, [wanted(**four)]).require().after["a"]
+    assert dict(made.links[1].details)["local"] == "192.0.2.11"
+    both = [wanted(**four), Wanted.checked({"name": "b", **four, "port": 4790})]
+    with pytest.raises(EdgeError, match="VNI 1 of EVPN, which knows no ports, is in use"):
+        plan(FACTS, both).require()
+
+
+def test_a_warning_only_where_bgp_is_needed_and_missing(tmp_path: Path) -> None:
+    evpn, static = (wanted(type="vxlan", vni=1, underlay="eth0", flood=flood) for flood in ("evpn", "static"))
+    socket = tmp_path / "bgpd.vty"
+    assert ["asked for a, and FRR's BGP" in one for one in warnings([static, evpn], socket)] == [True]
+    assert warnings([static, wanted(state="absent")], socket) == []
+    socket.touch()
+    assert warnings([evpn], socket) == []
+
+
 def test_own_address_is_told_apart() -> None:
     members = ["192.0.2.10", "192.0.2.11", "192.0.2.12"]
     made = plan(FACTS, [wanted(type="vxlan", vni=1, underlay="eth0", members=members)]).require().after["a"]
@@ -346,6 +371,7 @@ def definitions(draw: st.DrawFn, name: str) -> dict[str, Any]:
                     {"type": "vxlan", "vni": number, "underlay": "eth0", "members": draw(addresses), **draw(filtering)},
                     {"type": "vxlan", "vni": number, "underlay": "wg0", "mtu": draw(st.integers(600, 1370))},
                     {"type": "vxlan", "vni": number, "underlay": "eth0", "flood": "multicast", "group": "239.0.0.1"},
+                    {"type": "vxlan", "vni": number, "underlay": "eth0", "flood": "evpn"},
                     {
                         "type": "vlan",
                         "vlan_id": number,
@@ -376,6 +402,7 @@ def as_link(one: VirtualLink, network: str) -> Link:
         one.mac,
         one.up,
         vlan_filtering=one.vlan_filtering,
+        learns=one.learns,
         alias=mark(network),
         data=data,
         lower=lower,
