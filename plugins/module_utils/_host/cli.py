@@ -53,6 +53,7 @@ class Verbs:
 
 
 POINT = {"vm": str, "generation": str}
+MAKE = {"vm": str, "quiesce": str, "final": bool}
 RESTORE = {"disk": str, "path": str, "whole": bool, "copy": bool}
 IMAGE = {"digest": str, "name": str, "version": str}
 VERBS: Mapping[str, Verb | Verbs] = {
@@ -69,8 +70,9 @@ VERBS: Mapping[str, Verb | Verbs] = {
     "slots": Verb("slots.slots", "on a Front-end: end the slots for sent images whose time is over", {"path": str}, plain=True),
     "cache": Verb("images.cache", "show the images and how they are used"),
     "point": Verbs(
-        "the recovery points that this host keeps",
+        "the recovery points that this host keeps, and those that it makes of its VMs",
         {
+            "make": Verb("point_make.make", "make one of a VM of this host, in a folder that replicas take", MAKE),
             "list": Verb("points.show", "show them, of all VMs or of one", {"vm": str}),
             "take": Verb("points.take", "take in the generation in a folder", {"folder": str}),
             "tidy": Verb("points.tidy", "drop old ones, merge long chains, and remove what none needs"),
