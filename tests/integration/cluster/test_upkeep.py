@@ -129,6 +129,7 @@ def test_a_hypervisor_closes_its_port_and_is_taken_off_and_comes_back(site: Site
     assert settings_of(host) == []
     gone = ["/etc/pki/qemu/edge", "/etc/pki/libvirt/servercert.pem", "/etc/systemd/system/edge-arrive.path"]
     gone += ["/etc/systemd/system/edge-networks.service", "/etc/systemd/network/10-edge-networks.network"]
+    gone += ["/etc/sysctl.d/10-edge-bridges.conf", "/etc/udev/rules.d/60-edge-bridges.rules"]
     assert [path for path in gone if host.run(["test", "-e", path], check=False).returncode == 0] == []
     assert not active(host, "edge-images.service")
     host.run(["virsh", "list"])  # libvirt answers, with its own settings

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.netspace import SPACE
+from support.netspace import SPACE, netspace
 from support.processes import TREE
 from support.programs import loaded
 
@@ -111,3 +112,71 @@ def test_a_setting_of_others_is_told_with_its_line_and_ours_is_not(tmp_path: Pat
     mount = f'mount --bind {tmp_path} /etc/libvirt && exec "$@"'
     text = found("setting", before=(*space, "sh", "-c", mount, "sh"))
     assert text == ["/etc/libvirt/libvirtd.conf:5 sets auth_tls, which the role hypervisor sets too"]
+
+
+DOCKER = """
+table ip filter {
+    chain FORWARD { type filter hook forward priority filter; policy drop; jump DOCKER-USER; }
+    chain DOCKER-USER { return; }
+}
+"""
+FIREWALLD = """
+table inet firewalld {
+    chain filter_FORWARD {
+        type filter hook forward priority 10; policy accept;
+        ct state established accept
+        reject with icmpx type admin-prohibited
+    }
+}
+"""
+HARMLESS = """
+table ip filter {
+    chain FORWARD { type filter hook forward priority filter; policy accept; ip daddr 192.0.2.1 drop; }
+    chain INPUT { type filter hook input priority filter; policy drop; }
+}
+table bridge filter {
+    chain forward { type filter hook forward priority 0; policy drop; }
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("rules", "told"),
+    [
+        (DOCKER, {"iptables": "chain FORWARD of table ip filter (Docker)"}),
+        (
+            FIREWALLD,
+            dict.fromkeys(("iptables", "ip6tables"), "chain filter_FORWARD of table inet firewalld (firewalld)"),
+        ),
+        (
+            "table ip6 own { chain f { type filter hook forward priority 0; policy drop; }; }",
+            {"ip6tables": "chain f of table ip6 own"},
+        ),
+        (HARMLESS, {}),
+        ("", {}),
+    ],
+)
+def test_who_drops_frames_of_bridges_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rules: str, told: dict[str, str]
+) -> None:
+    hosts, settings = program("preflight-hosts"), tmp_path / "settings"
+    own, other = shutil.which("ip"), shutil.which("nft")
+    if not own or not other:
+        pytest.skip("iproute2 or nftables is not installed")
+    settings.mkdir()
+    for name in ("iptables", "ip6tables"):
+        (settings / f"bridge-nf-call-{name}").write_text("1\n")
+    monkeypatch.setattr(hosts, "BRIDGES", settings)
+    with netspace(tmp_path, monkeypatch):
+        wrapper = tmp_path / "nft"
+        wrapper.write_text((tmp_path / "ip").read_text().replace(own, other))
+        wrapper.chmod(0o755)
+        subprocess.run(["nft", "-f", "-"], input=rules, text=True, check=True)
+        found = [row[0] for row in hosts.check_bridges(None)]
+        assert found == [
+            f"net.bridge.bridge-nf-call-{name} is 1, and {chain} drops what is forwarded, frames between VMs of a bridge too"
+            for name, chain in told.items()
+        ]
+        for name in ("iptables", "ip6tables"):
+            (settings / f"bridge-nf-call-{name}").write_text("0\n")
+        assert list(hosts.check_bridges(None)) == []
