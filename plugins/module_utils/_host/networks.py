@@ -26,6 +26,7 @@ from .._network.dhcp.filtering import TABLE
 from .._network.dhcp.guard import restore_filter
 from .._network.dhcp.host import Places as DhcpPlaces
 from .._network.dhcp.host import Services
+from .._network.dhcp.names import link_of
 from .._network.virtual import record
 from .._network.virtual.iproute import Networking, Places
 from .._network.virtual.names import PREFIXES, VXLAN
@@ -41,6 +42,7 @@ PLACES = Places()
 DHCP_PLACES = DhcpPlaces()
 MONITORS = (("ip", "-o", "monitor", "link", "address"), ("bridge", "monitor", "fdb"))
 LINK_LINE = re.compile(r"(?:Deleted )?\d+: ([^:@\s]+)")
+IN_USE = re.compile(r"\d+: \S+: <(?:\S+,)?UP[,>].* master ")
 MASTER = re.compile(r" master (\S+)")
 CURRENT = Path("/usr/lib/edge/current")
 SETTLE = 1.0  # a change rarely comes alone
@@ -156,8 +158,20 @@ class Watch:
         missed = [line.text for line in lines if line.complaint]
         if missed:
             self._tell("monitors", [f"{missed[-1]}. Changes may have been missed: all networks are looked at."])
+        if self._lost_ports(line.text for line in lines):
+            time.sleep(SETTLE)
+            self._attach_dhcp()
         names = self._names() if lines else frozenset()
         return bool(missed) or any(relevant(line.text, names) for line in lines)
+
+    def _lost_ports(self, lines: Iterable[str]) -> bool:
+        """Return whether the port of a DHCP service was removed, set down or taken off its bridge."""
+        lost = {found[1] for line in lines if (found := LINK_LINE.match(line)) and not IN_USE.match(line)}
+        return bool(lost & {link_of(name) for name in self._services.names()}) if lost else False
+
+    @property
+    def _services(self) -> Services:
+        return Services(self.net.runner, DHCP_PLACES)
 
     def _look_at_filter(self) -> None:
         """Put the filter of DHCP services back if it is time to look for it and another program took it away."""
@@ -165,7 +179,7 @@ class Watch:
         if self._filter_at is not None and time.monotonic() < self._filter_at:
             return
         try:
-            names = restore_filter(Services(self.net.runner, DHCP_PLACES))
+            names = restore_filter(self._services)
         except (EdgeError, OSError) as caught:
             error = from_os_error(caught) if isinstance(caught, OSError) else caught
             self._tell("filter", [], [f"The filter of the DHCP services cannot be seen to. {error.message}"])

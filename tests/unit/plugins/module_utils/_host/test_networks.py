@@ -21,6 +21,8 @@ import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._errors import EdgeError
 from ansible_collections.edge.cloud.plugins.module_utils._host import networks, public
 from ansible_collections.edge.cloud.plugins.module_utils._host.networks import Watch, ready, relevant
+from ansible_collections.edge.cloud.plugins.module_utils._network.dhcp.host import Places as DhcpPlaces
+from ansible_collections.edge.cloud.plugins.module_utils._network.dhcp.names import link_of
 from ansible_collections.edge.cloud.plugins.module_utils._network.public.host import Places as PublicPlaces
 from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.iproute import Networking, Places
 from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
@@ -244,6 +246,39 @@ def test_the_dhcp_services_come_back_to_a_bridge_that_was_made_again(places: Pla
         while not watch.turn():
             pass
     assert started.read_text() == "--no-block start edge-dhcp.service\n"
+
+
+def test_a_service_whose_port_was_removed_or_detached_is_started_again(
+    places: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started, systemctl = tmp_path / "started", tmp_path / "systemctl"
+    systemctl.write_text(f'#!/bin/sh\necho "$@" >> {started}\n')
+    systemctl.chmod(0o755)
+    monkeypatch.setattr(networks, "DHCP_PLACES", DhcpPlaces(tmp_path / "dhcp", tmp_path / "run-dhcp", tmp_path / "dhcp.lock"))
+    monkeypatch.setattr(networks, "restore_filter", lambda _services: [])
+    (tmp_path / "dhcp/a").mkdir(parents=True)
+    ip("link", "add", "br0", "type", "bridge")
+    with Watch(Networking(SubprocessRunner(), places)) as watch:
+
+        def starts(*words: str) -> bool:
+            started.unlink(missing_ok=True)
+            ip(*words)
+            for _number in range(2):  # with what the kernel does by itself then
+                watch.deadline = time.monotonic() + 2
+                assert watch.turn() == []
+            return started.exists()
+
+        port, other = link_of("a"), link_of("b")  # there is no service of b
+        for name, link in (("a", port), ("b", other)):
+            ip("link", "add", link, "type", "veth", "peer", "name", f"inner-{name}")
+        ip("link", "set", "inner-a", "up")
+        starts("link", "set", port, "master", "br0", "up")
+        assert not starts("link", "set", port, "mtu", "1400")
+        assert starts("link", "set", port, "nomaster")
+        starts("link", "set", port, "master", "br0", "up")
+        assert starts("link", "set", port, "down")
+        assert starts("link", "del", port)
+        assert not starts("link", "del", other)
 
 
 def test_changes_that_the_kernel_dropped_are_looked_for(
