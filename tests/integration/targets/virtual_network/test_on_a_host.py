@@ -110,6 +110,13 @@ def test_a_bridge_that_was_removed_is_back_with_its_service(host: Host) -> None:
     until(host.serves, "the DHCP service", every=1)
 
 
+def test_the_link_of_a_service_that_was_removed_is_back(host: Host) -> None:
+    before = host.property("edge-dhcp.service", "InvocationID")
+    host.run("ip", "link", "delete", link_of("private"))
+    until(lambda: host.property("edge-dhcp.service", "InvocationID") != before, "a start of edge-dhcp.service")
+    until(host.serves, "the DHCP service", every=1)
+
+
 def test_bridged_frames_pass_no_rules_of_iptables(host: Host) -> None:
     assert host.run("cat", SETTING) == "0"
 
