@@ -11,30 +11,41 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-from ..._errors import EdgeError
+from ..._errors import Busy, EdgeError
 from ..._files import locked
 from ..._json import load_object
 from . import filtering
 from .host import LIMIT, Services
-from .reconcile import LOCK_SECONDS
 from .state import Filter
 from .steps import Run
 from .texts import DEFINITION
 
+LOCK_SECONDS = 1.0
+
 
 def restore_filter(services: Services) -> list[str]:
-    """Put the filter of all services in force again in one transaction; return the networks that it lacked."""
+    """Put the filter of all services in force again in one transaction; return the networks that it lacked.
+
+    Where another process changes services now, that is left to the next look, so that nothing else has to wait.
+    """
     if not _lacking(services, Filter()) or not _lacking(services, services.filter()):
         return []
-    with locked(services.places.lock, wait=LOCK_SECONDS, make_folder=True):
-        found = services.filter()
-        lacking = _lacking(services, found)
-        text = ""
-        for name, routed in lacking.items():
-            text += filtering.added(name, routed, found)
-            found = filtering.with_network(name, routed, found)
-        if text:
-            services.run(Run(("nft", "-f", "-"), text))
+    try:
+        with locked(services.places.lock, wait=LOCK_SECONDS, make_folder=True):
+            return _restored(services)
+    except Busy:
+        return []
+
+
+def _restored(services: Services) -> list[str]:
+    found = services.filter()
+    lacking = _lacking(services, found)
+    text = ""
+    for name, routed in lacking.items():
+        text += filtering.added(name, routed, found)
+        found = filtering.with_network(name, routed, found)
+    if text:
+        services.run(Run(("nft", "-f", "-"), text))
     return list(lacking)
 
 

@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._errors import EdgeError
+from ansible_collections.edge.cloud.plugins.module_utils._files import locked
 from ansible_collections.edge.cloud.plugins.module_utils._host import networks
 from ansible_collections.edge.cloud.plugins.module_utils._host.networks import Watch
+from ansible_collections.edge.cloud.plugins.module_utils._network.dhcp import guard
 from ansible_collections.edge.cloud.plugins.module_utils._network.dhcp.definition import Definition
 from ansible_collections.edge.cloud.plugins.module_utils._network.dhcp.guard import restore_filter
 from ansible_collections.edge.cloud.plugins.module_utils._network.dhcp.names import link_of, service_mac
@@ -80,6 +82,14 @@ def test_a_definition_that_cannot_be_read_stops_no_other(host: DhcpHost) -> None
     (host.places.files / "red/network.json").write_text("{")
     host.do("nft", "flush", "ruleset")
     assert restore_filter(host.services) == ["blue"]
+
+
+def test_it_waits_for_no_other_process(host: DhcpHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.do("nft", "flush", "ruleset")
+    monkeypatch.setattr(guard, "LOCK_SECONDS", 0.1)
+    with locked(host.places.lock):
+        assert restore_filter(host.services) == []
+    assert restore_filter(host.services) == ["blue", "red"]
 
 
 def test_nft_is_not_asked_where_there_is_no_service(tmp_path: Path, host: DhcpHost) -> None:
