@@ -43,8 +43,10 @@ def _names(known: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _addresses(variables: Mapping[str, Any]) -> Iterator[str]:
-    facts = variables.get("ansible_facts") or {}
-    for text in (variables.get("ansible_host"), *(address for fact in FACTS for address in facts.get(fact, ()))):
+    facts = variables.get("ansible_facts")
+    known = [facts.get(fact) for fact in FACTS] if isinstance(facts, Mapping) else []
+    listed = [address for addresses in known if isinstance(addresses, list) for address in addresses]  # a host says what it likes
+    for text in (variables.get("ansible_host"), *listed):
         try:
             yield str(ip_address(str(text)))
         except ValueError:

@@ -236,7 +236,7 @@ def test_hosts_have_the_names_of_the_inventory(pair: Pair) -> None:
     switched(pair)
     asked = {"networks": [vxlan("private", "192.0.2.11", "192.0.2.13", "192.0.2.14", "192.0.2.15")], "timeout": 1}
     given = {"hosts": {"192.0.2.15": "host-e"}}
-    facts = {"all_ipv4_addresses": ["192.0.2.14", "10.0.0.1"], "cacheable": True}
+    facts = {"all_ipv4_addresses": ["192.0.2.14", "10.0.0.1", 7, None, {}], "all_ipv6_addresses": 7, "cacheable": True}
     tasks = [
         {"ansible.builtin.set_fact": facts, "when": "inventory_hostname == 'host-d'"},
         {"edge.cloud.virtual_network_path": {**asked, **given}, "when": "inventory_hostname == 'host-a'"},
