@@ -376,6 +376,38 @@ options:
             virtual network, follow at its next start.
           - If the network was given another MTU, the next run that names the interface has it in C(pending_restart).
         type: str
+      public_address:
+        description:
+          - All public addresses that the host passes on to the interface, as M(edge.cloud.public_address) does. Without it they
+            stay as they are, and an empty list takes them away.
+          - Only an interface of a O(nics[].virtual_network) can have one. The guest is configured apart, by O(cloud_init) for
+            instance.
+          - The host has them as long as the domain is defined there. A domain that has one does not migrate. Take it away before,
+            and give it again on the destination, which then says at once by gratuitous ARP or neighbour advertisement that it has
+            it.
+          - Addresses that M(edge.cloud.public_address) gave are left alone.
+        type: list
+        elements: dict
+        suboptions:
+          address:
+            description:
+              - The address, IPv4 or IPv6.
+            type: str
+            required: true
+          mode:
+            description:
+              - V(routed), which it is if left out, routes the address to the guest, V(nat) translates it to
+                O(nics[].public_address[].private_address).
+            type: str
+            choices: [routed, nat]
+          private_address:
+            description:
+              - The address that the guest has in its network, with V(nat) only.
+            type: str
+          uplink:
+            description:
+              - The link by which the host reaches others. Left out, it is that of the default route.
+            type: str
       mac:
         description:
           - The MAC address. Without it, one is derived from the names of the domain and of the interface.

@@ -1,15 +1,16 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The virtual networks that interfaces of VMs are in (_compute), as the library of networks makes them (_network)."""
+"""The virtual networks and public addresses of interfaces of VMs (_compute), as the library of networks makes them (_network)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+from ._compute.model.public_address import GivenAddress, Lacking, PublicAddress
 from ._compute.model.virtual_network import Networks, VirtualNetwork
 from ._errors import EdgeError
 from ._json import load_object
@@ -17,6 +18,11 @@ from ._network.dhcp.definition import Definition
 from ._network.dhcp.host import LIMIT
 from ._network.dhcp.host import Places as DhcpPlaces
 from ._network.dhcp.texts import DEFINITION
+from ._network.public.announce import announce
+from ._network.public.definition import Definition as Public
+from ._network.public.host import Addresses
+from ._network.public.host import Places as PublicPlaces
+from ._network.public.reconcile import of_taps, reconcile
 from ._network.virtual import record
 from ._network.virtual.iproute import Networking, Places
 from ._network.virtual.names import bridge_link
@@ -25,6 +31,8 @@ from ._runner import Runner
 
 PLACES = Places()
 DHCP_PLACES = DhcpPlaces()
+PUBLIC = PublicPlaces()
+ANNOUNCER = announce
 
 
 @dataclass(frozen=True)
@@ -78,3 +86,50 @@ def _told(path: Path) -> Iterator[tuple[tuple[str, str], tuple[str, ...]]]:
 
 def _network(definition: Mapping[str, Any], bridge: str | None, mtu: int | None) -> VirtualNetwork:
     return VirtualNetwork(str(definition["name"]), bridge, mtu, bool(definition.get("peers_isolated")), definition)
+
+
+@dataclass(frozen=True)
+class HostAddresses:
+    """See PublicTool; nothing is read before it is asked for."""
+
+    runner: Runner
+
+    @property
+    def _host(self) -> Addresses:
+        return Addresses(self.runner, PUBLIC, ANNOUNCER)
+
+    def lacking(self, wanted: Sequence[GivenAddress], gone: Mapping[str, str]) -> Lacking:
+        """See PublicTool."""
+        there = of_taps(self._host, frozenset(gone.values()))
+        found = [one for one in wanted if self._changes(one)]
+        return tuple(found), tuple(address for address, tap in gone.items() if address in there and there[address].tap == tap)
+
+    def _changes(self, wanted: GivenAddress) -> bool:
+        definition = _public(wanted)
+        try:
+            return reconcile(self._host, definition.address, definition, check=True)[0].changed
+        except EdgeError as error:
+            option = error.details.get("option")
+            if option in PublicAddress.__dataclass_fields__:  # the others are not what a user gave here
+                error.message = f"{wanted.where}{error.message}"
+                error.details["option"] = f"{wanted.where}{option}"
+            else:
+                error.message = f"{wanted.where}address: {wanted.public.address} cannot be given. {error.message}"
+                error.details["option"] = f"{wanted.where}address"
+            error.args = (error.message,)
+            raise
+
+    def give(self, wanted: GivenAddress) -> None:
+        """See PublicTool."""
+        definition = _public(wanted)
+        reconcile(self._host, definition.address, definition, check=False)
+
+    def take(self, address: str) -> None:
+        """See PublicTool."""
+        reconcile(self._host, address, None, check=False)
+
+
+def _public(wanted: GivenAddress) -> Public:
+    nic = {"bridge": wanted.bridge, "tap": wanted.tap, "mac": wanted.mac, "vm": wanted.vm}
+    given = {key: value for key, value in asdict(wanted.public).items() if value is not None}
+    return Public.checked({**nic, **given}, wanted.where)

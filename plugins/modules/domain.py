@@ -367,7 +367,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.options.argume
 from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
 from ansible_collections.edge.cloud.plugins.module_utils._libvirt import connection
 from ansible_collections.edge.cloud.plugins.module_utils._module import run_module
-from ansible_collections.edge.cloud.plugins.module_utils._nics import HostNetworks
+from ansible_collections.edge.cloud.plugins.module_utils._nics import HostAddresses, HostNetworks
 from ansible_collections.edge.cloud.plugins.module_utils._runner import ModuleRunner
 from ansible_collections.edge.cloud.plugins.module_utils._secrets import spellings
 from ansible_collections.edge.cloud.plugins.module_utils._storage.names import optional_path
@@ -381,7 +381,8 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     with EventLoop(), connection(module.params["uri"]) as opened:
         peers = peers_of_cluster()
         tool = DiskFiles(runner, FOLDERS, optional_path(module.params["progress_file"], "progress_file"))
-        reconciler = Reconciler(opened, tool, runner, FOLDERS, read_options(module.params), peers, HostNetworks(runner))
+        nets = HostNetworks(runner), HostAddresses(runner)
+        reconciler = Reconciler(opened, tool, runner, FOLDERS, read_options(module.params), peers, *nets)
         plan, domain = reconciler.run(module.check_mode)
     for warning in (*reconciler.warnings, *peers.warnings()):
         module.warn(warning)

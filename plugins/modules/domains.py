@@ -150,7 +150,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
 from ansible_collections.edge.cloud.plugins.module_utils._errors import InvalidInput
 from ansible_collections.edge.cloud.plugins.module_utils._libvirt import connection
 from ansible_collections.edge.cloud.plugins.module_utils._module import run_module
-from ansible_collections.edge.cloud.plugins.module_utils._nics import HostNetworks
+from ansible_collections.edge.cloud.plugins.module_utils._nics import HostAddresses, HostNetworks
 from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
 from ansible_collections.edge.cloud.plugins.module_utils._secrets import spellings
 from ansible_collections.edge.cloud.plugins.module_utils._storage.names import optional_path
@@ -189,7 +189,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     runner = SubprocessRunner()
     tool = DiskFiles(runner, FOLDERS, optional_path(module.params["progress_file"], "progress_file"))
     with EventLoop(), connection(module.params["uri"]) as opened:
-        found = peers_of_cluster(), HostNetworks(runner)
+        found = peers_of_cluster(), HostNetworks(runner), HostAddresses(runner)
         batch = Batch(opened, tool, runner, FOLDERS, wanted, module.params["parallel"], purge, *found)
         result = batch.run(module.check_mode)
     for warning in result.pop("warnings"):

@@ -52,4 +52,6 @@ def _disk(disk: Disk, names: Names) -> Disk:
 
 def _nic(nic: Nic, names: Names) -> Nic:
     foreign = names.mac(nic.foreign) if nic.foreign else None
-    return replace(nic, mac=names.mac(nic.mac), foreign=foreign, tap=names.taps.get(nic.tap or ""), addresses=())
+    # Addresses are one VM's.
+    tap = names.taps.get(nic.tap or "")
+    return replace(nic, mac=names.mac(nic.mac), foreign=foreign, tap=tap, addresses=(), public_address=())

@@ -23,6 +23,7 @@ from ..host.observe import read_vm
 from ..host.view import HostView
 from ..model.host_facts import Folders
 from ..model.image_tools import ImageTool
+from ..model.public_address import NoPublicAddresses, PublicTool
 from ..model.request import DomainOptions
 from ..model.state import VmState, view
 from ..model.virtual_network import NetworkTool, NoNetworks
@@ -102,6 +103,7 @@ class Batch:
     purge: DomainOptions | None = None
     peers: Peers = field(default_factory=Peers)
     networks: NetworkTool = field(default_factory=NoNetworks)
+    public: PublicTool = field(default_factory=NoPublicAddresses)
 
     def run(self, check_mode: bool) -> dict[str, Any]:
         """Return what a module reports: changed, actions, diff by domain, the domains in the order asked, warnings.
@@ -158,7 +160,7 @@ class Batch:
                 yield place_of(place, name), (name, InvalidInput(repeated, option="name", value=name))
 
     def _reconciler(self, options: DomainOptions) -> Reconciler:
-        return Reconciler(self.connection, self.tool, self.runner, self.folders, options, self.peers, self.networks)
+        return Reconciler(self.connection, self.tool, self.runner, self.folders, options, self.peers, self.networks, self.public)
 
     def _asked(self, host: HostView) -> Iterator[tuple[str, DomainOptions]]:
         """Yield every VM to plan: those that are named, then with ``purge`` every other domain that bears our mark."""

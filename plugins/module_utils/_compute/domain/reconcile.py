@@ -30,6 +30,7 @@ from ..lazy.plan import arriving_images, with_arrivals
 from ..model.host_facts import Folders
 from ..model.image_tools import ImageTool
 from ..model.overlays import kept_files, with_kept_overlays
+from ..model.public_address import NoPublicAddresses, PublicTool
 from ..model.request import AGAIN, DomainOptions
 from ..model.spec import DomainSpec, Record, stable_uuid
 from ..model.state import VmState, view
@@ -46,6 +47,7 @@ from .check.host import check_wanted
 from .check.room import check_room
 from .check.startable import check_start
 from .plan import Goal, plan_absent, plan_goal
+from .public import apply_address, with_addresses
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class Reconciler:
     options: DomainOptions
     peers: Peers = field(default_factory=Peers)
     networks: NetworkTool = field(default_factory=NoNetworks)
+    public: PublicTool = field(default_factory=NoPublicAddresses)
     warnings: list[str] = field(default_factory=list, compare=False)
 
     @property
@@ -85,7 +88,7 @@ class Reconciler:
         if options.state == "absent":
             state = host.with_files(state)
             files = kept_files(state, home, self.folders) | (host.claims(self.name).keys() if options.delete_disks else set())
-            return plan_absent(state, options.force_stop, options.delete_disks, files), Seeds()
+            return with_addresses(plan_absent(state, options.force_stop, options.delete_disks, files), None, self.public), Seeds()
         if state.config is None:
             self._check_elsewhere(host, state)
         options = with_image_defaults(host.images.with_digests(options, state), state, host.images.template)
@@ -116,7 +119,7 @@ class Reconciler:
             offers=tuple(facts.offers.items()),
             preallocation=asked_preallocation(options),
         )
-        plan = plan_goal(state, goal)
+        plan = with_addresses(plan_goal(state, goal), wanted.spec, self.public)
         check_definition(self.connection, plan)
         check_room(plan, home)
         return plan, seeds
@@ -174,7 +177,7 @@ class Reconciler:
         if options.allow_recreate and plan.before.config is None:
             self._forget_moves()
         guest = Guest(self.connection, self.name, self.tool, self.runner, folder, options.timeout, seeds, options.delete_disks)
-        execute(plan, guest.apply)
+        execute(plan, lambda step: None if apply_address(step, self.public) else guest.apply(step))
         state = read_vm(self.connection, self.name, self.tool, self.folders) if plan.changed else plan.before
         if state.live is not None and options.wait_for_address:
             guest.wait_for_address(state.live_nics)

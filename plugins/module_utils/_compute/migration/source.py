@@ -75,6 +75,7 @@ def read_source(connection: Any, name: str, tool: ImageTool, folders: Folders, k
                     *disks.unfinished(),
                     *_obstacles(domain, live, run),
                     *_ties(connection, live, config, disks.home),
+                    *_public(parse(config).spec.nics),
                 ]
             )
         ),
@@ -83,6 +84,17 @@ def read_source(connection: Any, name: str, tool: ImageTool, folders: Folders, k
         mark=mark_text(config),
         post_copy=post_copy_of(*at),
     )
+
+
+def _public(nics: Sequence[Nic]) -> Iterator[str]:
+    """Yield the public addresses of interfaces: the destination's kernel is not told from here that it has them."""
+    for nic in nics:
+        if nic.public_address:
+            addresses = ", ".join(one.address for one in nic.public_address)
+            yield (
+                f"its interface {nic.name} has the public address {addresses}, which this host passes on; take it away first with "
+                "edge.cloud.domain (public_address: []), and give it again on the destination, which announces it"
+            )
 
 
 def _joined(nics: Sequence[Nic], known: NetworkTool) -> Iterator[Joined]:

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from .public_address import PublicAddress
+
 AGAIN = ("restarted", "reset")
 
 
@@ -83,6 +85,7 @@ class NicOptions:
     vlan: int | None = None
     virtual_network: str | None = None
     addresses: tuple[str, ...] | None = None
+    public_address: tuple[PublicAddress, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -216,6 +219,7 @@ PARTS: dict[str, type[Any]] = {
     "source": SourceOptions,
     "limits": LimitOptions,
     "nics": NicOptions,
+    "public_address": PublicAddress,
     "filesystems": FilesystemOptions,
     "cloud_init": CloudInitOptions,
 }

@@ -18,6 +18,7 @@ from typing import Any
 from ..._errors import Corrupt
 from ..._json import require_schema
 from .override_text import concealed
+from .public_address import PublicAddress
 from .recovery_policy import RecoveryPolicy
 from .vnc import LOOPBACK
 
@@ -128,7 +129,8 @@ class Nic:
     """One network interface of a guest, on a libvirt network, on a host's bridge, or a PCI function (SR-IOV) of the host.
 
     One of a ``virtual_network`` is on that network's ``bridge``, by a device of the host that is called ``tap``; ``isolated`` ones
-    of a bridge do not reach each other. ``mtu_of_network``: its ``mtu`` is the network's, and follows it.
+    of a bridge do not reach each other. ``mtu_of_network``: its ``mtu`` is the network's, and follows it. A ``public_address`` is
+    the host's work, of which the guest's hardware knows nothing.
     ``inbound`` and ``outbound`` are the most that the guest receives and sends, in bytes a second. ``vlan`` is the 802.1Q
     VLAN that its frames are tagged with outside of it. ``addresses`` are those that it has leases of, which configure nothing: they
     are kept for who asks where the guest is. ``foreign`` is the MAC address that it had
@@ -156,6 +158,7 @@ class Nic:
     isolated: bool = False
     mtu_of_network: bool = False
     addresses: tuple[str, ...] = ()
+    public_address: tuple[PublicAddress, ...] = ()
 
 
 @dataclass(frozen=True, order=True)
@@ -333,6 +336,7 @@ PARTS: dict[tuple[type[Any], str], type[Any]] = {
     (DomainSpec, "numa"): NumaCell,
     (DomainSpec, "disks"): Disk,
     (DomainSpec, "nics"): Nic,
+    (Nic, "public_address"): PublicAddress,
     (DomainSpec, "filesystems"): Filesystem,
     (Disk, "source"): NetworkSource,
     (Disk, "limits"): DiskLimits,

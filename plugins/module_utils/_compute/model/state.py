@@ -77,13 +77,18 @@ def pending(state: VmState) -> list[str]:
         if now == then:
             continue
         if field.name in ("disks", "nics"):
-            by_name = {item.name: item for item in now}
-            after = {item.name: item for item in then}
+            by_name = {item.name: _hardware(item) for item in now}
+            after = {item.name: _hardware(item) for item in then}
             names = sorted(name for name in {**by_name, **after} if by_name.get(name) != after.get(name))
             found += [f"{field.name}.{name}" for name in names]
         else:
             found.append(field.name)
     return found
+
+
+def _hardware(device: Disk | Nic) -> Disk | Nic:
+    """Return a device without what the host alone does for it."""
+    return replace(device, public_address=()) if isinstance(device, Nic) else device
 
 
 def with_claims(state: VmState, spec: DomainSpec) -> VmState:

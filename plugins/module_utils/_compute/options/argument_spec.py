@@ -42,11 +42,18 @@ DISK: dict[str, Any] = {
     "queues": {"type": "int"},
     "limits": {"type": "dict", "options": LIMITS},
 }
+PUBLIC_ADDRESS: dict[str, Any] = {
+    "address": {"type": "str", "required": True},
+    "mode": {"type": "str", "choices": ["routed", "nat"]},
+    "private_address": {"type": "str"},
+    "uplink": {"type": "str"},
+}
 NIC: dict[str, Any] = {
     "name": {"type": "str"},
     "network": {"type": "str"},
     "bridge": {"type": "str"},
     "virtual_network": {"type": "str"},
+    "public_address": {"type": "list", "elements": "dict", "options": PUBLIC_ADDRESS},
     "mac": {"type": "str"},
     "model": {"type": "str", "choices": ["virtio", "e1000e"]},
     "mtu": {"type": "int"},

@@ -13,6 +13,7 @@ from typing import Any
 from ..._errors import InvalidInput, NotFound
 from ..._shown import few, nearest
 from ..._taps import tap_link
+from ..model.public_address import PublicAddress
 from ..model.request import DomainOptions, NicOptions
 from ..model.spec import Disk, DomainSpec, Foreign, Nic, stable_mac
 from ..model.virtual_network import Networks, VirtualNetwork
@@ -45,7 +46,23 @@ def nics_of(options: DomainOptions, before: DomainSpec | None, foreign: Foreign,
     )
     unique((f"{item.where}.name", nic.name) for item, nic in zip(asked, nics, strict=True))
     unique((f"{item.where}.mac", nic.mac) for item, nic in zip(asked, nics, strict=True))
+    _check_public(asked, nics)
     return nics
+
+
+def _check_public(asked: Sequence[NicOptions], nics: Sequence[Nic]) -> None:
+    """Raise where a public address is there twice, or its interface has no device of a name that is known before it starts."""
+    pairs = list(zip(asked, nics, strict=True))
+    unique((f"{item.where}.public_address", one.address) for item, nic in pairs for one in nic.public_address)
+    for item, nic in pairs:
+        if nic.public_address and not nic.virtual_network:
+            where = f"{item.where}.public_address"
+            raise InvalidInput(
+                f"{where}: only an interface of a virtual network can have {nic.public_address[0].address}; give it a"
+                " virtual_network, or public_address: [].",
+                option=where,
+                value=nic.public_address[0].address,
+            )
 
 
 def _nic(item: NicOptions, old: Nic | None, domain: str) -> Nic:
@@ -81,6 +98,7 @@ def _nic(item: NicOptions, old: Nic | None, domain: str) -> Nic:
         addresses=_addresses(item, old, stays=not given or (old is not None and _place(asked) == _place(asdict(old)))),
         isolated=old.isolated if old else False,
         mtu_of_network=bool(old and old.mtu_of_network and item.mtu is None),
+        public_address=_public(item, old),
     )
 
 
@@ -114,6 +132,21 @@ def _address(text: str, where: str) -> str:
         what = "has a zone, or is multicast, unspecified, loopback or link-local"
         raise InvalidInput(f"{where}: {text} {what}; give {says}.", option=where, value=text)
     return str(found) if "/" in text else str(ip)
+
+
+def _public(item: NicOptions, old: Nic | None) -> tuple[PublicAddress, ...]:
+    """Return the public addresses of an interface, as texts in canonical form; the host says later whether it can have them."""
+    if item.public_address is None:
+        return old.public_address if old else ()
+    found = []
+    for place, one in enumerate(item.public_address):
+        where = f"{item.where}.public_address[{place}].address"
+        try:
+            found.append(replace(one, address=str(ipaddress.ip_address(one.address.strip()))))
+        except ValueError:
+            says = f"{where}: {one.address!r:.60} is not one address; write it as 203.0.113.10 or 2001:db8::10."
+            raise InvalidInput(says, option=where, value=one.address) from None
+    return tuple(found)
 
 
 def _in_network(nic: Nic, item: NicOptions, old: Nic | None, uuid: str, networks: Networks) -> Nic:

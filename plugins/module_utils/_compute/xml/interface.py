@@ -90,8 +90,13 @@ def in_networks(nics: Iterable[Nic], records: Iterable[Sequence[Nic]]) -> tuple[
 
     def of(nic: Nic) -> Nic:
         found = known.get((nic.name, nic.bridge, nic.network), nic)
-        addresses = found.addresses if found.mac == nic.mac else ()
-        return replace(nic, virtual_network=found.virtual_network, mtu_of_network=found.mtu_of_network, addresses=addresses)
+        return replace(
+            nic,
+            virtual_network=found.virtual_network,
+            mtu_of_network=found.mtu_of_network,
+            addresses=found.addresses if found.mac == nic.mac else (),
+            public_address=found.public_address,
+        )
 
     return tuple(map(of, nics))
 

@@ -93,7 +93,7 @@ def listing(host: Addresses, address: str | None = None) -> list[dict[str, Any]]
     return [state_of(one, facts).view() for one in sorted(facts.record, key=_order) if address in (None, one)]
 
 
-def of_tap(host: Addresses, taps: frozenset[str]) -> dict[str, Definition]:
+def of_taps(host: Addresses, taps: frozenset[str]) -> dict[str, Definition]:
     """Return the recorded addresses of some tap devices."""
     return {address: one for address, one in record.read(host.places.record).items() if one.tap in taps}
 
