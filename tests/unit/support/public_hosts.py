@@ -235,10 +235,10 @@ class Site:
         return str(json.loads(space.ip("-j", "link", "show", "dev", link))[0]["address"])
 
 
-def make_bridge(space: Space, number: int) -> None:
+def make_bridge(space: Space, number: int, name: str = BRIDGE) -> None:
     """Make the bridge of a virtual network, with a MAC address that no port changes."""
-    space.ip("link", "add", BRIDGE, "address", f"06:00:5e:00:53:{number:02x}", "type", "bridge", "forward_delay", "0")
-    space.ip("link", "set", BRIDGE, "addrgenmode", "none", "up")
+    space.ip("link", "add", name, "address", f"06:00:5e:00:53:{number:02x}", "type", "bridge", "forward_delay", "0")
+    space.ip("link", "set", name, "addrgenmode", "none", "up")
 
 
 def _without_filters(space: Space) -> None:

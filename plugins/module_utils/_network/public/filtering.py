@@ -4,8 +4,9 @@
 
 The bridge table looks at frames in prerouting, before a bridge learns from them. The MAC address of an owner is at its tap only,
 and only its tap with that may send from the public address; the gateway of guests is asked for by taps only, so that each host
-answers its own guests. The inet table lets nothing be routed from a bridge that the host has no route back to there. It looks at
-frames to the bridge itself only: with br_netfilter those between guests pass there too.
+answers its own guests. The inet table lets nothing be routed from a bridge, or from another virtual network to the outside, whose
+sender the host has no route to there. It looks at frames to the bridge itself only: with br_netfilter those between guests pass it
+too. A private address is behind NAT for all but its own network, although the host has a route to it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from ..._taps import PREFIX
+from ..virtual.names import BRIDGE as NETWORKS
 from .entries import GATEWAY4, GATEWAY6, SHARED, Entry
 
 BRIDGE, INET, NAT = "bridge edge_public", "inet edge_public", "inet edge_public_nat"
@@ -24,6 +26,7 @@ TAPS = ("vnet", PREFIX)  # libvirt's and ours
 TARGET = "@th,64,128"  # of an ND message: nft 1.0.6 has no word for it
 FILTER = "type filter hook {} priority {}; policy accept;"
 TRANSLATE = "type nat hook {} priority {}; policy accept;"
+DIRECT = "ct direction original ct status & dnat == 0"  # it was not sent to the public address
 GATEWAY6_NUMBER = hex(int(ip_address(GATEWAY6)))
 
 
@@ -84,6 +87,7 @@ TABLES = {
         (
             ("input", f"iifname . ether daddr @bridges ip6 daddr {GATEWAY6} meta l4proto != ipv6-icmp drop"),
             ("forward", "iifname . ether daddr @bridges fib saddr . iif oif missing drop"),
+            ("forward", f'iifname "{NETWORKS}*" oifname != "{NETWORKS}*" fib saddr . iif oif missing drop'),
             ("output", "oifname @links icmp type redirect drop"),
             ("output", "oifname @links icmpv6 type nd-redirect drop"),
         ),
@@ -92,6 +96,7 @@ TABLES = {
         {
             "uplinks": "set type ifname;",
             **{f"private{v}": f"set type ipv{v}_addr;" for v in (4, 6)},
+            **{f"origins{v}": f"set type ifname . ipv{v}_addr;" for v in (4, 6)},
             **{f"{name}{v}": f"map type ipv{v}_addr : ipv{v}_addr;" for name in ("dnat", "snat") for v in (4, 6)},
         },
         {
@@ -111,8 +116,10 @@ TABLES = {
                 for match in ("oifname @uplinks", "ct status dnat")
                 for ip, v in (("ip", 4), ("ip6", 6))
             ),
+            *(("forward", f"{ip} saddr @private{v} iifname . {ip} saddr != @origins{v} drop") for ip, v in (("ip", 4), ("ip6", 6))),
             *(
-                ("forward", f"iifname @uplinks {ip} daddr @private{v} ct direction original ct status & dnat == 0 drop")
+                ("forward", f"{other} {ip} daddr @private{v} iifname . {ip} daddr != @origins{v} {DIRECT} drop")
+                for other in ("iifname @uplinks", f'iifname "{NETWORKS}*"')
                 for ip, v in (("ip", 4), ("ip6", 6))
             ),
         ),

@@ -67,5 +67,6 @@ def _by_nft(given: Definition, uplink: Link | None, bridge: Link | None) -> Iter
     if uplink is not None:
         yield element(NAT, "uplinks", uplink.name)
     yield element(NAT, f"private{version}", given.private_address, of=address)
+    yield element(NAT, f"origins{version}", given.bridge, given.private_address, of=address)
     yield element(NAT, f"dnat{version}", address, given.private_address, of=address)
     yield element(NAT, f"snat{version}", given.private_address, address, of=address)

@@ -200,6 +200,39 @@ def test_no_other_guest_can_send_as_one_behind_nat(made: Site, public: str, priv
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("public", "private"), NAT)
+def test_another_network_of_the_host_is_apart(made: Site, public: str, private: str) -> None:
+    one = made.hosts[0]
+    web, evil = made.plug("web", one), made.plug("evil", one)
+    make_bridge(one.space, 0x77, "evb-other")
+    one.space.ip("link", "set", "evt-evil", "master", "evb-other")
+    six = ":" in private
+    foreign, own = ("2001:db8::77", "fd00:1::6") if six else ("203.0.113.77", "10.9.9.6")
+    give(web, private)
+    made.serve(web, private, "web")
+    gateway = "fe80::a9fe:101" if six else "169.254.1.1"
+    for address in (private, foreign, own):
+        evil.ip("addr", "add", f"{address}/{128 if six else 32}", "dev", "eth0", *(["nodad"] if six else []))
+    evil.ip("neigh", "replace", gateway, "lladdr", "06:00:5e:00:53:77", "dev", "eth0")
+    evil.ip("route", "add", "default", "via", gateway, "dev", "eth0", "onlink")
+    # The host is the gateway of this network.
+    one.space.ip("addr", "add", "fe80::2/64" if six else "169.254.9.1/32", "dev", "evb-other", *(["nodad"] if six else []))
+    one.space.ip("route", "add", f"{own}/{128 if six else 32}", "dev", "evb-other")
+    one.have(public, mode="nat", private_address=private)
+    with made.heard("own") as heard:
+        for source, word in ((private, "private"), (foreign, "unknown")):
+            made.send(evil, source, router(public), word)
+        made.send(evil, own, router(public), "routed")
+        made.send(web, private, router(public), "own")
+    assert heard == [f"routed {own}", f"own {public}"]
+    evil.ip("addr", "del", f"{private}/{128 if six else 32}", "dev", "eth0")
+    assert made.call(evil, private, own, seconds=1).startswith("none")
+    assert made.call(evil, public, own) == f"web {own}"
+    one.space.run(("nft", "delete", "table", "inet", "edge_public_nat"))
+    assert made.call(evil, private, own) == f"web {own}"  # it was the filter
+
+
+@pytest.mark.slow
 def test_a_host_answers_its_own_guests_only(made: Site) -> None:
     one, two = made.hosts
     web, far = made.plug("web", one), made.plug("evil", two)
