@@ -36,7 +36,7 @@ for line in sys.stdin:
     if name == "boot":
         made = make_recorded(Addresses(SubprocessRunner(), places))
         failed = {key: error.message for key, error in made.failed.items()}
-        print(json.dumps({"actions": made.actions, "failed": failed}), flush=True)
+        print(json.dumps({"actions": made.actions, "failed": failed, "links": sorted(made.links)}), flush=True)
         continue
     module = import_module("ansible_collections.edge.cloud.plugins.modules." + name)
     module.PLACES = places
@@ -125,7 +125,9 @@ class Host:
             "filter": ("nft", "-s", "list", "ruleset"),
             "ndp": ("sysctl", "net.ipv6.conf.eth0.proxy_ndp"),
         }
-        return {what: self.space.run(argv).stdout for what, argv in commands.items()}
+        found = {what: self.space.run(argv).stdout for what, argv in commands.items()}
+        # The kernel lists neighbours by a hash that is another in each name space.
+        return {what: sorted(text.splitlines()) if what in ("neighbours", "proxies") else text for what, text in found.items()}
 
     def end(self) -> None:
         """Let the process inside end."""

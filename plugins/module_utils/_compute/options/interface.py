@@ -50,6 +50,15 @@ def nics_of(options: DomainOptions, before: DomainSpec | None, foreign: Foreign,
     return nics
 
 
+def _one_address(text: str) -> str:
+    """Return an address in canonical form, also one that is written as a /32 or /128; raise ValueError for all else."""
+    plain, _slash, width = text.strip().partition("/")
+    found = ipaddress.ip_address(plain)
+    if width not in ("", str(found.max_prefixlen)):
+        raise ValueError(text)
+    return str(found)
+
+
 def _check_public(asked: Sequence[NicOptions], nics: Sequence[Nic]) -> None:
     """Raise where a public address is there twice, or its interface has no device of a name that is known before it starts."""
     pairs = list(zip(asked, nics, strict=True))
@@ -142,7 +151,7 @@ def _public(item: NicOptions, old: Nic | None) -> tuple[PublicAddress, ...]:
     for place, one in enumerate(item.public_address):
         where = f"{item.where}.public_address[{place}].address"
         try:
-            found.append(replace(one, address=str(ipaddress.ip_address(one.address.strip()))))
+            found.append(replace(one, address=_one_address(one.address)))
         except ValueError:
             says = f"{where}: {one.address!r:.60} is not one address; write it as 203.0.113.10 or 2001:db8::10."
             raise InvalidInput(says, option=where, value=one.address) from None

@@ -82,10 +82,19 @@ class Definition:
         return {key: value for key, value in asdict(self).items() if value is not None}
 
 
+def _one(text: str) -> Address:
+    """Return an address, also one that is written as a /32 or /128; raise ValueError for all else."""
+    plain, _slash, width = text.strip().partition("/")
+    found = ip_address(plain)
+    if width not in ("", str(found.max_prefixlen)):
+        raise ValueError(text)
+    return found
+
+
 def public(text: Any, option: str = "address") -> Address:
     """Return a unicast address that a host of the Internet or of a site can have."""
     try:
-        found = ip_address(str(text).strip().removesuffix("/32" if "." in str(text) else "/128"))
+        found = _one(str(text))
     except ValueError:
         says = f"{option}: {str(text)[:60]!r} is not one address; write it as 203.0.113.10 or 2001:db8::10."
         raise InvalidInput(says, option=option, value=text) from None

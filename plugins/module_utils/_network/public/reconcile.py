@@ -21,7 +21,7 @@ from .definition import Definition
 from .host import Addresses
 from .needs import uplink_of
 from .plan import plan, plan_recorded, state_of
-from .state import State
+from .state import Facts, State
 from .steps import Announce
 
 LOCK_SECONDS = 120.0
@@ -74,8 +74,14 @@ def make_recorded(host: Addresses, *, check: bool = False) -> Made:
         made = plan_recorded(facts, [address for address in facts.record if address not in failed])
         if not check:
             execute(made, host.apply)
-        uplinks = {uplink_of(one, facts) or "" for one in facts.record.values()}
-        return Made(made.actions, failed, frozenset(uplinks - {""} | {one.bridge for one in facts.record.values()}))
+        return Made(made.actions, failed, _links(facts))
+
+
+def _links(facts: Facts) -> frozenset[str]:
+    """Return the uplinks and bridges of all addresses; where an uplink is not known yet, each link may become it."""
+    uplinks = {uplink_of(one, facts) for one in facts.record.values()}
+    known = frozenset(uplink for uplink in uplinks if uplink) | {one.bridge for one in facts.record.values()}
+    return known | {link.name for link in facts.links.values() if not link.of_vm} if None in uplinks else known
 
 
 def announce(host: Addresses, address: str) -> bool:

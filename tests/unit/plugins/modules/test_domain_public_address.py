@@ -102,7 +102,7 @@ def test_a_domain_has_its_addresses_as_long_as_it_is_defined(run: Any, module: A
     assert (found["tap"], found["mac"], found["bridge"], found["vm"]) == (nic["tap"], nic["mac"], "evb-blue", "web")
     assert routed() == [PUBLIC]
     assert ("203.0.113.10", "eth0") in [(address, link) for address, _mac, link, _to in announced]
-    for again in ({"nics": nics(PUBLIC)}, {"nics": [NIC]}, {}, {"nics": nics("203.0.113.10 ")}):
+    for again in ({"nics": nics(PUBLIC)}, {"nics": [NIC]}, {}, {"nics": nics(" 203.0.113.10/32")}):
         assert run(**again)["changed"] is False
     assert module("domain_info", uri=URI, name="web")["domains"][0]["nics"][0]["public_address"] == nic["public_address"]
 
@@ -162,6 +162,7 @@ def test_two_domains_in_one_task(module: Any) -> None:
             [{"network": "default", "public_address": [{"address": PUBLIC}]}],
             "nics[0].public_address: only an interface of a virtual",
         ),
+        (nics("203.0.113.0/24"), "nics[0].public_address[0].address: '203.0.113.0/24' is not one address"),
         (nics("name"), "nics[0].public_address[0].address: 'name' is not one address"),
         (nics("203.0.113.2"), "nics[0].public_address[0].address: 203.0.113.2 is this host's own, on eth0"),
         (nics(PUBLIC, PUBLIC), "nics[0].public_address: "),

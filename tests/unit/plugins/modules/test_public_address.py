@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from support.netspace import Space
-from support.public_hosts import BRIDGE, MACS, Host, Site, give, make_bridge, site
+from support.public_hosts import BRIDGE, MACS, PEERS, Host, Site, give, make_bridge, site
 
 ROUTED = ("203.0.113.10", "2001:db8::10")
 NAT = (("203.0.113.11", "10.0.0.5"), ("2001:db8::11", "fd00::5"))
@@ -266,10 +266,13 @@ def test_boot_makes_all_again_and_one_that_cannot_be_stops_no_other(made: Site) 
         made.serve(web, address, "web")
     one.have("203.0.113.20", "evil")
     whole = one.made()
-    assert one.run("boot") == {"actions": [], "failed": {}}
+    assert one.run("boot") == {"actions": [], "failed": {}, "links": ["eth0", BRIDGE]}
     one.space.run(("nft", "flush", "ruleset"))
     one.space.ip("link", "set", "eth0", "down")
     one.space.ip("link", "set", "eth0", "up")
+    early = one.run("boot")  # the host has no default route yet
+    assert early["failed"][ROUTED[0]].startswith(f"{ROUTED[0]}: uplink: this host has no default route of IPv4")
+    assert {"eth0", PEERS} <= set(early["links"])
     one.space.ip("addr", "replace", "2001:db8::2/64", "dev", "eth0", "nodad")
     one.space.ip("route", "replace", "default", "via", ROUTER[4])
     one.space.ip("-6", "route", "replace", "default", "via", ROUTER[6])

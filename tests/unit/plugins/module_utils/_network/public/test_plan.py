@@ -99,6 +99,22 @@ def test_what_was_made_needs_no_step_and_what_goes_leaves_nothing(wanted: list[D
     assert facts.settings.get(proxy_ndp("eth0"), "0") == "0"
 
 
+@settings(deadline=None, max_examples=60)
+@given(st.lists(asked(), min_size=1, max_size=4), st.integers(0, 6), st.booleans())
+def test_a_run_that_was_killed_after_any_step_is_finished_by_the_next(wanted: list[Definition], done: int, absent: bool) -> None:
+    facts = HOST
+    for one in wanted:
+        facts = after(facts, plan(facts, one.address, one).steps)
+    last = wanted[-1]
+    again = None if absent else replace(last, tap="evt-other", mac="52:54:00:00:00:02")
+    for one in (None, again) if again else (None,):  # an address changes its NIC only by way of none
+        killed = after(facts, plan(facts, last.address, one).steps[:done])
+        facts = after(killed, plan(killed, last.address, one).steps)
+        assert not plan(facts, last.address, one).changed
+        for other in facts.record.values():
+            assert not plan(facts, other.address, other).changed
+
+
 def test_without_a_default_route_nothing_is_taken_from_the_uplink() -> None:
     one, other = definition("2001:db8::1", mode="nat", private_address="fd00::1"), definition("203.0.113.1")
     facts = HOST
@@ -165,6 +181,10 @@ def test_tables_are_ours_only_with_exactly_our_rules() -> None:
     [
         ({"address": "203.0.113.1\nadd"}, "address"),
         ({"address": "203.0.113.1/31"}, "address"),
+        ({"address": "203.0.113.1/128"}, "address"),
+        ({"address": "2001:db8::1/32"}, "address"),
+        ({"address": "203.0.113.01"}, "address"),
+        ({"address": ""}, "address"),
         ({"address": "2001:db8::1%eth0"}, "address"),
         ({"address": "240.0.0.1"}, "address"),
         ({"bridge": "a b"}, "bridge"),
