@@ -1,0 +1,75 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A host whose answers have facts that stand above the inventory gets no certificate, and has nobody refused."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from support.local_play import local_play
+from support.processes import TREE
+
+ROLE = TREE / "roles/pki/tasks"
+SIGN = "Sign the certificates on the CA's host"
+REFUSED = "The CA signs nothing for this host."
+Tasks = list[dict[str, Any]]
+
+pytestmark = pytest.mark.slow  # it runs Ansible
+
+
+def hostile(folder: Path, facts: dict[str, Any]) -> str:
+    """Return a Python whose modules answer what they are asked, and these facts."""
+    made = folder / "python"
+    more = f'{{"ansible_facts": {json.dumps(facts)}, '
+    made.write_text(
+        f"#!/bin/sh\nout=$({sys.executable} \"$@\")\nrc=$?\nprintf '%s\\n' \"$out\" | sed '0,/{{/s//{more}/'\nexit $rc\n"
+    )
+    made.chmod(0o755)
+    return str(made)
+
+
+def asked_and_signed() -> Tasks:
+    """Return the tasks of the role from what it asks the host last to the signature."""
+    tasks: Tasks = yaml.safe_load((ROLE / "main.yml").read_text())
+    names = [task["name"] for task in tasks]
+    return tasks[names.index("Make the keys of this host, and ask for certificates of them") : names.index(SIGN) + 1]
+
+
+def revoked() -> Tasks:
+    return list(yaml.safe_load((ROLE / "revocation.yml").read_text()))
+
+
+@pytest.mark.parametrize(
+    ("entry", "facts"),
+    [
+        (asked_and_signed, {"pki_names": ["DNS:frontend"]}),
+        (asked_and_signed, {"host_address": "192.0.2.1"}),
+        (revoked, {"pki_revoked_names": ["edge1"]}),
+    ],
+)
+def test_facts_that_come_after_the_first_check(tmp_path: Path, entry: Any, facts: dict[str, Any]) -> None:
+    for file in ROLE.glob("*.yml"):
+        (tmp_path / file.name).write_text(file.read_text())
+    variables = {
+        "ansible_python_interpreter": hostile(tmp_path, facts),
+        **yaml.safe_load((TREE / "roles/pki/vars/main.yml").read_text()),
+        "pki_ca_host": "localhost",
+        "pki_ca_dir": str(tmp_path / "ca"),
+        "pki_dir": str(tmp_path / "pki"),
+        "pki_qemu": False,
+        "pki_group": "root",
+        "pki_extra_names": [],
+        "pki_certificate_days": 365,
+        "pki_renew_before_days": 100,
+        "pki_revocation_days": 3650,
+        "pki_refuse_removed": True,
+        "pki_renew": False,
+    }
+    done = local_play(tmp_path, {"vars": variables, "tasks": entry()})
+    shown = " ".join((done.stdout + done.stderr).split())
+    assert done.returncode != 0 and REFUSED in shown, shown
