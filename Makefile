@@ -57,14 +57,14 @@ requirements: ## Pin and hash requirements/*.in (needs uv)
 	@tools/lock-requirements
 
 ##@ Lab and measurements
-.PHONY: lab lab-down faults bench faults-storage faults-compute bench-storage bench-compute bench-scale bench-roles bench-network
+.PHONY: lab lab-down faults bench faults-storage faults-compute faults-network bench-storage bench-compute bench-scale bench-roles bench-network
 lab: ## Real hosts on this machine (LAB_HOSTS=3 LAB_RELEASE=trixie|bookworm LAB_VARIANT=full|minimal)
 	@python3 tests/lab/lab.py up -n "$$LAB_HOSTS" --release "$$LAB_RELEASE" --variant "$$LAB_VARIANT"
 
 lab-down: ## Remove all lab hosts
 	@python3 tests/lab/lab.py down
 
-faults: faults-storage faults-compute ## Every fault run: kills, lies, full disks
+faults: faults-storage faults-compute faults-network ## Every fault run: kills, lies, full disks
 
 bench: bench-storage bench-compute bench-scale bench-roles bench-network ## Measure, as ratios against what a user would do otherwise
 
@@ -73,6 +73,9 @@ faults-storage: setup ## Kill, cheat and starve the pull (ARGS="--kills 200 --se
 
 faults-compute: setup ## Kill and starve VMs, snapshots and migrations on lab hosts (ARGS="--release trixie --only TEXT")
 	@PYTHONPATH=$(PROGRAMS_PATH) python3 tools/with_args.py $(BIN)/python tests/faults/compute_faults.py
+
+faults-network: setup ## Kill and unplug changes of networks, two at once (ARGS="--kills 200 --seed N --only bridge")
+	@PYTHONPATH=$(PROGRAMS_PATH) python3 tools/with_args.py $(BIN)/python tests/faults/network_faults.py
 
 bench-storage: setup ## Measure overlays, new versions and pulls
 	@PYTHONPATH=$(PROGRAMS_PATH) python3 tools/with_args.py $(BIN)/python tests/bench/storage_bench.py
