@@ -137,7 +137,9 @@ link:
       returned: when it is there now
       sample: vxlan
     mac:
-      description: MAC address of the link, the same at each run and boot, and another one on each host.
+      description:
+        - MAC address of the link, the same at each run and boot, and another one on each host.
+        - As a port of a bond it has that of the bond.
       type: str
       returned: when it is there now
       sample: "06:00:5e:00:53:01"

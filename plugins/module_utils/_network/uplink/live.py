@@ -96,7 +96,7 @@ def check_port(host: Host, bridge: str, port: str, *, begun: bool = False) -> Li
 
 def refuse_cloud(host: Host, port: str, cloud: str | None) -> None:
     """Raise Unsupported if the network of ``cloud`` would drop what VMs send by a bridge over ``port``."""
-    if cloud and any(not link.kind and link.ethernet for link in below(host.links, port)):
+    if cloud and any(not link.kind and link.ethernet for link in below(host.links, port, tunnels=False)):
         raise Unsupported(
             f"port: {port} is in the network of {cloud}, which has no layer 2, and drops what comes from addresses of VMs; use"
             " edge.cloud.nat_network, or edge.cloud.virtual_network with type: vxlan.",

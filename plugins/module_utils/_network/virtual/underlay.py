@@ -20,7 +20,9 @@ from .state import Facts, VirtualLink, addresses_of
 VXLAN = {4: 50, 6: 70}  # inner Ethernet 14, VXLAN 8, UDP 8, IPv4 20 or IPv6 40
 TAG = 4
 # A card sends frames that are 4 bytes longer for one tag. A tunnel does not, nor does a card for a second tag.
-WITHOUT_ROOM_FOR_A_TAG = ("vlan", "vxlan", "geneve", "gretap", "ip6gretap", "macvlan", "macsec")
+WITH_ONE_MAC = ("bond", "team")  # a master of these kinds gives its ports the MAC address that it has
+OVER_IP = ("vxlan", "geneve", "gretap", "ip6gretap")
+WITHOUT_ROOM_FOR_A_TAG = ("vlan", *OVER_IP, "macvlan", "macsec")
 SMALLEST = {4: 576, 6: 1280}  # what each host must be able to receive
 
 
@@ -97,7 +99,7 @@ class _Reading:
 
     def _on_a_cloud(self, name: str) -> str | None:
         """Return the card below a link if the host is in a cloud without layer 2."""
-        cards = [link.name for link in below(self.facts.links, name) if not link.kind and link.ethernet]
+        cards = [link.name for link in below(self.facts.links, name, tunnels=False) if not link.kind and link.ethernet]
         return cards[0] if self.facts.cloud and cards else None
 
     def _there_is(self, kind: str = "") -> str:
@@ -191,8 +193,11 @@ class _Reading:
         mac = mac_of(self.facts.machine_id, link.name)
         if self.definition.bare:
             found = next((one for one in self.facts.ours(link.name) if one.name == link.name), None)
-            master, learns = (found.master, found.learns) if found else (None, True)
-            return Meant((replace(link, mac=mac, master=master, learns=learns, quiet=False),), peers, None, None)
+            master = self.facts.links.get(found.master or "") if found else None
+            if found and master and master.kind in WITH_ONE_MAC:
+                mac = found.mac
+            attached, learns = (found.master, found.learns) if found else (None, True)
+            return Meant((replace(link, mac=mac, master=attached, learns=learns, quiet=False),), peers, None, None)
         bridge = self._bridge(link.mtu)
         vlans = collapsed(expanded((*DEFAULT, *self.definition.vlans))) if bridge.vlan_filtering else ()
         port = replace(link, mac=mac, master=bridge.name, vlans=vlans, quiet=self.facts.ipv6)
@@ -307,8 +312,11 @@ def vlan_overhead(links: Mapping[str, Link], underlay: str) -> int:
     return TAG if any(link.kind in WITHOUT_ROOM_FOR_A_TAG for link in below(links, underlay)) else 0
 
 
-def below(links: Mapping[str, Link], name: str) -> list[Link]:
-    """Return a link and all that frames of it leave by: its lower links and, of a bridge or bond, its ports except VMs'."""
+def below(links: Mapping[str, Link], name: str, *, tunnels: bool = True) -> list[Link]:
+    """Return a link and all that frames of it leave by: its lower links and, of a bridge or bond, its ports except VMs'.
+
+    Without ``tunnels`` what carries a tunnel is left out: its network sees IP packets of the host only.
+    """
     found: dict[str, Link] = {}
     left = [name]
     while left:
@@ -316,6 +324,8 @@ def below(links: Mapping[str, Link], name: str) -> list[Link]:
         if one in found or one not in links:
             continue
         found[one] = links[one]
+        if links[one].kind in OVER_IP and not tunnels:
+            continue
         left += [
             links[one].lower,
             str(links[one].data.get("link", "")),

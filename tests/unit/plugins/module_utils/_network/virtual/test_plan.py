@@ -271,6 +271,23 @@ def test_a_cloud_without_layer_2(cloud: str) -> None:
     assert mtu(facts, type="vxlan", vni=1, underlay="eth0") == 1450
 
 
+def test_a_tunnel_has_a_layer_2_in_a_cloud() -> None:
+    tunnel = Link("cluster0", "vxlan", mtu=1450, up=True, data={"id": 1, "link": "eth0", "port": 4789}, master="br1")
+    facts = linked(Link("br1", "bridge", up=True, mtu=1450), tunnel, cloud="Amazon EC2")
+    assert mtu(facts, type="bridge", bridge="br1") == 1450
+    for underlay in ("cluster0", "br1"):
+        assert mtu(facts, type="vlan", vlan_id=1, underlay=underlay) == 1446
+
+
+@pytest.mark.parametrize(("kind", "kept"), [("bond", True), ("team", True), ("bridge", False)])
+def test_the_mac_address_that_a_bond_gives_a_link_stays(kind: str, kept: bool) -> None:
+    made = Link("storage0", "vlan", up=True, lower="eth0", mac=CARD.mac, alias=mark("storage0"), master="up0")
+    facts = linked(replace(made, data={"id": 20, "protocol": "802.1Q"}), Link("up0", kind, up=True, mac=CARD.mac))
+    asked = Wanted.link("vlan", {"name": "storage0", "vlan_id": 20, "underlay": "eth0"})
+    actions = plan(facts, [asked]).require().actions
+    assert any("MAC" in action for action in actions) is not kept, actions
+
+
 IPV6 = {"type": "vxlan", "vni": 1, "underlay": "eth0"}
 
 
