@@ -17,7 +17,8 @@ from .remote_files import Volumes
 
 LARGEST = 16 * 1024 * 1024
 LINKS = "/sys/class/net"
-SAME = ("type", "vni", "vlan_id", "port", "group")  # in a definition: what one host calls by this name is what the other does
+# In a definition: what one host calls by this name is what the other does, and a guest's tags go no further there than here.
+SAME = ("type", "vni", "vlan_id", "vlan_protocol", "port", "group", "vlan_filtering")
 
 
 def read_links_there(volumes: Volumes, names: Iterable[str]) -> dict[str, int]:
@@ -81,7 +82,7 @@ def check_joined(there: Destination, source: SourceVm) -> None:
 
 def _check_same(there: Destination, one: Joined, found: Mapping[str, Any]) -> None:
     for key in SAME if one.definition is not None else ():
-        here, other = (one.definition or {}).get(key), found.get(key)
+        here, other = (one.definition or {}).get(key) or None, found.get(key) or None
         if here != other:
             raise _fail(
                 Conflict,
@@ -93,7 +94,7 @@ def _check_same(there: Destination, one: Joined, found: Mapping[str, Any]) -> No
 
 
 def _shown(value: Any) -> str:
-    return "none" if value is None else str(value)
+    return "none" if value is None else _yaml(value)
 
 
 def _how(one: Joined) -> str:

@@ -337,6 +337,8 @@ BROKEN: list[tuple[str, MigrationState]] = [
     ("as it is here (name: blue, type: vxlan, vni: 100, underlay: eth0, dhcp: false, members: [192.0.2.11])", in_blue()),
     ("has vni 100 here and 101 on host2", in_blue(blue_there(vni=101))),
     ("has type vxlan here and vlan on host2", in_blue(blue_there(type="vlan", vni=None, vlan_id=100))),
+    ("has vlan_protocol none here and 802.1ad on host2", in_blue(blue_there(vlan_protocol="802.1ad"))),
+    ("has vlan_filtering none here and true on host2", in_blue(blue_there(vlan_filtering=True))),
     ("the bridge evb-blue here and on br-blue on host2", in_blue(replace(BLUE_THERE, bridge="br-blue"))),
     ("no bridge evb-blue, that of the virtual network blue", in_blue(BLUE_THERE, bridges=("br0",))),
     ("packets of 1450 bytes in the virtual network blue, whose MTU on host2 is 1400", in_blue(replace(BLUE_THERE, mtu=1400))),
