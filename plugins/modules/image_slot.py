@@ -168,11 +168,12 @@ def act(slots: Slots, slot: Slot, options: dict[str, Any], now: float) -> None:
 
 
 def run(module: Any) -> dict[str, Any]:
-    options, now = module.params, time.time()
+    options = module.params
     slot, state = wanted(options), {"absent": ENDED}.get(options["state"], options["state"])
     folder, store = absolute_path(options["path"]), absolute_path(options["datastore"])
     slots = Slots(folder / "edge-slots")
     with slots.hold():
+        now = time.time()  # after another run, which may have opened a slot while this one waited
         done = [] if module.check_mode else slots.tidy(now)
         there = slots.read()
         before = there.pop(slot.name, slot)

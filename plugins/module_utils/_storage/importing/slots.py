@@ -28,6 +28,7 @@ SLOT = re.compile(r"(?P<host>.{1,64})\.(?P<hex>[0-9a-f]{64})\.(?P<size>[1-9][0-9
 HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._:-]{0,253}")
 RESERVE = GIB
 LATE = 120.0  # seconds after the end of a slot in which nginx may begin with a request that it admitted before; it waits for 60
+CORRECTED = 300.0  # seconds by which a clock is corrected while slots are open
 OPEN, CLOSED, ENDED = "open", "closed", "ended"
 
 
@@ -58,8 +59,12 @@ class Slot:
         return 0 if self.state == ENDED else self.size
 
     def over(self, now: float) -> bool:
-        """Tell whether its time is over; a clock that was set back ends it, too."""
-        return self.state != ENDED and not self.since <= now < self.until
+        """Tell whether its time is over; a clock that was set back by more than a correction ends it, too."""
+        return self.state != ENDED and not self.since - CORRECTED <= now < self.until
+
+    def late(self, now: float) -> bool:
+        """Tell whether nginx may still begin with a request that it admitted before the slot ended."""
+        return self.since - CORRECTED <= now < self.since + LATE
 
 
 @dataclass(frozen=True)
@@ -155,7 +160,7 @@ class Slots:
                 done.append(f"End the slot {slot.name}: its time is over.")
         idle = not self.bodies().number
         for slot in self.read().values():
-            if slot.state == ENDED and idle and not slot.since <= now < slot.since + LATE:
+            if slot.state == ENDED and idle and not slot.late(now):
                 self.forget(slot)
         return done
 

@@ -149,6 +149,17 @@ def test_opening_ends_what_is_over_and_what_has_no_time(capsys: Capsys, disk: Pa
     assert names(disk) == ["edge9", "of-others"]
 
 
+def test_a_clock_that_is_corrected_ends_no_slot(capsys: Capsys, disk: Path) -> None:
+    slot(capsys, disk, "edge1")
+    aged(disk, -60)
+    assert main(["slots", "--path", str(disk / "edge-slots")]) == 0
+    assert names(disk) == ["edge1"] and not slot(capsys, disk, "edge1")["changed"]
+    slot(capsys, disk, "edge1", state="absent")
+    aged(disk, -60)
+    assert not slot(capsys, disk, "edge2")["failed"]
+    assert slot(capsys, disk, "edge3", 5 * GIB // 4)["error"]["code"] == "busy", "what may still arrive counts"
+
+
 def test_what_still_arrives_for_a_slot_that_has_ended_counts(capsys: Capsys, disk: Path) -> None:
     slot(capsys, disk, "edge1", valid_for=60)
     slot(capsys, disk, "edge2")
