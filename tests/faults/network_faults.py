@@ -241,7 +241,8 @@ def random_kill(stage: Stage, kinds: tuple[Kind, ...]) -> Outcome:
     (answer,) = stage.host.order(kind.work(after), kill_after=moment)
     if dead(answer):
         return stage.judge(kind, base, after, f"killed after {moment:.3f} s")
-    stage.longest[kind, before, after] *= 0.9  # a machine that was busy while it was measured makes no fault miss for ever
+    took = answer["ended"] - answer["begun"]  # a machine that was busy while it was measured makes no fault miss for ever
+    stage.longest[kind, before, after] = 0.9 * min(took, stage.longest[kind, before, after])
     return MISSED
 
 
