@@ -174,8 +174,9 @@ def run(module: Any) -> dict[str, Any]:
     slots = Slots(folder / "edge-slots")
     with slots.hold():
         now = time.time()  # after another run, which may have opened a slot while this one waited
-        done = [] if module.check_mode else slots.tidy(now)
-        there = slots.read()
+        done = slots.tidy(now, check=module.check_mode)
+        # In check mode, those that would end are still there.
+        there = {name: replace(one, state=ENDED, arrived=False) if one.over(now) else one for name, one in slots.read().items()}
         before = there.pop(slot.name, slot)
         if before.state == ENDED and state == CLOSED:
             raise InvalidInput(f"state: there is no slot {slot.name} that could be closed.", option="state")

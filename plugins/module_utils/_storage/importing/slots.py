@@ -151,13 +151,17 @@ class Slots:
         """Remove the note of a slot that has ended, and with it what was reserved."""
         (self.folder / f"{slot.name}.json").unlink(missing_ok=True)
 
-    def tidy(self, now: float) -> list[str]:
-        """End the slots whose time is over, and forget those for which nothing can arrive any more; return what was done."""
-        done = []
-        for slot in self.read().values():
-            if slot.over(now):
-                self.end(slot, now)
-                done.append(f"End the slot {slot.name}: its time is over.")
+    def tidy(self, now: float, *, check: bool = False) -> list[str]:
+        """End the slots whose time is over, and forget those for which nothing can arrive any more.
+
+        Returns what was ended, or with ``check`` would be.
+        """
+        over = [slot for slot in self.read().values() if slot.over(now)]
+        done = [f"End the slot {slot.name}: its time is over." for slot in over]
+        if check:
+            return done
+        for slot in over:
+            self.end(slot, now)
         idle = not self.bodies().number
         for slot in self.read().values():
             if slot.state == ENDED and idle and not slot.late(now):

@@ -55,6 +55,18 @@ def names(disk: Path) -> list[str]:
     return sorted(path.name.split(".")[0] for path in (disk / "edge-slots").iterdir() if path.is_dir() and path.name != "body")
 
 
+def test_check_mode_foresees_that_slots_end(capsys: Capsys, disk: Path) -> None:
+    for host in ("edge1", "edge2"):
+        made = slot(capsys, disk, host)
+        Path(made["slot"]["path"], "image").touch()
+    aged(disk, 90000)
+    checked = slot(capsys, disk, "edge1", check=True)
+    assert names(disk) == ["edge1", "edge2"] and len(checked["actions"]) == 3
+    done = slot(capsys, disk, "edge1")
+    assert (done["actions"], done["slot"], done["diff"]) == (checked["actions"], checked["slot"], checked["diff"])
+    assert not checked["slot"]["arrived"] and names(disk) == ["edge1"]
+
+
 def test_its_whole_life(capsys: Capsys, disk: Path) -> None:
     checked = slot(capsys, disk, "edge1", check=True)
     assert checked["changed"] and names(disk) == []
