@@ -73,3 +73,15 @@ def test_facts_that_come_after_the_first_check(tmp_path: Path, entry: Any, facts
     done = local_play(tmp_path, {"vars": variables, "tasks": entry()})
     shown = " ".join((done.stdout + done.stderr).split())
     assert done.returncode != 0 and REFUSED in shown, shown
+
+
+@pytest.mark.parametrize(("fact", "bad"), [("pki_ca_host", True), ("restore_ca_allow_forgotten", True), ("ca", False)])
+def test_no_host_says_that_it_is_the_one_of_the_ca(tmp_path: Path, fact: str, bad: bool) -> None:
+    tasks = yaml.safe_load((TREE / "playbooks/tasks/find_ca.yml").read_text())
+    elsewhere = [{"ansible.builtin.add_host": {"name": "elsewhere", "groups": "frontend"}}]
+    here = {"ansible.builtin.debug": {"msg": "groups={{ group_names }}"}}
+    python = {"ansible_python_interpreter": hostile(tmp_path, {fact: "localhost"})}
+    done = local_play(tmp_path, {"vars": python, "tasks": [*elsewhere, {"ansible.builtin.ping": {}}, *tasks, here]})
+    shown = " ".join((done.stdout + done.stderr).split())
+    assert (done.returncode != 0) is bad and "edge_ca_here" not in shown, shown
+    assert ("no host says where the CA is" in shown) is bad and ("edge_ca_elsewhere" in shown) is not bad, shown
