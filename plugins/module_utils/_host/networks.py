@@ -48,6 +48,7 @@ CURRENT = Path("/usr/lib/edge/current")
 SETTLE = 1.0  # a change rarely comes alone
 DHCP = ("systemctl", "--no-block", "start", "edge-dhcp.service")
 TRY_AGAIN = 60.0  # after a failure that no event of the kernel may end
+MISSED = 10.0  # between two runs that only dropped events call for: a guest can have the kernel drop some at any time
 FILTER = 5.0  # between two looks at the filter of DHCP services
 Options = Mapping[str, Any]
 
@@ -117,6 +118,7 @@ class Watch:
     public: PublicAddresses = field(init=False)
     monitors: Monitors = field(default_factory=lambda: Monitors(MONITORS))
     _filter_at: float | None = None
+    _missed_at: float = 0.0  # from when on dropped events call for a run at once
     _told: dict[str, frozenset[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -156,7 +158,10 @@ class Watch:
         until = min(moment for moment in (self._filter_at, self.deadline) if moment is not None)
         lines = list(self.monitors.lines(max(0.0, until - time.monotonic())))
         missed = [line.text for line in lines if line.complaint]
-        if missed:
+        if missed and (now := time.monotonic()) < self._missed_at:
+            missed, self.deadline = [], min(self._missed_at, self.deadline or self._missed_at)
+        elif missed:
+            self._missed_at = now + MISSED
             self._tell("monitors", [f"{missed[-1]}. Changes may have been missed: all networks are looked at."])
         if self._lost_ports(line.text for line in lines):
             time.sleep(SETTLE)

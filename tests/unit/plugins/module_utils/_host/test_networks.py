@@ -301,6 +301,20 @@ def test_changes_that_the_kernel_dropped_are_looked_for(
     assert "ip monitor: netlink receive error No buffer space available (105). Changes may have been" in capsys.readouterr().err
 
 
+def test_a_flood_of_dropped_events_is_no_flood_of_runs(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A guest that sends from ever new MAC addresses has the kernel drop events without end."""
+    boot(places, PLAIN)
+    monkeypatch.setattr(networks, "MONITORS", [("sh", "-c", "while :; do echo dropped >&2; sleep 0.2; done")])
+    monkeypatch.setattr(networks, "MISSED", 4.0)
+    with Watch(Networking(SubprocessRunner(), places)) as watch:
+        watch.turn()
+        begin = time.monotonic()
+        assert watch.turn() == []
+        ip("link", "del", "evb-b")
+        assert watch.turn() == ["Add the bridge evb-b for the network b"]
+        assert time.monotonic() - begin >= 4
+
+
 def test_a_new_port_of_an_old_name_is_left_to_libvirt(places: Places) -> None:
     """libvirt makes the tap of a VM that starts, and then attaches it, perhaps elsewhere; a port of a bridge it cannot attach."""
     boot(places, PLAIN, {**VXLAN, "underlay": "eth9"})  # of a run with a failure, no port is forgotten
