@@ -36,7 +36,7 @@ from .checkpoints import Checkpoints, new_name
 from .choose import PointDisk
 from .mend import BELIEVED, distrust, give_up, mend
 from .observe import PointVm, observe
-from .publish import copied, drop_unfinished, empty_work_folder, make_folder, publish, settled
+from .publish import copied, drop_unfinished, empty_work_folder, make_folder, newest_number, publish, settled
 
 SLACK = 64 * MIB  # a delta's own tables, and what the guest writes until the instant
 TIDY_SECONDS = 30.0
@@ -179,7 +179,7 @@ class _Making:
                 value=order.epoch,
             )
         self.previous = last.number if last else None
-        self.number = max(self.previous or 0, order.after) + 1
+        self.number = max(self.previous or 0, order.after, newest_number(home)) + 1
         if order.after > (self.previous or 0):  # points that this host knows nothing of
             self.whole = self.whole or "replicas have a newer point, which this host did not make"
         self._files = files_of(vm)

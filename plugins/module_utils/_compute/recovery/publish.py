@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from ..._errors import Conflict
+from ..._errors import Conflict, InvalidInput
 from ..._files import fsync, rename_new
-from ..._generation import DOCUMENT, File, Generation, file_name
+from ..._generation import DOCUMENT, File, Generation, file_name, point_of
 from ..job.point_job import WORK
 from . import journal as journals
 from .journal import Journal
@@ -44,9 +44,24 @@ def empty_work_folder(home: Path, name: str) -> Path:
 
 
 def drop_unfinished(home: Path) -> None:
-    """Delete what points left that were not finished."""
+    """Delete what points left that were not finished; one whose document is in the journal is whole, and stays for ``settle``."""
+    ready = journals.read(home).ready
+    whole = work_folder(home, ready.name) if ready else None
     for path in home.glob(f".*{WORK}"):
-        shutil.rmtree(path)
+        if path != whole:
+            shutil.rmtree(path)
+
+
+def newest_number(home: Path) -> int:
+    """Return the highest number of the points here, 0 for none: no other point gets it, whatever the journal says."""
+    return max((_number(path.name) for path in home.iterdir()), default=0)
+
+
+def _number(name: str) -> int:
+    try:
+        return point_of(name)[1]
+    except InvalidInput:
+        return 0
 
 
 def settled(path: Path) -> File:
@@ -81,20 +96,34 @@ def publish(home: Path, journal: Journal, generation: Generation) -> Journal:
     fsync(work)
     ready = replace(journal, ready=generation)
     journals.write(home, ready)
-    return settle(home, ready)
+    after = settle(home, ready)
+    if not _is_there(home, generation):
+        target = home / generation.name
+        raise Conflict(f"{target} is there already and is another point; the next one has all above the images.", path=str(target))
+    return after
 
 
 def settle(home: Path, journal: Journal) -> Journal:
-    """Finish a point whose document is in the journal, and return the journal, which is written."""
+    """Finish a point whose document is in the journal, and return the journal, which is written.
+
+    Where neither the point nor what was to become it is there, what its checkpoint followed is lost: no checkpoint is kept, so that
+    the next point has all above the images. Its number stays used.
+    """
     if journal.ready is None:
         return journal
-    work = work_folder(home, journal.ready.name)
-    if (work / DOCUMENT).exists():
-        target = home / journal.ready.name
-        if target.exists():
-            raise Conflict(f"{target} is there already; move it away, then run again.", path=str(target))
+    work, target = work_folder(home, journal.ready.name), home / journal.ready.name
+    if (work / DOCUMENT).exists() and not target.exists():
         rename_new(work, target)
         fsync(home)
-    after = replace(journal, checkpoint=journal.begun, begun=None, last=journal.ready, ready=None)
+    checkpoint = journal.begun if _is_there(home, journal.ready) else None
+    after = replace(journal, checkpoint=checkpoint, begun=None, last=journal.ready, ready=None)
     journals.write(home, after)
     return after
+
+
+def _is_there(home: Path, generation: Generation) -> bool:
+    """Return whether a point has its name and is this one."""
+    try:
+        return (home / generation.name / DOCUMENT).read_bytes() == generation.to_json()
+    except FileNotFoundError:
+        return False

@@ -288,6 +288,7 @@ class QemuImg:
         """Create an empty qcow2 in clusters of a recovery point, no longer than it must be; nothing looks at the backing yet."""
         base = ["-u", "-b", backing[0], "-F", backing[1]] if backing else []
         how = ["-o", f"compat=1.1,cluster_size={DELTA_CLUSTER}"]
+        path.touch(mode=0o600)  # from its first byte: folders of points let others through, and their names are known
         self._run(["create", "-q", "-f", "qcow2", *base, *how, _path(path), str(size)], WORKING)
 
     def has_data(self, path: Path) -> bool:

@@ -12,13 +12,15 @@ import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._compute.recovery import journal as journals
 from ansible_collections.edge.cloud.plugins.module_utils._compute.recovery.journal import Journal
 from ansible_collections.edge.cloud.plugins.module_utils._compute.recovery.publish import (
+    drop_unfinished,
     empty_work_folder,
+    newest_number,
     publish,
     settle,
     settled,
     work_folder,
 )
-from ansible_collections.edge.cloud.plugins.module_utils._errors import Corrupt, Unsupported
+from ansible_collections.edge.cloud.plugins.module_utils._errors import Conflict, Corrupt, Unsupported
 from ansible_collections.edge.cloud.plugins.module_utils._generation import DOCUMENT, Disk, File, Generation, Vm, file_name
 
 UUID = "0e4f2b52-67a3-4c8c-9f0f-6f4d6a1e9a11"
@@ -80,3 +82,43 @@ def test_a_power_cut_at_the_rename_leaves_a_point_that_is_finished(tmp_path: Pat
     assert (after.checkpoint, after.last, after.ready) == ("edge-point-b", generation, None)
     assert journals.read(tmp_path) == after
     assert (tmp_path / "0.1" / DOCUMENT).exists()
+
+
+def test_a_whole_point_that_has_no_name_yet_is_not_taken_for_a_rest(tmp_path: Path) -> None:
+    generation = made(tmp_path)
+    publish(tmp_path, BEFORE, generation)
+    (tmp_path / "0.1").rename(work_folder(tmp_path, "0.1"))
+    journals.write(tmp_path, replace(BEFORE, ready=generation))
+    empty_rest = work_folder(tmp_path, "0.7")
+    empty_rest.mkdir()
+    drop_unfinished(tmp_path)
+    assert not empty_rest.exists()
+    assert settle(tmp_path, journals.read(tmp_path)).checkpoint == "edge-point-b"
+    assert (tmp_path / "0.1" / DOCUMENT).exists()
+
+
+def test_changes_of_a_point_that_is_gone_are_in_the_next(tmp_path: Path) -> None:
+    generation = made(tmp_path)
+    journals.write(tmp_path, replace(BEFORE, ready=generation))
+    after = settle(tmp_path, journals.read(tmp_path))
+    assert (after.checkpoint, after.last, after.ready) == (None, generation, None)
+    assert journals.read(tmp_path) == after
+
+
+def test_another_point_of_the_same_name_is_never_taken_for_it(tmp_path: Path) -> None:
+    other = made(tmp_path)
+    publish(tmp_path, BEFORE, other)
+    generation = replace(made(tmp_path), instant="2026-01-02T00:00:00Z")
+    with pytest.raises(Conflict, match="another point"):
+        publish(tmp_path, BEFORE, generation)
+    after = journals.read(tmp_path)
+    assert (after.checkpoint, after.last) == (None, generation)
+    assert json.loads((tmp_path / "0.1" / DOCUMENT).read_bytes())["instant"] == other.instant
+
+
+def test_a_lost_journal_leaves_numbers_used(tmp_path: Path) -> None:
+    assert newest_number(tmp_path) == 0
+    publish(tmp_path, BEFORE, made(tmp_path))
+    for name in ("0.12", "1.9", ".0.40.point", "0.x"):
+        (tmp_path / name).mkdir()
+    assert newest_number(tmp_path) == 12

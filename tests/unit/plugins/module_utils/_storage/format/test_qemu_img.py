@@ -8,7 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from ansible_collections.edge.cloud.plugins.module_utils._storage.format.qemu_img import READING, Limits
+from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
+from ansible_collections.edge.cloud.plugins.module_utils._storage.format.qemu_img import READING, Limits, QemuImg
 
 MIB = 2**20
 
@@ -35,3 +36,8 @@ def test_threads_do_not_use_up_the_address_space(chain: Path) -> None:
     failed = [size for size in range(least + 20, least + 300, 10) if not ends_well(Limits(memory=size * MIB), chain)]
     assert failed == []
     assert least * MIB < READING.memory // 2
+
+
+def test_a_delta_is_readable_by_root_alone(tmp_path: Path) -> None:
+    QemuImg(SubprocessRunner()).create_delta(tmp_path / "delta", 2**20)
+    assert (tmp_path / "delta").stat().st_mode & 0o777 == 0o600
