@@ -265,7 +265,7 @@ def _instant(value: Any, where: str) -> str:
     try:
         datetime.fromisoformat(value)
     except ValueError:
-        _require(False, where, f"{value!r} is no time")
+        _require(False, where, f"{value!r} is not a time")
     return str(value)
 
 

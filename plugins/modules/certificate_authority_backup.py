@@ -141,7 +141,7 @@ def _decoded(text: str) -> bytes:
     try:
         return base64.b64decode("".join(text.split()), validate=True)
     except ValueError:
-        raise InvalidInput("restore: this is no backup: it is not Base64. Decrypt it first if it is encrypted.") from None
+        raise InvalidInput("restore: this is not a backup: it is not Base64. Decrypt it first if it is encrypted.") from None
 
 
 def _restore(work: Path, path: Path, files: backup.Files, options: dict[str, Any], check: bool) -> dict[str, Any]:
@@ -156,7 +156,7 @@ def _restore(work: Path, path: Path, files: backup.Files, options: dict[str, Any
 
 
 def _memory() -> str | None:
-    """Return a folder that is no disk, for a key that is not to stay."""
+    """Return a folder that is not a disk, for a key that is not to stay."""
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
 
 

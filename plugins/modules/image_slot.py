@@ -44,9 +44,9 @@ options:
     required: true
   state:
     description:
-      - V(open) lets the host send. One that is open already stays so for another O(valid_for) seconds, which is no change. An image
-        that has arrived stays.
-      - V(closed) lets nobody but root write, for as long, so that the image can be imported.
+      - V(open) lets the host send. One that is open already stays so for another O(valid_for) seconds, which is not a change. An
+        image that has arrived stays.
+      - V(closed) lets only root write, for as long, so that the image can be imported.
       - V(absent) removes it, with what has arrived.
     type: str
     choices: [open, closed, absent]
@@ -140,7 +140,7 @@ def wanted(options: dict[str, Any]) -> Slot:
         raise InvalidInput(f"host: {options['host']!r:.300} is not the name of a host.", option="host")
     slot = Slot(options["host"][:64], hex_of(options["digest"]), options["size"])
     if not SLOT.fullmatch(slot.name):
-        raise InvalidInput(f"size: {options['size']} is no number of bytes from 1 to 999999999999999.", option="size")
+        raise InvalidInput(f"size: {options['size']} is not a number of bytes from 1 to 999999999999999.", option="size")
     if not SHORTEST <= options["valid_for"] <= LONGEST:
         raise InvalidInput(
             f"valid_for: {options['valid_for']} is not {SHORTEST} to {LONGEST} seconds; what is a week old is removed.",

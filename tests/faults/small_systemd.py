@@ -52,7 +52,7 @@ def start(network: str) -> int:
         return 0
     space = f"/run/netns/edge-dhcp-{network}"
     if not Path(space).exists():
-        return 0  # the condition of the unit is no failure
+        return 0  # the condition of the unit is not a failure
     Path("/run/edge-dhcp", network).mkdir(parents=True, exist_ok=True)
     for before in commands("ExecStartPre", network):
         if subprocess.run(before, check=False, capture_output=True).returncode:

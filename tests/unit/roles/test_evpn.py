@@ -117,13 +117,13 @@ OPTIONS: list[tuple[dict[str, Any], str]] = [
     ({"evpn_group": "none"}, "evpn_group: none has no hosts, and localhost is to be one of them"),
     ({"evpn_route_reflectors": ["d"]}, "and d is to be one of them"),
     ({"evpn_address": "192.0.2.12"}, "two hosts have the same"),
-    ({"evpn_address": "one.example"}, "evpn_address: localhost one.example is no IP address"),
+    ({"evpn_address": "one.example"}, "evpn_address: localhost one.example is not an IP address"),
     ({"evpn_address": "2001:db8::11", "evpn_router_id": "2001:db8::11"}, "evpn_router_id is 2001:db8::11"),
     ({"evpn_asn": "0"}, "evpn_asn is 0"),
     ({"evpn_hold_time": "2"}, "evpn_hold_time is 2"),
     ({"evpn_password": "canary"}, "evpn_password: 8 to 80 printable"),
     ({"evpn_password": "canary a space"}, "evpn_password: 8 to 80 printable"),
-    ({"evpn_password": "canary-canary"}, "evpn_address: 192.0.2.11 is no address of localhost"),
+    ({"evpn_password": "canary-canary"}, "evpn_address: 192.0.2.11 is not an address of localhost"),
 ]
 
 

@@ -67,7 +67,7 @@ class OwnLibvirt:
     process: int
 
     def kill_libvirtd(self) -> None:
-        """Kill the daemon, which is started again at once, and connect anew."""
+        """Kill the daemon, which is started again at once, and connect again."""
         shell = Path(f"/proc/{self.process}/task/{self.process}/children").read_text().split()[0]
         daemon = int(Path(f"/proc/{shell}/task/{shell}/children").read_text().split()[0])
         os.kill(daemon, signal.SIGKILL)

@@ -145,7 +145,7 @@ class PointTool(OverlayTool, Protocol):
         """Copy what the bitmap ``old`` of disks at rest has noted into their deltas, and begin the bitmap ``new`` in each."""
 
     def compare_disk(self, path: str, size: int, source: Mapping[str, Any] | str, image: str | None) -> None:
-        """Make the delta of all in which a disk that nobody writes differs from its image.
+        """Make the delta of all in which a disk that nothing writes differs from its image.
 
         ``source`` is a qcow2 that stands on others, or QEMU's options of a raw disk.
         """

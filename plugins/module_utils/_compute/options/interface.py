@@ -112,7 +112,7 @@ def _nic(item: NicOptions, old: Nic | None, domain: str) -> Nic:
 
 
 def _place(places: Mapping[str, Any]) -> Any:
-    """Return the network that an interface is in; the bridge of a virtual one is no place of its own."""
+    """Return the network that an interface is in; the bridge of a virtual one is not a place of its own."""
     return places["virtual_network"] or tuple(places[one] for one in PLACES)
 
 

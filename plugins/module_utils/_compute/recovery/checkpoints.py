@@ -3,7 +3,7 @@
 """libvirt's checkpoints that are ours, by their names: each stands for a dirty bitmap of the same name in every disk of the points.
 
 libvirt knows the checkpoints, QEMU the bitmaps, and each can be without the other: a redefined domain has no checkpoints, a QEMU
-that was killed leaves bitmaps that nobody may believe, and those that it made since its start are gone. A name is never used again.
+that was killed leaves bitmaps not to be trusted, and those that it made since its start are gone. A name is never used again.
 """
 
 from __future__ import annotations

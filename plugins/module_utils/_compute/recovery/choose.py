@@ -4,8 +4,8 @@
 
 In them is each disk that the guest writes and whose every write is in a qcow2 of the VM's folder: an overlay on an image, or a disk
 of its own. Left out, and said, is what the guest cannot write (read-only disks, drives of removable media) and what lives without
-this host: disks on a network store and disks shared with other VMs, which would be of another instant. A disk that is none of
-these (raw, by path, a block device, of others, encrypted by qcow2, on a file that is no image) lets a point be refused, as a VM
+this host: disks on a network store and disks shared with other VMs, which would be of another instant. A disk that is not one of
+these (raw, by path, a block device, of others, encrypted by qcow2, on a file that is not an image) lets a point be refused, as a VM
 that comes back without one of its disks is not the same VM.
 """
 
@@ -106,7 +106,7 @@ def _image(name: str, disk: Disk, backing: str | None, folders: Folders) -> str 
             disk=disk.name,
         )
     if str(place.parent) != folders.images or not IMAGE.fullmatch(place.name):
-        raise _refused(name, disk, f"it stands on {backing}, which is no image of the host cache")
+        raise _refused(name, disk, f"it stands on {backing}, which is not an image of the host cache")
     return f"sha256:{place.stem}"
 
 

@@ -36,7 +36,7 @@ def work_folder(home: Path, name: str) -> Path:
 
 
 def empty_work_folder(home: Path, name: str) -> Path:
-    """Make that folder anew."""
+    """Make that folder again."""
     drop_unfinished(home)
     work = work_folder(home, name)
     make_folder(work)

@@ -37,7 +37,7 @@ class Kept:
 
     @classmethod
     def of(cls, data: bytes, mode: int, changed: float) -> Kept:
-        """Return it with a mode that nobody else may write, and only root read if it is a key."""
+        """Return it with a mode that only its owner may write, and only root read if it is a key."""
         return cls(data, mode & (0o600 if b"PRIVATE KEY" in data else 0o644), int(changed))
 
 
@@ -82,13 +82,15 @@ def unpack(archive: bytes) -> Files:
                     continue
                 name = entry.name.removeprefix("./").removeprefix("ca/")
                 if not entry.isreg() or not _known(name) or name in found or entry.size > LARGEST_FILE:
-                    raise InvalidInput(f"restore: the backup has {entry.name!r:.200}, which is no file of a CA, or has it twice.")
+                    raise InvalidInput(
+                        f"restore: the backup has {entry.name!r:.200}, which is not a file of a CA, or has it twice."
+                    )
                 content = opened.extractfile(entry)
                 found[name] = Kept.of(content.read() if content else b"", entry.mode, entry.mtime)
     except (tarfile.TarError, EOFError, OverflowError, ValueError) as error:
         raise InvalidInput(f"restore: the backup is damaged or none: {error}. Use another one.") from None
     if not {f"{CURRENT}.crt", f"{CURRENT}.key"} <= found.keys():
-        raise InvalidInput("restore: this is no whole backup of a CA: ca.crt or ca.key is missing. Use another one.")
+        raise InvalidInput("restore: this is not a whole backup of a CA: ca.crt or ca.key is missing. Use another one.")
     return found
 
 
@@ -145,7 +147,7 @@ def put(work: Path, path: Path) -> None:
 
 
 def refused_by_hosts(state: State, lists: Sequence[str], unknown: bool) -> list[Move]:
-    """Return what hosts refuse by the lists they have and the backup does not: it is revoked, so that nobody is let in again.
+    """Return what hosts refuse by the lists they have and the backup does not: it is revoked, so that no host is let in again.
 
     Raise Refused for certificates that were signed and refused after the backup, unless they are let in again with ``unknown``.
     """

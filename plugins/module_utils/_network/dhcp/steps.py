@@ -58,7 +58,7 @@ def _batch(program: tuple[str, ...], lines: Iterable[str]) -> Run:
 
 
 def bar(state: State, routed: bool) -> Change:
-    """Keep the service's frames from all but the taps of VMs; the host, which is the gateway with ``routed``, is no exception."""
+    """Keep the service's frames from all but the taps of VMs, also the host, which is the gateway with ``routed``."""
     return Change(
         f"Bar {link_of(state.name)} from all ports but those of VMs",
         (("filter", filtering.with_network(state.name, routed, state.filter)),),

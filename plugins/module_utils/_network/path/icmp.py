@@ -3,7 +3,7 @@
 """The adapter of ICMP: packets of chosen sizes that nothing on the way may cut in pieces, to many hosts at once.
 
 A packet goes out as those of a VXLAN link do: from its address and by its underlay. What the kernel has learned of a path is not
-asked, since nobody may say "too big" there, and what was learned may be old.
+asked, since no router may say "too big" there, and what was learned may be old.
 """
 
 from __future__ import annotations

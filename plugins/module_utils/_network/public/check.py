@@ -70,7 +70,7 @@ def _bridge(given: Definition, facts: Facts) -> Link:
 
 
 def _port(tap: Link) -> str:
-    return f"a port of {tap.master}" if tap.master else "no port of a bridge"
+    return f"a port of {tap.master}" if tap.master else "a port of no bridge"
 
 
 def _check_free(facts: Facts, address: str, option: str) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-PROTOCOL = "219"  # of routes, neighbours and proxies: nobody's in rt_protos
+PROTOCOL = "219"  # of routes, neighbours and proxies: of no program in rt_protos
 GATEWAY4 = "169.254.1.1"  # what guests use as their gateway; each host answers its own guests
 GATEWAY6 = "fe80::a9fe:101"
 SHARED = ""

@@ -144,7 +144,7 @@ def element(table: str, name: str, *parts: str, of: str = SHARED) -> Entry:
 def text(found: Filter, removed: Iterable[Entry], added: Iterable[Entry], wanted: frozenset[str]) -> str:
     """Return nft's input, one transaction, that takes elements away and adds others; ``wanted`` are the tables that stay.
 
-    A table whose rules are not ours is made anew with all its elements, which ``added`` has then.
+    A table whose rules are not ours is made again with all its elements, which ``added`` has then.
     """
     lines: list[str] = []
     for name in TABLES:
@@ -160,7 +160,7 @@ def text(found: Filter, removed: Iterable[Entry], added: Iterable[Entry], wanted
 
 
 def read(table: str, listed: list[dict[str, Any]]) -> tuple[bool, frozenset[Entry]]:
-    """Return whether a table is as it should be but for its elements, and these, from ``nft -j list table``."""
+    """Return whether a table is as it should be except for its elements, and these, from ``nft -j list table``."""
     meant = TABLES[table]
     sets = {one["name"]: one for item in listed for kind, one in item.items() if kind in ("set", "map")}
     comments = [str(item["rule"].get("comment", "")) for item in listed if "rule" in item]

@@ -83,17 +83,17 @@ def _filter(
     facts: Facts, everything: Iterable[Entry], gone: frozenset[Entry], come: frozenset[Entry], tables: frozenset[str]
 ) -> Iterator[SetFilter]:
     """Yield the change of our tables, if there is one; a table that is not whole gets all that any address needs of it."""
-    anew = frozenset(name for name in tables if name not in facts.filter.whole)
+    again = frozenset(name for name in tables if name not in facts.filter.whole)
     takes = _of(("element",), gone)
-    gives = _of(("element",), come) | {one for one in everything if one.kind == "element" and one.words[0] in anew}
+    gives = _of(("element",), come) | {one for one in everything if one.kind == "element" and one.words[0] in again}
     useless = [name for name in TABLES if name in facts.filter.there and name not in tables]
-    if takes or gives or useless or anew:
+    if takes or gives or useless or again:
         text = filtering.text(facts.filter, takes, gives, tables)
         yield SetFilter(takes, frozenset(gives), text)
 
 
 def _kept(facts: Facts, record: Mapping[str, Definition]) -> Iterator[Entry]:
-    """Yield what stays although nobody needs it now: that of an uplink which is not known at this moment."""
+    """Yield what stays although it is not needed now: that of an uplink which is not known at this moment."""
     for definition in record.values():
         if uplink_of(definition, facts) in facts.links:
             continue

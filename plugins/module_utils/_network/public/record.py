@@ -55,5 +55,5 @@ def _load(path: Path) -> dict[str, Any]:
     found = load_object(data, str(path), LIMIT)
     require_schema(found, SCHEMA, str(path))
     if not isinstance(found.get("addresses"), list):
-        raise Corrupt(f"{path}: addresses is no list; move the file away.", path=str(path))
+        raise Corrupt(f"{path}: addresses is not a list; move the file away.", path=str(path))
     return found

@@ -38,7 +38,7 @@ class SetFilter(Change):
     def sentence(self) -> str:
         """See Step."""
         names = sorted({one.of for one in (*self.gone, *self.come) if one.of})
-        return f"Change the filter of {', '.join(names)}" if names else "Take what nobody needs out of the filter"
+        return f"Change the filter of {', '.join(names)}" if names else "Take what is not needed out of the filter"
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ def _name(facts: Facts, wanted: Wanted, meant: Meant) -> Conflict | None:
         elif other := marked_for(found.alias):
             whose = f"belongs to the network {other}"
         else:
-            whose = f"is none of ours (kind {found.kind or 'physical'})"
+            whose = f"is not ours (kind {found.kind or 'physical'})"
         return _conflict(
             wanted,
             "name",
@@ -99,7 +99,7 @@ def _kept(facts: Facts, without: frozenset[str]) -> Iterator[tuple[Hashable, str
         network = marked_for(link.alias)
         if link.kind not in ("vxlan", "vlan") or link.name in own:
             continue
-        by = f"the network {network} has it ({link.name})" if network else f"the link {link.name}, which is none of ours, has it"
+        by = f"the network {network} has it ({link.name})" if network else f"the link {link.name}, which is not ours, has it"
         if link.data.get("external"):
             yield ("external", link.data.get("port")), by
         yield from ((key, by) for key, _name, option in _uses(facts, virtual_link(link, facts)) if option != "name")

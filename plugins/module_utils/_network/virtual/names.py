@@ -48,7 +48,7 @@ def mark(network: str) -> str:
 
 
 def marked_for(alias: str) -> str | None:
-    """Return the network that an alias names, or None if it is none of ours."""
+    """Return the network that an alias names, or None if it is not ours."""
     return alias.removeprefix(MARK) if alias.startswith(MARK) else None
 
 

@@ -13,7 +13,7 @@ from ..format.qemu_img import QemuImg
 
 
 def compare(qemu: QemuImg, path: Path, size: int, source: Mapping[str, Any] | Path, image: Path | None) -> None:
-    """Make the delta that has all in which a disk differs from its image, or from an empty disk; nobody may write the disk.
+    """Make the delta that has all in which a disk differs from its image, or from an empty disk; nothing may write the disk.
 
     ``source`` are QEMU's options of a raw disk, or a qcow2 that stands on others.
     """

@@ -133,7 +133,7 @@ class Slots:
         fsync(self.folder)
 
     def close(self, slot: Slot) -> None:
-        """Let nobody but root write into it; the image stays."""
+        """Let only root write into it; the image stays."""
         folder = self.folder / slot.name
         if folder.is_dir():
             os.chown(folder, os.geteuid(), os.getegid())

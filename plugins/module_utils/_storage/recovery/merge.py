@@ -42,7 +42,7 @@ class Merger:
         return Layers(self.qemu)
 
     def merge(self, uuid: str, run: Run, listed: Listed, work: Path) -> Delta:
-        """Merge a run in all generations that have it, but for pinned ones; the caller holds the VM's lock."""
+        """Merge a run in all generations that have it, except for pinned ones; the caller holds the VM's lock."""
         users = [one for one in listed.whole if one.name not in listed.pinned and any(map(run.within, one.disks))]
         made = work / "merged"
         self._fold(uuid, run, made)

@@ -73,7 +73,7 @@ class Restore:
 
     @contextmanager
     def _pinned(self, uuid: str, name: str) -> Iterator[None]:
-        """Have a generation pinned, but for an error: then it is as it was."""
+        """Have a generation pinned, except for an error: then it is as it was."""
         had = name in self.depot.listed(uuid).pinned
         self.depot.pin(uuid, name, True)
         try:

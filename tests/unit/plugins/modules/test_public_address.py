@@ -328,7 +328,7 @@ def test_refusals_change_nothing_and_say_why(made: Site) -> None:
     assert refused(one, "2001:DB8:0::2").startswith("address: 2001:db8::2 is this host's own, on eth0")
     assert refused(one, bridge="br9").startswith("bridge: there is no br9 on this host; its bridges are evb-private")
     assert refused(one, bridge="eth0").startswith("bridge: eth0 is not a bridge")
-    assert refused(one, tap="eth0").startswith("tap: eth0 is no port of a bridge, not of evb-private")
+    assert refused(one, tap="eth0").startswith("tap: eth0 is a port of no bridge, not of evb-private")
     assert refused(one, uplink="eth9").startswith("uplink: there is no link eth9")
     assert refused(one, uplink="evx-private").startswith("uplink: evx-private has no route of IPv4")
     assert refused(one, mac="01:00:5e:00:00:01").startswith("mac: ")

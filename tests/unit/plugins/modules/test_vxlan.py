@@ -127,7 +127,7 @@ def test_a_network_and_a_link_alone_are_not_the_same(vxlan: Any, module: Any) ->
     [
         ({"name": "a-name-too-long-for-a-link"}, "name: 'a-name-too-long-for-a-link'"),
         ({"name": "evb-private"}, "name: evb-private has a prefix of links of virtual networks"),
-        ({"name": "far0"}, "name: far0 needs the link far0, which exists and is none of ours"),
+        ({"name": "far0"}, "name: far0 needs the link far0, which exists and is not ours"),
         ({"vni": 0}, "vni: 0 is out of range"),
         ({"vni": 200}, "vni: VNI 200 (UDP port 4789) is in use: the network private has it"),
         ({"underlay": "eth9"}, "underlay: there is no link eth9"),

@@ -197,7 +197,7 @@ def test_a_vlan_of_a_bridge_or_bond_and_of_its_port_are_the_same(master: str) ->
     over = Link(master, "bridge" if master == "br1" else "bond", up=True)
     facts = linked(over, replace(CARD, master=master), Link("eth0.30", "vlan", up=True, lower="eth0", data=OTHERS["eth0.30"].data))
     for number, kept in (
-        (30, "the link eth0.30, which is none of ours, has it"),
+        (30, "the link eth0.30, which is not ours, has it"),
         (40, "the network b has it, which is made at boot"),
     ):
         facts = replace(facts, record={"b": {"name": "b", "type": "vlan", "vlan_id": 40, "underlay": "eth0"}})
