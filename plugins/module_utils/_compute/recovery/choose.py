@@ -35,12 +35,16 @@ class DiskFiles:
 
 @dataclass(frozen=True)
 class PointDisk:
-    """A disk that is in the points; ``image`` is a digest, None for a disk without one. ``size`` is its virtual size in bytes."""
+    """A disk that is in the points; ``image`` is a digest, None for a disk without one. ``size`` is its virtual size in bytes.
+
+    ``path`` is the file by which the VM has it, whatever overlay is ``active`` above.
+    """
 
     target: str
     active: str
     image: str | None
     size: int
+    path: str
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ def _included(name: str, one: DiskFiles, folders: Folders) -> PointDisk:
         ours = PurePosixPath(file.path).parent == PurePosixPath(folders.vm(name))
         if not ours or not (file.path == disk.path or overlay_of(file.path, disk.name, folders.vm(name))):
             raise _refused(name, disk, f"{file.path} was given by its path, and others may write it")
-    return PointDisk(disk.target, disk.active, _image(name, disk, one.files[-1].backing, folders), top.size)
+    return PointDisk(disk.target, disk.active, _image(name, disk, one.files[-1].backing, folders), top.size, disk.path)
 
 
 def _image(name: str, disk: Disk, backing: str | None, folders: Folders) -> str | None:

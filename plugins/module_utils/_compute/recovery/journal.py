@@ -4,7 +4,8 @@
 
 ``last`` is the newest point, whose checkpoint's bitmaps have what changed since. ``begun`` is the checkpoint of a point that is not
 finished, and ``ready`` its document once all its files are whole. ``files`` has the active file of each disk at that point and its
-inode: a file put in its place may bring a bitmap of another time.
+inode: a file put in its place may bring a bitmap of another time. It also has the path by which the VM has the disk: disks that
+were exchanged have bitmaps of the same name.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from ..._json import load_object, require_schema
 
 SCHEMA, LARGEST = 1, 32 * 2**20
 NAME = "journal.json"
-Files = Mapping[str, tuple[str, int]]
+Files = Mapping[str, tuple[str, int, str]]
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def read(folder: Path) -> Journal:
     require_schema(found, SCHEMA, str(path))
     try:
         last, ready = (_point(found[key], str(path)) for key in ("last", "ready"))
-        files = {str(target): (str(file), int(inode)) for target, (file, inode) in found["files"].items()}
+        files = {str(target): (str(file), int(inode), str(path)) for target, (file, inode, path) in found["files"].items()}
         names = {"schema", "checkpoint", "last", "begun", "ready", "files"}
         kept = {key: value for key, value in found.items() if key not in names}
         return Journal(_name(found["checkpoint"]), last, _name(found["begun"]), ready, files, kept)

@@ -17,6 +17,7 @@ from ..._errors import EdgeError
 from ..model.image_tools import PointTool
 from . import journal as journals
 from .checkpoints import PREFIX, Checkpoints
+from .choose import PointDisk
 from .journal import Journal
 from .observe import PointVm
 from .publish import drop_unfinished, settle
@@ -71,17 +72,26 @@ def distrust(vm: PointVm, journal: Journal, tool: PointTool) -> str:
     for disk in vm.choice.disks:
         had = journal.last.disk(disk.target) if journal.last else None
         sound = disk.target in noted if vm.active else _bitmaps(tool, disk.active).get(journal.checkpoint, False)
-        path, inode = journal.files.get(disk.target, (disk.active, 0))
         if journal.last and had is None:
             return f"disk {disk.target} was not in the last point"
         if had and (had.image != disk.image or had.virtual_size > disk.size):
             return f"disk {disk.target} stands on another image or is smaller than at the last point"
-        if inode and path == disk.active and inode != Path(path).stat().st_ino:
-            return f"{path} is another file than at the last point"
+        if other := _another_file(disk, journal):
+            return other
         if not sound:
             return (
                 f"the dirty bitmap of disk {disk.target} is lost, as after a QEMU that was killed or a snapshot that was reverted"
             )
+    return BELIEVED
+
+
+def _another_file(disk: PointDisk, journal: Journal) -> str:
+    """Return how the files of a disk are not those of the last point: a bitmap of that name may be of another disk or time."""
+    path, inode, whose = journal.files.get(disk.target, (disk.active, 0, disk.path))
+    if whose != disk.path:
+        return f"disk {disk.target} is {disk.path} now, and was {whose} at the last point"
+    if inode and path == disk.active and inode != Path(path).stat().st_ino:
+        return f"{path} is another file than at the last point"
     return BELIEVED
 
 

@@ -36,7 +36,7 @@ from .checkpoints import Checkpoints, new_name
 from .choose import PointDisk
 from .mend import BELIEVED, distrust, give_up, mend
 from .observe import PointVm, observe
-from .publish import copied, drop_unfinished, empty_work_folder, make_folder, newest_number, publish, settled
+from .publish import are_copied, copied, drop_unfinished, empty_work_folder, make_folder, newest_number, publish, settled
 
 SLACK = 64 * MIB  # a delta's own tables, and what the guest writes until the instant
 TIDY_SECONDS = 30.0
@@ -47,9 +47,9 @@ def _now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def files_of(vm: PointVm) -> dict[str, tuple[str, int]]:
-    """Return the active file of each disk and its inode."""
-    return {disk.target: (disk.active, Path(disk.active).stat().st_ino) for disk in vm.choice.disks}
+def files_of(vm: PointVm) -> journals.Files:
+    """Return the active file of each disk, its inode, and the file by which the VM has the disk."""
+    return {disk.target: (disk.active, Path(disk.active).stat().st_ino, disk.path) for disk in vm.choice.disks}
 
 
 @dataclass(frozen=True)
@@ -260,11 +260,26 @@ class _Making:
         else:
             noted = {one.target: self.tool.noted(one.active, str(self.journal.checkpoint)) or 0 for one in self._disks}
             last = self.journal.last
-            if last and not any(noted.values()) and last.epoch == self.order.epoch and last.final >= self.order.final:
+            if last and not any(noted.values()) and self._is_still(last):
                 return PointMade(last, None, left_out=self.vm.choice.left_out)
             made = self._changes_at_rest(noted)
         mend(self.vm, self.home, self.tool)
         return made
+
+    def _is_still(self, last: Generation) -> bool:
+        """Return whether a point has all of the VM but what its disks have: another record, size or NVRAM is a change too."""
+        disks = [(disk.target, disk.image, disk.size) for disk in self._disks]
+        return (
+            (last.epoch, last.vm.name) == (self.order.epoch, self.vm.state.name)
+            and last.final >= self.order.final
+            and [(disk.target, disk.image, disk.virtual_size) for disk in last.disks] == disks
+            and last.spec == self._record()
+            and are_copied(self._small_files(), last.files)
+        )
+
+    def _record(self) -> dict[str, Any]:
+        record = self.vm.state.record
+        return dict(json.loads(record.to_json())) if record else {}
 
     def _changes_at_rest(self, noted: Mapping[str, int]) -> PointMade:
         work = self._prepare(sum(noted.values()))
@@ -293,16 +308,14 @@ class _Making:
             path = work / f"{disk.target}.delta"
             self.tool.require_delta(str(path), disk.size)
             disks.append(self._disk(disk, settled(path)))
-        name, state = self.vm.state.name, self.vm.state
-        record = json.loads(state.record.to_json()) if state.record else {}
         generation = Generation(
-            vm=Vm(name, self.vm.uuid),
+            vm=Vm(self.vm.state.name, self.vm.uuid),
             epoch=self.order.epoch,
             number=self.number,
             instant=self.instant,
             quiesced=self.quiesced,
             final=self.order.final and not self.vm.active,
-            spec=record,
+            spec=self._record(),
             files=copied(self._small_files(), work),
             disks=tuple(disks),
             previous=self.previous,

@@ -10,17 +10,20 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import stat
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from ..._errors import Conflict, InvalidInput
+from ..._errors import Conflict, InvalidInput, Refused
 from ..._files import fsync, rename_new
 from ..._generation import DOCUMENT, File, Generation, file_name, point_of
+from ..._sizes import MIB
 from ..job.point_job import WORK
 from . import journal as journals
 from .journal import Journal
 
+LARGEST_SMALL = 256 * MIB  # as replicas take them
 FOLDER_MODE, MODE = 0o711, 0o600  # QEMU, which is not root, opens its file in a folder that it cannot list
 
 
@@ -80,10 +83,41 @@ def copied(files: Mapping[str, Path], work: Path) -> dict[str, File]:
     """Copy small files of the VM into the point, those that are there."""
     found = {}
     for what, path in files.items():
-        if path.is_file():
-            shutil.copyfile(path, work / what)
+        if (data := _content(path)) is not None:
+            (work / what).write_bytes(data)
             found[what] = settled(work / what)
     return found
+
+
+def are_copied(files: Mapping[str, Path], copies: Mapping[str, File]) -> bool:
+    """Return whether the small files of the VM are those that a point has."""
+    now = {what: data for what, path in files.items() if (data := _content(path)) is not None}
+    return {what: f"sha256:{hashlib.sha256(data).hexdigest()}" for what, data in now.items()} == {
+        what: file.digest for what, file in copies.items()
+    }
+
+
+def _content(path: Path) -> bytes | None:
+    """Return what a small file has, None where there is none.
+
+    QEMU and swtpm, which are not root, own the folders of some: no link is followed, no pipe waited for, and no length believed.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise Refused(f"{path} cannot be in a recovery point: {error.strerror}.", path=str(path)) from None
+    regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+    if regular:
+        with os.fdopen(descriptor, "rb") as file:
+            data = file.read(LARGEST_SMALL + 1)
+    else:
+        os.close(descriptor)
+    if not regular or len(data) > LARGEST_SMALL:
+        why = f"it has more than {LARGEST_SMALL} bytes" if regular else "it is not a regular file"
+        raise Refused(f"{path} cannot be in a recovery point: {why}.", path=str(path))
+    return data
 
 
 def publish(home: Path, journal: Journal, generation: Generation) -> Journal:

@@ -28,7 +28,10 @@ def test_overlays_on_images_and_disks_of_their_own_are_in() -> None:
     with_snapshot = DiskFiles(replace(ROOT, overlay=snapshot), files)
     digest = "sha256:" + "ab" * 32
     assert choose("web", [with_snapshot, OWN], FOLDERS) == Choice(
-        (PointDisk("vda", snapshot, digest, 120), PointDisk("vdb", f"{HOME}/data.qcow2", None, 50))
+        (
+            PointDisk("vda", snapshot, digest, 120, ROOT.path),
+            PointDisk("vdb", f"{HOME}/data.qcow2", None, 50, f"{HOME}/data.qcow2"),
+        )
     )
 
 

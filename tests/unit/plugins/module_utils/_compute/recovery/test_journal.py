@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +14,8 @@ import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._compute.recovery import journal as journals
 from ansible_collections.edge.cloud.plugins.module_utils._compute.recovery.journal import Journal
 from ansible_collections.edge.cloud.plugins.module_utils._compute.recovery.publish import (
+    are_copied,
+    copied,
     drop_unfinished,
     empty_work_folder,
     newest_number,
@@ -20,11 +24,11 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.recovery.publi
     settled,
     work_folder,
 )
-from ansible_collections.edge.cloud.plugins.module_utils._errors import Conflict, Corrupt, Unsupported
+from ansible_collections.edge.cloud.plugins.module_utils._errors import Conflict, Corrupt, Refused, Unsupported
 from ansible_collections.edge.cloud.plugins.module_utils._generation import DOCUMENT, Disk, File, Generation, Vm, file_name
 
 UUID = "0e4f2b52-67a3-4c8c-9f0f-6f4d6a1e9a11"
-BEFORE = Journal("edge-point-a", None, "edge-point-b", None, {"vda": ("/vms/web/root.qcow2", 7)})
+BEFORE = Journal("edge-point-a", None, "edge-point-b", None, {"vda": ("/vms/web/root.1.qcow2", 7, "/vms/web/root.qcow2")})
 
 
 def point(file: File) -> Generation:
@@ -122,3 +126,37 @@ def test_a_lost_journal_leaves_numbers_used(tmp_path: Path) -> None:
     for name in ("0.12", "1.9", ".0.40.point", "0.x"):
         (tmp_path / name).mkdir()
     assert newest_number(tmp_path) == 12
+
+
+def test_small_files_are_copied_and_a_change_of_one_is_seen(tmp_path: Path) -> None:
+    files = {"nvram": tmp_path / "vars", "tpm": tmp_path / "none"}
+    files["nvram"].write_bytes(b"variables")
+    work = empty_work_folder(tmp_path, "0.1")
+    found = copied(files, work)
+    assert list(found) == ["nvram"]
+    assert (work / file_name(found["nvram"].digest)).read_bytes() == b"variables"
+    assert are_copied(files, found)
+    files["tpm"].write_bytes(b"state")
+    assert not are_copied(files, found)
+    files["tpm"].unlink()
+    files["nvram"].write_bytes(b"Variables")
+    assert not are_copied(files, found)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda path: path.symlink_to("/etc/hostname"),
+        os.mkfifo,
+        lambda path: path.mkdir(),
+        lambda path: (path.touch(), os.truncate(path, 2**40)),
+    ],
+)
+def test_what_a_program_of_the_guest_puts_in_place_of_its_state_is_not_read(
+    tmp_path: Path, spoil: Callable[[Path], object]
+) -> None:
+    spoil(tmp_path / "tpm")
+    work = empty_work_folder(tmp_path, "0.1")
+    with pytest.raises(Refused, match="cannot be in a recovery point"):
+        copied({"tpm": tmp_path / "tpm"}, work)
+    assert not list(work.iterdir())

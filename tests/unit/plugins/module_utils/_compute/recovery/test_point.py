@@ -318,6 +318,21 @@ def test_a_point_gives_way_to_a_snapshot_and_points_follow_the_disk_through_it(g
     assert guest.checkpoints == guest.checkpoints[:1]
 
 
+def test_a_stopped_vm_that_changed_but_for_its_blocks_has_another_point(guest: Guest) -> None:
+    first = guest.make(final=True)
+    assert guest.make(final=True).folder is None
+    record = Record(replace(guest.spec, memory=48 * MIB), recovery=RecoveryPolicy(quiesce="never"))
+    guest.host.connection.defineXML(to_text(emit(record.spec, record)))
+    second = guest.make(final=True)
+    assert (second.whole, second.generation.spec) == ("", json.loads(record.to_json()))
+    assert first.generation.spec != second.generation.spec
+    assert guest.data(second) == 0
+    run("qemu-img", "resize", "-q", "-f", "qcow2", str(guest.active("vdb")), str(2 * SIZE))
+    longer = guest.make(final=True)
+    assert [disk.virtual_size for disk in longer.generation.disks] == [SIZE, 2 * SIZE]
+    assert guest.make(final=True).folder is None
+
+
 def test_a_redefined_domain_goes_on_with_its_bitmaps(guest: Guest) -> None:
     guest.start()
     guest.make()
