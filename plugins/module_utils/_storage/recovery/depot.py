@@ -248,12 +248,13 @@ class Depot:
             _files.fsync(path.parent)
 
     def bytes_of(self, uuid: str) -> int:
-        """Return what the files of a VM take by their lengths."""
+        """Return what a VM takes here by the lengths of its files and documents."""
         total = 0
-        with suppress(FileNotFoundError):
-            for path in self.files(uuid).iterdir():
-                with suppress(FileNotFoundError):
-                    total += path.stat().st_size
+        for folder in (self.files(uuid), self.folder(uuid)):
+            with suppress(FileNotFoundError):
+                for path in folder.iterdir():
+                    with suppress(FileNotFoundError):
+                        total += path.lstat().st_size if path.name != FILES and path.suffix != ".image" else 0
         return total
 
     @property

@@ -20,6 +20,7 @@ from ..._errors import Conflict, Corrupt, EdgeError, NoSpace, NotFound, Refused,
 from ..._generation import DOCUMENT, LARGEST_JSON, Delta, Disk, File, Generation, file_name, parse
 from ..._sizes import MIB
 from ..format import qcow2
+from ..format.foreign_image import LARGEST_VIRTUAL_SIZE
 from ..format.qemu_img import QemuImg
 from ..format.source_file import held, named
 from ..store.digest import checksum_of, copy_with_checksum
@@ -74,9 +75,10 @@ class Intake:
     def _take(self, folder: Path, offered: Generation, listed: Listed, work: Path) -> Taken:
         uuid = offered.vm.uuid
         generation = resolved(offered, listed, lambda file: self.depot.has(uuid, file) or _offers(folder, file))
-        _require_short(generation)
+        _require_usual(generation)
         brought = [file for file in generation.needs if _offers(folder, file)]
-        self._require_quota(sum(file.size for file in brought if not self.depot.has(uuid, file)))
+        more = sum(file.size for file in brought if not self.depot.has(uuid, file))
+        self._require_quota(more + len(generation.to_json()))
         copied = 0
         for file in brought:
             if not self._whole(uuid, file):
@@ -216,9 +218,14 @@ def _require_possible(generation: Generation, file: File) -> None:
         raise Refused(f"The file {file.digest} has {file.size} bytes; at most {most} are possible.", digest=file.digest)
 
 
-def _require_short(generation: Generation) -> None:
-    """Raise Refused for more deltas than a chain can have until it is merged."""
+def _require_usual(generation: Generation) -> None:
+    """Raise Refused, before a byte is copied, for too large a disk or more deltas than a chain can have until it is merged."""
     for disk in generation.disks:
+        if disk.virtual_size > LARGEST_VIRTUAL_SIZE:
+            raise Refused(
+                f"The disk {disk.target} has {disk.virtual_size} bytes; at most {LARGEST_VIRTUAL_SIZE} are taken.",
+                target=disk.target,
+            )
         if len(disk.chain) > MOST_DELTAS:
             raise Refused(
                 f"The disk {disk.target} has {len(disk.chain)} deltas; at most {MOST_DELTAS} are taken. Take in the points before "

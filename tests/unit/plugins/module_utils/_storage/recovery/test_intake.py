@@ -125,6 +125,35 @@ def test_a_generation_that_does_not_fit_is_not_copied(machine: Machine, replica:
     assert replica.depot.bytes_used == 0
 
 
+def test_documents_alone_are_within_the_quota(machine: Machine, replica: Replica, tmp_path: Path) -> None:
+    intake = replace(replica.intake, quota=3 * MIB)
+    disks = (Disk("vda", machine.disk.image, machine.size),)
+    folders = []
+    for number in (1, 2, 3):
+        generation = replace(machine.generation, number=number, files={}, disks=disks, spec={"x": "a" * MIB})
+        folders.append(tmp_path / str(number))
+        folders[-1].mkdir()
+        (folders[-1] / DOCUMENT).write_bytes(generation.to_json())
+    for folder in folders[:2]:
+        intake.take(folder)
+    with pytest.raises(NoSpace, match="quota"):
+        intake.take(folders[2])
+    assert replica.names == ["0.1", "0.2"]
+    assert 2 * MIB < replica.depot.bytes_used < 3 * MIB
+
+
+def test_a_larger_disk_than_any_is_refused_before_a_byte_is_copied(machine: Machine, replica: Replica, tmp_path: Path) -> None:
+    folder, file = tmp_path / "large", File("sha256:" + "0" * 64, 2**40)
+    folder.mkdir()
+    with (folder / file_name(file.digest)).open("wb") as sparse:
+        sparse.truncate(file.size)  # whose reading alone would take an hour
+    disk = Disk("vda", None, 2**62).begun_again(file, (1, 1), 2**62)
+    (folder / DOCUMENT).write_bytes(replace(machine.generation, files={}, disks=(disk,)).to_json())
+    with pytest.raises(Refused, match=f"The disk vda has {2**62} bytes"):
+        replica.intake.take(folder)
+    assert replica.names == []
+
+
 def test_a_folder_that_others_can_read_is_refused_and_left_alone(machine: Machine, replica: Replica) -> None:
     replica.depot.root.mkdir(mode=0o755)
     with pytest.raises(Refused, match=r"^root: .* has mode 0755"):
