@@ -154,8 +154,9 @@ class Points:
 
     def _tidy(self, name: str, uuid: str) -> None:
         """Remove the checkpoint before the last, or the one of a point that failed; the next point does what cannot be done now."""
-        drop_unfinished(self.home(uuid))
-        with suppress(EdgeError), settled_lock(self.connection, self.folders, name, TIDY_SECONDS):
+        with suppress(EdgeError, OSError):  # such as a disk that is full, of which the point's own error tells
+            drop_unfinished(self.home(uuid))
+        with suppress(EdgeError, OSError), settled_lock(self.connection, self.folders, name, TIDY_SECONDS):
             mend(self._observe(name, uuid), self.home(uuid), self.tool)
 
 

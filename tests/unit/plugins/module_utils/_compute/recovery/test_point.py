@@ -105,10 +105,13 @@ class Guest:
         until(lambda: not self.domain.isActive(), "the end of the guest")
 
     def write(self, command: str, target: str = "vda") -> None:
+        """Write as the guest would; what failed is told by QEMU's own output alone, so that data is read again."""
         place = f"/machine/peripheral/{self.part(target, 'alias name')}/virtio-backend"
         for one in (command, "flush"):
             said = libvirt_qemu.qemuMonitorCommand(self.domain, f'qemu-io -d {place} "{one}"', 1)
             assert "rror" not in said, said
+        if command.startswith("write -P "):
+            run("qemu-io", "-r", "-U", "-f", "qcow2", "-c", command.replace("write", "read"), str(self.active(target)))
 
     def make(self, **options: Any) -> PointMade:
         made = self.points.make(self.name, PointOrder(**options))
