@@ -7,6 +7,7 @@ Both begin a new checkpoint at that same instant. QEMU writes to local files alo
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ from xml.etree.ElementTree import Element, SubElement
 from ..._errors import Busy, EdgeError, NoSpace, TimedOut
 from ..._files import RESERVE, free_bytes
 from ..._libvirt import intent, libvirt
+from ..._sizes import MIB
+from ..._space import Space
 from ..host.events import Waiter
 from ..job.backup_job import PushBackup
 from ..job.block_job import LOOK_AGAIN
@@ -27,6 +30,7 @@ from ..xml.properties import read_path
 from .checkpoints import Checkpoints
 
 Guard = Callable[[], None]
+AHEAD, TABLES = 512 * MIB, MIB  # what a guest overwrites between two looks, and a new file's own tables
 REUSE = libvirt.VIR_DOMAIN_BACKUP_BEGIN_REUSE_EXTERNAL if libvirt else 0
 
 
@@ -179,5 +183,27 @@ def room_guard(folder: Path, name: str, margin: int = RESERVE) -> Guard:
                 path=str(folder),
                 free=free,
             )
+
+    return guard
+
+
+def ahead_guard(room: Guard, files: Mapping[Path, int]) -> Guard:
+    """Return a guard that also keeps space ahead of files that grow, each of a disk of so many bytes.
+
+    QEMU lets a guest's write fail where it cannot first copy what that overwrites: others must not take the space for that.
+    """
+    taken = dict.fromkeys(files, 0)
+
+    def guard() -> None:
+        room()
+        for path, size in files.items():
+            with path.open("r+b") as file:
+                begin = max(taken[path], os.fstat(file.fileno()).st_size)
+                end = min(os.fstat(file.fileno()).st_size + AHEAD, size + size // 8 + TABLES)
+                if end - begin > AHEAD // 2 or (not taken[path] and end > begin):
+                    Space(path.parent, "What the guest overwrites during a recovery point").take(
+                        file.fileno(), [(begin, end - begin)]
+                    )
+                    taken[path] = end
 
     return guard

@@ -31,7 +31,7 @@ from ..model.image_tools import PointTool
 from ..model.recovery_policy import RecoveryPolicy
 from ..options.resolve import check_name
 from . import journal as journals
-from .backup import PointBackup, room_guard
+from .backup import PointBackup, ahead_guard, room_guard
 from .checkpoints import Checkpoints, new_name
 from .choose import PointDisk
 from .mend import BELIEVED, distrust, give_up, mend
@@ -221,6 +221,8 @@ class _Making:
             scratch = {disk.target: work / f"{disk.target}.scratch" for disk in self._disks}
             for disk in self._disks:
                 stack.enter_context(self.tool.empty_delta(str(scratch[disk.target]), disk.size, 0))
+            backup.guard = ahead_guard(guard, {scratch[disk.target]: disk.size for disk in self._disks})
+            backup.guard()
             self.instant = self.points.now()
             self.quiesced = backup.begin_view(scratch, socket, self.new, quiesce)
             return lambda: self._finish(lambda: backup.view(waiter, lambda: self._compare_view(work, socket)), work)

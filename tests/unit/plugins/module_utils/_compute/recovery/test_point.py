@@ -392,8 +392,9 @@ def test_a_host_disk_that_fills_ends_the_point_and_not_the_guest(guest: Guest) -
     thread, outcome = guest.begun()
     filler = guest.host.small / "filler"
     with filler.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, free_bytes(guest.host.small) - RESERVE // 2)
-    guest.write("write -P 3 0 4M")
+        os.posix_fallocate(file.fileno(), 0, free_bytes(guest.host.small))
+    for target in TARGETS:  # all of both disks has to be copied first, with no byte of the host's disk free
+        guest.write(f"write -P 3 0 {SIZE}", target)
     thread.join()
     assert isinstance(outcome[0], NoSpace), outcome
     guest.write("write -P 4 8M 64k")
