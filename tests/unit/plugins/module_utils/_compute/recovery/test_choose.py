@@ -57,7 +57,7 @@ def test_what_no_point_needs_is_left_out_and_said(disk: Disk, reason: str) -> No
         ((VolumeFile(ROOT.path, "raw", 1),), Refused, "is raw, which notes no changes"),
         ((VolumeFile("/srv/root.qcow2", "qcow2", 1),), Refused, "was given by its path"),
         ((VolumeFile(ROOT.path, "qcow2", 1, IMAGE, encrypted=True),), Refused, "in the clear"),
-        ((VolumeFile(ROOT.path, "qcow2", 1, "/srv/base.qcow2"),), Refused, "no image of the host cache"),
+        ((VolumeFile(ROOT.path, "qcow2", 1, "/srv/base.qcow2"),), Refused, "not an image of the host cache"),
         ((VolumeFile(ROOT.path, "qcow2", 1, "nbd://replica.example/x"),), Busy, "still on its way"),
         ((), Refused, "others attached it"),
     ],
