@@ -28,7 +28,7 @@ extends_documentation_fragment:
 options:
   names:
     description:
-      - Verify only these networks of the host, which have O(networks[].type=vxlan). Left out, all of that type.
+      - Verify only these networks of the host, whose type is V(vxlan). Left out, all of that type.
     type: list
     elements: str
   networks:

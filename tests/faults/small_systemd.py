@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What systemctl(1) does for DHCP services, on a host of fault runs that has no systemd: the commands of the role's unit.

@@ -16,7 +16,11 @@ from support.hostile import require_records
 ROLES = Path(__file__).resolve().parents[3] / "roles"
 LOOKING = ["host/templates/edge-gc.service.j2", "host/templates/edge-scrub.service.j2", "hypervisor/files/edge-arrive.service"]
 HIDING = {"ProtectHome": {"yes", "true", "on", "1", "tmpfs"}, "PrivateTmp": {"yes", "true", "on", "1", "disconnected"}}
-SERVICES = [path for path in sorted(ROLES.glob("*/*/*.service*")) if path.parent.parent.name != "appliance"]
+SERVICES = [  # without those of others that a role has only a part of
+    path
+    for path in sorted(ROLES.glob("*/*/*.service*"))
+    if path.parent.parent.name != "appliance" and ".service.conf" not in path.name
+]
 COMMON = {
     "NoNewPrivileges", "ProtectClock", "ProtectControlGroups", "ProtectHostname", "ProtectKernelLogs", "ProtectKernelModules",
     "ProtectKernelTunables", "LockPersonality", "MemoryDenyWriteExecute", "RestrictNamespaces", "RestrictRealtime",

@@ -62,7 +62,8 @@ def test_one_process_makes_an_overlay_of_any_size(tmp_path: Path, base: Path, si
     assert runner.verbs == ["create"]
     size = -(-size // 512) * 512
     assert shown(path)["virtual-size"] == size
-    assert QemuImg(runner).check(path) == QemuImg(runner).check(base), "nothing is damaged or leaks"
+    found = QemuImg(runner).check(path)
+    assert (found.corruptions, found.leaks, found.check_errors) == (0, 0, 0)
     for at in (0, 4 * GIB - 64 * KIB, 4 * GIB, 6 * GIB - 64 * KIB):
         assert at + 64 * KIB > size or reads(path, at, 7), at
     end = (size - 64 * KIB) // 512 * 512
