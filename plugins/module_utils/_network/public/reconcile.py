@@ -94,7 +94,9 @@ def announce(host: Addresses, address: str) -> bool:
 
 
 def listing(host: Addresses, address: str | None = None) -> list[dict[str, Any]]:
-    """Return the public addresses of this host, or only one, as JSON, sorted."""
+    """Return the public addresses of this host, or only one, as JSON, sorted; a host without any may lack nft(8) and the rest."""
+    if not record.read(host.places.record):
+        return []
     facts = host.facts()
     return [state_of(one, facts).view() for one in sorted(facts.record, key=_order) if address in (None, one)]
 

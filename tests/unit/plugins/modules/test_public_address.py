@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.edge.cloud.plugins.module_utils._network.public.host import Places
+from ansible_collections.edge.cloud.plugins.modules import public_address_info
+from support.modules import run_module
 from support.netspace import Space
 from support.public_hosts import BRIDGE, MACS, PEERS, Host, Site, give, make_bridge, site
 
@@ -390,3 +393,12 @@ def test_refusals_of_the_network_and_of_the_hosts_settings(made: Site) -> None:
 def test_missing_arguments(made: Site) -> None:
     assert "missing required arguments: address" in made.hosts[0].run("public_address")["msg"]
     assert "bridge, tap, mac" in made.hosts[0].run("public_address", address="203.0.113.10")["msg"]
+
+
+def test_a_host_that_never_had_one_needs_no_programs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As one that was reset, from which the package of nft(8) is gone."""
+    monkeypatch.setattr(public_address_info, "PLACES", Places(record=tmp_path / "record.json"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert run_module(capsys, "public_address_info")["public_addresses"] == []
