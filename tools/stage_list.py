@@ -42,7 +42,8 @@ def pytest(*arguments: str) -> tuple[str, ...]:
 
 
 REUSE = "test -e .git || { echo 'skipped: not a git checkout'; exit 0; }; exec reuse lint --lines"
-UNIT = pytest("--timeout=900", "--numprocesses=2", "--dist=loadfile", "tests/unit")
+UNIT = pytest("--timeout=900", "--numprocesses=2", "--dist=loadfile", "-m", "not slow", "tests/unit")
+UNIT_SLOW = pytest("--timeout=1800", "--numprocesses=2", "--dist=loadfile", "-m", "slow", "tests/unit")
 
 CHECK = (
     Stage("ruff", tool("ruff", "check", ".")),
@@ -92,7 +93,7 @@ def gate(sample: bool) -> tuple[tuple[Stage, ...], ...]:
             ANSIBLE_LINT,
             DOCS,
             BUILD,
-            *(() if sample else (CORPUS,)),
+            *(() if sample else (CORPUS, Stage("unit-slow", UNIT_SLOW, 900))),
             part("sanity", "tools/sanity", "quick", (60, 300)),
             part("unit-newest", "tools/unit-newest", "quick", (60, 240)),
             part("molecule", "tools/molecule", "cluster", (200, 480), root=True, environment={"EDGE_LAB": "molecule"}),

@@ -52,7 +52,9 @@ with socket.create_server((sys.argv[1], 7), family=socket.AF_INET6 if ":" in sys
     while True:
         client, peer = server.accept()
         with client:
-            data = client.recv(65536)
+            data = b""
+            while part := client.recv(65536):  # all of it: a socket that is closed over unread bytes is reset
+                data += part
             client.sendall(sys.argv[2].encode() + b" " + peer[0].encode() + b" " + data)
 """
 CLIENT = """
