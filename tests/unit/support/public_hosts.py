@@ -5,14 +5,17 @@
 from __future__ import annotations
 
 import json
+import queue
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from support.netspace import Space, spaces
+from support.waiting import until
 
 BRIDGE, PEERS = "evb-private", "evx-private"
 MACS = {"web": "52:54:00:00:00:01", "evil": "52:54:00:00:00:66"}
@@ -146,6 +149,7 @@ class Site:
         self.hosts = [Host(one, folder / "one"), Host(two, folder / "two")]
         self.guests = {"web": web, "evil": evil}
         self.servers: list[subprocess.Popen[str]] = []
+        self.sent: dict[str, tuple[Space, str, str, str]] = {}
         self.router.ip("link", "add", "sw", "type", "bridge", "forward_delay", "0")
         for number, host in enumerate(self.hosts, start=1):
             pid = str(host.space.pid)
@@ -190,6 +194,10 @@ class Site:
         for port in ("inner", "cable"):
             guest.ip("link", "set", port, "master", "machine", "addrgenmode", "none", "up")
         guest.ip("link", "set", "machine", "addrgenmode", "none", "up")
+        for space, link in ((host.space, f"evt-{vm}"), (guest, "inner"), (guest, "cable"), (guest, "eth0")):
+            until(
+                lambda space=space, link=link: " state UP " in space.ip("-o", "link", "show", "dev", link), f"a carrier of {link}"
+            )  # type: ignore[misc]
         _without_filters(guest)
         return guest
 
@@ -214,18 +222,21 @@ class Site:
         try:
             assert listener.stdout is not None
             assert listener.stdout.readline() == "ready\n"
+            lines: queue.Queue[str] = queue.Queue()
+            threading.Thread(target=_read, args=(listener.stdout, lines), daemon=True).start()
             yield found
-            for line in listener.stdout:
-                found.append(line.rstrip())
-                if found[-1].startswith(f"{last} "):
-                    break
+            while not (found and found[-1].startswith(f"{last} ")):
+                try:
+                    found.append(lines.get(timeout=2))
+                except queue.Empty:  # a packet that was sent before a link forwarded is lost
+                    self.send(*self.sent[last])
         finally:
             listener.kill()
             listener.wait()
 
-    @staticmethod
-    def send(space: Space, source: str, target: str, word: str) -> None:
+    def send(self, space: Space, source: str, target: str, word: str) -> None:
         """Send a word by UDP from an address."""
+        self.sent[word] = (space, source, target, word)
         space.run((sys.executable, "-c", SEND, source, target, word))
 
     def seen_at(self, address: str) -> str:
@@ -237,6 +248,11 @@ class Site:
     def mac(space: Space, link: str = "eth0") -> str:
         """Return the MAC address of a link."""
         return str(json.loads(space.ip("-j", "link", "show", "dev", link))[0]["address"])
+
+
+def _read(stream: IO[str], lines: queue.Queue[str]) -> None:
+    for line in stream:
+        lines.put(line.rstrip())
 
 
 def make_bridge(space: Space, number: int, name: str = BRIDGE) -> None:
