@@ -12,6 +12,7 @@ from unittest.mock import patch
 
 import pytest
 from ansible.module_utils import _internal
+from ansible.module_utils.common import warnings
 from ansible.module_utils.testing import patch_module_args
 
 PREFIX = "ansible_collections.edge.cloud.plugins.modules."
@@ -29,6 +30,7 @@ def run_module(capsys: pytest.CaptureFixture[str], module: str, *, check: bool =
     capsys.readouterr()
     if module.startswith(("domain", "nat_network")):
         gc.collect()  # the test driver forgets its domains with the last connection, and a traceback of before may hold one
+    getattr(warnings, "_global_warnings", {}).clear()  # those of modules that ran in this process before
     arguments = {**options, "_ansible_check_mode": check, "_ansible_diff": True}
     # Tests of inventory plugins make this process a controller, whose warnings go to the screen instead of the result.
     with patch.object(_internal, "is_controller", False, create=True), patch_module_args(arguments), pytest.raises(SystemExit):
