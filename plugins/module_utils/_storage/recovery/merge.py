@@ -24,6 +24,7 @@ from .depot import Depot, Listed
 from .layers import UNKNOWN, Base, Layers, Range, stacked, union
 from .merge_plan import Run
 
+MADE = "merged"
 WINDOW = 16 * GIB  # has at most so many ranges that they fit in memory, whatever a delta is
 CREATION: Creation = {"cluster_size": DELTA_CLUSTER, "compat": "1.1"}
 
@@ -44,7 +45,7 @@ class Merger:
     def merge(self, uuid: str, run: Run, listed: Listed, work: Path) -> Delta:
         """Merge a run in all generations that have it, except for pinned ones; the caller holds the VM's lock."""
         users = [one for one in listed.whole if one.name not in listed.pinned and any(map(run.within, one.disks))]
-        made = work / "merged"
+        made = work / MADE
         self._fold(uuid, run, made)
         merged = self._publish(uuid, run, made)
         for generation in users:

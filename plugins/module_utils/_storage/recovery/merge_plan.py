@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from ..._errors import InvalidInput
@@ -69,17 +69,26 @@ def outdated(listed: Listed, keep: int) -> list[Generation]:
     return [one for one in listed.generations if one.point < oldest and one.name not in listed.pinned]
 
 
-def too_long(listed: Listed, longest: int) -> Run | None:
-    """Return the adjacent deltas whose merge costs least, of the newest generation with a chain of too many; None if none has."""
+def too_long(listed: Listed, longest: int, failed: Collection[Run] = ()) -> Run | None:
+    """Return the adjacent deltas whose merge costs least, of the newest generation with a chain of too many; None if none has.
+
+    Runs that ``failed`` are not chosen again: one damaged delta does not keep the others of its chain from being merged.
+    """
     for generation in reversed(listed.whole):
         for disk in generation.disks:
-            if len(disk.chain) > longest and generation.name not in listed.pinned:
-                return min(_pairs(disk), key=lambda run: run.bytes)
+            long = len(disk.chain) > longest and generation.name not in listed.pinned
+            if possible := [run for run in _pairs(disk) if long and not _is_like(run, failed)]:
+                return min(possible, key=lambda run: run.bytes)
     return None
 
 
-def reclaimable(listed: Listed) -> Run | None:
-    """Return adjacent deltas whose points in between no generation has any more: merged, they take less."""
+def reclaimable(listed: Listed, failed: Collection[Run] = ()) -> Run | None:
+    """Return adjacent deltas whose points in between no generation has any more: merged, they take less. None that ``failed``.
+
+    Nothing is while a document cannot be read: the old deltas, which it may need, would stay beside the new one.
+    """
+    if listed.unreadable:
+        return None
     chains = [(disk.target, disk.chain) for one in listed.whole for disk in one.disks]
     pinned = {
         (disk.target, delta.digest)
@@ -96,9 +105,15 @@ def reclaimable(listed: Listed) -> Run | None:
         for disk in generation.disks:
             for run in _pairs(disk):
                 first, second = ((disk.target, delta.digest) for delta in run.deltas)
-                if followers[first] == {second[1]} and not {first, second} & pinned:
+                apart = {first, second} & pinned or _is_like(run, failed)
+                if followers[first] == {second[1]} and not apart:
                     return run
     return None
+
+
+def _is_like(run: Run, others: Collection[Run]) -> bool:
+    """Return whether one of the others has the same deltas of the same disk, whatever is below them."""
+    return any((one.target, one.deltas) == (run.target, run.deltas) for one in others)
 
 
 def _pairs(disk: Disk) -> Sequence[Run]:

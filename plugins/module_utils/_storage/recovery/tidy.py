@@ -14,13 +14,13 @@ from functools import partial
 from pathlib import Path
 
 from ... import _files
-from ..._errors import Busy, EdgeError, NotFound
+from ..._errors import Busy, Corrupt, EdgeError, NotFound
 from ..._generation import file_name
 from ..format.qemu_img import QemuImg
 from ..store.store import Store
 from .depot import FILES, Depot, Listed
 from .holding import hold_images, images_of
-from .merge import Merger
+from .merge import MADE, Merger
 from .merge_plan import LEAST_KEPT, Limits, Run, outdated, reclaimable, too_long
 
 
@@ -62,9 +62,7 @@ class Tidying:
     def _order(self, uuid: str, report: Report) -> None:
         def work_on(work: Path) -> None:
             self._drop(uuid, [one.name for one in outdated(self.depot.listed(uuid), self.limits.keep)], report)
-            while run := too_long(self.depot.listed(uuid), self.limits.longest):
-                if not self._merge(uuid, run, work, report):
-                    break
+            self._merge_all(uuid, partial(too_long, longest=self.limits.longest), work, report)
             self._collect(uuid, report)
             hold_images(self.depot, self.qemu, self.images, self.depot.listed(uuid).generations, work)
 
@@ -86,15 +84,23 @@ class Tidying:
         if generations:
             _files.fsync(self.depot.folder(uuid))
 
-    def _merge(self, uuid: str, run: Run, work: Path, report: Report) -> bool:
-        """Merge one run; where that fails the chain stays as it is, and the report says why."""
-        try:
-            merged = Merger(self.depot, self.qemu, self.images).merge(uuid, run, self.depot.listed(uuid), work)
-        except (EdgeError, OSError) as error:
-            report.doubts.append(f"{uuid} {run.target} was not merged: {error}")
-            return False
-        report.merged.append(f"{uuid} {run.target} {merged.of[0]}-{merged.of[1]}")
-        return True
+    def _merge_all(self, uuid: str, choose: Callable[..., Run | None], work: Path, report: Report) -> None:
+        """Merge what ``choose`` says until there is no more; a run that fails stays as it is, and the report says why.
+
+        A damaged delta spoils only the runs that it is in; any other failure, such as a full disk, ends the work on this VM.
+        """
+        failed: list[Run] = []
+        while run := choose(self.depot.listed(uuid), failed=failed):
+            try:
+                merged = Merger(self.depot, self.qemu, self.images).merge(uuid, run, self.depot.listed(uuid), work)
+            except (EdgeError, OSError) as error:
+                report.doubts.append(f"{uuid} {run.target} was not merged: {error}")
+                if not isinstance(error, Corrupt):
+                    break
+                failed.append(run)
+                (work / MADE).unlink(missing_ok=True)
+            else:
+                report.merged.append(f"{uuid} {run.target} {merged.of[0]}-{merged.of[1]}")
 
     def _collect(self, uuid: str, report: Report) -> None:
         """Remove the files and image marks that no document needs, unless one cannot be read.
@@ -154,9 +160,7 @@ class Tidying:
 
     def _reclaim(self, uuid: str, report: Report) -> None:
         def work_on(work: Path) -> None:
-            while not self.depot.listed(uuid).unreadable and (run := reclaimable(self.depot.listed(uuid))):
-                if not self._merge(uuid, run, work, report):
-                    break
+            self._merge_all(uuid, reclaimable, work, report)
             self._collect(uuid, report)
 
         self._when_free(uuid, report, work_on)

@@ -224,6 +224,21 @@ def test_a_merge_without_space_leaves_the_chain_as_it_is(six: Replica, tmp_path:
     replica.require_all()
 
 
+def test_a_damaged_delta_spoils_only_the_merges_that_it_is_in(six: Replica, tmp_path: Path) -> None:
+    replica = taken(six, tmp_path / "r", 6)
+    chain = replica.depot.find(UUID, None).disks[0].chain
+    damaged = replica.depot.path_of(UUID, chain[2].digest)
+    good = damaged.read_bytes()
+    damaged.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+    found = replica.tidy(keep=6, longest=3)
+    assert {text.split(":")[0] for text in found.doubts} == {f"{UUID} vda was not merged"}
+    assert all(str(damaged) in text for text in found.doubts)
+    after = [delta.of for delta in replica.depot.find(UUID, None).disks[0].chain]
+    assert after == [(1, 2), (3, 3), (4, 6)]
+    damaged.write_bytes(good)
+    replica.require_all()
+
+
 def test_files_that_a_killed_run_left_go(six: Replica, tmp_path: Path) -> None:
     replica = taken(six, tmp_path / "r", 2)
     stray = replica.depot.path_of(UUID, "sha256:" + "e" * 64)
