@@ -630,6 +630,45 @@ options:
     description:
       - Whether the host starts the domain when it boots. A new domain has V(false) without it.
     type: bool
+  recovery:
+    description:
+      - Whether and how the host makes recovery points of the VM, copies of its disks at one instant that other hosts keep
+        (C(docs/recovery.md)).
+      - What is given is the whole of it; an empty dictionary is all defaults. A new domain has none without it.
+      - A VM of which no whole point can be made, such as one with a raw disk or a disk given by O(disks[].path), is refused.
+    type: dict
+    suboptions:
+      state:
+        description:
+          - V(absent) ends the policy, and takes no other part. The points that were made stay where they are.
+        type: str
+        choices: [present, absent]
+        default: present
+      interval:
+        description:
+          - How often a point is made, in seconds, 60 to 2592000 (30 days). Without it, V(900).
+          - What the guest wrote since its newest point is lost with its host.
+        type: int
+      keep:
+        description:
+          - How many points, at least, stay on other hosts, 2 to 1000. Without it, V(2).
+        type: int
+      quiesce:
+        description:
+          - Whether the guest agent freezes the guest's file systems for the instant. V(try) does so if the agent answers,
+            V(required) makes no point otherwise. Without it, V(try).
+        type: str
+        choices: [never, try, required]
+      replicas:
+        description:
+          - How many other hosts must hold a point before this host removes it, 1 to 100. Without it, V(1).
+          - More than the cluster has replica hosts besides this host is refused.
+        type: int
+      budget:
+        description:
+          - How much points that not enough hosts hold may take on this host, as an integer with a unit, such as V(20GiB). No
+            further point is made when they have it. Without it they may fill the disk up to a reserve.
+        type: str
   xml_override:
     description:
       - A libvirt C(<domain>) element that is merged over the domain's XML at the end, the last resort where no option exists.

@@ -195,6 +195,20 @@ EXAMPLES = r"""
       ONEAPP_SITE_GENERAL_TITLE: Shop
       ONEAPP_SITE_GENERAL_PASSWORD: "{{ vault_shop_password }}"
 
+- name: Have a recovery point of a VM every five minutes, which two other hosts keep
+  edge.cloud.domain:
+    name: db
+    recovery:
+      interval: 300
+      replicas: 2
+      budget: 20GiB
+
+- name: Make no more of them
+  edge.cloud.domain:
+    name: db
+    recovery:
+      state: absent
+
 - name: Remove it with its disks
   edge.cloud.domain:
     name: web
@@ -351,6 +365,11 @@ domain:
       returned: when the domain exists
       type: str
       sample: sha256:9c0d1e2f30415263748596a7b8c9dadbecfd0e1f20314253644be1d2c36f7a8b
+    recovery:
+      description: What it asks of recovery points, with interval, keep, quiesce, replicas and budget in bytes; null for none.
+      returned: when the domain exists
+      type: dict
+      sample: {"interval": 900, "keep": 2, "quiesce": "try", "replicas": 1, "budget": null}
 """
 
 from typing import Any

@@ -102,6 +102,11 @@ domains:
       type: list
       elements: str
       sample: []
+    recovery:
+      description: What it asks of recovery points, with interval, keep, quiesce, replicas and budget in bytes; null for none.
+      returned: always
+      type: dict
+      sample: {"interval": 900, "keep": 2, "quiesce": "try", "replicas": 1, "budget": null}
     disks:
       description: The disks, with name, path, format, target, bus, size in bytes, backing file and the digest of the image.
       returned: always

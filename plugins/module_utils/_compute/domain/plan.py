@@ -13,7 +13,7 @@ from ..._plan import Plan
 from ..._plan import Step as AnyStep
 from ..._sizes import show_size
 from ..lazy.plan import CreateRemoteVolume, RemoveArrived, left_over, move_steps
-from ..model.changes import asked_only, changes
+from ..model.changes import asked_only, changes, record_changes
 from ..model.host_facts import Offer, VolumeFile
 from ..model.overlays import made_format, volume_chain
 from ..model.spec import DomainSpec, Record, Volume
@@ -258,7 +258,8 @@ def plan_goal(state: VmState, goal: Goal) -> Plan[VmState]:
     now = Plan(state, tuple(steps)).after
     if now.config != spec or now.record != goal.record or not now.marked or now.config != state.config:
         there = state.config is not None
-        steps.append(Define(goal.record, spec, not there, there and not state.marked, changes(now, spec)))
+        changed = (*changes(now, spec), *record_changes(now, goal.record))
+        steps.append(Define(goal.record, spec, not there, there and not state.marked, changed))
     arrived = left_over(Plan(state, tuple(steps)).after)
     if arrived:
         steps.append(RemoveArrived(arrived))

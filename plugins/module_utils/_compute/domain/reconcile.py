@@ -31,6 +31,7 @@ from ..model.host_facts import Folders
 from ..model.image_tools import ImageTool
 from ..model.overlays import kept_files, with_kept_overlays
 from ..model.public_address import NoPublicAddresses, PublicTool
+from ..model.recovery_policy import policy_of
 from ..model.request import AGAIN, DomainOptions
 from ..model.spec import DomainSpec, Record, stable_uuid
 from ..model.state import VmState, view
@@ -38,12 +39,14 @@ from ..model.virtual_network import NetworkTool, NoNetworks
 from ..options.image_defaults import with_image_defaults
 from ..options.preallocation import asked_preallocation
 from ..options.resolve import ResolvedDomain, check_name, resolve
+from ..recovery.observe import shared_targets
 from ..seed import Seeds, make_context, make_seed
 from .apply import Guest
 from .check.change import check_change, check_condition, check_saved_seeds
 from .check.definition import check_definition
 from .check.hardware import check_hardware, check_memory
 from .check.host import check_wanted
+from .check.recovery import check_recovery, check_replicas
 from .check.room import check_room
 from .check.startable import check_start
 from .plan import Goal, plan_absent, plan_goal
@@ -103,7 +106,7 @@ class Reconciler:
         check_hardware(wanted.spec, state.config, facts)
         check_memory(wanted.spec, state, options.run, facts, restart=options.may_restart)
         seeds = self._seeds(options, wanted.spec.uuid, state, host)
-        record = _record(wanted, state, seeds)
+        record = self._record(wanted, state, seeds)
         check_saved_seeds(state, options.run, record)
         goal = Goal(
             run=options.run,
@@ -120,8 +123,7 @@ class Reconciler:
             preallocation=asked_preallocation(options),
         )
         plan = with_addresses(plan_goal(state, goal), wanted.spec, self.public)
-        check_definition(self.connection, plan)
-        check_room(plan, home)
+        self._check_plan(plan, host)
         return plan, seeds
 
     def _refuse_while_migrating(self, state: VmState) -> None:
@@ -148,6 +150,25 @@ class Reconciler:
             claims = host.claims(self.name)
             check_claims(self.options, found, claims)
             check_below(self.options, wanted.disks, found, claims, self.tool)
+
+    def _check_plan(self, plan: Plan[VmState], host: HostView) -> None:
+        check_definition(self.connection, plan)
+        check_room(plan, self.folders.vm(self.name))
+        asked, after, seen = self.options.recovery is not None, plan.after, host.domains.get(self.name)
+        check_recovery(plan, self.folders, shared_targets(seen.config) if seen else (), asked=asked)
+        if asked and after.record:
+            check_replicas(after.record.recovery, self.peers.replicas)
+
+    def _record(self, wanted: ResolvedDomain, state: VmState, seeds: Seeds) -> Record:
+        kept, seed, context = state.record or Record(wanted.spec), seeds.cloud_init, seeds.context
+        digests = (seed.digest if seed else kept.seed, context.digest if context else kept.context)
+        taken_over = state.config is not None and state.foreign.taken_over
+        return replace(
+            Record(wanted.spec, wanted.volumes, *digests, taken_over=taken_over, ordered=wanted.ordered),
+            cloned_from=kept.cloned_from,
+            recovery=policy_of(self.options.recovery, kept.recovery),
+            kept=kept.kept,
+        )
 
     def settle(self, plan: Plan[VmState], seeds: Seeds, check_mode: bool) -> dict[str, Any]:
         """Carry the plan out and return the VM after it: as read back, in check mode as predicted.
@@ -224,15 +245,3 @@ class Reconciler:
             return addresses_of(None, state, told)
         with intent(f"look up domain {self.name}"):
             return addresses_of(lookup(self.connection.lookupByName, self.name), state, told)
-
-
-def _record(wanted: ResolvedDomain, state: VmState, seeds: Seeds) -> Record:
-    kept, seed, context = state.record or Record(wanted.spec), seeds.cloud_init, seeds.context
-    digests = (seed.digest if seed else kept.seed, context.digest if context else kept.context)
-    taken_over = state.config is not None and state.foreign.taken_over
-    return replace(
-        Record(wanted.spec, wanted.volumes, *digests, taken_over=taken_over, ordered=wanted.ordered),
-        cloned_from=kept.cloned_from,
-        recovery=kept.recovery,
-        kept=kept.kept,
-    )

@@ -53,12 +53,16 @@ class Answers:
 
 @dataclass(frozen=True)
 class Peers:
-    """The other hypervisors, asked once, when the first plan needs it. ``unknown`` is why they are not known, if they are not."""
+    """The other hypervisors, asked once, when the first plan needs it. ``unknown`` is why they are not known, if they are not.
+
+    ``replicas`` is how many other hosts are replicas, None where that is not known.
+    """
 
     hosts: tuple[str, ...] = ()
     ask: Ask = ask_over_tls
     seconds: float = SECONDS
     unknown: str | None = None
+    replicas: int | None = None
 
     @cached_property
     def answers(self) -> Answers:
@@ -92,13 +96,16 @@ class Peers:
 
 
 def peers_of_cluster() -> Peers:
-    """Return the other hypervisors that ``/etc/edge/cluster.json`` names; none without it, or without libvirt's certificate."""
-    if not CERTIFICATE.exists():  # VMs of this host do not migrate
-        return Peers()
+    """Return the other hypervisors that ``/etc/edge/cluster.json`` names, and the number of other replicas; nothing without it.
+
+    VMs of a host without libvirt's certificate do not migrate: there is no hypervisor to ask.
+    """
     try:
         cluster = _cluster.load()
     except NotFound:
         return Peers()
     except EdgeError as error:
-        return Peers(unknown=error.message)
-    return Peers(cluster.other_hypervisors)
+        return Peers(unknown=error.message if CERTIFICATE.exists() else None)
+    replicas = len(cluster.others(cluster.replicas))
+    migrates = CERTIFICATE.exists()
+    return Peers(cluster.other_hypervisors if migrates else (), replicas=replicas)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import Any
 
-from .spec import Disk, DomainSpec, Nic
+from .spec import Disk, DomainSpec, Nic, Record
 from .state import VmState
 
 DEVICES = ("disks", "nics")
@@ -25,6 +25,12 @@ def changes(state: VmState, after: DomainSpec) -> tuple[str, ...]:
     for name in DEVICES:
         found += _device_changes(name, getattr(before, name), getattr(after, name), foreign[name])
     return tuple(found)
+
+
+def record_changes(state: VmState, after: Record) -> tuple[str, ...]:
+    """Return the options that ``after`` changes and of which libvirt's configuration has nothing."""
+    before = state.record.recovery if state.record else None
+    return ("recovery",) if state.config is not None and before != after.recovery else ()
 
 
 def _device_changes(kind: str, before: Sequence[Any], after: Sequence[Any], foreign: Sequence[Disk] | Sequence[Nic]) -> list[str]:

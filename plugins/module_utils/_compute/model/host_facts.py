@@ -14,11 +14,12 @@ from .virtual_network import VirtualNetwork
 
 @dataclass(frozen=True)
 class Folders:
-    """Where a host keeps the files of its VMs, a folder each, its images (the host cache), and locks until it reboots."""
+    """Where a host keeps the files of its VMs, a folder each, its images (the host cache), recovery points, and locks."""
 
     vms: str = "/var/lib/edge/vms"
     images: str = "/var/lib/edge/images"
     locks: str = "/run/edge/locks"
+    recovery: str = "/var/lib/edge/recovery"
 
     def vm(self, name: str) -> str:
         """Return the folder of one VM; ``name`` was checked, so that it stays under ``vms``."""

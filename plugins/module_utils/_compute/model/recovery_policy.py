@@ -9,9 +9,10 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from ..._errors import InvalidInput
+from ..._sizes import parse_size
 
 QUIESCE = ("never", "try", "required")
-SHORTEST, LEAST_KEPT = 60, 2
+BOUNDS = {"interval": (60, 30 * 86400), "keep": (2, 1000), "replicas": (1, 100), "budget": (1, 2**63 - 1)}
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,36 @@ class RecoveryPolicy:
     budget: int | None = None
 
 
+@dataclass(frozen=True)
+class RecoveryOptions:
+    """The option ``recovery`` as the user wrote it; ``state`` absent ends the policy."""
+
+    state: str = "present"
+    interval: int | None = None
+    keep: int | None = None
+    quiesce: str | None = None
+    replicas: int | None = None
+    budget: str | None = None
+
+
+def policy_of(asked: RecoveryOptions | None, before: RecoveryPolicy | None) -> RecoveryPolicy | None:
+    """Return the policy that a VM is to have: what is asked is the whole of it; raise InvalidInput that names what is wrong."""
+    if asked is None:
+        return before
+    parts = {key: value for key, value in asdict(asked).items() if key != "state" and value is not None}
+    if asked.state == "absent":
+        if parts:
+            raise InvalidInput(
+                f"recovery.state: absent was asked, and {', '.join(parts)} with it; leave one of the two out.",
+                option="recovery.state",
+                value=asked.state,
+            )
+        return None
+    if asked.budget is not None:
+        parts["budget"] = parse_size(asked.budget, "recovery.budget")
+    return read_policy(parts)
+
+
 def read_policy(options: Mapping[str, Any] | None) -> RecoveryPolicy | None:
     """Return the policy of an option, None without one; raise InvalidInput that names what is wrong."""
     if options is None:
@@ -38,10 +69,10 @@ def read_policy(options: Mapping[str, Any] | None) -> RecoveryPolicy | None:
     for key in options:
         _require(key in known, key, options[key], f"be one of {', '.join(sorted(known))}, and there is no other part")
     given = {key: value for key, value in options.items() if value is not None}
-    for key, least in (("interval", SHORTEST), ("keep", LEAST_KEPT), ("replicas", 1), ("budget", 1)):
+    for key, (least, most) in BOUNDS.items():
         value = given.get(key, least)
-        whole = isinstance(value, int) and not isinstance(value, bool) and value >= least
-        _require(whole, key, value, f"be a whole number, at least {least}")
+        whole = isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+        _require(whole, key, value, f"be a whole number from {least} to {most}")
     _require(given.get("quiesce", "try") in QUIESCE, "quiesce", given.get("quiesce"), f"be one of {', '.join(QUIESCE)}")
     return RecoveryPolicy(**{**asdict(defaults), **given})
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from .public_address import PublicAddress
+from .recovery_policy import RecoveryOptions
 
 AGAIN = ("restarted", "reset")
 
@@ -183,6 +184,7 @@ class DomainOptions:
     title: str | None = None
     description: str | None = None
     os: str | None = None
+    recovery: RecoveryOptions | None = None
     state: str = "running"
     allow_restart: bool = False
     allow_recreate: bool = False
@@ -222,6 +224,7 @@ PARTS: dict[str, type[Any]] = {
     "public_address": PublicAddress,
     "filesystems": FilesystemOptions,
     "cloud_init": CloudInitOptions,
+    "recovery": RecoveryOptions,
 }
 
 

@@ -138,7 +138,9 @@ def view(state: VmState) -> dict[str, Any]:
     spec["vnc_password"] = state.config.vnc_password is not None
     shown = {"name": state.name, "state": state.run, **spec, "autostart": state.autostart, "pending_restart": pending(state)}
     arrival = asdict(state.arrival) if state.arrival else None
-    return {**shown, "managed": state.marked, "cloud_init": state.seed, "context": state.context, "arrival": arrival}
+    policy = asdict(state.record.recovery) if state.record and state.record.recovery else None
+    kept = {"cloud_init": state.seed, "context": state.context, "recovery": policy}
+    return {**shown, "managed": state.marked, **kept, "arrival": arrival}
 
 
 def nics_view(state: VmState) -> list[dict[str, Any]]:

@@ -83,6 +83,14 @@ CPU: dict[str, Any] = {
 }
 NUMA: dict[str, Any] = {"cpus": {"type": "str", "required": True}, "memory": {"type": "str", "required": True}}
 FILESYSTEM: dict[str, Any] = {"tag": {"type": "str", "required": True}, "path": {"type": "path", "required": True}}
+RECOVERY: dict[str, Any] = {
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "interval": {"type": "int"},
+    "keep": {"type": "int"},
+    "quiesce": {"type": "str", "choices": ["never", "try", "required"]},
+    "replicas": {"type": "int"},
+    "budget": {"type": "str"},
+}
 DOMAIN: dict[str, Any] = {
     "name": {"type": "str", "required": True},
     "uuid": {"type": "str"},
@@ -132,6 +140,7 @@ DOMAIN: dict[str, Any] = {
     "guest_agent": {"type": "bool"},
     "rng": {"type": "bool"},
     "autostart": {"type": "bool"},
+    "recovery": {"type": "dict", "options": RECOVERY},
     "xml_override": {"type": "str", "no_log": True},
 }
 CONTROL: dict[str, Any] = {

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -55,6 +56,23 @@ class Choice:
     left_out: tuple[tuple[str, str], ...] = ()
 
 
+def check_whole(name: str, disks: Iterable[DiskFiles], folders: Folders, shared: Collection[str] = ()) -> None:
+    """Raise Refused, as one about the option ``recovery``, for a VM of which no whole point can be made.
+
+    An image that is still on its way is not a reason: points are made once it is here.
+    """
+    written = [one for one in disks if not _outside(one.disk, one.disk.target in shared)]
+    try:
+        for one in written:
+            with suppress(Busy):
+                _included(name, one, folders)
+        if not written:
+            raise _nothing(name)
+    except Refused as error:
+        message = f"recovery: {error.message.removeprefix('name: ')}"
+        raise Refused(message, **{**error.details, "option": "recovery", "value": "present"}) from None
+
+
 def choose(name: str, disks: Iterable[DiskFiles], folders: Folders, shared: Collection[str] = ()) -> Choice:
     """Return the disks of a VM's points; ``shared`` are targets that other VMs may write too.
 
@@ -68,7 +86,7 @@ def choose(name: str, disks: Iterable[DiskFiles], folders: Folders, shared: Coll
         else:
             included.append(_included(name, one, folders))
     if not included:
-        raise Refused(f"name: {name} has no disk that a recovery point could have.", option="name", value=name)
+        raise _nothing(name)
     return Choice(tuple(included), tuple(left_out))
 
 
@@ -112,6 +130,10 @@ def _image(name: str, disk: Disk, backing: str | None, folders: Folders) -> str 
     if str(place.parent) != folders.images or not IMAGE.fullmatch(place.name):
         raise _refused(name, disk, f"it stands on {backing}, which is not an image of the host cache")
     return f"sha256:{place.stem}"
+
+
+def _nothing(name: str) -> Refused:
+    return Refused(f"name: {name} has no disk that a recovery point could have.", option="name", value=name)
 
 
 def _refused(name: str, disk: Disk, why: str) -> Refused:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from xml.etree.ElementTree import Element
 
 from ..._errors import NotFound
 from ..._libvirt import intent
@@ -46,12 +47,17 @@ def observe(connection: Any, name: str, tool: PointTool, folders: Folders) -> Po
     with intent(f"read domain {name}"):
         domain = connection.lookupByName(name)
         active, tree = bool(domain.isActive()), parse_xml(domain.XMLDesc())
-    devices = tree.iterfind("devices/disk")
-    shared = {read_path(disk, "target@dev") or "" for disk in devices if disk.find("shareable") is not None}
+    shared = shared_targets(tree)
     now, foreign = (state.live, state.live_foreign) if active and state.live else (state.config, state.foreign)
     disks = [DiskFiles(disk, tuple(_files(disk, tool))) for disk in now.disks]
     disks += [DiskFiles(disk, foreign=True) for disk in foreign.disks]
     return PointVm(state, domain, domain.UUIDString(), active, choose(name, disks, folders, shared))
+
+
+def shared_targets(tree: Element) -> frozenset[str]:
+    """Return the disks of a domain that other domains may write too."""
+    devices = tree.iterfind("devices/disk")
+    return frozenset(read_path(disk, "target@dev") or "" for disk in devices if disk.find("shareable") is not None)
 
 
 def _files(disk: Disk, tool: PointTool) -> Iterator[VolumeFile]:

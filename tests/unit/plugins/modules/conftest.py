@@ -29,7 +29,7 @@ DOMAIN_MODULES = (domain, domain_clone, domain_disk, domain_info, domain_migrati
 @pytest.fixture
 def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folders:
     """Return folders of the test's own, which all modules of domains take for the host's."""
-    found = Folders(str(tmp_path / "vms"), str(tmp_path / "images"), str(tmp_path / "locks"))
+    found = Folders(*(str(tmp_path / part) for part in ("vms", "images", "locks", "recovery")))
     for path in (found.vms, found.images):
         Path(path).mkdir()
     for module in DOMAIN_MODULES:
