@@ -50,11 +50,15 @@ class Images:
 
 @dataclass(frozen=True)
 class Recovery:
-    """The recovery points that this host keeps as a replica: their folder, how many of each VM at least, and bytes of all files."""
+    """The recovery points that this host keeps as a replica: their folder, how many of each VM at least, and bytes of all files.
+
+    ``rate_limit`` is the bytes a second at which they are pulled from other hosts.
+    """
 
     root: Path = Path("/var/lib/edge/recovery/points")
     keep: int = 2
     quota_bytes: int | None = None
+    rate_limit: int | None = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,8 @@ class Tls:
 class Cluster:
     """A cluster as one of its hosts sees it. ``replicas`` and ``peers`` name every such host, this one included if it is one.
 
-    ``hypervisors`` are the names of those that run VMs; None where the file does not say.
+    ``hypervisors`` are the names of those that run VMs; None where the file does not say. ``points`` are the URLs at which hosts
+    give recovery points; a hypervisor that serves no images is among them.
     """
 
     name: str
@@ -78,6 +83,7 @@ class Cluster:
     replicas: tuple[Member, ...] = ()
     peers: tuple[Member, ...] = ()
     hypervisors: tuple[str, ...] | None = None
+    points: tuple[Member, ...] = ()
     frontends: tuple[str, ...] = ()
     images: Images = Images()
     recovery: Recovery = Recovery()
@@ -209,6 +215,7 @@ def _known(check: Check, value: Any) -> Any:
 
 
 MEMBER = _object({"name": _name, "url": _url, "nbd": _nbd}, Member, ("name", "url"))
+POINTS = _object({"name": _name, "url": _url}, Member, ("name", "url"))
 IMAGES = _object(
     {
         "root": _path,
@@ -222,7 +229,7 @@ IMAGES = _object(
     },
     Images,
 )
-RECOVERY = _object({"root": _path, "keep": _whole(2), "quota_bytes": _size}, Recovery)
+RECOVERY = _object({"root": _path, "keep": _whole(2), "quota_bytes": _size, "rate_limit": _whole(1)}, Recovery)
 TLS = _object({"ca_file": _path, "cert_file": _path, "key_file": _path}, Tls)
 CLUSTER = _object(
     {
@@ -231,6 +238,7 @@ CLUSTER = _object(
         "replicas": _list(MEMBER),
         "peers": _list(MEMBER),
         "hypervisors": _list(_name),
+        "points": _list(POINTS),
         "frontends": _list(_url),
         "images": IMAGES,
         "recovery": RECOVERY,
@@ -252,7 +260,7 @@ def parse(data: bytes, where: str, *, strict: bool = True) -> Cluster:
             require_schema(loaded, SCHEMA, where, InvalidInput)
             loaded.pop("schema", None)
         cluster: Cluster = CLUSTER(loaded if strict else CLUSTER.known(loaded), where)
-        for members in (cluster.replicas, cluster.peers):
+        for members in (cluster.replicas, cluster.peers, cluster.points):
             _require_unique([member.name for member in members], where)
     except Unsupported:
         raise

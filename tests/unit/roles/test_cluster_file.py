@@ -88,3 +88,21 @@ def test_images_have_a_quota_unless_it_is_turned_off(tmp_path: Path) -> None:
     found = {name: cluster.images for name, cluster in described(tmp_path, hosts, {}).items()}
     assert (found["a"].quota_percent, found["b"].quota_percent, found["c"].quota_percent) == (None, None, 60.0)
     assert found["a"].quota_bytes is None and found["b"].quota_bytes == 2**30
+
+
+def test_recovery_points_are_given_by_hypervisors_and_replicas(tmp_path: Path) -> None:
+    hosts = {"b": {"replica_points_port": 9000}, "c": {"hypervisor_points_port": "9001", "hypervisor_serves_images": "false"}}
+    for cluster in described(tmp_path, hosts, {}).values():
+        assert [(one.name, one.url) for one in cluster.points] == [
+            ("a", "https://a:8445/"), ("b", "https://b:9000/"), ("c", "https://c:9001/"),
+        ]  # fmt: skip
+        assert cluster.recovery == _cluster.Recovery()
+
+
+def test_who_gives_no_recovery_points_and_how_many_are_kept(tmp_path: Path) -> None:
+    hosts = {"a": {"replica_points": "false", "hypervisor_points_port": 9002}, "c": {"hypervisor_points": False}}
+    play = {"host_recovery_keep": "3", "host_recovery_quota_bytes": "1GiB", "host_recovery_rate_limit": "1000"}
+    found = described(tmp_path, hosts, {**play, "host_recovery_root": "/srv/points"})
+    for cluster in found.values():
+        assert [one.url for one in cluster.points] == ["https://a:9002/", "https://b:8445/"]
+        assert cluster.recovery == _cluster.Recovery(Path("/srv/points"), 3, 2**30, 1000)
