@@ -50,11 +50,11 @@ http {{
 """
 
 
-def role_configuration(**variables: Any) -> str:
+def role_configuration(name: str = "nginx.conf.j2", /, **variables: Any) -> str:
     """Return what the role image_server makes of its template of nginx's configuration."""
     environment = jinja2.Environment(trim_blocks=True, undefined=jinja2.StrictUndefined)
     environment.filters["regex_replace"] = lambda value, pattern, new: re.sub(pattern, new, value)
-    template = environment.from_string((TREE / "roles/image_server/templates/nginx.conf.j2").read_text())
+    template = environment.from_string((TREE / "roles/image_server/templates" / name).read_text())
     usual = {"image_server_listen": "127.0.0.1", "image_server_incoming": "", "image_server_senders": []}
     return template.render(ansible_managed="a test", **{**usual, **variables})
 
