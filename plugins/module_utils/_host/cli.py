@@ -75,6 +75,7 @@ VERBS: Mapping[str, Verb | Verbs] = {
             "make": Verb("point_make.make", "make one of a VM of this host, in a folder that replicas take", MAKE),
             "list": Verb("points.show", "show them, of all VMs or of one", {"vm": str}),
             "take": Verb("points.take", "take in the generation in a folder", {"folder": str}),
+            "pull": Verb("point_pull.pull", "on a replica: take in what the other hosts made of their VMs"),
             "tidy": Verb("points.tidy", "drop old ones, merge long chains, and remove what none needs"),
             "verify": Verb("points.verify", "read all files of one, of a VM's or of all, and tell what is damaged", POINT),
             "restore": Verb("points.restore", "write a disk of one to a new file", {**POINT, **RESTORE}),

@@ -105,8 +105,8 @@ class Depot:
         except FileNotFoundError:
             return []
 
-    def prepare(self, uuid: str) -> None:
-        """Create the folders, which only root can read; durable when this returns. Refused if others can read what is there."""
+    def prepare_root(self) -> None:
+        """Create the folder, which only root can read; durable when this returns. Refused if others can read what is there."""
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         if (mode := stat.S_IMODE(self.root.stat().st_mode)) & 0o077:
             raise Refused(
@@ -115,10 +115,13 @@ class Depot:
                 option="root",
                 path=str(self.root),
             )
-        for folder in (self.partial, self.folder(uuid), self.files(uuid)):
-            if not folder.is_dir():
-                folder.mkdir(mode=0o700, exist_ok=True)
-                _files.fsync(folder.parent)
+        _make(self.partial)
+
+    def prepare(self, uuid: str) -> None:
+        """Create the folders of a VM; see ``prepare_root``."""
+        self.prepare_root()
+        _make(self.folder(uuid))
+        _make(self.files(uuid))
 
     @contextmanager
     def changing(self, uuid: str, wait: _files.Wait = True) -> Iterator[Path]:
@@ -261,3 +264,9 @@ class Depot:
     def bytes_used(self) -> int:
         """What all files take by their lengths."""
         return sum(self.bytes_of(uuid) for uuid in self.vms())
+
+
+def _make(folder: Path) -> None:
+    if not folder.is_dir():
+        folder.mkdir(mode=0o700, exist_ok=True)
+        _files.fsync(folder.parent)

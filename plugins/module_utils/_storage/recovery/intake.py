@@ -13,6 +13,7 @@ import os
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from ... import _files
@@ -29,9 +30,11 @@ from .delta_file import judge_delta
 from .depot import Depot, Listed
 from .holding import hold_images, missing_images
 
+Bring = Callable[[Path, File, Path], Path]
 LARGEST_OTHER = 256 * MIB  # of NVRAM, TPM state, seed or context
 OVERHEAD = 64 * MIB
 MOST_DELTAS = 256
+LARGEST_JUMP = 2**30  # no VM makes so many points; who lies needs millions of points to leave no epoch or number for the VM
 
 
 @dataclass(frozen=True)
@@ -53,11 +56,27 @@ class Intake:
     images: Store | None = None
     quota: int | None = None
 
-    def take(self, folder: Path, uuid: str | None = None) -> Taken:
+    def lacking(self, offered: Generation) -> tuple[File, ...]:
+        """Return the files that a generation needs beside what is here, none where it is here; raise what ``take`` would now."""
+        uuid, listed = offered.vm.uuid, self.depot.listed(offered.vm.uuid)
+        if any(one.point == offered.point for one in listed.whole):
+            return ()
+        require_epoch(listed, offered)
+        _refuse_newer(listed, offered)
+        needed = to_bring(offered, listed, partial(self.depot.has, uuid))
+        generation = resolved(offered, listed, lambda file: file in needed or self.depot.has(uuid, file))
+        _require_usual(generation)
+        for file in needed:
+            _require_possible(generation, file)
+        self._require_quota(sum(file.size for file in needed) + len(generation.to_json()))
+        return needed
+
+    def take(self, folder: Path, uuid: str | None = None, *, own: bool = False) -> Taken:
         """Take in the generation in ``folder``; ``uuid`` is the VM whose points the folder may have.
 
-        Raises Refused for an older epoch or another VM, Conflict where this point is here with another content, NotFound where
-        deltas before it are missing, and Corrupt for what is not what it says. Nothing is kept then, and nothing older is touched.
+        From a folder of our ``own``, on the same file system, files are moved instead of copied. Raises Refused for an older epoch
+        or another VM, Conflict where this point is here with another content, NotFound where deltas before it are missing, and
+        Corrupt for what is not what it says. Nothing is kept then, and nothing older is touched.
         """
         offered = read_document(folder)
         if uuid is not None and offered.vm.uuid != uuid:
@@ -70,9 +89,9 @@ class Intake:
                 return Taken(there, changed=False, missing_images=missing_images(self.images, there))
             require_epoch(listed, offered)
             _refuse_newer(listed, offered)
-            return self._take(folder, offered, listed, work)
+            return self._take(folder, offered, listed, work, moved_file if own else copied_file)
 
-    def _take(self, folder: Path, offered: Generation, listed: Listed, work: Path) -> Taken:
+    def _take(self, folder: Path, offered: Generation, listed: Listed, work: Path, bring: Bring) -> Taken:
         uuid = offered.vm.uuid
         generation = resolved(offered, listed, lambda file: self.depot.has(uuid, file) or _offers(folder, file))
         _require_usual(generation)
@@ -83,7 +102,7 @@ class Intake:
         for file in brought:
             if not self._whole(uuid, file):
                 _require_possible(generation, file)
-                copied_file(folder / file_name(file.digest), file, work)
+                bring(folder / file_name(file.digest), file, work)
                 copied += file.size
         self._judge(generation, listed, work, folder)
         for path in sorted(work.iterdir()):
@@ -139,8 +158,18 @@ def read_document(folder: Path) -> Generation:
 
 
 def require_epoch(listed: Listed, offered: Generation) -> None:
-    """Raise Refused for a generation of an older epoch than the newest: the VM was started elsewhere since."""
+    """Raise Refused for a generation of an older epoch than the newest: the VM was started elsewhere since.
+
+    So is one whose epoch or number no VM reaches from the newest: after it, no later point of the VM might be possible.
+    """
     newest = listed.points[-1] if listed.points else None
+    before = newest or (0, 0)
+    if any(now - then > LARGEST_JUMP for now, then in zip(offered.point, before, strict=True)):
+        raise Refused(
+            f"The generation {offered.name} of the VM {offered.vm.uuid} is too far from the newest one here, "
+            f"{before[0]}.{before[1]}: epoch and number may rise by {LARGEST_JUMP} at most. Find out which host gives it.",
+            uuid=offered.vm.uuid,
+        )
     if newest and offered.epoch < newest[0]:
         raise Refused(
             f"The generation {offered.name} of the VM {offered.vm.uuid} is of epoch {offered.epoch}, and there is one of epoch "
@@ -169,6 +198,18 @@ def _refuse_newer(listed: Listed, offered: Generation) -> None:
     newer = next((one for one in listed.unreadable if one.newer and one.point == offered.point), None)
     if newer:
         raise Conflict(f"The generation {offered.name} of the VM {offered.vm.uuid} is here already: {newer.why}", newer=newer.name)
+
+
+def to_bring(offered: Generation, listed: Listed, has: Callable[[File], bool]) -> tuple[File, ...]:
+    """Return the files that a generation needs beside what is here: of each chain, what no generation here has the result of."""
+    needed = [file for file in offered.files.values() if not has(file)]
+    for disk in offered.disks:
+        for delta in reversed(disk.chain):
+            if not has(delta.file):
+                if _chain_to(disk, delta.state, listed) is not None:
+                    break
+                needed.append(delta.file)
+    return tuple(dict.fromkeys(needed))
 
 
 def resolved(offered: Generation, listed: Listed, available: Callable[[File], bool]) -> Generation:
@@ -232,6 +273,13 @@ def _require_usual(generation: Generation) -> None:
                 "it first, and tidy, which merges them.",
                 target=disk.target,
             )
+
+
+def moved_file(source: Path, file: File, work: Path) -> Path:
+    """Move a file of ours to the work folder, by the name of its digest, which its bytes have; raise Corrupt for any other file."""
+    if source.is_symlink() or not source.is_file() or checksum_of(source, "sha256") != file.digest:
+        raise Corrupt(f"{source} does not have the digest {file.digest}, which the document says.", path=str(source))
+    return source.rename(work / file_name(file.digest))
 
 
 def copied_file(source: Path, file: File, work: Path) -> Path:

@@ -23,6 +23,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._errors import (
     Refused,
 )
 from ansible_collections.edge.cloud.plugins.module_utils._generation import DOCUMENT, Disk, File, file_name, parse
+from ansible_collections.edge.cloud.plugins.module_utils._storage.recovery.intake import LARGEST_JUMP
 from support.hostile_images import one_cluster_in_a_delta
 from support.images import MIB, QEMU, qemu_img
 from support.recovery import CLUSTER, UUID, Machine, Replica, delta, file_of, qemu_io, with_document
@@ -431,3 +432,49 @@ def test_a_delta_needs_no_file_that_is_not_asked_for(machine: Machine, replica: 
     replica.intake.take(folder)
     assert len(list(replica.depot.files(UUID).iterdir())) == 2
     assert QEMU.check(replica.depot.path_of(UUID, machine.disk.chain[0].digest)).corruptions == 0
+
+
+@pytest.mark.parametrize("changes", [{"epoch": LARGEST_JUMP + 1}, {"epoch": 2**53 - 1}, {"number": 2**53 - 1}])
+def test_a_point_after_which_none_would_be_possible_is_refused(machine: Machine, replica: Replica, changes: dict[str, int]) -> None:
+    replica.intake.take(machine.folders["0.1"])
+    before = tree(replica.depot.root)
+    machine.write(0, CLUSTER, 7)
+    folder = machine.point()
+    with_document(folder, machine.generation, **changes)
+    for taking in (
+        lambda: replica.intake.take(folder),
+        lambda: replica.intake.lacking(parse((folder / DOCUMENT).read_bytes(), "")),
+    ):
+        with pytest.raises(Refused, match="too far from the newest one here"):
+            taking()
+    assert tree(replica.depot.root) == before
+
+
+def test_a_forged_epoch_is_undone_by_removing_its_document(machine: Machine, replica: Replica) -> None:
+    replica.intake.take(machine.folders["0.1"])
+    machine.write(0, CLUSTER, 7)
+    folder = machine.point()
+    forged = Path(shutil.copytree(folder, machine.folder / "forged"))
+    with_document(forged, machine.generation, epoch=LARGEST_JUMP)
+    replica.intake.take(forged)
+    with pytest.raises(Refused, match="started elsewhere"):
+        replica.intake.take(folder)
+    replica.depot.document(UUID, f"{LARGEST_JUMP}.2").unlink()
+    replica.intake.take(folder)
+    replica.require_all()
+    assert replica.tidy().doubts == [] and replica.names == ["0.1", "0.2"]
+
+
+def test_from_a_folder_of_our_own_files_are_moved_and_only_what_is_lacking_is_asked_for(machine: Machine, replica: Replica) -> None:
+    own = Path(shutil.copytree(machine.folders["0.1"], replica.depot.root.parent / "own"))
+    assert set(replica.intake.lacking(machine.generation)) == set(machine.generation.needs)
+    assert replica.intake.take(own, UUID, own=True).changed
+    assert [path.name for path in own.iterdir()] == [DOCUMENT] and replica.intake.lacking(machine.generation) == ()
+    machine.write(0, CLUSTER, 7)
+    second = Path(shutil.copytree(machine.point(), replica.depot.root.parent / "second"))
+    new = machine.disk.chain[-1].file
+    assert replica.intake.lacking(machine.generation) == (machine.generation.files["nvram"], new)
+    (second / file_name(new.digest)).write_bytes(bytes(new.size))
+    with pytest.raises(Corrupt, match="does not have the digest"):
+        replica.intake.take(second, UUID, own=True)
+    assert replica.names == ["0.1"]

@@ -1,0 +1,52 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which replica takes a VM's recovery points: a pure rule that every replica of a cluster applies alike.
+
+A VM asks for a number of replicas. The replicas, without the VM's own host, have an order for each VM (rendezvous hashing of its
+UUID and their names). The first ones take a point at once. One that comes later takes only what still lies on the VM's host after
+a while: that host removes a point as soon as enough replicas have it, so then one of those before is down or full.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..._cluster import Member
+from ..cluster.pull_policy import ranked
+
+INTERVAL, SHORTEST, LONGEST = 900, 60, 7 * 24 * 3600  # seconds
+PATIENCE = 2  # intervals
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How many replicas a VM asks for, and the seconds between its recovery points."""
+
+    replicas: int = 1
+    interval: int = INTERVAL
+
+
+def policy_in(spec: Mapping[str, Any]) -> Policy:
+    """Return the policy in a VM's record, which another host wrote: what is missing or not possible is the default."""
+    found = spec.get("recovery")
+    asked = found if isinstance(found, Mapping) else {}
+    interval = min(_whole(asked.get("interval"), SHORTEST, INTERVAL), LONGEST)
+    return Policy(_whole(asked.get("replicas"), 1, 1), interval)
+
+
+def _whole(value: object, least: int, default: int) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= least else default
+
+
+def rank(uuid: str, replicas: Iterable[Member], maker: str, own: str) -> int:
+    """Return the place of the replica ``own``, from 0, in the order of the VM that runs on the host ``maker``."""
+    names = [member.name for member in ranked(uuid, (one for one in replicas if one.name != maker))]
+    return names.index(own) if own in names else len(names)
+
+
+def is_due(policy: Policy, place: int, age: float) -> bool:
+    """Return whether the replica in this place takes a point that is so many seconds old; each later one waits longer."""
+    late = place - policy.replicas + 1
+    return late <= 0 or age >= late * PATIENCE * policy.interval
