@@ -107,14 +107,15 @@ class Folder:
         write_atomically(path, step.digest.encode(), self.path / "delivered.new")
 
     def _sign(self, role: str, now: datetime, days: int) -> None:
-        subject = x509.certificate(self.file(role, "crt").read_bytes(), role).subject
-        refused = {}
+        signer = x509.certificate(self.file(role, "crt").read_bytes(), role)
+        present, refused = self._list(role, signer), {}
         for kind in (HELD, REVOKED):
             for (name, fingerprint), about in self._certificates(kind).items():
-                if about.issuer == subject:
+                if about.issuer == signer.subject:
                     seconds = (self.path / kind / name / f"{fingerprint}.crt").stat().st_mtime
-                    refused[about.serial] = datetime.fromtimestamp(int(seconds), UTC)
-        made = x509.sign_list(self.file(role, "crt").read_bytes(), self.file(role, "key").read_bytes(), refused, now, days)
+                    refused[about.serial] = x509.Entry(datetime.fromtimestamp(int(seconds), UTC), kind == HELD)
+        after = present.number if present else 0
+        made = x509.sign_list(signer.pem, self.file(role, "key").read_bytes(), refused, now, days, after=after)
         write_atomically(self.file(role, "crl"), made, self.path / f"{role}.crl.new", 0o644)
 
     def joined(self, part: str) -> str:

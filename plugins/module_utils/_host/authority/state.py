@@ -50,6 +50,11 @@ class State:
         subject = self.authorities[role].subject
         return frozenset(one.serial for one in self.refused() if one.issuer == subject)
 
+    def held(self, role: str) -> frozenset[int]:
+        """Return which of them are refused for a time only."""
+        subject = self.authorities[role].subject
+        return frozenset(one.serial for one in self.of(HELD).values() if one.issuer == subject)
+
     def moved(self, key: Named, certificate: Certificate, target: str) -> State:
         """Return the state with a certificate in one folder and in no other."""
         left = {kind: {one: about for one, about in found.items() if one != key} for kind, found in self.ledger.items()}
@@ -201,9 +206,11 @@ def _check_key(state: State, name: str, certificate: Certificate) -> None:
 
 
 def _stale(state: State, role: str, now: datetime, days: int) -> bool:
-    """Tell whether a list is missing, has other serial numbers, or has passed half of its life."""
+    """Tell whether a list is missing, has other serial numbers or others for a time only, or has passed half of its life."""
     found = state.lists.get(role)
-    return found is None or found.serials != state.serials(role) or found.ends < now + timedelta(days=days / 2)
+    if found is None or found.ends < now + timedelta(days=days / 2):
+        return True
+    return (found.serials, found.held) != (state.serials(role), state.held(role))
 
 
 def view(state: State) -> dict[str, Any]:

@@ -82,11 +82,13 @@ def key_identifier(ca: Any) -> Any:
 
 @dataclass(frozen=True)
 class RevocationList:
-    """The serial numbers in a revocation list, and when it ends."""
+    """The serial numbers in a revocation list, which of them are refused for a time only, when it ends, and its own number."""
 
     pem: bytes
     serials: frozenset[int]
+    held: frozenset[int]
     ends: datetime
+    number: int
 
 
 def revocation_list(pem: bytes, signer: Certificate) -> RevocationList | None:
@@ -98,7 +100,24 @@ def revocation_list(pem: bytes, signer: Certificate) -> RevocationList | None:
     public = x509.load_pem_x509_certificate(signer.pem).public_key()
     if read.issuer.rfc4514_string() != signer.subject or not read.is_signature_valid(public):  # type: ignore[arg-type]
         return None
-    return RevocationList(pem, frozenset(entry.serial_number for entry in read), when(read, "next_update"))
+    entries = {entry.serial_number: entry for entry in read}
+    held = frozenset(serial for serial, entry in entries.items() if _is_held(entry))
+    return RevocationList(pem, frozenset(entries), held, when(read, "next_update"), _number(read))
+
+
+def _is_held(entry: Any) -> bool:
+    try:
+        reason = entry.extensions.get_extension_for_class(x509.CRLReason).value.reason
+    except x509.ExtensionNotFound:
+        return False
+    return bool(reason == x509.ReasonFlags.certificate_hold)
+
+
+def _number(read: Any) -> int:
+    try:
+        return int(read.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number)
+    except x509.ExtensionNotFound:
+        return 0
 
 
 def split_lists(texts: Iterable[str]) -> list[str]:
@@ -107,16 +126,29 @@ def split_lists(texts: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def sign_list(ca: bytes, key: bytes, revoked: Mapping[int, datetime], now: datetime, days: int) -> bytes:
-    """Return a revocation list with these serial numbers and their dates, valid for so many days."""
+@dataclass(frozen=True)
+class Entry:
+    """Since when a certificate is refused, and whether that is for a time only."""
+
+    since: datetime
+    held: bool
+
+
+def sign_list(ca: bytes, key: bytes, refused: Mapping[int, Entry], now: datetime, days: int, *, after: int = 0) -> bytes:
+    """Return a revocation list with these serial numbers, valid for so many days; its number is greater than that ``after``.
+
+    The number is the time, unless the clock was put back: of two lists the newer one has the greater number in any case.
+    """
     signer, private = x509.load_pem_x509_certificate(ca), private_key(ca, key)
     builder = x509.CertificateRevocationListBuilder().issuer_name(signer.subject)
     builder = builder.last_update(now - SKEW).next_update(now + timedelta(days=days))
-    builder = builder.add_extension(x509.CRLNumber(int(now.timestamp())), critical=False)
+    builder = builder.add_extension(x509.CRLNumber(max(int(now.timestamp()), after + 1)), critical=False)
     builder = builder.add_extension(key_identifier(signer), critical=False)
-    for serial, when in sorted(revoked.items()):
-        entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(when).build()
-        builder = builder.add_revoked_certificate(entry)
+    for serial in sorted(refused):
+        entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(refused[serial].since)
+        if refused[serial].held:
+            entry = entry.add_extension(x509.CRLReason(x509.ReasonFlags.certificate_hold), critical=False)
+        builder = builder.add_revoked_certificate(entry.build())
     return builder.sign(private, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 

@@ -120,6 +120,25 @@ def test_a_host_that_left_can_be_revoked_for_ever(capsys: Capsys, room: Room, tm
     assert not trusted(done, made["edge2"], tmp_path) and done["authority"]["revoked"] == ["edge2"]
 
 
+def test_a_list_says_what_is_refused_for_a_time_and_its_number_grows(capsys: Capsys, room: Room) -> None:
+    record(capsys, room, "edge1", "edge2", "edge3")
+    wants: list[dict[str, Any]] = [
+        {"members": ["edge1", "edge2"], "hold_removed": True},
+        {"members": ["edge1", "edge2"], "hold_removed": True, "revoked": ["edge2"]},
+        {"revoked": ["edge3"]},
+        {"list_days": 8000},
+    ]
+    seen = []
+    for options in wants:
+        done = run(capsys, room, **options)
+        assert done["actions"][-1] == "Sign the revocation list ca.crl."
+        read = x509.load_pem_x509_crl(done["lists"].encode())
+        held = [len(list(entry.extensions)) for entry in read]
+        seen.append((read.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number, sorted(held)))
+    assert [held for _number, held in seen] == [[1], [0, 1], [0, 0], [0, 0]]
+    assert [number for number, _held in seen] == sorted({number for number, _held in seen}), "also within a second"
+
+
 def test_a_host_without_the_newest_list_is_told_of(capsys: Capsys, room: Room) -> None:
     record(capsys, room, "edge1", "edge2")
     first = run(capsys, room)
