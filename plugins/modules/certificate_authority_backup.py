@@ -24,7 +24,8 @@ requirements:
 options:
   path:
     description:
-      - The folder of the CA. With O(restore) it must be missing, empty, or hold just what the backup has.
+      - The folder of the CA. With O(restore) it must be missing, empty, hold just what the backup has, or be what an earlier run
+        restored of the same backup.
     type: path
     default: /etc/edge/pki/ca
   restore:
@@ -33,8 +34,12 @@ options:
     type: str
   lists:
     description:
-      - With O(restore), the revocation lists that hosts have. A certificate that one of them refuses is revoked if the backup
-        does not have it so, as it was refused after the backup was made.
+      - With O(restore), the revocation lists that hosts have. A certificate that the newest of them refuses is refused if the
+        backup does not have it so, as that was after the backup was made. It is revoked, or held until its host is in the
+        inventory, as the list says.
+      - Lists that are older than the backup do not count, since what they refuse may have been admitted again.
+      - A later run with the same O(restore) reads lists that are newer than those that the earlier one had, of hosts that did not
+        answer then. What the restored CA signs does not count.
     type: list
     elements: str
     default: []
@@ -104,7 +109,7 @@ from typing import Any
 
 from ansible_collections.edge.cloud.plugins.module_utils._errors import InvalidInput
 from ansible_collections.edge.cloud.plugins.module_utils._files import locked
-from ansible_collections.edge.cloud.plugins.module_utils._host.authority import backup, state, x509
+from ansible_collections.edge.cloud.plugins.module_utils._host.authority import backup, restoring, state, x509
 from ansible_collections.edge.cloud.plugins.module_utils._host.authority.folder import Folder
 from ansible_collections.edge.cloud.plugins.module_utils._module import run_module
 from ansible_collections.edge.cloud.plugins.module_utils._plan import Plan
@@ -122,8 +127,9 @@ def saved(path: Path) -> dict[str, Any]:
 def restored(path: Path, options: dict[str, Any], check: bool) -> dict[str, Any]:
     """Make the CA of a backup: whole and proven under another name first."""
     files = backup.unpack(_decoded(options["restore"]))
-    if path.is_dir() and backup.read(path) == files:
-        return _result([], backup.prove(Folder(path)))
+    mark = restoring.mark_of(path, files)
+    if path.is_dir() and (mark or backup.read(path) == files):
+        return _again(path, files, mark, options, check)
     backup.require_place(path)
     if check:
         with tempfile.TemporaryDirectory(prefix="edge-ca-", dir=_memory()) as made:
@@ -145,14 +151,33 @@ def _decoded(text: str) -> bytes:
 
 
 def _restore(work: Path, path: Path, files: backup.Files, options: dict[str, Any], check: bool) -> dict[str, Any]:
-    now, folder = datetime.now(UTC), backup.lay(files, work)
+    folder = backup.lay(files, work)
     found = backup.prove(folder)
-    moves = backup.refused_by_hosts(found, options["lists"], options["allow_forgotten"])
-    plan: Plan[state.State] = Plan(found, tuple(moves))
+    mark = restoring.Mark.first(files, found)
     if not check:
-        folder.apply(plan, now, 0)  # the lists are signed by the next run of the role
+        mark.after({}, datetime.now(UTC)).write(work)
+    plan = _refuse(folder, found, mark, options, check)
+    if not check:
         backup.put(work, path)
-    return _result([f"Restore the CA to {path}.", *plan.actions], plan.after)
+    return _result([f"Restore the CA to {path}.", *plan.actions], {}, plan.after)
+
+
+def _again(path: Path, files: backup.Files, mark: restoring.Mark | None, options: dict[str, Any], check: bool) -> dict[str, Any]:
+    """Refuse what only hosts refuse that no earlier run has read; the CA itself is there."""
+    folder = Folder(path)
+    with folder.hold():
+        found = backup.prove(folder)
+        plan = _refuse(folder, found, mark or restoring.Mark.first(files, found), options, check)
+    return _result(list(plan.actions), state.view(found), plan.after)
+
+
+def _refuse(folder: Folder, found: state.State, mark: restoring.Mark, options: dict[str, Any], check: bool) -> Plan[state.State]:
+    now, newest = datetime.now(UTC), restoring.newest_lists(found, options["lists"], mark)
+    plan: Plan[state.State] = Plan(found, tuple(restoring.refused_by_hosts(found, newest, options["allow_forgotten"])))
+    if newest and not check:
+        folder.apply(plan, now, 0)  # the lists are signed by the next run of the role
+        mark.after(restoring.numbers(newest, found), now).write(folder.path)
+    return plan
 
 
 def _memory() -> str | None:
@@ -160,10 +185,9 @@ def _memory() -> str | None:
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
 
 
-def _result(actions: list[str], found: state.State) -> dict[str, Any]:
+def _result(actions: list[str], before: dict[str, Any], found: state.State) -> dict[str, Any]:
     after = state.view(found)
-    return {"changed": bool(actions), "actions": actions, "authority": after,
-            "diff": {"before": {} if actions else after, "after": after}}  # fmt: skip
+    return {"changed": bool(actions), "actions": actions, "authority": after, "diff": {"before": before, "after": after}}
 
 
 def run(module: Any) -> dict[str, Any]:

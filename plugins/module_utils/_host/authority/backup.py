@@ -10,21 +10,20 @@ import os
 import re
 import shutil
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..._errors import Conflict, InvalidInput, Refused
+from ..._errors import Conflict, InvalidInput
 from ..._files import fsync
 from . import x509
 from .folder import NAME, PARTS, ROLES, Folder
-from .state import CURRENT, HELD, ISSUED, REVOKED, Move, State
+from .state import CURRENT, HELD, ISSUED, REVOKED, State
 
 LARGEST = 512 * 1024 * 1024
 LARGEST_FILE = 1024 * 1024
 OF_A_CA = re.compile(rf"({'|'.join(ROLES)}|retired-[0-9a-f]{{32}})\.({'|'.join(PARTS)})")
 OF_A_HOST = re.compile(rf"({ISSUED}|{HELD}|{REVOKED})/{NAME.pattern}/[0-9a-f]{{32}}\.crt|delivered/{NAME.pattern}")
-OLD = "Make a newer backup from the CA if there is one."
 
 
 @dataclass(frozen=True)
@@ -144,24 +143,3 @@ def put(work: Path, path: Path) -> None:
             require_place(path)
         raise
     fsync(path.parent)
-
-
-def refused_by_hosts(state: State, lists: Sequence[str], unknown: bool) -> list[Move]:
-    """Return what hosts refuse by the lists they have and the backup does not: it is revoked, so that no host is let in again.
-
-    Raise Refused for certificates that were signed and refused after the backup, unless they are let in again with ``unknown``.
-    """
-    moves, strange = [], set()
-    for role, signer in state.authorities.items():
-        read_lists = [x509.revocation_list(text.encode(), signer) for text in x509.split_lists(lists)]
-        serials = {serial for one in read_lists if one for serial in one.serials} - state.serials(role)
-        issued = {one.serial: (name, one) for (name, _any), one in state.of(ISSUED).items() if one.issuer == signer.subject}
-        moves += [Move(*issued[serial], ISSUED, REVOKED) for serial in sorted(serials & issued.keys())]
-        strange |= serials - issued.keys()
-    if strange and not unknown:
-        raise Refused(
-            f"restore: hosts refuse {len(strange)} certificates that this backup does not know, since they were signed and refused "
-            f"after it was made: serial numbers {', '.join(f'{one:x}' for one in sorted(strange))}. They would be let in again. "
-            f"{OLD} If there is none, set allow_forgotten to true, and have no host with one of their keys in your network.",
-        )
-    return moves

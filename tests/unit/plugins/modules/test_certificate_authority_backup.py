@@ -12,10 +12,12 @@ import stat
 import subprocess
 import sys
 import tarfile
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 from support.authority import Room
 from support.modules import run_module
 from support.processes import TREE
@@ -52,10 +54,10 @@ def restore(capsys: Capsys, path: Path, text: str, **options: Any) -> dict[str, 
 
 
 def files(folder: Path) -> dict[str, tuple[bytes, int, int]]:
-    """Return all files of a CA with their modes and times, which are those of revocations."""
+    """Return all files of a CA with their modes and times, which are those of revocations, but the mark of a restored one."""
     found = {}
     for path in sorted(folder.rglob("*")):
-        if path.is_file():
+        if path.is_file() and path.name != "restored":
             about = path.stat()
             found[str(path.relative_to(folder))] = (path.read_bytes(), stat.S_IMODE(about.st_mode), int(about.st_mtime))
     return found
@@ -172,6 +174,65 @@ def test_an_older_backup_lets_nobody_in_again(capsys: Capsys, room: Room, tmp_pa
     assert restore(capsys, tmp_path / "c", old, lists=[lies, "none"])["authority"]["revoked"] == [], "only this CA's lists count"
 
 
+def passed(lists: str) -> None:
+    """Wait until the clock has passed the number of a list, which is the second in which it was signed or a later one."""
+    number = x509.load_pem_x509_crl(lists.encode()).extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
+    while time.time() <= number + 1:
+        time.sleep(0.05)
+
+
+def test_a_list_that_is_older_than_the_backup_refuses_nobody(capsys: Capsys, room: Room, tmp_path: Path) -> None:
+    sign(capsys, room, "edge1", "edge2", "edge3")
+    away = authority(capsys, room.path, members=["edge1", "edge3"], hold_removed=True)["lists"]
+    back = authority(capsys, room.path, members=["edge1", "edge2", "edge3"], hold_removed=True)
+    assert back["authority"]["held"] == [], "edge2 was away for a time"
+    text = save(capsys, room.path)
+    for lists in ([away], [away, back["lists"]]):
+        place = tmp_path / str(len(lists))
+        done = restore(capsys, place, text, lists=lists)
+        assert done["authority"]["issued"] == ["edge1", "edge2", "edge3"] and len(done["actions"]) == 1, done
+    gone = authority(capsys, room.path, members=["edge1", "edge2"], hold_removed=True)["lists"]
+    there = authority(capsys, room.path, members=["edge1", "edge2", "edge3"], hold_removed=True, revoked=["edge1"])["lists"]
+    done = restore(capsys, tmp_path / "newest", text, lists=[there, gone, away])
+    assert done["authority"]["revoked"] == ["edge1"] and done["authority"]["issued"] == ["edge2", "edge3"], done
+
+
+def test_what_was_held_after_the_backup_is_held_and_what_was_revoked_stays_so(capsys: Capsys, room: Room, tmp_path: Path) -> None:
+    sign(capsys, room, "edge1", "edge2", "edge3")
+    authority(capsys, room.path, members=["edge2", "edge3"], hold_removed=True)
+    text = save(capsys, room.path)
+    authority(capsys, room.path, members=["edge3"], hold_removed=True)
+    lists = authority(capsys, room.path, revoked=["edge1"], members=["edge3"], hold_removed=True)["lists"]
+    done = restore(capsys, tmp_path / "a", text, lists=[lists])
+    assert (done["authority"]["held"], done["authority"]["revoked"]) == (["edge2"], ["edge1"]), done
+    after = authority(capsys, tmp_path / "a", members=["edge1", "edge2", "edge3"])["authority"]
+    assert (after["issued"], after["revoked"]) == (["edge2", "edge3"], ["edge1"])
+
+
+def test_a_later_run_takes_only_what_the_earlier_one_did_not_see(capsys: Capsys, room: Room, tmp_path: Path) -> None:
+    sign(capsys, room, "edge1", "edge2", "edge3")
+    text, place, everyone = save(capsys, room.path), tmp_path / "a", ["edge1", "edge2", "edge3"]
+    seen = authority(capsys, room.path, members=["edge2", "edge3"], hold_removed=True)["lists"]
+    unseen = authority(capsys, room.path, members=everyone, revoked=["edge3"])["lists"]
+    passed(unseen)
+    assert restore(capsys, place, text, lists=[seen])["authority"]["held"] == ["edge1"]
+    own = authority(capsys, place)["lists"]
+    again = restore(capsys, place, text, lists=[seen, own])
+    assert not again["changed"] and again["authority"]["held"] == ["edge1"], again
+    assert authority(capsys, place, members=everyone)["authority"]["issued"] == everyone
+    assert not restore(capsys, place, text, lists=[seen, own])["changed"], "edge1 was admitted again since"
+    before = files(place)
+    checked = restore(capsys, place, text, lists=[seen, unseen, own], check=True)
+    assert checked["changed"] and files(place) == before
+    late = restore(capsys, place, text, lists=[seen, unseen, own])
+    assert late["actions"] == checked["actions"] and late["authority"] == checked["authority"]
+    assert (late["authority"]["issued"], late["authority"]["revoked"]) == (["edge1", "edge2"], ["edge3"])
+    assert not restore(capsys, place, text, lists=[seen, unseen, own])["changed"]
+    assert restore(capsys, place, save(capsys, room.path))["error"]["code"] == "conflict", "it is not of that backup"
+    assert restore(capsys, tmp_path / "b", save(capsys, place))["changed"]
+    assert (tmp_path / "b/restored").read_text() != (place / "restored").read_text(), "a mark is in no backup"
+
+
 def playbook(folder: Path, name: str, **variables: Any) -> subprocess.CompletedProcess[str]:
     program = Path(sys.executable).with_name("ansible-playbook")
     words = [word for key, value in variables.items() for word in ("-e", f"{key}={value}")]
@@ -210,8 +271,10 @@ def test_the_playbooks_keep_and_restore_it(capsys: Capsys, room: Room, tmp_path:
     good = playbook(tmp_path, "restore_ca", **new, restore_ca_passphrase="c4n4ry")
     assert good.returncode == 0, good.stdout + good.stderr
     assert authority(capsys, pki / "ca")["authority"]["revoked"] == ["edge1"]
+    twice = playbook(tmp_path, "restore_ca", **new, restore_ca_passphrase="c4n4ry")
+    assert twice.returncode == 0 and "changed=0" in twice.stdout, twice.stdout
     secret = (room.path / "ca.key").read_text().splitlines()[1]
-    for run in (done, plain, good):
+    for run in (done, plain, good, twice):
         assert secret not in run.stdout + run.stderr
         for line in base64.b64encode((room.path / "ca.key").read_bytes()).decode()[24:].split():
             assert line[:40] not in run.stdout + run.stderr
