@@ -45,6 +45,13 @@ options:
     type: list
     elements: str
     required: true
+  names_of_others:
+    description:
+      - Names and addresses of other hosts, such as V(host2.example) or V(192.0.2.11). A certificate with one of them, or with a
+        wildcard that covers it, is refused.
+    type: list
+    elements: str
+    default: []
   ca_certificate:
     description:
       - The file of the CA's certificate.
@@ -103,7 +110,12 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.edge.cloud.plugins.module_utils._errors import NotFound
-from ansible_collections.edge.cloud.plugins.module_utils._host.authority.signing import Authority, Wanted, public_key_of
+from ansible_collections.edge.cloud.plugins.module_utils._host.authority.signing import (
+    Authority,
+    Wanted,
+    public_key_of,
+    require_own,
+)
 from ansible_collections.edge.cloud.plugins.module_utils._module import run_module
 
 
@@ -123,6 +135,7 @@ def run(module: Any) -> dict[str, Any]:
     options = module.params
     days, before = options["days"], options["renew_before_days"]
     wanted = Wanted(options["common_name"], tuple(options["names"]), days, days // 2 if before is None else before)
+    require_own(wanted.names, options["names_of_others"])
     own = of_ca(options, "ca_certificate")
     authority, key = Authority.load(own, of_ca(options, "ca_key")), public_key_of(options["request"].encode())
     present, now = (options["present"] or "").encode(), datetime.now(UTC)
@@ -140,6 +153,7 @@ def main() -> None:
         "present": {"type": "str"},
         "common_name": {"type": "str", "required": True},
         "names": {"type": "list", "elements": "str", "required": True},
+        "names_of_others": {"type": "list", "elements": "str", "default": []},
         "ca_certificate": {"type": "path", "default": "/etc/edge/pki/ca/ca.crt"},
         "ca_key": {"type": "path", "default": "/etc/edge/pki/ca/ca.key", "no_log": False},
         "days": {"type": "int", "default": 365},

@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from support.authority import Room
 from support.local_play import local_play
 from support.processes import TREE
 
@@ -53,14 +55,21 @@ def revoked() -> Tasks:
     ],
 )
 def test_facts_that_come_after_the_first_check(tmp_path: Path, entry: Any, facts: dict[str, Any]) -> None:
+    done = signed(tmp_path, entry(), facts)
+    shown = " ".join((done.stdout + done.stderr).split())
+    assert done.returncode != 0 and REFUSED in shown, shown
+
+
+def signed(folder: Path, tasks: Tasks, facts: dict[str, Any], **more: Any) -> subprocess.CompletedProcess[str]:
+    """Run tasks of the role on a host that returns these facts."""
     for file in ROLE.glob("*.yml"):
-        (tmp_path / file.name).write_text(file.read_text())
+        (folder / file.name).write_text(file.read_text())
     variables = {
-        "ansible_python_interpreter": hostile(tmp_path, facts),
+        "ansible_python_interpreter": hostile(folder, facts),
         **yaml.safe_load((TREE / "roles/pki/vars/main.yml").read_text()),
         "pki_ca_host": "localhost",
-        "pki_ca_dir": str(tmp_path / "ca"),
-        "pki_dir": str(tmp_path / "pki"),
+        "pki_ca_dir": str(folder / "ca"),
+        "pki_dir": str(folder / "pki"),
         "pki_qemu": False,
         "pki_group": "root",
         "pki_extra_names": [],
@@ -69,10 +78,40 @@ def test_facts_that_come_after_the_first_check(tmp_path: Path, entry: Any, facts
         "pki_revocation_days": 3650,
         "pki_refuse_removed": True,
         "pki_renew": False,
+        **more,
     }
-    done = local_play(tmp_path, {"vars": variables, "tasks": entry()})
+    return local_play(folder, {"vars": variables, "tasks": tasks})
+
+
+@pytest.mark.parametrize(
+    ("other", "said", "bad"),
+    [
+        ({"ansible_host": "2001:db8::7"}, "2001:DB8:0::7", True),
+        ({"ansible_host": "192.0.2.1", "host_address": "192.0.2.7"}, "192.0.2.7", True),
+        ({"ansible_host": "192.0.2.1"}, "victim", True),
+        ({"ansible_host": "192.0.2.1", "host_address": "192.0.2.7"}, "192.0.2.8", False),
+    ],
+)
+def test_an_address_of_facts_is_no_other_host_s(tmp_path: Path, other: dict[str, str], said: str, bad: bool) -> None:
+    Room(tmp_path)
+    add = {"ansible.builtin.add_host": {"name": "victim", **other}}
+    note = {"ansible.builtin.set_fact": {"pki_not_own": "{{ pki_of_others }}"}}
+    names = yaml.safe_load((TREE / "roles/pki/defaults/main.yml").read_text())["pki_names"]
+    own = {"host_address": "{{ ansible_facts['card']['address'] }}", "pki_names": names, "pki_certificate_days": 30}
+    (tmp_path / "pki").mkdir()
+    tasks = [add, {"ansible.builtin.ping": {}}, note, *asked_and_signed()]
+    done = signed(tmp_path, tasks, {"card": {"address": said}}, **own, pki_renew_before_days=15)
     shown = " ".join((done.stdout + done.stderr).split())
-    assert done.returncode != 0 and REFUSED in shown, shown
+    assert (done.returncode != 0) is bad and ("is that of another host" in shown) is bad, shown
+
+
+@pytest.mark.parametrize(("fact", "bad"), [("host_address", True), ("replica_known", True), ("hostname", False)])
+def test_no_host_says_where_others_reach_it(tmp_path: Path, fact: str, bad: bool) -> None:
+    tasks = yaml.safe_load((TREE / "roles/host/tasks/said.yml").read_text())
+    variables = {"ansible_python_interpreter": hostile(tmp_path, {fact: "192.0.2.7"}), "host_group": "all"}
+    done = local_play(tmp_path, {"vars": variables, "tasks": [{"ansible.builtin.ping": {}}, *tasks]})
+    shown = " ".join((done.stdout + done.stderr).split())
+    assert (done.returncode != 0) is bad and (f"localhost: {fact}" in shown) is bad, shown
 
 
 @pytest.mark.parametrize(("fact", "bad"), [("pki_ca_host", True), ("restore_ca_allow_forgotten", True), ("ca", False)])

@@ -167,6 +167,33 @@ def public_key_of(request: bytes) -> Any:
     return key
 
 
+def require_own(names: Iterable[str], of_others: Iterable[str]) -> None:
+    """Raise Refused for a name or an address that another host has, or a wildcard that covers it."""
+    others = {_plain(one): one for one in of_others}
+    for name in names:
+        asked = _plain(name.partition(":")[2])
+        same = [
+            one for plain, one in others.items() if plain == asked or (asked[:2] == "*." and plain.partition(".")[2] == asked[2:])
+        ]
+        if same:
+            raise Refused(
+                f"names: {name} is that of another host, which has {same[0]}: who has a certificate with it can pose as that host. "
+                "Give each host its own names and addresses in the inventory. If one is taken from what a host says of itself "
+                "(ansible_facts), look whether the host was broken into. Nothing was signed.",
+                option="names",
+            )
+
+
+def _plain(name: str) -> str:
+    """Return the one form of an address or name of those that mean the same."""
+    text = name.strip("[]").partition("%")[0].rstrip(".").lower()
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return text
+    return str(getattr(address, "ipv4_mapped", None) or address)
+
+
 def alternative_names(names: Iterable[str]) -> list[Any]:
     """Return names as X.509 has them, each once, in their order."""
     return list(dict.fromkeys(_alternative_name(name) for name in names))

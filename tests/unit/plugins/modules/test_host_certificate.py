@@ -244,3 +244,24 @@ def test_openssl_finds_the_authority_whatever_its_key_identifier(sign: Signer, t
 def test_without_the_ca_it_says_where_it_is_to_be(sign: Signer, tmp_path: Path, option: str) -> None:
     done = sign(request(), **{option: str(tmp_path / "none")})
     assert done["error"]["code"] == "not_found" and done["msg"].startswith(f"{option}: ") and "pki_ca_host" in done["msg"]
+
+
+OF_OTHERS = {
+    "the same": ("DNS:host2.example", "host2.example"),
+    "the same in other letters": ("DNS:HOST2.example", "host2.EXAMPLE."),
+    "an address": ("IP:192.0.2.11", "192.0.2.11"),
+    "an address in another form": ("IP:2001:DB8:0:0::2", "[2001:db8::2]"),
+    "an address within IPv6": ("IP:::ffff:192.0.2.11", "192.0.2.11"),
+    "an address as a name": ("DNS:192.0.2.11", "192.0.2.11"),
+    "a wildcard": ("DNS:*.example", "host2.example"),
+}
+
+
+@pytest.mark.parametrize("why", OF_OTHERS)
+def test_no_name_of_another_host_is_signed(sign: Signer, why: str) -> None:
+    name, other = OF_OTHERS[why]
+    asked, names, others = request(), [*NAMES, name], ["host3.example", other, "deep.host2.example"]
+    present = sign(asked, names=names)["certificate"]
+    done = sign(asked, names=names, names_of_others=others, present=present)
+    assert done["failed"] and done["error"]["code"] == "refused" and name in done["msg"], done
+    assert not sign(asked, names=NAMES, names_of_others=others)["failed"]
