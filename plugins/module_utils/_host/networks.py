@@ -3,8 +3,8 @@
 """``edge-host networks``: make the virtual networks of this host, once or whenever something of them changes.
 
 The service makes them before libvirt starts, and again when a link, an address of an underlay or a list of hosts changes: another
-program did so, or what carries a network was not there yet. It also puts the filter of DHCP services back, which no event of these
-tells of.
+program did so, or what carries a network was not there yet. It also puts the filters of DHCP services and of public addresses back,
+which no event of these tells of.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ SETTLE = 1.0  # a change rarely comes alone
 DHCP = ("systemctl", "--no-block", "start", "edge-dhcp.service")
 TRY_AGAIN = 60.0  # after a failure that no event of the kernel may end
 MISSED = 10.0  # between two runs that only dropped events call for: a guest can have the kernel drop some at any time
-FILTER = 5.0  # between two looks at the filter of DHCP services
+FILTER = 5.0  # between two looks at the filters of DHCP services and of public addresses
 Options = Mapping[str, Any]
 
 
@@ -134,7 +134,8 @@ class Watch:
     def turn(self) -> list[str]:
         """Wait until something calls for a run, do it and return what was done."""
         while self.deadline is None or time.monotonic() < self.deadline:
-            self._look_at_filter()
+            if self._look_at_filters():
+                break
             if self._called():
                 time.sleep(SETTLE)
                 list(self.monitors.lines(0))
@@ -147,7 +148,7 @@ class Watch:
         gone = {tap for tap in self.taps if tap not in made.taps} if not made.failed else set()
         self.taps = {**{tap: name for tap, name in self.taps.items() if tap not in gone}, **made.taps}
         self._tell("networks", made.actions, _messages(made).values())
-        # No event tells that another program took the filter of public addresses away.
+        # No event tells that another program took a route, a neighbour or a proxy of public addresses away.
         self.deadline = time.monotonic() + TRY_AGAIN if made.failed or self.public.links else None
         if made.actions:
             self._attach_dhcp()
@@ -178,11 +179,14 @@ class Watch:
     def _services(self) -> Services:
         return Services(self.net.runner, DHCP_PLACES)
 
-    def _look_at_filter(self) -> None:
-        """Put the filter of DHCP services back if it is time to look for it and another program took it away."""
+    def _look_at_filters(self) -> bool:
+        """Put the filter of DHCP services back if it is time to look for it and another program took it away.
+
+        Return whether public addresses have another filter or record than before, which calls for a run.
+        """
         first = self._filter_at is None
         if self._filter_at is not None and time.monotonic() < self._filter_at:
-            return
+            return False
         try:
             names = restore_filter(self._services)
         except (EdgeError, OSError) as caught:
@@ -192,6 +196,10 @@ class Watch:
             said = f"Put the nftables table {TABLE} in force for {few(names)}."
             self._tell("filter", [said if first else f"Another program removed or changed it. {said}"] if names else [])
         self._filter_at = time.monotonic() + FILTER
+        try:
+            return self.public.changed()
+        except (EdgeError, OSError):  # a run says why
+            return True
 
     def _attach_dhcp(self) -> None:
         """Let the DHCP services come back to a bridge that was made again; at boot, and without any, this does nothing."""

@@ -62,7 +62,7 @@ class Addresses:
             links=links,
             routes=tuple(routes),
             made=frozenset((*(one for one in single if isinstance(one, Entry)), *made, *self._gateways())),
-            filter=self._filter(),
+            filter=self.filter(),
             foreign=dict((*(one for one in single if not isinstance(one, Entry)), *proxies)),
             settings=self._settings(links),
             policy={path: str(file) for path, (value, file) in policies.items() if value == "0"},
@@ -110,7 +110,7 @@ class Addresses:
         for item in self._json("ip", "-j", "-6", "addr", "show", "to", f"{GATEWAY6}/128", check=False):
             yield Entry("gateway", SHARED, (GATEWAY6, item["ifname"]))
 
-    def _filter(self) -> Filter:
+    def filter(self) -> Filter:
         """Return our tables; the elements of one whose rules are not ours do not count."""
         tables = [item["table"] for item in self._nft("list", "tables") if "table" in item]
         there = {f"{one['family']} {one['name']}" for one in tables} & set(filtering.TABLES)

@@ -18,6 +18,7 @@ from ..._plan import Plan, execute
 from . import record
 from .check import check as check_host
 from .definition import Definition
+from .filtering import Filter
 from .host import Addresses
 from .needs import uplink_of
 from .plan import plan, plan_recorded, state_of
@@ -29,11 +30,14 @@ LOCK_SECONDS = 120.0
 
 @dataclass(frozen=True)
 class Made:
-    """What was done for the addresses that are made at boot, which of them failed, and the uplinks and bridges of all."""
+    """What was done for the addresses that are made at boot, which of them failed, the uplinks and bridges of all, and the filter
+    after that.
+    """
 
     actions: list[str]
     failed: dict[str, EdgeError]
     links: frozenset[str]
+    filter: Filter | None = None
 
 
 def reconcile(host: Addresses, address: str, wanted: Definition | None, *, check: bool) -> tuple[Plan[State], State]:
@@ -74,7 +78,7 @@ def make_recorded(host: Addresses, *, check: bool = False) -> Made:
         made = plan_recorded(facts, [address for address in facts.record if address not in failed])
         if not check:
             execute(made, host.apply)
-        return Made(made.actions, failed, _links(facts))
+        return Made(made.actions, failed, _links(facts), host.filter())
 
 
 def _links(facts: Facts) -> frozenset[str]:
