@@ -59,6 +59,8 @@ options:
       - Each new port, such as a VM's, has frames without a tag only, in VLAN 1, and what a VM tags is dropped. C(bridge vlan add)
         lets more pass. Without this option, tags pass as they come.
       - It is refused with O(bridge).
+      - To change it while the bridge has ports of others, such as VMs, or VLANs upon it, is refused unless
+        O(allow_disruption=true).
     type: bool
     default: false
   vlans:
@@ -147,7 +149,8 @@ options:
     default: false
   allow_disruption:
     description:
-      - Allow to remove a bridge that has ports or addresses, which cuts off the VMs.
+      - Allow to remove a bridge that has ports or addresses, which cuts off the VMs, and to change O(vlan_filtering) of one that is
+        in use.
     type: bool
     default: false
 requirements:

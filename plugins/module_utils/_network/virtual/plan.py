@@ -17,7 +17,7 @@ from .definition import Definition, Wanted
 from .state import Facts, Networks, NetworkState, Peer, VirtualLink, flooded, observed
 from .steps import AddLink, FloodTo, Forget, NetworkStep, Remember, RemoveLink, SetLink
 from .underlay import Meant, meant
-from .users import may_go
+from .users import may_filter, may_go
 
 CHANGEABLE = ("marked", "mac", "mtu", "master", "learns", "vlan_filtering", "vlans", "software_checksums", "up")
 
@@ -91,6 +91,8 @@ def _steps(facts: Facts, wanted: Wanted, state: NetworkState, known: tuple[Defin
     staying = {link.name: link for link in state.links if link not in going}
     for link in made.links:
         found = staying.get(link.name)
+        if found is not None and found.vlan_filtering != link.vlan_filtering:
+            may_filter(facts, wanted, state, found, link.vlan_filtering)
         yield from [AddLink(name, link)] if found is None else _changes(name, found, link)
     yield from _flooding(facts, name, staying, made)
     definition = known[0].over(state.boot or {})

@@ -27,9 +27,32 @@ def may_go(facts: Facts, wanted: Wanted, state: NetworkState, link: VirtualLink,
     )
 
 
+def may_filter(facts: Facts, wanted: Wanted, state: NetworkState, bridge: VirtualLink, on: bool) -> None:
+    """Raise Refused if a bridge that is in use is to tell VLANs apart from now on, or no longer; ``on`` is what is wanted.
+
+    A bridge that somebody else changed is set back without consent: what it does now is not what was asked for.
+    """
+    ports = [*state.ports, *_over(facts, bridge)]
+    if wanted.allow_disruption or not ports or (state.boot or {}).get("vlan_filtering", False) == on:
+        return
+    path = f"{wanted.where}vlan_filtering"
+    cut = "frames with a tag would be dropped until bridge vlan lets them pass" if on else "what VLANs keep apart would be together"
+    raise Refused(
+        f"{path}: {bridge.name} of the network {wanted.name} has {few(ports)}, for which {cut}; stop or move the VMs, or set"
+        " allow_disruption.",
+        option=path,
+        network=wanted.name,
+        ports=ports,
+    )
+
+
+def _over(facts: Facts, link: VirtualLink) -> list[str]:
+    return [one.name for one in facts.links.values() if link.name in (one.lower, one.data.get("link"))]
+
+
 def _uses(facts: Facts, state: NetworkState, link: VirtualLink) -> list[str]:
     """Return what is there because of a link, in words."""
-    over = [one.name for one in facts.links.values() if link.name in (one.lower, one.data.get("link"))]
+    over = _over(facts, link)
     addresses = [address.cidr for address in facts.links[link.name].addresses]
     return [
         *([f"the ports {few(state.ports)}"] if state.ports else ()),

@@ -178,6 +178,27 @@ def test_a_bridge_that_tells_vlans_apart() -> None:
     assert commands(facts, wanted(**base), "ip") == ["link set dev evb-a type bridge vlan_filtering 0"]
 
 
+@pytest.mark.parametrize("on", [True, False])
+@pytest.mark.parametrize(
+    "user", [Link("vnet7", "tun", up=True, master="evb-a"), Link("evb-a.10", "vlan", up=True, lower="evb-a", data={"id": 10})]
+)
+def test_telling_vlans_apart_is_not_begun_or_ended_under_who_uses_the_bridge(on: bool, user: Link) -> None:
+    base = {"type": "vxlan", "vni": 1, "underlay": "eth0", "members": ["192.0.2.12"]}
+    before, change = {**base, "vlan_filtering": not on}, {**base, "vlan_filtering": on}
+    facts = after(FACTS, plan(FACTS, [wanted(**before)]).require().after)
+    assert commands(facts, wanted(**change), "ip") == [f"link set dev evb-a type bridge vlan_filtering {int(on)}"]
+    used = replace(facts, links={**facts.links, user.name: user})
+    caught = error(used, **change)
+    assert caught.code == "refused"
+    assert caught.message.startswith(f"vlan_filtering: evb-a of the network a has {user.name}, for which ")
+    assert "set allow_disruption" in caught.message
+    assert commands(used, wanted(**change, allow_disruption=True), "ip") == commands(facts, wanted(**change), "ip")
+    assert plan(used, [wanted(**{**before, "members": ["192.0.2.13"]})]).require().changed, "all else may change"
+    bridge = replace(used.links["evb-a"], vlan_filtering=on)
+    others = replace(used, links={**used.links, "evb-a": bridge})
+    assert commands(others, wanted(**before), "ip") == [f"link set dev evb-a type bridge vlan_filtering {int(not on)}"]
+
+
 def test_a_port_of_a_vm_that_is_attached_again_has_the_vlans_that_it_had() -> None:
     trunk = AttachTap("a", "vnet0", "evb-a", vlans=("1 pvid untagged", "10", "20-29"))
     assert [" ".join(words) for words in trunk.fdb] == ["vlan add dev vnet0 vid 10", "vlan add dev vnet0 vid 20-29"]
