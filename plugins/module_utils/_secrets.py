@@ -13,6 +13,8 @@ HIDDEN = "********"
 USER = re.compile(r"(\b[A-Za-z][A-Za-z0-9+.-]*://)(?:[^\s/'\"<>]*|[^\s/?#'\"<>:@]*:(?!\d+(?:[/?#]|$))[^\s]*)@")
 QUERY = re.compile(r"(\b[A-Za-z][A-Za-z0-9+.-]*://[^\s?#'\"<>]*)[?#][^\s'\"<>]*[^\s'\"<>.,;:!)\]}]")
 WHOLE_USER = re.compile(r"(://)[^/?#:@]*:(?!\d+(?:[/?#]|$)).*@", re.DOTALL)  # of a text that is one URL, whatever its password has
+# A key of a configuration file, in any of their formats, whose value may be a password or key, and that value.
+SETTING = re.compile(r"""(?i)^(.*?[\w.-]*(?:pass|psk|secret|private|shared|key)[\w.-]*["']?(?:\s*[:=]\s*|\s+|$))(.*)$""")
 HIDDEN_BY_USER = re.compile(r"^[^\s/@:]+:[^\s@]*@")  # of a proxy without a scheme
 Spec = Mapping[str, Any]
 
@@ -33,6 +35,28 @@ def shown_url(url: str) -> str:
     head, at, rest = (before + (f"?{HIDDEN}" if mark else "")).rpartition("@")
     scheme, colon, _user = head.rpartition("://")
     return f"{scheme}{colon}{HIDDEN}@{rest}" if at else rest
+
+
+def without_settings(text: str) -> str:
+    """Return the text of a configuration file with the values of settings hidden that may be passwords or keys, and of URLs.
+
+    It knows them by their names, in files of netplan, ifupdown and systemd-networkd, and hides rather too much: the rest of the
+    line, the line after a backslash, and all that is indented more.
+    """
+    found: list[str] = []
+    deeper, continued = -1, False  # what is indented more than that belongs to a hidden value
+    for line in text.split("\n"):
+        indent = len(line) - len(line.lstrip())
+        if continued or (deeper >= 0 and line.strip() and indent > deeper):
+            found.append(f"{line[:indent]}{HIDDEN}")
+            continued = continued and line.endswith("\\")
+            continue
+        setting = SETTING.match(line)
+        if line.strip():
+            deeper = indent if setting and not line.lstrip().startswith("#") else -1
+        continued = bool(setting) and line.endswith("\\")
+        found.append(f"{setting[1]}{HIDDEN}" if setting and setting[2] else without_secrets(line))
+    return "\n".join(found)
 
 
 def hidden_in(value: Any) -> Any:

@@ -133,7 +133,9 @@ uplink:
       returned: when present
       sample: [192.0.2.10/24]
     boot_files:
-      description: Path and text of the files with the bridge.
+      description:
+        - Path and text of the files with the bridge. Values of settings that may be passwords or keys are hidden, here and in the
+          diff, by the names of the settings.
       type: dict
       returned: always
       sample: {}

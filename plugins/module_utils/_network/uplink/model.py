@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..._errors import InvalidInput
+from ..._secrets import without_settings
 from ..link.addressing import link_name
 
 SOONEST, LATEST = 10, 600
@@ -55,11 +56,12 @@ class UplinkState:
     boot: tuple[tuple[str, str], ...] = ()
 
     def view(self) -> dict[str, Any]:
-        """Return it as JSON."""
+        """Return it as JSON; what may be a password or key in a boot file, as of a wireless card or tunnel, is hidden."""
+        files = {path: without_settings(text) for path, text in self.boot}
         if self.port is None:
-            return {"state": "absent", "boot_files": dict(self.boot)}
+            return {"state": "absent", "boot_files": files}
         shown = {"name": self.name, "port": self.port, "manager": self.manager, "mac": self.mac}
-        return {"state": "present", **shown, "addresses": list(self.addresses), "boot_files": dict(self.boot)}
+        return {"state": "present", **shown, "addresses": list(self.addresses), "boot_files": files}
 
 
 @dataclass(frozen=True)

@@ -37,9 +37,15 @@ def read(text: str) -> dict[str, Any]:
     try:
         found = yaml.load(text, Loader=yaml.BaseLoader)  # texts only: SafeLoader takes a MAC address for a number
     except yaml.YAMLError as error:
-        raise _unsupported(f"it is not YAML ({error})") from None
+        raise _unsupported(f"it is not YAML ({_reason(error)})") from None
     network = found.get("network") if isinstance(found, dict) else None
     return network if isinstance(network, dict) else {}
+
+
+def _reason(error: Any) -> str:
+    """Return what PyYAML says of a text without the part of the text that it shows, which may have a password."""
+    problem, mark = getattr(error, "problem", None), getattr(error, "problem_mark", None)
+    return f"{problem or type(error).__name__}{f' in line {mark.line + 1}' if mark else ''}"
 
 
 def sections_with(text: str, ident: str) -> list[str]:

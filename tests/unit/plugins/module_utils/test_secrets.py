@@ -16,6 +16,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._secrets import (
     shown_url,
     spellings,
     without_secrets,
+    without_settings,
     without_words,
 )
 
@@ -110,3 +111,83 @@ def test_a_url_is_shown_without_its_secret_whatever_that_has(odd: str) -> None:
             assert "c4n4ry" not in shown_url(url)
             assert "c4n4ry" not in shown_options({"source": url}, {"source": {}})["source"]
             assert "x.example" in shown_url(url)
+
+
+NETPLAN = f"""network:
+  ethernets:
+    eth0:
+      addresses: [192.0.2.10/24]
+      auth:
+        key-management: 802.1x
+        password: "{CANARY}"
+        client-key-password: {CANARY}
+  wifis:
+    wlan0:
+      access-points:
+        "shop": {{password: '{CANARY}', mode: infrastructure}}
+        "home":
+          "password": |
+            {CANARY}
+              {CANARY}
+          band: 5GHz
+  tunnels:
+    wg0:
+      mode: wireguard
+      keys:
+        private: {CANARY}
+      key:
+        {CANARY}
+      peers:
+        - shared: {CANARY}
+          keys: {{public: x, shared: {CANARY}}}
+  version: 2
+"""
+IFUPDOWN = f"""auto eth0
+iface eth0 inet static
+    address 192.0.2.10/24
+    wpa-psk {CANARY}
+    WPA-PASSPHRASE {CANARY}
+    wireless-key1 s:{CANARY}
+    wpa-password \\
+{CANARY} \\
+ {CANARY}
+    up wg set wg0 private-key {CANARY} listen-port 51820
+    up curl https://user:{CANARY}@host.example/up
+#edge-uplink br0#     wpa-psk {CANARY}
+    mtu 1400
+"""
+NETWORKD = f"""[WireGuard]
+PrivateKey={CANARY}
+ListenPort=51820
+[WireGuardPeer]
+PresharedKey = {CANARY}
+[MACsecTransmitAssociation]
+Key={CANARY}
+[Network]
+Address=192.0.2.10/24
+IPv6PrivacyExtensions=yes
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        (
+            NETPLAN,
+            ["      addresses: [192.0.2.10/24]", "          band: 5GHz", "      mode: wireguard", "      peers:", "  version: 2"],
+        ),
+        (IFUPDOWN, ["    address 192.0.2.10/24", "    mtu 1400"]),
+        (NETWORKD, ["ListenPort=51820", "Address=192.0.2.10/24", "IPv6PrivacyExtensions=yes"]),
+    ],
+)
+def test_a_configuration_file_shows_no_password_or_key_and_all_else(text: str, kept: list[str]) -> None:
+    shown = without_settings(text)
+    assert CANARY not in shown
+    assert set(kept) <= set(shown.splitlines())
+    assert len(shown.splitlines()) == len(text.splitlines())
+    assert without_settings(shown) == shown
+
+
+def test_a_file_without_secrets_is_shown_as_it_is() -> None:
+    text = "network:\n  ethernets:\n    eth0:\n      dhcp4: true\n      nameservers:\n        addresses: [192.0.2.1]\n\n"
+    assert without_settings(text) == text

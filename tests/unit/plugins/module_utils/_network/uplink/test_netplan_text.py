@@ -137,6 +137,12 @@ def test_what_cannot_be_edited_as_text_is_refused(text: str, said: str) -> None:
         with_bridge(text, "br0", "eth0", MAC)
 
 
+def test_a_file_that_is_not_yaml_is_named_by_its_line_and_not_shown() -> None:
+    with pytest.raises(EdgeError, match=r"it is not YAML .* in line 3") as caught:
+        with_bridge('network:\n  wifis:\n    password: "c4n4ry" c4n4ry\n', "br0", "eth0", MAC)
+    assert "c4n4ry" not in caught.value.message
+
+
 VALUES = st.recursive(
     st.one_of(
         st.booleans(), st.integers(), st.text(st.characters(codec="ascii", categories=["L", "N"]), max_size=6), st.just("a\nb\n")

@@ -21,10 +21,11 @@ from ansible_collections.edge.cloud.plugins.module_utils._network.uplink.live im
     check_removal,
     refuse_cloud,
 )
-from ansible_collections.edge.cloud.plugins.module_utils._network.uplink.model import Parts, UplinkRequest
+from ansible_collections.edge.cloud.plugins.module_utils._network.uplink.model import BootFile, Parts, UplinkRequest, UplinkState
 from ansible_collections.edge.cloud.plugins.module_utils._network.uplink.netplan import Netplan
 from ansible_collections.edge.cloud.plugins.module_utils._network.uplink.networkd import Networkd
 from ansible_collections.edge.cloud.plugins.module_utils._network.uplink.reconcile import Uplink
+from ansible_collections.edge.cloud.plugins.module_utils._plan import Plan
 from ansible_collections.edge.cloud.plugins.module_utils._runner import Completed, SubprocessRunner
 from support.netspace import cable, ip, netspace
 from support.runners import ScriptedRunner
@@ -237,3 +238,16 @@ def test_a_name_that_sh_would_read_reaches_no_program(space: IpRoute, root: Path
         ip(*words.split(" "))
     with pytest.raises(EdgeError, match=r"^port: 'e;id' cannot name"):
         Uplink(SubprocessRunner(), root).run(UplinkRequest.checked({"name": "br0"}), check=True)
+
+
+@pytest.mark.parametrize("port", [None, "eth0"])
+def test_the_result_and_the_diff_show_no_key_of_another_link(port: str | None) -> None:
+    before = "network:\n  tunnels:\n    wg0:\n      key: c4n4ry\n"
+    made = Plan(
+        UplinkState("br0", port, boot=(("/etc/netplan/a.yaml", before),)),
+        (BootFile("/etc/netplan/a.yaml", before, f"{before}#\n"),),
+    )
+    shown = (made.before.view(), made.after.view(), made.diff(UplinkState.view), made.actions)
+    assert "c4n4ry" not in str(shown)
+    assert "wg0" in str(made.before.view())
+    assert made.diff(UplinkState.view)["before"] != made.diff(UplinkState.view)["after"]
