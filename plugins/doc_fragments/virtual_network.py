@@ -73,7 +73,7 @@ options:
     description:
       - The link that carries the network, required with O(type=vxlan) and O(type=vlan). For a VXLAN it is the link with this host's
         address, be it a network card, a bridge or WireGuard; for a VLAN it must have a layer 2, which the cards of Amazon EC2,
-        Microsoft Azure, DigitalOcean and Hetzner Cloud do not have.
+        Microsoft Azure, DigitalOcean and Hetzner Cloud do not have, as the firmware or C(/etc/edge/cloud) of the host says.
     type: str
   members:
     description:

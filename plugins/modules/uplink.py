@@ -23,7 +23,8 @@ description:
   - ifupdown, systemd-networkd and netplan with systemd-networkd are supported, over network cards, bonds and VLANs.
     NetworkManager is refused.
   - It is refused over a card of Amazon EC2, Microsoft Azure, DigitalOcean or Hetzner Cloud, whose networks have no layer 2 and drop
-    what comes from the addresses of VMs.
+    what comes from the addresses of VMs. The firmware tells which cloud a host is in; C(/etc/edge/cloud) overrides it, with
+    V(none) or the name of a cloud without layer 2 as its only line.
 extends_documentation_fragment:
   - edge.cloud.attributes
 attributes:

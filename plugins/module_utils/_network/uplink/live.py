@@ -10,6 +10,7 @@ from ..._errors import Conflict, NotFound, Refused, Unsupported
 from ..._shown import few, nearest
 from ..bridge.movable import in_order, refuse_held, refuse_tied, to_drop
 from ..bridge.steps import AddBridge, AttachPort, Bridge, RemoveBridge, SetField
+from ..link.cloud import OTHERWISE
 from ..link.iproute import batch
 from ..link.model import Host, Link
 from ..link.routes import Address, Route, drop, put
@@ -99,7 +100,7 @@ def refuse_cloud(host: Host, port: str, cloud: str | None) -> None:
     if cloud and any(not link.kind and link.ethernet for link in below(host.links, port, tunnels=False)):
         raise Unsupported(
             f"port: {port} is in the network of {cloud}, which has no layer 2, and drops what comes from addresses of VMs; use"
-            " edge.cloud.nat_network, or edge.cloud.virtual_network with type: vxlan.",
+            f" edge.cloud.nat_network, or edge.cloud.virtual_network with type: vxlan{OTHERWISE}.",
             option="port",
             cloud=cloud,
         )

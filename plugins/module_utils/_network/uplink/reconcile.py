@@ -13,7 +13,7 @@ from ..._plan import Plan, Step
 from ..._runner import Runner
 from ..boot.managers import Managers
 from ..link.addressing import link_name
-from ..link.cloud import DMI, without_layer_2
+from ..link.cloud import DMI, SAID, without_layer_2
 from ..link.iproute import IpRoute
 from ..link.model import Host
 from .gateway import answers
@@ -104,7 +104,7 @@ class Uplink:
         if manager and before.port == port:
             return Plan(before), Parts(()), None
         check_port(host, wanted.name, port, begun=any(found.boot(wanted.name) for found in self._managers))
-        refuse_cloud(host, port, without_layer_2(self._root / DMI.relative_to("/")))
+        refuse_cloud(host, port, without_layer_2(*(self._root / path.relative_to("/") for path in (DMI, SAID))))
         chosen = manager or self._owner(port)
         held = carried(host, wanted.name, port, port)
         parts = chosen.present(host, held)

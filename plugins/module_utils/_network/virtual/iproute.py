@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..._errors import CommandFailed, NotFound, Unsupported
 from ..._runner import Runner
-from ..link.cloud import DMI, without_layer_2
+from ..link.cloud import DMI, SAID, without_layer_2
 from ..link.iproute import IpRoute, batch_text
 from ..link.offload import checksums_in_software, set_checksums_in_software
 from ..link.vlans import of_port
@@ -26,7 +26,7 @@ MORE = (("port", "port"), ("vni", "vni"), ("viaIf", "via"))  # of bridge's JSON,
 
 @dataclass(frozen=True)
 class Places:
-    """Files of a host: its definitions, the lock of who changes networks, its identity, settings of the kernel, FRR's socket."""
+    """Files of a host: definitions, the lock of who changes networks, identity, settings of the kernel, FRR's socket, cloud."""
 
     record: Path = Path("/etc/edge/networks.json")
     lock: Path = Path("/run/edge/networks.lock")
@@ -36,6 +36,7 @@ class Places:
     ipv6: Path = Path("/proc/sys/net/ipv6")
     dmi: Path = DMI
     bgpd: Path = Path("/run/frr/bgpd.vty")
+    cloud: Path = SAID
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Networking:
             ipv6=self.places.ipv6.exists(),
             in_software=frozenset(filter(checksums_in_software, tunnels)),
             vlans=self._vlans() if any(link.vlan_filtering for link in links.values()) else {},
-            cloud=without_layer_2(self.places.dmi),
+            cloud=without_layer_2(self.places.dmi, self.places.cloud),
         )
 
     def _vlans(self) -> dict[str, tuple[str, ...]]:

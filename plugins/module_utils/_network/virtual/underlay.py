@@ -11,6 +11,7 @@ from typing import Any
 
 from ..._errors import Conflict, EdgeError, InvalidInput, NotFound, Refused, Unsupported
 from ..._shown import few, nearest
+from ..link.cloud import OTHERWISE
 from ..link.model import Link
 from ..link.vlans import DEFAULT, collapsed, expanded
 from .definition import Definition, Wanted, parsed
@@ -79,7 +80,7 @@ class _Reading:
                 Unsupported,
                 "bridge",
                 f"{name} has the port {card}, a card of {self.facts.cloud}, whose network has no layer 2, and drops what comes from"
-                " addresses of VMs; use edge.cloud.nat_network, or type: vxlan.",
+                f" addresses of VMs; use edge.cloud.nat_network, or type: vxlan{OTHERWISE}.",
                 cloud=self.facts.cloud,
             )
         mtu = self.definition.mtu or link.mtu
@@ -148,7 +149,7 @@ class _Reading:
                 Unsupported,
                 "underlay",
                 f"{card} is a card of {self.facts.cloud}, whose network has no layer 2, and carries no VLAN {given.vlan_id}; use"
-                " type: vxlan, which needs IP between the hosts only.",
+                f" type: vxlan, which needs IP between the hosts only{OTHERWISE}.",
                 cloud=self.facts.cloud,
             )
         same = underlay.vlan_filtering and underlay.data.get("vlan_protocol", given.vlan_protocol) == given.vlan_protocol

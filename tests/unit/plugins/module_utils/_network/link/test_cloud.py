@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which clouds have no layer 2, by what the firmware of their machines says."""
+"""Which clouds have no layer 2, by what the firmware of their machines says, and an administrator."""
 
 from __future__ import annotations
 
@@ -27,5 +27,9 @@ from ansible_collections.edge.cloud.plugins.module_utils._network.link.cloud imp
 def test_clouds(tmp_path: Path, said: dict[str, str], cloud: str | None) -> None:
     for name, text in said.items():
         (tmp_path / name).write_text(text)
-    assert without_layer_2(tmp_path) == cloud
-    assert without_layer_2(tmp_path / "none") is None
+    override = tmp_path / "cloud"
+    assert without_layer_2(tmp_path, override) == cloud
+    assert without_layer_2(tmp_path / "none", override) is None
+    for text, wanted in (("none\n", None), ("Example Cloud\n", "Example Cloud"), ("\n", cloud), (" none \nmore\n", None)):
+        override.write_text(text)
+        assert without_layer_2(tmp_path, override) == wanted

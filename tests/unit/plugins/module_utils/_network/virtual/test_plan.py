@@ -285,6 +285,7 @@ def test_a_cloud_without_layer_2(cloud: str) -> None:
         assert (found.code, found.details["option"]) == ("unsupported", "underlay")
         assert f"of {cloud}, whose network has no layer 2" in found.message
         assert "type: vxlan" in found.message
+        assert found.message.endswith("if it does pass them, write none to /etc/edge/cloud.")
     over = error(facts, type="bridge", bridge="br1")
     assert over.message.startswith(f"bridge: br1 has the port eth0, a card of {cloud}")
     assert mtu(facts, type="bridge", bridge="br2") == 1500
