@@ -6,7 +6,11 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """The fragment edge.cloud.virtual_network: what a definition may have; also of each item of edge.cloud.virtual_networks."""
+    """The fragments of virtual networks and of links alone.
+
+    edge.cloud.virtual_network and edge.cloud.virtual_network.vxlan are what a definition may have, also of each item of
+    edge.cloud.virtual_networks. edge.cloud.virtual_network.link is what each link alone has.
+    """
 
     DOCUMENTATION = r"""
 options:
@@ -75,13 +79,6 @@ options:
         address, be it a network card, a bridge or WireGuard; for a VLAN it must have a layer 2, which the cards of Amazon EC2,
         Microsoft Azure, DigitalOcean and Hetzner Cloud do not have, as the firmware or C(/etc/edge/cloud) of the host says.
     type: str
-  members:
-    description:
-      - The addresses of all hosts of the network on their underlays, IPv4 or IPv6, to which a VXLAN sends frames for unknown
-        addresses, broadcast and multicast. This host's own is distinguished, so that all hosts can have the same list.
-      - The list is exact. A host that is not listed any more gets no such frames.
-    type: list
-    elements: str
   flood:
     description:
       - V(static), the default, sends such frames to each of O(members), and needs no multicast between the hosts.
@@ -91,27 +88,11 @@ options:
         The underlay must be IPv4. On a host where FRR runs this way, it takes part for all VXLAN networks, so use it for each.
     type: str
     choices: [static, multicast, evpn]
-  group:
-    description:
-      - The multicast group with O(flood=multicast), IPv4 or IPv6. The kernel joins C(net.ipv4.igmp_max_memberships) groups of IPv4
-        for each O(port), 20 if that was not changed; one more is refused.
-    type: str
   local:
     description:
       - This host's address on O(underlay). Without it, the one in O(members) is taken, or the only one, or the only one in
         the subnet of a member. With O(flood=evpn) it is of IPv4.
     type: str
-  port:
-    description:
-      - UDP port of the VXLAN, 4789 if left out. It must be the same on all hosts.
-    type: int
-  software_checksums:
-    description:
-      - Whether this host computes the checksums of what it sends by a VXLAN itself, and does not leave them to the network card.
-      - It costs CPU, and helps where a card or its driver gets them wrong. Ping then passes between the hosts, TCP and UDP do not.
-      - Left out, what another program set stays.
-    type: bool
-    default: false
   mtu:
     description:
       - Largest packet of the VMs in bytes. Left out, it is the MTU of O(underlay) less 50 for VXLAN over IPv4, 70 over IPv6; for a
@@ -153,6 +134,52 @@ options:
         in use.
     type: bool
     default: false
+requirements:
+  - iproute2
+"""
+
+    VXLAN = r"""
+options:
+  members:
+    description:
+      - The addresses of all hosts that have the VXLAN on their underlays, IPv4 or IPv6, to which a VXLAN sends frames for unknown
+        addresses, broadcast and multicast. This host's own is distinguished, so that all hosts can have the same list.
+      - The list is exact. A host that is not listed any more gets no such frames.
+    type: list
+    elements: str
+  group:
+    description:
+      - The multicast group with O(flood=multicast), IPv4 or IPv6. The kernel joins C(net.ipv4.igmp_max_memberships) groups of IPv4
+        for each O(port), 20 if that was not changed; one more is refused.
+    type: str
+  port:
+    description:
+      - UDP port of the VXLAN, 4789 if left out. It must be the same on all hosts.
+    type: int
+  software_checksums:
+    description:
+      - Whether this host computes the checksums of what it sends by a VXLAN itself, and does not leave them to the network card.
+      - It costs CPU, and helps where a card or its driver gets them wrong. Ping then passes between the hosts, TCP and UDP do not.
+      - Left out, what another program set stays.
+    type: bool
+    default: false
+"""
+
+    LINK = r"""
+options:
+  name:
+    description:
+      - Name of the link, 1 to 15 letters, digits, C(_), C(.) or C(-). No virtual network of the host may have it.
+    type: str
+    required: true
+  state:
+    description:
+      - V(present) makes the link now and at each boot, and sets it up.
+      - V(absent) removes it. It is refused while the link has addresses, a master or links upon it, unless
+        O(allow_disruption=true).
+    type: str
+    choices: [present, absent]
+    default: present
 requirements:
   - iproute2
 """

@@ -21,6 +21,7 @@ description:
 extends_documentation_fragment:
   - edge.cloud.attributes
   - edge.cloud.virtual_network
+  - edge.cloud.virtual_network.vxlan
 seealso:
   - module: edge.cloud.virtual_networks
   - module: edge.cloud.virtual_network_info

@@ -21,20 +21,8 @@ description:
   - M(edge.cloud.virtual_network_info) lists it.
 extends_documentation_fragment:
   - edge.cloud.attributes
+  - edge.cloud.virtual_network.link
 options:
-  name:
-    description:
-      - Name of the link, 1 to 15 letters, digits, C(_), C(.) or C(-). No virtual network of the host may have it.
-    type: str
-    required: true
-  state:
-    description:
-      - V(present) makes the link now and at each boot, and sets it up.
-      - V(absent) removes it. It is refused while the link has addresses, a master or links upon it, unless
-        O(allow_disruption=true).
-    type: str
-    choices: [present, absent]
-    default: present
   vlan_id:
     description:
       - Identifier of the VLAN, 1 to 4094. No other link or network of the host may have it on the same O(underlay).
@@ -62,8 +50,6 @@ options:
         one. Addresses on it and links upon it are then lost.
     type: bool
     default: false
-requirements:
-  - iproute2
 seealso:
   - module: edge.cloud.vxlan
   - module: edge.cloud.virtual_network

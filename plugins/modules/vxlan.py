@@ -21,20 +21,9 @@ description:
   - M(edge.cloud.virtual_network_info) lists it.
 extends_documentation_fragment:
   - edge.cloud.attributes
+  - edge.cloud.virtual_network.link
+  - edge.cloud.virtual_network.vxlan
 options:
-  name:
-    description:
-      - Name of the link, 1 to 15 letters, digits, C(_), C(.) or C(-). No virtual network of the host may have it.
-    type: str
-    required: true
-  state:
-    description:
-      - V(present) makes the link now and at each boot, and sets it up.
-      - V(absent) removes it. It is refused while the link has addresses, a master or links upon it, unless
-        O(allow_disruption=true).
-    type: str
-    choices: [present, absent]
-    default: present
   vni:
     description:
       - Identifier of the VXLAN, 1 to 16777215. No other link or network of the host may have it on the same O(port).
@@ -45,13 +34,6 @@ options:
       - The link with this host's address, be it a network card, a VLAN of it, a bridge or WireGuard.
       - Required with O(state=present).
     type: str
-  members:
-    description:
-      - The addresses of all hosts that have the VXLAN on their underlays, IPv4 or IPv6, to which a VXLAN sends frames for unknown
-        addresses, broadcast and multicast. This host's own is distinguished, so that all hosts can have the same list.
-      - The list is exact. A host that is not listed any more gets no such frames.
-    type: list
-    elements: str
   flood:
     description:
       - V(static), the default, sends such frames to each of O(members), and needs no multicast between the hosts.
@@ -60,27 +42,11 @@ options:
         underlay must be IPv4, and the link is to be a port of a bridge.
     type: str
     choices: [static, multicast, evpn]
-  group:
-    description:
-      - The multicast group with O(flood=multicast), IPv4 or IPv6. The kernel joins C(net.ipv4.igmp_max_memberships) groups of IPv4
-        for each O(port), 20 if that was not changed; one more is refused.
-    type: str
   local:
     description:
       - This host's address on O(underlay). Without it, the one in O(members) is taken, or the only one, or the only one in
         the subnet of a member.
     type: str
-  port:
-    description:
-      - UDP port of the VXLAN, 4789 if left out. It must be the same on all hosts.
-    type: int
-  software_checksums:
-    description:
-      - Whether this host computes the checksums of what it sends by a VXLAN itself, and does not leave them to the network card.
-      - It costs CPU, and helps where a card or its driver gets them wrong. Ping then passes between the hosts, TCP and UDP do not.
-      - Left out, what another program set stays.
-    type: bool
-    default: false
   mtu:
     description:
       - Largest packet in bytes. Left out, it is the MTU of O(underlay) less 50 over IPv4, 70 over IPv6, and follows that. More is
@@ -92,8 +58,6 @@ options:
         another one. Addresses on it and links upon it are then lost.
     type: bool
     default: false
-requirements:
-  - iproute2
 seealso:
   - module: edge.cloud.vlan
   - module: edge.cloud.virtual_network
