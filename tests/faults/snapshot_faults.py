@@ -13,7 +13,7 @@ from typing import Any
 from compute_faults import Case, Driven, Stage, on_host
 from edge_lab.command import LabError
 from support import stream_guest
-from support.outcomes import MISSED, Outcome, first_hit
+from support.outcomes import MISSED, Outcome, RandomMoment, first_hit
 from support.vm_host import VMS
 
 VM = Driven.vm
@@ -135,15 +135,19 @@ def _killed(scene: Scene, state: str, kill: dict[str, Any]) -> Outcome:
 
 def killed_during(scene: Scene, who: str, tries: int = 4) -> Iterator[Outcome]:
     """Kill ``who`` while the disks are switched or one of them is committed."""
+    works = [(*work, RandomMoment(scene.dice, 0.15)) for work in (("present", "Let domain"), ("absent", "Commit"))]
     for number in range(tries):
-        yield first_hit(partial(_killed_in, scene, who, *(("present", "Let domain"), ("absent", "Commit"))[number % 2]))
+        yield first_hit(partial(_killed_in, scene, who, *works[number % len(works)]))
 
 
-def _killed_in(scene: Scene, who: str, state: str, sentence: str) -> Outcome:
+def _killed_in(scene: Scene, who: str, state: str, sentence: str, moment: RandomMoment) -> Outcome:
     scene.ready(state)
     steps = [step for step, one in enumerate(scene.planned(state)) if one.startswith(sentence)]
-    kill = {"who": who, "step": scene.dice.choice(steps), "when": "during", "delay": scene.dice.uniform(0.0, 0.15)}
-    return _killed(scene, state, kill)
+    delay = moment.draw()
+    outcome = _killed(scene, state, {"who": who, "step": scene.dice.choice(steps), "when": "during", "delay": delay})
+    if outcome is MISSED:
+        moment.too_late(delay)
+    return outcome
 
 
 def memory_reverted(scene: Scene) -> Iterator[Outcome]:

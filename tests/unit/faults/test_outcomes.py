@@ -79,3 +79,10 @@ def test_a_moment_comes_in_time_however_slow_the_machine_was_when_the_work_was_m
 
     assert first_hit(attempt) is GOOD
     assert moment.longest < 60
+
+
+def test_after_a_moment_that_came_too_late_none_later_is_drawn() -> None:
+    moment = RandomMoment(random.Random(1), 60)
+    late = [moment.draw() for _draw in range(20)]
+    moment.too_late(min(late))
+    assert all(moment.draw() <= min(late) for _draw in range(200))

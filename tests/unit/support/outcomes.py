@@ -61,12 +61,20 @@ class RandomMoment:
     dice: random.Random
     longest: float
 
+    def draw(self) -> float:
+        """Return a moment in seconds."""
+        return self.dice.uniform(0, self.longest)
+
+    def too_late(self, seconds: float) -> None:
+        """Take note that the work had ended by then."""
+        self.longest = min(0.8 * self.longest, seconds)
+
     def await_in(self, process: subprocess.Popen[str]) -> None:
         """Wait until the moment, or until the process ended before."""
         begun = time.monotonic()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(self.dice.uniform(0, self.longest))
-            self.longest = min(0.8 * self.longest, time.monotonic() - begun)
+            process.wait(self.draw())
+            self.too_late(time.monotonic() - begun)
 
 
 def table_row(case: str, outcomes: Iterator[Outcome]) -> Row:
