@@ -49,7 +49,7 @@ def kill(domain: str, who: str, folder: str = "", **_when: Any) -> None:
     elif who == "qemu":
         os.kill(int(Path(f"/run/libvirt/qemu/{domain}.pid").read_text()), signal.SIGKILL)
     elif who == "libvirtd":
-        subprocess.run(["systemctl", "kill", "--signal=KILL", "--kill-whom=main", "libvirtd.service"], check=True)
+        os.kill(int(Path("/run/libvirtd.pid").read_text()), signal.SIGKILL)
     elif who == "restart":
         subprocess.run(["systemctl", "restart", "libvirtd.service"], check=True)
     elif who == "room":
