@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -54,7 +54,13 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 
 class SubprocessRunner:
-    """Runs commands by subprocess; text that is not UTF-8 comes back with surrogates, as file names do in Python."""
+    """Runs commands by subprocess; text that is not UTF-8 comes back with surrogates, as file names do in Python.
+
+    ``environment`` is for the commands alone: a secret that a list of processes must not show.
+    """
+
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+        self._environment = dict(environment or {})
 
     def run(self, argv: Sequence[str], *, stdin: str | None = None, check: bool = True, timeout: float | None = None) -> Completed:
         """See Runner; on a timeout the command and all that it started are killed first."""
@@ -67,7 +73,7 @@ class SubprocessRunner:
                 stderr=subprocess.PIPE,
                 encoding="utf-8",
                 errors="surrogateescape",
-                env={**os.environ, **C_LOCALE},
+                env={**os.environ, **C_LOCALE, **self._environment},
                 process_group=0,
             )
         except FileNotFoundError:
@@ -92,7 +98,8 @@ class ModuleRunner(SubprocessRunner):
     events, ends the module by itself where a command does not read its input, and can miss the last output on a busy machine.
     """
 
-    def __init__(self, module: Any) -> None:
+    def __init__(self, module: Any, environment: Mapping[str, str] | None = None) -> None:
+        super().__init__(environment)
         self._module = module
 
     def _find(self, program: str) -> str:

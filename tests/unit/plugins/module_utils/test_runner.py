@@ -128,3 +128,10 @@ def test_a_command_without_input_does_not_wait_for_ours(runner: Runner) -> None:
 def test_a_timeout_ends_a_command_that_does_not_want_to(runner: Runner) -> None:
     with pytest.raises(TimedOut):
         runner.run(("sh", "-c", "trap '' TERM; while :; do sleep 1; done"), timeout=0.5)
+
+
+def test_environment_is_of_the_command_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGE_OLD", "kept")
+    found = SubprocessRunner({"EDGE_SECRET": "s3cret"}).run(["env"]).stdout.splitlines()
+    assert {"EDGE_SECRET=s3cret", "EDGE_OLD=kept", "LC_ALL=C.UTF-8"} <= set(found)
+    assert "EDGE_SECRET" not in os.environ
