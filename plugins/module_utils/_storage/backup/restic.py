@@ -1,0 +1,175 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A repository by the program restic: secrets go by its environment alone, and its reasons become errors that say what to do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from ..._errors import Busy, CommandFailed, Corrupt, NotFound, Refused, Unreachable, Unsupported
+from ..._runner import Completed, Runner
+from ..._secrets import without_secrets, without_words
+from .model import OURS, Backup, read_snapshots
+from .request import Access
+
+PROGRAM = "restic"
+NO_REPOSITORY, LOCKED, WRONG_PASSWORD = 10, 11, 12  # exit codes of restic since 0.17; older ones have 1 for all
+INCOMPLETE = 3
+ABSENT = ("no such file or directory", "does not exist", "NoSuchBucket", "specified key does not exist", "not found")
+CLOSED = ("unable to open repository", "unable to open config file", "connection refused")
+NO_HEADER = ("unable to open config file", "repository does not exist")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a backup did: the files that were read and those that were known, the bytes that are new in the repository.
+
+    ``snapshot`` is an ID, which older versions of restic shorten. ``unread`` are restic's words where it could not read something.
+    """
+
+    snapshot: str
+    files_read: int
+    files_known: int
+    bytes_added: int
+    unread: str = ""
+
+
+@dataclass(frozen=True)
+class Restic:
+    """Drives restic; ``runner`` gives it the variables of ``access``. With ``reading`` not even a lock is written."""
+
+    runner: Runner
+    access: Access
+    reading: bool = False
+
+    def snapshots(self) -> tuple[Backup, ...]:
+        """Return the backups of ours; raise NotFound where there is no repository."""
+        return read_snapshots(json.loads(self._run("snapshots", "--json", "--tag", OURS).stdout) or ())
+
+    def init(self) -> None:
+        """Make the repository; refused for a local folder that has other files."""
+        self.refuse_foreign()
+        self._run("init")
+
+    def refuse_foreign(self) -> None:
+        """Raise Refused where the location is a local path that has something else."""
+        path = Path(self.access.location.removeprefix("local:"))
+        if path.is_absolute() and path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise Refused(
+                f"repository: {path} is not a repository of restic, and there is something else; give an empty or new folder.",
+                option="repository",
+            )
+
+    def backup(self, files: Iterable[Path], tags: Sequence[str], time: datetime, parent: str | None) -> Summary:
+        """Back up files; those that are as in ``parent`` by path, size, times and inode are not read."""
+        argv = ["backup", "--json", "--files-from-raw", "-", "--time", time.strftime("%Y-%m-%d %H:%M:%S")]
+        argv += [word for tag in tags for word in ("--tag", tag)]
+        argv += ["--parent", parent] if parent else ["--force"]
+        done = self._run(*argv, stdin="".join(f"{path}\0" for path in files), allowed=(INCOMPLETE,))
+        found = _last(done.stdout)
+        return Summary(
+            str(found["snapshot_id"]),
+            int(found.get("files_new", 0)) + int(found.get("files_changed", 0)),
+            int(found.get("files_unmodified", 0)),
+            int(found.get("data_added", 0)),
+            (self._shown(done) or "it does not say what") if done.rc == INCOMPLETE else "",
+        )
+
+    def files(self, snapshot: str) -> dict[str, int]:
+        """Return the files of a snapshot with their lengths."""
+        lines = (json.loads(line) for line in self._run("ls", "--json", snapshot).stdout.splitlines() if line.startswith("{"))
+        return {str(one["path"]): int(one.get("size", 0)) for one in lines if one.get("type") == "file"}
+
+    def read(self, snapshot: str, path: str) -> bytes:
+        """Return the bytes of a small file of a snapshot."""
+        return self._run("dump", snapshot, path).stdout.encode("utf-8", "surrogateescape")
+
+    def restore(self, snapshot: str, folder: Path) -> None:
+        """Write all of a snapshot below a folder."""
+        self._run("restore", snapshot, "--target", str(folder))
+
+    def forget(self, snapshots: Sequence[str]) -> None:
+        """Remove snapshots by their IDs; their data stays until ``prune``."""
+        self._run("forget", *snapshots)
+
+    def prune(self) -> None:
+        """Remove the data that no snapshot needs."""
+        self._run("prune")
+
+    def unlock(self) -> None:
+        """Remove locks that restic finds stale: of a process of this host that ended, or older than half an hour."""
+        self._run("unlock")
+
+    def check(self, subset: str | None) -> None:
+        """Check the repository's structure, and with ``subset`` read some or all of its data; raise Corrupt with what is wrong."""
+        try:
+            self._run("check", *([f"--read-data-subset={subset}"] if subset else []))
+        except CommandFailed as error:
+            raise Corrupt(f"repository: restic check found damage: {error.stderr.strip()[-2000:]}", option="repository") from None
+
+    def _run(self, *argv: str, stdin: str | None = None, allowed: Sequence[int] = ()) -> Completed:
+        """Run restic, which dies with this process, so that nothing works on after a kill of it alone."""
+        lock = ["--no-lock"] if self.reading else []
+        command = ["setpriv", "--pdeathsig", "KILL", PROGRAM, *lock, *argv]
+        done = self.runner.run(command, stdin=stdin, check=False)
+        if done.rc in (0, *allowed):
+            return done
+        raise self._error(done, command)
+
+    def _shown(self, done: Completed) -> str:
+        return without_words(without_secrets(done.stderr), self.access.secrets).strip()[-4000:]
+
+    def _error(self, done: Completed, command: Sequence[str]) -> Exception:
+        """Return the error for restic's words; without the secrets, as they are shown, they may not tell the reason any more."""
+        rc, words, shown = done.rc, done.stderr, self._shown(done)
+        reasons: tuple[tuple[bool, Callable[[str], Exception]], ...] = (
+            ("failed to execute restic" in words, _not_installed),
+            (rc == WRONG_PASSWORD or "wrong password or no key found" in words, self._wrong_password),
+            (rc == LOCKED or "already locked" in words, self._locked),
+            (
+                rc == NO_REPOSITORY or (any(one in words for one in NO_HEADER) and any(one in words for one in ABSENT)),
+                self._missing,
+            ),
+            (any(one in words for one in CLOSED), self._unreachable),
+        )
+        made = next((make for true, make in reasons if true), None)
+        return made(shown) if made else CommandFailed(command, rc, shown)
+
+    def _wrong_password(self, words: str) -> Exception:
+        option = "password_file" if self.access.password_file else "password"
+        return Refused(f"{option}: it does not open the repository {self.access.location}: {words}", option=option)
+
+    def _locked(self, words: str) -> Exception:
+        return Busy(
+            f"repository: {self.access.location} is locked by another run of restic: {words}. Wait for its end. If it was killed, "
+            "set remove_stale_locks: locks of processes of this host that ended, and locks older than 30 minutes, are removed.",
+            option="repository",
+        )
+
+    def _missing(self, words: str) -> Exception:
+        return NotFound(
+            f"repository: there is no repository of restic at {self.access.location}: {words}. Is it mounted, and is it the right "
+            "place? To make a new one there, set init.",
+            option="repository",
+        )
+
+    def _unreachable(self, words: str) -> Exception:
+        return Unreachable(f"repository: {self.access.location} cannot be opened: {words}", option="repository")
+
+
+def _not_installed(_words: str) -> Exception:
+    return Unsupported("The program restic is not installed on this host; install the package restic.", program=PROGRAM)
+
+
+def _last(text: str) -> Mapping[str, Any]:
+    """Return restic's summary."""
+    for line in reversed(text.splitlines()):
+        found = json.loads(line) if line.startswith("{") else {}
+        if found.get("message_type") == "summary":
+            return dict(found)
+    raise Corrupt("restic ended without the summary of its backup; look into the repository, and run again.")
