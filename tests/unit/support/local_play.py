@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,14 @@ import yaml
 from support.processes import TREE
 
 
-def local_play(folder: Path, play: dict[str, Any], *words: str) -> subprocess.CompletedProcess[str]:
-    """Run a play with this Python and this checkout's collection; ``folder`` takes the playbook and what Ansible keeps."""
+def local_play(folder: Path, play: dict[str, Any], *words: str, inside: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
+    """Run a play with this Python and this checkout's collection; ``folder`` takes the playbook and what Ansible keeps.
+
+    ``inside`` is a command that runs the one that follows it, such as in a name space.
+    """
     book = folder / "book.yml"
     book.write_text(yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, **play}]))
-    argv = [Path(sys.executable).with_name("ansible-playbook"), "-i", "localhost,", "-c", "local", *words, book]
+    argv = [*inside, Path(sys.executable).with_name("ansible-playbook"), "-i", "localhost,", "-c", "local", *words, book]
     environment = {
         **os.environ,
         "ANSIBLE_COLLECTIONS_PATH": str(TREE / "collections"),
