@@ -635,6 +635,8 @@ options:
       - Whether and how the host makes recovery points of the VM, copies of its disks at one instant that other hosts keep
         (C(docs/recovery.md)).
       - What is given is the whole of it; an empty dictionary is all defaults. A new domain has none without it.
+      - Disks of a new VM note what is written to them from its first start on, so that its first point is as small as the others.
+        Where they cannot, as while its image is still on its way, the VM starts all the same, with a warning.
       - A VM of which no whole point can be made, such as one with a raw disk or a disk given by O(disks[].path), is refused.
     type: dict
     suboptions:

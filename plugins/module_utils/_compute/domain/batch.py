@@ -22,7 +22,7 @@ from ..host.migration_mark import is_incoming, is_leaving
 from ..host.observe import read_vm
 from ..host.view import HostView
 from ..model.host_facts import Folders
-from ..model.image_tools import ImageTool
+from ..model.image_tools import PointTool
 from ..model.public_address import NoPublicAddresses, PublicTool
 from ..model.request import DomainOptions
 from ..model.state import VmState, view
@@ -95,7 +95,7 @@ class Batch:
     """
 
     connection: Any
-    tool: ImageTool
+    tool: PointTool
     runner: Runner
     folders: Folders
     wanted: Sequence[DomainOptions]
@@ -115,6 +115,7 @@ class Batch:
         with ThreadPoolExecutor(max(1, min(self.parallel, len(drafts)))) as pool:
             outcomes = list(pool.map(lambda draft: _settle(draft, check_mode), drafts))
         warnings = [*_warnings(host, drafts), *self._kept(host), *host.images.warnings(), *self.peers.warnings()]
+        warnings += [warning for draft in drafts for warning in draft.reconciler.warnings]
         result = {**_report(outcomes), "warnings": warnings}
         errors = {one.draft.where: (one.draft.name, one.error) for one in outcomes if one.error is not None}
         if errors:

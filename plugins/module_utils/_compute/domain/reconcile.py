@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ..._errors import Busy
+from ..._errors import Busy, EdgeError, from_os_error
 from ..._libvirt import intent, lookup
 from ..._plan import Plan, execute
 from ..._runner import Runner
@@ -28,7 +28,7 @@ from ..host.view import HostView, check_ownership
 from ..job.pivot import settle
 from ..lazy.plan import arriving_images, with_arrivals
 from ..model.host_facts import Folders
-from ..model.image_tools import ImageTool
+from ..model.image_tools import PointTool
 from ..model.overlays import kept_files, with_kept_overlays
 from ..model.public_address import NoPublicAddresses, PublicTool
 from ..model.recovery_policy import policy_of
@@ -40,6 +40,7 @@ from ..options.image_defaults import with_image_defaults
 from ..options.preallocation import asked_preallocation
 from ..options.resolve import ResolvedDomain, check_name, resolve
 from ..recovery.observe import shared_targets
+from ..recovery.point import Points
 from ..seed import Seeds, make_context, make_seed
 from .apply import Guest
 from .check.change import check_change, check_condition, check_saved_seeds
@@ -49,7 +50,7 @@ from .check.host import check_wanted
 from .check.recovery import check_recovery, check_replicas
 from .check.room import check_room
 from .check.startable import check_start
-from .plan import Goal, plan_absent, plan_goal
+from .plan import Goal, Start, plan_absent, plan_goal
 from .public import apply_address, with_addresses
 
 
@@ -58,7 +59,7 @@ class Reconciler:
     """One VM, named by its options, on one connection."""
 
     connection: Any
-    tool: ImageTool
+    tool: PointTool
     runner: Runner
     folders: Folders
     options: DomainOptions
@@ -198,11 +199,31 @@ class Reconciler:
         if options.allow_recreate and plan.before.config is None:
             self._forget_moves()
         guest = Guest(self.connection, self.name, self.tool, self.runner, folder, options.timeout, seeds, options.delete_disks)
-        execute(plan, lambda step: None if apply_address(step, self.public) else guest.apply(step))
+
+        def apply(step: Any) -> None:
+            if isinstance(step, Start):
+                self._begin_points(plan.after.record)
+            if not apply_address(step, self.public):
+                guest.apply(step)
+
+        execute(plan, apply)
         state = read_vm(self.connection, self.name, self.tool, self.folders) if plan.changed else plan.before
         if state.live is not None and options.wait_for_address:
             guest.wait_for_address(state.live_nics)
         return {**view(state), **self._addresses(state)}
+
+    def _begin_points(self, record: Record | None) -> None:
+        """Have the disks of a VM that is to have recovery points note what its guest writes from its first start on."""
+        if record is None or record.recovery is None:
+            return
+        try:
+            Points(self.connection, self.tool, self.folders, Path(self.folders.recovery)).born(self.name)
+        except (EdgeError, OSError) as error:
+            why = (from_os_error(error) if isinstance(error, OSError) else error).message
+            self.warnings.append(
+                f"recovery: the first recovery point of {self.name} will have all that is above its images, since its disks could "
+                f"not note before its start what is written to them: {why}"
+            )
 
     def _forget_moves(self) -> None:
         """Forget that the VM moved, before the first file of the new one: what a run that breaks off leaves is not the old VM's."""

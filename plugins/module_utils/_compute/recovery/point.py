@@ -101,10 +101,7 @@ class Points:
 
         Whatever is raised, the guest runs on, the points before stay, and the next call begins where this one was.
         """
-        uuid = self._uuid(name)
-        home = self.home(uuid)
-        for folder in (self.root, home.parent, home):
-            make_folder(folder)
+        uuid, home = self._prepared(name)
         with self._lock(name), ExitStack() as stack:
             with settled_lock(self.connection, self.folders, name, 0):
                 making = _Making(self, self._observe(name, uuid), order, home)
@@ -121,20 +118,28 @@ class Points:
 
         The caller holds the lock of the VM. A disk that has data already, or a VM that has points, is left as it is.
         """
-        uuid = self._uuid(name)
-        home = self.home(uuid)
-        for folder in (self.root, home.parent, home):
-            make_folder(folder)
+        uuid, home = self._prepared(name)
         with self._lock(name):
+            journal = journals.read(home)
+            if journal.checkpoint or journal.last or journal.ready:
+                return
             vm = self._observe(name, uuid)
             journal = mend(vm, home, self.tool)
-            if vm.active or journal.checkpoint or journal.last or any(self.tool.has_data(one.active) for one in vm.choice.disks):
+            if vm.active or any(self.tool.has_data(one.active) for one in vm.choice.disks):
                 return
             new = new_name()
             for disk in vm.choice.disks:
                 self.tool.add_bitmap(disk.active, new)
             journals.write(home, replace(journal, checkpoint=new, files=files_of(vm)))
             Checkpoints(vm.domain).define(new, [disk.target for disk in vm.choice.disks])
+
+    def _prepared(self, name: str) -> tuple[str, Path]:
+        """Return the UUID of a VM and the folder of its points, which is there."""
+        uuid = self._uuid(name)
+        home = self.home(uuid)
+        for folder in (self.root, home.parent, home):
+            make_folder(folder)
+        return uuid, home
 
     def _lock(self, name: str) -> AbstractContextManager[None]:
         return locked(Path(self.folders.point(name)), wait=False, make_folder=True)

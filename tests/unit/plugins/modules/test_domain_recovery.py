@@ -100,3 +100,14 @@ def test_more_replicas_than_the_cluster_has_beside_this_host_are_refused(run: An
         failed = run(recovery={"replicas": others + 1})
         assert failed["msg"].startswith(f"recovery.replicas: {others + 1} was asked, and the cluster has")
     assert run(recovery={"replicas": 1})["changed"] is True
+
+
+def test_a_vm_whose_disks_cannot_note_what_is_written_starts_with_a_warning(
+    run: Any, driver: Any, capsys: pytest.CaptureFixture[str], folders: Folders
+) -> None:
+    made = run(state="running", recovery={})
+    assert made["domain"]["state"] == "running"
+    assert "recovery: the first recovery point of web will have all" in str(made["warnings"])
+    both = run_module(capsys, "domains", uri=URI, domains=[{"name": "a", "disks": [ROOT], "recovery": {}}])
+    assert "recovery: the first recovery point of a will have all" in str(both["warnings"])
+    assert "recovery: the first" not in str(run(state="running", recovery=None)), "only a start asks for it"
