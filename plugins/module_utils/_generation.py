@@ -156,6 +156,12 @@ class Generation:
         found = (*self.files.values(), *(delta.file for disk in self.disks for delta in disk.chain))
         return tuple(dict.fromkeys(found))
 
+    @property
+    def content(self) -> tuple[object, ...]:
+        """What two documents of a point have in common, however their chains are merged."""
+        disks = [(disk.target, disk.image, disk.virtual_size, disk.state) for disk in self.disks]
+        return disks, self.vm, self.instant, self.quiesced, self.final, self.spec, self.files
+
     def disk(self, target: str) -> Disk | None:
         """Return the disk with this target, or None."""
         return next((one for one in self.disks if one.target == target), None)

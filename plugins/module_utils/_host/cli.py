@@ -53,7 +53,7 @@ class Verbs:
 
 
 POINT = {"vm": str, "generation": str}
-MAKE = {"vm": str, "quiesce": str, "final": bool}
+MAKE = {"vm": str, "quiesce": str, "final": bool, "epoch": str, "after": str}
 RESTORE = {"disk": str, "path": str, "whole": bool, "copy": bool}
 IMAGE = {"digest": str, "name": str, "version": str}
 VERBS: Mapping[str, Verb | Verbs] = {
@@ -73,6 +73,8 @@ VERBS: Mapping[str, Verb | Verbs] = {
         "the recovery points that this host keeps, and those that it makes of its VMs",
         {
             "make": Verb("point_make.make", "make one of a VM of this host, in a folder that replicas take", MAKE),
+            "run": Verb("point_run.run", "make those of this host's VMs that are due, and remove those that enough hosts hold"),
+            "status": Verb("point_run.status", "show how far those of this host's VMs are, and which are late"),
             "list": Verb("points.show", "show them, of all VMs or of one", {"vm": str}),
             "take": Verb("points.take", "take in the generation in a folder", {"folder": str}),
             "pull": Verb("point_pull.pull", "on a replica: take in what the other hosts made of their VMs"),

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,10 +24,18 @@ def make(cluster: Cluster, options: Mapping[str, Any]) -> dict[str, Any]:
     if not options.get("vm"):
         raise InvalidInput("vm: this verb needs the name of a VM of this host.", option="vm")
     policy = read_policy({"quiesce": options["quiesce"]}) if options.get("quiesce") else None
+    epoch, after = (_number(options.get(key) or "0", key) for key in ("epoch", "after"))
+    order = PointOrder(policy, epoch, after, final=bool(options.get("final")))
     folders = Folders(images=str(cluster.images.root))
     with EventLoop(), connection() as opened:
         points = Points(opened, DiskFiles(SubprocessRunner(), folders), folders)
-        return shown(points.make(options["vm"], PointOrder(policy, final=bool(options.get("final")))))
+        return shown(points.make(options["vm"], order))
+
+
+def _number(text: str, option: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,15}", text):
+        raise InvalidInput(f"{option}: {text!r:.80} is not a whole number.", option=option)
+    return int(text)
 
 
 def shown(made: PointMade) -> dict[str, Any]:

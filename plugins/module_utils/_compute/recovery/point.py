@@ -40,6 +40,7 @@ from .publish import are_copied, copied, drop_unfinished, empty_work_folder, mak
 
 SLACK = 64 * MIB  # a delta's own tables, and what the guest writes until the instant
 TIDY_SECONDS = 30.0
+LONGEST = 1000  # deltas in a document
 QUIESCE = {"never": "never", "try": "auto", "required": "required"}
 
 
@@ -165,6 +166,12 @@ class Points:
             mend(self._observe(name, uuid), self.home(uuid), self.tool)
 
 
+def _too_long(journal: journals.Journal) -> str:
+    """Return why the next point is a whole one where a chain of deltas would be longer than a document should be."""
+    longest = max((len(disk.chain) for disk in journal.last.disks), default=0) if journal.last else 0
+    return f"{longest} deltas stand on the last whole point, and a chain begins again then" if longest >= LONGEST else BELIEVED
+
+
 class _Making:
     """One point of one VM."""
 
@@ -173,7 +180,7 @@ class _Making:
         record = vm.state.record
         self.policy = order.policy or (record.recovery if record else None) or RecoveryPolicy()
         self.journal = mend(vm, home, self.tool)
-        self.whole = distrust(vm, self.journal, self.tool)
+        self.whole = distrust(vm, self.journal, self.tool) or _too_long(self.journal)
         if self.whole != BELIEVED:
             self.journal = give_up(vm, home, self.tool, self.journal)
         last = self.journal.last

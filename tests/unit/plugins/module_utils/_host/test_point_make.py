@@ -17,7 +17,15 @@ from ansible_collections.edge.cloud.plugins.module_utils._host.point_make import
 CLUSTER = Cluster("site", "h1", ())
 
 
-@pytest.mark.parametrize(("options", "words"), [({}, "^vm: "), ({"vm": "web", "quiesce": "auto"}, r"^recovery\.quiesce: ")])
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, "^vm: "),
+        ({"vm": "web", "quiesce": "auto"}, r"^recovery\.quiesce: "),
+        ({"vm": "web", "epoch": "-1"}, "^epoch: "),
+        ({"vm": "web", "after": "0.4"}, "^after: "),
+    ],
+)
 def test_bad_options_are_refused(options: dict[str, str], words: str) -> None:
     with pytest.raises(InvalidInput, match=words):
         make(CLUSTER, options)

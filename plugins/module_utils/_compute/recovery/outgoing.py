@@ -1,0 +1,97 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Removes points from their VM's own host once enough other hosts hold them, and never on doubt.
+
+A host that does not answer, does not have a point or has another one of its name holds nothing. A point that no host was seen to
+hold goes only when as many later points of the VM are held as its policy keeps: replicas have dropped it by then, or will.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from ..._errors import EdgeError, InvalidInput, from_os_error
+from ..._files import fsync
+from ..._generation import DOCUMENT, LARGEST_JSON, Generation, Point, parse, point_of
+from ..model.recovery_policy import RecoveryPolicy, read_policy
+
+GONE = ".gone"
+
+
+class Holds(Protocol):
+    """Asks a host for a point."""
+
+    def __call__(self, member: str, generation: Generation) -> bool:
+        """Return whether a host holds this point with this content, whole; raise EdgeError where it does not answer."""
+
+
+@dataclass
+class Asking:
+    """The hosts that may hold points, asked in one pass. One that did not answer is not asked again: ``silent`` says why."""
+
+    members: Sequence[str]
+    holds: Holds
+    silent: dict[str, str] = field(default_factory=dict)
+
+    def is_held(self, generation: Generation, replicas: int) -> bool:
+        """Return whether at least so many hosts hold a point."""
+        found = 0
+        for member in self.members:
+            found += self._asked(member, generation)
+            if found >= replicas:
+                return True
+        return False
+
+    def _asked(self, member: str, generation: Generation) -> bool:
+        if member in self.silent:
+            return False
+        try:
+            return self.holds(member, generation)
+        except (EdgeError, OSError) as error:
+            self.silent[member] = (from_os_error(error) if isinstance(error, OSError) else error).message
+            return False
+
+
+def points_in(home: Path) -> Iterator[Generation]:
+    """Yield the points in a VM's folder that can be read, the newest first; what was being removed is removed."""
+    for path in home.glob(f".*{GONE}"):
+        shutil.rmtree(path)
+    names = [path.name for path in home.iterdir() if _point(path.name)]
+    for name in sorted(names, key=point_of, reverse=True):
+        with suppress(EdgeError, FileNotFoundError, NotADirectoryError):
+            with (home / name / DOCUMENT).open("rb") as file:
+                found = parse(file.read(LARGEST_JSON + 1), str(home / name))
+            if found.name == name and found.vm.uuid == home.name:
+                yield found
+
+
+def _point(name: str) -> Point | None:
+    with suppress(InvalidInput):
+        return point_of(name)
+    return None
+
+
+def policy_in(generation: Generation) -> RecoveryPolicy:
+    """Return the policy that the VM had at a point, the default one where the point has none that can be read."""
+    options = generation.spec.get("recovery")
+    with suppress(InvalidInput):
+        return read_policy(options if isinstance(options, dict) else {}) or RecoveryPolicy()
+    return RecoveryPolicy()
+
+
+def removable(points: Sequence[Generation], held: Collection[Point], keep: int) -> list[Generation]:
+    """Return the points that may go: those that are held, and those before ``keep`` later ones that are."""
+    return [one for one in points if one.point in held or sum(point > one.point for point in held) >= keep]
+
+
+def remove(home: Path, generation: Generation) -> None:
+    """Remove a point; it disappears at once, so that nothing reads half of it."""
+    gone = home / f".{generation.name}{GONE}"
+    (home / generation.name).rename(gone)
+    fsync(home)
+    shutil.rmtree(gone)

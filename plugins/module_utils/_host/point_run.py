@@ -1,0 +1,75 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``edge-host point run`` and ``status``: one pass over the VMs of this host that are to have recovery points."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from .._cluster import Cluster, Member
+from .._compute.host.events import EventLoop
+from .._compute.model.host_facts import Folders
+from .._compute.recovery import progress
+from .._compute.recovery.point import Points
+from .._compute.recovery.rounds import Report, Rounds
+from .._disks import DiskFiles
+from .._errors import EdgeError
+from .._files import locked
+from .._libvirt import connection
+from .._runner import SubprocessRunner
+from .._storage.cluster.cluster_replica import trust_in
+from .point_holds import HttpHolds
+
+Options = Mapping[str, Any]
+FOLDERS = Folders()
+
+
+def run(cluster: Cluster, _options: Options) -> dict[str, Any]:
+    """Make the points that are due and remove those that enough hosts hold; raise where a VM failed or its points are late."""
+    folders = Folders(FOLDERS.vms, str(cluster.images.root), FOLDERS.locks, FOLDERS.recovery)
+    urls = {member.name: member.url for member in keepers(cluster)}
+    with (
+        locked(Path(folders.locks, "points"), wait=False, make_folder=True),
+        closing(HttpHolds(urls, trust_in(cluster))) as holds,
+        EventLoop(),
+        connection() as opened,
+    ):
+        points = Points(opened, DiskFiles(SubprocessRunner(), folders), folders, Path(folders.recovery))
+        return outcome(Rounds(points, tuple(urls), holds, log).run())
+
+
+def keepers(cluster: Cluster) -> tuple[Member, ...]:
+    """Return the other hosts that keep points, with the URL at which each gives them."""
+    given: tuple[Member, ...] = getattr(cluster, "points", ())
+    replicas = {member.name for member in cluster.others(cluster.replicas)}
+    return tuple(member for member in given if member.name in replicas)
+
+
+def log(line: str) -> None:
+    """Write a line to the journal."""
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
+def outcome(report: Report) -> dict[str, Any]:
+    """Return the report as JSON has it, or raise it where it is not all well."""
+    found = {"changed": bool(report.made or report.removed), **asdict(report)}
+    if report.failed or report.breaches:
+        failed = [f"{name}: {message}" for name, message in report.failed.items()]
+        late = [f"The recovery points of these VMs are late: {', '.join(report.breaches)}; see edge-host point status."]
+        silent = [f"{member} does not answer: {message}" for member, message in report.silent.items()]
+        raise EdgeError(" ".join([*failed, *(late if report.breaches else []), *silent]), **found)
+    return found
+
+
+def status(_cluster: Cluster, _options: Options) -> dict[str, Any]:
+    """Return how far the points of each VM are, as the last pass noted it, and which are late now."""
+    now = time.time()
+    vms = [one.shown(now) for one in progress.all_in(Path(FOLDERS.recovery, "status"))]
+    return {"vms": vms, "breaches": [one["vm"] for one in vms if one["breach"]]}
