@@ -14,7 +14,13 @@ from ansible_collections.edge.cloud.plugins.module_utils._storage.format.disk_fo
 from support.hostile import require_records
 
 ROLES = Path(__file__).resolve().parents[3] / "roles"
-LOOKING = ["host/templates/edge-gc.service.j2", "host/templates/edge-scrub.service.j2", "hypervisor/files/edge-arrive.service"]
+LOOKING = [
+    "host/templates/edge-gc.service.j2",
+    "host/templates/edge-scrub.service.j2",
+    "hypervisor/files/edge-arrive.service",
+    "hypervisor/files/edge-points.service",
+]
+WRITING = {"edge-arrive.service", "edge-points.service"}  # the disks of VMs, wherever what they stand on is
 HIDING = {"ProtectHome": {"yes", "true", "on", "1", "tmpfs"}, "PrivateTmp": {"yes", "true", "on", "1", "disconnected"}}
 SERVICES = [  # without those of others that a role has only a part of
     path
@@ -86,7 +92,7 @@ def test_every_service_has_the_common_limits(unit: Path) -> None:
     own_mounts = OWN_MOUNTS if unit.name == "edge-dhcp.service" else set()
     assert {key for key in COMMON - own_mounts if settings.get(key) != ["yes"]} == set()
     assert not own_mounts & set(settings)
-    if unit.name == "edge-arrive.service":  # it alone writes the disks of VMs, and may do so anywhere
+    if unit.name in WRITING:
         assert set(settings) & {"CapabilityBoundingSet", "ProtectSystem"} == set() and ALSO - set(settings) == {
             "CapabilityBoundingSet"
         }
