@@ -94,10 +94,9 @@ class HostPull:
             pass
         except TimedOut:  # the next pull goes on
             pass
-        except Unreachable as error:
-            self.outcome.unreachable[self._host.name] = error.message
         except (EdgeError, OSError) as error:
-            self.outcome.failed[self._host.name] = _message(error)
+            kind = self.outcome.unreachable if _is_silent(error) else self.outcome.failed
+            kind[self._host.name] = _message(error)
         finally:
             self._offers.close()
         return self.outcome
@@ -122,7 +121,7 @@ class HostPull:
         except TimedOut:
             raise
         except (EdgeError, OSError) as error:
-            self._silent = self._silent + 1 if isinstance(error, Unreachable) and "status" not in error.details else 0
+            self._silent = self._silent + 1 if _is_silent(error) else 0
             if self._silent >= SILENT:
                 raise
             self.outcome.failed[f"{self._host.name} {uuid}"] = _message(error)
@@ -202,6 +201,11 @@ class HostPull:
 def instant_of(generation: Generation) -> float:
     """Return the instant of a generation in seconds since the epoch."""
     return datetime.fromisoformat(generation.instant).timestamp()
+
+
+def _is_silent(error: Exception) -> bool:
+    """Return whether an error means that a host did not answer, rather than that it refused or failed to give something."""
+    return isinstance(error, Unreachable) and "status" not in error.details
 
 
 def _message(error: EdgeError | OSError) -> str:

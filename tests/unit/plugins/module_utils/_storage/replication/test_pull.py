@@ -160,7 +160,7 @@ def test_hosts_that_are_down_or_silent_cost_only_themselves(
 def test_a_host_that_may_not_read_is_refused(maker: Maker, machine: Machine, server: Server, replica: Replica) -> None:
     maker.publish(machine)
     found = HostPull(here(replica, server, who="x"), member("a", server), lambda _count: None).run()
-    assert found.taken == [] and "403" in found.unreachable["a"]
+    assert found.taken == [] and "403" in found.failed["a"]
 
 
 def test_a_replica_that_comes_later_leaves_a_point_to_others_until_it_is_old(
