@@ -126,3 +126,19 @@ def test_the_nbd_server_is_not_root_and_does_not_see_the_key_of_the_ca() -> None
     assert settings["User"] == ["edge-nbd"]
     assert "-/etc/edge/pki/ca" in settings["InaccessiblePaths"][0].split()
     assert set(settings["CapabilityBoundingSet"][0].split()) == {"CAP_DAC_OVERRIDE", "CAP_FOWNER"}
+
+
+def test_the_server_of_recovery_points_only_reads_and_sees_few_files() -> None:
+    settings = settings_of(ROLES / "image_server/templates/edge-points-server.service.j2")
+    assert settings["User"] == ["edge-points"] and "ReadWritePaths" not in settings and "BindPaths" not in settings
+    assert settings["CapabilityBoundingSet"] == settings["AmbientCapabilities"] == ["CAP_DAC_READ_SEARCH"]
+    assert "/var:ro" in settings["TemporaryFileSystem"][0].split()
+    assert "-/etc/edge/pki/ca" in settings["InaccessiblePaths"][0].split()
+
+
+@pytest.mark.parametrize("name", ["pull", "tidy"])
+def test_a_failure_with_recovery_points_is_told_and_its_success_too(name: str) -> None:
+    settings = settings_of(ROLES / f"replica/templates/edge-points-{name}.service.j2")
+    assert settings["OnFailure"] == ["edge-failed@%p.service"]
+    assert settings["ExecStartPost"] == ["/usr/bin/rm -f /var/lib/edge/failed/%p"]
+    assert "/var/lib/edge/failed" in settings["ReadWritePaths"][0].split()
