@@ -1,0 +1,119 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Recovery points of a hypervisor's VM arrive at a replica by the units of the real roles, and nobody else may read them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from edge_lab.api import LabHost, unusable
+from support import lab_cluster, stream_guest
+from support.lab_cluster import Site
+from support.playbook import changed_in, run_book
+from support.stream_host import StreamHost
+from support.vm_host import IMAGES, MACHINE
+
+pytestmark = [pytest.mark.integration, pytest.mark.lab]
+HYPERVISOR, REPLICA, FRONT = "rp-h1", "rp-r1", "rp-front"
+PLAYS = [
+    {"hosts": "frontend", "roles": [{"role": "edge.cloud.frontend"}]},
+    {"hosts": "replica", "roles": [{"role": "edge.cloud.replica"}]},
+    {"hosts": "hypervisor", "roles": [{"role": "edge.cloud.hypervisor", "hypervisor_virt_type": "qemu"}]},
+]
+POINTS, OUTGOING = "/var/lib/edge/recovery/points", "/var/lib/edge/recovery/outgoing"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    if reason := unusable():
+        pytest.skip(reason)
+    with lab_cluster.site("rp", tmp_path_factory.mktemp("rp"), replicas=1, hypervisors=["trixie"]) as made:
+        made.run(PLAYS)
+        yield made
+
+
+@pytest.fixture(scope="module")
+def vm(site: Site) -> tuple[StreamHost, str]:
+    """Have a VM over an image that only the hypervisor has; return its host and the image's digest."""
+    host = StreamHost(site.hosts[HYPERVISOR], site.lab.inventory, site.folder)
+    digest = host.have_image(site.folder / "image")
+    disks = [{"name": "data", "image": digest, "size": "128MiB"}]
+    asked = {"name": "web", **MACHINE, "cmdline": stream_guest.cmdline("vda"), "disks": disks, "nics": [], "guest_agent": False}
+    host.module("domain", **asked, timeout=300)
+    return host, digest
+
+
+def edge_host(host: LabHost, *words: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(host.run(["edge-host", *words]).stdout)
+    return found
+
+
+def status(host: LabHost, url: str) -> str:
+    """Ask with the certificate of a host, and return the status."""
+    pki = "/etc/edge/pki"
+    own = ["--cacert", f"{pki}/ca.crt", "--cert", f"{pki}/host.crt", "--key", f"{pki}/host.key"]
+    curl = ["curl", "--silent", "--max-time", "60", "--output", "/dev/null", "--write-out", "%{http_code}"]
+    return host.run([*curl, *own, url], check=False).stdout
+
+
+def restored(host: LabHost, generation: str, path: str) -> str:
+    """Restore a disk whole on the replica, and return the SHA-256 of its content."""
+    edge_host(host, "point", "restore", "--vm", "web", "--generation", generation, "--path", path, "--whole")
+    return content(host, path)
+
+
+def content(host: LabHost, path: str) -> str:
+    script = f"qemu-img convert -f qcow2 -O raw {path} /var/tmp/raw && sha256sum < /var/tmp/raw; rm -f /var/tmp/raw"
+    return host.run(["sh", "-ec", script]).stdout.split()[0]
+
+
+def test_points_arrive_and_restore_to_equal_bytes(site: Site, vm: tuple[StreamHost, str]) -> None:
+    hypervisor, digest = vm
+    replica = site.hosts[REPLICA]
+    known = hypervisor.wait_more("web", 10)
+    first = edge_host(hypervisor.host, "point", "make", "--vm", "web")
+    hypervisor.wait_more("web", 10)
+    hypervisor.run("virsh", "destroy", "web")
+    second = edge_host(hypervisor.host, "point", "make", "--vm", "web")
+
+    replica.run(["systemctl", "start", "edge-points-pull.service"])
+    (found,) = edge_host(replica, "point", "list", "--vm", "web")["vms"]
+    names = [one["generation"] for one in found["generations"]]
+    assert names == [first["generation"], second["generation"]] and found["uuid"] == second["vm"]
+    image = f"{IMAGES}/{digest.removeprefix('sha256:')}.json"  # which edge-fill brings from the hypervisor
+    stream_guest.wait_for(lambda: str(replica.run(["test", "-e", image], check=False).returncode), "0".__eq__, "the image")
+    assert restored(replica, second["generation"], "/var/tmp/second.qcow2") == content(hypervisor.host, hypervisor.active("web"))
+    restored(replica, first["generation"], "/var/tmp/first.qcow2")
+    assert stream_guest.written(lambda *argv: replica.run(argv).stdout, "/var/tmp/first.qcow2") > known
+    assert edge_host(replica, "status")["failed"] == {}
+
+
+def test_only_hosts_that_may_read_the_data_of_guests(site: Site, vm: tuple[StreamHost, str]) -> None:
+    uuid = vm[0].run("virsh", "domuuid", "web")
+    made, kept = f"https://{HYPERVISOR}:8445/outgoing/{uuid}/", f"https://{REPLICA}:8445/points/{uuid}/"
+    found = {name: (status(host, made), status(host, kept)) for name, host in site.hosts.items()}
+    assert found == {REPLICA: ("200", "200"), HYPERVISOR: ("403", "200"), FRONT: ("403", "403")}
+    for host, folder in ((site.hosts[HYPERVISOR], f"{OUTGOING}/{uuid}"), (site.hosts[REPLICA], f"{POINTS}/{uuid}")):
+        shown = host.run(["find", folder, "-type", "f", "-printf", "%u %m %p\n"]).stdout.splitlines()
+        assert shown and {line.rsplit(maxsplit=1)[0] for line in shown} == {"root 600"}
+        assert host.run(["runuser", "-u", "www-data", "--", "cat", shown[0].split()[2]], check=False).returncode != 0
+        users = host.run(["ps", "-o", "user:20=", "-C", "nginx"]).stdout.split()
+        assert "edge-points" in users
+    main = host.run(["systemctl", "show", "--value", "--property=MainPID", "edge-points-server.service"]).stdout.strip()
+    assert host.run(["ps", "-o", "user:20=", "-p", main]).stdout.split() == ["edge-points"]
+
+
+def test_the_roles_again_change_nothing_and_absent_leaves_the_points(site: Site, vm: tuple[StreamHost, str]) -> None:
+    book = site.folder / "book.yml"
+    assert set(changed_in(run_book(book, site.lab.inventory, site.groups)).values()) == {0}
+    replica, uuid = site.hosts[REPLICA], vm[0].run("virsh", "domuuid", "web")
+    absent = {"role": "edge.cloud.replica", "replica_state": "absent"}
+    site.run([{"hosts": "replica", "roles": [absent]}])
+    units = replica.run(["sh", "-c", "ls /etc/systemd/system | grep edge-points"], check=False).stdout
+    assert units == "" and uuid in replica.run(["ls", POINTS]).stdout.split()
+    assert replica.run(["id", "edge-points"], check=False).returncode != 0
+    site.run([{"hosts": "replica", "roles": [{**absent, "replica_remove_points": "true"}]}])
+    assert replica.run(["test", "-e", "/var/lib/edge/recovery"], check=False).returncode != 0
