@@ -57,10 +57,15 @@ USERS = {"dnsmasq", "libvirt", "libvirt-qemu", "polkitd", "rdma", "tss", "swtpm"
 
 @dataclass(frozen=True)
 class Reset:
-    """What was there before, with the roles, and after the reset, and how many changes a second reset made."""
+    """What was there before, with the roles, and after the reset, and how many changes a second reset made.
+
+    Of the folder of slots: its names while something was received, and after that.
+    """
 
     before: dict[str, Any]
     deployed: dict[str, Any]
+    timer: dict[str, str]
+    slots: tuple[set[str], set[str]]
     after: dict[str, Any]
     again: int
 
@@ -71,6 +76,48 @@ class Reset:
 
 def snapshot(host: LabHost) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(host.run(["python3", "-"], stdin=SNAPSHOT.read_text()).stdout)
+    return found
+
+
+OVER, OPEN, LATE = (f"edge1.{digit * 64}.4096" for digit in "abc")
+SLOTS = "/var/lib/edge/incoming/edge-slots"
+FOREVER = 4102444800  # the year 2100
+LAY = f"""
+cd {SLOTS}
+install -d -o www-data -m 0700 {OVER} {OPEN}
+touch {OVER}/image
+echo '{{"state": "open", "since": 1, "until": 2}}' > {OVER}.json
+printf '{{"state": "open", "since": %s, "until": {FOREVER}}}' "$(date +%s)" > {OPEN}.json
+echo '{{"state": "ended", "since": 1, "until": 1}}' > {LATE}.json
+"""
+RECEIVES = ["systemd-run", "--unit=receives", "--uid=www-data", "sh", "-c", f"exec 3>{SLOTS}/body/0000000001; exec sleep infinity"]
+
+
+def slots_end(host: LabHost) -> tuple[set[str], set[str]]:
+    """Have the unit end slots, first while nginx's user receives something; return the names that stay each time."""
+    host.run(["sh", "-ec", LAY])
+    host.run(RECEIVES)
+    host.run(["sh", "-ec", f"until test -e {SLOTS}/body/0000000001; do sleep 0.2; done"])
+    names = []
+    for _any in range(2):
+        host.run(["systemctl", "start", "edge-slots.service"])
+        names.append(set(host.run(["ls", SLOTS]).stdout.split()))
+        host.run(["sh", "-c", f"systemctl stop receives.service; rm -f {SLOTS}/body/0000000001"])
+    return names[0], names[1]
+
+
+RAN = 'test -n "$(systemctl show --property=ExecMainExitTimestampMonotonic --value edge-slots.service | tr -d 0)"'
+
+
+def timer_of(host: LabHost) -> dict[str, str]:
+    """Wait until the timer of the slots has run their unit, and return how both are."""
+    host.run(["sh", "-c", f"until {RAN}; do sleep 1; done"])  # a minute after the boot, or as soon as the role starts it
+    keys = ["UnitFileState", "Result", "ExecMainStatus", "LastTriggerUSec", "ActiveState"]
+    found = {}
+    for unit in ("timer", "service"):
+        for key in keys:
+            show = ["systemctl", "show", f"--property={key}", "--value", f"edge-slots.{unit}"]
+            found[f"{unit} {key}"] = host.run(show).stdout.strip()
     return found
 
 
@@ -89,10 +136,11 @@ def reset(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         before = snapshot(host)
         run_book(book, lab.inventory, groups)
         deployed = snapshot(host)
+        timer, slots = timer_of(host), slots_end(host)
         run_book(TREE / "playbooks/reset_host.yml", lab.inventory, groups, words=words)
         after = snapshot(host)
         again = run_book(TREE / "playbooks/reset_host.yml", lab.inventory, groups, words=words)
-        yield Reset(before, deployed, after, changed_in(again)[NAME])
+        yield Reset(before, deployed, timer, slots, after, changed_in(again)[NAME])
     finally:
         lab.down(NAME)
 
@@ -102,6 +150,17 @@ def test_the_roles_were_there(reset: Reset) -> None:
     assert {"edge-replica.service", "edge-nbd.service", "edge-datastore.service"} <= {
         row.split()[0] for row in reset.deployed["units"]
     }
+
+
+def test_slots_whose_time_is_over_are_removed_by_their_unit(reset: Reset) -> None:
+    assert (reset.timer["timer UnitFileState"], reset.timer["timer ActiveState"]) == ("enabled", "active")
+    assert reset.timer["timer LastTriggerUSec"] not in ("", "n/a"), "it has run once since the role started it"
+    assert (reset.timer["service Result"], reset.timer["service ExecMainStatus"]) == ("success", "0")
+    busy, idle = reset.slots
+    assert {OPEN, f"{OPEN}.json", "body"} <= busy & idle
+    assert OVER not in busy and OVER not in idle
+    assert f"{LATE}.json" in busy, "something is received, which may be of this one"
+    assert f"{LATE}.json" not in idle
 
 
 def test_nothing_that_was_there_is_gone(reset: Reset) -> None:
