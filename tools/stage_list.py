@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which stages make check, make test and make test-all have, in which lanes, and the share of time of each."""
+"""Which stages make check, make test and make test-all have, in which groups, and the share of time of each."""
 
 from __future__ import annotations
 
@@ -25,9 +25,12 @@ class Stage:
 
 @dataclass(frozen=True)
 class Kind:
-    """The lanes of one make target: the first runs alone, the others side by side. ``adds`` is what only test-all has."""
+    """The groups of one make target, which run one after another: each two stages at a time, the longest first.
 
-    lanes: tuple[tuple[Stage, ...], ...]
+    Two cores emulate two guests at a time, and more of them only wait for each other. ``adds`` is what only test-all has.
+    """
+
+    groups: tuple[tuple[Stage, ...], ...]
     adds: tuple[str, ...] = ()
 
 
@@ -45,17 +48,17 @@ REUSE = "test -e .git || { echo 'skipped: not a git checkout'; exit 0; }; exec r
 UNIT = pytest("--timeout=900", "--numprocesses=2", "--dist=loadfile", "-m", "not slow", "tests/unit")
 UNIT_SLOW = pytest("--timeout=1800", "--numprocesses=2", "--dist=loadfile", "-m", "slow", "tests/unit")
 
-CHECK = (
+LINT = (
     Stage("ruff", tool("ruff", "check", ".")),
     Stage("ruff-format", tool("ruff", "format", "--check", ".")),
     Stage("yamllint", tool("yamllint", "--strict", ".")),
-    Stage("mypy", tool("mypy", "-p", "ansible_collections.edge.cloud.plugins")),
-    Stage("mypy-programs", ("tools/mypy-programs",)),
+    Stage("mypy", tool("mypy", "-p", "ansible_collections.edge.cloud.plugins"), 60),
+    Stage("mypy-programs", ("tools/mypy-programs",), 60),
     Stage("import-linter", tool("lint-imports", "--no-cache")),
     Stage("reuse", ("sh", "-c", REUSE)),
-    Stage("unit", UNIT, 300, environment={"EDGE_COVERAGE": "1"}),
-    Stage("coverage", ("sh", "-c", "coverage combine --quiet && exec coverage report --fail-under=88")),
 )
+UNITS = Stage("unit", UNIT, 300, environment={"EDGE_COVERAGE": "1"})  # it takes both cores itself
+COVERAGE = Stage("coverage", ("sh", "-c", "coverage combine --quiet && exec coverage report --fail-under=88"))
 
 DOCS = Stage("docs", tool("antsibull-docs", "lint-collection-docs", "--plugin-docs", "--validate-collection-refs=self", "."))
 ANSIBLE_LINT = Stage("ansible-lint", tool("ansible-lint", "--offline", "--strict"), 45)
@@ -75,10 +78,7 @@ TWO_HOSTS = (MIGRATION, "tests/integration/two_hosts")
 
 
 def gate(sample: bool) -> tuple[tuple[Stage, ...], ...]:
-    """Return the lanes of make test (``sample``) or of make test-all, which differ in how much of a stage runs and in its share.
-
-    Two lanes run side by side: two cores emulate two guests at a time, and more of them only wait for each other.
-    """
+    """Return the groups of make test (``sample``) or make test-all, which differ in how much of a stage runs and in its share."""
 
     def part(name: str, program: str, quick: str, seconds: tuple[float, float], **more: Any) -> Stage:
         return Stage(name, (program, quick if sample else "all"), seconds[0 if sample else 1], **more)
@@ -88,8 +88,10 @@ def gate(sample: bool) -> tuple[tuple[Stage, ...], ...]:
         return lab(name, lab_name, *chosen, *folders, seconds=seconds[0 if sample else 1])
 
     return (
-        CHECK,
+        LINT,
+        (UNITS,),
         (
+            COVERAGE,
             ANSIBLE_LINT,
             DOCS,
             BUILD,
@@ -99,8 +101,6 @@ def gate(sample: bool) -> tuple[tuple[Stage, ...], ...]:
             part("molecule", "tools/molecule", "cluster", (200, 480), root=True, environment={"EDGE_LAB": "molecule"}),
             labs("quickstart", "qslab", ("tests/quickstart",), (300, 1500)),
             labs("two-hosts", "twohosts", TWO_HOSTS, (400, 1300)),
-        ),
-        (
             labs("modules", "modules", MODULES, (900, 2400)),
             labs("cluster", "cluster", CLUSTER, (300, 2400)),
         ),
@@ -115,4 +115,8 @@ LEFT_TO_TEST_ALL = (
     "property tests with four times the examples",
 )
 
-KINDS = {"check": Kind((CHECK,)), "test": Kind(gate(sample=True), LEFT_TO_TEST_ALL), "test-all": Kind(gate(sample=False))}
+KINDS = {
+    "check": Kind((LINT, (UNITS,), (COVERAGE,))),
+    "test": Kind(gate(sample=True), LEFT_TO_TEST_ALL),
+    "test-all": Kind(gate(sample=False)),
+}

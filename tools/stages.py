@@ -34,6 +34,7 @@ COUNT = re.compile(r"(\d+) (passed|failed|skipped|errors?|xfailed|xpassed|desele
 NAMES = {"error": "failed", "errors": "failed", "xfailed": "skipped", "xpassed": "failed"}
 SKIPPED = "skipped: "
 PRINTING = Lock()
+AT_A_TIME = 2
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Outcome:
 
 
 def say(*lines: str) -> None:
-    """Print lines at once and together, whatever the other lanes print."""
+    """Print lines at once and together, whatever other stages print."""
     with PRINTING:
         sys.stdout.write("".join(f"{line}\n" for line in lines))
         sys.stdout.flush()
@@ -121,25 +122,22 @@ def show(done: Outcome, lines: Sequence[str]) -> None:
 
 
 def chosen(kind: Kind, names: Sequence[str]) -> tuple[tuple[Stage, ...], ...]:
-    """Return the lanes with the named stages only; exit with the known names where one is unknown."""
-    known = [stage.name for lane in kind.lanes for stage in lane]
+    """Return the groups with the named stages only; exit with the known names where one is unknown."""
+    known = [stage.name for group in kind.groups for stage in group]
     unknown = [name for name in names if name not in known]
     if unknown:
         print(f"stages: {', '.join(unknown)}: no such stage. Stages are: {', '.join(known)}.", file=sys.stderr)
         sys.exit(2)
-    return tuple(tuple(stage for stage in lane if not names or stage.name in names) for lane in kind.lanes)
+    return tuple(tuple(stage for stage in group if not names or stage.name in names) for group in kind.groups)
 
 
-def run_all(kind: str, lanes: tuple[tuple[Stage, ...], ...]) -> list[Outcome]:
-    """Run the first lane, then the others side by side."""
-
-    def lane(stages: tuple[Stage, ...]) -> list[Outcome]:
-        return [run(stage, kind) for stage in stages]
-
-    outcomes = lane(lanes[0])
-    with ThreadPoolExecutor() as pool:
-        for done in [pool.submit(lane, stages) for stages in lanes[1:]]:
-            outcomes += done.result()
+def run_all(kind: str, groups: tuple[tuple[Stage, ...], ...]) -> list[Outcome]:
+    """Run the groups one after another, of each two stages at a time, the longest first, so that both cores end together."""
+    outcomes: list[Outcome] = []
+    for group in groups:
+        with ThreadPoolExecutor(AT_A_TIME) as pool:
+            longest_first = sorted(group, key=lambda stage: -stage.seconds)
+            outcomes += pool.map(lambda stage: run(stage, kind), longest_first)
     return outcomes
 
 
@@ -190,13 +188,13 @@ def main() -> int:
     if kind not in KINDS:
         print(f"stages: give one of {', '.join(KINDS)}.", file=sys.stderr)
         return 2
-    lanes = chosen(KINDS[kind], names)
+    groups = chosen(KINDS[kind], names)
     for folder in (LOGS, LEFT_OUT):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
     (BUILD / "gate.json").unlink(missing_ok=True)
     begun, load = time.monotonic(), os.getloadavg()[0]
-    outcomes = run_all(kind, lanes)
+    outcomes = run_all(kind, groups)
     seconds = time.monotonic() - begun
     report(kind, outcomes, names, load, seconds)
     return close(kind, outcomes, seconds)

@@ -20,13 +20,13 @@ from stage_list_real import *
 def echo(name, text, code=0, **more):
     return Stage(name, ("sh", "-c", f"printf '%s\\\\n' '{text}'; exit {code}"), **more)
 
-LANES = (
+GROUPS = (
     (echo("lint", "fine"), echo("absent", "skipped: no such program here")),
     (echo("units", "3 passed, 1 skipped, 2 deselected in 0.10s"), echo("late", "1 passed in 0.1s", seconds=0)),
     (echo("broken", "1 failed, 2 passed in 0.10s", 1),),
 )
-GOOD = ((LANES[0][0],), LANES[1][:1])
-KINDS = {"check": Kind(GOOD), "test": Kind(LANES, ("more scenarios",))}
+GOOD = ((GROUPS[0][0],), GROUPS[1][:1])
+KINDS = {"check": Kind(GOOD), "test": Kind(GROUPS, ("more scenarios",))}
 """
 
 
@@ -85,6 +85,27 @@ def test_a_failed_stage_fails_the_run_and_shows_its_output(tree: Path) -> None:
     assert "left to make test-all: more scenarios" in lines
     assert any(line.startswith("slow: late took ") for line in lines)
     assert gate(tree)["passed"] is False
+
+
+BESIDE = """
+from stage_list_real import *
+
+BEGUN = "build/begun"
+def begin(name, seconds, awaited=0):
+    wait = f"until test $(wc -l < {BEGUN}) -ge {awaited}; do sleep 0.1; done" if awaited else "true"
+    return Stage(name, ("timeout", "60", "sh", "-c", f"echo {name} >> {BEGUN}; {wait}"), seconds)
+
+MIDDLE = (begin("short", 1), begin("long", 3, 3), begin("longer", 9, 3))
+KINDS = {"check": Kind(((begin("first", 1),), MIDDLE, (begin("last", 99),)))}
+"""
+
+
+def test_two_stages_of_a_group_run_at_a_time_and_the_longest_first(tree: Path) -> None:
+    (tree / "tools/stage_list.py").write_text(BESIDE)
+    done = stages(tree, "check")
+    assert done.returncode == 0, done.stdout + done.stderr
+    begun = (tree / "build/begun").read_text().split()
+    assert [begun[0], {*begun[1:3]}, *begun[3:]] == ["first", {"long", "longer"}, "short", "last"]
 
 
 def test_a_stage_that_skips_itself_is_not_counted_as_passed(tree: Path) -> None:
