@@ -108,6 +108,15 @@ def test_two_stages_of_a_group_run_at_a_time_and_the_longest_first(tree: Path) -
     assert [begun[0], {*begun[1:3]}, *begun[3:]] == ["first", {"long", "longer"}, "short", "last"]
 
 
+def test_every_folder_of_tests_is_in_a_stage_of_test_all() -> None:
+    code = "import stage_list as s; print(*(word for group in s.KINDS['test-all'].groups for one in group for word in one.argv))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=TREE / "tools", capture_output=True, text=True, check=True)
+    named = [TREE / word for word in done.stdout.split() if word.startswith("tests/")]
+    tests = [*(TREE / "tests/integration").rglob("test_*.py"), *(TREE / "tests/quickstart").rglob("test_*.py")]
+    assert tests
+    assert [path for path in tests if not any(path.is_relative_to(one) for one in named)] == []
+
+
 def test_a_stage_that_skips_itself_is_not_counted_as_passed(tree: Path) -> None:
     done = stages(tree, "test", "absent")
     assert "absent: 1 skipped" in done.stdout
