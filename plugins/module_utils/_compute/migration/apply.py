@@ -255,7 +255,7 @@ class MigratingVm:
             self._domain(self.there).create()
 
     def _autostart(self, _step: steps.AutostartThere) -> None:
-        with intent(f"turn autostart of domain {self.name} on on {self.address.host}"):
+        with intent(f"turn on autostart of domain {self.name} on {self.address.host}"):
             self._domain(self.there).setAutostart(1)
 
     def _note_arrival(self, step: steps.NoteArrival) -> None:

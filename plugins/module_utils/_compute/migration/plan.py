@@ -53,7 +53,7 @@ class HoldAutostart:
     @property
     def sentence(self) -> str:
         """See Step."""
-        return f"Turn autostart of domain {self.name} off on {self.here}"
+        return f"Turn off autostart of domain {self.name} on {self.here}"
 
     def predict(self, state: MigrationState) -> MigrationState:
         """See Step."""
@@ -211,7 +211,7 @@ class AutostartThere:
     @property
     def sentence(self) -> str:
         """See Step."""
-        return f"Turn autostart of domain {self.name} on on {self.host}"
+        return f"Turn on autostart of domain {self.name} on {self.host}"
 
     def predict(self, state: MigrationState) -> MigrationState:
         """See Step."""
