@@ -13,6 +13,7 @@ import argparse
 import contextlib
 import json
 import random
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -38,21 +39,16 @@ IMAGE_MIB = 48
 NAME = "coming"
 OWN_SERVER = "nbds://localhost"  # it reads from the replicas, in their order
 FOLDER = f"{VMS}/{NAME}"
-LINE = "6mbit"  # the image takes longer than the guest's boot on a busy machine
-OWN_MIB = 192  # of the disk's own blocks, so that the block copy takes a while
-WATCH = """
-import pathlib, subprocess, sys, time
-path, delay, name, *command = sys.argv[1:]
-until = time.monotonic() + 120
-while not pathlib.Path(path).exists():
-    if time.monotonic() > until:
-        sys.exit("the copy did not begin")
-    time.sleep(0.005)
-time.sleep(float(delay))
-job = subprocess.run(["virsh", "blockjob", name, "vda", "--info"], check=False, capture_output=True, text=True).stdout
-subprocess.run(command, check=True)
-print(job)
+LINE = "6mbit"  # the image takes a minute
+OWN_MIB = 192  # of the disk's own blocks; slow_copy takes 24 seconds for them
+LATEST = 0.5  # of the copy, so that the fault has the time of the other half to land
+PROGRAM = "/root/slow_copy.py"
+SLOW_FILE = "/run/systemd/system/edge-arrive.service.d/slow.conf"
+SLOW = f"""[Service]
+ExecStart=
+ExecStart=/usr/bin/python3 {PROGRAM} arrive --wait
 """
+KILL = "systemctl show --value -p InvocationID edge-arrive.service; systemctl kill --signal=KILL edge-arrive.service || true"
 
 
 @dataclass
@@ -76,6 +72,7 @@ class Place:
         self._forget()
         for one in self.replicas:
             one.slow(rate=LINE)
+        self._have_slow(SLOW if own_mib else "")
         disks = [{"name": "data", "image": self.digest, "size": "512MiB"}]
         self.host.guest(NAME, disks=disks, image_servers=[OWN_SERVER], state="stopped" if own_mib else "running")
         if own_mib:
@@ -83,6 +80,7 @@ class Place:
             self.host.run("qemu-io", f"json:{json.dumps(alone)}", "-c", f"write -q -P 7 256M {own_mib}M")
             self.host.module("domain", name=NAME, state="running", timeout=30)
         self.host.wait_text(NAME, "STREAM 0")
+        self.host.run("systemctl", "start", "edge-arrive.path")  # not earlier: the image would come in a boot that takes long
 
     def _forget(self) -> None:
         self.host.run("systemctl", "stop", "edge-arrive.path", "edge-arrive.service")
@@ -91,7 +89,11 @@ class Place:
         self.host.run("sh", "-c", f"rm -rf {FOLDER} /var/lib/edge/arriving/* {IMAGES}/*.* {IMAGES}/partial/*")
         self.host.run("systemctl", "restart", "edge-nbd.service")
         self.host.run("systemctl", "reset-failed", "edge-arrive.service", ok=False)
-        self.host.run("systemctl", "start", "edge-arrive.path")
+
+    def _have_slow(self, text: str) -> None:
+        """Have a file of the service edge-arrive until the host's next boot."""
+        write = 'mkdir -p "${1%/*}"; printf %s "$2" > "$1"; systemctl daemon-reload'
+        self.host.run("sh", "-ec", write, "sh", SLOW_FILE, text)
 
     def mend(self) -> None:
         """Let the image come at full speed."""
@@ -109,17 +111,24 @@ class Place:
         wanted = self.dice.uniform(0.05, 0.8) * IMAGE_MIB * MIB
         wait_for(lambda: str(self.partial()), lambda text: int(text) >= wanted, f"{wanted:.0f} bytes of the image", LIMIT)
 
-    def in_the_copy(self, *command: str) -> bool:
-        """Run a command on the hypervisor a random moment after the block copy has begun; return whether the copy still ran."""
-        delay = f"{self.dice.uniform(0, 1.5):.3f}"
-        return "Block Copy" in self.host.run("python3", "-c", WATCH, f"{FOLDER}/data.qcow2", delay, NAME, *command)
+    def in_the_copy(self, *command: str) -> tuple[bool, str]:
+        """Run a command on the hypervisor in the middle of the block copy; return whether the copy ran then, and what it printed.
 
-    def died(self) -> bool:
-        """Tell whether edge-arrive ended by a kill; systemd starts it again only after ten seconds."""
-        result, until = "", time.monotonic() + 8
-        while result != "signal" and time.monotonic() < until:
-            result = self.host.run("systemctl", "show", "--value", "-p", "Result", "edge-arrive.service")
-        return result == "signal"
+        The copy is slow until then, and no later.
+        """
+        share = f"{self.dice.uniform(0, LATEST):.3f}"
+        order = ("fault", NAME, share, f"{LIMIT:g}", SLOW_FILE, *command)
+        lines = self.host.run("python3", PROGRAM, *order).splitlines()
+        return lines[-1:] == ["in the copy"], lines[0] if lines else ""
+
+    def died(self, invocation: str) -> bool:
+        """Wait for the end of a run of edge-arrive, and tell whether it was a kill."""
+        if not invocation:
+            return False
+        about = ("UNIT=edge-arrive.service", f"INVOCATION_ID={invocation}")
+        ends = re.compile("Deactivated|Failed with result").search
+        logged = wait_for(lambda: self.host.run("journalctl", "-o", "cat", *about), lambda text: bool(ends(text)), "its end", LIMIT)
+        return "Failed with result 'signal'" in logged
 
     def remote(self) -> bool:
         """Tell whether the VM still reads from a replica."""
@@ -166,24 +175,25 @@ def killed_in_the_pull(place: Place) -> Outcome:
     place.begin()
     place.wait_partial()
     under_way = place.partial() > 0
-    place.host.run("systemctl", "kill", "--signal=KILL", "edge-arrive.service", ok=False)  # fails where it has ended
-    return place.judge() if under_way and place.died() else MISSED
+    invocation = place.host.run("sh", "-c", KILL)
+    return place.judge() if under_way and place.died(invocation) else MISSED
 
 
 def killed_in_the_copy(place: Place) -> Outcome:
-    """Kill edge-arrive at a random moment of the block copy."""
+    """Kill edge-arrive when a random share of the disk's own blocks is copied."""
     place.begin(own_mib=OWN_MIB)
     place.mend()
-    copied = place.in_the_copy("systemctl", "kill", "--signal=KILL", "edge-arrive.service")
-    return place.judge() if copied and place.died() else MISSED
+    copied, invocation = place.in_the_copy("sh", "-c", KILL)
+    return place.judge() if copied and place.died(invocation) else MISSED
 
 
 def libvirt_killed_in_the_copy(place: Place) -> Outcome:
-    """Restart or kill libvirtd, and it alone, at a random moment of the block copy."""
+    """Restart or kill libvirtd, and it alone, when a random share of the disk's own blocks is copied."""
     place.begin(own_mib=OWN_MIB)
     place.mend()
     how = place.dice.choice((("restart",), ("kill", "--signal=KILL", "--kill-whom=main")))
-    return place.judge() if place.in_the_copy("systemctl", *how, "libvirtd.service") else MISSED
+    copied, _printed = place.in_the_copy("systemctl", *how, "libvirtd.service")
+    return place.judge() if copied else MISSED
 
 
 def server_killed(place: Place) -> Outcome:
@@ -233,6 +243,7 @@ def made_place(folder: Path, seed: int, prefix: str, release: str = "trixie") ->
         for name in made.named("r"):
             ended(made.pull(name, "1"))
         host = StreamHost(made.hosts[made.named("h")[0]], made.lab.inventory, folder)
+        host.host.put(Path(__file__).with_name("slow_copy.py"), PROGRAM)
         yield Place([made.hosts[name] for name in made.named("r")], host, made.digest("1"), random.Random(seed))
 
 
