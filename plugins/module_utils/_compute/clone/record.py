@@ -20,6 +20,7 @@ def cloned_record(record: Record, names: Names, seeds: tuple[str | None, str | N
         context=seeds[1],
         ordered=tuple(names.mac(one) for one in record.ordered),
         cloned_from=names.old,
+        restored_from=None,
     )
 
 

@@ -167,6 +167,7 @@ class Reconciler:
         return replace(
             Record(wanted.spec, wanted.volumes, *digests, taken_over=taken_over, ordered=wanted.ordered),
             cloned_from=kept.cloned_from,
+            restored_from=kept.restored_from,
             recovery=policy_of(self.options.recovery, kept.recovery),
             kept=kept.kept,
         )

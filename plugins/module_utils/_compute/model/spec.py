@@ -276,7 +276,8 @@ class Record:
     Its disks are on their own files: overlays come and go without it. ``kept`` has the keys of a newer version.
     ``taken_over``: others made the domain. ``ordered``: the targets and MAC addresses (``foreign``) of devices of others that only
     the boot order has named, so that a list of disks or interfaces that leaves them out does not end them. ``cloned_from`` is the
-    name of the domain that it was cloned from, ``recovery`` what it asks of recovery points, None for none.
+    name of the domain that it was cloned from, ``restored_from`` UUID and generation (``UUID EPOCH.NUMBER``) of the recovery point
+    that it was made from, ``recovery`` what it asks of recovery points, None for none.
     """
 
     spec: DomainSpec
@@ -286,6 +287,7 @@ class Record:
     taken_over: bool = False
     ordered: tuple[str, ...] = ()
     cloned_from: str | None = None
+    restored_from: str | None = None
     recovery: RecoveryPolicy | None = None
     kept: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
