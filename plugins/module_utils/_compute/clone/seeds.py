@@ -20,26 +20,28 @@ from .model import Names
 NAMED = re.compile(r"^(SET_HOSTNAME|NAME)='(.*)'$", re.MULTILINE)
 
 
-def read_seed(path: str, volume: str, runner: Runner) -> Seed:
-    """Return what is in a seed that we built; raise Refused for another."""
+def read_seed(path: str, volume: str, runner: Runner, option: str = "source") -> Seed:
+    """Return what is in a seed that we built; raise Refused, which begins with ``option``, for another."""
     with tempfile.TemporaryDirectory(prefix="edge-seed-") as work:
         runner.run(["xorriso", "-osirrox", "on", "-indev", path, "-extract", "/", f"{work}/files"])
         files = sorted(one for one in Path(work, "files").iterdir() if one.is_file())
         seed = Seed(tuple((one.name, one.read_bytes().decode()) for one in files), volume)
     if seed.digest != read_digest(path):
         raise Refused(
-            f"source: {path} was not built by edge.cloud, or was changed since, so that no seed for the clone can be made of it; "
+            f"{option}: {path} was not built by edge.cloud, or was changed since, so that no seed for the clone can be made of it; "
             "build it again with edge.cloud.domain first, or take it out.",
-            option="source",
+            option=option,
             path=path,
         )
     return seed
 
 
-def cloned_seed(seed: Seed, names: Names) -> Seed:
-    """Return the cloud-init seed of the clone: another instance, with its own name and MAC addresses."""
+def cloned_seed(seed: Seed, names: Names, *, same_instance: bool = False) -> Seed:
+    """Return the cloud-init seed of the clone with its own name and MAC addresses: another instance, unless ``same_instance``."""
     files = dict(seed.files)
-    meta = {**_meta(files["meta-data"]), "instance-id": names.uuid, "local-hostname": names.new}
+    had = _meta(files["meta-data"])
+    instance = had.get("instance-id", names.uuid) if same_instance else names.uuid
+    meta = {**had, "instance-id": instance, "local-hostname": names.new}
     files["meta-data"] = yaml_text(meta, META_DATA)
     if "network-config" in files:
         files["network-config"] = with_macs(files["network-config"], names.macs)

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..._errors import Busy, Corrupt, EdgeError
 from ..._json import require_schema
+from .restore_mark import refuse_while_restoring
 
 FILE, NOTE = "migration.json", "incoming.json"
 SCHEMA = 1
@@ -44,14 +45,18 @@ def unreadable(path: Path, error: Exception) -> Corrupt:
     return Corrupt(f"The journal {path} of a migration cannot be read ({error!r}); see the guide to migration.", path=str(path))
 
 
-def refuse_while_migrating(name: str, folder: str, run: str, *, removal: bool = False) -> None:
+def refuse_while_migrating(name: str, folder: str, run: str, *, removal: bool = False, restoring: bool = False) -> None:
     """Raise Busy where a migration to this host has no end, or one from it while the VM does not run here, or not all of it.
+
+    So does a restore from a recovery point that has not ended, except for ``restoring``: the caller finishes it.
 
     Working on a VM that arrives would spoil it, starting one that left could start it a second time, and stopping one after a
     post-copy loses the memory that the guest still needs. A ``removal`` has to wait for the end in any case: libvirt may go on with
     a migration whose task was killed, and only the end of that task notes where the VM went.
     """
     refuse_incoming(name, folder)
+    if not restoring:
+        refuse_while_restoring(name, folder)
     mark = read_mark(folder)
     if mark is not None and mark["phase"] != "failed" and (removal or run != "running" or mark["phase"] in ("post-copy", "moved")):
         destination, path = mark["destination"], Path(folder, FILE)

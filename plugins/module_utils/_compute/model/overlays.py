@@ -23,7 +23,7 @@ DISK_FILE = re.compile(r"(?P<disk>[a-z0-9][a-z0-9-]{0,19})((\.(?P<overlay>[A-Za-
 MADE_FORMATS = ("qcow2", "raw")
 INDEX = "snapshots.json"
 OTHER_FILES = re.compile(
-    r"seed\.iso|context\.iso|console\.log|nvram\.fd|arriving\.json|clone\.json|snapshots\.json|[A-Za-z0-9][A-Za-z0-9_-]{0,62}\.memory"
+    r"seed\.iso|context\.iso|console\.log|nvram\.fd|arriving\.json|clone\.json|restore\.json|tpm\.state|snapshots\.json|[A-Za-z0-9][A-Za-z0-9_-]{0,62}\.memory"
 )
 
 

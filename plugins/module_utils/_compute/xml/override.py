@@ -73,7 +73,12 @@ def _noted(name: str, value: str | None) -> str | None:
 
 def revealed(text: str, root: Element) -> str:
     """Return a concealed override with the passwords that the domain has; a marker stays where the domain does not show one."""
-    return with_passwords(text, dict(_passwords(root, parse_override(text)))) if MARKER in text else text
+    return with_passwords(text, passwords_of(text, root)) if MARKER in text else text
+
+
+def passwords_of(text: str, root: Element) -> dict[str, str]:
+    """Return the passwords of a concealed override that the domain has, by their markers."""
+    return dict(_passwords(root, parse_override(text))) if MARKER in text else {}
 
 
 def _passwords(target: Element, fragment: Element) -> Iterator[tuple[str, str]]:

@@ -21,9 +21,13 @@ from ansible_collections.edge.cloud.plugins.modules import (
     domain_snapshot,
     domain_snapshot_info,
     domains,
+    recovery_point,
 )
 
-DOMAIN_MODULES = (domain, domain_clone, domain_disk, domain_info, domain_migration, domain_snapshot, domain_snapshot_info, domains)
+DOMAIN_MODULES = (
+    domain, domain_clone, domain_disk, domain_info, domain_migration, domain_snapshot, domain_snapshot_info, domains,
+    recovery_point,
+)  # fmt: skip
 
 
 @pytest.fixture

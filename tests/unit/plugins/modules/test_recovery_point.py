@@ -1,0 +1,212 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Restores of VMs of libvirt's own test driver, with real qemu-img: names, seeds, firmware and TPM, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+from ansible_collections.edge.cloud.plugins.module_utils._compute.clone.seeds import read_seed
+from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
+from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec import stable_mac, stable_uuid
+from ansible_collections.edge.cloud.plugins.module_utils._compute.recovery import journal
+from ansible_collections.edge.cloud.plugins.module_utils._compute.restore.tpm_state import FILE, put_state
+from ansible_collections.edge.cloud.plugins.module_utils._compute.seed import VOLUME
+from ansible_collections.edge.cloud.plugins.module_utils._compute.xml.domain import mark_of, parse_xml
+from ansible_collections.edge.cloud.plugins.module_utils._generation import DOCUMENT, Disk, Generation, Vm, file_name
+from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
+from ansible_collections.edge.cloud.plugins.module_utils._storage.recovery.depot import Depot
+from ansible_collections.edge.cloud.plugins.module_utils._storage.recovery.intake import Intake
+from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
+from ansible_collections.edge.cloud.plugins.modules import recovery_point
+from support.images import MIB, QEMU, cached
+from support.modules import run_module
+from support.recovery import delta, file_of
+
+URI = "test:///default"
+SIZE = 80 * MIB
+UUID = stable_uuid("web")
+
+
+class Replica:
+    """A replica that has generations of the VM web, made of its record as the module domain wrote it."""
+
+    def __init__(self, root: Path, folders: Folders, driver: Any, digest: str) -> None:
+        self.root, self.folders, self.driver, self.digest = root, folders, driver, digest
+        self.work, self.disk = root.parent / "work", Disk("vda", digest, SIZE)
+        self.number = 0
+
+    def point(self, *commands: str, **files: bytes) -> Path:
+        """Take in a point of what qemu-io writes to the disk, and of other files; return the folder that it came in."""
+        self.number += 1
+        folder = self.work / f"0.{self.number}"
+        folder.mkdir(parents=True)
+        file = file_of(made := delta(folder / "new", SIZE, *commands))
+        made.rename(folder / file_name(file.digest))
+        self.disk = self.disk.followed_by(file, self.number, SIZE)
+        home = Path(self.folders.vm("web"))
+        seeds = {path.stem: path.read_bytes() for path in home.glob("*.iso")}
+        found = {}
+        for what, data in {**seeds, **files}.items():
+            (folder / "small").write_bytes(data)
+            found[what] = file_of(folder / "small")
+            (folder / "small").rename(folder / file_name(found[what].digest))
+        spec = json.loads(mark_of(parse_xml(self.driver.lookupByName("web").XMLDesc(2))).to_json())  # type: ignore[union-attr]
+        generation = Generation(
+            Vm("web", UUID), 0, self.number, f"2026-05-01T10:00:0{self.number}Z", False, False, spec, found, (self.disk,),
+            self.number - 1 or None,
+        )  # fmt: skip
+        (folder / DOCUMENT).write_bytes(generation.to_json())
+        Intake(Depot(self.root), QEMU, Store(Path(self.folders.images))).take(folder, UUID)
+        return folder
+
+
+@pytest.fixture
+def module(
+    capsys: pytest.CaptureFixture[str], driver: Any, folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Any:
+    monkeypatch.setattr(recovery_point, "RECOVERY", tmp_path / "recovery")
+    monkeypatch.setattr(recovery_point, "TPMS", tmp_path / "tpms")
+    (tmp_path / "tpms").mkdir()
+
+    def run(name: str, module: str = "recovery_point", **options: Any) -> dict[str, Any]:
+        root = {"root": str(tmp_path / "recovery" / "points")} if module == "recovery_point" else {}
+        return run_module(capsys, module, **{"uri": URI, "name": name, **root, **options})
+
+    return run
+
+
+@pytest.fixture
+def replica(module: Any, folders: Folders, driver: Any, tmp_path: Path) -> Iterator[Replica]:
+    """Have the stopped VM web, with two points."""
+    digest = cached(Path(folders.images), b"image" * 1000)
+    made = module(
+        "web", "domain", state="stopped", memory="64MiB", disks=[{"name": "root", "image": digest, "size": "80MiB"}],
+        nics=[{"network": "default"}], cloud_init={"user_data": {"packages": ["tmux"]}},
+        context={"ETH0_MAC": stable_mac("web", "nic0"), "SET_HOSTNAME": "web"},
+    )  # fmt: skip
+    assert made["changed"]
+    found = Replica(tmp_path / "recovery" / "points", folders, driver, digest)
+    found.point("write -P 5 16M 64k")
+    found.point("write -P 6 17M 64k")
+    yield found
+
+
+def xml(driver: Any, name: str) -> ET.Element:
+    return ET.fromstring(driver.lookupByName(name).XMLDesc(0))
+
+
+def mac(driver: Any, name: str) -> str:
+    return str(xml(driver, name).find("devices/interface/mac").get("address"))  # type: ignore[union-attr]
+
+
+def has(path: Path, pattern: int, at: str) -> bool:
+    argv = ["qemu-io", "-f", "qcow2", "-c", f"read -P {pattern} {at} 64k", str(path)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert "read 65536/65536 bytes" in done.stdout, done
+    return "verification failed" not in done.stdout
+
+
+def test_a_new_vm_has_names_and_an_instance_of_its_own(module: Any, replica: Replica, driver: Any, folders: Folders) -> None:
+    planned = module("new", vm="web", check=True)
+    made = module("new", vm="web")
+    assert [made[key] for key in ("actions", "diff", "domain")] == [planned[key] for key in ("actions", "diff", "domain")]
+    assert (made["generation"], made["set_aside"], made["domain"]["uuid"]) == ("0.2", None, stable_uuid("new"))
+    assert mac(driver, "new") == stable_mac("new", "nic0")
+    home = Path(folders.vm("new"))
+    assert has(home / "root.qcow2", 5, "16M") and has(home / "root.qcow2", 6, "17M")
+    files = dict(read_seed(folders.seed("new"), VOLUME, SubprocessRunner()).files)
+    assert json.loads(files["meta-data"]) == {"instance-id": stable_uuid("new"), "local-hostname": "new"}
+    assert not module("new", vm="web")["changed"]
+    assert not module("new", "domain", state="stopped")["changed"]
+    assert module("new", "domain", state="stopped", memory="96MiB")["changed"]
+    assert not module("new", vm="web", generation="0.2")["changed"], "the origin stays in the record"
+    same = module("old", vm="web", generation="0.1", new_instance_id=False)
+    assert same["changed"] and not has(Path(folders.vm("old"), "root.qcow2"), 6, "17M")
+    files = dict(read_seed(folders.seed("old"), VOLUME, SubprocessRunner()).files)
+    assert json.loads(files["meta-data"]) == {"instance-id": UUID, "local-hostname": "old"}
+
+
+def test_in_place_keeps_names_seeds_and_what_was_there(module: Any, replica: Replica, driver: Any, folders: Folders) -> None:
+    home, address = Path(folders.vm("web")), mac(driver, "web")
+    seeds = {path.name: path.read_bytes() for path in home.glob("*.iso")}
+    module("web", "domain", state="stopped", memory="96MiB")
+    planned = module("web", generation="0.1", in_place=True, check=True)
+    made = module("web", generation="0.1", in_place=True)
+    assert [made[key] for key in ("actions", "diff", "domain")] == [planned[key] for key in ("actions", "diff", "domain")]
+    assert (made["domain"]["memory"], mac(driver, "web")) == (64 * MIB, address)
+    assert made["diff"]["before"]["memory"] == 96 * MIB
+    assert {path.name: path.read_bytes() for path in home.glob("*.iso")} == seeds
+    assert has(home / "root.qcow2", 5, "16M") and not has(home / "root.qcow2", 6, "17M")
+    assert Path(made["set_aside"], "root.qcow2").exists()
+    assert not module("web", generation="0.1", in_place=True)["changed"]
+    again = module("web", generation="0.1", in_place=True, again=True)
+    assert again["set_aside"] == f"{made['set_aside']}-2"
+    found = journal.read(recovery_point.RECOVERY / "outgoing" / UUID)
+    assert found.last is not None and (found.last.number, found.checkpoint) == (2, None)
+
+
+@pytest.mark.parametrize(
+    ("refused", "says"),
+    [
+        (("new", {"vm": "db"}), "vm: there is no recovery point of 'db'"),
+        (("new", {"vm": "web", "generation": "0.9"}), "generation: "),
+        (("new", {"vm": "web", "generation": "latest"}), "generation: 'latest' is not a generation"),
+        (("web", {}), "name: domain web exists on this host"),
+        (("web", {"vm": UUID, "folder": "relative"}), "folder: 'relative' is not an absolute path"),
+        (("db", {"vm": "web", "in_place": True}), "name: 0.2 is a recovery point of the VM"),
+        (("../x", {"vm": "web"}), "name: "),
+    ],
+)
+def test_what_cannot_be_is_refused_by_its_option(
+    module: Any, replica: Replica, folders: Folders, refused: tuple[str, dict[str, Any]], says: str
+) -> None:
+    name, options = refused
+    before = sorted(Path(folders.vms).rglob("*"))
+    found = module(name, **options)
+    assert found["failed"] and found["msg"].startswith(says), found["msg"]
+    assert sorted(Path(folders.vms).rglob("*")) == before
+
+
+def test_firmware_and_tpm_come_back_with_their_modes(module: Any, replica: Replica, folders: Folders, tmp_path: Path) -> None:
+    there = tmp_path / "tpms" / UUID / FILE
+    there.parent.mkdir(parents=True)
+    there.write_bytes(b"newer")
+    replica.point("write -P 7 18M 64k", tpm=b"state of 0.3")
+    made = module("web", in_place=True)
+    assert "Restore the state of the TPM" in made["actions"]
+    assert there.read_bytes() == b"state of 0.3"
+    assert [path.stat().st_mode & 0o777 for path in (there, there.parent, there.parent.parent)] == [0o600, 0o700, 0o711]
+    assert Path(made["tpm_set_aside"], FILE).read_bytes() == b"newer"
+    assert not list(Path(folders.vm("web")).glob("tpm*"))
+    assert has(Path(folders.vm("web"), "root.qcow2"), 7, "18M")
+
+
+@pytest.mark.parametrize("already", ["nothing", "aside", "put"])
+def test_another_run_ends_the_exchange_of_a_tpm(tmp_path: Path, already: str) -> None:
+    root, source, aside = tmp_path / "tpms", tmp_path / "state", tmp_path / "tpms" / "aside"
+    (root / UUID / FILE.parent).mkdir(parents=True)
+    (root / UUID / FILE).write_bytes(b"old")
+    source.write_bytes(b"new")
+    if already != "nothing":
+        (root / UUID).rename(aside)
+    if already == "put":
+        put_state(root, UUID, source, str(aside))
+        source.write_bytes(b"new")
+    put_state(root, UUID, source, str(aside))
+    assert ((root / UUID / FILE).read_bytes(), (aside / FILE).read_bytes(), source.exists()) == (b"new", b"old", False)
+
+
+def test_a_point_whose_spec_is_not_a_record_is_refused(module: Any, replica: Replica) -> None:
+    depot = Depot(replica.root)
+    generation = depot.find(UUID, "0.2")
+    depot.document(UUID, "0.2").write_bytes(replace(generation, spec={}).to_json())
+    found = module("new", vm="web")
+    assert found["failed"] and "does not say what the VM is" in found["msg"]
