@@ -24,7 +24,7 @@ from .._files import locked
 from .._libvirt import connection
 from .._runner import SubprocessRunner
 from .._storage.cluster.cluster_replica import trust_in
-from .point_holds import HttpHolds
+from .point_keepers import TlsKeepers
 
 Options = Mapping[str, Any]
 FOLDERS = Folders()
@@ -33,22 +33,21 @@ FOLDERS = Folders()
 def run(cluster: Cluster, _options: Options) -> dict[str, Any]:
     """Make the points that are due and remove those that enough hosts hold; raise where a VM failed or its points are late."""
     folders = Folders(FOLDERS.vms, str(cluster.images.root), FOLDERS.locks, FOLDERS.recovery)
-    urls = {member.name: member.url for member in keepers(cluster)}
+    members = {member.name: member for member in keepers(cluster)}
     with (
         locked(Path(folders.locks, "points"), wait=False, make_folder=True),
-        closing(HttpHolds(urls, trust_in(cluster))) as holds,
+        closing(TlsKeepers(members, trust_in(cluster))) as replicas,
         EventLoop(),
         connection() as opened,
     ):
         points = Points(opened, DiskFiles(SubprocessRunner(), folders), folders, Path(folders.recovery))
-        return outcome(Rounds(points, tuple(urls), holds, log).run())
+        return outcome(Rounds(points, tuple(members), replicas, log).run())
 
 
 def keepers(cluster: Cluster) -> tuple[Member, ...]:
     """Return the other hosts that keep points, with the URL at which each gives them."""
-    given: tuple[Member, ...] = getattr(cluster, "points", ())
     replicas = {member.name for member in cluster.others(cluster.replicas)}
-    return tuple(member for member in given if member.name in replicas)
+    return tuple(member for member in cluster.points if member.name in replicas)
 
 
 def log(line: str) -> None:

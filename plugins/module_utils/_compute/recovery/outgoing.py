@@ -21,13 +21,17 @@ from ..._generation import DOCUMENT, LARGEST_JSON, Generation, Point, parse, poi
 from ..model.recovery_policy import RecoveryPolicy, read_policy
 
 GONE = ".gone"
+GAP = 2**20  # more points than a VM has in a year, and less than replicas let numbers rise
 
 
-class Holds(Protocol):
-    """Asks a host for a point."""
+class Keepers(Protocol):
+    """Asks the hosts that keep points; raises EdgeError where one does not answer."""
 
-    def __call__(self, member: str, generation: Generation) -> bool:
-        """Return whether a host holds this point with this content, whole; raise EdgeError where it does not answer."""
+    def holds(self, member: str, generation: Generation) -> bool:
+        """Return whether a host holds this point with this content, whole."""
+
+    def newest(self, member: str, uuid: str) -> Point | None:
+        """Return the newest point that a host keeps of a VM, None for none."""
 
 
 @dataclass
@@ -35,7 +39,7 @@ class Asking:
     """The hosts that may hold points, asked in one pass. One that did not answer is not asked again: ``silent`` says why."""
 
     members: Sequence[str]
-    holds: Holds
+    keepers: Keepers
     silent: dict[str, str] = field(default_factory=dict)
 
     def is_held(self, generation: Generation, replicas: int) -> bool:
@@ -51,10 +55,25 @@ class Asking:
         if member in self.silent:
             return False
         try:
-            return self.holds(member, generation)
+            return self.keepers.holds(member, generation)
         except (EdgeError, OSError) as error:
             self.silent[member] = (from_os_error(error) if isinstance(error, OSError) else error).message
             return False
+
+
+def newest_elsewhere(members: Sequence[str], keepers: Keepers, uuid: str) -> Point:
+    """Return the newest point that other hosts can have of a VM of which this host knows none, such as one that migrated here.
+
+    Where one does not answer, the number is one that no point there has yet: numbers may be left out, and none is used twice.
+    """
+    found, gap = [(0, 0)], 0
+    for member in members:
+        try:
+            found.append(keepers.newest(member, uuid) or (0, 0))
+        except (EdgeError, OSError):
+            gap = GAP
+    epoch, number = max(found)
+    return epoch, number + gap
 
 
 def points_in(home: Path) -> Iterator[Generation]:

@@ -23,7 +23,7 @@ from ..model.recovery_policy import RecoveryPolicy
 from ..xml.domain import parse
 from . import journal as journals
 from . import progress as notes
-from .outgoing import Asking, Holds, points_in, policy_in, removable, remove
+from .outgoing import Asking, Keepers, newest_elsewhere, points_in, policy_in, removable, remove
 from .point import PointMade, PointOrder, Points
 from .progress import Progress
 
@@ -59,7 +59,7 @@ class Rounds:
 
     points: Points
     members: tuple[str, ...]
-    holds: Holds
+    keepers: Keepers
     log: Log
     now: Callable[[], float] = time.time
     parallel: int = PARALLEL
@@ -116,8 +116,9 @@ class Rounds:
         return again and self._progress(vm).is_due(self.now())
 
     def _make(self, vm: Kept) -> PointMade:
-        """Make a point in the epoch of the newest one, with a number after it."""
-        epoch, after = self._progress(vm).made_point or (0, 0)
+        """Make a point in the epoch of the newest one, with a number after it, whichever host made that."""
+        made = self._progress(vm).made_point
+        epoch, after = made or newest_elsewhere(self.members, self.keepers, vm.uuid)
         return self.points.make(vm.name, PointOrder(epoch=epoch, after=after))
 
     def _note(self, vm: Kept, future: Future[PointMade]) -> None:
@@ -146,7 +147,7 @@ class Rounds:
 
     def _look(self, vms: list[Kept]) -> None:
         """Remove what is held, and note of each VM what is held and whether that is recent enough."""
-        asking = Asking(self.members, self.holds)
+        asking = Asking(self.members, self.keepers)
         self.report.breaches = []
         for vm in vms:
             before = self._progress(vm)

@@ -181,16 +181,11 @@ def require_epoch(listed: Listed, offered: Generation) -> None:
 
 def _require_same(there: Generation, offered: Generation) -> None:
     """Raise Conflict unless both are the same point with the same content, however their chains are merged."""
-    if _content(there) != _content(offered):
+    if there.content != offered.content:
         raise Conflict(
             f"The generation {offered.name} of the VM {offered.vm.uuid} is here with another content; it was left alone.",
             uuid=offered.vm.uuid,
         )
-
-
-def _content(found: Generation) -> tuple[object, ...]:
-    disks = [(disk.target, disk.image, disk.virtual_size, disk.state) for disk in found.disks]
-    return disks, found.vm, found.instant, found.quiesced, found.final, found.spec, found.files
 
 
 def _refuse_newer(listed: Listed, offered: Generation) -> None:

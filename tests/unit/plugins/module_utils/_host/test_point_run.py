@@ -18,7 +18,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.recovery.round
 from ansible_collections.edge.cloud.plugins.module_utils._errors import EdgeError
 from ansible_collections.edge.cloud.plugins.module_utils._generation import Disk, File, Generation, Vm
 from ansible_collections.edge.cloud.plugins.module_utils._host import point_run
-from ansible_collections.edge.cloud.plugins.module_utils._host.point_holds import HttpHolds
+from ansible_collections.edge.cloud.plugins.module_utils._host.point_keepers import TlsKeepers
 from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.http_client import Trust
 from support.web_server import Answer, web
 
@@ -38,14 +38,14 @@ def asked() -> Iterator[Callable[[Answer], bool]]:
         return served.get(path, Answer(404))
 
     with web(answer) as here:
-        holds = HttpHolds({"r1": f"{here.url}/"}, Trust())
+        keepers = TlsKeepers({"r1": Member("r1", f"{here.url}/")}, Trust())
 
         def ask(found: Answer) -> bool:
             served[f"/points/{UUID}/0.2.json"] = found
-            return holds("r1", POINT)
+            return keepers.holds("r1", POINT)
 
         yield ask
-        holds.close()
+        keepers.close()
 
 
 def test_a_host_holds_a_point_of_the_same_content_however_its_chain_is_merged(asked: Callable[[Answer], bool]) -> None:
@@ -75,8 +75,7 @@ def test_a_host_that_answers_with_an_error_says_nothing_of_the_point(status: int
 
 def test_only_other_replicas_that_give_points_are_asked() -> None:
     members = tuple(Member(name, f"https://{name}.example/") for name in ("h1", "h2", "h3"))
-    cluster = Cluster("site", "h1", replicas=members[:2])
-    object.__setattr__(cluster, "points", members)
+    cluster = Cluster("site", "h1", replicas=members[:2], points=members)
     assert [one.name for one in point_run.keepers(cluster)] == ["h2"]
 
 

@@ -4,18 +4,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.recovery_policy import RecoveryPolicy
 from ansible_collections.edge.cloud.plugins.module_utils._compute.recovery.outgoing import (
     Asking,
+    newest_elsewhere,
     points_in,
     policy_in,
     removable,
     remove,
 )
 from ansible_collections.edge.cloud.plugins.module_utils._errors import Unreachable
-from ansible_collections.edge.cloud.plugins.module_utils._generation import DOCUMENT, Disk, File, Generation, Vm
+from ansible_collections.edge.cloud.plugins.module_utils._generation import DOCUMENT, Disk, File, Generation, Point, Vm
+from ansible_collections.edge.cloud.plugins.module_utils._storage.recovery.intake import LARGEST_JUMP
 
 UUID = "0e4f2b52-67a3-4c8c-9f0f-6f4d6a1e9a11"
 
@@ -33,23 +36,46 @@ def put(home: Path, generation: Generation, name: str = "") -> Path:
     return folder
 
 
-def test_a_host_that_does_not_answer_is_asked_once_and_holds_nothing() -> None:
-    asked: list[str] = []
+@dataclass
+class Hosts:
+    """Hosts that keep points, one that is down, and one whose connection breaks."""
 
-    def holds(member: str, generation: Generation) -> bool:
-        asked.append(f"{member} {generation.name}")
+    kept: dict[str, Point] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+    def _ask(self, member: str, what: str) -> None:
+        self.asked.append(f"{member} {what}")
         if member == "down":
             raise Unreachable("No route.")
         if member == "odd":
             raise OSError(5, "bad")
+
+    def holds(self, member: str, generation: Generation) -> bool:
+        self._ask(member, generation.name)
         return member == "good" or generation.number == 1
 
-    asking = Asking(("down", "odd", "good", "behind"), holds)
+    def newest(self, member: str, uuid: str) -> Point | None:
+        self._ask(member, uuid)
+        return self.kept.get(member)
+
+
+def test_a_host_that_does_not_answer_is_asked_once_and_holds_nothing() -> None:
+    hosts = Hosts()
+    asking = Asking(("down", "odd", "good", "behind"), hosts)
     assert [asking.is_held(point(number), 2) for number in (1, 2)] == [True, False]
-    assert asked == ["down 0.1", "odd 0.1", "good 0.1", "behind 0.1", "good 0.2", "behind 0.2"]
+    assert hosts.asked == ["down 0.1", "odd 0.1", "good 0.1", "behind 0.1", "good 0.2", "behind 0.2"]
     assert asking.is_held(point(2), 1)
     assert set(asking.silent) == {"down", "odd"}
-    assert not Asking((), holds).is_held(point(1), 1)
+    assert not Asking((), hosts).is_held(point(1), 1)
+
+
+def test_the_first_point_of_a_vm_that_came_here_has_a_number_that_no_other_host_has() -> None:
+    hosts = Hosts({"good": (3, 41), "behind": (3, 40)})
+    assert newest_elsewhere(("good", "behind", "none"), hosts, UUID) == (3, 41)
+    assert newest_elsewhere(("none",), hosts, UUID) == newest_elsewhere((), hosts, UUID) == (0, 0)
+    for silent in ("down", "odd"):
+        epoch, number = newest_elsewhere((silent, "behind"), hosts, UUID)
+        assert epoch == 3 and 40 + 10**6 < number < 40 + LARGEST_JUMP
 
 
 def test_points_that_are_held_may_go_and_older_ones_only_before_as_many_as_are_kept() -> None:

@@ -24,7 +24,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.recovery.point
 from ansible_collections.edge.cloud.plugins.module_utils._compute.recovery.rounds import Report, Rounds
 from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
 from ansible_collections.edge.cloud.plugins.module_utils._errors import EdgeError, Unreachable
-from ansible_collections.edge.cloud.plugins.module_utils._generation import DOCUMENT, Generation, parse, point_of
+from ansible_collections.edge.cloud.plugins.module_utils._generation import DOCUMENT, Generation, Point, parse, point_of
 from ansible_collections.edge.cloud.plugins.module_utils._libvirt import libvirt
 from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
 from ansible_collections.edge.cloud.plugins.module_utils._storage.format.qemu_img import QemuImg
@@ -90,7 +90,7 @@ class Host:
             assert "rror" not in said, said
 
     def run(self, members: tuple[str, ...] = ("r1", "r2")) -> Report:
-        return Rounds(self.points, members, self.holds, self.lines.append, self.now).run()
+        return Rounds(self.points, members, self, self.lines.append, self.now).run()
 
     def outgoing(self, name: str) -> list[str]:
         home = self.points.home(self.domain(name).UUIDString())
@@ -111,6 +111,11 @@ class Host:
         with suppress(EdgeError):
             return self.depot(member).find(generation.vm.uuid, generation.name).content == generation.content
         return False
+
+    def newest(self, member: str, vm: str) -> Point | None:
+        if member in self.down:
+            raise Unreachable("it does not answer.")
+        return max((one.point for one in self.depot(member).listed(vm).generations), default=None)
 
 
 @pytest.fixture

@@ -10,11 +10,14 @@ import socket
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._cluster import Member
-from ansible_collections.edge.cloud.plugins.module_utils._generation import DOCUMENT
+from ansible_collections.edge.cloud.plugins.module_utils._errors import EdgeError, NotFound
+from ansible_collections.edge.cloud.plugins.module_utils._generation import DOCUMENT, parse
+from ansible_collections.edge.cloud.plugins.module_utils._host.point_keepers import TlsKeepers
 from ansible_collections.edge.cloud.plugins.module_utils._storage.replication.host_pull import Here, HostPull, Outcome
 from ansible_collections.edge.cloud.plugins.module_utils._storage.replication.pull import Pull
 from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.http_client import Trust
@@ -68,6 +71,31 @@ def here(
 def pull(replica: Replica, *servers: Server, **more: object) -> Outcome:
     hosts = [member("a" if number == 0 else f"a{number}", server) for number, server in enumerate(servers)]
     return Pull(here(replica, servers[0], **more), lambda _count: None, time.monotonic).run(hosts)  # type: ignore[arg-type]
+
+
+def test_the_vm_s_host_sees_what_a_replica_keeps(
+    maker: Maker, machine: Machine, server: Server, tmp_path: Path, authority: Authority
+) -> None:
+    machine.write(0, 4096, 1)
+    folder = machine.point()
+    maker.give(machine, folder)
+    made = parse((folder / DOCUMENT).read_bytes(), "made")
+    with points_server(tmp_path / "b-host", authority, ["a", "x"], ["b"], ["a"]) as theirs:
+        kept = tmp_path / "b-host/recovery/points"
+        pair, stranger = theirs.pairs["a"], theirs.pairs["x"]
+        replica = Replica(machine, kept)
+        keepers = TlsKeepers({"b": member("b", theirs)}, Trust(authority.ca_file, pair.cert, pair.key))
+        assert (keepers.holds("b", made), keepers.newest("b", UUID)) == (False, None)
+        assert pull(replica, server).taken == [f"{UUID} 0.1"]
+        assert (keepers.holds("b", made), keepers.newest("b", UUID)) == (True, (0, 1))
+        assert not keepers.holds("b", replace(made, instant="2020-01-01T00:00:00Z"))
+        keepers.close()
+        refused = TlsKeepers({"b": member("b", theirs)}, Trust(authority.ca_file, stranger.cert, stranger.key))
+        for ask in (lambda: refused.holds("b", made), lambda: refused.newest("b", UUID)):
+            with pytest.raises(EdgeError) as failed:
+                ask()
+            assert not isinstance(failed.value, NotFound)
+        refused.close()
 
 
 def test_points_arrive_in_order_with_equal_bytes_and_only_once(
