@@ -152,6 +152,9 @@ class FileSource:
     def _ready(self) -> Iterator[list[Path]]:
         """Yield what restic is to read; the copies of databases are removed afterwards."""
         self.require_paths()
+        if not self.databases:
+            yield list(self.paths)
+            return
         self.work_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _files.locked(self.work_dir / f"{self.name}.lock"):
             copies = self.work_dir / self.name
