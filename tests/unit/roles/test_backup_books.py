@@ -1,0 +1,73 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The playbooks backup and restore, run by the real ansible-playbook with the real restic on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.processes import TREE
+from support.recovery import Replica, require_same
+
+RESTORE = {"restore_repository": "/srv", "restore_password": "x"}
+HOSTS = "[replica]\nlocalhost\n[frontend]\nlocalhost\n"
+
+
+def playbook(folder: Path, name: str, variables: dict[str, Any]) -> subprocess.CompletedProcess[str]:
+    (folder / "hosts.ini").write_text(HOSTS)
+    argv = [Path(sys.executable).with_name("ansible-playbook"), "-i", folder / "hosts.ini", "-c", "local"]
+    return subprocess.run(
+        [*argv, "-vv", "-e", json.dumps(variables), TREE / f"playbooks/{name}.yml"],
+        env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(TREE / "collections"), "ANSIBLE_HOME": str(folder / "home"),
+             "ANSIBLE_PYTHON_INTERPRETER": sys.executable, "RESTIC_CACHE_DIR": str(folder / "cache")},
+        capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+@pytest.mark.slow  # it runs Ansible several times; the tests of the module have the same
+def test_back_up_and_restore(tmp_path: Path) -> None:
+    replica = Replica.with_points(tmp_path / "site", 2)
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/cluster").write_text("settings")
+    common = {"host_images_root": str(replica.machine.images.root)}
+    asked = {
+        "backup_repository": str(tmp_path / "repository"),
+        "backup_password": "c4n4ry",
+        "backup_init": "true",
+        "backup_root": str(replica.depot.root),
+        "backup_paths": [str(tmp_path / "etc"), str(tmp_path / "none")],
+        "backup_databases": [],
+        "backup_retention": {"daily": "7"},
+        **common,
+    }
+    made = playbook(tmp_path, "backup", asked)
+    assert made.returncode == 0, made.stdout + made.stderr
+    back = {"restore_repository": asked["backup_repository"], "restore_password": "c4n4ry", "restore_host": "localhost", **common}
+    disks = {**back, "restore_vm": "web", "restore_form": "disks", "restore_path": str(tmp_path / "web")}
+    done = playbook(tmp_path, "restore", disks)
+    assert done.returncode == 0, done.stdout + done.stderr
+    require_same(tmp_path / "web/vda.qcow2", replica.machine.contents["0.2"])
+    files = playbook(tmp_path, "restore", {**back, "restore_name": "frontend", "restore_path": str(tmp_path / "files")})
+    assert files.returncode == 0, files.stdout + files.stderr
+    assert (tmp_path / "files" / str(tmp_path / "etc/cluster").lstrip("/")).read_text() == "settings"
+
+
+@pytest.mark.parametrize(
+    ("name", "variables", "answer"),
+    [
+        ("backup", {"backup_password": "x"}, "backup_repository: give the repository"),
+        ("backup", {"backup_repository": "/srv"}, "backup_password: give either"),
+        ("restore", {**RESTORE, "restore_vm": "web"}, "restore_host: not set"),
+        ("restore", {**RESTORE, "restore_host": "localhost"}, "restore_vm: give either"),
+    ],
+)
+def test_what_is_missing_is_named(tmp_path: Path, name: str, variables: dict[str, Any], answer: str) -> None:
+    done = playbook(tmp_path, name, variables)
+    assert done.returncode != 0
+    assert answer in done.stdout
