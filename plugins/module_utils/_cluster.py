@@ -95,6 +95,12 @@ class Cluster:
         return any(member.name == self.host for member in self.replicas)
 
     @property
+    def keepers(self) -> tuple[Member, ...]:
+        """The other replicas, with the URL at which each gives the recovery points that it keeps."""
+        replicas = {member.name for member in self.others(self.replicas)}
+        return tuple(member for member in self.points if member.name in replicas)
+
+    @property
     def url(self) -> str | None:
         """The URL at which this host serves its images, or None."""
         return next((member.url for member in (*self.replicas, *self.peers) if member.name == self.host), None)

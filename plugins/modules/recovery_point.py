@@ -11,8 +11,11 @@ module: recovery_point
 short_description: Restore a VM from a recovery point
 version_added: 0.1.0
 description:
-  - Makes the VM O(name) of a recovery point, its generation, on a hypervisor that keeps the point as a replica, or that has it in
-    a folder. It is a new VM, or with O(in_place) the VM itself as it was then.
+  - Makes the VM O(name) of a recovery point, its generation, on a hypervisor. It is a new VM, or with O(in_place) the VM itself as
+    it was then.
+  - The point is one that this host keeps as a replica, or is in a folder. Where this host keeps no such point, it is fetched from
+    the replicas of the cluster, and checked. While one of them does not answer, O(generation) must be given, since that one may
+    have a newer point.
   - All of the point is restored - its disks, the variables of its firmware, the state of its emulated TPM, its cloud-init seed,
     its OpenNebula context disk, and its whole record, such as memory, interfaces and what it asks of recovery points. Each disk is
     read after it was written and compared with the point.
@@ -51,6 +54,8 @@ options:
     description:
       - The VM that the point is of, by its UUID or by the name that it had at its newest point; O(name) by default. With O(folder)
         whatever VM is in there, unless it is given.
+      - Replicas are asked by the UUID. For a name that is the one that M(edge.cloud.domain) gives a VM of this name; a VM with
+        a UUID of its own is named by that.
     type: str
   generation:
     description:
@@ -170,21 +175,26 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.edge.cloud.plugins.module_utils import _cluster
 from ansible_collections.edge.cloud.plugins.module_utils._compute.elsewhere.peers import peers_of_cluster
 from ansible_collections.edge.cloud.plugins.module_utils._compute.host.events import EventLoop
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
+from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec import stable_uuid
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.state import view
 from ansible_collections.edge.cloud.plugins.module_utils._compute.restore.model import RestoreRequest
 from ansible_collections.edge.cloud.plugins.module_utils._compute.restore.reconcile import Restorer
 from ansible_collections.edge.cloud.plugins.module_utils._compute.restore.tool import PointSource
 from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
+from ansible_collections.edge.cloud.plugins.module_utils._errors import NotFound
+from ansible_collections.edge.cloud.plugins.module_utils._generation import UUID
+from ansible_collections.edge.cloud.plugins.module_utils._kept_points import KeptPoints
 from ansible_collections.edge.cloud.plugins.module_utils._libvirt import connection
 from ansible_collections.edge.cloud.plugins.module_utils._module import run_module
 from ansible_collections.edge.cloud.plugins.module_utils._points import point_in_depot, point_in_folder
 from ansible_collections.edge.cloud.plugins.module_utils._runner import ModuleRunner
 from ansible_collections.edge.cloud.plugins.module_utils._storage.names import absolute_path
 
-FOLDERS = Folders()
+FOLDERS, CLUSTER = Folders(), _cluster.FILE
 RECOVERY, TPMS = Path("/var/lib/edge/recovery"), Path("/var/lib/libvirt/swtpm")
 
 
@@ -193,8 +203,24 @@ def point_of(options: dict[str, Any], runner: ModuleRunner) -> PointSource:
     if options["folder"]:
         folder = absolute_path(options["folder"], "folder")
         return point_in_folder(folder, options["vm"], generation, images, runner)
-    root = absolute_path(options["root"], "root")
-    return point_in_depot(root, options["vm"] or options["name"], generation, images, runner)
+    root, vm = absolute_path(options["root"], "root"), options["vm"] or options["name"]
+    try:
+        return point_in_depot(root, vm, generation, images, runner)
+    except NotFound:
+        cluster = keeping_cluster()
+        if cluster is None:
+            raise
+    uuid = vm if UUID.fullmatch(vm) else stable_uuid(vm)
+    return KeptPoints(cluster, RECOVERY / "fetched", images, runner).find(uuid, generation)
+
+
+def keeping_cluster() -> _cluster.Cluster | None:
+    """Return the cluster of this host if other hosts keep recovery points in it."""
+    try:
+        found = _cluster.load(CLUSTER)
+    except NotFound:
+        return None
+    return found if found.keepers else None
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:

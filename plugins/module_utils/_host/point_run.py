@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from .._cluster import Cluster, Member
+from .._cluster import Cluster
 from .._compute.host.events import EventLoop
 from .._compute.model.host_facts import Folders
 from .._compute.recovery import progress
@@ -33,7 +33,7 @@ FOLDERS = Folders()
 def run(cluster: Cluster, _options: Options) -> dict[str, Any]:
     """Make the points that are due and remove those that enough hosts hold; raise where a VM failed or its points are late."""
     folders = Folders(FOLDERS.vms, str(cluster.images.root), FOLDERS.locks, FOLDERS.recovery)
-    members = {member.name: member for member in keepers(cluster)}
+    members = {member.name: member for member in cluster.keepers}
     with (
         locked(Path(folders.locks, "points"), wait=False, make_folder=True),
         closing(TlsKeepers(members, trust_in(cluster))) as replicas,
@@ -42,12 +42,6 @@ def run(cluster: Cluster, _options: Options) -> dict[str, Any]:
     ):
         points = Points(opened, DiskFiles(SubprocessRunner(), folders), folders, Path(folders.recovery))
         return outcome(Rounds(points, tuple(members), replicas, log).run())
-
-
-def keepers(cluster: Cluster) -> tuple[Member, ...]:
-    """Return the other hosts that keep points, with the URL at which each gives them."""
-    replicas = {member.name for member in cluster.others(cluster.replicas)}
-    return tuple(member for member in cluster.points if member.name in replicas)
 
 
 def log(line: str) -> None:

@@ -26,8 +26,11 @@ from ansible_collections.edge.cloud.plugins.module_utils._storage.recovery.depot
 from ansible_collections.edge.cloud.plugins.module_utils._storage.recovery.intake import Intake
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
 from ansible_collections.edge.cloud.plugins.modules import recovery_point
+from support.certificates import Authority
+from support.image_server import free_port
 from support.images import MIB, QEMU, cached
 from support.modules import run_module
+from support.points_server import points_server
 from support.recovery import delta, file_of
 
 URI = "test:///default"
@@ -132,6 +135,64 @@ def test_a_new_vm_has_names_and_an_instance_of_its_own(module: Any, replica: Rep
     assert same["changed"] and not has(Path(folders.vm("old"), "root.qcow2"), 6, "17M")
     files = dict(read_seed(folders.seed("old"), VOLUME, SubprocessRunner()).files)
     assert json.loads(files["meta-data"]) == {"instance-id": UUID, "local-hostname": "old"}
+
+
+@pytest.fixture
+def elsewhere(
+    module: Any, replica: Replica, tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Any]:
+    """Run the module on a host that keeps no points, in a cluster whose replica r1, a real nginx, gives those of ``replica``."""
+    with points_server(tmp_path, authority, ["h1"], ["r1"], ["h1"]) as server:
+        pair, url = server.pairs["h1"], f"https://127.0.0.1:{server.port}/"
+        own = {"ca_file": authority.ca_file, "cert_file": pair.cert, "key_file": pair.key}
+
+        def run(name: str, *others: dict[str, str], **options: Any) -> dict[str, Any]:
+            givers, tls = [{"name": "r1", "url": url}, *others], {key: str(path) for key, path in own.items()}
+            cluster = {"name": "site", "host": "h1", "replicas": givers, "points": givers, "tls": tls}
+            (tmp_path / "cluster.json").write_text(json.dumps({"schema": 1, **cluster}))
+            monkeypatch.setattr(recovery_point, "CLUSTER", tmp_path / "cluster.json")
+            found: dict[str, Any] = module(name, root=str(tmp_path / "none"), **options)
+            return found
+
+        yield run
+
+
+def test_a_point_comes_from_a_replica_where_this_host_keeps_none(
+    elsewhere: Any, replica: Replica, folders: Folders, tmp_path: Path
+) -> None:
+    replica.point("write -P 7 18M 64k")
+    planned = elsewhere("new", vm="web", check=True)
+    assert not (tmp_path / "recovery/fetched").exists()
+    made = elsewhere("new", vm=UUID)
+    assert [made[key] for key in ("actions", "diff", "generation")] == [planned[key] for key in ("actions", "diff", "generation")]
+    home = Path(folders.vm("new"))
+    assert all(has(home / "root.qcow2", pattern, at) for pattern, at in ((5, "16M"), (6, "17M"), (7, "18M")))
+    assert read_seed(folders.seed("new"), VOLUME, SubprocessRunner()).files
+    assert list((tmp_path / "recovery").rglob("fetched/*")) == []
+    assert not elsewhere("new", vm="web", generation="0.3")["changed"]
+    back = elsewhere("web", generation="0.1", in_place=True)
+    assert back["changed"] and not has(Path(folders.vm("web"), "root.qcow2"), 6, "17M")
+
+
+def test_what_replicas_do_not_keep_or_cannot_tell_is_refused(elsewhere: Any, replica: Replica, tmp_path: Path) -> None:
+    found = elsewhere("new", vm="web", generation="0.9")
+    assert found["failed"] and "generation: no replica" in found["msg"] and "0.1, 0.2" in found["msg"]
+    found = elsewhere("new", vm="never")
+    assert found["failed"] and found["msg"].startswith("vm: no replica of the cluster keeps a recovery point")
+    down = {"name": "r2", "url": f"https://127.0.0.1:{free_port()}/"}
+    found = elsewhere("new", down, vm="web")
+    assert found["failed"] and "generation: the newest recovery point that is found is 0.2" in found["msg"] and "r2" in found["msg"]
+    assert elsewhere("new", down, vm="web", generation="0.2")["changed"]
+
+
+def test_a_replica_that_gives_other_bytes_is_not_believed(elsewhere: Any, replica: Replica, folders: Folders) -> None:
+    delta_file = max((replica.root / UUID / "files").iterdir(), key=lambda path: path.stat().st_size)
+    data = bytearray(delta_file.read_bytes())
+    data[-1] ^= 1
+    delta_file.write_bytes(bytes(data))
+    found = elsewhere("new", vm="web")
+    assert found["failed"] and delta_file.name in found["msg"]
+    assert not Path(folders.vm("new")).exists() and not (replica.root.parent / "fetched").exists()
 
 
 def test_in_place_keeps_names_seeds_and_what_was_there(module: Any, replica: Replica, driver: Any, folders: Folders) -> None:
