@@ -15,12 +15,16 @@ import pytest
 from support.processes import TREE
 from support.recovery import Replica, require_same
 
+BACKUP = {"backup_repository": "/srv", "backup_password": "c4n4ry", "backup_databases": [], "backup_root": "/no/such/points"}
 RESTORE = {"restore_repository": "/srv", "restore_password": "x"}
 HOSTS = "[replica]\nlocalhost\n[frontend]\nlocalhost\n"
 
 
-def playbook(folder: Path, name: str, variables: dict[str, Any]) -> subprocess.CompletedProcess[str]:
-    (folder / "hosts.ini").write_text(HOSTS)
+LOST = HOSTS.replace("localhost", "lost ansible_connection=ssh ansible_host=127.0.0.1 ansible_port=1\nlocalhost", 1)
+
+
+def playbook(folder: Path, name: str, variables: dict[str, Any], hosts: str = HOSTS) -> subprocess.CompletedProcess[str]:
+    (folder / "hosts.ini").write_text(hosts)
     argv = [Path(sys.executable).with_name("ansible-playbook"), "-i", folder / "hosts.ini", "-c", "local"]
     return subprocess.run(
         [*argv, "-vv", "-e", json.dumps(variables), TREE / f"playbooks/{name}.yml"],
@@ -41,7 +45,7 @@ def test_back_up_and_restore(tmp_path: Path) -> None:
         "backup_password": "c4n4ry",
         "backup_init": "true",
         "backup_root": str(replica.depot.root),
-        "backup_paths": [str(tmp_path / "etc"), str(tmp_path / "none")],
+        "backup_paths": [str(tmp_path / "etc")],
         "backup_databases": [],
         "backup_retention": {"daily": "7"},
         **common,
@@ -58,11 +62,35 @@ def test_back_up_and_restore(tmp_path: Path) -> None:
     assert (tmp_path / "files" / str(tmp_path / "etc/cluster").lstrip("/")).read_text() == "settings"
 
 
+def test_a_lost_replica_and_a_vm_without_its_image_cost_only_themselves(tmp_path: Path) -> None:
+    replica = Replica.with_points(tmp_path / "site", 1)
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/cluster").write_text("settings")
+    asked = {
+        "backup_repository": str(tmp_path / "repository"),
+        "backup_password": "c4n4ry",
+        "backup_init": "true",
+        "backup_root": str(replica.depot.root),
+        "backup_paths": [str(tmp_path / "etc")],
+        "backup_databases": [],
+        "host_images_root": str(tmp_path / "no-images"),
+    }
+    done = playbook(tmp_path, "backup", asked, LOST)
+    assert done.returncode != 0
+    assert "unreachable=1" in done.stdout
+    assert "which disks of web stand on" in done.stdout
+    environment = {**os.environ, "RESTIC_PASSWORD": "c4n4ry", "RESTIC_CACHE_DIR": str(tmp_path / "cache")}
+    argv = ["restic", "-r", asked["backup_repository"], "snapshots", "--json"]
+    found = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
+    assert [one["paths"] for one in json.loads(found.stdout)] == [asked["backup_paths"]], done.stdout
+
+
 @pytest.mark.parametrize(
     ("name", "variables", "answer"),
     [
         ("backup", {"backup_password": "x"}, "backup_repository: give the repository"),
         ("backup", {"backup_repository": "/srv"}, "backup_password: give either"),
+        ("backup", {**BACKUP, "backup_paths": ["/no/such/file"]}, "paths[0]: /no/such/file does not exist"),
         ("restore", {**RESTORE, "restore_vm": "web"}, "restore_host: not set"),
         ("restore", {**RESTORE, "restore_host": "localhost"}, "restore_vm: give either"),
     ],
