@@ -64,7 +64,8 @@ options:
     type: str
   paths:
     description:
-      - Files and folders of this host for a backup of O(name).
+      - Files and folders of this host for a backup of O(name). A symbolic link is refused here. Below a folder links are kept as
+        links.
     type: list
     elements: path
     default: []

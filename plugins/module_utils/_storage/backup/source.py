@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ... import _files
-from ..._errors import Busy, Corrupt, EdgeError, NotFound
+from ..._errors import Busy, Corrupt, EdgeError, NotFound, Refused
 from ..._generation import Generation, parse
 from ..recovery.depot import Depot
 from ..recovery.holding import images_of, missing_images
@@ -142,11 +142,18 @@ class FileSource:
         return Source(files=self.name)
 
     def require_paths(self) -> None:
-        """Raise NotFound for the first path that is not here: restic would back up all others and call that a success."""
+        """Raise NotFound for a path that is not here, and Refused for a link: with nothing of them, restic still ends well."""
         for option, paths in (("paths", self.paths), ("databases", self.databases)):
             for number, path in enumerate(paths):
+                where = f"{option}[{number}]"
                 if not os.path.lexists(path):
-                    raise NotFound(f"{option}[{number}]: {path} does not exist on this host.", option=f"{option}[{number}]")
+                    raise NotFound(f"{where}: {path} does not exist on this host.", option=where)
+                if option == "paths" and path.is_symlink():
+                    raise Refused(
+                        f"{where}: {path} is a link to {path.readlink()}, and restic would back up the link alone; give the file "
+                        "or folder itself.",
+                        option=where,
+                    )
 
     @contextmanager
     def _ready(self) -> Iterator[list[Path]]:

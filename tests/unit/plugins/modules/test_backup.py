@@ -244,6 +244,21 @@ def test_files_and_databases(site: Site, tmp_path: Path) -> None:
     assert site.run(state="restored", name="frontend", path=str(tmp_path / "back"))["error"]["code"] == "conflict"
 
 
+def test_a_link_is_refused_of_which_restic_would_keep_nothing_else(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/one").write_text("one")
+    (tmp_path / "link").symlink_to(tmp_path / "etc")
+    found = site.run(init=True, name="frontend", paths=[str(tmp_path / "etc"), str(tmp_path / "link")])
+    assert (found["error"]["code"], found["error"]["option"]) == ("refused", "paths[1]")
+    site.good(init=True, name="frontend", paths=[str(tmp_path / "etc")])
+    (tmp_path / "etc").rename(tmp_path / "moved")
+    (tmp_path / "etc").symlink_to(tmp_path / "moved")
+    assert site.run(name="frontend", paths=[str(tmp_path / "etc")])["error"]["code"] == "refused"
+    site.good(name="frontend", paths=[f"{tmp_path}/link/one"])
+    site.good(state="restored", name="frontend", path=str(tmp_path / "back"))
+    assert (tmp_path / f"back{tmp_path}/link/one").read_text() == "one"
+
+
 def test_secrets_are_in_no_list_of_processes_and_no_result(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A program in restic's place writes down how it was called."""
     folder, seen = tmp_path / "bin", tmp_path / "seen"
