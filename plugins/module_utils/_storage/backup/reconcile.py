@@ -51,7 +51,7 @@ class Backups:
         taken = self._taken()
         state = self._observed(create=self.asked.init)
         wanted = self._wanted(taken, state)
-        plan = plan_present(state, self.restic.access.location, wanted, self.asked.retention, self.asked.prune)
+        plan = plan_present(state, self.restic.access.shown, wanted, self.asked.retention, self.asked.prune)
         return self._applied(plan, taken, wanted.source, check)
 
     def _absent(self, check: bool) -> dict[str, Any]:

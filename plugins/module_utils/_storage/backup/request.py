@@ -12,6 +12,7 @@ from typing import Any
 
 from ..._errors import InvalidInput, NotFound
 from ..._generation import point_of
+from ..._secrets import shown_url
 from ..names import absolute_path
 from .retention import Retention
 
@@ -43,6 +44,11 @@ class Access:
             "RESTIC_PASSWORD": self.password or "",
             "RESTIC_PASSWORD_FILE": self.password_file or "",
         }
+
+    @property
+    def shown(self) -> str:
+        """The location as sentences name it: in a URL there may be a user and a password."""
+        return shown_url(self.location) if "://" in self.location else self.location
 
     @property
     def secrets(self) -> tuple[str, ...]:

@@ -142,24 +142,24 @@ class Restic:
 
     def _wrong_password(self, words: str) -> Exception:
         option = "password_file" if self.access.password_file else "password"
-        return Refused(f"{option}: it does not open the repository {self.access.location}: {words}", option=option)
+        return Refused(f"{option}: it does not open the repository {self.access.shown}: {words}", option=option)
 
     def _locked(self, words: str) -> Exception:
         return Busy(
-            f"repository: {self.access.location} is locked by another run of restic: {words}. Wait for its end. If it was killed, "
+            f"repository: {self.access.shown} is locked by another run of restic: {words}. Wait for its end. If it was killed, "
             "set remove_stale_locks: locks of processes of this host that ended, and locks older than 30 minutes, are removed.",
             option="repository",
         )
 
     def _missing(self, words: str) -> Exception:
         return NotFound(
-            f"repository: there is no repository of restic at {self.access.location}: {words}. Is it mounted, and is it the right "
+            f"repository: there is no repository of restic at {self.access.shown}: {words}. Is it mounted, and is it the right "
             "place? To make a new one there, set init.",
             option="repository",
         )
 
     def _unreachable(self, words: str) -> Exception:
-        return Unreachable(f"repository: {self.access.location} cannot be opened: {words}", option="repository")
+        return Unreachable(f"repository: {self.access.shown} cannot be opened: {words}", option="repository")
 
 
 def _not_installed(_words: str) -> Exception:

@@ -9,6 +9,9 @@ import os
 import sqlite3
 import stat
 import subprocess
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -275,6 +278,22 @@ def test_secrets_are_in_no_list_of_processes_and_no_result(site: Site, tmp_path:
     assert PASSWORD not in seen.read_text()
     assert "of-the-cloud" not in seen.read_text()
     assert "AWS_SECRET_ACCESS_KEY=of-the-cloud" in Path(f"{seen}.env").read_text()
+
+
+def test_a_password_in_the_location_is_not_shown(site: Site, tmp_path: Path) -> None:
+    """A server without a repository, whose place has a user and a password, as restic wants them."""
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        place = f"127.0.0.1:{server.server_port}/none/"
+        try:
+            planned = site.good(check=True, init=True, repository=f"rest:http://user:c4n4ry@{place}")
+            refused = site.run(repository=f"rest:http://user:c4n4ry@{place}")
+        finally:
+            server.shutdown()
+    assert planned["actions"][0] == f"Make the repository rest:http://********@{place}."
+    assert refused["error"]["code"] == "not_found"
+    assert "c4n4ry" not in json.dumps([planned, refused])
 
 
 def test_password_by_file(site: Site, tmp_path: Path) -> None:
