@@ -16,6 +16,7 @@ from ..._libvirt import connection, intent, lookup
 from ..._plan import Plan, execute
 from ..host.lock import vm_lock
 from ..host.migration_mark import refuse_incoming
+from ..host.restore_mark import refuse_while_restoring
 from ..job.pivot import require_settled
 from ..job.point_job import end_point
 from ..model.host_facts import Folders
@@ -109,6 +110,7 @@ class Migrator:
     def _run(self, check_mode: bool) -> tuple[Plan[MigrationState], dict[str, Any], dict[str, Any]]:
         began_at = time.monotonic()
         refuse_incoming(self.name, self._folder)
+        refuse_while_restoring(self.name, self._folder)
         with self.destination() as there:
             state = self.observe(there)
             if where(state) == MOVING:

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.edge.cloud.plugins.module_utils._compute.host import restore_mark
 from ansible_collections.edge.cloud.plugins.module_utils._compute.host.lock import vm_lock
 from ansible_collections.edge.cloud.plugins.module_utils._compute.host.migration_mark import NOTE, note
+from ansible_collections.edge.cloud.plugins.module_utils._compute.host.restore_mark import made_folder
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
 from support.modules import run_module
 
@@ -37,6 +39,15 @@ def test_a_vm_that_has_not_wholly_arrived_does_not_leave(folders: Folders, migra
     Path(folders.vm("web")).mkdir(parents=True)
     Path(folders.vm("web"), NOTE).write_bytes(note("host7"))
     assert "on host7 again" in migrate()["msg"]
+
+
+def test_a_vm_whose_restore_has_not_ended_does_not_leave(folders: Folders, migrate: Any) -> None:
+    """Its disks are in another folder than its own, and its files as they were are still in that."""
+    made = Path(made_folder(folders.vm("web")))
+    made.mkdir(parents=True)
+    (made / restore_mark.NOTE).touch()
+    failed = migrate()
+    assert failed["error"]["code"] == "busy" and "run edge.cloud.recovery_point again" in failed["msg"]
 
 
 @pytest.mark.parametrize(
