@@ -23,7 +23,11 @@ description:
     public addresses of the VM that it is made of.
   - In place, the VM keeps its UUID and addresses. It must be stopped. Its folder as it was is set aside, and never deleted;
     RV(set_aside) says where it is. Where this host has no such VM, and no other hypervisor has it either, it is made here.
-  - The VM is not started; M(edge.cloud.domain) does that. It has no snapshots.
+  - The VM is not started; M(edge.cloud.domain) does that. It has no snapshots. Whether the host starts it when it boots is in no
+    recovery point. A VM that is there keeps that setting. For any other one it is off until
+    O(edge.cloud.domain#module:autostart) turns it on.
+  - Other hypervisors of the cluster are asked first. Where one of them has the VM, nothing is restored here. A warning names those
+    that do not answer.
   - A run that is interrupted leaves the VM as it was, or the restored one, and the same task finishes it. A VM in place that has a
     TPM cannot start in the instant in which its TPM gets the older state, until that task has run again.
   - Images that the disks stand on and that are not in the host cache are pulled first, by the rule of the cluster.

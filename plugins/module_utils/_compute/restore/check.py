@@ -79,6 +79,10 @@ class Checks:
         check_elsewhere(self.name, self.uuid, marks, self.peers.answers.sightings, allow)
         check_kept(self.name, self.uuid, marks, self.files())
 
+    def refuse_twin(self) -> None:
+        """Raise Conflict where another host has the VM that is here, too: the points of the two would replace each other's."""
+        check_elsewhere(self.name, self.uuid, (), self.peers.answers.sightings, allow_recreate=True)
+
     def refuse_taken(self) -> None:
         """Raise Conflict where another domain of this host has the UUID."""
         for name, uuid in self.host.basics.domains.items():

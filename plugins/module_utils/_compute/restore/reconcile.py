@@ -151,6 +151,7 @@ class Restorer:
         if restored_from == origin and not self.request.again:
             return Draft(Plan(host.with_files(state)), Note(origin, "", self._uuid))
         checks.refuse_unsafe(state)
+        checks.refuse_twin()
         return self._drafting(host, checks).in_place(host.with_files(state), host.domains[self.name].config)
 
     def _drafting(self, host: HostView, checks: Checks) -> Drafting:

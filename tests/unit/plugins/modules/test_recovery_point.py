@@ -14,12 +14,15 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._compute.clone.seeds import read_seed
+from ansible_collections.edge.cloud.plugins.module_utils._compute.elsewhere.peers import Peers
+from ansible_collections.edge.cloud.plugins.module_utils._compute.model.elsewhere import Sighting
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec import stable_mac, stable_uuid
 from ansible_collections.edge.cloud.plugins.module_utils._compute.recovery import journal
 from ansible_collections.edge.cloud.plugins.module_utils._compute.restore.tpm_state import FILE, put_state
 from ansible_collections.edge.cloud.plugins.module_utils._compute.seed import VOLUME
 from ansible_collections.edge.cloud.plugins.module_utils._compute.xml.domain import mark_of, parse_xml
+from ansible_collections.edge.cloud.plugins.module_utils._errors import Unreachable
 from ansible_collections.edge.cloud.plugins.module_utils._generation import DOCUMENT, Disk, Generation, Vm, file_name
 from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
 from ansible_collections.edge.cloud.plugins.module_utils._storage.recovery.depot import Depot
@@ -198,12 +201,13 @@ def test_a_replica_that_gives_other_bytes_is_not_believed(elsewhere: Any, replic
 def test_in_place_keeps_names_seeds_and_what_was_there(module: Any, replica: Replica, driver: Any, folders: Folders) -> None:
     home, address = Path(folders.vm("web")), mac(driver, "web")
     seeds = {path.name: path.read_bytes() for path in home.glob("*.iso")}
-    module("web", "domain", state="stopped", memory="96MiB")
+    module("web", "domain", state="stopped", memory="96MiB", autostart=True)
     planned = module("web", generation="0.1", in_place=True, check=True)
     made = module("web", generation="0.1", in_place=True)
     assert [made[key] for key in ("actions", "diff", "domain")] == [planned[key] for key in ("actions", "diff", "domain")]
     assert (made["domain"]["memory"], mac(driver, "web")) == (64 * MIB, address)
     assert made["diff"]["before"]["memory"] == 96 * MIB
+    assert made["domain"]["autostart"] and driver.lookupByName("web").autostart()
     assert {path.name: path.read_bytes() for path in home.glob("*.iso")} == seeds
     assert has(home / "root.qcow2", 5, "16M") and not has(home / "root.qcow2", 6, "17M")
     assert Path(made["set_aside"], "root.qcow2").exists()
@@ -212,6 +216,32 @@ def test_in_place_keeps_names_seeds_and_what_was_there(module: Any, replica: Rep
     assert again["set_aside"] == f"{made['set_aside']}-2"
     found = journal.read(recovery_point.RECOVERY / "outgoing" / UUID)
     assert found.last is not None and (found.last.number, found.checkpoint) == (2, None)
+
+
+def test_a_vm_that_another_hypervisor_has_is_not_made_here(
+    module: Any, replica: Replica, folders: Folders, driver: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its UUID or its name, also where allow_recreate says that it is gone; a host that does not answer is warned of."""
+
+    def ask(host: str) -> list[Sighting]:
+        if host == "silent":
+            raise Unreachable("No route to host.")
+        return [Sighting(host, "web", UUID), Sighting(host, "db", stable_uuid("other"))]
+
+    monkeypatch.setattr(recovery_point, "peers_of_cluster", lambda: Peers(("host3", "silent"), ask))
+    twin = module("web", in_place=True)
+    assert twin["error"] == {**twin["error"], "code": "conflict", "host": "host3"}, twin
+    module("web", "domain", autostart=True)
+    module("web", "domain", state="absent", delete_disks=True)
+    before = sorted(Path(folders.vms).rglob("*"))
+    for name, options in (("web", {"in_place": True}), ("web", {"in_place": True, "allow_recreate": True}), ("db", {"vm": UUID})):
+        for check in (True, False):
+            found = module(name, check=check, **options)
+            assert found["error"] == {**found["error"], "code": "conflict", "host": "host3"}, found
+    assert sorted(Path(folders.vms).rglob("*")) == before
+    monkeypatch.setattr(recovery_point, "peers_of_cluster", lambda: Peers(("silent",), ask))
+    made = module("web", in_place=True)
+    assert "silent (No route to host)" in str(made["warnings"]) and not made["domain"]["autostart"]
 
 
 @pytest.mark.parametrize(
