@@ -105,18 +105,25 @@ def _busy(generation: Generation) -> Iterator[None]:
 
 @contextmanager
 def _removed_unless_whole(restic: Restic, snapshot: str) -> Iterator[None]:
-    """Remove a backup from the repository if it turns out that it is not whole."""
+    """Remove a backup from the repository if it turns out that it is not whole; some repositories let only others remove it."""
     try:
         yield
-    except EdgeError:
-        restic.forget([snapshot])
+    except EdgeError as error:
+        try:
+            restic.forget([snapshot])
+        except EdgeError as why:
+            raise Corrupt(
+                f"{error.message.rstrip('.')}. Its snapshot could not be removed from the repository: remove the snapshot "
+                f"{snapshot[:8]} from where that is allowed. {why.message}",
+                snapshot=snapshot,
+            ) from None
         raise
 
 
 def require_readable(made: Summary) -> None:
     """Raise Corrupt where restic could not read all: it lists such a snapshot as any other."""
     if made.unread:
-        raise Corrupt(f"Not all could be read, so that the backup was removed: {made.unread}")
+        raise Corrupt(f"The backup lacks what could not be read, and does not count: {made.unread}")
 
 
 def require_whole(restic: Restic, snapshot: str, lengths: Lengths) -> None:
@@ -124,7 +131,7 @@ def require_whole(restic: Restic, snapshot: str, lengths: Lengths) -> None:
     found = restic.files(snapshot)
     wrong = [path for path, length in lengths.items() if found.get(path) != length]
     if wrong:
-        raise Corrupt(f"The backup lacks {len(wrong)} files, {wrong[0]} first; it was removed. Run again.", missing=wrong[:20])
+        raise Corrupt(f"The backup lacks {len(wrong)} files, {wrong[0]} first, and does not count. Run again.", missing=wrong[:20])
 
 
 @dataclass(frozen=True)
@@ -194,5 +201,5 @@ class FileSource:
                 have = restic.files(made.snapshot)
                 gone = [str(one) for one in paths if str(one) not in have and not any(at.startswith(f"{one}/") for at in have)]
                 if any(Path(one).is_file() for one in gone) or any(not os.path.lexists(one) for one in gone):
-                    raise Busy(f"{gone[0]} was changed while it was backed up; the backup was removed. Run again.")
+                    raise Busy(f"{gone[0]} was changed while it was backed up, so that the backup does not count. Run again.")
         return made.snapshot, made

@@ -262,6 +262,29 @@ def test_a_link_is_refused_of_which_restic_would_keep_nothing_else(site: Site, t
     assert (tmp_path / f"back{tmp_path}/link/one").read_text() == "one"
 
 
+def test_what_is_not_whole_is_named_where_nothing_can_be_removed(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program in restic's place removes nothing, as a server that only takes in, and one file is not read."""
+    site.good(init=True, name="frontend", paths=["/etc/hostname"])
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/one").write_text("one")
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    real = subprocess.run(["which", "restic"], capture_output=True, text=True, check=True).stdout.strip()
+    (folder / "restic").write_text(
+        f'#!/bin/sh\ncase "$*" in\n*forget*) echo "Fatal: 403 Forbidden" >&2; exit 1;;\n'
+        f'*backup*) {real} "$@"; echo "error: read: input/output error" >&2; exit 3;;\nesac\nexec {real} "$@"\n'
+    )
+    (folder / "restic").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    found = site.run(name="frontend", paths=[str(tmp_path / "etc")])
+    newest = json.loads(site.restic("snapshots", "--json", "latest"))[0]["id"]
+    assert found["error"]["code"] == "corrupt"
+    for words in ("input/output error", f"remove the snapshot {newest[:8]}", "403 Forbidden"):
+        assert words in found["msg"], found["msg"]
+
+
 def test_secrets_are_in_no_list_of_processes_and_no_result(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A program in restic's place writes down how it was called."""
     folder, seen = tmp_path / "bin", tmp_path / "seen"
