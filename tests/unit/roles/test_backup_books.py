@@ -73,12 +73,14 @@ def test_a_lost_replica_and_a_vm_without_its_image_cost_only_themselves(tmp_path
         "backup_root": str(replica.depot.root),
         "backup_paths": [str(tmp_path / "etc")],
         "backup_databases": [],
+        "backup_vms": ["web", "wbe"],
         "host_images_root": str(tmp_path / "no-images"),
     }
     done = playbook(tmp_path, "backup", asked, LOST)
     assert done.returncode != 0
     assert "unreachable=1" in done.stdout
     assert "which disks of web stand on" in done.stdout
+    assert "backup_vms: no replica that answered has a recovery point of wbe." in done.stdout
     environment = {**os.environ, "RESTIC_PASSWORD": "c4n4ry", "RESTIC_CACHE_DIR": str(tmp_path / "cache")}
     argv = ["restic", "-r", asked["backup_repository"], "snapshots", "--json"]
     found = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
