@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from ..._errors import InvalidInput
 from ..._generation import Delta, Disk, Generation
 from .depot import Listed
+from .policy import LEAST_KEPT, policy_in
 
-LEAST_KEPT = 2
 LONGEST_CHAIN = 8
 
 
@@ -58,6 +58,11 @@ class Run:
         if not self.within(disk):
             return disk
         return replace(disk, chain=(*self.below, merged, *disk.chain[len(self.below) + len(self.deltas) :]))
+
+
+def kept_of(listed: Listed, keep: int) -> int:
+    """Return how many generations of a VM stay: ``keep``, or what its newest whole one asks for where that is more."""
+    return max(keep, policy_in(listed.whole[-1].spec).keep) if listed.whole else keep
 
 
 def outdated(listed: Listed, keep: int) -> list[Generation]:

@@ -21,7 +21,8 @@ from ..store.store import Store
 from .depot import FILES, Depot, Listed
 from .holding import hold_images, images_of
 from .merge import MADE, Merger
-from .merge_plan import LEAST_KEPT, Limits, Run, outdated, reclaimable, too_long
+from .merge_plan import Limits, Run, kept_of, outdated, reclaimable, too_long
+from .policy import LEAST_KEPT
 
 
 @dataclass
@@ -61,7 +62,8 @@ class Tidying:
 
     def _order(self, uuid: str, report: Report) -> None:
         def work_on(work: Path) -> None:
-            self._drop(uuid, [one.name for one in outdated(self.depot.listed(uuid), self.limits.keep)], report)
+            listed = self.depot.listed(uuid)
+            self._drop(uuid, [one.name for one in outdated(listed, kept_of(listed, self.limits.keep))], report)
             self._merge_all(uuid, partial(too_long, longest=self.limits.longest), work, report)
             self._collect(uuid, report)
             hold_images(self.depot, self.qemu, self.images, self.depot.listed(uuid).generations, work)

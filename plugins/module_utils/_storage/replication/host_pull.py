@@ -19,10 +19,11 @@ from ..._cluster import Member
 from ..._errors import Corrupt, EdgeError, NotFound, TimedOut, Unreachable, from_os_error
 from ..._generation import Generation, Point
 from ..recovery.intake import Intake, Taken
+from ..recovery.policy import policy_in
 from ..transfer.http_client import Trust
 from .fetch import Fetch
 from .offers import Offer, Offers
-from .turns import is_due, policy_in, rank
+from .turns import is_due, rank
 
 MOST_VMS = 4096
 SILENT = 3  # VMs in a row for which a host does not answer

@@ -9,35 +9,13 @@ a while: that host removes a point as soon as enough replicas have it, so then o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable
 
 from ..._cluster import Member
 from ..cluster.pull_policy import ranked
+from ..recovery.policy import Policy
 
-INTERVAL, SHORTEST, LONGEST = 900, 60, 7 * 24 * 3600  # seconds
 PATIENCE = 2  # intervals
-
-
-@dataclass(frozen=True)
-class Policy:
-    """How many replicas a VM asks for, and the seconds between its recovery points."""
-
-    replicas: int = 1
-    interval: int = INTERVAL
-
-
-def policy_in(spec: Mapping[str, Any]) -> Policy:
-    """Return the policy in a VM's record, which another host wrote: what is missing or not possible is the default."""
-    found = spec.get("recovery")
-    asked = found if isinstance(found, Mapping) else {}
-    interval = min(_whole(asked.get("interval"), SHORTEST, INTERVAL), LONGEST)
-    return Policy(_whole(asked.get("replicas"), 1, 1), interval)
-
-
-def _whole(value: object, least: int, default: int) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= least else default
 
 
 def rank(uuid: str, replicas: Iterable[Member], maker: str, own: str) -> int:

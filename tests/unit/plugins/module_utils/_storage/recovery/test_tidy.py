@@ -50,6 +50,21 @@ def test_the_newest_stay_with_all_that_they_need(six: Replica, tmp_path: Path) -
     assert replica.tidy(keep=3).shown()["changed"] is False
 
 
+@pytest.mark.parametrize(("newest", "older", "left"), [(4, 2, 4), (2, 6, 3), (10**30, 2, 5), ("4", 2, 3), (None, 2, 3)])
+def test_a_vm_that_asks_for_more_keeps_more_by_its_newest_point(
+    six: Replica, tmp_path: Path, newest: object, older: int, left: int
+) -> None:
+    replica = taken(six, tmp_path / "r", 5)
+    for one in replica.depot.listed(UUID).generations:
+        keep = newest if one.name == "0.5" else older
+        replica.depot.document(UUID, one.name).write_bytes(replace(one, spec={"recovery": {"keep": keep}}).to_json())
+    replica.tidy(keep=3)
+    assert len(replica.names) == left and replica.names[-1] == "0.5"
+    replica.require_all()
+    replica.tidy(keep=3, quota=1)
+    assert replica.names == ["0.4", "0.5"], "the quota goes before what a VM asks for"
+
+
 def test_no_chain_is_longer_than_asked_and_no_point_is_lost(tmp_path: Path) -> None:
     rng = random.Random(5)
     machine = Machine(tmp_path / "machine")

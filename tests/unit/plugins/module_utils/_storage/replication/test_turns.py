@@ -8,7 +8,8 @@ from collections import Counter
 
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._cluster import Member
-from ansible_collections.edge.cloud.plugins.module_utils._storage.replication.turns import Policy, is_due, policy_in, rank
+from ansible_collections.edge.cloud.plugins.module_utils._storage.recovery.policy import Policy
+from ansible_collections.edge.cloud.plugins.module_utils._storage.replication.turns import is_due, rank
 
 REPLICAS = [Member(name, f"https://{name}/") for name in ("a", "b", "c", "d")]
 
@@ -35,13 +36,3 @@ def test_a_replica_that_leaves_changes_no_order_of_the_others() -> None:
 ])  # fmt: skip
 def test_a_later_one_waits(place: int, age: float, due: bool) -> None:
     assert is_due(Policy(replicas=2, interval=600), place, age) is due
-
-
-@pytest.mark.parametrize(("recovery", "policy"), [
-    ({"replicas": 3, "interval": 60}, Policy(3, 60)),
-    (None, Policy()), ("text", Policy()), ({"replicas": 0, "interval": 1}, Policy()), ({"replicas": True}, Policy()),
-    ({"replicas": "2", "interval": None}, Policy()), ({"interval": 10**30}, Policy(1, 604800)),
-])  # fmt: skip
-def test_a_policy_that_is_not_possible_is_the_default(recovery: object, policy: Policy) -> None:
-    assert policy_in({"recovery": recovery}) == policy
-    assert policy_in({}) == Policy()
