@@ -79,10 +79,10 @@ def newest_elsewhere(members: Sequence[str], keepers: Keepers, uuid: str) -> Poi
 def points_in(home: Path) -> Iterator[Generation]:
     """Yield the points in a VM's folder that can be read, the newest first; what was being removed is removed."""
     for path in home.glob(f".*{GONE}"):
-        shutil.rmtree(path)
+        shutil.rmtree(path, ignore_errors=True)
     names = [path.name for path in home.iterdir() if _point(path.name)]
     for name in sorted(names, key=point_of, reverse=True):
-        with suppress(EdgeError, FileNotFoundError, NotADirectoryError):
+        with suppress(EdgeError, OSError):
             with (home / name / DOCUMENT).open("rb") as file:
                 found = parse(file.read(LARGEST_JSON + 1), str(home / name))
             if found.name == name and found.vm.uuid == home.name:

@@ -9,6 +9,7 @@ holds up no point: hosts are asked by another thread than those that make points
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
@@ -105,7 +106,7 @@ class Rounds:
     def _progress(self, vm: Kept) -> Progress:
         try:
             last = self._last(vm)
-        except EdgeError:  # who makes the point says so
+        except (EdgeError, OSError):  # who makes the point says so
             last = None
         before = notes.read(self.notes, vm.uuid) or Progress(vm.name, vm.uuid, self.now(), vm.policy.interval)
         return notes.with_last(replace(before, vm=vm.name, interval=vm.policy.interval), last)
@@ -130,8 +131,8 @@ class Rounds:
         except Busy as error:
             report.busy[vm.name] = error.message
             progress = replace(progress, error=error.message)
-        except (EdgeError, OSError) as error:
-            message = (from_os_error(error) if isinstance(error, OSError) else error).message
+        except Exception as error:  # noqa: BLE001 - a defect of ours must not stop the other VMs
+            message = _message(error)
             report.failed[vm.name] = message
             progress = replace(progress, error=message)
             self.log(f"warning: no recovery point of {vm.name} was made: {message}")
@@ -143,7 +144,14 @@ class Rounds:
             elif vm.name not in report.unchanged:
                 report.unchanged.append(vm.name)
             progress = progress.made_at(made.generation, notes.time_of(made.generation) if made.folder else self.now())
-        notes.write(self.notes, progress)
+        self._write(progress)
+
+    def _write(self, progress: Progress) -> None:
+        """Note how far a VM is; where that fails, as on a full disk, the points of all VMs that are held go nevertheless."""
+        try:
+            notes.write(self.notes, progress)
+        except OSError as error:
+            self.report.failed.setdefault(progress.vm, f"how far its points are could not be noted: {from_os_error(error).message}")
 
     def _look(self, vms: list[Kept]) -> None:
         """Remove what is held, and note of each VM what is held and whether that is recent enough."""
@@ -153,7 +161,7 @@ class Rounds:
             before = self._progress(vm)
             progress = self._released(vm.uuid, before, vm.policy, asking)
             if progress != before or not (self.notes / f"{vm.uuid}.json").exists():
-                notes.write(self.notes, progress)
+                self._write(progress)
             if progress.is_breach(self.now()):
                 self.report.breaches.append(vm.name)
                 if vm.uuid not in self._late:
@@ -176,7 +184,7 @@ class Rounds:
         return sorted(path for path in found if UUID.fullmatch(path.name) and path.name not in here)
 
     def _released(self, uuid: str, progress: Progress, policy: RecoveryPolicy, asking: Asking) -> Progress:
-        """Remove the points of a VM that may go, and return the progress with what is held; it is noted before they go."""
+        """Remove the points of a VM that may go, and return the progress with what is held, noted before they go where it can be."""
         home = self.points.home(uuid)
         points = list(points_in(home)) if home.is_dir() else []
         held = {one.name: notes.time_of(one) for one in points if asking.is_held(one, policy.replicas)}
@@ -186,7 +194,7 @@ class Rounds:
         if not going:
             return after
         if after != progress:
-            notes.write(self.notes, after)
+            self._write(after)
         try:
             with locked(Path(self.points.folders.point(points[0].vm.name)), wait=False, make_folder=True):
                 ready = journals.read(home).ready
@@ -197,6 +205,15 @@ class Rounds:
         except (EdgeError, OSError):  # a point is being made just now, or the journal cannot be read: at the next pass
             return after
         return after
+
+
+def _message(error: Exception) -> str:
+    if isinstance(error, EdgeError):
+        return error.message
+    if isinstance(error, OSError):
+        return from_os_error(error).message
+    traceback.print_exception(error)
+    return f"a defect in the host's program: {error!r:.300}"
 
 
 def breach(progress: Progress) -> str:
