@@ -23,6 +23,7 @@ from ..._json import load_object, require_schema
 
 SCHEMA, LARGEST = 1, 2**20
 BREACH = 2  # intervals
+FIRST, LONGEST = 50.0, 3600.0  # seconds until a try after the first failure, within the minute between passes, and after many
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ class Progress:
 
     ``made`` is the newest point, and ``current`` when it had all that the VM had: at its instant, or later, where a stopped VM was
     looked at again and nothing had changed. ``held`` are the newest points that enough other hosts hold, each with its instant, the
-    oldest first. ``error`` is why the last try made no point, empty where it did.
+    oldest first. ``error`` is why the last try made no point, empty where it did. ``failures`` is how many tries failed in a row,
+    the last one at ``tried``; a VM that was busy did not fail.
     """
 
     vm: str
@@ -42,6 +44,8 @@ class Progress:
     current: float | None = None
     held: tuple[tuple[str, float], ...] = ()
     error: str = ""
+    failures: int = 0
+    tried: float | None = None
 
     @property
     def made_point(self) -> Point | None:
@@ -50,7 +54,23 @@ class Progress:
 
     def is_due(self, now: float) -> bool:
         """Return whether it is time for a point; a clock that was set back must not put it off."""
-        return self.current is None or not self.current <= now < self.current + self.interval
+        fresh = self.current is not None and self.current <= now < self.current + self.interval
+        return not fresh and not self.waits(now)
+
+    @property
+    def again(self) -> float | None:
+        """When a VM that failed is tried again: later after each failure, never later than an interval; None where none failed."""
+        if not self.failures or self.tried is None:
+            return None
+        return self.tried + min(FIRST * 2 ** min(self.failures - 1, 10), LONGEST, self.interval)
+
+    def waits(self, now: float) -> bool:
+        """Return whether a VM that failed is not tried yet."""
+        return self.again is not None and self.tried is not None and self.tried <= now < self.again
+
+    def failed(self, error: str, now: float) -> Progress:
+        """Return the progress after a try that failed."""
+        return replace(self, error=error, failures=self.failures + 1, tried=now)
 
     @property
     def safe(self) -> float | None:
@@ -66,7 +86,8 @@ class Progress:
 
     def made_at(self, generation: Generation, current: float) -> Progress:
         """Return the progress with a point that was made, or was still right at ``current``."""
-        return replace(self, vm=generation.vm.name, made=generation.name, current=max(current, time_of(generation)), error="")
+        current = max(current, time_of(generation))
+        return replace(self, vm=generation.vm.name, made=generation.name, current=current, error="", failures=0, tried=None)
 
     def holding(self, held: Mapping[str, float], keep: int) -> Progress:
         """Return the progress in which these points are held, too; the newest ``keep`` are remembered."""
@@ -81,11 +102,12 @@ class Progress:
             "uuid": self.uuid,
             "interval": self.interval,
             "newest": self.made,
-            "current_at": _text(self.current),
+            "current_at": text_of(self.current),
             "held": [name for name, _instant in self.held],
-            "held_at": _text(self.safe),
+            "held_at": text_of(self.safe),
             "breach": self.is_breach(now),
             "error": self.error or None,
+            "tried_again_at": text_of(self.again),
         }
 
 
@@ -94,14 +116,15 @@ def time_of(generation: Generation) -> float:
     return datetime.fromisoformat(generation.instant).timestamp()
 
 
-def _text(when: float | None) -> str | None:
+def text_of(when: float | None) -> str | None:
+    """Return a time as a point has it."""
     return None if when is None else datetime.fromtimestamp(when, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def with_last(found: Progress, last: Generation | None) -> Progress:
     """Return where a VM is at the beginning of a pass, by what was noted of it and by the newest point that its journal has."""
     if last and (found.made_point or (0, 0)) < last.point:
-        found = replace(found, made=last.name, current=time_of(last))
+        found = replace(found, made=last.name, current=time_of(last), failures=0, tried=None)
     return found
 
 
@@ -115,9 +138,18 @@ def read(folder: Path, uuid: str) -> Progress | None:
         made, current = found["made"], found["current"]
         for name in (*(name for name, _instant in held), *([made] if made else [])):
             point_of(name)
-        when = None if current is None else float(current)
+        failures, tried = max(0, int(found.get("failures", 0))), found.get("tried")
         return Progress(
-            str(found["vm"]), uuid, float(found["since"]), int(found["interval"]), made, when, held, str(found["error"])
+            str(found["vm"]),
+            uuid,
+            float(found["since"]),
+            int(found["interval"]),
+            made,
+            None if current is None else float(current),
+            held,
+            str(found["error"]),
+            failures,
+            None if tried is None else float(tried),
         )
     return None
 

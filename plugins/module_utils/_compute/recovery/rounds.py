@@ -134,7 +134,7 @@ class Rounds:
         except Exception as error:  # noqa: BLE001 - a defect of ours must not stop the other VMs
             message = _message(error)
             report.failed[vm.name] = message
-            progress = replace(progress, error=message)
+            progress = progress.failed(message, self.now())
             self.log(f"warning: no recovery point of {vm.name} was made: {message}")
         else:
             name = made.generation.name
@@ -159,6 +159,9 @@ class Rounds:
         self.report.breaches = []
         for vm in vms:
             before = self._progress(vm)
+            if before.waits(self.now()):
+                when = f"; it is tried again at {notes.text_of(before.again)}"
+                self.report.failed.setdefault(vm.name, f"{before.error.rstrip('.')}{when}.")
             progress = self._released(vm.uuid, before, vm.policy, asking)
             if progress != before or not (self.notes / f"{vm.uuid}.json").exists():
                 self._write(progress)
@@ -184,7 +187,7 @@ class Rounds:
         return sorted(path for path in found if UUID.fullmatch(path.name) and path.name not in here)
 
     def _released(self, uuid: str, progress: Progress, policy: RecoveryPolicy, asking: Asking) -> Progress:
-        """Remove the points of a VM that may go, and return the progress with what is held, noted before they go where it can be."""
+        """Remove the points of a VM that may go, and return what is held, which is noted before they go where it can be."""
         home = self.points.home(uuid)
         points = list(points_in(home)) if home.is_dir() else []
         held = {one.name: notes.time_of(one) for one in points if asking.is_held(one, policy.replicas)}

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import resource
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -90,6 +90,10 @@ def test_a_document_or_journal_that_cannot_be_read_spoils_only_its_vm(rounds: Ro
     assert [home.exists() for home in homes] == [True, True, False]
 
 
+def at(when: float) -> Callable[[], float]:
+    return lambda: when
+
+
 def failed(error: Exception) -> Future[PointMade]:
     future = Future[PointMade]()
     future.set_exception(error)
@@ -102,3 +106,28 @@ def test_whatever_a_point_raises_is_noted_and_ends_no_pass(rounds: Rounds, error
     (noted,) = notes.all_in(rounds.notes)
     assert noted.error == rounds.report.failed["vm0"]
     assert str(error.args[-1]).rstrip(".") in noted.error
+
+
+@pytest.mark.parametrize("error", [EdgeError("no."), OSError(5, "Input/output error"), RuntimeError("a defect")])
+def test_a_vm_that_failed_waits_longer_each_time_and_stays_a_failure_meanwhile(rounds: Rounds, error: Exception) -> None:
+    vm = Kept("vm0", UUIDS[0], RecoveryPolicy())
+    for pause in (50, 100, 200, 400, 800, 900, 900):
+        rounds._note(vm, failed(error))
+        later = Rounds(rounds.points, rounds.members, All(), lambda _line: None, at(rounds.now() + pause - 1))
+        assert not later._is_due(vm)
+        later._look([vm])
+        assert "is tried again at 2026-01-01T" in later.report.failed["vm0"]
+        later.now = at(rounds.now() + pause)
+        assert later._is_due(vm)
+        rounds.now = later.now
+    (noted,) = notes.all_in(rounds.notes)
+    assert noted.failures == 7 and noted.made_at(Generation(
+        Vm("vm0", UUIDS[0]), 0, 1, "2026-01-01T00:00:00Z", False, False, {}, {}, ()
+    ), START).failures == 0  # fmt: skip
+
+
+def test_a_clock_that_was_set_back_puts_no_try_off(rounds: Rounds) -> None:
+    vm = Kept("vm0", UUIDS[0], RecoveryPolicy())
+    rounds._note(vm, failed(EdgeError("no.")))
+    rounds.now = at(START - 3600)
+    assert rounds._is_due(vm)
