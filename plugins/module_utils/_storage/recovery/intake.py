@@ -200,9 +200,9 @@ def to_bring(offered: Generation, listed: Listed, has: Callable[[File], bool]) -
     needed = [file for file in offered.files.values() if not has(file)]
     for disk in offered.disks:
         for delta in reversed(disk.chain):
+            if _chain_to(disk, delta.state, listed) is not None:
+                break
             if not has(delta.file):
-                if _chain_to(disk, delta.state, listed) is not None:
-                    break
                 needed.append(delta.file)
     return tuple(dict.fromkeys(needed))
 
@@ -216,16 +216,17 @@ def _continued(disk: Disk, listed: Listed, available: Callable[[File], bool]) ->
     lacking = [number for number, delta in enumerate(disk.chain) if not available(delta.file)]
     if not lacking:
         return disk
-    before = _chain_to(disk, disk.chain[lacking[-1]].state, listed)
-    if before is None:
-        missing = [disk.chain[number].digest for number in lacking]
-        raise NotFound(
-            f"The disk {disk.target} lacks {len(missing)} deltas, {missing[0]} first, and no generation here has what they give; "
-            "take in the generations before it first.",
-            target=disk.target,
-            missing=missing[:20],
-        )
-    return replace(disk, chain=(*before, *disk.chain[lacking[-1] + 1 :]))
+    for number in range(lacking[-1], len(disk.chain)):  # a delta that is here may be one merged with those before it
+        before = _chain_to(disk, disk.chain[number].state, listed)
+        if before is not None:
+            return replace(disk, chain=(*before, *disk.chain[number + 1 :]))
+    missing = [disk.chain[number].digest for number in lacking]
+    raise NotFound(
+        f"The disk {disk.target} lacks {len(missing)} deltas, {missing[0]} first, and no generation here has what they give; "
+        "take in the generations before it first.",
+        target=disk.target,
+        missing=missing[:20],
+    )
 
 
 def _chain_to(disk: Disk, state: str, listed: Listed) -> tuple[Delta, ...] | None:

@@ -478,3 +478,19 @@ def test_from_a_folder_of_our_own_files_are_moved_and_only_what_is_lacking_is_as
     with pytest.raises(Corrupt, match="does not have the digest"):
         replica.intake.take(second, UUID, own=True)
     assert replica.names == ["0.1"]
+
+
+def test_a_merged_delta_with_the_bytes_of_a_later_one_ends_no_chain(tmp_path: Path) -> None:
+    machine = Machine(tmp_path / "machine")
+    replica = Replica(machine, tmp_path / "r")
+    for number in range(5):
+        machine.write(0, 2 * CLUSTER, number + 1)
+        replica.intake.take(machine.point())
+    assert replica.tidy(keep=3, quota=replica.depot.bytes_used - 1).dropped
+    merged = replica.depot.find(UUID).disks[0].chain[0]
+    assert merged.of[1] > 1 and merged.digest == machine.disk.chain[merged.of[1] - 1].digest, "each point overwrites the one before"
+    machine.write(CLUSTER, CLUSTER, 9)
+    folder = machine.point()
+    assert len(replica.intake.lacking(machine.generation)) == 2, "the new delta and the NVRAM"
+    assert replica.intake.take(folder).changed
+    replica.require_all()
