@@ -24,6 +24,8 @@ from .merge import MADE, Merger
 from .merge_plan import Limits, Run, kept_of, outdated, reclaimable, too_long
 from .policy import LEAST_KEPT
 
+Old = tuple[int, str, str]  # the bytes of a VM, its UUID, and the name of its oldest generation
+
 
 @dataclass
 class Report:
@@ -56,8 +58,19 @@ class Tidying:
         for uuid in self.depot.vms():
             self._order(uuid, report)
         if self.limits.quota is not None:
-            self._shrink(self.limits.quota, report)
+            self._shrink(self.limits.quota, self._oldest, report)
         report.doubts = list(dict.fromkeys(report.doubts))
+        return report
+
+    def make_room(self, uuid: str, needed: int) -> Report:
+        """Drop the oldest generations until ``needed`` more bytes of a VM are within the quota; none where that cannot be.
+
+        They go from VMs that take no less than this one would: who claims more than there is costs no smaller VM its generations.
+        """
+        report, quota = Report(), (self.limits.quota or 0) - needed
+        free = sum(self.depot.bytes_of(one) for one in {one for _size, one, _name in self._old_beside(uuid, needed)})
+        if self.depot.bytes_used - free <= quota:
+            self._shrink(quota, lambda: max(self._old_beside(uuid, needed), default=None), report)
         return report
 
     def _order(self, uuid: str, report: Report) -> None:
@@ -141,15 +154,15 @@ class Tidying:
             report.removed.append(f"{uuid} {path.name}")
             report.bytes_freed += size
 
-    def _shrink(self, quota: int, report: Report) -> None:
+    def _shrink(self, quota: int, choose: Callable[[], Old | None], report: Report) -> None:
         """Merge what no generation needs apart, then drop the oldest of the VM that takes most, until all fits."""
         for uuid in self.depot.vms():
             if self.depot.bytes_used <= quota:
                 break
             self._reclaim(uuid, report)
         before = self.depot.bytes_used
-        while before > quota and (oldest := self._oldest()):
-            uuid, name = oldest
+        while before > quota and (oldest := choose()):
+            _size, uuid, name = oldest
             self._when_free(uuid, report, partial(self._drop_one, uuid, name, report))
             self._reclaim(uuid, report)
             if (now := self.depot.bytes_used) >= before:  # another process has the VM, or reads its files
@@ -167,14 +180,20 @@ class Tidying:
 
         self._when_free(uuid, report, work_on)
 
-    def _oldest(self) -> tuple[str, str] | None:
-        """Return the oldest generation that may go of the VM that takes most; None where each VM has the least.
+    def _oldest(self) -> Old | None:
+        """Return the oldest generation that may go of the VM that takes most; None where each VM has the least."""
+        return max(self._old(), default=None)
 
-        One of a VM with a document that cannot be read would free nothing.
-        """
-        found = []
+    def _old_beside(self, uuid: str, needed: int) -> list[Old]:
+        """Return the generations that may go for ``needed`` more bytes of a VM, which count as if it took them."""
+        most = self.depot.bytes_of(uuid) + needed
+        return [(most if one == uuid else size, one, name) for size, one, name in self._old() if one == uuid or size >= most]
+
+    def _old(self) -> list[Old]:
+        """Return the oldest generation that may go of each VM; none where a document cannot be read: that would free nothing."""
+        found: list[Old] = []
         for uuid in self.depot.vms():
             listed: Listed = self.depot.listed(uuid)
             old = [] if listed.unreadable else outdated(listed, max(LEAST_KEPT, len(listed.whole) - 1))
             found += [(self.depot.bytes_of(uuid), uuid, one.name) for one in old[:1]]
-        return max(found)[1:] if found else None
+        return found

@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..._cluster import Member
-from ..._errors import Corrupt, EdgeError, NotFound, TimedOut, Unreachable, from_os_error
+from ..._errors import Corrupt, EdgeError, NoSpace, NotFound, TimedOut, Unreachable, from_os_error
 from ..._generation import Generation, Point
 from ..recovery.intake import Intake, Taken
+from ..recovery.merge_plan import Limits
 from ..recovery.policy import policy_in
+from ..recovery.tidy import Tidying
 from ..transfer.http_client import Trust
 from .fetch import Fetch
 from .offers import Offer, Offers
@@ -34,9 +36,13 @@ Received = Callable[[int], None]
 
 @dataclass
 class Outcome:
-    """What came of one host or several: names of generations as ``UUID EPOCH.NUMBER``, and errors by host or VM."""
+    """What came of one host or several: names of generations as ``UUID EPOCH.NUMBER``, and errors by host or VM.
+
+    ``dropped`` are older ones that went for those taken.
+    """
 
     taken: list[str] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list)
     bytes_fetched: int = 0
     left_to_others: list[str] = field(default_factory=list)
     missing_images: set[str] = field(default_factory=set)
@@ -46,6 +52,7 @@ class Outcome:
     def add(self, other: Outcome) -> None:
         """Add what came of another pull."""
         self.taken += other.taken
+        self.dropped += other.dropped
         self.bytes_fetched += other.bytes_fetched
         self.left_to_others = sorted({*self.left_to_others, *other.left_to_others} - {*self.taken})
         self.missing_images |= other.missing_images
@@ -165,6 +172,20 @@ class HostPull:
         self.outcome.missing_images |= set(taken.missing_images)
 
     def _brought(self, fetch: Fetch, offer: Offer, generation: Generation) -> Taken:
+        """Take a generation in; where the quota is full, drop older ones for it."""
+        try:
+            return self._bring(fetch, offer, generation)
+        except NoSpace as error:
+            intake = self._here.intake
+            if intake.quota is None or "quota" not in error.details:  # the file system is full
+                raise
+            tidying = Tidying(intake.depot, intake.qemu, Limits(quota=intake.quota), intake.images)
+            self.outcome.dropped += (dropped := tidying.make_room(offer.uuid, error.details["needed"]).dropped)
+            if not dropped:
+                raise
+        return self._bring(fetch, offer, generation)
+
+    def _bring(self, fetch: Fetch, offer: Offer, generation: Generation) -> Taken:
         intake = self._here.intake
         folder = fetch.fetch(offer, generation, intake.lacking(generation))
         try:

@@ -248,3 +248,41 @@ def test_what_is_on_its_way_from_hosts_and_vms_that_are_gone_is_removed(
         (path / "file").write_bytes(b"x")
     assert pull(replica, server).taken == [f"{UUID} 0.1"]
     assert [path for path in gone if path.exists()] == []
+
+
+def test_a_full_quota_lets_the_oldest_go_for_the_next_point(
+    maker: Maker, machine: Machine, server: Server, replica: Replica
+) -> None:
+    for number in range(5):
+        machine.write(0, 8 * CLUSTER, number + 1)
+        maker.publish(machine)
+    pull(replica, server)
+    quota = replica.depot.bytes_used + 1
+    replica.intake = replace(replica.intake, quota=quota)
+    for number in (6, 7):
+        machine.write(0, 8 * CLUSTER, number)
+        maker.publish(machine)
+    found = pull(replica, server)
+    assert (found.taken, found.failed) == ([f"{UUID} 0.6", f"{UUID} 0.7"], {})
+    assert replica.names[-1] == "0.7" and len(replica.names) >= 2 and found.dropped[0] == f"{UUID} 0.1"
+    assert replica.depot.bytes_used <= quota
+    replica.require_all()
+
+
+def test_a_point_that_cannot_fit_or_is_of_a_large_vm_costs_no_small_one_its_generations(
+    maker: Maker, machine: Machine, server: Server, replica: Replica, tmp_path: Path
+) -> None:
+    small = Machine(tmp_path / "small", uuid=OTHER)
+    for number in range(4):
+        small.write(0, CLUSTER, number + 1)
+        replica.intake.take(small.point())
+    for number in range(2):
+        machine.write(0, 8 * CLUSTER, number + 1)
+        replica.intake.take(machine.point())
+    replica.intake = replace(replica.intake, quota=replica.depot.bytes_used + 1)
+    kept = Replica(small, replica.depot.root)
+    machine.write(0, 2 * CLUSTER, 9)
+    maker.publish(machine)
+    found = pull(replica, server)
+    assert list(found.failed) == [f"a {UUID}"] and "quota" in found.failed[f"a {UUID}"]
+    assert (found.dropped, kept.names, replica.names) == ([], ["0.1", "0.2", "0.3", "0.4"], ["0.1", "0.2"])
