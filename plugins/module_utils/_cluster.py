@@ -96,8 +96,8 @@ class Cluster:
 
     @property
     def keepers(self) -> tuple[Member, ...]:
-        """The other replicas, with the URL at which each gives the recovery points that it keeps."""
-        replicas = {member.name for member in self.others(self.replicas)}
+        """The replicas that keep recovery points, this host included if it is one, with the URLs at which they give them."""
+        replicas = {member.name for member in self.replicas}
         return tuple(member for member in self.points if member.name in replicas)
 
     @property

@@ -132,7 +132,7 @@ class KeptPoints:
     def _kept(self, uuid: str) -> tuple[dict[Member, list[Point]], dict[str, str]]:
         """Return what each replica keeps of a VM, and why others do not answer."""
         kept, silent = {}, {}
-        for member in self.cluster.keepers:
+        for member in self.cluster.others(self.cluster.keepers):
             try:
                 with closing(Offers(member, trust_in(self.cluster))) as offers:
                     kept[member] = offers.kept(uuid)

@@ -224,7 +224,7 @@ def keeping_cluster() -> _cluster.Cluster | None:
         found = _cluster.load(CLUSTER)
     except NotFound:
         return None
-    return found if found.keepers else None
+    return found if found.others(found.keepers) else None
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:

@@ -37,9 +37,8 @@ def pull(cluster: Cluster, _options: Mapping[str, Any]) -> dict[str, Any]:
         )
     depot, store = Depot(cluster.recovery.root), Store(cluster.images.root)
     intake = Intake(depot, QemuImg(SubprocessRunner()), store, cluster.recovery.quota_bytes)
-    hosts, replicas = cluster.others(cluster.points), {member.name for member in cluster.replicas}
-    givers = tuple(member for member in hosts if member.name in replicas)
-    here = Here(cluster.host, intake, cluster.replicas, givers, trust_in(cluster), time.time)
+    hosts, keepers = cluster.others(cluster.points), cluster.keepers
+    here = Here(cluster.host, intake, keepers, cluster.others(keepers), trust_in(cluster), time.time)
     rate = cluster.recovery.rate_limit
     limit = RateLimit(rate, time.monotonic, time.sleep) if rate else no_limit
     depot.prepare_root()

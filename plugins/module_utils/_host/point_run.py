@@ -33,7 +33,7 @@ FOLDERS = Folders()
 def run(cluster: Cluster, _options: Options) -> dict[str, Any]:
     """Make the points that are due and remove those that enough hosts hold; raise where a VM failed or its points are late."""
     folders = Folders(FOLDERS.vms, str(cluster.images.root), FOLDERS.locks, FOLDERS.recovery)
-    members = {member.name: member for member in cluster.keepers}
+    members = {member.name: member for member in cluster.others(cluster.keepers)}
     with (
         locked(Path(folders.locks, "points"), wait=False, make_folder=True),
         closing(TlsKeepers(members, trust_in(cluster))) as replicas,

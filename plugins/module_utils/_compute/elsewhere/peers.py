@@ -55,7 +55,7 @@ class Answers:
 class Peers:
     """The other hypervisors, asked once, when the first plan needs it. ``unknown`` is why they are not known, if they are not.
 
-    ``replicas`` is how many other hosts are replicas, None where that is not known.
+    ``replicas`` is how many other hosts are replicas that keep recovery points, None where that is not known.
     """
 
     hosts: tuple[str, ...] = ()
@@ -106,6 +106,6 @@ def peers_of_cluster() -> Peers:
         return Peers()
     except EdgeError as error:
         return Peers(unknown=error.message if CERTIFICATE.exists() else None)
-    replicas = len(cluster.others(cluster.replicas))
+    replicas = len(cluster.others(cluster.keepers if cluster.points else cluster.replicas))
     migrates = CERTIFICATE.exists()
     return Peers(cluster.other_hypervisors if migrates else (), replicas=replicas)

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,10 +14,11 @@ from ansible_collections.edge.cloud.plugins.module_utils._cluster import Cluster
 from ansible_collections.edge.cloud.plugins.module_utils._errors import Busy, EdgeError, Unreachable, Unsupported
 from ansible_collections.edge.cloud.plugins.module_utils._host.point_pull import PAUSE_SECONDS, pull, request
 from ansible_collections.edge.cloud.plugins.module_utils._storage.cluster.requests import PullRequests, RequestState
+from ansible_collections.edge.cloud.plugins.module_utils._storage.replication.turns import rank
 from support.certificates import Authority
 from support.image_server import free_port
 from support.points_server import Maker, member, points_server
-from support.recovery import UUID, Machine
+from support.recovery import UUID, Machine, with_document
 
 needs_nginx = pytest.mark.skipif(not Path("/usr/sbin/nginx").exists(), reason="needs nginx")
 DIGEST = "sha256:" + "a" * 64
@@ -65,6 +68,22 @@ def test_a_pull_takes_points_and_requests_the_images_below_them(tmp_path: Path, 
         with pytest.raises(EdgeError, match=f"a {UUID}: .*generation.json") as failed:
             pull(found, {})
         assert failed.value.details["taken"] == []
+
+
+@needs_nginx
+def test_a_replica_that_keeps_no_points_has_no_turn(tmp_path: Path, authority: Authority) -> None:
+    maker, machine = Maker(tmp_path / "a"), Machine(tmp_path / "machine")
+    folder = machine.point()
+    with_document(folder, machine.generation, instant=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+    maker.give(machine, folder)
+    own = Member("b", "https://b/")
+    others = [Member(f"c{number}", f"https://c{number}/") for number in range(20)]
+    before = next(one for one in others if rank(UUID, [own, one], "a", "b") == 1)
+    with points_server(maker.folder, authority, ["b"], ["b"], ["b"]) as server:
+        found = replace(cluster(tmp_path, authority, member("a", server)), replicas=(own, before))
+        assert pull(found, {})["taken"] == [f"{UUID} 0.1"]
+        keeps = replace(found, points=(*found.points, replace(before, url=down().url)), recovery=Recovery(tmp_path / "other"))
+        assert pull(keeps, {})["left_to_others"] == [f"{UUID} 0.1"]
 
 
 def test_that_no_host_is_reached_is_a_failure(tmp_path: Path, authority: Authority) -> None:

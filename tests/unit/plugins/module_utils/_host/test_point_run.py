@@ -76,7 +76,7 @@ def test_a_host_that_answers_with_an_error_says_nothing_of_the_point(status: int
 def test_only_other_replicas_that_give_points_are_asked() -> None:
     members = tuple(Member(name, f"https://{name}.example/") for name in ("h1", "h2", "h3"))
     cluster = Cluster("site", "h1", replicas=members[:2], points=members)
-    assert [one.name for one in cluster.keepers] == ["h2"]
+    assert [one.name for one in cluster.others(cluster.keepers)] == ["h2"]
 
 
 def test_a_run_fails_where_a_vm_failed_or_is_late_and_says_what_was_done_all_the_same() -> None:

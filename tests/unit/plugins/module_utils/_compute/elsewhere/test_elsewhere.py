@@ -111,6 +111,9 @@ def test_who_is_asked_is_in_the_file_of_the_cluster(tmp_path: Path, monkeypatch:
     assert peers_of_cluster() == Peers(("host2",), replicas=1)
     file.write_text(json.dumps({"name": "edge", "host": "host1", "peers": members, "hypervisors": ["host1", "host3"]}))
     assert peers_of_cluster() == Peers(("host3",), replicas=0)
+    known = {"name": "edge", "host": "host1", "replicas": members, "points": members[:1]}
+    file.write_text(json.dumps(known))
+    assert peers_of_cluster().replicas == 0, "the other one keeps no points"
     file.write_text("{")
     broken = peers_of_cluster()
     assert broken.answers.sightings == () and "not JSON" in broken.warnings()[0]
