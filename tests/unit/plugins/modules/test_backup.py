@@ -98,6 +98,7 @@ def test_make_again_and_restore(site: Site, tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir() if "back" in path.name) == ["back"]
 
 
+@pytest.mark.slow
 def test_another_cloud_takes_in_what_is_restored(site: Site, tmp_path: Path) -> None:
     site.good(init=True)
     back, images = tmp_path / "back", Store(tmp_path / "other-images")
@@ -113,6 +114,7 @@ def test_another_cloud_takes_in_what_is_restored(site: Site, tmp_path: Path) -> 
     there.require_content("0.3")
 
 
+@pytest.mark.slow
 def test_disks_of_a_restored_vm(site: Site, tmp_path: Path) -> None:
     site.good(init=True, generation="0.2")
     site.good()
@@ -140,6 +142,7 @@ def test_only_what_is_new_is_read(site: Site) -> None:
     assert 0 < made["backup"]["bytes_added"] < sum(one.size for one in generation.needs)
 
 
+@pytest.mark.slow
 def test_retention(site: Site, tmp_path: Path) -> None:
     for name in ("0.1", "0.2"):
         site.good(init=True, generation=name)
@@ -175,6 +178,7 @@ def test_absent(site: Site) -> None:
     assert "snapshot: say which backup" in site.run(state="absent")["msg"]
 
 
+@pytest.mark.slow
 def test_verify_finds_damage(site: Site) -> None:
     made = site.good(init=True, verify=True, read_data_subset="100%")
     assert made["verified"] == {"read_data_subset": "100%", "restored": made["backups"][0]["snapshot"]}
@@ -192,6 +196,7 @@ def test_verify_finds_damage(site: Site) -> None:
     assert not (site.folder / "back").exists()
 
 
+@pytest.mark.slow
 def test_a_backup_that_lacks_a_file_is_made_again(site: Site) -> None:
     """As one that a version of restic made while the files went, which it calls a success."""
     made = site.good(init=True)["backups"][0]
@@ -209,6 +214,7 @@ def test_a_backup_that_lacks_a_file_is_made_again(site: Site) -> None:
     site.good(state="restored", path=str(site.folder / "back"))
 
 
+@pytest.mark.slow
 def test_without_base_images(site: Site, tmp_path: Path) -> None:
     site.good(init=True, base_images=False)
     assert ".qcow2" not in site.restic("ls", "latest")
@@ -262,6 +268,7 @@ def test_a_link_is_refused_of_which_restic_would_keep_nothing_else(site: Site, t
     assert (tmp_path / f"back{tmp_path}/link/one").read_text() == "one"
 
 
+@pytest.mark.slow
 def test_what_is_not_whole_is_named_where_nothing_can_be_removed(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -319,6 +326,7 @@ def test_a_password_in_the_location_is_not_shown(site: Site, tmp_path: Path) -> 
     assert "c4n4ry" not in json.dumps([planned, refused])
 
 
+@pytest.mark.slow
 def test_password_by_file(site: Site, tmp_path: Path) -> None:
     file = tmp_path / "password"
     file.write_text(f"{PASSWORD}\n")
@@ -388,6 +396,7 @@ def test_wrong_options(site: Site, options: dict[str, Any], answer: str) -> None
     assert not site.repository.exists()
 
 
+@pytest.mark.slow
 def test_locks(site: Site) -> None:
     """A lock of a killed run is left alone, and named, until its removal is asked for; reading needs no lock."""
     for name in ("0.1", "0.2"):
@@ -416,6 +425,7 @@ def _killed_while_locked(site: Site) -> Path:
     return locks[0]
 
 
+@pytest.mark.slow
 def test_after_a_merge_the_last_backup_counts(site: Site) -> None:
     site.good(init=True)
     before = site.replica.depot.find(UUID)

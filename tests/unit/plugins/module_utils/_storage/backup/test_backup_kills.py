@@ -88,6 +88,7 @@ def trial(tmp_path: Path) -> Trial:
     return Trial(tmp_path)
 
 
+@pytest.mark.slow
 def test_kills(trial: Trial) -> None:
     data = trial.folder / "repository/data"
     trial.kill("present", lambda: any(path.is_file() for path in data.rglob("*")) if data.exists() else False)

@@ -78,6 +78,7 @@ def test_snapshots_of_others_are_left_out() -> None:
         read_snapshots([{**ours, "id": "latest"}])
 
 
+@pytest.mark.slow
 def test_restic_would_keep_the_same(tmp_path: Path) -> None:
     """But for the oldest of all, which newer versions of restic keep for a period that has too few."""
     rng = random.Random(3)
