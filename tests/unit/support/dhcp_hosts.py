@@ -30,6 +30,7 @@ class DhcpHost(SubprocessRunner):
     """A host; as a runner it runs commands there, and ``systemctl`` is what the unit of the role would do."""
 
     def __init__(self, name: str, folder: Path, within: Sequence[str] = ()) -> None:
+        super().__init__()
         self.name, self.folder = name, folder
         command = [*within, *(OWN if within else USER), "sh", "-c", START]
         self.holder = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)

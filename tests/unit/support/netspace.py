@@ -71,6 +71,7 @@ class Space(SubprocessRunner):
     """A name space of its own, in which commands run."""
 
     def __init__(self, pid: int) -> None:
+        super().__init__()
         self.pid = pid
 
     def argv(self, *words: str) -> list[str]:

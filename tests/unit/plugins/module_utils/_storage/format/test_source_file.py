@@ -26,6 +26,7 @@ class Between(SubprocessRunner):
     """Runs commands, and something else once after the first whose arguments have the word."""
 
     def __init__(self, word: str, act: Callable[[], object]) -> None:
+        super().__init__()
         self._word, self._act, self._done = word, act, False
 
     def run(self, argv: Sequence[str], *, stdin: str | None = None, check: bool = True, timeout: float | None = None) -> Completed:

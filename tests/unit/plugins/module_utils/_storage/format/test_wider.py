@@ -25,6 +25,7 @@ class Counting(SubprocessRunner):
     """Notes what is run."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.verbs: list[str] = []
 
     def run(self, argv: Sequence[str], **how: Any) -> Completed:
