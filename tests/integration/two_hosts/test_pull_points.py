@@ -128,6 +128,7 @@ def test_a_policy_is_met_by_the_units_and_a_host_without_points_restores(site: S
     assert content(hypervisor.host, hypervisor.active("again")) == restored(replica, generation, "/var/tmp/third.qcow2")
 
 
+@pytest.mark.slow
 def test_the_roles_again_change_nothing_and_absent_leaves_the_points(site: Site, vm: tuple[StreamHost, str]) -> None:
     book = site.folder / "book.yml"
     assert set(changed_in(run_book(book, site.lab.inventory, site.groups)).values()) == {0}

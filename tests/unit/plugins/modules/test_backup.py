@@ -165,6 +165,7 @@ def test_retention(site: Site, tmp_path: Path) -> None:
     assert not site.good(generation="0.1", retention={"last": 1})["changed"]
 
 
+@pytest.mark.slow
 def test_absent(site: Site) -> None:
     for name in ("0.1", "0.2", "0.3"):
         site.good(init=True, generation=name)
