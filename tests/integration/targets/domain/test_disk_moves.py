@@ -39,6 +39,7 @@ def host(inventory: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         lab.down(NAME)
 
 
+@pytest.mark.slow
 def test_a_disk_goes_from_one_running_guest_to_another(host: StreamHost) -> None:
     """Each guest streams to its second disk, the second from the moment that it has one."""
     path = f"{VMS}/giver/data.qcow2"

@@ -105,6 +105,7 @@ PINNED = {"vcpu_pinning": ["0", "0-1"], "nics": [{"network": "default", "inbound
 FREE = {"vcpu_pinning": [], "nics": [{"network": "default", "inbound": "0", "outbound": "0"}]}
 
 
+@pytest.mark.slow
 def test_placement_limits_and_what_no_option_says(host: SmallHost) -> None:
     """What libvirt keeps of them, and what QEMU does, as far as it can: an emulated CPU is not pinned, a kernel may not shape."""
     root = {"name": "root", "image": host.digest, "size": "1GiB", "limits": {"total_bytes": "10MiB"}}

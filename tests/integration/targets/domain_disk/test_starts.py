@@ -92,6 +92,7 @@ def test_virsh_starts_no_vm_on_a_disk_that_is_being_replaced(host: DiskHost) -> 
     host.gone("late")
 
 
+@pytest.mark.slow
 def test_a_saved_vm_finds_its_disk_as_its_memory_knows_it(host: DiskHost) -> None:
     host.guest("dream", disks=[host.data()])
     host.wait_more("dream")
