@@ -291,9 +291,9 @@ def load(path: Path = FILE, *, strict: bool = False) -> Cluster:
     return parse(data, str(path), strict=strict)
 
 
-def load_if_there() -> Cluster | None:
+def load_if_there(path: Path = FILE) -> Cluster | None:
     """Return the cluster of this host, None where it is in none; see ``load``."""
     try:
-        return load()
+        return load(path)
     except NotFound:
         return None

@@ -148,7 +148,7 @@ class Generation:
     @property
     def name(self) -> str:
         """EPOCH.NUMBER, as folders and users name it."""
-        return f"{self.epoch}.{self.number}"
+        return point_name(self.point)
 
     @property
     def needs(self) -> tuple[File, ...]:
@@ -180,6 +180,11 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _plain(one) if isinstance(one, File) else one for key, one in value.items()}
     return value
+
+
+def point_name(point: Point) -> str:
+    """Return EPOCH.NUMBER; ``point_of`` reads it."""
+    return f"{point[0]}.{point[1]}"
 
 
 def point_of(name: object, option: str = "generation") -> Point:

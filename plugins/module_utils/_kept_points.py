@@ -7,13 +7,13 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from ._cluster import Cluster, Member
 from ._errors import Corrupt, EdgeError, NotFound, Refused, Unreachable
-from ._generation import Generation, Point, point_of
+from ._generation import Generation, Point, point_name, point_of
 from ._points import DepotDisks, FolderPoint, point_in_folder
 from ._runner import Runner
 from ._storage.cluster.cluster_replica import trust_in
@@ -83,16 +83,15 @@ class KeptPoint:
         with closing(Offers(self.member, self.trust)) as offers:
             fetch = Fetch(offers, self.folder, lambda _count: None)
             fetch.drop_others(self._offer.uuid, [self._offer.name])
-            for left in reversed(range(TRIES)):
-                now = offers.document(self._offer)
-                try:
-                    place = fetch.fetch(self._offer, now, now.needs)
-                except NotFound:
-                    if not left:
-                        raise
-                else:
-                    return point_in_folder(place, None, None, self.images, self.runner)
-        raise AssertionError("not reached")
+            for _try in range(TRIES - 1):
+                with suppress(NotFound):
+                    return self._fetched_once(offers, fetch)
+            return self._fetched_once(offers, fetch)
+
+    def _fetched_once(self, offers: Offers, fetch: Fetch) -> FolderPoint:
+        now = offers.document(self._offer)
+        place = fetch.fetch(self._offer, now, now.needs)
+        return point_in_folder(place, None, None, self.images, self.runner)
 
 
 @dataclass(frozen=True)
@@ -115,17 +114,17 @@ class KeptPoints:
         without = "".join(f" {name} does not answer: {why}" for name, why in silent.items())
         if wanted is None or wanted not in points:
             what = f"recovery point {generation}" if generation else "recovery point"
-            have = ", ".join(_name(point) for point in points) or "none of this VM"
+            have = ", ".join(point_name(point) for point in points) or "none of this VM"
             option = "vm" if not points else "generation"
             raise NotFound(
                 f"{option}: no replica of the cluster keeps a {what} of the VM {uuid}; they keep {have}.{without}", option=option
             )
         if generation is None and silent:
             raise Refused(
-                f"generation: the newest recovery point that is found is {_name(wanted)}, and a newer one may be where none can "
-                f"look.{without} To restore this one, name it.",
+                f"generation: the newest recovery point that is found is {point_name(wanted)}, and a newer one may be where none "
+                f"can look.{without} To restore this one, name it.",
                 option="generation",
-                found=_name(wanted),
+                found=point_name(wanted),
             )
         return self._chosen(uuid, wanted, points[-1], kept)
 
@@ -136,8 +135,6 @@ class KeptPoints:
             try:
                 with closing(Offers(member, trust_in(self.cluster))) as offers:
                     kept[member] = offers.kept(uuid)
-            except NotFound:
-                kept[member] = []
             except EdgeError as error:
                 silent[member.name] = error.message
         return kept, silent
@@ -151,7 +148,9 @@ class KeptPoints:
             found = newest if wanted == latest else self._document(uuid, wanted, {member: kept[member]}, why)
             if found and newest:
                 return KeptPoint(member, trust, self.folder, self.images, self.runner, found, newest)
-        raise Unreachable(f"generation: no replica gives {_name(wanted)} of the VM {uuid}: {' '.join(why)}", option="generation")
+        raise Unreachable(
+            f"generation: no replica gives {point_name(wanted)} of the VM {uuid}: {' '.join(why)}", option="generation"
+        )
 
     def _document(self, uuid: str, point: Point, kept: dict[Member, list[Point]], why: list[str]) -> Generation | None:
         for member in (one for one, points in kept.items() if point in points):
@@ -161,7 +160,3 @@ class KeptPoints:
             except EdgeError as error:
                 why.append(error.message)
         return None
-
-
-def _name(point: Point) -> str:
-    return f"{point[0]}.{point[1]}"

@@ -211,20 +211,11 @@ def point_of(options: dict[str, Any], runner: ModuleRunner) -> PointSource:
     try:
         return point_in_depot(root, vm, generation, images, runner)
     except NotFound:
-        cluster = keeping_cluster()
-        if cluster is None:
+        cluster = _cluster.load_if_there(CLUSTER)
+        if cluster is None or not cluster.others(cluster.keepers):
             raise
     uuid = vm if UUID.fullmatch(vm) else stable_uuid(vm)
     return KeptPoints(cluster, RECOVERY / "fetched", images, runner).find(uuid, generation)
-
-
-def keeping_cluster() -> _cluster.Cluster | None:
-    """Return the cluster of this host if other hosts keep recovery points in it."""
-    try:
-        found = _cluster.load(CLUSTER)
-    except NotFound:
-        return None
-    return found if found.others(found.keepers) else None
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:

@@ -32,10 +32,7 @@ class TlsKeepers:
 
     def newest(self, member: str, uuid: str) -> Point | None:
         """Return the newest point that a replica keeps of a VM, None for none."""
-        try:
-            return max(self._of(member).kept(uuid), default=None)
-        except NotFound:
-            return None
+        return max(self._of(member).kept(uuid), default=None)
 
     def _of(self, member: str) -> Offers:
         if member not in self._open:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from ... import _files
 from ..._errors import Conflict, Corrupt, EdgeError, NoSpace, NotFound, Refused, from_os_error
-from ..._generation import DOCUMENT, LARGEST_JSON, Delta, Disk, File, Generation, file_name, parse
+from ..._generation import DOCUMENT, LARGEST_JSON, Delta, Disk, File, Generation, file_name, parse, point_name
 from ..._sizes import MIB
 from ..format import qcow2
 from ..format.foreign_image import LARGEST_VIRTUAL_SIZE
@@ -167,7 +167,7 @@ def require_epoch(listed: Listed, offered: Generation) -> None:
     if any(now - then > LARGEST_JUMP for now, then in zip(offered.point, before, strict=True)):
         raise Refused(
             f"The generation {offered.name} of the VM {offered.vm.uuid} is too far from the newest one here, "
-            f"{before[0]}.{before[1]}: epoch and number may rise by {LARGEST_JUMP} at most. Find out which host gives it.",
+            f"{point_name(before)}: epoch and number may rise by {LARGEST_JUMP} at most. Find out which host gives it.",
             uuid=offered.vm.uuid,
         )
     if newest and offered.epoch < newest[0]:

@@ -9,8 +9,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from ..._cluster import Member
-from ..._errors import Corrupt, InvalidInput
-from ..._generation import LARGEST_JSON, UUID, File, Generation, Point, file_name, parse, point_of
+from ..._errors import Corrupt, InvalidInput, NotFound
+from ..._generation import LARGEST_JSON, UUID, File, Generation, Point, file_name, parse, point_name, point_of
 from ..._json import load_json
 from ..._sizes import MIB
 from ..transfer.http_client import Connection, Trust
@@ -31,7 +31,7 @@ class Offer:
     @property
     def name(self) -> str:
         """EPOCH.NUMBER."""
-        return f"{self.point[0]}.{self.point[1]}"
+        return point_name(self.point)
 
     @property
     def document(self) -> str:
@@ -80,8 +80,11 @@ class Offers:
         return points_in(self._names(f"outgoing/{uuid}/", "directory"))
 
     def kept(self, uuid: str) -> list[Point]:
-        """Return the points of a VM that it keeps as a replica."""
-        names = self._names(f"points/{uuid}/", "file")
+        """Return the points of a VM that it keeps as a replica, the oldest first; none of a VM that it does not know."""
+        try:
+            names = self._names(f"points/{uuid}/", "file")
+        except NotFound:
+            return []
         return points_in([name.removesuffix(".json") for name in names if name.endswith(".json")])
 
     def _names(self, below: str, kind: str) -> list[str]:
