@@ -146,6 +146,11 @@ class Generation:
         return self.epoch, self.number
 
     @property
+    def timestamp(self) -> float:
+        """Its instant, in seconds since 1970."""
+        return datetime.fromisoformat(self.instant).timestamp()
+
+    @property
     def name(self) -> str:
         """EPOCH.NUMBER, as folders and users name it."""
         return point_name(self.point)

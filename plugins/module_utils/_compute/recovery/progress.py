@@ -86,7 +86,7 @@ class Progress:
 
     def made_at(self, generation: Generation, current: float) -> Progress:
         """Return the progress with a point that was made, or was still right at ``current``."""
-        current = max(current, time_of(generation))
+        current = max(current, generation.timestamp)
         return replace(self, vm=generation.vm.name, made=generation.name, current=current, error="", failures=0, tried=None)
 
     def holding(self, held: Mapping[str, float], keep: int) -> Progress:
@@ -111,11 +111,6 @@ class Progress:
         }
 
 
-def time_of(generation: Generation) -> float:
-    """Return the instant of a point."""
-    return datetime.fromisoformat(generation.instant).timestamp()
-
-
 def text_of(when: float | None) -> str | None:
     """Return a time as a point has it."""
     return None if when is None else datetime.fromtimestamp(when, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -124,7 +119,7 @@ def text_of(when: float | None) -> str | None:
 def with_last(found: Progress, last: Generation | None) -> Progress:
     """Return where a VM is at the beginning of a pass, by what was noted of it and by the newest point that its journal has."""
     if last and (found.made_point or (0, 0)) < last.point:
-        found = replace(found, made=last.name, current=time_of(last), failures=0, tried=None)
+        found = replace(found, made=last.name, current=last.timestamp, failures=0, tried=None)
     return found
 
 

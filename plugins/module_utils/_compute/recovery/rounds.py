@@ -143,7 +143,7 @@ class Rounds:
                 self.log(f"made recovery point {name} of {vm.name}{f', a whole one: {made.whole}' if made.whole else ''}")
             elif vm.name not in report.unchanged:
                 report.unchanged.append(vm.name)
-            progress = progress.made_at(made.generation, notes.time_of(made.generation) if made.folder else self.now())
+            progress = progress.made_at(made.generation, made.generation.timestamp if made.folder else self.now())
         self._write(progress)
 
     def _write(self, progress: Progress) -> None:
@@ -190,7 +190,7 @@ class Rounds:
         """Remove the points of a VM that may go, and return what is held, which is noted before they go where it can be."""
         home = self.points.home(uuid)
         points = list(points_in(home)) if home.is_dir() else []
-        held = {one.name: notes.time_of(one) for one in points if asking.is_held(one, policy.replicas)}
+        held = {one.name: one.timestamp for one in points if asking.is_held(one, policy.replicas)}
         after = progress.holding(held, policy.keep)
         known = {one.point for one in points if one.name in held} | {point_of(name) for name, _when in after.held}
         going = removable(points, known, policy.keep)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -150,7 +149,7 @@ class HostPull:
         generation = self._offers.document(offer)
         policy = policy_in(generation.spec)
         place = rank(offer.uuid, self._here.replicas, self._host.name, self._here.host)
-        if not is_due(policy, place, self._here.now() - instant_of(generation)):
+        if not is_due(policy, place, self._here.now() - generation.timestamp):
             self.outcome.left_to_others.append(f"{offer.uuid} {offer.name}")
             return False
         try:
@@ -218,11 +217,6 @@ class HostPull:
                 self._note(self._brought(fetch, seed, offers.document(seed)))
                 return True
         return False
-
-
-def instant_of(generation: Generation) -> float:
-    """Return the instant of a generation in seconds since the epoch."""
-    return datetime.fromisoformat(generation.instant).timestamp()
 
 
 def _is_silent(error: Exception) -> bool:
