@@ -281,8 +281,9 @@ def _require_unique(names: list[str], where: str) -> None:
         raise InvalidInput(f"{where}: the host {twice[0]} is named twice.")
 
 
-def load(path: Path = FILE, *, strict: bool = False) -> Cluster:
-    """Return the cluster of this host; NotFound says which role writes the file. See ``parse``."""
+def load(path: Path | None = None, *, strict: bool = False) -> Cluster:
+    """Return the cluster of this host, as ``path`` or else FILE describes it; NotFound says which role writes it. See ``parse``."""
+    path = path or FILE
     try:
         with path.open("rb") as file:
             data = file.read(LARGEST + 1)
@@ -291,9 +292,9 @@ def load(path: Path = FILE, *, strict: bool = False) -> Cluster:
     return parse(data, str(path), strict=strict)
 
 
-def load_if_there(path: Path = FILE) -> Cluster | None:
+def load_if_there() -> Cluster | None:
     """Return the cluster of this host, None where it is in none; see ``load``."""
     try:
-        return load(path)
+        return load()
     except NotFound:
         return None

@@ -198,7 +198,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._points import point_in
 from ansible_collections.edge.cloud.plugins.module_utils._runner import ModuleRunner
 from ansible_collections.edge.cloud.plugins.module_utils._storage.names import absolute_path
 
-FOLDERS, CLUSTER = Folders(), _cluster.FILE
+FOLDERS = Folders()
 RECOVERY, TPMS = Path("/var/lib/edge/recovery"), Path("/var/lib/libvirt/swtpm")
 
 
@@ -211,7 +211,7 @@ def point_of(options: dict[str, Any], runner: ModuleRunner) -> PointSource:
     try:
         return point_in_depot(root, vm, generation, images, runner)
     except NotFound:
-        cluster = _cluster.load_if_there(CLUSTER)
+        cluster = _cluster.load_if_there()
         if cluster is None or not cluster.others(cluster.keepers):
             raise
     uuid = vm if UUID.fullmatch(vm) else stable_uuid(vm)

@@ -33,7 +33,7 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 @pytest.fixture
 def run(capsys: Capsys, driver: Any, folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(_cluster.load, "__defaults__", (tmp_path / "none.json",))
+    monkeypatch.setattr(_cluster, "FILE", tmp_path / "none.json")
 
     def run_domain(image: str, *, check: bool = False, name: str = "web", disk: str = "root", **options: Any) -> dict[str, Any]:
         options = {"state": "stopped", "disks": [{"name": disk, "image": image}], **options}
@@ -46,7 +46,7 @@ def run(capsys: Capsys, driver: Any, folders: Folders, tmp_path: Path, monkeypat
 def cluster(run: Any, tmp_path: Path, origin: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     with site(tmp_path / "site", ["r1"], ["h1"]) as made:
         shutil.copytree(origin.root, made.front.store.root, dirs_exist_ok=True)
-        monkeypatch.setattr(_cluster.load, "__defaults__", (made.peers[0].config,))
+        monkeypatch.setattr(_cluster, "FILE", made.peers[0].config)
         yield made
 
 

@@ -270,7 +270,7 @@ def test_an_image_that_is_here_needs_no_cluster(cloud: Cloud, tmp_path: Path, mo
     cloud.publish(DATABASE)
     made = cloud.imported(root=cloud.folders.images)["image"]
     (tmp_path / "cluster.json").write_text("{")
-    monkeypatch.setattr(_cluster.load, "__defaults__", (tmp_path / "cluster.json",))
+    monkeypatch.setattr(_cluster, "FILE", tmp_path / "cluster.json")
     assert cloud.domain(made["digest"], check=True, user_inputs=ANSWERS)["domain"]["vcpus"] == 2
 
 
@@ -290,7 +290,7 @@ def test_an_image_by_name_that_the_cluster_brings(
     }
     with site(tmp_path / "site", ["r1"], ["h1"]) as cluster:
         shutil.copytree(store.root, cluster.front.store.root, dirs_exist_ok=True)
-        monkeypatch.setattr(_cluster.load, "__defaults__", (cluster.peers[0].config,))
+        monkeypatch.setattr(_cluster, "FILE", cluster.peers[0].config)
         planned = run_module(capsys, "domain", check=True, **options)
         assert planned["actions"][0].startswith("Pull db:7")
         assert (planned["domain"]["memory"], planned["domain"]["vcpus"]) == (96 * MIB, 3)

@@ -13,6 +13,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
+from ansible_collections.edge.cloud.plugins.module_utils import _cluster
 from ansible_collections.edge.cloud.plugins.module_utils._compute.clone.seeds import read_seed
 from ansible_collections.edge.cloud.plugins.module_utils._compute.elsewhere.peers import Peers
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.elsewhere import Sighting
@@ -153,7 +154,7 @@ def elsewhere(
             givers, tls = [{"name": "r1", "url": url}, *others], {key: str(path) for key, path in own.items()}
             cluster = {"name": "site", "host": "h1", "replicas": givers, "points": givers, "tls": tls}
             (tmp_path / "cluster.json").write_text(json.dumps({"schema": 1, **cluster}))
-            monkeypatch.setattr(recovery_point, "CLUSTER", tmp_path / "cluster.json")
+            monkeypatch.setattr(_cluster, "FILE", tmp_path / "cluster.json")
             found: dict[str, Any] = module(name, root=str(tmp_path / "none"), **options)
             return found
 

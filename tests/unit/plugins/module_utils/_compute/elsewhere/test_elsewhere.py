@@ -102,7 +102,7 @@ def test_hosts_are_asked_side_by_side_and_not_waited_for(release: threading.Even
 
 def test_who_is_asked_is_in_the_file_of_the_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file, certificate = tmp_path / "cluster.json", tmp_path / "clientcert.pem"
-    monkeypatch.setattr(_cluster.load, "__defaults__", (file,))
+    monkeypatch.setattr(_cluster, "FILE", file)
     monkeypatch.setattr(peers_module, "CERTIFICATE", certificate)
     members = [{"name": name, "url": f"https://{name}.example/"} for name in ("host1", "host2")]
     file.write_text(json.dumps({"name": "edge", "host": "host1", "peers": members, "replicas": [members[1]]}))

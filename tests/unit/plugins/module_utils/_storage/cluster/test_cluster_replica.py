@@ -230,10 +230,10 @@ def test_modules_without_sources_take_the_rule_of_the_host_s_cluster(
 ) -> None:
     image, host = origin[1], here.peers[0]
     options = {"root": str(host.store.root), "disk_directories": []}
-    monkeypatch.setattr(_cluster.load, "__defaults__", (here.front.folder / "none.json",))
+    monkeypatch.setattr(_cluster, "FILE", here.front.folder / "none.json")
     alone = run_module(capsys, "replica_image", name="debian", **options)
     assert alone["error"]["code"] == "not_found" and "There are no sources to ask" in alone["msg"]
-    monkeypatch.setattr(_cluster.load, "__defaults__", (host.config,))
+    monkeypatch.setattr(_cluster, "FILE", host.config)
     pulled = run_module(capsys, "replica_image", name="debian", **options)
     assert pulled["sources"][0] in {replica.member.url for replica in here.replicas} and whole(host, image)
     path = host.store.image_path(image.digest)
