@@ -26,12 +26,14 @@ Check = Callable[[Any, str], Any]
 class Member:
     """A host of the cluster and the ``https://`` URL of the images that it serves, with a slash at the end.
 
-    ``nbd`` is the ``nbds://`` URL at which it gives images that have not arrived there, too.
+    ``nbd`` is the ``nbds://`` URL at which it gives images that have not arrived there, too. ``keeps`` is whether a host that gives
+    recovery points keeps those of others; None where the file does not say.
     """
 
     name: str
     url: str
     nbd: str | None = None
+    keeps: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -96,9 +98,12 @@ class Cluster:
 
     @property
     def keepers(self) -> tuple[Member, ...]:
-        """The replicas that keep recovery points, this host included if it is one, with the URLs at which they give them."""
+        """The hosts that keep recovery points, this one included if it is one, with the URLs at which they give them.
+
+        Where the file does not say which do, they are the replicas.
+        """
         replicas = {member.name for member in self.replicas}
-        return tuple(member for member in self.points if member.name in replicas)
+        return tuple(one for one in self.points if (one.name in replicas if one.keeps is None else one.keeps))
 
     @property
     def url(self) -> str | None:
@@ -168,6 +173,12 @@ def _whole(least: int) -> Check:
     return check
 
 
+def _truth(value: Any, where: str) -> bool:
+    if not isinstance(value, bool):
+        raise InvalidInput(f"{where}: {value!r:.100} is not true or false.")
+    return value
+
+
 def _percent(value: Any, where: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 100:
         raise InvalidInput(f"{where}: {value!r:.100} is not a percentage above 0 and up to 100.")
@@ -221,7 +232,7 @@ def _known(check: Check, value: Any) -> Any:
 
 
 MEMBER = _object({"name": _name, "url": _url, "nbd": _nbd}, Member, ("name", "url"))
-POINTS = _object({"name": _name, "url": _url}, Member, ("name", "url"))
+POINTS = _object({"name": _name, "url": _url, "keeps": _truth}, Member, ("name", "url"))
 IMAGES = _object(
     {
         "root": _path,

@@ -105,4 +105,5 @@ def test_who_gives_no_recovery_points_and_how_many_are_kept(tmp_path: Path) -> N
     found = described(tmp_path, hosts, {**play, "host_recovery_root": "/srv/points"})
     for cluster in found.values():
         assert [one.url for one in cluster.points] == ["https://a:9002/", "https://b:8445/"]
+        assert [one.name for one in cluster.keepers] == ["b"], "a is a replica of images alone, and gives its own VMs' points"
         assert cluster.recovery == _cluster.Recovery(Path("/srv/points"), 3, 2**30, 1000)

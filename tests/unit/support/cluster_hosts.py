@@ -116,6 +116,11 @@ class Host:
         return re.sub(r"worker_processes auto;", "worker_processes 1;", text)
 
 
+def _entry(member: Member) -> dict[str, str]:
+    """Return a host as cluster.json names those that serve images."""
+    return {"name": member.name, "url": member.url, **({"nbd": member.nbd} if member.nbd else {})}
+
+
 @dataclass(frozen=True)
 class Site:
     """A Front-end, and a cluster's replicas and peers."""
@@ -130,8 +135,8 @@ class Site:
             shown = {
                 "name": "site1",
                 "host": host.name,
-                "replicas": [vars(one.member) for one in self.replicas],
-                "peers": [vars(one.member) for one in self.peers],
+                "replicas": [_entry(one.member) for one in self.replicas],
+                "peers": [_entry(one.member) for one in self.peers],
                 "frontends": [self.front.member.url],
                 "images": {"root": str(host.store.root), "wanted": str(host.folder / "wanted"), "disk_directories": [], **images},
                 "tls": {

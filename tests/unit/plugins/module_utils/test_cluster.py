@@ -74,11 +74,23 @@ def test_all_of_it() -> None:
         ({"images": {"rate_limit": 0}}, "0 is not an integer of at least 1"),
         ({"images": {"disk_directories": "/x"}}, "disk_directories: '/x' is not a list"),
         ({"tls": {"key_file": 5}}, "tls: key_file"),
+        ({"points": [{"name": "a", "url": "https://a/", "keeps": "no"}]}, r"points\[0\]: keeps: 'no' is not true or false"),
     ],
 )
 def test_what_is_wrong_is_named(values: dict[str, Any], answer: str) -> None:
     with pytest.raises(InvalidInput, match=f"cluster.json.*{answer}"):
         parsed(**values)
+
+
+def test_replicas_keep_recovery_points_unless_the_file_says_who_does() -> None:
+    replicas = [{"name": name, "url": f"https://{name}/"} for name in ("a", "b")]
+    points = [
+        {**replicas[0], "keeps": False},
+        replicas[1],
+        {"name": "c", "url": "https://c/"},
+        {"name": "d", "url": "https://d/", "keeps": True},
+    ]
+    assert [one.name for one in parsed(replicas=replicas, points=points).keepers] == ["b", "d"]
 
 
 def test_a_host_that_is_a_version_behind_its_file_reads_it(tmp_path: Path) -> None:
