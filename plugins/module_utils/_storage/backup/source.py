@@ -184,7 +184,8 @@ class FileSource:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         target.touch(mode=0o600)
         try:
-            with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as one, closing(sqlite3.connect(target)) as other:
+            source = sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)
+            with closing(source) as one, closing(sqlite3.connect(target)) as other:
                 one.backup(other)
         except sqlite3.Error as error:
             raise Corrupt(

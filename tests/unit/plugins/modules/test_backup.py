@@ -230,11 +230,12 @@ def test_without_base_images(site: Site, tmp_path: Path) -> None:
 
 
 def test_files_and_databases(site: Site, tmp_path: Path) -> None:
-    config, database = tmp_path / "etc", tmp_path / "leases.sqlite3"
+    config, database = tmp_path / "etc", tmp_path / "a?mode=rwc#50%25" / "leases.sqlite3"
     (config / "sub").mkdir(parents=True)
     (config / "sub/one").write_text("one")
     (config / "key").write_text("secret")
     (config / "key").chmod(0o600)
+    database.parent.mkdir()
     writer = sqlite3.connect(database)
     writer.execute("PRAGMA journal_mode = WAL")
     writer.execute("CREATE TABLE leases (address TEXT)")
