@@ -8,11 +8,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: recovery_point_info
-short_description: Show the recovery points of VMs that a replica keeps
+short_description: Show the recovery points that a replica keeps, and how far those of a hypervisor's VMs are
 version_added: 0.1.0
 description:
   - Shows the recovery points of VMs that a replica keeps, by their documents. No file of a disk is read; C(edge-host point verify)
     does that.
+  - On a hypervisor it shows of each VM with the option C(recovery) whether enough other hosts hold points that are recent enough,
+    as the last pass of C(edge-host point run) noted it.
 author:
   - The edge.cloud authors (@edge-cloud)
 extends_documentation_fragment:
@@ -27,14 +29,25 @@ options:
   vm:
     description:
       - The UUID of a VM, or the name that it had at its newest recovery point. Without it all VMs are shown.
-      - A name of which there is no recovery point is an error.
+      - A name of which there is no recovery point, and which no VM with recovery points has that runs here, is an error.
     type: str
+  status:
+    description:
+      - The folder in which C(edge-host point run) notes how far the points of this host's VMs are.
+    type: path
+    default: /var/lib/edge/recovery/status
+    version_added: 0.1.0
 """
 
 EXAMPLES = r"""
 - name: The recovery points that this host keeps
   edge.cloud.recovery_point_info:
   register: points
+
+- name: Fail where more than two intervals of what a VM wrote would be lost with this hypervisor
+  edge.cloud.recovery_point_info:
+  register: points
+  failed_when: points.protection | selectattr('breach') | length > 0
 """
 
 RETURN = r"""
@@ -113,14 +126,54 @@ vms:
         why:
           description: Why it cannot be read.
           type: str
+protection:
+  description: The VMs of this host that have the option C(recovery), by name; empty on a host that runs none.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    vm:
+      description: The VM's name.
+      type: str
+    uuid:
+      description: The VM's UUID.
+      type: str
+    interval:
+      description: The seconds between its recovery points, by its policy.
+      type: int
+    newest:
+      description: The newest point that was made, null without one.
+      type: str
+    current_at:
+      description: When the newest point had all that the VM had, in UTC; null without one.
+      type: str
+    held:
+      description: The newest points that enough other hosts hold, the oldest first.
+      type: list
+      elements: str
+    held_at:
+      description: When the last of these had all that the VM had, in UTC; null without one.
+      type: str
+    breach:
+      description: Whether that is more than two intervals ago, so that its recovery point objective is not met.
+      type: bool
+    error:
+      description: Why the last try made no point, null where it did.
+      type: str
+    tried_again_at:
+      description: When a VM that failed is tried again, in UTC; null where none failed.
+      type: str
 bytes:
   description: The bytes of all files of these VMs.
   returned: success
   type: int
 """
 
+import time
 from typing import Any
 
+from ansible_collections.edge.cloud.plugins.module_utils._compute.recovery import progress
+from ansible_collections.edge.cloud.plugins.module_utils._errors import NotFound
 from ansible_collections.edge.cloud.plugins.module_utils._module import run_module
 from ansible_collections.edge.cloud.plugins.module_utils._storage.names import absolute_path
 from ansible_collections.edge.cloud.plugins.module_utils._storage.recovery.depot import Depot
@@ -129,7 +182,16 @@ from ansible_collections.edge.cloud.plugins.module_utils._storage.recovery.listi
 
 def run(module: Any) -> dict[str, Any]:
     options = module.params
-    return {"changed": False, **shown(Depot(absolute_path(options["root"], "root")), options["vm"])}
+    vm, now = options["vm"], time.time()
+    noted = [one.shown(now) for one in progress.all_in(absolute_path(options["status"], "status"))]
+    here = [one for one in noted if vm in (None, one["vm"], one["uuid"])]
+    try:
+        kept = shown(Depot(absolute_path(options["root"], "root")), vm)
+    except NotFound:
+        if not here:
+            raise
+        kept = {"vms": [], "bytes": 0}
+    return {"changed": False, **kept, "protection": here}
 
 
 def main() -> None:
@@ -138,6 +200,7 @@ def main() -> None:
         argument_spec={
             "root": {"type": "path", "default": "/var/lib/edge/recovery/points"},
             "vm": {"type": "str"},
+            "status": {"type": "path", "default": "/var/lib/edge/recovery/status"},
         },
     )
 

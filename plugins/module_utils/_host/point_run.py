@@ -16,10 +16,11 @@ from .._cluster import Cluster
 from .._compute.host.events import EventLoop
 from .._compute.model.host_facts import Folders
 from .._compute.recovery import progress
+from .._compute.recovery.metrics import write_metrics
 from .._compute.recovery.point import Points
 from .._compute.recovery.rounds import Report, Rounds
 from .._disks import DiskFiles
-from .._errors import EdgeError
+from .._errors import EdgeError, from_os_error
 from .._files import locked
 from .._libvirt import connection
 from .._runner import SubprocessRunner
@@ -28,6 +29,7 @@ from .point_keepers import TlsKeepers
 
 Options = Mapping[str, Any]
 FOLDERS = Folders()
+METRICS = Path("/var/lib/edge/metrics")
 
 
 def run(cluster: Cluster, _options: Options) -> dict[str, Any]:
@@ -41,7 +43,17 @@ def run(cluster: Cluster, _options: Options) -> dict[str, Any]:
         connection() as opened,
     ):
         points = Points(opened, DiskFiles(SubprocessRunner(), folders), folders, Path(folders.recovery))
-        return outcome(Rounds(points, tuple(members), replicas, log).run())
+        report = Rounds(points, tuple(members), replicas, log).run()
+        note_metrics(Path(folders.recovery, "status"))
+    return outcome(report)
+
+
+def note_metrics(notes: Path) -> None:
+    """Write the metrics of what was noted of each VM; that they cannot be written, as on a full disk, is for the journal alone."""
+    try:
+        write_metrics(METRICS, progress.all_in(notes))
+    except OSError as error:
+        log(f"warning: the metrics in {METRICS} could not be written: {from_os_error(error).message}")
 
 
 def log(line: str) -> None:

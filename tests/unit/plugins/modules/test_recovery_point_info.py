@@ -5,10 +5,13 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.edge.cloud.plugins.module_utils._compute.recovery import progress as notes
+from ansible_collections.edge.cloud.plugins.module_utils._compute.recovery.progress import Progress
 from ansible_collections.edge.cloud.plugins.module_utils._host.cli import main
 from support.modules import run_module
 from support.recovery import UUID, Machine, Replica, require_same
@@ -63,6 +66,21 @@ def test_what_is_shown(capsys: Capsys, replica: Replica, config: Path) -> None:
     assert (second["disks"], second["bytes"]) == ([disk], sum(file.size for file in newest.needs))
     code, listed = run(capsys, config, "list", "--vm", UUID)
     assert (code, listed) == (0, {"vms": found["vms"], "bytes": found["bytes"]})
+
+
+def test_how_far_the_points_of_a_hypervisor_s_vms_are(capsys: Capsys, tmp_path: Path) -> None:
+    now = time.time()
+    late = Progress("db", OTHER, now - 1000, 300, "0.1", now - 900, (("0.1", now - 900),), error="no space", failures=1, tried=now)
+    for one in (late, Progress("web", UUID, now, 300)):
+        notes.write(tmp_path / "status", one)
+    folders = {"root": str(tmp_path / "points"), "status": str(tmp_path / "status")}
+    found = run_module(capsys, "recovery_point_info", **folders)
+    assert (found["vms"], [one["vm"] for one in found["protection"] if one["breach"]]) == ([], ["db"])
+    (db,) = run_module(capsys, "recovery_point_info", vm="db", **folders)["protection"]
+    assert (db["uuid"], db["newest"], db["held"], db["error"]) == (OTHER, "0.1", ["0.1"], "no space")
+    (web,) = run_module(capsys, "recovery_point_info", vm=UUID, **folders)["protection"]
+    assert (web["vm"], web["newest"], web["held_at"], web["breach"]) == ("web", None, None, False)
+    assert "there is no recovery point of 'mail'" in run_module(capsys, "recovery_point_info", vm="mail", **folders)["msg"]
 
 
 def test_a_name_of_two_vms(capsys: Capsys, replica: Replica, tmp_path: Path) -> None:

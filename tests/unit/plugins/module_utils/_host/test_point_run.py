@@ -91,6 +91,20 @@ def test_a_run_fails_where_a_vm_failed_or_is_late_and_says_what_was_done_all_the
     assert caught.value.details["made"] == made and caught.value.details["breaches"] == ["c"]
 
 
+def test_a_pass_leaves_metrics_and_goes_on_without_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    notes.write(tmp_path / "status", Progress("web", UUID, 0.0, 300))
+    monkeypatch.setattr(point_run, "METRICS", tmp_path / "metrics")
+    point_run.note_metrics(tmp_path / "status")
+    line = f'edge_recovery_point_interval_seconds{{vm="web",uuid="{UUID}"}} 300'
+    assert line in (tmp_path / "metrics/edge_recovery_points.prom").read_text().splitlines()
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(point_run, "METRICS", tmp_path / "file")
+    point_run.note_metrics(tmp_path / "status")
+    assert f"warning: the metrics in {tmp_path / 'file'} could not be written" in capsys.readouterr().err
+
+
 def test_the_status_says_what_is_late_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(point_run, "FOLDERS", Folders(recovery=str(tmp_path)))
     assert point_run.status(Cluster("site", "h1"), {}) == {"vms": [], "breaches": []}
