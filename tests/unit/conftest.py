@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 import pytest
@@ -17,6 +18,12 @@ load_profile()
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     """A certificate authority of the test file's own."""
     return Authority(tmp_path_factory.mktemp("ca") / "ca")
+
+
+def pytest_collection_finish() -> None:
+    """Let collections of garbage pass over the objects of thousands of tests, which are there until the end."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_configure(config: pytest.Config) -> None:
