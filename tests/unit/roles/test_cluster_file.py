@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.edge.cloud.plugins.module_utils import _cluster
+from support.local_play import printed
 from support.processes import TREE
 
 ROLE = TREE / "roles/host"
@@ -28,13 +29,13 @@ def described(
     children = {group: {"hosts": dict.fromkeys(members)} for group, members in GROUPS.items()}
     inventory = folder / "hosts.yml"
     inventory.write_text(yaml.safe_dump({"all": {"hosts": names, "children": children}}))
-    write = {"src": str(ROLE / "templates/cluster.json.j2"), "dest": f"{folder}/{{{{ inventory_hostname }}}}.json"}
+    text = f"{{{{ lookup('ansible.builtin.template', '{ROLE}/templates/cluster.json.j2') }}}}"
     defaults = yaml.safe_load((ROLE / "defaults/main.yml").read_text())
     unset = {name: value for name, value in defaults.items() if name not in play}
     (folder / "roles/t/defaults").mkdir(parents=True)
     (folder / "roles/t/defaults/main.yml").write_text(yaml.safe_dump(unset))
     (folder / "roles/t/tasks").mkdir()
-    tasks = [*yaml.safe_load((ROLE / "tasks/known.yml").read_text()), {"ansible.builtin.template": write}]
+    tasks = [*yaml.safe_load((ROLE / "tasks/known.yml").read_text()), {"ansible.builtin.debug": {"msg": {"text": text}}}]
     (folder / "roles/t/tasks/main.yml").write_text(yaml.safe_dump(tasks))
     book = folder / "book.yml"
     book.write_text(yaml.safe_dump([{"hosts": "all", "gather_facts": False, "roles": [{"role": "t", **play}]}]))
@@ -42,6 +43,8 @@ def described(
     environment = {**os.environ, "ANSIBLE_HOME": str(folder / "home"), "ANSIBLE_ROLES_PATH": str(folder / "roles")}
     done = subprocess.run(argv, capture_output=True, text=True, check=False, env=environment, stdin=subprocess.DEVNULL)
     assert done.returncode == 0, done.stdout + done.stderr
+    for name, made in printed(done):
+        (folder / f"{name}.json").write_text(made["text"])
     return {name: _cluster.load(folder / f"{name}.json") for name in names}
 
 

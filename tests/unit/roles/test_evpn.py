@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.local_play import local_play
+from support.local_play import local_play, printed
 from support.processes import TREE
 
 ROLE = TREE / "roles/evpn"
@@ -33,31 +34,31 @@ WAYS: dict[str, dict[str, Any]] = {
 DAEMONS = '# bgpd=yes\nbgpd=no\nospfd=no\nvtysh_enable=yes\nzebra_options="  -A 127.0.0.1"\n#frr_profile="traditional"\n'
 
 
-def run(tmp_path: Path, tasks: list[dict[str, Any]], **options: Any) -> str:
-    """Run tasks with the variables of the role, and options as this host of the inventory has them; return how that went."""
-    given = {"ansible.builtin.set_fact": {**HOSTS["localhost"], **options}}
-    done = local_play(tmp_path, {"vars_files": FILES, "tasks": [*GROUP, given, *tasks]})
-    return f"{done.returncode} {' '.join((done.stdout + done.stderr).split())}"
+def run(tmp_path: Path, tasks: list[dict[str, Any]]) -> subprocess.CompletedProcess[str]:
+    """Run tasks with the variables of the role, as this host of the inventory has them; return how that went."""
+    done = local_play(tmp_path, {"vars_files": FILES, "tasks": [*GROUP, {"ansible.builtin.set_fact": HOSTS["localhost"]}, *tasks]})
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def template(name: str) -> str:
+    """Return a template that becomes a file of the role."""
+    return f"{{{{ lookup('ansible.builtin.template', '{ROLE}/templates/{name}.j2') }}}}"
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
     """Return the files as the role writes them on the first host, by the way that was asked."""
-    folder = tmp_path_factory.mktemp("written")
-    names = ("frr.conf", "daemons", "frr.service.conf")
+    files = {name: template(name) for name in ("frr.conf", "daemons", "frr.service.conf")}
     tasks: list[dict[str, Any]] = []
-    for way, options in WAYS.items():
+    for options in WAYS.values():
         tasks.append({"ansible.builtin.set_fact": {**HOSTS["localhost"], **BASE, **options}})
-        for name in names:
-            wanted = {"src": str(ROLE / f"templates/{name}.j2"), "dest": str(folder / f"{way}-{name}")}
-            tasks.append({"ansible.builtin.template": wanted})
-    text = "{{ lookup('ansible.builtin.file', '" + str(folder / "mesh-daemons") + "') }}\n"
-    tasks.append({"ansible.builtin.set_fact": {"evpn_texts": {"daemons": DAEMONS + text}}})
-    tasks.append({"ansible.builtin.copy": {"content": "{{ evpn_daemons_text }}", "dest": str(folder / "left-daemons")}})
-    told = run(folder, tasks)
-    assert told.startswith("0"), told
-    found = {way: {name: (folder / f"{way}-{name}").read_text() for name in names} for way in WAYS}
-    return {**found, "left": {"daemons": (folder / "left-daemons").read_text()}}
+        tasks.append({"ansible.builtin.debug": {"msg": files}})
+    tasks.append({"ansible.builtin.set_fact": {**HOSTS["localhost"], **BASE}})
+    tasks.append({"ansible.builtin.set_fact": {"evpn_texts": {"daemons": DAEMONS + template("daemons")}}})
+    tasks.append({"ansible.builtin.debug": {"msg": {"daemons": "{{ evpn_daemons_text }}", "was": "{{ evpn_texts.daemons }}"}}})
+    made = [texts for _host, texts in printed(run(tmp_path_factory.mktemp("written"), tasks))]
+    return dict(zip((*WAYS, "left"), made, strict=True))
 
 
 def test_each_host_has_a_session_with_each_other(written: dict[str, dict[str, str]]) -> None:
@@ -91,26 +92,26 @@ def test_ipv6_carries_bgp(written: dict[str, dict[str, str]]) -> None:
 
 
 def test_what_is_ours_is_taken_out_of_the_list_of_daemons_to_the_byte(written: dict[str, dict[str, str]]) -> None:
+    assert written["left"]["was"] == DAEMONS + written["mesh"]["daemons"]
     assert written["left"]["daemons"] == DAEMONS
 
 
 def outcomes(tmp_path: Path, tasks: str, cases: list[dict[str, Any]]) -> list[str]:
     """Run a file of tasks of the role for each case, by one play; return the message of each failure, or nothing."""
-    places = [tmp_path / str(place) for place in range(len(cases))]
     blocks = [
         {
             "block": [
                 {"ansible.builtin.set_fact": {**HOSTS["localhost"], **BASE, **CLEAN, **case}},
                 {"ansible.builtin.include_tasks": str(ROLE / f"tasks/{tasks}.yml")},
-                {"ansible.builtin.copy": {"content": "", "dest": str(place)}},
+                {"ansible.builtin.debug": {"msg": ""}},
             ],
-            "rescue": [{"ansible.builtin.copy": {"content": "{{ ansible_failed_result.msg }}", "dest": str(place)}}],
+            "rescue": [{"ansible.builtin.debug": {"msg": "{{ ansible_failed_result.msg }}"}}],
         }
-        for case, place in zip(cases, places, strict=True)
+        for case in cases
     ]
-    told = run(tmp_path, blocks)
-    assert told.startswith("0") and "canary" not in told, told
-    return [place.read_text() for place in places]
+    done = run(tmp_path, blocks)
+    assert "canary" not in done.stdout + done.stderr, done.stdout + done.stderr
+    return [message for _host, message in printed(done)]
 
 
 OPTIONS: list[tuple[dict[str, Any], str]] = [

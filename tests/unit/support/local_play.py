@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -30,3 +32,9 @@ def local_play(folder: Path, play: dict[str, Any], *words: str, inside: Sequence
         "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
     }
     return subprocess.run(argv, capture_output=True, text=True, check=False, env=environment, stdin=subprocess.DEVNULL)
+
+
+def printed(done: subprocess.CompletedProcess[str]) -> list[tuple[str, Any]]:
+    """Return what debug tasks printed of a message, each with its host: this starts no module, as a file of a result would."""
+    decode, found = json.JSONDecoder().raw_decode, re.finditer(r"^ok: \[(\S+)\] => (?={)", done.stdout, re.MULTILINE)
+    return [(one[1], decode(done.stdout, one.end())[0]["msg"]) for one in found]
