@@ -2,22 +2,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Faults of a live migration: plugs pulled, libvirt restarted, the task killed, the disk full, post-copy broken. The guest streams.
 
-After each fault the same task runs again, once, as docs/migration.md promises. ``lost`` counts tries after which a block that the
-guest knew to be on its disk is missing or damaged, or the VM did not run on the destination in the end; ``doubled`` those in which
-it ran in two places. A fault hit if the journal was there right before it, and the task did not succeed all the same.
+Before a fault ``migration_moment`` holds the task still at a state of the migration, which is tried in each. After it the same task
+runs again, once, as docs/migration.md promises. ``lost`` counts tries after which a block that the guest knew to be on its disk is
+missing or damaged, or the VM did not run on the destination in the end; ``doubled`` those in which it ran in two places. A fault
+hit if the task was held with its journal there, and did not succeed all the same.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import random
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
@@ -25,26 +26,21 @@ from compute_faults import Case, Stage
 from edge_lab.command import LabError
 from support import stream_guest
 from support.migration_hosts import Pair, make_pair
-from support.outcomes import MISSED, Outcome, repeated
+from support.outcomes import MISSED, Outcome, RandomMoment, first_hit
 from support.playbook import start_play
 from support.stream_host import StreamHost
 from support.vm_host import VMS
 
-Fault = Callable[[Pair, random.Random], Outcome]
 TRIES = 3
+LONGEST = 600.0  # seconds; what has not ended by then hangs
+SOON = 5.0
 NAME = "moving"
-SLOW = {"bandwidth": "8MiB", "timeout": 120}
-LONGEST = 9.0
-KILL_HOLDER = """
-import glob, os, signal, sys
-for path in glob.glob("/proc/[0-9]*/fd/*"):
-    try:
-        if os.readlink(path) == sys.argv[1]:
-            os.kill(int(path.split("/")[2]), signal.SIGKILL)
-            print("killed", path)
-    except OSError:
-        pass  # the process or the file has gone
-"""
+SLOW = "2MiB"
+STATES = ("begun", "disks", "memory", "over")
+LATEST = 0.5  # of what is sent, so that the fault has the time of the other half to land
+OWN = "0x5a 64M 16M"  # what the disk has beside the stream
+PROGRAM = "/root/migration_moment.py"
+LOCK = Folders().lock(NAME)
 USERFAULTFD = "test -e /dev/userfaultfd || mknod -m 666 /dev/userfaultfd c 10 $(sed -n 's/ userfaultfd//p' /proc/misc)"
 CUT_AT_POST_COPY = """
 stdbuf -oL virsh event --event lifecycle --loop --timeout 600 | while read -r event; do
@@ -59,28 +55,51 @@ done
 """
 
 
-class Try:
-    """One guest on the first host, its migration begun and slow for some seconds, and the last block that its console named."""
+@dataclass
+class Moment(RandomMoment):
+    """A state of a migration, and of what it sends by then the largest share that is drawn."""
 
-    def __init__(self, hosts: Pair, seconds: float = 0.0, **options: Any) -> None:
+    state: str
+
+
+class Try:
+    """One guest on the first host, its migration begun, and the last block that its console named.
+
+    With a ``moment`` the task is held then, until it goes on.
+    """
+
+    def __init__(self, hosts: Pair, moment: Moment | None = None, **options: Any) -> None:
         self.hosts = hosts
-        self.known = -1
         self.doubled = False
         _away(hosts)
-        hosts.guest(NAME, autostart=True)
+        hosts.guest(NAME, autostart=True, state="stopped")
+        hosts.one.run("qemu-io", "-f", "qcow2", "-c", f"write -q -P {OWN}", f"{VMS}/{NAME}/data.qcow2")
+        hosts.one.run("virsh", "start", NAME)
         self.known = hosts.one.wait_more(NAME, 10)
-        asked = {"name": NAME, "destination": hosts.two.host.name, **SLOW, **options}
+        slow = {"bandwidth": SLOW} if moment and moment.state in ("disks", "memory") else {}
+        asked = {"name": NAME, "destination": hosts.two.host.name, "timeout": LONGEST, **slow, **options}
         self.task = start_play([{"edge.cloud.domain_migration": asked}], inventory=hosts.inventory, hosts=hosts.one.host.name)
-        self.until(self._journal, "the journal")
-        time.sleep(seconds)  # the instant of the fault
-        self.hit = self.under_way()
+        self.held = self._hold(moment) if moment else ""
+        self.hit = self.held != ""
 
-    def _journal(self) -> bool:
-        return "migration.json" in self.hosts.one.run("ls", "-A", f"{VMS}/{NAME}", ok=False)
+    def _hold(self, moment: Moment) -> str:
+        """Hold the task at the moment; return its process, nothing where the moment came and went."""
+        share = moment.draw()
+        words = ("hold", NAME, LOCK, f"{VMS}/{NAME}/migration.json", moment.state, f"{share:.3f}")
+        process = self.hosts.one.host.run(["python3", PROGRAM, *words], timeout=LONGEST).stdout.strip()
+        if not process:
+            moment.too_late(share)
+            self.hurry()
+        return process
 
-    def under_way(self) -> bool:
-        """Return whether the task runs and has its journal on the source."""
-        return self.task.poll() is None and self._journal()
+    def go_on(self) -> None:
+        """Let the task go on, if it was held."""
+        if self.held:
+            self.hosts.one.run("kill", "-CONT", self.held, ok=False)
+
+    def hurry(self) -> None:
+        """Let the memory be sent as fast as it can be, where it still is sent."""
+        self.hosts.one.run("virsh", "migrate-setspeed", NAME, "1000", ok=False)
 
     def until(self, seen: Callable[[], bool], what: str, seconds: float = 90) -> None:
         """Wait until ``seen``; raise when the time is up."""
@@ -93,10 +112,10 @@ class Try:
         states = [self.hosts.domains(host).get(NAME) for host in (self.hosts.one, self.hosts.two)]
         self.doubled |= states == ["running", "running"]
 
-    def end_task(self) -> None:
+    def end_task(self, seconds: float = LONGEST) -> None:
         """Wait for the task, which may fail or hang at a connection that is gone; one that succeeded was not hit."""
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self.task.wait(60)
+            self.task.wait(seconds)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.task.pid, signal.SIGKILL)
         self.hit &= self.task.wait() != 0
@@ -106,22 +125,28 @@ class Try:
         if not self.hit:
             return MISSED
         self.look()
-        asked = {"name": NAME, "destination": self.hosts.two.host.name, "timeout": 120, **options}
+        asked = {"name": NAME, "destination": self.hosts.two.host.name, "timeout": LONGEST, **options}
         done = self.hosts.module_or_failure(self.hosts.one, **asked)
         self.look()
         try:
             assert not done.get("failed"), f"the second run failed: {done.get('msg')}"
             self.hosts.only_on(self.hosts.two, NAME)
             self.hosts.two.wait_more(NAME, 2)
-            lost = self.hosts.two.written(NAME) <= self.known
+            lost = self.hosts.two.written(NAME) <= self.known or not self._has_own()
         except (AssertionError, LabError) as error:
             print(f"harm: {error}", file=sys.stderr)
             lost = True
         return lost, self.doubled
 
+    def _has_own(self) -> bool:
+        path = f"{VMS}/{NAME}/data.qcow2"
+        printed = self.hosts.two.run("qemu-io", "-r", "-U", "-f", "qcow2", "-c", f"read -P {OWN}", path)
+        return "verification failed" not in printed
+
 
 def _away(hosts: Pair) -> None:
     """Remove the guest of an earlier try from both hosts, in whatever state it is."""
+    hosts.one.run("python3", PROGRAM, "kill", LOCK)
     for host in (hosts.one, hosts.two):
         for verb in ("destroy", "undefine"):
             host.run("virsh", verb, NAME, ok=False)
@@ -134,58 +159,63 @@ def _revive(host: StreamHost) -> None:
     host.run("virsh", "net-start", "default", ok=False)
 
 
-def source_unplugged(hosts: Pair, dice: random.Random) -> Outcome:
-    """Pull the source's plug at a random instant."""
-    found = Try(hosts, dice.uniform(0, LONGEST))
+def source_unplugged(hosts: Pair, moment: Moment) -> Outcome:
+    """Pull the source's plug."""
+    found = Try(hosts, moment)
     hosts.one.host.kill()
-    found.end_task()
+    found.end_task(SOON)
     _revive(hosts.one)
     return found.judge()
 
 
-def destination_unplugged(hosts: Pair, dice: random.Random) -> Outcome:
-    """Pull the destination's plug at a random instant."""
-    found = Try(hosts, dice.uniform(0, LONGEST))
+def destination_unplugged(hosts: Pair, moment: Moment) -> Outcome:
+    """Pull the destination's plug."""
+    found = Try(hosts, moment)
     hosts.two.host.kill()
+    found.go_on()
     found.end_task()
     _revive(hosts.two)
     return found.judge()
 
 
-def libvirt_restarted(hosts: Pair, dice: random.Random) -> Outcome:
-    """Restart libvirtd of one of the hosts at a random instant."""
-    found = Try(hosts, dice.uniform(0, LONGEST))
-    dice.choice([hosts.one, hosts.two]).run("systemctl", "restart", "libvirtd")
-    hit = found.hit and found.task.poll() != 0
+def libvirt_restarted(hosts: Pair, moment: Moment) -> Outcome:
+    """Restart libvirtd of one of the hosts; the task may go on and succeed."""
+    found = Try(hosts, moment)
+    moment.dice.choice([hosts.one, hosts.two]).run("systemctl", "restart", "libvirtd")
+    found.go_on()
+    found.hurry()
     found.end_task()
-    found.hit = hit  # the task may go on and succeed
+    found.hit = found.held != ""
     return found.judge()
 
 
-def task_killed(hosts: Pair, dice: random.Random) -> Outcome:
-    """Kill the module at a random instant: the process that holds the VM's lock. libvirt goes on by itself."""
-    found = Try(hosts, dice.uniform(0, LONGEST))
-    found.hit &= hosts.one.run("python3", "-c", KILL_HOLDER, Folders().lock(NAME)) != ""
+def task_killed(hosts: Pair, moment: Moment) -> Outcome:
+    """Kill the module: the process that holds the VM's lock. libvirt goes on by itself."""
+    found = Try(hosts, moment)
+    hosts.one.run("python3", PROGRAM, "kill", LOCK)
     found.end_task()
+    found.hurry()
     return found.judge()
 
 
-def cut_off(hosts: Pair, dice: random.Random) -> Outcome:
-    """Cut the cable between the two at a random instant, for longer than libvirt waits."""
-    found = Try(hosts, dice.uniform(0, LONGEST))
+def cut_off(hosts: Pair, moment: Moment) -> Outcome:
+    """Cut the cable between the two, for longer than libvirt waits."""
+    found = Try(hosts, moment)
     hosts.one.host.cut(hosts.two.host)
+    found.go_on()
     found.end_task()
     hosts.one.host.mend(hosts.two.host)
     return found.judge()
 
 
-def disk_full(hosts: Pair, _dice: random.Random) -> Outcome:
+def disk_full(hosts: Pair, moment: Moment) -> Outcome:
     """Let the destination's file system run full after the checks, which found room enough."""
     two = hosts.two
-    two.run("mount", "-t", "tmpfs", "-o", "size=80M", "tmpfs", VMS)
+    two.run("mount", "-t", "tmpfs", "-o", "size=160M", "tmpfs", VMS)
     try:
-        found = Try(hosts)
+        found = Try(hosts, moment)
         two.run("sh", "-c", f"head -c 200M /dev/zero > {VMS}/filler; true")
+        found.go_on()
         found.end_task()
         two.run("rm", "-f", f"{VMS}/filler")
         two.run("mount", "-o", "remount,size=400M", VMS)
@@ -204,11 +234,13 @@ def _half_there(hosts: Pair) -> Iterator[Try]:
     for host in (one, two):
         host.run("sh", "-c", USERFAULTFD)
     try:
-        found = Try(hosts, post_copy=True, bandwidth="2MiB", timeout=600)
+        found = Try(hosts, post_copy=True, bandwidth="2MiB")
         two.run("systemd-run", "--quiet", "--collect", "sh", "-c", CUT_AT_POST_COPY.format(name=NAME, peer=one.host.address))
-        found.until(lambda: found.task.poll() is not None or "table inet cut" in two.run("nft", "list", "tables"), "post-copy", 600)
+        found.until(
+            lambda: found.task.poll() is not None or "table inet cut" in two.run("nft", "list", "tables"), "post-copy", LONGEST
+        )
         found.end_task()
-        found.hit &= "post-copy" in _reason(one)
+        found.hit = found.task.returncode != 0 and "post-copy" in _reason(one)
         yield found
     finally:
         for host in (one, two):
@@ -223,7 +255,7 @@ def _reason(host: StreamHost) -> str:
     return host.run("virsh", "domstate", "--reason", NAME, ok=False)
 
 
-def cut_off_in_post_copy(hosts: Pair, _dice: random.Random) -> Outcome:
+def cut_off_in_post_copy(hosts: Pair, _moment: Moment) -> Outcome:
     """Cut the cable while the memory of a guest is on both hosts; the run after it is mended resumes, with the same memory."""
     with _half_there(hosts) as found:
         starts = hosts.two.console(NAME).count("STREAM-FROM")
@@ -235,7 +267,7 @@ def cut_off_in_post_copy(hosts: Pair, _dice: random.Random) -> Outcome:
         return outcome
 
 
-def destination_unplugged_in_post_copy(hosts: Pair, _dice: random.Random) -> Outcome:
+def destination_unplugged_in_post_copy(hosts: Pair, _moment: Moment) -> Outcome:
     """Pull the destination's plug while a guest runs there by half; by a word, it starts there from its disks, the newest."""
     with _half_there(hosts) as found:
         hosts.two.host.kill()
@@ -243,7 +275,7 @@ def destination_unplugged_in_post_copy(hosts: Pair, _dice: random.Random) -> Out
         return _judge_lost(hosts, found)
 
 
-def source_unplugged_in_post_copy(hosts: Pair, _dice: random.Random) -> Outcome:
+def source_unplugged_in_post_copy(hosts: Pair, _moment: Moment) -> Outcome:
     """Pull the source's plug while it has half of the memory of a guest that runs on the destination."""
     with _half_there(hosts) as found:
         hosts.one.host.kill()
@@ -264,16 +296,17 @@ def _judge_lost(hosts: Pair, found: Try) -> Outcome:
     return found.judge(allow_restart=True)
 
 
-FAULTS: dict[str, Fault] = {
-    "migration: source unplugged": source_unplugged,
-    "migration: destination unplugged": destination_unplugged,
-    "migration: libvirtd restarted": libvirt_restarted,
-    "migration: task killed": task_killed,
-    "migration: hosts cut off": cut_off,
-    "migration: destination's disk full": disk_full,
-    "migration: hosts cut off in post-copy": cut_off_in_post_copy,
-    "migration: destination unplugged in post-copy": destination_unplugged_in_post_copy,
-    "migration: source unplugged in post-copy": source_unplugged_in_post_copy,
+Fault = Callable[[Pair, Moment], Outcome]
+FAULTS: dict[str, tuple[Fault, tuple[str, ...]]] = {
+    "migration: source unplugged": (source_unplugged, STATES),
+    "migration: destination unplugged": (destination_unplugged, STATES),
+    "migration: libvirtd restarted": (libvirt_restarted, STATES),
+    "migration: task killed": (task_killed, STATES),
+    "migration: hosts cut off": (cut_off, STATES),
+    "migration: destination's disk full": (disk_full, ("disks",) * TRIES),
+    "migration: hosts cut off in post-copy": (cut_off_in_post_copy, ("post-copy",) * TRIES),
+    "migration: destination unplugged in post-copy": (destination_unplugged_in_post_copy, ("post-copy",) * TRIES),
+    "migration: source unplugged in post-copy": (source_unplugged_in_post_copy, ("post-copy",) * TRIES),
 }
 
 
@@ -286,13 +319,16 @@ def cases(stage: Stage) -> Iterator[Case]:
         stage.hosts += names
         folder = stage.folder / f"migration-{release}"
         folder.mkdir()
-        return make_pair(stage.lab, names, release, folder)
+        made = make_pair(stage.lab, names, release, folder)
+        made.one.host.put(Path(__file__).with_name("migration_moment.py"), PROGRAM)
+        return made
 
-    def tries(release: str, fault: Fault) -> Iterator[Outcome]:
-        return repeated(lambda: fault(hosts(release), stage.dice), TRIES)
+    def tries(release: str, fault: Fault, states: tuple[str, ...]) -> Iterator[Outcome]:
+        for state in states:
+            yield first_hit(partial(fault, hosts(release), Moment(stage.dice, LATEST, state)))
 
     for release in stage.releases:
-        for name, fault in FAULTS.items():
+        for name, (fault, states) in FAULTS.items():
             if "post-copy" in name and release == "bookworm":  # its QEMU does not know /dev/userfaultfd
                 continue
-            yield Case(f"{release}: {name}", partial(tries, release, fault))
+            yield Case(f"{release}: {name}", partial(tries, release, fault, states))
