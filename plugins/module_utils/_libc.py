@@ -15,6 +15,9 @@ RENAME_NOREPLACE = 1
 KEEP_SIZE, PUNCH_HOLE = 1, 2
 HANDLE_HEAD = struct.Struct("Ii")  # length and kind
 LONGEST_HANDLE = 128
+OPENAT2 = 437  # its number, on every architecture
+HOW = struct.Struct("QQQ")  # flags, mode and how names are resolved
+NO_OTHER_MOUNT, NO_MAGIC_LINKS, IN_ROOT = 1, 2, 16
 _C = ctypes.CDLL(None, use_errno=True)
 
 
@@ -47,6 +50,16 @@ def open_by_handle(mounted: int, kind: int, handle: bytes, flags: int) -> int:
     descriptor = int(_C.open_by_handle_at(ctypes.c_int(mounted), buffer, ctypes.c_int(flags)))
     if descriptor < 0:
         raise _failed(None)
+    return descriptor
+
+
+def open_in_root(root: int, path: str, flags: int) -> int:
+    """Open a file below the folder ``root`` as if that were the root of all: no link leads out of it, nor to another mount."""
+    how = HOW.pack(flags | os.O_CLOEXEC, 0, NO_OTHER_MOUNT | NO_MAGIC_LINKS | IN_ROOT)
+    name = ctypes.c_char_p(os.fsencode(path))
+    descriptor = int(_C.syscall(ctypes.c_long(OPENAT2), ctypes.c_int(root), name, how, ctypes.c_size_t(HOW.size)))
+    if descriptor < 0:
+        raise _failed(path)
     return descriptor
 
 

@@ -55,6 +55,7 @@ class Verbs:
 POINT = {"vm": str, "generation": str}
 MAKE = {"vm": str, "quiesce": str, "final": bool, "epoch": str, "after": str}
 RESTORE = {"disk": str, "path": str, "whole": bool, "copy": bool}
+MOUNT = {"disk": str, "path": str, "partition": str}
 IMAGE = {"digest": str, "name": str, "version": str}
 VERBS: Mapping[str, Verb | Verbs] = {
     "config": Verb("images.config", "check the configuration and show what this host is", strict=True),
@@ -81,6 +82,9 @@ VERBS: Mapping[str, Verb | Verbs] = {
             "tidy": Verb("points.tidy", "drop old ones, merge long chains, and remove what none needs"),
             "verify": Verb("points.verify", "read all files of one, of a VM's or of all, and tell what is damaged", POINT),
             "restore": Verb("points.restore", "write a disk of one to a new file", {**POINT, **RESTORE}),
+            "mount": Verb("point_mount.mount", "show disks and files of one, read-only", {**POINT, **MOUNT}),
+            "copy": Verb("point_mount.copy", "copy a file out of what mount showed", {"path": str, "file": str, "to": str}),
+            "umount": Verb("point_mount.umount", "end what mount showed, also after a kill", {"path": str}),
         },
     ),
 }

@@ -33,7 +33,7 @@ def show(cluster: Cluster, options: Options) -> dict[str, Any]:
 
 def take(cluster: Cluster, options: Options) -> dict[str, Any]:
     """Take in the generation in a folder; ``missing_images`` are to be pulled before it can be restored."""
-    folder = absolute_path(_required(options, "folder"), "folder")
+    folder = absolute_path(required(options, "folder"), "folder")
     intake = Intake(Depot(cluster.recovery.root), QEMU, Store(cluster.images.root), cluster.recovery.quota_bytes)
     taken = intake.take(folder)
     about = {"vm": taken.generation.vm.uuid, "generation": taken.generation.name}
@@ -51,7 +51,7 @@ def verify(cluster: Cluster, options: Options) -> dict[str, Any]:
     """Return what was read and is sound; raise Corrupt, with what is not, if anything is damaged or missing."""
     depot = Depot(cluster.recovery.root)
     uuids = [vm_of(depot, options["vm"])] if options.get("vm") else depot.vms()
-    names = {_found(depot, options).name} if options.get("generation") else None
+    names = {found_point(depot, options).name} if options.get("generation") else None
     verification = Verification(depot, QEMU, Store(cluster.images.root))
     found = {uuid: verification.of(uuid, names) for uuid in uuids}
     bad = {uuid: {"damaged": one.damaged, "images": one.images} for uuid, one in found.items() if not one.sound}
@@ -67,8 +67,8 @@ def verify(cluster: Cluster, options: Options) -> dict[str, Any]:
 def restore(cluster: Cluster, options: Options) -> dict[str, Any]:
     """Write a disk of a generation, by default the newest, to a new file; without ``copy`` one that ``blockdev`` opens over it."""
     depot = Depot(cluster.recovery.root)
-    path = absolute_path(_required(options, "path"), "path")
-    found = _found(depot, options)
+    path = absolute_path(required(options, "path"), "path")
+    found = found_point(depot, options)
     disk = options.get("disk") or _only_disk(found)
     work = Restore(depot, QEMU, Store(cluster.images.root))
     about = {"vm": found.vm.uuid, "generation": found.name, "instant": found.instant, "disk": disk, "path": str(path)}
@@ -78,11 +78,12 @@ def restore(cluster: Cluster, options: Options) -> dict[str, Any]:
     return {"changed": True, **about}
 
 
-def _found(depot: Depot, options: Options) -> Generation:
+def found_point(depot: Depot, options: Options) -> Generation:
+    """Return the generation that the options name, the newest one of the VM where they name none."""
     name = options.get("generation")
     if name:
         point_of(name)
-    return depot.find(vm_of(depot, _required(options, "vm")), name)
+    return depot.find(vm_of(depot, required(options, "vm")), name)
 
 
 def _only_disk(found: Generation) -> str:
@@ -92,7 +93,8 @@ def _only_disk(found: Generation) -> str:
     return found.disks[0].target
 
 
-def _required(options: Options, option: str) -> str:
+def required(options: Options, option: str) -> str:
+    """Return an option; raise InvalidInput without it."""
     if not options.get(option):
         raise InvalidInput(f"{option}: it is missing.", option=option)
     return str(options[option])

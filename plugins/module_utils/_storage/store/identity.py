@@ -117,7 +117,7 @@ def identify(path: Path) -> FileId:
 def mount_of(descriptor: int) -> Mount | None:
     """Return the mount of an open file."""
     number = _mount_number(descriptor)
-    return next(_mounts(0, number), None) if number else None
+    return next(mounts(0, number), None) if number else None
 
 
 def _mount_number(descriptor: int) -> bytes | None:
@@ -132,10 +132,10 @@ def _mount_number(descriptor: int) -> bytes | None:
 def type_of(device: int) -> str | None:
     """Return the type of the file system with this number, None where no mount that is seen has it."""
     number = b"%d:%d" % (os.major(device), os.minor(device))
-    return next((mount.type for mount in _mounts(2, number)), None)
+    return next((mount.type for mount in mounts(2, number)), None)
 
 
-def _mounts(field: int = 0, wanted: bytes | None = None) -> Iterator[Mount]:
+def mounts(field: int = 0, wanted: bytes | None = None) -> Iterator[Mount]:
     """Yield the mounts that are seen; with ``wanted`` those that have it in this field of mountinfo, and no other one is read."""
     for line in MOUNTS.read_bytes().splitlines():
         if wanted is not None and line.split(b" ", field + 1)[field] != wanted:
@@ -241,7 +241,7 @@ def _candidates(wanted: Filesystem, near: Path) -> Iterator[tuple[bool, int]]:
 
 def _places(wanted: Filesystem, near: Path) -> Iterator[tuple[bool, Path]]:
     yield True, _files.nearest_folder(near)
-    yield from ((False, Path(mount.place)) for mount in _mounts() if mount.type == wanted.type)
+    yield from ((False, Path(mount.place)) for mount in mounts() if mount.type == wanted.type)
 
 
 @contextmanager
