@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -39,7 +40,8 @@ class Backups:
     def run(self, check: bool) -> dict[str, Any]:
         """Return what a module reports."""
         if self.asked.remove_stale_locks and not check:
-            self.restic.unlock()
+            with suppress(NotFound):  # a repository that is to be made has no locks; that it is missing is said below
+                self.restic.unlock()
         run: dict[str, Callable[[bool], dict[str, Any]]] = {
             "present": self._present,
             "absent": self._absent,

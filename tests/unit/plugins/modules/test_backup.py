@@ -398,6 +398,11 @@ def test_wrong_options(site: Site, options: dict[str, Any], answer: str) -> None
     assert not site.repository.exists()
 
 
+def test_a_repository_is_made_though_stale_locks_are_to_be_removed(site: Site) -> None:
+    assert site.good(init=True, remove_stale_locks=True)["changed"]
+    assert site.there() == ["0.3"]
+
+
 @pytest.mark.slow
 def test_locks(site: Site) -> None:
     """A lock of a killed run is left alone, and named, until its removal is asked for; reading needs no lock."""
