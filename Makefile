@@ -57,14 +57,14 @@ requirements: ## Pin and hash requirements/*.in (needs uv)
 	@tools/lock-requirements
 
 ##@ Lab and measurements
-.PHONY: lab lab-down faults bench faults-storage faults-compute faults-network bench-storage bench-compute bench-scale bench-roles bench-network
+.PHONY: lab lab-down faults bench faults-storage faults-compute faults-network faults-recovery bench-storage bench-compute bench-scale bench-roles bench-network
 lab: ## Real hosts on this machine (LAB_HOSTS=3 LAB_RELEASE=trixie|bookworm LAB_VARIANT=full|minimal)
 	@python3 tests/lab/lab.py up -n "$$LAB_HOSTS" --release "$$LAB_RELEASE" --variant "$$LAB_VARIANT"
 
 lab-down: ## Remove all lab hosts
 	@python3 tests/lab/lab.py down
 
-faults: faults-storage faults-compute faults-network ## Every fault run: kills, lies, full disks
+faults: faults-storage faults-compute faults-network faults-recovery ## Every fault run: kills, lies, full disks
 
 bench: bench-storage bench-compute bench-scale bench-roles bench-network ## Measure, as ratios against what a user would do otherwise
 
@@ -76,6 +76,9 @@ faults-compute: setup ## Kill and starve VMs, snapshots and migrations on lab ho
 
 faults-network: setup ## Kill and unplug changes of networks, two at once (ARGS="--kills 200 --seed N --only bridge")
 	@PYTHONPATH=$(PROGRAMS_PATH) python3 tools/with_args.py $(BIN)/python tests/faults/network_faults.py
+
+faults-recovery: setup ## Kill, cheat and starve recovery points and backups (ARGS="--kills 40 --seed N --part replica")
+	@PYTHONPATH=$(PROGRAMS_PATH) python3 tools/with_args.py $(BIN)/python tests/faults/recovery_faults.py
 
 bench-storage: setup ## Measure overlays, new versions and pulls
 	@PYTHONPATH=$(PROGRAMS_PATH) python3 tools/with_args.py $(BIN)/python tests/bench/storage_bench.py
