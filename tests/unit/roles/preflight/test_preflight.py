@@ -181,11 +181,24 @@ def test_without_root_it_says_so():
     assert "root: you are user id 65534" in done.stdout
 
 
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [("1024", "1024 bytes"), ("4", "4 bytes"), ("512 KiB", "not a size"), ("512KiB", "too small"), ("1,5GiB", "not a size"),
-     ("", "not a size"), ("2 bananas", "not a size"), ("768MiB", None), ("1G", None), ("1073741824", None), ("4gib", None)],
-)  # fmt: skip
-def test_a_size_has_a_unit(text: str, says: str | None) -> None:
-    found = preflight(f"--size=quickstart_memory={text}").get("size", [])
-    assert [says in one["found"] and "quickstart_memory=1GiB" in one["do"] for one in found] == ([True] if says else [])
+SIZES = [
+    ("1024", "1024 bytes"), ("4", "4 bytes"), ("512 KiB", "not a size"), ("512KiB", "too small"), ("1,5GiB", "not a size"),
+    ("", "not a size"), ("2 bananas", "not a size"), ("768MiB", None), ("1G", None), ("1073741824", None), ("4gib", None),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def sizes() -> list[dict[str, str]]:
+    """The problems of all SIZES by one run, which asks apt too, each the size of an option of its own."""
+    return preflight(*(f"--size=size_{place}={text}" for place, (text, _says) in enumerate(SIZES))).get("size", [])
+
+
+@pytest.mark.parametrize("place", range(len(SIZES)), ids=[text for text, _says in SIZES])
+def test_a_size_has_a_unit(sizes: list[dict[str, str]], place: int) -> None:
+    _text, says = SIZES[place]
+    found = [one for one in sizes if one["found"].startswith(f"size_{place} is ")]
+    assert [says in one["found"] and f"size_{place}=1GiB" in one["do"] for one in found] == ([True] if says else [])
+
+
+def test_no_size_is_a_problem_of_another(sizes: list[dict[str, str]]) -> None:
+    assert len(sizes) == sum(says is not None for _text, says in SIZES)
