@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 TREE = Path(__file__).resolve().parents[3]
@@ -21,6 +23,28 @@ def python(code: str, *arguments: object, stdin: int | None = None) -> subproces
     argv = [sys.executable, "-c", code.replace("LIBRARY", LIBRARY), *map(str, arguments)]
     environment = {"PYTHONPATH": str(TREE / "collections"), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
     return subprocess.Popen(argv, stdin=stdin, stdout=subprocess.PIPE, text=True, env=environment)
+
+
+def at_once(works: Sequence[Callable[[], list[str]]]) -> list[str]:
+    """Run each in a forked process of its own, which all begin when the last one is there; return the words of all of them."""
+    fork = multiprocessing.get_context("fork")
+    barrier = fork.Barrier(len(works))
+
+    def run(work: Callable[[], list[str]], answer: Connection) -> None:
+        barrier.wait()
+        answer.send(work())
+
+    pipes = [fork.Pipe(duplex=False) for _work in works]
+    started = [fork.Process(target=run, args=(work, end)) for work, (_own, end) in zip(works, pipes, strict=True)]
+    for process in started:
+        process.start()
+    for _own, end in pipes:
+        end.close()
+    found = [own.recv() for own, _end in pipes]
+    for process in started:
+        process.join()
+    assert [process.exitcode for process in started] == [0] * len(started)
+    return [word for words in found for word in words]
 
 
 def killed(work: Callable[[], object], call: int, opens: Callable[[str], bool]) -> bool:

@@ -6,18 +6,18 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._network.lease.asked import ReleaseRequest
-from ansible_collections.edge.cloud.plugins.module_utils._network.lease.clock import Moment
+from ansible_collections.edge.cloud.plugins.module_utils._network.lease.clock import Moment, this_moment
 from ansible_collections.edge.cloud.plugins.module_utils._network.lease.database import opened
-from ansible_collections.edge.cloud.plugins.module_utils._network.lease.leases import lease_in, release_in
-from ansible_collections.edge.cloud.plugins.module_utils._network.lease.networks import declare_in
+from ansible_collections.edge.cloud.plugins.module_utils._network.lease.leases import lease, lease_in, release_in
+from ansible_collections.edge.cloud.plugins.module_utils._network.lease.networks import declare_in, reconcile
 from ansible_collections.edge.cloud.plugins.module_utils._network.lease.tables import Tables
 from support.leases import (
     NOW,
@@ -31,7 +31,7 @@ from support.leases import (
     require_sound,
     spans,
 )
-from support.processes import python
+from support.processes import at_once, python
 
 PROCESSES, EACH = 50, 4
 MANY = """
@@ -44,16 +44,23 @@ path, name, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 for number in range(count):
     plan = lease(path, LeaseRequest("private", f"vm{name}-{number}", "nic0"), this_moment(), check=False)
     for held in plan.after.values():
-        print(held.mac, *(one.address for one in held.addresses), flush=True)
+        print(held.mac, *(str(one.address) for one in held.addresses), flush=True)
 """
-MAKE = """
-import sys
-from pathlib import Path
-from LIBRARY._network.lease.asked import NetworkRequest
-from LIBRARY._network.lease.clock import this_moment
-from LIBRARY._network.lease.networks import reconcile
-print(reconcile(Path(sys.argv[1]), NetworkRequest(sys.argv[2], type="vxlan", subnets=()), this_moment(), check=False).changed)
-"""
+
+
+def lease_many(path: Path, name: str, count: int) -> list[str]:
+    """Ask for so many leases as VMs of this name, and return the MAC and IP addresses."""
+    words = []
+    for number in range(count):
+        plan = lease(path, lease_request(f"vm{name}-{number}"), this_moment(), check=False)
+        words += [word for held in plan.after.values() for word in (held.mac, *(str(one.address) for one in held.addresses))]
+    return words
+
+
+def make_network(path: Path, name: str) -> list[str]:
+    """Declare a network, and return whether that changed anything."""
+    wanted = network_request(name, type="vxlan", subnets=())
+    return [str(reconcile(path, wanted, this_moment(), check=False).changed)]
 
 
 @pytest.fixture
@@ -63,15 +70,8 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
-def outputs(started: list[subprocess.Popen[str]]) -> list[str]:
-    """Return the words that processes printed, which all ended well."""
-    found = [process.communicate()[0] for process in started]
-    assert [process.returncode for process in started] == [0] * len(started)
-    return " ".join(found).split()
-
-
 def test_no_two_of_fifty_processes_get_the_same(path: Path) -> None:
-    words = outputs([python(MANY, path, number, EACH) for number in range(PROCESSES)])
+    words = at_once([partial(lease_many, path, str(number), EACH) for number in range(PROCESSES)])
     assert len(words) == PROCESSES * EACH * 3
     assert [word for word, count in Counter(words).items() if count > 1] == []
     assert sorted(addresses_in(path)) == sorted(word for word in words if not word.startswith("52:54:"))
@@ -80,12 +80,12 @@ def test_no_two_of_fifty_processes_get_the_same(path: Path) -> None:
 
 def test_processes_that_make_the_file_at_once_and_ask_for_the_same_lease_agree(tmp_path: Path) -> None:
     path = tmp_path / "new.sqlite3"
-    assert outputs([python(MAKE, path, f"net{number}") for number in range(10)]) == ["True"] * 10
+    assert at_once([partial(make_network, path, f"net{number}") for number in range(10)]) == ["True"] * 10
     with opened(path, check=True) as database:
         assert len(database.tables.names()) == 10
     assert {one.name for one in tmp_path.iterdir()} == {"new.sqlite3", "new.sqlite3-lock"}
     declare(path, type="vxlan", subnets=["10.0.0.0/16"])
-    words = outputs([python(MANY, path, "same", 1) for _number in range(10)])
+    words = at_once([partial(lease_many, path, "same", 1)] * 10)
     assert Counter(words) == {"10.0.0.1": 10, words[0]: 10}
 
 
