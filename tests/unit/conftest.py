@@ -24,10 +24,15 @@ def pytest_collection_finish() -> None:
     """Let collections of garbage pass over the objects of thousands of tests, which are there until the end."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """With EDGE_COVERAGE set, measure the coverage of a worker of pytest-xdist into a data file of its own."""
+    """Look for no garbage until all tests are there. With EDGE_COVERAGE set, measure the coverage of a worker of pytest-xdist.
+
+    Each worker has a data file of its own.
+    """
+    gc.disable()
     if not os.environ.get("EDGE_COVERAGE") or not hasattr(config, "workerinput"):
         return
     from coverage import Coverage
