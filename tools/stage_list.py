@@ -45,8 +45,9 @@ def pytest(*arguments: str) -> tuple[str, ...]:
 
 
 REUSE = "test -e .git || { echo 'skipped: not a git checkout'; exit 0; }; exec reuse lint --lines"
-UNIT = pytest("--timeout=900", "--numprocesses=2", "--dist=loadfile", "-m", "not slow", "tests/unit")
-UNIT_SLOW = pytest("--timeout=1800", "--numprocesses=2", "--dist=loadfile", "-m", "slow", "tests/unit")
+BY_FILE = ("--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder")
+UNIT = pytest("--timeout=900", *BY_FILE, "-m", "not slow", "tests/unit")
+UNIT_SLOW = pytest("--timeout=1800", *BY_FILE, "-m", "slow", "tests/unit")
 
 LINT = (
     Stage("ruff", tool("ruff", "check", ".")),
