@@ -69,8 +69,7 @@ class Scene(Driven, DiskHost):
     def judge(self, known: int, state: str, **options: Any) -> bool:
         """Look for harm after a fault, run the change again, and look once more; tell whether there is any."""
         try:
-            self.run("virsh", "domstate", VM)  # waits for a libvirtd that begins again
-            before = self.written(VM)
+            before = self.written_by_now(known)
             self.again(state, **options)
             self.awake()
             lost = min(before, self.written(VM)) < known + 1 or not self.marked(self.active(VM))

@@ -80,8 +80,7 @@ class Scene(Driven):
         """
         ended = result if state == "reverted" and result and not result.get("failed") else None
         try:
-            self.run("virsh", "domstate", VM)  # waits for a libvirtd that begins again
-            before = self.written(VM)
+            before = self.written_by_now(known)
             done = ended or self.repair(state)
             self.awake()
             found = self.written(VM)
