@@ -19,6 +19,8 @@ VM = "worked-on"
 MIB = 2**20
 TRIES = 3
 BULK = 160 * MIB
+PULLED = (0.01, 0.6)  # of the disk; what the image has ends at three quarters of it, and takes seconds
+COPIED = (0.01, 0.4)  # of the second disk, which is full up to BULK
 COPY = f"{EXPORTS}/copy.qcow2"
 OPTIONS = {"depth": "image", "compress": False, "quiesce": "auto", "disk": "data"}
 
@@ -100,8 +102,8 @@ def killed_while_pulling(scene: Scene, who: str) -> Outcome:
     """Kill ``who`` while the disk gets what it reads from its image."""
     scene.renew()
     known = scene.acked(VM)
-    delay = scene.dice.uniform(0.1, 3)
-    scene.change("flattened", depth="all", bandwidth=4 * MIB, kill={"who": who, "step": 0, "when": "during", "delay": delay})
+    kill = {"who": who, "step": 0, "when": "during", "target": "vda", "share": scene.dice.uniform(*PULLED)}
+    scene.change("flattened", depth="all", bandwidth=2 * MIB, kill=kill)
     lost = scene.judge(known, "flattened", depth="all")
     return (lost, scene.chain(scene.active(VM)) != ["data.qcow2"]) if scene.hit else MISSED
 
@@ -111,7 +113,8 @@ def killed_while_copying(scene: Scene, who: str) -> Outcome:
     scene.awake()
     scene.run("rm", "-f", COPY)
     known = scene.acked(VM)
-    scene.change("exported", disk="bulk", dest=COPY, bandwidth=32 * MIB, kill={"who": who, "delay": scene.dice.uniform(0.1, 4)})
+    kill = {"who": who, "share": scene.dice.uniform(*COPIED)}
+    scene.change("exported", disk="bulk", dest=COPY, bandwidth=32 * MIB, kill=kill)
     early = "copy.qcow2" in scene.run("ls", "-A", EXPORTS).split() and not scene.whole(COPY)
     lost = scene.judge(known, "exported", disk="bulk", dest=COPY)
     harm = early or lost or not scene.whole(COPY)

@@ -4,8 +4,9 @@
 
 Its argument is JSON: the options of domain_snapshot, or with ``disk`` those of domain_disk, ``check``, and ``kill``. That has
 ``who`` (self, qemu, libvirtd; restart for an orderly restart of libvirtd; room for the room in the folder ``folder``) and either
-``step`` (from 0) and ``when`` (before, after, during), or only ``delay``, in seconds after the copy of a disk began, or ``when``
-frozen: once the guest's file systems are. A kill with a delay is left out if the step or the copy has ended by then.
+``step`` (from 0) and ``when`` (before, after, during), or ``when`` frozen: once the guest's file systems are. A kill during a step
+has ``delay``, seconds after it began, or ``share``: once so much of the block job of disk ``target`` is done. A ``share`` without
+a ``step`` is one of a disk's copy. The kill is left out if the step or the copy has ended by then.
 
 It prints the sentences of the plan as JSON; killed by itself, it prints none. A line ``{"hit": true}`` says that the kill was done.
 """
@@ -19,7 +20,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +35,11 @@ from module_utils._compute.snapshot.apply import SnapshotGuest
 from module_utils._compute.snapshot.plan import SnapshotRequest
 from module_utils._disks import DiskFiles
 from module_utils._errors import EdgeError
-from module_utils._libvirt import connection
+from module_utils._libvirt import connection, libvirt
 from module_utils._runner import SubprocessRunner
 
 FOLDERS = Folders()
+LOOK_AGAIN = 0.02
 TOOL = DiskFiles(SubprocessRunner(), FOLDERS)
 
 
@@ -70,6 +72,43 @@ def kill_after(domain: str, order: dict[str, Any]) -> Iterator[None]:
         timer.cancel()
 
 
+def done_share(domain: Any, target: str) -> float:
+    """Return which share of a disk's block job, or of the domain's copy where no target is named, is done; 0 without one."""
+    if target:
+        found = domain.blockJobInfo(target) or {}
+        return float(found["cur"] / found["end"]) if found.get("end") else 0.0
+    stats = domain.jobStats()
+    return float(stats["disk_processed"] / stats["disk_total"]) if stats.get("disk_total") else 0.0
+
+
+def kill_at_share(domain: str, order: dict[str, Any], ended: threading.Event) -> None:
+    """Kill once the order's share is done, unless the work has ``ended`` by then."""
+    with connection() as opened:
+        found = opened.lookupByName(domain)
+        while not ended.wait(LOOK_AGAIN):
+            with suppress(libvirt.libvirtError):  # the job has just begun
+                if done_share(found, order.get("target", "")) >= order["share"]:
+                    kill(domain, **order)
+                    return
+
+
+@contextmanager
+def kill_during(domain: str, order: dict[str, Any]) -> Iterator[None]:
+    """Kill within, at the order's share of the job or after its delay."""
+    if "delay" in order:
+        with kill_after(domain, order):
+            yield
+        return
+    ended = threading.Event()
+    watch = threading.Thread(target=kill_at_share, args=(domain, order, ended))
+    watch.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watch.join()
+
+
 def doomed(guest: type[Any], domain: str, order: dict[str, Any]) -> type[Any]:
     """Return a class that applies steps as ``guest`` does, until the named one."""
     wanted = {"step": -1, "when": "", **order}
@@ -80,7 +119,7 @@ def doomed(guest: type[Any], domain: str, order: dict[str, Any]) -> type[Any]:
             mine = wanted["step"] == next(numbers)
             if mine and wanted["when"] == "before":
                 kill(domain, **order)
-            with kill_after(domain, order) if mine and wanted["when"] == "during" else nullcontext():
+            with kill_during(domain, order) if mine and wanted["when"] == "during" else nullcontext():
                 super().apply(step)
             if mine and wanted["when"] == "after":
                 kill(domain, **order)
@@ -93,7 +132,7 @@ def doomed_copy(domain: str, order: dict[str, Any]) -> type[PushBackup]:
 
     class DoomedBackup(PushBackup):
         def copy(self, *arguments: Any) -> bool:
-            with kill_after(domain, order):
+            with kill_during(domain, order):
                 return super().copy(*arguments)
 
     return DoomedBackup
