@@ -44,8 +44,13 @@ class Stage:
 
     def up(self, name: str, release: str) -> Any:
         """Have a lab host with libvirt and QEMU."""
-        self.hosts.append(name)
+        self.fresh(name)
         return self.lab.up(names=[name], variant="full", release=release)[0]
+
+    def fresh(self, *names: str) -> None:
+        """Remove hosts that a run which was killed left behind, and these at the end."""
+        self.lab.down(*names)
+        self.hosts += names
 
 
 @dataclass(frozen=True)

@@ -316,9 +316,9 @@ def cases(stage: Stage) -> Iterator[Case]:
     @cache
     def hosts(release: str) -> Pair:
         names = [f"flt-{release[:4]}-{number}" for number in (1, 2)]
-        stage.hosts += names
+        stage.fresh(*names)
         folder = stage.folder / f"migration-{release}"
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)  # the row before may have broken off while it made them
         made = make_pair(stage.lab, names, release, folder)
         made.one.host.put(Path(__file__).with_name("migration_moment.py"), PROGRAM)
         return made
