@@ -18,8 +18,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from recovery import backup_rows, replica_rows
+from recovery import backup_rows, hypervisor_rows, replica_rows
 from support.outcomes import Row, not_run
+from support.own_libvirt import BASES, RELEASES
 from support.report import publish
 
 PROGRAMS = ("/usr/sbin/nginx", "/usr/bin/qemu-img", "/usr/bin/qemu-io")
@@ -35,6 +36,17 @@ def of_backups(options: argparse.Namespace, dice: random.Random) -> Iterator[Row
         yield from backup_rows.rows(Path(folder), dice, tries=options.tries, every=4 * options.every, only=options.only)
 
 
+def of_hypervisors(options: argparse.Namespace, dice: random.Random) -> Iterator[Row]:
+    """Yield the rows of what hypervisors do, with the programs of the lab's bases in name spaces."""
+    for release in options.release or RELEASES:
+        if os.geteuid() or not list(BASES.glob(f"{release}-full-*")):
+            yield not_run(f"faults of a hypervisor with {release}", "it needs root and the lab's base of the release (make lab)")
+            continue
+        with TemporaryDirectory(dir="/var/tmp") as folder:
+            numbers = {"tries": options.tries, "every": 4 * options.every}
+            yield from hypervisor_rows.rows(Path(folder), dice, release, only=options.only, **numbers)
+
+
 def of_replicas(options: argparse.Namespace, dice: random.Random) -> Iterator[Row]:
     """Yield the rows of what replicas do, which take no lab."""
     missing = [path for path in PROGRAMS if not Path(path).exists()]
@@ -46,7 +58,7 @@ def of_replicas(options: argparse.Namespace, dice: random.Random) -> Iterator[Ro
         yield from replica_rows.rows(Path(folder), dice, only=options.only, **numbers)
 
 
-PARTS = {"replica": of_replicas, "backup": of_backups}
+PARTS = {"replica": of_replicas, "backup": of_backups, "hypervisor": of_hypervisors}
 
 
 def main() -> int:
@@ -56,6 +68,7 @@ def main() -> int:
     parser.add_argument("--tries", type=int, default=4, help="tries of each other fault")
     parser.add_argument("--every", type=int, default=1, help="kill at each step, or at each N-th from a random one on")
     parser.add_argument("--part", action="append", choices=list(PARTS), help="run these parts alone")
+    parser.add_argument("--release", action="append", choices=RELEASES, help="of hypervisors; both by default")
     parser.add_argument("--only", default="", help="run the cases with this text in their name")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
     options = parser.parse_args()

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from recovery.hypervisor import BLOCK, SIZE, pattern, written
 from recovery.replica import GIVEN, Scene, scene
 from recovery.replica_rows import ALL, WORKS, judge
 from support.recovery import UUID
@@ -61,3 +62,19 @@ def test_a_kill_that_loses_nothing_is_neither_lost_nor_doubled(place: Scene) -> 
     held.kill()
     held.result()
     assert judge(one, PULL, "a kill") == (False, False)
+
+
+def test_a_gap_and_damage_of_the_stream_are_found(tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+
+    def stream(*numbers: int) -> int:
+        raw.write_bytes(b"".join(bytes([pattern(number)]) * BLOCK if number >= 0 else bytes(BLOCK) for number in numbers))
+        os.truncate(raw, SIZE)
+        return written(raw)
+
+    assert stream(0, 1, 2) == 3
+    assert stream() == 0
+    with pytest.raises(AssertionError, match="block 2 is there and block 1 is not"):
+        stream(0, -1, 2)
+    with pytest.raises(AssertionError, match="block 1 is damaged"):
+        stream(0, 7, 2)
