@@ -38,8 +38,8 @@ from support.points_server import points_server
 from support.processes import TREE
 from support.waiting import until
 
-BLOCK, SIZE = 4096, 64 * MIB
-VM, FOLDERS = "web", Folders()
+BLOCK, SIZE, KEEP = 4096, 64 * MIB, 5
+FOLDERS = Folders()
 MINUTES = 900  # of the points' interval, by which the clock of each run is further ahead
 ENTER = """set -e
 mount -t tmpfs tmpfs /run
@@ -132,6 +132,11 @@ class Host:
     writer: Writer = field(init=False)
 
     @property
+    def name(self) -> str:
+        """The name of the VM, which no other VM of this machine has: its QEMU is found by that."""
+        return f"web-{self.uuid[:8]}"
+
+    @property
     def home(self) -> Path:
         """What is /var/lib/edge there."""
         return self.own.folder / "edge"
@@ -155,7 +160,7 @@ class Host:
         return [one.name for one in self.depot.listed(self.uuid).whole]
 
     def domain(self) -> Any:
-        return self.own.connection.lookupByName(VM)
+        return self.own.connection.lookupByName(self.name)
 
     def write(self, number: int) -> str:
         """Write a block as the guest would, flush it, and return what QEMU says."""
@@ -204,7 +209,7 @@ class Host:
         def works() -> bool:
             with suppress(libvirt.libvirtError):
                 self.own.connection.getLibVersion()
-                self.own.connection.lookupByName(VM)
+                self.own.connection.lookupByName(self.name)
                 return True
             with suppress(libvirt.libvirtError):
                 self.own.connection = libvirt.open(self.own.uri)
@@ -216,7 +221,7 @@ class Host:
         self.own.kill_libvirtd()
 
     def kill_qemu(self) -> None:
-        os.kill(qemu_of(VM), 9)
+        os.kill(qemu_of(self.name), 9)
 
     def raw(self, disk: str | Path) -> Path:
         """Return a disk as a raw file."""
@@ -236,18 +241,18 @@ class Host:
 
 def _define(host: Host) -> None:
     """Define the VM, with an overlay of an image."""
-    images, vms = host.home / "images", host.home / "vms" / VM
+    images, vms = host.home / "images", host.home / "vms" / host.name
     for path in (images, vms, host.home / "run", host.home / "recovery", host.recovery, host.replica / "recovery/points"):
         path.mkdir(parents=True)
     (host.replica / "recovery/points").chmod(0o700)
     digest = cached(images, bytes(MIB))
-    disk = f"{FOLDERS.vm(VM)}/root.qcow2"
+    disk = f"{FOLDERS.vm(host.name)}/root.qcow2"
     image = FOLDERS.image(digest)
     qemu_img("create", "-q", "-f", "qcow2", "-u", "-b", image, "-F", "qcow2", vms / "root.qcow2", str(SIZE))
     machine = {"virt_type": "qemu", "arch": "x86_64", "machine": "pc-q35-7.2", "memory": 32 * MIB, "vcpus": 1}
     disks = (Disk("root", disk, "qcow2", "vda", "virtio"),)
-    spec = DomainSpec(VM, host.uuid, disks=disks, cpu=Cpu("custom", "qemu64"), agent=False, rng=False, **machine)  # type: ignore[arg-type]
-    record = Record(spec, (Volume("root", disk, SIZE, digest, image),), recovery=RecoveryPolicy(MINUTES, 3, "try"))
+    spec = DomainSpec(host.name, host.uuid, disks=disks, cpu=Cpu("custom", "qemu64"), agent=False, rng=False, **machine)  # type: ignore[arg-type]
+    record = Record(spec, (Volume("root", disk, SIZE, digest, image),), recovery=RecoveryPolicy(MINUTES, KEEP, "try"))
     shell = Path(f"/proc/{host.own.process}/task/{host.own.process}/children").read_text().split()[0]
     show = ["nsenter", "--target", shell, "--mount", "--", "chroot", "/mnt/root", "sh", "-ec", SHOW, "sh"]
     subprocess.run([*show, str(host.home), str(host.recovery)], check=True)
@@ -273,7 +278,7 @@ def host_of(release: str, folder: Path, dice: random.Random) -> Iterator[Host]:
                 "schema": 1, "name": "site", "host": name,
                 "replicas": [{"name": "b", "url": urls["b"]}],
                 "points": [{"name": one, "url": url} for one, url in urls.items()],
-                "recovery": {"root": str(host.depot.root), "keep": 3} if name == "b" else {},
+                "recovery": {"root": str(host.depot.root), "keep": KEEP} if name == "b" else {},
                 "images": {"root": str(host.home / "images"), "wanted": str(folder / "wanted")} if name == "b" else {},
                 "tls": {"ca_file": str(authority.ca_file), "cert_file": str(pair.cert), "key_file": str(pair.key)},
             }  # fmt: skip

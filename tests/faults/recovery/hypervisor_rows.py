@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.edge.cloud.plugins.module_utils._libvirt import libvirt
-from recovery.hypervisor import VM, Host, host_of, written
+from recovery.hypervisor import KEEP, Host, host_of, written
 from recovery.running import MOST_STEPS, Running, said
 from support.outcomes import MISSED, Outcome, Row, repeated, table_row
 
@@ -63,7 +63,7 @@ def guest_stopped(host: Host, running: Running) -> None:
 
 def snapshot_taken(host: Host, running: Running) -> None:
     """Take a snapshot by our module meanwhile, and remove it; the point may give way."""
-    options = {"name": VM, "snapshot": f"s{host.runs}", "quiesce": "never"}
+    options = {"name": host.name, "snapshot": f"s{host.runs}", "quiesce": "never"}
     taking = host.start("a", module="domain_snapshot", options=options)
     running.go_on()
     running.result()
@@ -128,7 +128,7 @@ def journal_of_other_schema(host: Host, running: Running) -> None:
     done = host.run("a", *RUN)
     kept = points(host)
     journal.write_bytes(data)
-    assert VM in done.get("error", done).get("failed", {}), f"the run did not say that the journal is too new: {done}"
+    assert host.name in done.get("error", done).get("failed", {}), f"the run did not say that the journal is too new: {done}"
     assert before <= kept, "points were removed by a journal that could not be read"
 
 
@@ -149,6 +149,7 @@ FAULTS: dict[str, Fault] = {
     "replica lists another point under point run": replica_lies,
     "journal of a newer schema": journal_of_other_schema,
 }
+ENDS_THE_GUEST = (qemu_killed, all_killed, guest_stopped)
 
 
 class Trials:
@@ -162,7 +163,7 @@ class Trials:
         """Do a fault at a random step."""
         host = self.host
         step = host.dice.randrange(1, self.longest)
-        before = host.names
+        before, guest = host.names, host.domain().ID()
         running = host.start("a", *RUN, stop=step).until_hit()
         if not running.hit:
             self.longest = min(self.longest, step)
@@ -175,9 +176,11 @@ class Trials:
             wrong.append(str(error))
             running.kill(alone=False)
         wrong += [] if host.names == before else [f"the replica lists {host.names}, and listed {before}"]
+        host.reconnect()
+        wrong += [] if fault in ENDS_THE_GUEST or host.domain().ID() == guest else ["the guest ended"]
         host.boot()
         wrong += self.next_point()
-        wrong += [f"{one} is gone" for one in before[-2:] if one not in host.names]
+        wrong += [f"{one} is gone" for one in before[2 - KEEP :] if one not in host.names]  # at most two more were made
         left = [path.name for path in host.outgoing.glob(".*")]
         return said(f"{name} at step {step}, {running.hit}", (wrong != [], left != []), wrong, left)
 
@@ -188,14 +191,14 @@ class Trials:
             host.writer.more()
             known = host.writer.acked
             done = host.run("a", *RUN)
-            assert VM in done.get("error", done).get("made", {}), f"the next run made no point: {done}"
+            assert host.name in done.get("error", done).get("made", {}), f"the next run made no point: {done}"
             pulled = host.run("b", *PULL)
-            made = done.get("error", done)["made"][VM]["generation"]
+            made = done.get("error", done)["made"][host.name]["generation"]
             assert host.names[-1:] == [made], f"{made} was not pulled: {pulled}"
             blocks = host.restored()
             assert blocks >= known, f"the newest point has {blocks} blocks, {known} were flushed before it"
             with host.writer.held() as acked:
-                live = written(host.raw(unbacked(host.home / "vms" / VM / "root.qcow2")))
+                live = written(host.raw(unbacked(host.home / "vms" / host.name / "root.qcow2")))
             assert live - acked in (0, 1), f"the disk has {live} blocks, {acked} were flushed"
             assert not host.writer.errors, f"the guest saw {host.writer.errors}"
             host.run("b", "point", "tidy")
@@ -216,7 +219,7 @@ class Trials:
                 done = host.run("a", module="recovery_point", options=about)
                 wrong = [f"the next run failed: {done}"] if done.get("failed") or done["rc"] else self.same_as_newest()
                 wrong += [] if host.names == before else ["the replica lists other points"]
-                left = [path.name for path in (host.home / "vms").iterdir() if path.name not in (VM, "again")]
+                left = [path.name for path in (host.home / "vms").iterdir() if path.name not in (host.name, "again")]
                 yield said(f"recovery_point killed at step {step}, {running.hit}", (wrong != [], left != []), wrong, left)
             else:
                 done = running.result()
