@@ -50,6 +50,11 @@ def file_name(digest: str) -> str:
     return digest.removeprefix("sha256:")
 
 
+def export_name(uuid: str, generation: str, target: str) -> str:
+    """Return the name by which a disk of a generation is exported by NBD, the same on every host that has it."""
+    return "point-" + hashlib.sha256(f"{uuid} {generation} {target}".encode()).hexdigest()
+
+
 def state_after(before: str, digest: str) -> str:
     """Return the state of a disk after a delta; ``before`` is the state before it, or what ``first_state`` gives."""
     return hashlib.sha256(f"{before} {digest}".encode()).hexdigest()

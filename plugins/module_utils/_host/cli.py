@@ -56,6 +56,7 @@ POINT = {"vm": str, "generation": str}
 MAKE = {"vm": str, "quiesce": str, "final": bool, "epoch": str, "after": str}
 RESTORE = {"disk": str, "path": str, "whole": bool, "copy": bool}
 MOUNT = {"disk": str, "path": str, "partition": str}
+SERVE = {"listen": str, "port": str, "certificates": str, "readers": str}
 IMAGE = {"digest": str, "name": str, "version": str}
 VERBS: Mapping[str, Verb | Verbs] = {
     "config": Verb("images.config", "check the configuration and show what this host is", strict=True),
@@ -85,6 +86,10 @@ VERBS: Mapping[str, Verb | Verbs] = {
             "mount": Verb("point_mount.mount", "show disks and files of one, read-only", {**POINT, **MOUNT}),
             "copy": Verb("point_mount.copy", "copy a file out of what mount showed", {"path": str, "file": str, "to": str}),
             "umount": Verb("point_mount.umount", "end what mount showed, also after a kill", {"path": str}),
+            "export": Verb(
+                "point_export.export", "export the disks of one by NBD, or show what is exported", {**POINT, "end": bool}
+            ),
+            "serve": Verb("point_export.serve", "be the NBD server of those that are exported, as its unit does", SERVE),
         },
     ),
 }

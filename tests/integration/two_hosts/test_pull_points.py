@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.lab]
 HYPERVISOR, REPLICA, FRONT = "rp-h1", "rp-r1", "rp-front"
 PLAYS = [
     {"hosts": "frontend", "roles": [{"role": "edge.cloud.frontend"}]},
-    {"hosts": "replica", "roles": [{"role": "edge.cloud.replica"}]},
+    {"hosts": "replica", "roles": [{"role": "edge.cloud.replica", "replica_points_nbd": True}]},
     {"hosts": "hypervisor", "roles": [{"role": "edge.cloud.hypervisor", "hypervisor_virt_type": "qemu"}]},
 ]
 POINTS, OUTGOING = "/var/lib/edge/recovery/points", "/var/lib/edge/recovery/outgoing"
@@ -104,6 +104,43 @@ def test_only_hosts_that_may_read_the_data_of_guests(site: Site, vm: tuple[Strea
         assert "edge-points" in users
     main = host.run(["systemctl", "show", "--value", "--property=MainPID", "edge-points-server.service"]).stdout.strip()
     assert host.run(["ps", "-o", "user:20=", "-p", main]).stdout.split() == ["edge-points"]
+
+
+OVER_NBD = """
+cd /var/tmp
+rm -rf pki raw; mkdir pki
+for pair in ca-cert:%(pki)s/ca%(ca)s client-cert:%(pki)s/%(own)s%(cert)s client-key:%(pki)s/%(own)s%(key)s
+do ln -s "${pair#*:}" "pki/${pair%%:*}.pem"; done
+qemu-img convert -O raw --object tls-creds-x509,id=tls,endpoint=client,dir=/var/tmp/pki --image-opts \\
+  driver=nbd,host=%(host)s,port=10810,export=%(name)s,tls-creds=tls raw
+sha256sum < raw
+rm -rf pki raw
+"""
+OWN = {"pki": "/etc/edge/pki", "ca": ".crt", "own": "host", "cert": ".crt", "key": ".key"}
+QEMUS = {"pki": "/etc/pki/qemu/edge", "ca": "-cert.pem", "own": "client", "cert": "-cert.pem", "key": "-key.pem"}
+
+
+def test_a_disk_is_read_by_nbd_where_it_is_by_those_who_may(site: Site, vm: tuple[StreamHost, str]) -> None:
+    replica = site.hosts[REPLICA]
+    generation = edge_host(replica, "point", "list", "--vm", "web")["vms"][0]["generations"][0]["generation"]
+    true = restored(replica, generation, "/var/tmp/oldest.qcow2")
+    (disk,) = edge_host(replica, "point", "export", "--vm", "web", "--generation", generation)["disks"]
+
+    def read(host: LabHost, certificates: dict[str, str]) -> str:
+        asked = {**certificates, "host": REPLICA, "name": disk["name"]}
+        return host.run(["sh", "-ec", OVER_NBD % asked], check=False).stdout.partition(" ")[0]
+
+    hypervisor = site.hosts[HYPERVISOR]
+    stream_guest.wait_for(lambda: read(hypervisor, QEMUS), true.__eq__, "the content of the disk, read with the key of QEMU")
+    assert read(hypervisor, OWN) == true
+    assert read(site.hosts[FRONT], OWN) == ""
+    main = replica.run(["systemctl", "show", "--value", "--property=MainPID", "edge-points-nbd.service"]).stdout.strip()
+    assert replica.run(["ps", "-o", "user:20=", "-p", main]).stdout.split() == ["edge-points"]
+    replica.run(["systemctl", "restart", "edge-points-nbd.service"])
+    stream_guest.wait_for(lambda: read(hypervisor, QEMUS), true.__eq__, "the same after a restart")
+    edge_host(replica, "point", "export", "--vm", "web", "--generation", generation, "--end")
+    assert read(hypervisor, QEMUS) == ""
+    assert replica.run(["systemctl", "is-active", "edge-points-nbd.service"], check=False).stdout.strip() == "inactive"
 
 
 def test_a_policy_is_met_by_the_units_and_a_host_without_points_restores(site: Site, vm: tuple[StreamHost, str]) -> None:

@@ -128,8 +128,9 @@ def test_the_nbd_server_is_not_root_and_does_not_see_the_key_of_the_ca() -> None
     assert set(settings["CapabilityBoundingSet"][0].split()) == {"CAP_DAC_OVERRIDE", "CAP_FOWNER"}
 
 
-def test_the_server_of_recovery_points_only_reads_and_sees_few_files() -> None:
-    settings = settings_of(ROLES / "image_server/templates/edge-points-server.service.j2")
+@pytest.mark.parametrize("name", ["edge-points-server", "edge-points-nbd"])
+def test_the_servers_of_recovery_points_only_read_and_see_few_files(name: str) -> None:
+    settings = settings_of(ROLES / f"image_server/templates/{name}.service.j2")
     assert settings["User"] == ["edge-points"] and "ReadWritePaths" not in settings and "BindPaths" not in settings
     assert settings["CapabilityBoundingSet"] == settings["AmbientCapabilities"] == ["CAP_DAC_READ_SEARCH"]
     assert "/var:ro" in settings["TemporaryFileSystem"][0].split()

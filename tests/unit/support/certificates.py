@@ -58,7 +58,8 @@ class Authority:
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         builder = self._builder(subject, key, seconds)
         builder = builder.add_extension(x509.SubjectAlternativeName([alternative]), critical=False)
-        pair = Pair(self._folder / f"{name}{seconds}.crt", self._folder / f"{name}{seconds}.key")
+        file = f"{name.replace('/', '-')}{seconds}"
+        pair = Pair(self._folder / f"{file}.crt", self._folder / f"{file}.key")
         pair.cert.write_bytes(builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
         pair.key.write_bytes(
             key.private_bytes(

@@ -4,7 +4,7 @@
 
 ``ROOT/UUID/EPOCH.NUMBER.json`` are the generations of one VM, ``ROOT/UUID/files/HEX`` their files. ``ROOT/UUID/HEX.image`` is an
 empty overlay of an image that they stand on, by which the image store sees that it is used. ``ROOT/UUID/EPOCH.NUMBER.pin`` keeps a
-generation at any age.
+generation at any age, and so does ``EPOCH.NUMBER.export`` while its disks are exported by NBD.
 ``ROOT/partial/`` has locks and work in progress. Only root can read any of it.
 
 VMs share no file, so that nothing that happens to one can take a file of another's.
@@ -28,7 +28,7 @@ from ..._generation import LARGEST_JSON, UUID, File, Generation, Point, file_nam
 FILES = "files"
 DOCUMENT = re.compile(r"\d{1,16}\.\d{1,16}\.json")
 IMAGE_MARK = re.compile(r"[0-9a-f]{64}\.image")
-PIN = re.compile(r"\d{1,16}\.\d{1,16}\.pin")
+PIN = re.compile(r"\d{1,16}\.\d{1,16}\.(pin|export)")
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,16 @@ class Unreadable:
 
 @dataclass(frozen=True)
 class Listed:
-    """The generations of a VM, the oldest first; ``damaged`` are names of those whose files are missing or have a wrong length."""
+    """The generations of a VM, the oldest first; ``damaged`` are names of those whose files are missing or have a wrong length.
+
+    ``pinned`` are names of those that stay as they are, those that are ``exported`` among them.
+    """
 
     generations: tuple[Generation, ...] = ()
     unreadable: tuple[Unreadable, ...] = ()
     damaged: frozenset[str] = frozenset()
     pinned: frozenset[str] = frozenset()
+    exported: frozenset[str] = frozenset()
 
     @property
     def whole(self) -> tuple[Generation, ...]:
@@ -150,10 +154,10 @@ class Depot:
     def _look(self, uuid: str) -> Listed:
         read: list[Generation] = []
         unreadable: list[Unreadable] = []
-        pinned: set[str] = set()
+        pins: set[Path] = set()
         for path in self._entries(uuid):
             if PIN.fullmatch(path.name):
-                pinned.add(path.stem)
+                pins.add(path)
             elif path.name != FILES and not IMAGE_MARK.fullmatch(path.name):
                 try:
                     read.append(self._read(uuid, path))
@@ -161,7 +165,8 @@ class Depot:
                     unreadable.append(Unreadable(path.name, str(error), isinstance(error, Unsupported)))
         read.sort(key=lambda one: one.point)
         damaged = frozenset(one.name for one in read if self.missing(one))
-        return Listed(tuple(read), tuple(unreadable), damaged, frozenset(pinned))
+        exported = frozenset(path.stem for path in pins if path.suffix == ".export")
+        return Listed(tuple(read), tuple(unreadable), damaged, frozenset(path.stem for path in pins), exported)
 
     def _entries(self, uuid: str) -> list[Path]:
         try:
@@ -237,7 +242,14 @@ class Depot:
 
     def pin(self, uuid: str, name: str, wanted: bool) -> None:
         """Keep a generation whatever its age, and its document as it is, or no longer; waits for who changes the VM's."""
-        path = self.folder(uuid) / f"{name}.pin"
+        self._mark(uuid, name, ".pin", wanted)
+
+    def export(self, uuid: str, name: str, wanted: bool) -> None:
+        """Have a generation among those that are exported, which keeps it as a pin does, or no longer."""
+        self._mark(uuid, name, ".export", wanted)
+
+    def _mark(self, uuid: str, name: str, suffix: str, wanted: bool) -> None:
+        path = self.folder(uuid) / f"{name}{suffix}"
         if wanted:
             self.find(uuid, name)
         elif not path.exists():

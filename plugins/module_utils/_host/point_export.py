@@ -1,0 +1,101 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``edge-host point export`` and ``serve``: recovery points of this host for QEMU elsewhere, which reads them where they are."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from .._cluster import Cluster
+from .._errors import InvalidInput, Unsupported
+from .._generation import Generation, export_name, point_of
+from .._runner import Runner, SubprocessRunner
+from .._storage.format.qemu_img import QemuImg
+from .._storage.recovery.depot import Depot
+from .._storage.recovery.exports import Exports, Listening, server
+from .._storage.recovery.listing import vm_of
+from .._storage.store.store import Store
+from .points import Options
+
+UNIT = "edge-points-nbd.service"
+UNITS = Path("/etc/systemd/system")
+SERVE = ("listen", "port", "certificates", "readers")
+
+
+def export(cluster: Cluster, options: Options) -> dict[str, Any]:
+    """Export the disks of a generation, by default the newest, or with ``end`` no longer; without ``vm`` show what is exported."""
+    return exported(_exports(cluster), options, SubprocessRunner(), UNITS / UNIT)
+
+
+def exported(exports: Exports, options: Options, runner: Runner, unit: Path) -> dict[str, Any]:
+    """Do what ``export`` does; ``unit`` is the file of the server's unit, which is restarted for a change."""
+    if not options.get("vm"):
+        _refuse_without_vm(options)
+        return {"changed": False, "exports": [shown(one) for one in exports.generations()]}
+    if not unit.exists():
+        raise Unsupported(
+            f"vm: {unit.name} is not on this host, so nothing can be exported. Set replica_points_nbd, and run the role replica.",
+            option="vm",
+        )
+    name, uuid = options.get("generation"), vm_of(exports.depot, str(options["vm"]))
+    if name:
+        point_of(name)
+    elif options.get("end"):
+        raise InvalidInput("generation: it is missing; name the one that is to be exported no longer.", option="generation")
+    if options.get("end"):
+        changed, about = exports.end(uuid, str(name)), {"vm": uuid, "generation": name}
+    else:
+        found = exports.depot.find(uuid, name)
+        changed, about = exports.begin(uuid, found.name), shown(found)
+    # Also where nothing changed: a run before may have been killed here. Clients connect again by themselves.
+    runner.run(["systemctl", "restart", "--", unit.name])
+    return {"changed": changed, **about}
+
+
+def _refuse_without_vm(options: Options) -> None:
+    for option in ("generation", "end"):
+        if options.get(option):
+            raise InvalidInput(f"{option}: it needs vm.", option=option)
+
+
+def shown(found: Generation) -> dict[str, Any]:
+    """Return a generation with the names of its exports."""
+    uuid = found.vm.uuid
+    disks = [
+        {"target": disk.target, "name": export_name(uuid, found.name, disk.target), "size": disk.virtual_size}
+        for disk in found.disks
+    ]
+    return {"vm": uuid, "generation": found.name, "instant": found.instant, "disks": disks}
+
+
+def serve(cluster: Cluster, options: Options) -> dict[str, Any]:
+    """Become the NBD server of what is exported; a disk that cannot be opened is left out, and the journal has the reason."""
+    listening = _listening(options)
+    nodes, failed = _exports(cluster).nodes()
+    for what, why in failed.items():
+        sys.stderr.write(f"{what} is not exported: {why}\n")
+    argv = server(nodes, listening)
+    sys.stderr.flush()
+    try:
+        os.execvp(argv[0], argv)  # noqa: S606 - a list of arguments, without a shell on purpose
+    except FileNotFoundError:
+        raise Unsupported(f"The program {argv[0]} is not installed on this host; install the package that holds it.") from None
+
+
+def _listening(options: Options) -> Listening:
+    for option in SERVE:
+        if options.get(option) is None:
+            raise InvalidInput(f"{option}: it is missing.", option=option)
+    port = str(options["port"])
+    if not (port.isdecimal() and 0 < int(port) < 65536):
+        raise InvalidInput(f"port: {port!r:.100} is not a port; write a number from 1 to 65535.", option="port", value=port)
+    address = str(options["listen"]).strip("[]")
+    readers = tuple(name for name in Path(options["readers"]).read_text(encoding="utf-8").split("\n") if name)
+    return Listening("" if address == "*" else address, int(port), Path(options["certificates"]), readers)
+
+
+def _exports(cluster: Cluster) -> Exports:
+    return Exports(Depot(cluster.recovery.root), QemuImg(SubprocessRunner()), Store(cluster.images.root))

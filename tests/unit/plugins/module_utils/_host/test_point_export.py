@@ -1,0 +1,101 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``edge-host point export`` and ``serve``: what is refused, when the server is restarted, and what is shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.edge.cloud.plugins.module_utils._cluster import Cluster
+from ansible_collections.edge.cloud.plugins.module_utils._errors import EdgeError, InvalidInput, NotFound, Unsupported
+from ansible_collections.edge.cloud.plugins.module_utils._generation import export_name
+from ansible_collections.edge.cloud.plugins.module_utils._host.point_export import exported, serve
+from ansible_collections.edge.cloud.plugins.module_utils._runner import Completed
+from ansible_collections.edge.cloud.plugins.module_utils._storage.recovery.exports import Exports
+from support.images import QEMU
+from support.recovery import UUID, Replica
+
+RESTART = ["systemctl", "restart", "--", "edge-points-nbd.service"]
+SERVE = {"listen": "*", "port": "10810", "certificates": "/none", "readers": "/none"}
+
+
+class Scripted:
+    """Takes the restart of the unit, and nothing else."""
+
+    def __init__(self) -> None:
+        self.restarts = 0
+
+    def run(self, argv: Any, **_options: Any) -> Completed:
+        assert argv == RESTART
+        self.restarts += 1
+        return Completed(0, "", "")
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Replica:
+    return Replica.with_points(tmp_path_factory.mktemp("prepared"), 2)
+
+
+@pytest.fixture
+def exports(prepared: Replica, tmp_path: Path) -> Exports:
+    replica = prepared.copied(tmp_path / "recovery")
+    return Exports(replica.depot, QEMU, replica.machine.images)
+
+
+@pytest.fixture
+def unit(tmp_path: Path) -> Path:
+    path = tmp_path / "edge-points-nbd.service"
+    path.touch()
+    return path
+
+
+def test_the_newest_is_exported_until_that_is_ended(exports: Exports, unit: Path) -> None:
+    runner = Scripted()
+    disks = [{"target": "vda", "name": export_name(UUID, "0.2", "vda"), "size": exports.depot.find(UUID).disks[0].virtual_size}]
+    for changed in (True, False):
+        found = exported(exports, {"vm": "web"}, runner, unit)
+        assert (found["changed"], found["vm"], found["generation"], found["disks"]) == (changed, UUID, "0.2", disks)
+    assert [one["generation"] for one in exported(exports, {}, runner, unit)["exports"]] == ["0.2"]
+    for changed in (True, False):
+        found = exported(exports, {"vm": UUID, "generation": "0.2", "end": True}, runner, unit)
+        assert found == {"changed": changed, "vm": UUID, "generation": "0.2"}
+    assert exported(exports, {}, runner, unit) == {"changed": False, "exports": []}
+    assert runner.restarts == 4
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "words"),
+    [
+        ({"generation": "0.1"}, InvalidInput, "^generation: it needs vm"),
+        ({"end": True}, InvalidInput, "^end: it needs vm"),
+        ({"vm": "web", "end": True}, InvalidInput, "^generation: it is missing"),
+        ({"vm": "web", "generation": "1"}, InvalidInput, "^generation: '1' is not a generation"),
+        ({"vm": "web", "generation": "0.9"}, NotFound, "^generation: "),
+        ({"vm": "db"}, NotFound, "^vm: there is no recovery point of 'db'"),
+    ],
+)
+def test_what_is_refused(exports: Exports, unit: Path, options: dict[str, Any], kind: type[EdgeError], words: str) -> None:
+    runner = Scripted()
+    with pytest.raises(kind, match=words):
+        exported(exports, options, runner, unit)
+    assert not list(exports.generations()) and runner.restarts == 0
+
+
+def test_without_the_server_nothing_is_exported(exports: Exports, tmp_path: Path) -> None:
+    with pytest.raises(Unsupported, match=r"^vm: edge-points-nbd\.service is not on this host.*replica_points_nbd"):
+        exported(exports, {"vm": "web"}, Scripted(), tmp_path / "edge-points-nbd.service")
+    assert not list(exports.generations())
+
+
+@pytest.mark.parametrize("option", SERVE)
+def test_the_server_needs_all_that_its_unit_says(option: str) -> None:
+    with pytest.raises(InvalidInput, match=f"^{option}: it is missing"):
+        serve(Cluster("site", "h1", ()), {key: value for key, value in SERVE.items() if key != option})
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "-1", "http"])
+def test_a_wrong_port(port: str) -> None:
+    with pytest.raises(InvalidInput, match=r"^port: "):
+        serve(Cluster("site", "h1", ()), {**SERVE, "port": port})
