@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _files
 from ._compute.model.host_facts import ChainFile, Folders, Offer, VolumeFile
-from ._compute.model.remote_image import RemoteImage, on_server
+from ._compute.model.remote_image import POINTS_PORT, RemoteImage, on_server
 from ._errors import Corrupt, EdgeError, NotFound, Unreachable
 from ._generation import DELTA_CLUSTER
 from ._image_lock import unwritten
@@ -158,10 +158,25 @@ class DiskFiles:
             value=digest,
         )
 
+    def remote_disk(self, export: str, size: int, servers: Sequence[str], option: str) -> RemoteImage:
+        """See ImageTool."""
+        errors = []
+        for place, server in enumerate(servers):
+            disk = on_server(server, export, f"{option}[{place}]", POINTS_PORT)
+            try:
+                found = QemuImg(self.runner).remote_info(disk.host.strip("[]"), disk.port, disk.export, disk.format)
+                if int(found["virtual-size"]) == size:
+                    return replace(disk, size=size)
+                errors.append(f"{server}: it has {found['virtual-size']} bytes instead of {size}.")
+            except EdgeError as error:
+                errors.append(f"{server}: {error.message}")
+        what = "no server gives the disk of the recovery point; export it on a replica that keeps it (edge-host point export)"
+        raise Unreachable(f"{option}: {what}. {' '.join(errors)}", option=option)
+
     def create_remote_overlay(self, path: str, image: RemoteImage, size: int) -> None:
         """See ImageTool."""
         with appearing(Path(path)) as work:
-            QemuImg(self.runner).create_remote(work, size, image.backing)
+            QemuImg(self.runner).create_remote(work, size, image.backing, image.format)
 
     def rebase(self, path: str, digest: str) -> None:
         """See ImageTool."""

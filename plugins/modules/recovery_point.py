@@ -87,6 +87,19 @@ options:
       - A folder with a generation and all of its files, instead of the recovery points of this host. It has what
         C(edge-host point take) takes. Nothing in it is changed.
     type: path
+  point_servers:
+    description:
+      - NBD servers of replicas that export the recovery point (C(edge-host point export)), such as V(nbds://replica1.example), or
+        shorter. The first that gives a disk is read.
+      - With it nothing is copied first. The VM can start at once, whatever the size of its disks. They are empty files over the
+        disks of the point where those are, until C(edge-arrive.service) has brought them here, while the VM runs or is stopped.
+        Until then the VM needs the replica. A guest whose replica does not answer for a minute is paused until it does, or until
+        the disk is here. The disk that it then has was compared with the point; what the guest read before is believed.
+      - Snapshots, recovery points, migrations and clones of the VM are refused until then.
+      - It takes the role P(edge.cloud.hypervisor#role) with C(hypervisor_arrivals).
+    type: list
+    elements: str
+    version_added: 0.1.0
   root:
     description:
       - The folder of the recovery points of this host.
@@ -133,6 +146,18 @@ EXAMPLES = r"""
   edge.cloud.domain:
     name: web
     state: running
+
+- name: Have a replica export a recovery point
+  ansible.builtin.command:
+    argv: [edge-host, point, export, --vm, db, --generation, "0.7"]
+  delegate_to: replica1.example
+
+- name: Make a large VM of it that can start at once
+  edge.cloud.recovery_point:
+    name: db
+    generation: "0.7"
+    in_place: true
+    point_servers: [nbds://replica1.example]
 
 - name: Make a VM again, whose host is lost, of its newest recovery point
   edge.cloud.recovery_point:
@@ -189,7 +214,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.restore.model 
 from ansible_collections.edge.cloud.plugins.module_utils._compute.restore.reconcile import Restorer
 from ansible_collections.edge.cloud.plugins.module_utils._compute.restore.tool import PointSource
 from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
-from ansible_collections.edge.cloud.plugins.module_utils._errors import NotFound
+from ansible_collections.edge.cloud.plugins.module_utils._errors import InvalidInput, NotFound
 from ansible_collections.edge.cloud.plugins.module_utils._generation import UUID
 from ansible_collections.edge.cloud.plugins.module_utils._kept_points import KeptPoints
 from ansible_collections.edge.cloud.plugins.module_utils._libvirt import connection
@@ -221,7 +246,12 @@ def point_of(options: dict[str, Any], runner: ModuleRunner) -> PointSource:
 def run(module: AnsibleModule) -> dict[str, Any]:
     options, runner = module.params, ModuleRunner(module)
     switches = {key: options[key] for key in ("in_place", "again", "new_instance_id", "allow_recreate")}
-    request = RestoreRequest(options["name"], options["generation"], **switches)
+    servers = tuple(options["point_servers"] or ())
+    if servers and options["folder"]:
+        raise InvalidInput(
+            "point_servers: a generation in a folder is not at a server; leave out one of both.", option="point_servers"
+        )
+    request = RestoreRequest(options["name"], options["generation"], **switches, servers=servers)
     point, peers = point_of(options, runner), peers_of_cluster()
     with EventLoop(), connection(options["uri"]) as opened:
         parts = (DiskFiles(runner, FOLDERS), runner, FOLDERS, point, request)
@@ -252,6 +282,7 @@ def main() -> None:
             "again": {"type": "bool", "default": False},
             "new_instance_id": {"type": "bool", "default": True},
             "folder": {"type": "path"},
+            "point_servers": {"type": "list", "elements": "str"},
             "root": {"type": "path", "default": "/var/lib/edge/recovery/points"},
             "allow_recreate": {"type": "bool", "default": False},
             "timeout": {"type": "int", "default": 120},

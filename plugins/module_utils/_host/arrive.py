@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``edge-host arrive``: pull the images that running VMs wait for, and move the VMs onto them.
+"""``edge-host arrive``: pull the images and recovery points that running VMs wait for, and move the VMs onto them.
 
 A VM that started before its image arrived has a marker in its folder. After a kill at any moment the next run goes on. A VM whose
 guest is paused for a switch of a disk, because the task was killed in the middle, is settled too.
@@ -35,6 +35,7 @@ from .._errors import Busy, EdgeError
 from .._libvirt import connection, intent, lookup
 from .._runner import Runner, SubprocessRunner
 from . import backoff, images
+from .point_arrive import RECOVERY, PointArrivals, forget_fetched, waiting
 
 TRY_AGAIN = 5.0
 MOVE_SECONDS = 600
@@ -95,7 +96,8 @@ class Arrivals:
         with _kept_running(domain):
             for digest in arriving_images(state):
                 images.pull(self.cluster, {"digest": digest})
-        return self._move(read_vm(self.connection, name, self._tool, self.folders))
+            done = PointArrivals(self.connection, self.cluster, self.folders, self.runner, MOVE_SECONDS).settle(state)
+        return done + self._move(read_vm(self.connection, name, self._tool, self.folders))
 
     def _move(self, state: VmState) -> list[str]:
         """Do what ``domain`` does without options; the guest keeps its state, running or not."""
@@ -106,7 +108,7 @@ class Arrivals:
         domain = lookup(self.connection.lookupByName, state.name)
         if domain is not None:
             resume_after_errors(domain)
-        if not arriving_images(plan.after):
+        if not arriving_images(plan.after) and not waiting(plan.after):
             folder = Path(self.folders.vm(state.name))
             (folder / ARRIVING).unlink(missing_ok=True)
             forget(folder)
@@ -144,6 +146,7 @@ def settle_all(cluster: Cluster) -> dict[str, Any]:
                     actions += arrivals.settle(name)
             except EdgeError as error:
                 failed[name] = error.message
+        forget_fetched(RECOVERY, arrivals.waiting())
         for name in arrivals.waiting():
             failed.setdefault(name, "it cannot be moved now (saved, or in the middle of something else).")
     if failed:

@@ -14,7 +14,7 @@ from support import lab_cluster, stream_guest
 from support.lab_cluster import Site
 from support.playbook import changed_in, run_book
 from support.stream_host import StreamHost
-from support.vm_host import IMAGES, MACHINE
+from support.vm_host import IMAGES, MACHINE, VMS
 
 pytestmark = [pytest.mark.integration, pytest.mark.lab]
 HYPERVISOR, REPLICA, FRONT = "rp-h1", "rp-r1", "rp-front"
@@ -23,7 +23,8 @@ PLAYS = [
     {"hosts": "replica", "roles": [{"role": "edge.cloud.replica", "replica_points_nbd": True}]},
     {"hosts": "hypervisor", "roles": [{"role": "edge.cloud.hypervisor", "hypervisor_virt_type": "qemu"}]},
 ]
-POINTS, OUTGOING = "/var/lib/edge/recovery/points", "/var/lib/edge/recovery/outgoing"
+RECOVERY = "/var/lib/edge/recovery"
+POINTS, OUTGOING = f"{RECOVERY}/points", f"{RECOVERY}/outgoing"
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +142,40 @@ def test_a_disk_is_read_by_nbd_where_it_is_by_those_who_may(site: Site, vm: tupl
     edge_host(replica, "point", "export", "--vm", "web", "--generation", generation, "--end")
     assert read(hypervisor, QEMUS) == ""
     assert replica.run(["systemctl", "is-active", "edge-points-nbd.service"], check=False).stdout.strip() == "inactive"
+
+
+def test_a_vm_runs_over_its_point_before_that_is_here_and_is_moved(site: Site, vm: tuple[StreamHost, str]) -> None:
+    hypervisor, replica = vm[0], site.hosts[REPLICA]
+    found = edge_host(replica, "point", "list", "--vm", "web")["vms"][0]["generations"][-1]
+    edge_host(replica, "point", "export", "--vm", "web", "--generation", found["generation"])
+    asked = {"name": "soon", "vm": "web", "generation": found["generation"], "point_servers": [REPLICA], "timeout": 300}
+    hypervisor.run("systemctl", "stop", "edge-arrive.path")  # until the guest has written, however long that takes
+    try:
+        assert hypervisor.module("recovery_point", **asked)["changed"]
+        hypervisor.module("domain", name="soon", state="running", timeout=300)
+        known = hypervisor.wait_more("soon", 3)
+        assert "arriving-soon" not in hypervisor.run("ls", RECOVERY).split(), "nothing of the point has been fetched"
+        assert hypervisor.active("soon").endswith("/data.arriving.qcow2")
+        assert "STREAM-FROM 0\n" not in hypervisor.console("soon"), "it goes on where the point was"
+        assert "is still on its way" in hypervisor.snapshot("soon", "early", ok=False)["msg"]
+        assert hypervisor.host.run(["edge-host", "point", "make", "--vm", "soon"], check=False).returncode == 1
+        replica.run(["systemctl", "stop", "edge-points-nbd.service"])  # what the guest reads from is gone in the middle
+    finally:
+        hypervisor.run("systemctl", "start", "edge-arrive.path")
+    stream_guest.wait_for(lambda: hypervisor.active("soon"), lambda path: path.endswith("/data.qcow2"), "the disk of its own")
+    stream_guest.wait_for(
+        lambda: hypervisor.run("ls", "-A", f"{VMS}/soon"), lambda names: "arriving" not in names, "the end of the move"
+    )
+    assert "nbd" not in hypervisor.run("virsh", "dumpxml", "soon") + hypervisor.run("virsh", "dumpxml", "--inactive", "soon")
+    assert hypervisor.wait_more("soon", 3) > known
+    hypervisor.verify("soon")
+    assert hypervisor.chain(hypervisor.active("soon")) == ["data.qcow2", f"{vm[1].removeprefix('sha256:')}.qcow2"]
+    assert not hypervisor.module("recovery_point", **asked)["changed"]
+    assert "arriving-soon" not in hypervisor.run("ls", RECOVERY).split()
+    hypervisor.run("virsh", "destroy", "soon")
+    hypervisor.module("domain", name="soon", state="running", timeout=300)
+    hypervisor.wait_more("soon", 3)  # it needs the replica no more
+    hypervisor.module("domain", name="soon", state="absent", force_stop=True, timeout=1, delete_disks=True)
 
 
 def test_a_policy_is_met_by_the_units_and_a_host_without_points_restores(site: Site, vm: tuple[StreamHost, str]) -> None:

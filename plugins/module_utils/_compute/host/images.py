@@ -102,7 +102,7 @@ class Images:
             except (EdgeError, OSError):
                 continue
             remote, place = from_url(backing), PurePosixPath(backing)
-            if remote is not None:
+            if remote is not None and not remote.is_point:
                 yield remote.digest
             elif str(place.parent) == self.folders.images:
                 yield DIGEST + place.stem

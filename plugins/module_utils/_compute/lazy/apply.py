@@ -9,6 +9,7 @@ of a subcluster: a larger one of which the overlay has a part would be read from
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -23,22 +24,29 @@ from ..host.calls import ARRIVING, SWITCHING, call, forget
 from ..job.block_job import JobLimits, block_jobs, job_of, live_disk, mirror_ready, require_mirror, wait_job
 from ..job.pivot import require_remembered, switch
 from ..model.image_tools import ImageTool
-from ..xml.disk import read_file
-from ..xml.domain import parse_xml
+from ..xml.disk import read_file, replace_file
+from ..xml.domain import parse_xml, to_text
+from ..xml.properties import read_path
+from ..xml.remote_backing import drop_policies
 from .plan import MoveDisk
 
 COPY = """<disk type='file'><driver type='qcow2' cache='{cache}' discard='unmap'/><source file='{path}'/>
-<backingStore type='file'><format type='qcow2'/><source file='{backing}'/><backingStore/></backingStore></disk>"""
+{below}</disk>"""
+BELOW = "<backingStore type='file'><format type='qcow2'/><source file='{}'/><backingStore/></backingStore>"
 
 
 @dataclass(frozen=True)
 class ArrivalMover:
-    """Moves the disks of one domain; ``timeout`` in seconds bounds each wait."""
+    """Moves the disks of one domain; ``timeout`` in seconds bounds each wait.
+
+    ``make`` makes the file that a running guest's own blocks are copied into, an empty overlay of the image without it.
+    """
 
     connection: Any
     domain: Any
     tool: ImageTool
     timeout: float
+    make: Callable[[MoveDisk, int], None] | None = None
 
     def move(self, step: MoveDisk, size: int) -> None:
         """Carry out one step; ``size`` is the disk's virtual size in bytes. A rerun after a kill goes on."""
@@ -81,10 +89,17 @@ class ArrivalMover:
 
     def _begin(self, step: MoveDisk, size: int) -> None:
         remove_images([step.path])  # the definition names another file: a copy that was never switched to
-        self.tool.create_overlay(step.path, step.image, size)
+        if self.make:
+            self.make(step, size)
+        else:
+            self.tool.create_overlay(step.path, step.image, size)
         driver = live_disk(self.domain, step.target).find("driver")
         cache = driver.get("cache", "none") if driver is not None else "none"
-        xml = COPY.format(cache=escape(cache), path=escape(step.path), backing=escape(step.backing))
+        xml = COPY.format(
+            cache=escape(cache),
+            path=escape(step.path),
+            below=BELOW.format(escape(step.backing)) if step.backing else "<backingStore/>",
+        )
         flags = libvirt.VIR_DOMAIN_BLOCK_COPY_SHALLOW | libvirt.VIR_DOMAIN_BLOCK_COPY_REUSE_EXT
         flags |= libvirt.VIR_DOMAIN_BLOCK_COPY_TRANSIENT_JOB | libvirt.VIR_DOMAIN_BLOCK_COPY_SYNCHRONOUS_WRITES
         with intent(f"copy disk {step.target} of domain {step.domain} to {step.path}"):
@@ -106,6 +121,17 @@ class ArrivalMover:
     def _file_of(self, target: str) -> str | None:
         source = live_disk(self.domain, target).find("source")
         return None if source is None else source.get("file")
+
+
+def stand_alone(connection: Any, domain: Any, target: str, path: str) -> None:
+    """Have the definition of a domain name a disk's own file, with nothing remote below it."""
+    with intent(f"redefine domain {domain.name()}"):
+        root = parse_xml(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE))
+        for disk in root.iterfind("devices/disk"):
+            if read_path(disk, "target@dev") == target:
+                replace_file(disk, path, block=False, image_format="qcow2")
+                drop_policies(disk)
+        connection.defineXML(to_text(root))
 
 
 def resume_after_errors(domain: Any) -> None:

@@ -53,11 +53,13 @@ def with_arrivals(wanted: DomainSpec, volumes: Sequence[Volume], state: VmState,
     def current(disk: Disk) -> Disk:
         volume = by_disk.get(disk.name)
         image = volume.image if volume else None
+        found = state.volume(disk.active) if is_arriving(disk.active) else None
+        afar = from_url(disk.remote or (found.backing if found else None))
+        if is_arriving(disk.active) and afar and afar.is_point:
+            return _over(disk, afar)  # its image is only a part of what it reads there
         if volume is None or image is None:
             return disk
         if is_arriving(disk.active):
-            found = state.volume(disk.active)
-            afar = from_url(disk.remote or (found.backing if found else None))
             return disk.own if image in host.images else _over(disk, afar)
         missing = image not in host.images and not volume_chain(volume, wanted, state.volumes)
         afar = host.remote_images.get(image) if missing else None

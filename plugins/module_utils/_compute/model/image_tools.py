@@ -63,6 +63,9 @@ class ImageTool(Protocol):
     def remote_image(self, digest: str, servers: Sequence[str], option: str) -> RemoteImage:
         """Return the image on the first of the replicas' NBD servers that gives it; raise Unreachable with the error of each."""
 
+    def remote_disk(self, export: str, size: int, servers: Sequence[str], option: str) -> RemoteImage:
+        """Return a disk of a recovery point on the first of the NBD servers that gives it; raise Unreachable with each error."""
+
     def create_remote_overlay(self, path: str, image: RemoteImage, size: int) -> None:
         """Make a qcow2 overlay on a remote image; it appears under its name complete or not at all."""
 

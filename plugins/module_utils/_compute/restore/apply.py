@@ -25,12 +25,14 @@ from ..._libvirt import intent
 from ..._runner import Runner
 from ..domain.plan import BuildSeed, PullImage
 from ..host.restore_mark import NOTE
+from ..lazy.apply import call_for_image
+from ..lazy.plan import SUFFIX
 from ..model.host_facts import Folders
 from ..seed import Seeds, build_seed
 from ..xml.display import passwords_in
 from ..xml.domain import parse_xml
 from .model import TPM_STATE, Note, Places
-from .plan import DefineRestored, PutInPlace, RestoreDisk, RestoreFile, SetAside
+from .plan import DefineRestored, LayOverPoint, PutInPlace, RestoreDisk, RestoreFile, SetAside
 from .tool import PointContent, PointSource, RestoreTool
 from .tpm_state import put_state
 
@@ -86,6 +88,7 @@ class Restoring:
         actions: dict[type[Any], Callable[[Any], None]] = {
             PullImage: lambda step: self.tool.pull(step.image),
             RestoreDisk: self._restore_disk,
+            LayOverPoint: self._lay_over_point,
             RestoreFile: self._restore_file,
             BuildSeed: self._build_seed,
             DefineRestored: lambda _step: self._define_beside() if self.staged else self._define_new(),
@@ -100,6 +103,9 @@ class Restoring:
     def _restore_disk(self, step: RestoreDisk) -> None:
         if self.content is not None:
             self.content.write_disk(step.copy.target, self._work(step.copy.path))
+
+    def _lay_over_point(self, step: LayOverPoint) -> None:
+        self.tool.create_remote_overlay(str(self._work(step.path)), step.remote, step.copy.size)
 
     def _restore_file(self, step: RestoreFile) -> None:
         if self.point is not None:
@@ -117,6 +123,7 @@ class Restoring:
         self._put_tpm(self._home)
         self._settle_leases(self.places.work)
         self._define(self.note.xml)
+        self._call()
         self.forget()
 
     def _define_beside(self) -> None:
@@ -223,11 +230,16 @@ class Restoring:
         self.finish()
 
     def finish(self) -> None:
-        """Remove the names beside the VM's folder, once it is defined on its own."""
+        """Remove the names beside the VM's folder, once it is defined on its own, and call for disks that are not here."""
+        self._call()
         if self.places.made.is_dir():
             shutil.rmtree(self.places.made)
             _files.fsync(self.places.made.parent)
         self.forget()
+
+    def _call(self) -> None:
+        if any(self._home.glob(f"*{SUFFIX}")):
+            call_for_image(str(self._home))
 
     def forget(self) -> None:
         """Remove the note of a VM that is defined."""

@@ -6,32 +6,41 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from xml.etree.ElementTree import Element
 
 from ..._errors import NotFound, Refused
+from ..._generation import export_name
 from ..._plan import Plan
 from ..._runner import Runner
-from ..clone.model import Names
+from ..clone.model import DiskCopy, Names
 from ..clone.seeds import cloned_context, cloned_seed, read_seed
 from ..clone.xml import obstacles, override_obstacles
 from ..domain.check.definition import refusal
 from ..domain.plan import BuildSeed, PullImage
 from ..host.view import HostView
+from ..lazy.plan import arriving_path
 from ..model.host_facts import Folders
+from ..model.remote_image import RemoteImage
 from ..model.spec import Record
 from ..model.state import VmState
 from ..seed import CONTEXT_VOLUME, VOLUME, Seed, Seeds, read_digest
 from ..xml.domain import emit, parse, parse_xml, to_text
 from ..xml.override import passwords_of
 from .check import Checks, require_images
-from .model import OPTION, Note, Places, RestoreRequest, origin_of
-from .plan import DefineRestored, PutInPlace, RestoreDisk, RestoreFile, SetAside, Step
+from .model import OPTION, SERVERS, Note, Places, RestoreRequest, origin_of
+from .plan import DefineRestored, LayOverPoint, PutInPlace, RestoreDisk, RestoreFile, SetAside, Step
 from .record import Target, names_of, record_of, restored_record, shared_disks, with_secrets
 from .tool import PointSource, RestoreTool
 from .tpm_state import free_aside, owner_of_state
+
+Remotes: TypeAlias = "dict[str, RemoteImage]"  # by target, none where the disks are restored at once
+
+
+def _file_of(copy: DiskCopy, remotes: Remotes) -> str:
+    return arriving_path(copy.path) if copy.target in remotes else copy.path
 
 
 @dataclass(frozen=True)
@@ -89,20 +98,21 @@ class Drafting:
             self._refuse_shared(record, names)
             self.checks.refuse_macs(names.macs.values())
         self.checks.require_room(self.point, self.tool)
+        remotes = self._remotes()
         made = restored_record(record, names, generation, digests)
-        text, staged = self._xml(made, base), None
+        text, staged = self._xml(made, base, remotes), None
         if base is not None:
             beside = self._names(record, str(self.places.made))
-            staged = self._xml(restored_record(record, beside, generation, digests), base)
+            staged = self._xml(restored_record(record, beside, generation, digests), base, remotes)
         if says := refusal(self.connection, text):
             raise Refused(f"{OPTION}: libvirt on this host refuses the VM of {generation.name}: {says}.", option=OPTION)
         parsed = parse(parse_xml(text))
-        steps = [*pulls, *self._file_steps(names, seeds, digests)]
+        steps = [*pulls, *self._disk_steps(names, remotes), *self._file_steps(names, seeds, digests)]
         aside = str(self.places.free_aside(generation.name)) if base is not None else None
         steps.append(DefineRestored(self._what(), parsed.spec, parsed.foreign, parsed.record, digests))
         if base is not None:
-            steps += [SetAside(self._home, str(aside), self._restored(names)), PutInPlace(self._home)]
-        images = {copy.path: copy.image or "" for copy in names.disks.values()}
+            steps += [SetAside(self._home, str(aside), self._restored(names, remotes)), PutInPlace(self._home)]
+        images = {_file_of(copy, remotes): "" if remotes else copy.image or "" for copy in names.disks.values()}
         note = Note(origin_of(generation), text, self.checks.uuid, images, aside, self._tpm_aside())
         files = tuple(one for disk in state.disks for one in (disk.path, disk.overlay) if one and Path(one).is_file())
         return Draft(Plan(state, tuple(steps)), note, staged, seeds, files, warnings=tuple(warnings))
@@ -161,8 +171,25 @@ class Drafting:
     def _shared(self, record: Record) -> list[str]:
         return shared_disks(record, self.point.generation)
 
-    def _xml(self, record: Record, base: Element | None) -> str:
-        return to_text(emit(record.spec, record, base))
+    def _xml(self, record: Record, base: Element | None, remotes: Remotes) -> str:
+        disks = tuple(
+            replace(disk, overlay=arriving_path(disk.path), remote=remotes[disk.target].url) if disk.target in remotes else disk
+            for disk in record.spec.disks
+        )
+        return to_text(emit(replace(record.spec, disks=disks), record, base))
+
+    def _remotes(self) -> Remotes:
+        """Return where each disk of the point is read until it is here; raise Unreachable where no server gives one."""
+        found, servers = self.point.generation, self.request.servers
+        if not servers:
+            return {}
+        names = {disk.target: export_name(found.vm.uuid, found.name, disk.target) for disk in found.disks}
+        return {disk.target: self.tool.remote_disk(names[disk.target], disk.virtual_size, servers, SERVERS) for disk in found.disks}
+
+    def _disk_steps(self, names: Names, remotes: Remotes) -> Iterator[Step]:
+        for copy in names.disks.values():
+            afar = remotes.get(copy.target)
+            yield LayOverPoint(copy, arriving_path(copy.path), afar) if afar else RestoreDisk(copy)
 
     def _seeds(self, record: Record, names: Names) -> tuple[Seeds, tuple[str | None, str | None]]:
         """Return the seeds to build, and the digests of those that the VM then has; its own are restored as they were."""
@@ -190,7 +217,6 @@ class Drafting:
             return read_seed(file.name, volume, self.runner, OPTION)
 
     def _file_steps(self, names: Names, seeds: Seeds, digests: tuple[str | None, str | None]) -> Iterator[Step]:
-        yield from map(RestoreDisk, names.disks.values())
         files = self.point.generation.files
         name = self.request.name
         if "nvram" in files and names.nvram:
@@ -208,10 +234,14 @@ class Drafting:
     def _seed_paths(self, name: str) -> tuple[str, str]:
         return self.folders.seed(name), self.folders.context(name)
 
-    def _restored(self, names: Names) -> tuple[str, ...]:
+    def _restored(self, names: Names, remotes: Remotes) -> tuple[str, ...]:
         files = self.point.generation.files
         seeds = zip(("seed", "context"), self._seed_paths(self.request.name), strict=True)
-        return (*(copy.path for copy in names.disks.values()), *filter(None, [names.nvram]), *(p for w, p in seeds if w in files))
+        return (
+            *(_file_of(copy, remotes) for copy in names.disks.values()),
+            *filter(None, [names.nvram]),
+            *(p for w, p in seeds if w in files),
+        )
 
     @property
     def _has_tpm(self) -> bool:

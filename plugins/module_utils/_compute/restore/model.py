@@ -18,12 +18,15 @@ from ..xml.domain import parse_xml
 
 SCHEMA, LARGEST = 1, 16 * 2**20
 TPM_STATE = "tpm.state"
-OPTION = "generation"
+OPTION, SERVERS = "generation", "point_servers"
 
 
 @dataclass(frozen=True)
 class RestoreRequest:
-    """What is asked of the VM ``name``; ``generation`` None is the newest, ``again`` restores what was restored from it already."""
+    """What is asked of the VM ``name``; ``generation`` None is the newest, ``again`` restores what was restored from it already.
+
+    With ``servers`` its disks stay where the point is, exported by one of these, until they have been moved here.
+    """
 
     name: str
     generation: str | None = None
@@ -31,6 +34,7 @@ class RestoreRequest:
     again: bool = False
     new_instance_id: bool = True
     allow_recreate: bool = False
+    servers: tuple[str, ...] = ()
 
 
 def origin_of(generation: Generation) -> str:

@@ -12,6 +12,7 @@ from ..._sizes import show_size
 from ..clone.model import DiskCopy
 from ..domain.plan import BuildSeed, PullImage
 from ..model.host_facts import VolumeFile
+from ..model.remote_image import RemoteImage
 from ..model.spec import DomainSpec, Foreign, Record
 from ..model.state import VmState
 
@@ -32,6 +33,29 @@ class RestoreDisk:
     def predict(self, state: VmState) -> VmState:
         """See Step."""
         made = VolumeFile(self.copy.path, "qcow2", self.copy.size, self.copy.image)
+        others = tuple(one for one in state.volumes if one.path != made.path)
+        return replace(state, volumes=(*others, made), folder=tuple(sorted({*state.folder, made.path})))
+
+
+@dataclass(frozen=True)
+class LayOverPoint:
+    """Make an empty overlay of a disk of the point where that is; ``edge-arrive`` moves it here."""
+
+    copy: DiskCopy
+    path: str
+    remote: RemoteImage
+
+    @property
+    def sentence(self) -> str:
+        """See Step."""
+        size = show_size(self.copy.size)
+        return (
+            f"Create {self.path} ({size}) over disk {self.copy.target} of the point, read from {self.remote.url} until it is here"
+        )
+
+    def predict(self, state: VmState) -> VmState:
+        """See Step."""
+        made = VolumeFile(self.path, "qcow2", self.copy.size, self.remote.backing)
         others = tuple(one for one in state.volumes if one.path != made.path)
         return replace(state, volumes=(*others, made), folder=tuple(sorted({*state.folder, made.path})))
 
@@ -115,4 +139,4 @@ class PutInPlace:
         return state
 
 
-Step: TypeAlias = "PullImage | RestoreDisk | RestoreFile | BuildSeed | DefineRestored | SetAside | PutInPlace"
+Step: TypeAlias = "PullImage | RestoreDisk | LayOverPoint | RestoreFile | BuildSeed | DefineRestored | SetAside | PutInPlace"

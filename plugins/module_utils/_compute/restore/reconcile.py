@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from .draft import Draft, Drafting
 from .model import Note, Places, RestoreRequest, origin_of, read_note
 from .numbers import go_on_after
 from .plan import DefineRestored, PutInPlace, SetAside
-from .tool import PointSource, RestoreTool
+from .tool import PointContent, PointSource, RestoreTool
 
 
 @dataclass(frozen=True)
@@ -114,11 +114,15 @@ class Restorer:
                     restoring.old.enter_context(at_rest(self.connection.lookupByName(self.name), draft.files))
             try:
                 restoring.begin()
-                with self.point.opened(self._places.scratch) as restoring.content:
+                with self._content() as restoring.content:
                     self._forget_moves()
                     execute(draft.plan, restoring.apply)
             finally:
                 tidy(restoring)
+
+    def _content(self) -> AbstractContextManager[PointContent | None]:
+        """Return the disks of the point; none where they stay where they are."""
+        return nullcontext() if self.request.servers else self.point.opened(self._places.scratch)
 
     def _forget_moves(self) -> None:
         for mark in read_moved(self.folders.vms) if self.request.allow_recreate else ():

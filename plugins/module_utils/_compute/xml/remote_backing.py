@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from xml.etree.ElementTree import Element, SubElement
 
-from ..model.remote_image import RemoteImage, from_url
+from ..model.remote_image import from_url
 from .properties import write_path
 
 POLICIES = ("driver@error_policy", "driver@rerror_policy")
@@ -25,8 +25,14 @@ def read_remote(disk: Element) -> str | None:
         return None
     name = host.get("name", "")
     shown = f"[{name}]" if ":" in name else name
-    image = RemoteImage(shown, int(host.get("port", "0")), f"sha256:{source.get('name', '')}")
-    return image.url if from_url(image.url) else None
+    image = from_url(f"nbds://{shown}:{host.get('port', '0')}/{source.get('name', '')}")
+    return image.url if image else None
+
+
+def drop_policies(disk: Element) -> None:
+    """Take out what a disk does at an I/O error while it is laid over a remote image."""
+    for path in POLICIES:
+        write_path(disk, path, None)
 
 
 def write_remote(disk: Element, url: str | None) -> None:
@@ -42,7 +48,7 @@ def write_remote(disk: Element, url: str | None) -> None:
     if image is None:
         return
     below = SubElement(disk, "backingStore", {"type": "network"})
-    SubElement(below, "format", {"type": "qcow2"})
+    SubElement(below, "format", {"type": image.format})
     source = SubElement(below, "source", {"protocol": "nbd", "name": image.export, "tls": "yes"})
     SubElement(source, "host", {"name": image.host.strip("[]"), "port": str(image.port)})
     SubElement(source, "reconnect", {"delay": RECONNECT_SECONDS})

@@ -195,17 +195,17 @@ class QemuImg:
             alone = {"driver": "qcow2", "backing": None, "file": {"driver": "file", "filename": _path(path)}}
             self._run(["resize", "-q", f"json:{json.dumps(alone)}", str(size)], WORKING)
 
-    def remote_info(self, host: str, port: int, export: str) -> dict[str, Any]:
-        """Return qemu-img's JSON about a qcow2 that an NBD server exports over TLS, authenticated by QEMU's client certificate."""
+    def remote_info(self, host: str, port: int, export: str, image_format: str = "qcow2") -> dict[str, Any]:
+        """Return qemu-img's JSON about an image that an NBD server exports over TLS, authenticated by QEMU's client certificate."""
         creds = f"tls-creds-x509,id=edge,dir={QEMU_PKI},endpoint=client,verify-peer=on"
         server = f"file.server.type=inet,file.server.host={host},file.server.port={port}"
-        image = f"driver=qcow2,file.driver=nbd,{server},file.export={export},file.tls-creds=edge"
+        image = f"driver={image_format},file.driver=nbd,{server},file.export={export},file.tls-creds=edge"
         argv = ["qemu-img", "info", "--output=json", "--object", creds, "--image-opts", image]
         return dict(json.loads(self.runner.run([*READING.prefix(), *argv], timeout=REMOTE_SECONDS).stdout))
 
-    def create_remote(self, path: Path, size: int, url: str) -> None:
-        """Create an overlay of a qcow2 on an NBD server, without connecting to it."""
-        self._create_overlay(path, size, ["-u", "-F", "qcow2", "-b", url], {})
+    def create_remote(self, path: Path, size: int, url: str, image_format: str = "qcow2") -> None:
+        """Create an overlay of an image on an NBD server, without connecting to it."""
+        self._create_overlay(path, size, ["-u", "-F", image_format, "-b", url], {})
         leave_room(path, size)
 
     def convert(

@@ -14,8 +14,10 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils import _cluster
+from ansible_collections.edge.cloud.plugins.module_utils._cluster import Cluster, Recovery
 from ansible_collections.edge.cloud.plugins.module_utils._compute.clone.seeds import read_seed
 from ansible_collections.edge.cloud.plugins.module_utils._compute.elsewhere.peers import Peers
+from ansible_collections.edge.cloud.plugins.module_utils._compute.host.observe import read_vm
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.elsewhere import Sighting
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec import stable_mac, stable_uuid
@@ -23,10 +25,14 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.recovery impor
 from ansible_collections.edge.cloud.plugins.module_utils._compute.restore.tpm_state import FILE, put_state
 from ansible_collections.edge.cloud.plugins.module_utils._compute.seed import VOLUME
 from ansible_collections.edge.cloud.plugins.module_utils._compute.xml.domain import mark_of, parse_xml
+from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
 from ansible_collections.edge.cloud.plugins.module_utils._errors import Unreachable
-from ansible_collections.edge.cloud.plugins.module_utils._generation import DOCUMENT, Disk, Generation, Vm, file_name
+from ansible_collections.edge.cloud.plugins.module_utils._generation import DOCUMENT, Disk, Generation, Vm, export_name, file_name
+from ansible_collections.edge.cloud.plugins.module_utils._host.point_arrive import PointArrivals
 from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
+from ansible_collections.edge.cloud.plugins.module_utils._storage.format import qcow2, qemu_img
 from ansible_collections.edge.cloud.plugins.module_utils._storage.recovery.depot import Depot
+from ansible_collections.edge.cloud.plugins.module_utils._storage.recovery.exports import Exports
 from ansible_collections.edge.cloud.plugins.module_utils._storage.recovery.intake import Intake
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
 from ansible_collections.edge.cloud.plugins.modules import recovery_point
@@ -34,6 +40,7 @@ from support.certificates import Authority
 from support.image_server import free_port
 from support.images import MIB, QEMU, cached
 from support.modules import run_module
+from support.points_nbd import points_nbd
 from support.points_server import points_server
 from support.recovery import delta, file_of
 
@@ -302,3 +309,84 @@ def test_a_point_whose_spec_is_not_a_record_is_refused(module: Any, replica: Rep
     depot.document(UUID, "0.2").write_bytes(replace(generation, spec={}).to_json())
     found = module("new", vm="web")
     assert found["failed"] and "does not say what the VM is" in found["msg"]
+
+
+@pytest.fixture
+def server(replica: Replica, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Have the point 0.2 of the VM web exported by the real server."""
+    exports = Exports(Depot(replica.root), QEMU, Store(Path(replica.folders.images)))
+    exports.begin(UUID, "0.2")
+    with points_nbd(tmp_path / "nbd", authority, exports.nodes()[0], ["qemu/h1"]) as found:
+        monkeypatch.setattr(qemu_img, "QEMU_PKI", str(found.pki("qemu/h1")))
+        yield f"nbds://127.0.0.1:{found.port}"
+
+
+def moved(driver: Any, replica: Replica, name: str) -> list[str]:
+    """Do what ``edge-host arrive`` does for the disks of a VM over a point."""
+    runner, folders = SubprocessRunner(), replica.folders
+    cluster = Cluster("site", "h1", (), recovery=Recovery(root=replica.root))
+    state = read_vm(driver, name, DiskFiles(runner, folders), folders)
+    return PointArrivals(driver, cluster, folders, runner, 60, replica.root.parent).settle(state)
+
+
+def guest_writes(path: Path, pattern: int, at: str) -> None:
+    """Write whole clusters into an overlay, for which nothing below it is read."""
+    node = {"driver": "qcow2", "file": {"driver": "file", "filename": str(path)}, "backing": None}
+    subprocess.run(["qemu-io", "-c", f"write -P {pattern} {at} 64k", f"json:{json.dumps(node)}"], check=True, capture_output=True)
+
+
+def test_a_vm_over_a_point_where_it_is_comes_here_with_what_its_guest_wrote(
+    module: Any, replica: Replica, server: str, driver: Any, folders: Folders
+) -> None:
+    home, asked = Path(folders.vm("new")), {"vm": "web", "point_servers": [server]}
+    planned = module("new", check=True, **asked)
+    made = module("new", **asked)
+    assert [made[key] for key in ("actions", "diff", "domain")] == [planned[key] for key in ("actions", "diff", "domain")]
+    arriving, own = home / "root.arriving.qcow2", home / "root.qcow2"
+    assert arriving.exists() and not own.exists() and arriving.stat().st_blocks * 512 < MIB
+    (afar,) = xml(driver, "new").findall("devices/disk[@device='disk']/backingStore/source[@tls='yes']")
+    assert afar.get("name") == export_name(UUID, "0.2", "vda")
+    assert (home / "arriving.json").exists() and (home.parent.parent / "arriving/new").exists()
+    assert not module("new", **asked)["changed"]
+    assert not module("new", "domain", state="stopped")["changed"]
+    assert module("new", "domain", state="stopped", memory="96MiB")["changed"], "and the disk stays over the point"
+    refused = module("new", "domain_snapshot", snapshot="early")
+    assert refused["failed"] and "is still on its way" in refused["msg"]
+
+    guest_writes(arriving, 9, "16M")
+    guest_writes(arriving, 9, "40M")
+    (home / "root.qcow2").write_bytes(b"of a run that was killed")
+    (home.parent / ".arriving-new").mkdir()
+    assert moved(driver, replica, "new") == [f"Move disk root of domain new from the recovery point onto {own}"]
+    assert all(has(own, pattern, at) for pattern, at in ((9, "16M"), (6, "17M"), (9, "40M")))
+    assert qcow2.read_header(own).backing_file == str(Store(Path(folders.images)).image_path(replica.digest))
+    assert str(own) in Store(Path(folders.images)).uses_of(replica.digest, [Path(folders.vms)]).users
+    assert xml(driver, "new").find("devices/disk[@device='disk']/backingStore/source[@tls='yes']") is None
+    assert not (home.parent / ".arriving-new").exists() and moved(driver, replica, "new") == []
+    assert module("new", "domain", state="stopped")["changed"] and not arriving.exists()
+    assert not module("new", "domain", state="stopped")["changed"]
+
+
+def test_in_place_over_a_point_where_it_is(module: Any, replica: Replica, server: str, driver: Any, folders: Folders) -> None:
+    home, asked = Path(folders.vm("web")), {"generation": "0.2", "in_place": True, "point_servers": [server]}
+    planned = module("web", check=True, **asked)
+    made = module("web", **asked)
+    assert [made[key] for key in ("actions", "diff", "domain")] == [planned[key] for key in ("actions", "diff", "domain")]
+    assert Path(made["set_aside"], "root.qcow2").exists() and sorted(path.name for path in home.glob("*.qcow2")) == [
+        "root.arriving.qcow2"
+    ]
+    assert (home / "arriving.json").exists() and not module("web", **asked)["changed"]
+    assert moved(driver, replica, "web")
+    assert has(home / "root.qcow2", 5, "16M") and has(home / "root.qcow2", 6, "17M")
+
+
+def test_without_a_server_that_gives_it_nothing_is_made(module: Any, replica: Replica, server: str, folders: Folders) -> None:
+    for asked in ({"generation": "0.1", "point_servers": [server]}, {"point_servers": [f"127.0.0.1:{free_port()}"]}):
+        found = module("new", vm="web", **asked)
+        assert found["failed"] and found["msg"].startswith(
+            "point_servers: no server gives the disk of the recovery point; export it"
+        )
+    assert module("new", vm="web", point_servers=["a b"])["msg"].startswith("point_servers[0]: 'a b' is not valid")
+    found = module("new", vm="web", folder="/none", point_servers=[server])
+    assert found["failed"] and found["msg"].startswith("point_servers: a generation in a folder is not at a server")
+    assert not Path(folders.vm("new")).exists()
