@@ -671,6 +671,11 @@ options:
           - How much points that not enough hosts hold may take on this host, as an integer with a unit, such as V(20GiB). No
             further point is made when they have it. Without it they may fill the disk up to a reserve.
         type: str
+      sign:
+        description:
+          - The text on the guest's serial console by which a restore drill (C(edge-host point drill)) knows that the guest is up,
+            such as V(login:). Without it the guest agent has to answer.
+        type: str
   xml_override:
     description:
       - A libvirt C(<domain>) element that is merged over the domain's XML at the end, the last resort where no option exists.

@@ -6,15 +6,16 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from ._cluster import Cluster, Member
+from ._compute.model.spec import stable_uuid
 from ._errors import Corrupt, EdgeError, NotFound, Refused, Unreachable
-from ._generation import Generation, Point, point_name, point_of
-from ._points import DepotDisks, FolderPoint, point_in_folder
+from ._generation import UUID, Generation, Point, point_name, point_of
+from ._points import DepotDisks, DepotPoint, FolderPoint, point_in_depot, point_in_folder
 from ._runner import Runner
 from ._storage.cluster.cluster_replica import trust_in
 from ._storage.recovery.holding import missing_images
@@ -160,3 +161,27 @@ class KeptPoints:
             except EdgeError as error:
                 why.append(error.message)
         return None
+
+
+def find_point(
+    root: Path,
+    vm: str,
+    generation: str | None,
+    *,
+    cluster: Callable[[], Cluster | None],
+    folders: tuple[Path, Path],
+    runner: Runner,
+) -> DepotPoint | KeptPoint:
+    """Return a generation of a VM, by its UUID or name, of this host's depot ``root`` or else of the replicas of its cluster.
+
+    ``folders`` are that of what is fetched, and that of the images. Replicas are asked by the UUID, for a name by the one that it
+    gives a VM of ours.
+    """
+    fetched, images = folders
+    try:
+        return point_in_depot(root, vm, generation, images, runner)
+    except NotFound:
+        found = cluster()
+        if found is None or not found.others(found.keepers):
+            raise
+    return KeptPoints(found, fetched, images, runner).find(vm if UUID.fullmatch(vm) else stable_uuid(vm), generation)

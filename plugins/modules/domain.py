@@ -366,10 +366,10 @@ domain:
       type: str
       sample: sha256:9c0d1e2f30415263748596a7b8c9dadbecfd0e1f20314253644be1d2c36f7a8b
     recovery:
-      description: What it asks of recovery points, with interval, keep, quiesce, replicas and budget in bytes; null for none.
+      description: What it asks of recovery points, with interval, keep, quiesce, replicas, budget in bytes and sign; null for none.
       returned: when the domain exists
       type: dict
-      sample: {"interval": 900, "keep": 2, "quiesce": "try", "replicas": 1, "budget": null}
+      sample: {"interval": 900, "keep": 2, "quiesce": "try", "replicas": 1, "budget": null, "sign": null}
 """
 
 from typing import Any

@@ -103,10 +103,10 @@ domains:
       elements: str
       sample: []
     recovery:
-      description: What it asks of recovery points, with interval, keep, quiesce, replicas and budget in bytes; null for none.
+      description: What it asks of recovery points, with interval, keep, quiesce, replicas, budget in bytes and sign; null for none.
       returned: always
       type: dict
-      sample: {"interval": 900, "keep": 2, "quiesce": "try", "replicas": 1, "budget": null}
+      sample: {"interval": 900, "keep": 2, "quiesce": "try", "replicas": 1, "budget": null, "sign": null}
     disks:
       description: The disks, with name, path, format, target, bus, size in bytes, backing file and the digest of the image.
       returned: always

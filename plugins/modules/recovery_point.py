@@ -208,18 +208,16 @@ from ansible_collections.edge.cloud.plugins.module_utils import _cluster
 from ansible_collections.edge.cloud.plugins.module_utils._compute.elsewhere.peers import peers_of_cluster
 from ansible_collections.edge.cloud.plugins.module_utils._compute.host.events import EventLoop
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
-from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec import stable_uuid
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.state import view
 from ansible_collections.edge.cloud.plugins.module_utils._compute.restore.model import RestoreRequest
 from ansible_collections.edge.cloud.plugins.module_utils._compute.restore.reconcile import Restorer
 from ansible_collections.edge.cloud.plugins.module_utils._compute.restore.tool import PointSource
 from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
-from ansible_collections.edge.cloud.plugins.module_utils._errors import InvalidInput, NotFound
-from ansible_collections.edge.cloud.plugins.module_utils._generation import UUID
-from ansible_collections.edge.cloud.plugins.module_utils._kept_points import KeptPoints
+from ansible_collections.edge.cloud.plugins.module_utils._errors import InvalidInput
+from ansible_collections.edge.cloud.plugins.module_utils._kept_points import find_point
 from ansible_collections.edge.cloud.plugins.module_utils._libvirt import connection
 from ansible_collections.edge.cloud.plugins.module_utils._module import run_module
-from ansible_collections.edge.cloud.plugins.module_utils._points import point_in_depot, point_in_folder
+from ansible_collections.edge.cloud.plugins.module_utils._points import point_in_folder
 from ansible_collections.edge.cloud.plugins.module_utils._runner import ModuleRunner
 from ansible_collections.edge.cloud.plugins.module_utils._storage.names import absolute_path
 
@@ -233,14 +231,8 @@ def point_of(options: dict[str, Any], runner: ModuleRunner) -> PointSource:
         folder = absolute_path(options["folder"], "folder")
         return point_in_folder(folder, options["vm"], generation, images, runner)
     root, vm = absolute_path(options["root"], "root"), options["vm"] or options["name"]
-    try:
-        return point_in_depot(root, vm, generation, images, runner)
-    except NotFound:
-        cluster = _cluster.load_if_there()
-        if cluster is None or not cluster.others(cluster.keepers):
-            raise
-    uuid = vm if UUID.fullmatch(vm) else stable_uuid(vm)
-    return KeptPoints(cluster, RECOVERY / "fetched", images, runner).find(uuid, generation)
+    where = (RECOVERY / "fetched", images)
+    return find_point(root, vm, generation, cluster=_cluster.load_if_there, folders=where, runner=runner)
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:

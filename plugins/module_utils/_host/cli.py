@@ -55,6 +55,7 @@ class Verbs:
 POINT = {"vm": str, "generation": str}
 MAKE = {"vm": str, "quiesce": str, "final": bool, "epoch": str, "after": str}
 RESTORE = {"disk": str, "path": str, "whole": bool, "copy": bool}
+DRILL = {"text": str, "timeout": str, "memory": str, "days": str}
 MOUNT = {"disk": str, "path": str, "partition": str}
 SERVE = {"listen": str, "port": str, "certificates": str, "readers": str}
 IMAGE = {"digest": str, "name": str, "version": str}
@@ -84,6 +85,7 @@ VERBS: Mapping[str, Verb | Verbs] = {
             "verify": Verb("points.verify", "read all files of one, of a VM's or of all, and tell what is damaged", POINT),
             "restore": Verb("points.restore", "write a disk of one to a new file", {**POINT, **RESTORE}),
             "mount": Verb("point_mount.mount", "show disks and files of one, read-only", {**POINT, **MOUNT}),
+            "drill": Verb("point_drill.drill", "start one as a VM that reaches nothing, and see it come up", {**POINT, **DRILL}),
             "copy": Verb("point_mount.copy", "copy a file out of what mount showed", {"path": str, "file": str, "to": str}),
             "umount": Verb("point_mount.umount", "end what mount showed, also after a kill", {"path": str}),
             "export": Verb(

@@ -12,6 +12,8 @@ from ..._errors import InvalidInput
 from ..._sizes import parse_size
 
 QUIESCE = ("never", "try", "required")
+LONGEST_SIGN = 200
+SIGN = f"be a text of 1 to {LONGEST_SIGN} printable characters, which the guest prints on its serial console"
 BOUNDS = {"interval": (60, 30 * 86400), "keep": (2, 1000), "replicas": (1, 100), "budget": (1, 2**63 - 1)}
 
 
@@ -20,7 +22,8 @@ class RecoveryPolicy:
     """A recovery point each ``interval`` seconds, of which the newest ``keep`` stay on ``replicas`` other hosts.
 
     ``quiesce`` is whether the guest's agent freezes its file systems for the instant. Points that no replica has taken yet may
-    have ``budget`` bytes on the VM's own host, None for no bound but its free space.
+    have ``budget`` bytes on the VM's own host, None for no bound but its free space. ``sign`` is the text on the serial console by
+    which a drill knows that the guest is up, None for an answer of its agent.
     """
 
     interval: int = 900
@@ -28,6 +31,7 @@ class RecoveryPolicy:
     quiesce: str = "try"
     replicas: int = 1
     budget: int | None = None
+    sign: str | None = None
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,7 @@ class RecoveryOptions:
     quiesce: str | None = None
     replicas: int | None = None
     budget: str | None = None
+    sign: str | None = None
 
 
 def policy_of(asked: RecoveryOptions | None, before: RecoveryPolicy | None) -> RecoveryPolicy | None:
@@ -74,6 +79,8 @@ def read_policy(options: Mapping[str, Any] | None) -> RecoveryPolicy | None:
         whole = isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
         _require(whole, key, value, f"be a whole number from {least} to {most}")
     _require(given.get("quiesce", "try") in QUIESCE, "quiesce", given.get("quiesce"), f"be one of {', '.join(QUIESCE)}")
+    sign = given.get("sign", "x")
+    _require(isinstance(sign, str) and 0 < len(sign) <= LONGEST_SIGN and sign.isprintable(), "sign", sign, SIGN)
     return RecoveryPolicy(**{**asdict(defaults), **given})
 
 

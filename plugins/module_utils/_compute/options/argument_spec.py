@@ -90,6 +90,7 @@ RECOVERY: dict[str, Any] = {
     "quiesce": {"type": "str", "choices": ["never", "try", "required"]},
     "replicas": {"type": "int"},
     "budget": {"type": "str"},
+    "sign": {"type": "str"},
 }
 DOMAIN: dict[str, Any] = {
     "name": {"type": "str", "required": True},

@@ -16,7 +16,7 @@ from support.modules import run_module
 
 URI = "test:///default"
 ROOT = {"name": "root", "size": "8MiB"}
-DEFAULTS = {"interval": 900, "keep": 2, "quiesce": "try", "replicas": 1, "budget": None}
+DEFAULTS = {"interval": 900, "keep": 2, "quiesce": "try", "replicas": 1, "budget": None, "sign": None}
 
 
 @pytest.fixture

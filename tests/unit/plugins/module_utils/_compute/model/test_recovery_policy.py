@@ -31,6 +31,7 @@ def test_what_is_left_out_has_its_default() -> None:
     [
         ("interval", 59), ("interval", True), ("interval", "15m"), ("keep", 1), ("replicas", 0), ("budget", 0), ("quiesce", "auto"),
         ("other", 1), ("interval", 30 * 86400 + 1), ("keep", 1001), ("replicas", 101), ("budget", 2**63),
+        ("sign", ""), ("sign", 5), ("sign", "a\nb"), ("sign", "x" * 201),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_refused_by_its_name(key: str, value: Any) -> None:
