@@ -19,8 +19,10 @@ LOOKING = [
     "host/templates/edge-scrub.service.j2",
     "hypervisor/files/edge-arrive.service",
     "hypervisor/files/edge-points.service",
+    "hypervisor/templates/edge-drills.service.j2",
 ]
-WRITING = {"edge-arrive.service", "edge-points.service"}  # the disks of VMs, wherever what they stand on is
+# the disks of VMs, wherever what they stand on is
+WRITING = {"edge-arrive.service", "edge-points.service", "edge-drills.service.j2"}
 HIDING = {"ProtectHome": {"yes", "true", "on", "1", "tmpfs"}, "PrivateTmp": {"yes", "true", "on", "1", "disconnected"}}
 SERVICES = [  # without those of others that a role has only a part of
     path
