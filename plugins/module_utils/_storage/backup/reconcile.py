@@ -22,7 +22,7 @@ from .model import Backup, Source, State, read_time
 from .plan import MakeBackup, MakeRepository, Prune, RemoveBackup, Wanted, plan_absent, plan_present
 from .request import Request
 from .restic import Restic, Summary
-from .restored import Restorer, contents_of, is_whole, require_empty
+from .restored import Restorer, contents_of, drop_work, is_whole, require_empty
 from .source import FileSource, VmSource
 
 
@@ -179,6 +179,8 @@ class Backups:
         one = self._chosen(source, state)
         view = one.view()
         if self._is_there(one, path):
+            if not check:
+                drop_work(path)
             return {"changed": False, "actions": [], "diff": {"before": {}, "after": {}}, "backups": [view], "path": str(path)}
         require_empty(path)
         if not check:

@@ -178,6 +178,13 @@ def _lay_out(contents: Contents, depot: Depot, images: Store | None, made: Path)
                 path.rename(made / IMAGES / path.name)
 
 
+def drop_work(path: Path) -> None:
+    """Remove what a run that was killed after ``path`` had appeared left beside it."""
+    if (work := path.parent / f".{path.name}.restore").exists():
+        with _files.locked(path.parent / f".{path.name}.restore.lock"):
+            shutil.rmtree(work, ignore_errors=True)
+
+
 @contextmanager
 def appearing_folder(path: Path) -> Iterator[tuple[Path, Path]]:
     """Yield a folder for work and one that becomes ``path``, durable, if no error occurs. What a killed run left is removed."""
