@@ -31,11 +31,11 @@ options:
       - The UUID of a VM, or the name that it had at its newest recovery point. Without it all VMs are shown.
       - A name of which there is no recovery point, and which no VM with recovery points has that runs here, is an error.
     type: str
-  status:
+  notes_dir:
     description:
-      - The folder in which C(edge-host point run) notes how far the points of this host's VMs are.
+      - The folder in which C(edge-host point run) and C(edge-host point drill) note how it is with the points of this host's VMs.
     type: path
-    default: /var/lib/edge/recovery/status
+    default: /var/lib/edge/recovery
     version_added: 0.1.0
 """
 
@@ -163,6 +163,31 @@ protection:
     tried_again_at:
       description: When a VM that failed is tried again, in UTC; null where none failed.
       type: str
+    drill:
+      description: What the VM's last drill showed; null where it had none. See C(edge-host point drill).
+      type: dict
+      contains:
+        generation:
+          description: The point that was started as a VM, null where none was found.
+          type: str
+        drilled_at:
+          description: When, in UTC.
+          type: str
+        well:
+          description: Whether the guest gave its sign.
+          type: bool
+        error:
+          description: Why it failed, null where it did not.
+          type: str
+        seconds:
+          description: The seconds until the sign.
+          type: float
+        last_well_at:
+          description: When the last drill that was well was done, in UTC; null for none.
+          type: str
+        last_well_generation:
+          description: The point of that drill, null for none.
+          type: str
 bytes:
   description: The bytes of all files of these VMs.
   returned: success
@@ -172,7 +197,7 @@ bytes:
 import time
 from typing import Any
 
-from ansible_collections.edge.cloud.plugins.module_utils._compute.recovery import progress
+from ansible_collections.edge.cloud.plugins.module_utils._compute.drill.notes import protection
 from ansible_collections.edge.cloud.plugins.module_utils._errors import NotFound
 from ansible_collections.edge.cloud.plugins.module_utils._module import run_module
 from ansible_collections.edge.cloud.plugins.module_utils._storage.names import absolute_path
@@ -182,8 +207,8 @@ from ansible_collections.edge.cloud.plugins.module_utils._storage.recovery.listi
 
 def run(module: Any) -> dict[str, Any]:
     options = module.params
-    vm, now = options["vm"], time.time()
-    noted = [one.shown(now) for one in progress.all_in(absolute_path(options["status"], "status"))]
+    vm = options["vm"]
+    noted = protection(absolute_path(options["notes_dir"], "notes_dir"), time.time())
     here = [one for one in noted if vm in (None, one["vm"], one["uuid"])]
     try:
         kept = shown(Depot(absolute_path(options["root"], "root")), vm)
@@ -200,7 +225,7 @@ def main() -> None:
         argument_spec={
             "root": {"type": "path", "default": "/var/lib/edge/recovery/points"},
             "vm": {"type": "str"},
-            "status": {"type": "path", "default": "/var/lib/edge/recovery/status"},
+            "notes_dir": {"type": "path", "default": "/var/lib/edge/recovery"},
         },
     )
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .._cluster import Cluster
-from .._compute.drill import notes as drill
+from .._compute.drill.notes import protection
 from .._compute.host.events import EventLoop
 from .._compute.model.host_facts import Folders
 from .._compute.recovery import progress
@@ -76,9 +76,5 @@ def outcome(report: Report) -> dict[str, Any]:
 
 def status(_cluster: Cluster, _options: Options) -> dict[str, Any]:
     """Return how far the points of each VM are, as the last pass noted it, its last drill, and which are late now."""
-    now = time.time()
-    folder = Path(FOLDERS.recovery)
-    drills = {path.stem: drill.read(path.parent, path.stem) for path in (folder / "drills").glob("*.json")}
-    found = [(one.shown(now), drills.get(one.uuid)) for one in progress.all_in(folder / "status")]
-    vms = [{**shown, "drill": note.shown() if note else None} for shown, note in found]
+    vms = protection(Path(FOLDERS.recovery), time.time())
     return {"vms": vms, "breaches": [one["vm"] for one in vms if one["breach"]]}

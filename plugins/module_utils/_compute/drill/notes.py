@@ -13,6 +13,7 @@ from typing import Any
 from ..._errors import EdgeError
 from ..._files import write_atomically
 from ..._json import load_object, require_schema
+from ..recovery import progress
 from ..recovery.progress import text_of
 
 SCHEMA, LARGEST = 1, 2**20
@@ -82,3 +83,10 @@ def write(folder: Path, note: DrillNote) -> None:
     path = folder / f"{note.uuid}.json"
     body = {**asdict(note), "schema": SCHEMA}
     write_atomically(path, json.dumps(body, sort_keys=True).encode() + b"\n", folder / f".{path.name}.new", 0o600)
+
+
+def protection(folder: Path, now: float) -> list[dict[str, Any]]:
+    """Return how far the points of each VM are and its last drill, by name, as noted in ``status`` and ``drills`` of the folder."""
+    drills = {path.stem: read(path.parent, path.stem) for path in (folder / "drills").glob("*.json")}
+    found = [(one.shown(now), drills.get(one.uuid)) for one in progress.all_in(folder / "status")]
+    return [{**shown, "drill": note.shown() if note else None} for shown, note in found]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.edge.cloud.plugins.module_utils._compute.drill import notes as drill
 from ansible_collections.edge.cloud.plugins.module_utils._compute.recovery import progress as notes
 from ansible_collections.edge.cloud.plugins.module_utils._compute.recovery.progress import Progress
 from ansible_collections.edge.cloud.plugins.module_utils._host.cli import main
@@ -73,13 +74,15 @@ def test_how_far_the_points_of_a_hypervisor_s_vms_are(capsys: Capsys, tmp_path: 
     late = Progress("db", OTHER, now - 1000, 300, "0.1", now - 900, (("0.1", now - 900),), error="no space", failures=1, tried=now)
     for one in (late, Progress("web", UUID, now, 300)):
         notes.write(tmp_path / "status", one)
-    folders = {"root": str(tmp_path / "points"), "status": str(tmp_path / "status")}
+    drill.write(tmp_path / "drills", drill.DrillNote("db", OTHER, now, "0.1", 3.25, good=now, good_generation="0.1"))
+    folders = {"root": str(tmp_path / "points"), "notes_dir": str(tmp_path)}
     found = run_module(capsys, "recovery_point_info", **folders)
     assert (found["vms"], [one["vm"] for one in found["protection"] if one["breach"]]) == ([], ["db"])
     (db,) = run_module(capsys, "recovery_point_info", vm="db", **folders)["protection"]
     assert (db["uuid"], db["newest"], db["held"], db["error"]) == (OTHER, "0.1", ["0.1"], "no space")
+    assert (db["drill"]["well"], db["drill"]["seconds"], db["drill"]["last_well_generation"]) == (True, 3.2, "0.1")
     (web,) = run_module(capsys, "recovery_point_info", vm=UUID, **folders)["protection"]
-    assert (web["vm"], web["newest"], web["held_at"], web["breach"]) == ("web", None, None, False)
+    assert (web["vm"], web["newest"], web["held_at"], web["breach"], web["drill"]) == ("web", None, None, False, None)
     assert "there is no recovery point of 'mail'" in run_module(capsys, "recovery_point_info", vm="mail", **folders)["msg"]
 
 
