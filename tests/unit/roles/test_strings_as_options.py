@@ -37,6 +37,7 @@ AROUND = {
     "ansible_managed": "managed",
     "image_server_name": "replica",
     "image_server_root": "/images",
+    "image_server_images_root": "/images",
 }
 """What the templates use besides."""
 
