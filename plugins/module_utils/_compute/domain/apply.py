@@ -17,7 +17,7 @@ from ..elsewhere.moved import forget_moved
 from ..host.addresses import main_address, read_addresses
 from ..host.agent import limited_agent
 from ..host.at_rest import at_rest
-from ..host.console import console_end
+from ..host.console import console_end, qemu_log_end
 from ..host.events import lifecycle
 from ..job.point_job import end_point
 from ..lazy.apply import ArrivalMover, call_for_image, remove_arrived
@@ -260,21 +260,43 @@ class Guest:
         domain = self._domain()
         found: list[dict[str, Any]] = []
 
-        def known() -> bool:
+        def over() -> bool:
             found[:] = read_addresses(domain, nics)
-            return main_address(found) is not None
+            return main_address(found) is not None or self._has_ended(domain)
 
         with lifecycle(self.connection, domain) as waiter:
-            if waiter.until(known, self.timeout, LOOK_AGAIN):
-                return
+            in_time = waiter.until(over, self.timeout, LOOK_AGAIN)
+        ended = self._has_ended(domain)  # the network knows the lease of one that has
+        if in_time and not ended:
+            return
         log = f"{self.folder}/console.log"
         end = console_end(log)
+        console = f"its console log is {log}" + (f", which ends with:\n{end}" if end else ".")
+        if ended:
+            raise EdgeError(
+                f"wait_for_address: domain {self.name} {self._end(domain)} before it had an address; {console}",
+                option="wait_for_address",
+                domain={"name": self.name, "state": "stopped", "addresses": found},
+            )
         raise TimedOut(
             f"wait_for_address: domain {self.name} runs, but no address of it was found within {self.timeout:g} s "
-            f"(asked: guest agent, DHCP leases, ARP); its console log is {log}" + (f", which ends with:\n{end}" if end else "."),
+            f"(asked: guest agent, DHCP leases, ARP); {console}",
             option="wait_for_address",
             domain={"name": self.name, "state": "running", "addresses": found}, seconds=self.timeout,
         )  # fmt: skip
+
+    def _has_ended(self, domain: Any) -> bool:
+        with intent(f"read the state of domain {self.name}"):
+            return not domain.isActive()
+
+    def _end(self, domain: Any) -> str:
+        """Return how the domain ended: QEMU's own last words where QEMU died."""
+        with intent(f"read the state of domain {self.name}"):
+            state, reason = domain.state()
+        if (state, reason) != (libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTOFF_CRASHED):
+            return "stopped"
+        words = qemu_log_end(self.name)
+        return "ended, as its QEMU died" + (f" (the log of QEMU ends with:\n{words}\n)" if words else "")
 
 
 def _unless_stopped(domain: Any, action: Callable[[], Any]) -> None:

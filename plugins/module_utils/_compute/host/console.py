@@ -1,6 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The end of a guest's console log, for error messages. The guest decides what is in it: only printable text comes out."""
+"""The end of a guest's console log and of its QEMU's, for error messages. The guest decides what is in the first one.
+
+Only printable text comes out.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from ..._sizes import KIB
 
 LONGEST = 8 * KIB
 LINES, WIDTH = 12, 160
+QEMU_LOGS = Path("/var/log/libvirt/qemu")  # of the system's libvirtd
 ESCAPES = re.compile(r"\x1b\[[0-9;?!]*[A-Za-z]|\x1b.")
 
 
@@ -25,3 +29,8 @@ def console_end(path: str) -> str:
         return ""
     rows = ("".join(filter(str.isprintable, ESCAPES.sub("", row))).strip()[:WIDTH] for row in re.split(r"[\r\n]+", text))
     return "\n".join([row for row in rows if row][-LINES:])
+
+
+def qemu_log_end(name: str) -> str:
+    """Return the last lines that the QEMU of a domain wrote, an empty text where there are none."""
+    return "\n".join(console_end(str(QEMU_LOGS / f"{name}.log")).splitlines()[-3:])

@@ -246,6 +246,20 @@ def test_an_address_that_never_comes_is_a_time_limit_with_the_state_reached(run:
     assert "console log" in failed["msg"]
 
 
+def test_a_guest_that_stops_is_not_waited_for(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = libvirt.virDomain.interfaceAddresses
+
+    def stops(domain: Any, *rest: Any) -> Any:
+        found = asked(domain, *rest)
+        domain.destroy()
+        return found
+
+    monkeypatch.setattr(libvirt.virDomain, "interfaceAddresses", stops)
+    failed = run(memory="64MiB", nics=[{"network": "default"}], wait_for_address=True, timeout=3600)
+    assert failed["msg"].startswith("wait_for_address: domain web stopped before it had an address; its console log is ")
+    assert failed["error"]["domain"]["state"] == "stopped"
+
+
 def test_a_running_guest_sees_its_disk_grow_by_libvirt(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     run(disks=[{"name": "root", "size": "1MiB"}])
     asked: list[Any] = []
