@@ -66,8 +66,29 @@ class VmHost:
         return self.run("cat", f"{VMS}/{name}/console.log", ok=False)
 
     def wait_text(self, name: str, text: str) -> str:
-        """Return the console once it has a text."""
-        return stream_guest.wait_for(lambda: self.console(name), lambda answer: text in answer, repr(text))
+        """Return the console once it has a text; the error says what libvirt and QEMU know of a guest that stays silent."""
+
+        def look() -> str:
+            shown = self.console(name)
+            if text not in shown and "crashed" in self.run("virsh", "domstate", name, "--reason", ok=False):
+                raise AssertionError(f"QEMU died before {text!r} was seen:\n{shown[-1000:]}")
+            return shown
+
+        try:
+            return stream_guest.wait_for(look, lambda shown: text in shown, repr(text))
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self._what_it_does(name)}") from None
+
+    def _what_it_does(self, name: str) -> str:
+        monitor = ("virsh", "qemu-monitor-command", name, "--hmp")
+        looks = (
+            ("virsh", "domstate", name, "--reason"),
+            ("tail", "-n", "5", f"/var/log/libvirt/qemu/{name}.log"),
+            ("journalctl", "--no-pager", "--lines=5", "--unit=virtlogd"),
+            (*monitor, "info chardev"),
+            *((*monitor, "info registers -a"),) * 2,  # twice: a processor that works is elsewhere
+        )
+        return "\n".join(f"$ {' '.join(one)}\n{_short(self.run(*one, ok=False))}" for one in looks)
 
     def active(self, name: str, target: str = "vda") -> str:
         """Return the file that libvirt's XML names for a disk, the running guest's if it runs."""
@@ -86,3 +107,9 @@ class VmHost:
     def files(self, name: str) -> set[str]:
         """Return the names of the disk files in the VM's folder."""
         return {one for one in self.run("ls", "-A", f"{VMS}/{name}").split() if one.endswith(".qcow2") or ".memory" in one}
+
+
+def _short(shown: str) -> str:
+    """Return what a command printed, of registers only where the processors are."""
+    registers = [line for line in shown.splitlines() if line.startswith(("CPU#", "RIP="))]
+    return "\n".join(registers) or shown[-1000:]
