@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import errno
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
@@ -142,3 +143,18 @@ def from_os_error(error: OSError) -> EdgeError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return NoSpace(f"No space left on the file system{where}; free some or choose another place.", path=error.filename)
     return EdgeError(f"{error.strerror or error}{where}", errno=error.errno, path=error.filename)
+
+
+def message_of(error: BaseException) -> str:
+    """Return the message of an error, also of one of the operating system or of a defect of ours, in a line."""
+    if isinstance(error, EdgeError):
+        return error.message
+    if isinstance(error, OSError):
+        return from_os_error(error).message
+    return f"a defect in the host's program: {error!r:.300}; its journal says where."
+
+
+def print_defect(error: BaseException) -> None:
+    """Print the traceback of a defect of ours, and nothing of other errors. What catches an error for good calls it, once."""
+    if not isinstance(error, (EdgeError, OSError)):
+        traceback.print_exception(error)

@@ -7,7 +7,6 @@ from __future__ import annotations
 import re
 import shutil
 import time
-import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -25,7 +24,7 @@ from .._compute.recovery import progress
 from .._compute.restore.tool import PointSource
 from .._compute.xml.domain import mark_of
 from .._disks import DiskFiles
-from .._errors import Busy, EdgeError, InvalidInput, from_os_error
+from .._errors import Busy, EdgeError, InvalidInput, message_of, print_defect
 from .._files import locked
 from .._generation import UUID, point_of
 from .._kept_points import find_point
@@ -71,7 +70,7 @@ class Drills:
         except Busy:
             raise
         except Exception as error:
-            notes.write(self.folder, replace(note, error=_message(error)))
+            notes.write(self.folder, replace(note, error=message_of(error)))
             raise
         good = replace(note, seconds=done.seconds, good=self.now(), good_generation=done.generation)
         notes.write(self.folder, good)
@@ -95,8 +94,9 @@ class Drills:
         try:
             done = self.one(subject.name, subject.uuid, generation)
         except Exception as error:  # noqa: BLE001 - a defect of ours must not stop the other VMs
-            self.failed[subject.name] = _message(error)
-            log(f"warning: the drill of {subject.name} from {generation} failed: {_message(error)}")
+            print_defect(error)
+            self.failed[subject.name] = message_of(error)
+            log(f"warning: the drill of {subject.name} from {generation} failed: {self.failed[subject.name]}")
         else:
             self.drilled[subject.name] = shown(done)
             log(f"the drill of {subject.name} from {done.generation} was well: {done.sign} after {done.seconds:.0f} s")
@@ -195,12 +195,3 @@ def shown(done: Drilled) -> dict[str, Any]:
         "seconds": round(done.seconds, 1),
         "left_out": list(done.left_out),
     }
-
-
-def _message(error: Exception) -> str:
-    if isinstance(error, EdgeError):
-        return error.message
-    if isinstance(error, OSError):
-        return from_os_error(error).message
-    traceback.print_exception(error)
-    return f"a defect in the host's program: {error!r:.300}"

@@ -21,7 +21,7 @@ from .._compute.recovery.metrics import write_metrics
 from .._compute.recovery.point import Points
 from .._compute.recovery.rounds import Report, Rounds
 from .._disks import DiskFiles
-from .._errors import EdgeError, from_os_error
+from .._errors import EdgeError, message_of
 from .._files import locked
 from .._libvirt import connection
 from .._runner import SubprocessRunner
@@ -54,7 +54,7 @@ def note_metrics(notes: Path) -> None:
     try:
         write_metrics(METRICS, progress.all_in(notes))
     except OSError as error:
-        log(f"warning: the metrics in {METRICS} could not be written: {from_os_error(error).message}")
+        log(f"warning: the metrics in {METRICS} could not be written: {message_of(error)}")
 
 
 def log(line: str) -> None:

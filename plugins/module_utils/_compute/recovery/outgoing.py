@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from ..._errors import EdgeError, InvalidInput, from_os_error
+from ..._errors import EdgeError, InvalidInput, message_of
 from ..._files import fsync
 from ..._generation import DOCUMENT, LARGEST_JSON, Generation, Point, parse, point_of
 from ..model.recovery_policy import RecoveryPolicy, read_policy
@@ -57,7 +57,7 @@ class Asking:
         try:
             return self.keepers.holds(member, generation)
         except (EdgeError, OSError) as error:
-            self.silent[member] = (from_os_error(error) if isinstance(error, OSError) else error).message
+            self.silent[member] = message_of(error)
             return False
 
 

@@ -9,14 +9,13 @@ holds up no point: hosts are asked by another thread than those that make points
 from __future__ import annotations
 
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ..._errors import Busy, EdgeError, from_os_error
+from ..._errors import Busy, EdgeError, message_of, print_defect
 from ..._files import locked
 from ..._generation import UUID, Generation, point_of
 from ..host.observe import see_all
@@ -132,7 +131,8 @@ class Rounds:
             report.busy[vm.name] = error.message
             progress = replace(progress, error=error.message)
         except Exception as error:  # noqa: BLE001 - a defect of ours must not stop the other VMs
-            message = _message(error)
+            print_defect(error)
+            message = message_of(error)
             report.failed[vm.name] = message
             progress = progress.failed(message, self.now())
             self.log(f"warning: no recovery point of {vm.name} was made: {message}")
@@ -151,7 +151,7 @@ class Rounds:
         try:
             notes.write(self.notes, progress)
         except OSError as error:
-            self.report.failed.setdefault(progress.vm, f"how far its points are could not be noted: {from_os_error(error).message}")
+            self.report.failed.setdefault(progress.vm, f"how far its points are could not be noted: {message_of(error)}")
 
     def _look(self, vms: list[Kept]) -> None:
         """Remove what is held, and note of each VM what is held and whether that is recent enough."""
@@ -208,15 +208,6 @@ class Rounds:
         except (EdgeError, OSError):  # a point is being made just now, or the journal cannot be read: at the next pass
             return after
         return after
-
-
-def _message(error: Exception) -> str:
-    if isinstance(error, EdgeError):
-        return error.message
-    if isinstance(error, OSError):
-        return from_os_error(error).message
-    traceback.print_exception(error)
-    return f"a defect in the host's program: {error!r:.300}"
 
 
 def breach(progress: Progress) -> str:

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import secrets
 import time
-import traceback
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 
 from ... import _files
-from ..._errors import EdgeError, from_os_error
+from ..._errors import EdgeError, from_os_error, message_of, print_defect
 from ..transfer.progress import Progress, Report
 from ..transfer.pull import Pulled
 from .requests import PullRequests, RequestState, failed
@@ -163,5 +162,5 @@ def _error_of(future: Future[Pulled]) -> EdgeError | None:
         return error
     if isinstance(error, OSError):
         return from_os_error(error)
-    traceback.print_exception(error)
-    return EdgeError(f"a defect in the replica's program: {error!r:.300}; see its journal.")
+    print_defect(error)
+    return EdgeError(message_of(error))

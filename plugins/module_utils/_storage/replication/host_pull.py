@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..._cluster import Member
-from ..._errors import Corrupt, EdgeError, NoSpace, NotFound, TimedOut, Unreachable, from_os_error
+from ..._errors import Corrupt, EdgeError, NoSpace, NotFound, TimedOut, Unreachable, message_of
 from ..._generation import Generation, Point
 from ..recovery.intake import Intake, Taken
 from ..recovery.merge_plan import Limits
@@ -103,7 +103,7 @@ class HostPull:
             pass
         except (EdgeError, OSError) as error:
             kind = self.outcome.unreachable if _is_silent(error) else self.outcome.failed
-            kind[self._host.name] = _message(error)
+            kind[self._host.name] = message_of(error)
         finally:
             self._offers.close()
         return self.outcome
@@ -131,7 +131,7 @@ class HostPull:
             self._silent = self._silent + 1 if _is_silent(error) else 0
             if self._silent >= SILENT:
                 raise
-            self.outcome.failed[f"{self._host.name} {uuid}"] = _message(error)
+            self.outcome.failed[f"{self._host.name} {uuid}"] = message_of(error)
             return None
         self._silent = 0
         return found
@@ -222,7 +222,3 @@ class HostPull:
 def _is_silent(error: Exception) -> bool:
     """Return whether an error means that a host did not answer, rather than that it refused or failed to give something."""
     return isinstance(error, Unreachable) and "status" not in error.details
-
-
-def _message(error: EdgeError | OSError) -> str:
-    return error.message if isinstance(error, EdgeError) else from_os_error(error).message

@@ -6,14 +6,13 @@ from __future__ import annotations
 
 import shutil
 import threading
-import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from threading import Thread
 
 from ..._cluster import Member
-from ..._errors import TimedOut
+from ..._errors import TimedOut, message_of, print_defect
 from .host_pull import Here, HostPull, Outcome
 
 HOST_SECONDS = 300.0  # of a pull from a host, which goes on with the next one
@@ -76,8 +75,8 @@ class Pull:
             try:
                 started.future.set_result(HostPull(self.here, member, received).run())
             except Exception as error:  # noqa: BLE001 - a defect of ours must not stop the other hosts
-                traceback.print_exception(error)
-                started.future.set_result(Outcome(failed={member.name: f"a defect in the replica's program: {error!r:.300}"}))
+                print_defect(error)
+                started.future.set_result(Outcome(failed={member.name: message_of(error)}))
 
         Thread(target=work, daemon=True).start()
         return started

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 
 import pytest
@@ -15,6 +16,8 @@ from ansible_collections.edge.cloud.plugins.module_utils._errors import (
     NoSpace,
     Refused,
     about_option,
+    message_of,
+    print_defect,
 )
 
 CODES = {
@@ -75,3 +78,17 @@ def test_an_error_of_the_host_names_no_option() -> None:
     with pytest.raises(NoSpace) as caught, about_option("source"):
         raise NoSpace("No space left.")
     assert caught.value.as_result() == {"msg": "No space left.", "error": {"code": "no_space"}}
+
+
+@pytest.mark.parametrize(("error", "message", "printed"), [
+    (NoSpace("The store is full."), "The store is full.", ""),
+    (OSError(errno.EIO, "Input/output error", "/dev/sdx"), "Input/output error (/dev/sdx)", ""),
+    (KeyError("epoch"), "a defect in the host's program: KeyError('epoch'); its journal says where.", "KeyError: 'epoch'"),
+])  # fmt: skip
+def test_a_message_is_only_that_and_a_defect_is_printed_by_what_catches_it(
+    error: Exception, message: str, printed: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert message_of(error) == message
+    assert capsys.readouterr() == ("", "")
+    print_defect(error)
+    assert capsys.readouterr().err.strip() == printed
