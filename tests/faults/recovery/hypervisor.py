@@ -252,7 +252,7 @@ def _define(host: Host) -> None:
     machine = {"virt_type": "qemu", "arch": "x86_64", "machine": "pc-q35-7.2", "memory": 32 * MIB, "vcpus": 1}
     disks = (Disk("root", disk, "qcow2", "vda", "virtio"),)
     spec = DomainSpec(host.name, host.uuid, disks=disks, cpu=Cpu("custom", "qemu64"), agent=False, rng=False, **machine)  # type: ignore[arg-type]
-    record = Record(spec, (Volume("root", disk, SIZE, digest, image),), recovery=RecoveryPolicy(MINUTES, KEEP, "try"))
+    record = Record(spec, (Volume("root", disk, SIZE, digest, image),), recovery=RecoveryPolicy(MINUTES, KEEP))
     shell = Path(f"/proc/{host.own.process}/task/{host.own.process}/children").read_text().split()[0]
     show = ["nsenter", "--target", shell, "--mount", "--", "chroot", "/mnt/root", "sh", "-ec", SHOW, "sh"]
     subprocess.run([*show, str(host.home), str(host.recovery)], check=True)

@@ -8,28 +8,26 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from ... import _recovery_policy
 from ..._errors import InvalidInput
 from ..._sizes import parse_size
 
 QUIESCE = ("never", "try", "required")
 LONGEST_SIGN = 200
 SIGN = f"be a text of 1 to {LONGEST_SIGN} printable characters, which the guest prints on its serial console"
-BOUNDS = {"interval": (60, 30 * 86400), "keep": (2, 1000), "replicas": (1, 100), "budget": (1, 2**63 - 1)}
+BOUNDS = {**_recovery_policy.BOUNDS, "budget": (1, 2**63 - 1)}
 
 
 @dataclass(frozen=True)
-class RecoveryPolicy:
-    """A recovery point each ``interval`` seconds, of which the newest ``keep`` stay on ``replicas`` other hosts.
+class RecoveryPolicy(_recovery_policy.Policy):
+    """All of it.
 
     ``quiesce`` is whether the guest's agent freezes its file systems for the instant. Points that no replica has taken yet may
     have ``budget`` bytes on the VM's own host, None for no bound but its free space. ``sign`` is the text on the serial console by
     which a drill knows that the guest is up, None for an answer of its agent.
     """
 
-    interval: int = 900
-    keep: int = 2
     quiesce: str = "try"
-    replicas: int = 1
     budget: int | None = None
     sign: str | None = None
 

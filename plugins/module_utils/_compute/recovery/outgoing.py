@@ -18,7 +18,6 @@ from typing import Protocol
 from ..._errors import EdgeError, InvalidInput, message_of
 from ..._files import fsync
 from ..._generation import DOCUMENT, LARGEST_JSON, Generation, Point, parse, point_of
-from ..model.recovery_policy import RecoveryPolicy, read_policy
 
 GONE = ".gone"
 GAP = 2**20  # more points than a VM has in a year, and less than replicas let numbers rise
@@ -93,14 +92,6 @@ def _point(name: str) -> Point | None:
     with suppress(InvalidInput):
         return point_of(name)
     return None
-
-
-def policy_in(generation: Generation) -> RecoveryPolicy:
-    """Return the policy that the VM had at a point, the default one where the point has none that can be read."""
-    options = generation.spec.get("recovery")
-    with suppress(InvalidInput):
-        return read_policy(options if isinstance(options, dict) else {}) or RecoveryPolicy()
-    return RecoveryPolicy()
 
 
 def removable(points: Sequence[Generation], held: Collection[Point], keep: int) -> list[Generation]:

@@ -18,12 +18,13 @@ from typing import Any
 from ..._errors import Busy, EdgeError, message_of, print_defect
 from ..._files import locked
 from ..._generation import UUID, Generation, point_of
+from ..._recovery_policy import Policy, policy_in
 from ..host.observe import see_all
 from ..model.recovery_policy import RecoveryPolicy
 from ..xml.domain import parse
 from . import journal as journals
 from . import progress as notes
-from .outgoing import Asking, Keepers, newest_elsewhere, points_in, policy_in, removable, remove
+from .outgoing import Asking, Keepers, newest_elsewhere, points_in, removable, remove
 from .point import PointMade, PointOrder, Points
 from .progress import Progress
 
@@ -173,7 +174,7 @@ class Rounds:
         here = {vm.uuid for vm in vms}
         for home in self._left(here):
             if points := list(points_in(home)):
-                policy = policy_in(points[0])
+                policy = policy_in(points[0].spec)
                 gone = Progress(points[0].vm.name, home.name, self.now(), policy.interval)
                 self._released(home.name, notes.read(self.notes, home.name) or gone, policy, asking)
             elif (self.notes / f"{home.name}.json").exists():
@@ -186,7 +187,7 @@ class Rounds:
         found = outgoing.iterdir() if outgoing.is_dir() else ()
         return sorted(path for path in found if UUID.fullmatch(path.name) and path.name not in here)
 
-    def _released(self, uuid: str, progress: Progress, policy: RecoveryPolicy, asking: Asking) -> Progress:
+    def _released(self, uuid: str, progress: Progress, policy: Policy, asking: Asking) -> Progress:
         """Remove the points of a VM that may go, and return what is held, which is noted before they go where it can be."""
         home = self.points.home(uuid)
         points = list(points_in(home)) if home.is_dir() else []

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 from ..._errors import InvalidInput
 from ..._generation import Delta, Disk, Generation
+from ..._recovery_policy import LEAST_KEPT, policy_in
 from .depot import Listed
-from .policy import LEAST_KEPT, policy_in
 
 LONGEST_CHAIN = 8
 

@@ -16,13 +16,13 @@ from pathlib import Path
 from ... import _files
 from ..._errors import Busy, Corrupt, EdgeError, NotFound
 from ..._generation import file_name
+from ..._recovery_policy import LEAST_KEPT
 from ..format.qemu_img import QemuImg
 from ..store.store import Store
 from .depot import FILES, Depot, Listed
 from .holding import hold_images, images_of
 from .merge import MADE, Merger
 from .merge_plan import Limits, Run, kept_of, outdated, reclaimable, too_long
-from .policy import LEAST_KEPT
 
 Old = tuple[int, str, str]  # the bytes of a VM, its UUID, and the name of its oldest generation
 

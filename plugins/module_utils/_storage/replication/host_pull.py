@@ -17,9 +17,9 @@ from typing import TypeVar
 from ..._cluster import Member
 from ..._errors import Corrupt, EdgeError, NoSpace, NotFound, TimedOut, Unreachable, message_of
 from ..._generation import Generation, Point
+from ..._recovery_policy import policy_in
 from ..recovery.intake import Intake, Taken
 from ..recovery.merge_plan import Limits
-from ..recovery.policy import policy_in
 from ..recovery.tidy import Tidying
 from ..transfer.http_client import Trust
 from .fetch import Fetch

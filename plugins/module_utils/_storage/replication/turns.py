@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..._cluster import Member
+from ..._recovery_policy import Policy
 from ..cluster.pull_policy import ranked
-from ..recovery.policy import Policy
 
 PATIENCE = 2  # intervals
 

@@ -7,12 +7,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ansible_collections.edge.cloud.plugins.module_utils._compute.model.recovery_policy import RecoveryPolicy
 from ansible_collections.edge.cloud.plugins.module_utils._compute.recovery.outgoing import (
     Asking,
     newest_elsewhere,
     points_in,
-    policy_in,
     removable,
     remove,
 )
@@ -115,9 +113,3 @@ def test_a_removal_that_was_broken_off_is_finished_and_shows_no_half_of_a_point(
     (home / ".0.1.gone" / DOCUMENT).unlink()
     assert list(points_in(home)) == []
     assert list(home.iterdir()) == []
-
-
-def test_the_policy_of_a_vm_that_is_gone_is_in_its_points() -> None:
-    assert policy_in(point(1, {"recovery": {"replicas": 3}})) == RecoveryPolicy(replicas=3)
-    for odd in ({}, {"recovery": 5}, {"recovery": {"replicas": 0}}, {"recovery": None}):
-        assert policy_in(point(1, odd)) == RecoveryPolicy()

@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._cluster import Member
-from ansible_collections.edge.cloud.plugins.module_utils._storage.recovery.policy import Policy
+from ansible_collections.edge.cloud.plugins.module_utils._recovery_policy import Policy
 from ansible_collections.edge.cloud.plugins.module_utils._storage.replication.turns import is_due, rank
 
 REPLICAS = [Member(name, f"https://{name}/") for name in ("a", "b", "c", "d")]
