@@ -66,11 +66,6 @@ class Site:
         return subprocess.run(["restic", *argv], env=environment, check=True, capture_output=True, text=True).stdout
 
 
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Replica:
-    return Replica.with_points(tmp_path_factory.mktemp("prepared"), 3)
-
-
 @pytest.fixture
 def site(capsys: Capsys, prepared: Replica, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
     monkeypatch.setenv("RESTIC_CACHE_DIR", str(tmp_path / "cache"))

@@ -20,15 +20,7 @@ from support.recovery import UUID, Machine, Replica, require_same
 Capsys = pytest.CaptureFixture[str]
 OTHER = "7fa459ea-ee8a-4ca4-894e-db77e160355e"
 
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Replica:
-    return Replica.with_points(tmp_path_factory.mktemp("prepared"), 2)
-
-
-@pytest.fixture
-def replica(prepared: Replica, tmp_path: Path) -> Replica:
-    return prepared.copied(tmp_path / "points")
+POINTS = 2
 
 
 @pytest.fixture

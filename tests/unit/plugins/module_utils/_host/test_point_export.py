@@ -19,6 +19,7 @@ from support.recovery import UUID, Replica
 
 RESTART = ["systemctl", "restart", "--", "edge-points-nbd.service"]
 SERVE = {"listen": "*", "port": "10810", "certificates": "/none", "readers": "/none"}
+POINTS = 2
 
 
 class Scripted:
@@ -31,11 +32,6 @@ class Scripted:
         assert argv == RESTART
         self.restarts += 1
         return Completed(0, "", "")
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Replica:
-    return Replica.with_points(tmp_path_factory.mktemp("prepared"), 2)
 
 
 @pytest.fixture

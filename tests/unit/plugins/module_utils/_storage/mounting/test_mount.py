@@ -37,16 +37,6 @@ FUSE = os.geteuid() == 0 and Path("/dev/fuse").exists() and shutil.which("qemu-s
 pytestmark = pytest.mark.skipif(not FUSE, reason="needs root, /dev/fuse and qemu-storage-daemon")
 
 
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Replica:
-    return Replica.with_points(tmp_path_factory.mktemp("prepared"), 3)
-
-
-@pytest.fixture
-def replica(prepared: Replica, tmp_path: Path) -> Replica:
-    return prepared.copied(tmp_path / "recovery")
-
-
 @pytest.fixture
 def path(tmp_path: Path, replica: Replica) -> Iterator[Path]:
     place = tmp_path / "shown by root"

@@ -20,16 +20,6 @@ from support.recovery import CLUSTER, UUID, Replica
 READERS = ["hyper1", "qemu/hyper1"]
 
 
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Replica:
-    return Replica.with_points(tmp_path_factory.mktemp("prepared"), 3)
-
-
-@pytest.fixture
-def replica(prepared: Replica, tmp_path: Path) -> Replica:
-    return prepared.copied(tmp_path / "recovery")
-
-
 def exports(replica: Replica) -> Exports:
     return Exports(replica.depot, QEMU, replica.machine.images)
 

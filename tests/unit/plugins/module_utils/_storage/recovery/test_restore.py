@@ -25,16 +25,6 @@ from support.images import MIB, QEMU
 from support.recovery import UUID, Machine, Replica, require_same
 
 
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Replica:
-    return Replica.with_points(tmp_path_factory.mktemp("prepared"), 3)
-
-
-@pytest.fixture
-def replica(prepared: Replica, tmp_path: Path) -> Replica:
-    return prepared.copied(tmp_path / "recovery")
-
-
 def restore(replica: Replica) -> Restore:
     return Restore(replica.depot, QEMU, replica.machine.images)
 

@@ -18,16 +18,6 @@ from support.images import QEMU
 from support.recovery import UUID, Replica
 
 
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Replica:
-    return Replica.with_points(tmp_path_factory.mktemp("prepared"), 3)
-
-
-@pytest.fixture
-def replica(prepared: Replica, tmp_path: Path) -> Replica:
-    return prepared.copied(tmp_path / "recovery")
-
-
 def verified(replica: Replica, *names: str) -> tuple[tuple[str, ...], dict[str, list[str]], dict[str, str]]:
     found = Verification(replica.depot, QEMU, replica.machine.images).of(UUID, set(names) or None)
     return found.good, found.damaged, found.images
