@@ -9,7 +9,7 @@ The VM is transient, and libvirt ends it with our connection. What else a killed
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,17 +33,21 @@ from .sign import Sign
 
 MEMORY = 2 * GIB
 OVERHEAD, SPARE_MEMORY = 256 * MIB, 512 * MIB  # what QEMU takes beside the guest's memory, and what stays free for others
-SPARE = GIB  # bytes of disk for what the guest writes while it boots
+SPARE = GIB  # bytes of disk for what the guest writes while it boots; it may take more where there is more, half of what is free
 SECONDS = 600.0
 
 
 @dataclass(frozen=True)
 class DrillRequest:
-    """``text`` on the console is the sign, with None what the VM's policy says; ``seconds`` for it, at most ``memory`` bytes."""
+    """``text`` on the console is the sign, with None what the VM's policy says; ``seconds`` for it, at most ``memory`` bytes.
+
+    ``room`` is how many bytes of disk the guest may take meanwhile, with None what ``SPARE`` says.
+    """
 
     text: str | None = None
     seconds: float = SECONDS
     memory: int = MEMORY
+    room: int | None = None
 
 
 @dataclass(frozen=True)
@@ -87,8 +91,11 @@ class Drill:
             owner_of_state(self.tpms, spec.uuid)
         for digest in self._missing(point):
             self.tool.pull(digest)
-        with self._files(point, spec), self._started(root, spec) as domain:
-            passed = sign.wait(domain, Path(drill_home(self.folders, generation.vm.uuid), CONSOLE), request.seconds)
+        home = Path(drill_home(self.folders, generation.vm.uuid))
+        with self._files(point, spec):
+            bound = _bound(home, request.room, sign)
+            with self._started(root, spec) as domain:
+                passed = sign.wait(domain, home / CONSOLE, request.seconds, bound)
         return Drilled(generation.name, str(sign), passed, left_out(record, spec))
 
     def _missing(self, point: PointSource) -> tuple[str, ...]:
@@ -159,17 +166,45 @@ class Drill:
                     yield uuid
 
     def _remove(self, uuid: str) -> None:
-        """Remove all of the drill of a VM: its domain first, then its files, and the use of images by them."""
+        """Remove all of the drill of a VM: its domain first, then its files, and the use of images by them.
+
+        The folder by whose name another run finds what a killed one left goes last.
+        """
         with suppress(libvirt.libvirtError):
             _destroy(self.connection.lookupByUUIDString(drill_uuid(uuid)))
         home = Path(drill_home(self.folders, uuid))
+        for folder in (self.tpms / drill_uuid(uuid), self.tpms / f".{drill_uuid(uuid)}.new", home.with_name(f"{home.name}.point")):
+            shutil.rmtree(folder, ignore_errors=True)
         if home.is_dir():
             paths = [str(path) for path in home.iterdir()]
             shutil.rmtree(home)
             _files.fsync(home.parent)
             self.tool.removed(paths)
-        for folder in (home.with_name(f"{home.name}.point"), self.tpms / drill_uuid(uuid), self.tpms / f".{drill_uuid(uuid)}.new"):
-            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _bound(home: Path, room: int | None, sign: Sign) -> Callable[[], None]:
+    """Return what raises Refused once the files of a drill have taken too much since now: the guest may write without end."""
+    begun = _allocated(home)
+    most = max(SPARE, _files.free_bytes(home) // 2 // MIB * MIB) if room is None else room
+
+    def require() -> None:
+        if _allocated(home) - begun > most:
+            raise Refused(
+                f"The guest wrote more than {show_size(most)} before {sign}; the drill was ended, so that it fills no disk that others "
+                "need. Run it where more is free, or see what the guest does when it starts.",
+                most=most,
+            )
+
+    return require
+
+
+def _allocated(home: Path) -> int:
+    """Return the bytes that the files of a folder take."""
+    total = 0
+    for path in home.iterdir():
+        with suppress(FileNotFoundError):  # a log that was begun again
+            total += path.lstat().st_blocks * 512
+    return total
 
 
 def _destroy(domain: Any) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,10 +43,14 @@ class Sign:
                 option="recovery.sign",
             )
 
-    def wait(self, domain: Any, console: Path, seconds: float) -> float:
-        """Return after how many seconds the sign was there; raise TimedOut, or EdgeError where the guest stopped before it."""
+    def wait(self, domain: Any, console: Path, seconds: float, require: Callable[[], None] = lambda: None) -> float:
+        """Return after how many seconds the sign was there; raise TimedOut, or EdgeError where the guest stopped before it.
+
+        ``require`` is called again and again meanwhile, and may raise.
+        """
         begun = time.monotonic()
         while not self._is_there(domain, console):
+            require()
             passed = time.monotonic() - begun
             if not _is_running(domain):
                 raise EdgeError(

@@ -8,7 +8,7 @@ import os
 import shutil
 import signal
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -47,6 +47,10 @@ SAYS = "the restored disk is up"
 # cli; cld; xor ax, ax; mov ds, ax; mov si, 0x7c17; mov dx, 0x3f8 (the serial port); a byte after another; hlt
 BOOT = bytes.fromhex("fafc31c08ed8be177cbaf803ac84c07403eeebf8f4ebfd") + f"{SAYS}\r\n\0".encode()
 OFF = bytes.fromhex("b80153 31db cd15 b80e53 31db b90201 cd15 b80753 bb0100 b90300 cd15 f4")  # by APM
+
+# cld; xor ax, ax; mov ds, ax; mov si, 0x7c15; then again and again: write 32 KiB of the BIOS by int 0x13, to where its packet says,
+# and let that say the next 64 sectors
+FILLS = bytes.fromhex("fc31c08ed8be157c b80043cd13 6683061d7c40 ebf3 10004000000000f04000000000000000")
 
 
 def sector(code: bytes) -> bytes:
@@ -167,6 +171,33 @@ def drilled_until_it_said(site: Site) -> None:
             if SAYS in error.message:
                 raise
             seconds *= 2
+
+
+def test_a_guest_that_writes_without_end_fills_no_disk_of_the_host(site: Site) -> None:
+    site.boots(FILLS)
+    with pytest.raises(Refused, match=r"wrote more than 2MiB before the text .* on its console"):
+        site.drill().run(site.point(), DrillRequest(SAYS, room=2 * MIB))
+    site.require_nothing_left()
+
+
+class Killed(BaseException):
+    """A kill of the drill's program."""
+
+
+def test_a_kill_while_a_drill_is_removed_leaves_no_secrets_of_its_tpm(site: Site) -> None:
+    class Tool(DiskFiles):
+        def removed(self, paths: Sequence[str]) -> None:
+            raise Killed
+
+    site.boots(BOOT)
+    home, secret = Path(drill_home(site.folders, site.spec.uuid)), site.home / "tpms" / drill_uuid(site.spec.uuid)
+    for folder in (home, secret):
+        folder.mkdir()
+    (home / "root.qcow2").touch()
+    with pytest.raises(Killed):
+        Drill(site.host.connection, Tool(RUNNER, site.folders), site.folders, site.home / "tpms").clean()
+    site.drill().clean()
+    site.require_nothing_left()
 
 
 def test_a_damaged_point_is_not_started(site: Site) -> None:
