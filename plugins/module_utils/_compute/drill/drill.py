@@ -190,8 +190,8 @@ def _bound(home: Path, room: int | None, sign: Sign) -> Callable[[], None]:
     def require() -> None:
         if _allocated(home) - begun > most:
             raise Refused(
-                f"The guest wrote more than {show_size(most)} before {sign}; the drill was ended, so that it fills no disk that others "
-                "need. Run it where more is free, or see what the guest does when it starts.",
+                f"The guest wrote more than {show_size(most)} before {sign}; the drill was ended, so that it fills no disk that "
+                "others need. Run it where more is free, or see what the guest does when it starts.",
                 most=most,
             )
 

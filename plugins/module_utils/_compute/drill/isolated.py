@@ -13,6 +13,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 from ..._errors import Refused
 from ..._generation import Generation
+from ..._sizes import MIB
 from ..model.host_facts import Folders
 from ..model.spec import CONTEXT, SEED, Disk, DiskLimits, DomainSpec, Record, stable_uuid
 from ..restore.record import Target, names_of, restored_record
@@ -20,6 +21,7 @@ from ..xml.domain import emit
 
 PREFIX = "edge-drill-"
 CONSOLE = "console.log"
+LIMITS = DiskLimits(write_bytes=64 * MIB)  # so that the disk takes what others write, and that too much is seen in time
 NEVER = (
     "interface", "hostdev", "filesystem", "redirdev", "redirfilter", "shmem", "vsock", "smartcard", "lease", "parallel", "graphics",
     "hub", "crypto",
@@ -88,7 +90,7 @@ def _is_seed(disk: Disk, generation: Generation) -> bool:
 
 
 def _disk(disk: Disk) -> Disk:
-    return replace(disk.own, source=None, other=None, foreign=None, iothread=None, queues=None, limits=DiskLimits(), block=False)
+    return replace(disk.own, source=None, other=None, foreign=None, iothread=None, queues=None, limits=LIMITS, block=False)
 
 
 def drill_xml(spec: DomainSpec, folders: Folders, uuid: str) -> Element:

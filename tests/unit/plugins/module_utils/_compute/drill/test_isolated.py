@@ -151,3 +151,10 @@ def test_a_public_address_is_no_part_of_it() -> None:
     nic: Any = replace(SPEC.nics[0], public_address=(PublicAddress("192.0.2.7"),))
     record = Record(replace(SPEC, nics=(nic,)))
     assert drill_spec(record, generation(record), FOLDERS, GIB).nics == ()
+
+
+def test_no_disk_of_a_drill_takes_all_that_the_disks_of_the_host_can_write() -> None:
+    record = Record(SPEC)
+    root = drill_xml(drill_spec(record, generation(record), FOLDERS, GIB), FOLDERS, UUID)
+    limits = [disk.findtext("iotune/write_bytes_sec") for disk in root.iterfind("devices/disk[@device='disk']")]
+    assert limits and set(limits) == {str(64 * MIB)}
