@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import shutil
 import stat
 from pathlib import Path
+from typing import BinaryIO
 
 from ... import _files, _libc
-from ..._errors import Conflict, NotFound, Refused
+from ..._errors import Conflict, Corrupt, NotFound, Refused, Unsupported
 from .holders import mounted
 from .mount import FILES
 
@@ -21,7 +22,8 @@ CHUNK = 2**20
 def copy_out(folder: Path, name: str, to: Path) -> int:
     """Copy the guest's file ``name`` to the new file ``to``, whole and durable, mode 0600; return its length.
 
-    Raises NotFound, Conflict where ``to`` exists, Refused for what is not a plain file, or NoSpace.
+    Raises NotFound, Conflict where ``to`` exists, Refused for what is not a plain file, Corrupt for one that is not as long as it
+    says, or NoSpace. A kill leaves nothing.
     """
     files = folder / FILES
     if files not in set(mounted(folder)):
@@ -59,16 +61,46 @@ def _copied(source: int, name: str, to: Path) -> int:
     if not stat.S_ISREG(about.st_mode):
         raise Refused(f"file: {name!r:.300} is not a plain file of the guest; only these are copied.", option="file")
     _files.require_space(to.parent, about.st_size, f"The guest's file {name!r:.300}")
-    work = to.with_name(f".{to.name}.new")
-    work.unlink(missing_ok=True)
+    folder = os.open(to.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        work.touch(mode=0o600, exist_ok=False)  # from its first byte
-        with os.fdopen(source, "rb", closefd=False) as file, work.open("wb") as target:
-            shutil.copyfileobj(file, target, CHUNK)
-            size = target.tell()
-        _files.fsync(work)
-        _files.rename_new(work, to)
-        _files.fsync(to.parent)
+        with _nameless(folder, to) as target:
+            _fill(source, target, about.st_size, name)
+            target.flush()
+            os.fsync(target.fileno())
+            # Only with a folder's descriptor it is linkat(2) that Python calls, which follows the link of /proc.
+            os.link(f"/proc/self/fd/{target.fileno()}", to.name, dst_dir_fd=folder, follow_symlinks=True)
+        os.fsync(folder)
+    except FileExistsError:
+        raise Conflict(f"to: {to} was created by another process meanwhile; it was left alone.", option="to") from None
     finally:
-        work.unlink(missing_ok=True)
-    return size
+        os.close(folder)
+    return about.st_size
+
+
+def _nameless(folder: int, to: Path) -> BinaryIO:
+    """Open a new file that has no name yet, which the kernel removes where we are killed, mode 0600 from its first byte."""
+    try:
+        return os.fdopen(os.open(f"/proc/self/fd/{folder}", os.O_TMPFILE | os.O_WRONLY, 0o600), "wb")
+    except OSError as error:
+        if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT):
+            raise
+        raise Unsupported(
+            f"to: the file system of {to.parent} has no files without a name; give a path on a local disk, and move the file then.",
+            option="to",
+        ) from None
+
+
+def _fill(source: int, target: BinaryIO, size: int, name: str) -> None:
+    """Copy ``size`` bytes, and see that there are no more: whoever gives them is as little to be believed as the guest."""
+    left = size
+    while chunk := os.read(source, min(CHUNK, left + 1)):
+        left -= len(chunk)
+        if left < 0:
+            break
+        target.write(chunk)
+    if left:
+        raise Corrupt(
+            f"file: {name!r:.300} cannot be copied whole: it has {size} bytes, and gives {'more' if left < 0 else size - left}. "
+            "The guest's file system may be damaged; try an earlier recovery point.",
+            option="file",
+        )

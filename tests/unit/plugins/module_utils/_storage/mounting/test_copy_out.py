@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.edge.cloud.plugins.module_utils._errors import Conflict, EdgeError, NoSpace, NotFound, Refused
+from ansible_collections.edge.cloud.plugins.module_utils._errors import Conflict, Corrupt, EdgeError, NoSpace, NotFound, Refused
 from ansible_collections.edge.cloud.plugins.module_utils._storage.mounting.copy_out import copy_out
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
@@ -80,3 +80,36 @@ def test_what_is_there_stays_and_a_folder_without_files_is_refused(shown: Path, 
         copy_out(shown, "/etc/motd", tmp_path / "none/copy")
     with pytest.raises(NotFound, match=r"^path: .*with partition first"):
         copy_out(tmp_path, "/secret", tmp_path / "copy")
+
+
+def test_a_file_of_the_users_beside_the_copy_stays(shown: Path, tmp_path: Path) -> None:
+    beside = tmp_path / ".copy.new"
+    beside.write_text("of the user")
+    copy_out(shown, "/etc/motd", tmp_path / "copy")
+    assert beside.read_text() == "of the user"
+    assert sorted(one.name for one in tmp_path.iterdir()) == [".copy.new", "copy", "secret", "shown"]
+
+
+def test_a_name_may_be_as_long_as_the_file_system_takes(shown: Path, tmp_path: Path) -> None:
+    to = tmp_path / ("n" * 255)
+    assert copy_out(shown, "/etc/motd", to) == to.stat().st_size
+
+
+def test_a_file_that_gives_more_or_less_than_its_length_is_not_taken_for_whole(tmp_path: Path) -> None:
+    """The small VM reads the guest's file system, and may be the guest's by then: the kernel's own such files stand for it."""
+    folder = tmp_path / "shown"
+    (folder / "files").mkdir(parents=True)
+    subprocess.run(["mount", "-t", "sysfs", "-o", "ro", "none", folder / "files"], check=True)
+    try:
+        with pytest.raises(Corrupt, match=r"^file: '/kernel/mm/transparent_hugepage/enabled' .* has 4096 bytes"):
+            copy_out(folder, "/kernel/mm/transparent_hugepage/enabled", tmp_path / "copy")
+    finally:
+        subprocess.run(["umount", folder / "files"], check=True)
+    (folder / "files").mkdir(exist_ok=True)
+    subprocess.run(["mount", "-t", "proc", "none", folder / "files"], check=True)
+    try:
+        with pytest.raises(Corrupt, match=r"^file: '/version' .* has 0 bytes"):
+            copy_out(folder, "/version", tmp_path / "copy")
+    finally:
+        subprocess.run(["umount", folder / "files"], check=True)
+    assert [one.name for one in tmp_path.iterdir()] == ["shown"]
