@@ -10,7 +10,9 @@ Nothing is noted but what the kernel knows, so that a run that was killed leaves
 from __future__ import annotations
 
 import json
+import os
 import re
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -20,13 +22,14 @@ from typing import Any
 
 from ... import _files
 from ..._errors import Busy, CommandFailed, Conflict, EdgeError, InvalidInput, NotFound
-from ..._generation import Generation
+from ..._generation import TARGET, Generation
 from ..._runner import Runner
 from ..recovery.restore import Restore, disk_of
 from .holders import DAEMON, GUESTMOUNT, Holder, exports, holders, mounted
 from .partitions import content_of, partitions_of
 
 FILES = "files"
+OWN_FOLDER, OWN_FILE = 0o700, 0o600  # what is made here has these modes
 SETTINGS = "remount,bind,ro,nosuid,nodev,noexec"  # what a guest calls a program of root is a file
 DIRECT = {"LIBGUESTFS_BACKEND": "direct"}  # for guestmount: libvirt's user may not look into the raw files
 READING = re.compile(r"(?P<disk>[a-z]+)(?P<number>[1-9]\d{0,2})?|(?P<volume>[\w+][\w+.-]{0,126}/[\w+][\w+.-]{0,126})", re.ASCII)
@@ -60,6 +63,10 @@ class Wanted:
     def export_id(self, target: str) -> str:
         """Return the name of the export of a disk, which says whose it is."""
         return f"point-{self.generation.vm.uuid}-{self.generation.name}-{target}"
+
+
+def _is_own(about: os.stat_result, mode: int) -> bool:
+    return about.st_mode == mode and about.st_uid == os.geteuid()
 
 
 def _letters(number: int) -> str:
@@ -141,12 +148,17 @@ class Mounts:
     def _show(self, wanted: Wanted, path: Path) -> None:
         if path.is_symlink() or (path.exists() and (not path.is_dir() or any(path.iterdir()))):
             raise Conflict(f"path: {path} is there and not an empty folder; it was left alone. Give another one.", option="path")
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.mkdir(mode=OWN_FOLDER, parents=True, exist_ok=True)
+        about = path.stat()
+        if about.st_uid != os.geteuid() or about.st_mode & 0o022:  # they could put a link where a file of ours is to be
+            raise Conflict(
+                f"path: {path} can be written by others than root; give another one, or one that does not exist yet.", option="path"
+            )
         argv = [DAEMON, "--daemonize"]
         with ExitStack() as stack:
             for number, target in enumerate(wanted.targets):
                 node = stack.enter_context(self.restore.opened(wanted.generation, target))
-                self._raw(path, target).touch(mode=0o600)
+                self._raw(path, target).touch(mode=OWN_FILE)
                 name = f"disk{number}"
                 export = {
                     "type": "fuse",
@@ -164,7 +176,7 @@ class Mounts:
         return (GUESTMOUNT, "--ro", "--format=raw", *disks, "-m", device, str(path / FILES))
 
     def _show_files(self, wanted: Wanted, path: Path, device: str) -> None:
-        (path / FILES).mkdir(mode=0o700)
+        (path / FILES).mkdir(mode=OWN_FOLDER)
         try:
             self.runner.run(self._guestmount(wanted, path, device), timeout=SECONDS)
             self.runner.run(["mount", "-o", SETTINGS, str(path / FILES)])
@@ -176,16 +188,18 @@ class Mounts:
             ) from None
 
     def _clear(self, path: Path) -> bool:
-        """Unmount, end the programs, and remove the folders and empty files that were made for it."""
+        """Unmount, end the programs, and remove the folders and empty files that were made for it, which their modes tell."""
         found = False
         for program in (GUESTMOUNT, DAEMON):
             found |= self._end(path, program)
         for raw in path.glob("*.raw") if path.is_dir() else ():
-            if raw.is_file() and not raw.is_symlink() and raw.stat().st_size == 0:
+            about = raw.lstat()
+            if TARGET.fullmatch(raw.stem) and _is_own(about, stat.S_IFREG | OWN_FILE) and about.st_size == 0:
                 raw.unlink()
         for folder in (path / FILES, path):
             with suppress(OSError):  # one that has other files stays
-                folder.rmdir()
+                if _is_own(folder.lstat(), stat.S_IFDIR | OWN_FOLDER):
+                    folder.rmdir()
         return found
 
     def _end(self, path: Path, program: str) -> bool:

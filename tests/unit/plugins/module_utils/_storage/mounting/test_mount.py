@@ -245,3 +245,27 @@ def test_the_verbs(replica: Replica, path: Path) -> None:
         (("umount",), "path: "),
     ):
         assert edge_host(*words)["msg"].startswith(option), words
+
+
+@pytest.mark.parametrize(("owner", "mode"), [(65534, 0o755), (0, 0o777), (0, 0o1777), (0, 0o770)])
+def test_a_folder_that_others_can_write_is_refused(replica: Replica, tmp_path: Path, owner: int, mode: int) -> None:
+    """They could put a link there, by which root would make a file, or cover one of the host's, anywhere."""
+    place = tmp_path / "of others"
+    place.mkdir()
+    os.chown(place, owner, -1)
+    place.chmod(mode)
+    with pytest.raises(Conflict, match=r"^path: .* can be written by others than root"):
+        mounts(replica).mount(wanted(replica), place)
+    assert list(place.iterdir()) == [] and not holders(place)
+
+
+def test_files_of_the_users_stay_where_nothing_was_shown(replica: Replica, tmp_path: Path) -> None:
+    place = tmp_path / "of the user"
+    (place / "files").mkdir(parents=True)
+    for name in ("vda.raw", "notes.raw"):
+        (place / name).touch()
+    assert not mounts(replica).unmount(place)
+    assert sorted(one.name for one in place.iterdir()) == ["files", "notes.raw", "vda.raw"]
+    (tmp_path / "empty").mkdir()
+    assert not mounts(replica).unmount(tmp_path / "empty")
+    assert (tmp_path / "empty").exists()
