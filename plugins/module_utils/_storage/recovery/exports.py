@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..._errors import EdgeError, NotFound
+from ..._errors import EdgeError, NotFound, message_of
 from ..._generation import Generation, export_name
 from ..format.qemu_img import QemuImg
 from ..store.store import Store
@@ -72,23 +72,36 @@ class Exports:
     def generations(self) -> Iterator[Generation]:
         """Yield the generations that are exported."""
         for uuid in self.depot.vms():
-            listed = self.depot.listed(uuid)
-            yield from (one for one in listed.whole if one.name in listed.exported)
+            yield from self._of(uuid)
+
+    def _of(self, uuid: str) -> list[Generation]:
+        listed = self.depot.listed(uuid)
+        return [one for one in listed.whole if one.name in listed.exported]
 
     def nodes(self) -> tuple[dict[str, Node], dict[str, str]]:
-        """Return the block options of each disk by the name of its export, and why others cannot be opened."""
+        """Return the block options of each disk by the name of its export, and why others cannot be opened.
+
+        Whatever is wrong with one VM or disk costs only its own exports: guests run on the others.
+        """
         nodes: dict[str, Node] = {}
         failed: dict[str, str] = {}
-        for generation in self.generations():
-            for disk in generation.disks:
-                name = export_name(generation.vm.uuid, generation.name, disk.target)
+        for uuid in self.depot.vms():
+            try:
+                found = self._of(uuid)
+            except (EdgeError, OSError) as error:
+                failed[f"the VM {uuid}"] = message_of(error)
+                continue
+            for generation, disk in ((one, disk) for one in found for disk in one.disks):
                 try:
-                    with Restore(self.depot, self.qemu, self.images).opened(generation, disk.target) as node:
-                        Layers(self.qemu).own(node, 0, 1)  # it can be opened: what cannot would keep the server from starting
-                        nodes[name] = _read_only(node)
-                except EdgeError as error:
-                    failed[f"{generation.vm.name} {generation.name} {disk.target}"] = error.message
+                    nodes[export_name(uuid, generation.name, disk.target)] = self._node(generation, disk.target)
+                except (EdgeError, OSError) as error:
+                    failed[f"{generation.vm.name} {generation.name} {disk.target}"] = message_of(error)
         return nodes, failed
+
+    def _node(self, generation: Generation, target: str) -> Node:
+        with Restore(self.depot, self.qemu, self.images).opened(generation, target) as node:
+            Layers(self.qemu).own(node, 0, 1)  # it can be opened: what cannot would keep the server from starting
+            return _read_only(node)
 
 
 def _read_only(node: Node) -> Node:

@@ -85,3 +85,12 @@ def test_a_disk_that_cannot_be_opened_costs_only_its_own_export(replica: Replica
     nodes, failed = exports(replica).nodes()
     assert list(nodes) == [export_name(UUID, "0.1", "vda")]
     assert list(failed) == ["web 0.3 vda"]
+
+
+def test_what_is_wrong_with_another_vm_keeps_no_disk_from_being_exported(replica: Replica) -> None:
+    exports(replica).begin(UUID, "0.3")
+    other = UUID.replace("6fa4", "7fa4")
+    (replica.depot.root / other).write_text("where its folder was, as a damaged file system has it")
+    nodes, failed = exports(replica).nodes()
+    assert list(nodes) == [export_name(UUID, "0.3", "vda")]
+    assert list(failed) == [f"the VM {other}"] and "Not a directory" in failed[f"the VM {other}"]
