@@ -105,7 +105,11 @@ class KeptPoints:
     runner: Runner
 
     def find(self, uuid: str, generation: str | None) -> KeptPoint:
-        """Return a generation of a VM, the newest of all where none is named.
+        """Return a generation of a VM at a replica; see ``each``."""
+        return next(self.each(uuid, generation))
+
+    def each(self, uuid: str, generation: str | None) -> Iterator[KeptPoint]:
+        """Yield a generation of a VM, the newest of all where none is named, at each replica that gives it: one at least.
 
         Raises NotFound with what there is, and Refused where none is named and a replica that may have a newer one does not answer.
         """
@@ -127,7 +131,7 @@ class KeptPoints:
                 option="generation",
                 found=point_name(wanted),
             )
-        return self._chosen(uuid, wanted, points[-1], kept)
+        yield from self._chosen(uuid, wanted, points[-1], kept)
 
     def _kept(self, uuid: str) -> tuple[dict[Member, list[Point]], dict[str, str]]:
         """Return what each replica keeps of a VM, and why others do not answer."""
@@ -140,18 +144,21 @@ class KeptPoints:
                 silent[member.name] = error.message
         return kept, silent
 
-    def _chosen(self, uuid: str, wanted: Point, latest: Point, kept: dict[Member, list[Point]]) -> KeptPoint:
-        """Return a point at the first replica that gives its document."""
+    def _chosen(self, uuid: str, wanted: Point, latest: Point, kept: dict[Member, list[Point]]) -> Iterator[KeptPoint]:
+        """Yield a point at each replica that gives its document; raise Unreachable where none does."""
         trust = trust_in(self.cluster)
         why: list[str] = []
+        given = False
         newest = self._document(uuid, latest, kept, why)
         for member in (one for one, points in kept.items() if wanted in points):
             found = newest if wanted == latest else self._document(uuid, wanted, {member: kept[member]}, why)
             if found and newest:
-                return KeptPoint(member, trust, self.folder, self.images, self.runner, found, newest)
-        raise Unreachable(
-            f"generation: no replica gives {point_name(wanted)} of the VM {uuid}: {' '.join(why)}", option="generation"
-        )
+                given = True
+                yield KeptPoint(member, trust, self.folder, self.images, self.runner, found, newest)
+        if not given:
+            raise Unreachable(
+                f"generation: no replica gives {point_name(wanted)} of the VM {uuid}: {' '.join(why)}", option="generation"
+            )
 
     def _document(self, uuid: str, point: Point, kept: dict[Member, list[Point]], why: list[str]) -> Generation | None:
         for member in (one for one, points in kept.items() if point in points):

@@ -27,7 +27,7 @@ from .._compute.model.remote_image import from_url
 from .._compute.model.spec import Disk
 from .._compute.model.state import BUSY, CRASHED, ENDING, VmState
 from .._disks import DiskFiles
-from .._errors import Corrupt, NotFound
+from .._errors import Corrupt, EdgeError, NoSpace, NotFound, message_of
 from .._generation import export_name, file_name
 from .._image_lock import remove_images
 from .._kept_points import KeptPoint, KeptPoints
@@ -86,20 +86,41 @@ class PointArrivals:
     @contextmanager
     def _restored(self, state: VmState) -> Iterator[dict[str, Path]]:
         """Give each disk that waits as it was at the point, by the name of its export; what is not used goes."""
-        point, folder = self._point(state), Path(self.folders.vms, f".arriving-{state.name}")
-        self._remove(folder)
-        folder.mkdir(mode=FOLDER_MODE)
-        generation, made = point.generation, {}
+        folder = Path(self.folders.vms, f".arriving-{state.name}")
         try:
-            with point.opened(folder / "point") as content:
-                for disk in generation.disks:
-                    export = export_name(generation.vm.uuid, generation.name, disk.target)
-                    if export in waiting(state):
-                        made[export] = folder / f"{disk.target}.qcow2"
-                        content.write_disk(disk.target, made[export])
-            yield made
+            yield self._made(state, folder)
         finally:
             self._remove(folder)
+
+    def _made(self, state: VmState, folder: Path) -> dict[str, Path]:
+        """Restore the disks that wait into ``folder`` from the first copy of the point that is whole: others may be damaged."""
+        uuid, name = self._origin(state)
+        bad: list[str] = []
+        for point in self._copies(state.name, uuid, name, bad):
+            self._remove(folder)
+            folder.mkdir(mode=FOLDER_MODE)
+            try:
+                return self._restore(point, state, folder)
+            except NoSpace:
+                raise
+            except (EdgeError, OSError) as error:
+                where = point.member.name if isinstance(point, KeptPoint) else "this host"
+                bad.append(f"{where}: {message_of(error)}")
+        raise EdgeError(
+            f"No copy of the recovery point {name} of the VM {uuid} can be restored ({' '.join(bad)}). {state.name} goes on over "
+            "the one that is exported: leave that exported until a replica has a whole copy.",
+            vm=state.name,
+        )
+
+    def _restore(self, point: DepotPoint | KeptPoint, state: VmState, folder: Path) -> dict[str, Path]:
+        generation, made = point.generation, {}
+        with point.opened(folder / "point") as content:
+            for disk in generation.disks:
+                export = export_name(generation.vm.uuid, generation.name, disk.target)
+                if export in waiting(state):
+                    made[export] = folder / f"{disk.target}.qcow2"
+                    content.write_disk(disk.target, made[export])
+        return made
 
     def _remove(self, folder: Path) -> None:
         if folder.is_dir():
@@ -108,15 +129,23 @@ class PointArrivals:
             _files.fsync(folder.parent)
             self._tool.removed(paths)
 
-    def _point(self, state: VmState) -> DepotPoint | KeptPoint:
+    def _origin(self, state: VmState) -> tuple[str, str]:
+        """Return the UUID and the name of the recovery point that the disks of a VM are from."""
         origin = state.record.restored_from if state.record else None
         uuid, _space, name = (origin or "").partition(" ")
         if not name:
             raise Corrupt(f"The record of domain {state.name} does not say from which recovery point its disks are.")
+        return uuid, name
+
+    def _copies(self, vm: str, uuid: str, name: str, bad: list[str]) -> Iterator[DepotPoint | KeptPoint]:
+        """Yield a point where it is kept, this host first; why it is not to be had elsewhere is added to ``bad``."""
         images = Path(self.folders.images)
         with suppress(NotFound, Corrupt):
-            return point_in_depot(self.cluster.recovery.root, uuid, name, images, self.runner)
-        return KeptPoints(self.cluster, self.root / f"{FETCHED}{state.name}", images, self.runner).find(uuid, name)
+            yield point_in_depot(self.cluster.recovery.root, uuid, name, images, self.runner)
+        try:
+            yield from KeptPoints(self.cluster, self.root / f"{FETCHED}{vm}", images, self.runner).each(uuid, name)
+        except EdgeError as error:
+            bad.append(error.message)
 
     def _move(self, state: VmState, disk: Disk, restored: Path) -> str:
         volumes = state.record.volumes if state.record else ()

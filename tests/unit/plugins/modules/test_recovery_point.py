@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.restore.tpm_st
 from ansible_collections.edge.cloud.plugins.module_utils._compute.seed import VOLUME
 from ansible_collections.edge.cloud.plugins.module_utils._compute.xml.domain import mark_of, parse_xml
 from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
-from ansible_collections.edge.cloud.plugins.module_utils._errors import Unreachable
+from ansible_collections.edge.cloud.plugins.module_utils._errors import EdgeError, Unreachable
 from ansible_collections.edge.cloud.plugins.module_utils._generation import DOCUMENT, Disk, Generation, Vm, export_name, file_name
 from ansible_collections.edge.cloud.plugins.module_utils._host.point_arrive import PointArrivals
 from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
@@ -365,6 +367,51 @@ def test_a_vm_over_a_point_where_it_is_comes_here_with_what_its_guest_wrote(
     assert not (home.parent / ".arriving-new").exists() and moved(driver, replica, "new") == []
     assert module("new", "domain", state="stopped")["changed"] and not arriving.exists()
     assert not module("new", "domain", state="stopped")["changed"]
+
+
+def damage(root: Path) -> None:
+    """Change a byte of what a replica keeps."""
+    path = max((root / UUID / "files").iterdir(), key=lambda path: path.stat().st_size)
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(bytes(data))
+
+
+def test_copies_that_are_damaged_keep_no_vm_from_coming_here_while_one_is_whole(
+    module: Any, replica: Replica, server: str, authority: Authority, tmp_path: Path
+) -> None:
+    """Its new data is over that point alone: without it all would be lost."""
+    driver, folders = replica.driver, replica.folders
+    home = Path(folders.vm("new"))
+    assert module("new", vm="web", point_servers=[server])["changed"]
+    guest_writes(home / "root.arriving.qcow2", 9, "40M")
+    roots = [tmp_path / host / "recovery/points" for host in ("h1", "r1", "r2")]
+    for root in roots:
+        shutil.copytree(replica.root, root)
+    for root in roots[:2]:
+        damage(root)
+    with ExitStack() as stack:
+        givers, found = [], None
+        for root in roots[1:]:
+            found = stack.enter_context(points_server(root.parents[1], authority, ["h1"], ["r1"], ["h1"]))
+            givers.append({"name": root.parents[1].name, "url": f"https://127.0.0.1:{found.port}/"})
+        pair = found.pairs["h1"]  # type: ignore[union-attr]
+        tls = {"ca_file": str(authority.ca_file), "cert_file": str(pair.cert), "key_file": str(pair.key)}
+        document = {"schema": 1, "name": "site", "host": "h1", "replicas": givers, "points": givers, "tls": tls}
+        (tmp_path / "cluster.json").write_text(json.dumps({**document, "recovery": {"root": str(roots[0])}}))
+        cluster = _cluster.load(tmp_path / "cluster.json")
+        arrivals = PointArrivals(driver, cluster, folders, SubprocessRunner(), 60, tmp_path / "fetched")
+        assert arrivals.settle(read_vm(driver, "new", DiskFiles(arrivals.runner, folders), folders))
+        damage(roots[2])
+        assert module("other", vm="web", point_servers=[server])["changed"]
+        state = read_vm(driver, "other", DiskFiles(arrivals.runner, folders), folders)
+        with pytest.raises(EdgeError, match=r"No copy of the recovery point 0\.2 .* can be restored \(this host: .* r1: .* r2: "):
+            arrivals.settle(state)
+    own = home / "root.qcow2"
+    assert all(has(own, pattern, at) for pattern, at in ((5, "16M"), (6, "17M"), (9, "40M")))
+    assert Path(folders.vm("other"), "root.arriving.qcow2").exists()
+    assert sorted(path.name for path in Path(folders.vms).iterdir()) == ["new", "other", "web"]
+    assert list((tmp_path / "fetched").iterdir()) == []
 
 
 def test_in_place_over_a_point_where_it_is(module: Any, replica: Replica, server: str, driver: Any, folders: Folders) -> None:
