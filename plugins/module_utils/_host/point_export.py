@@ -5,12 +5,15 @@
 from __future__ import annotations
 
 import os
+import re
+import socket
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 from .._cluster import Cluster
-from .._errors import InvalidInput, Unsupported
+from .._errors import InvalidInput, TimedOut, Unsupported
 from .._generation import Generation, export_name, point_of
 from .._runner import Runner, SubprocessRunner
 from .._storage.format.qemu_img import QemuImg
@@ -22,6 +25,7 @@ from .points import Options
 
 UNIT = "edge-points-nbd.service"
 UNITS = Path("/etc/systemd/system")
+SECONDS, PAUSE = 300.0, 0.2  # until the server has opened all disks
 SERVE = ("listen", "port", "certificates", "readers")
 
 
@@ -52,7 +56,33 @@ def exported(exports: Exports, options: Options, runner: Runner, unit: Path) -> 
         changed, about = exports.begin(uuid, found.name), shown(found)
     # Also where nothing changed: a run before may have been killed here. Clients connect again by themselves.
     runner.run(["systemctl", "restart", "--", unit.name])
+    if any(exports.generations()):
+        _await(unit)
     return {"changed": changed, **about}
+
+
+def _await(unit: Path) -> None:
+    """Return once the server listens: then it gives all exports, and the next task may use them. systemctl does not wait for it."""
+    found = re.search(r"--listen=(\S+) --port=(\d+)", unit.read_text(encoding="utf-8"))
+    if found is None:
+        return
+    address, port, until = found[1].strip("[]"), int(found[2]), time.monotonic() + SECONDS
+    while not _listens("localhost" if address == "*" else address, port):
+        if time.monotonic() >= until:
+            raise TimedOut(
+                f"{unit.name} was restarted, and does not listen on port {port} after {SECONDS:g} s; what is asked for is noted, "
+                f"and exported once it does. See journalctl -u {unit.name}.",
+                unit=unit.name,
+            )
+        time.sleep(PAUSE)
+
+
+def _listens(address: str, port: int) -> bool:
+    try:
+        socket.create_connection((address, port), timeout=PAUSE).close()
+    except OSError:
+        return False
+    return True
 
 
 def _refuse_without_vm(options: Options) -> None:

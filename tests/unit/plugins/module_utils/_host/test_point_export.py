@@ -4,17 +4,23 @@
 
 from __future__ import annotations
 
+import filecmp
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._cluster import Cluster
-from ansible_collections.edge.cloud.plugins.module_utils._errors import EdgeError, InvalidInput, NotFound, Unsupported
+from ansible_collections.edge.cloud.plugins.module_utils._errors import EdgeError, InvalidInput, NotFound, TimedOut, Unsupported
 from ansible_collections.edge.cloud.plugins.module_utils._generation import export_name
+from ansible_collections.edge.cloud.plugins.module_utils._host import point_export
 from ansible_collections.edge.cloud.plugins.module_utils._host.point_export import exported, serve
 from ansible_collections.edge.cloud.plugins.module_utils._runner import Completed
-from ansible_collections.edge.cloud.plugins.module_utils._storage.recovery.exports import Exports
+from ansible_collections.edge.cloud.plugins.module_utils._storage.recovery.exports import Exports, Listening, server
+from support.certificates import Authority
+from support.image_server import free_port
 from support.images import QEMU
+from support.points_nbd import PointsNbd
 from support.recovery import UUID, Replica
 
 RESTART = ["systemctl", "restart", "--", "edge-points-nbd.service"]
@@ -95,3 +101,37 @@ def test_the_server_needs_all_that_its_unit_says(option: str) -> None:
 def test_a_wrong_port(port: str) -> None:
     with pytest.raises(InvalidInput, match=r"^port: "):
         serve(Cluster("site", "h1", ()), {**SERVE, "port": port})
+
+
+def test_what_is_exported_can_be_read_when_that_has_ended(
+    exports: Exports, prepared: Replica, authority: Authority, tmp_path: Path, unit: Path
+) -> None:
+    """As a playbook does whose next task lets a VM start over it: systemctl does not wait for the server."""
+    (folder := tmp_path / "nbd").mkdir()
+    found = PointsNbd(folder, authority, free_port())
+    unit.write_text(f"ExecStart=/usr/sbin/edge-host point serve --listen=127.0.0.1 --port={found.port} \\\n")
+    pki, started = found.pki("127.0.0.1", "server"), list[subprocess.Popen[bytes]]()
+
+    class Starts(Scripted):
+        def run(self, argv: Any, **options: Any) -> Completed:
+            listening = Listening("127.0.0.1", found.port, pki, ("hyper1",))
+            started.append(subprocess.Popen(server(exports.nodes()[0], listening), cwd=folder))
+            return super().run(argv, **options)
+
+    try:
+        exported(exports, {"vm": "web"}, Starts(), unit)
+        done = found.read("hyper1", export_name(UUID, "0.2", "vda"), raw := tmp_path / "raw")
+        assert done.returncode == 0, done.stderr
+        assert filecmp.cmp(raw, prepared.machine.contents["0.2"], shallow=False)
+    finally:
+        for process in started:
+            process.terminate()
+            process.wait()
+
+
+def test_a_server_that_does_not_start_is_named(exports: Exports, unit: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(point_export, "SECONDS", 0.5)
+    unit.write_text(f"ExecStart=/usr/sbin/edge-host point serve --listen=* --port={free_port()} \\\n")
+    with pytest.raises(TimedOut, match=r"edge-points-nbd.service .* journalctl -u edge-points-nbd.service"):
+        exported(exports, {"vm": "web"}, Scripted(), unit)
+    assert exported(exports, {"vm": "web", "generation": "0.2", "end": True}, Scripted(), unit)["changed"], "nothing is to listen"
