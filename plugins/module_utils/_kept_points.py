@@ -7,14 +7,15 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from ._cluster import Cluster, Member
 from ._compute.model.spec import stable_uuid
-from ._errors import Corrupt, EdgeError, NotFound, Refused, Unreachable
-from ._generation import UUID, Generation, Point, point_name, point_of
+from ._errors import Corrupt, EdgeError, NoSpace, NotFound, Refused, Unreachable
+from ._generation import UUID, File, Generation, Point, point_name, point_of
 from ._points import DepotDisks, DepotPoint, FolderPoint, point_in_depot, point_in_folder
 from ._runner import Runner
 from ._storage.cluster.cluster_replica import trust_in
@@ -25,12 +26,16 @@ from ._storage.replication.offers import Offer, Offers
 from ._storage.store.store import Store
 from ._storage.transfer.http_client import Trust
 
+Read = TypeVar("Read")
 TRIES = 3  # a replica merges and drops generations at any time; what was fetched is not fetched again
 
 
 @dataclass(frozen=True)
 class KeptPoint:
-    """A generation at a replica; see ``PointSource``. ``folder`` has what was fetched until it is restored."""
+    """A generation at a replica; see ``PointSource``. ``folder`` has what was fetched until it is restored.
+
+    ``others`` keep it too, and are asked where the first one's copy is damaged or it does not answer.
+    """
 
     member: Member
     trust: Trust
@@ -39,6 +44,7 @@ class KeptPoint:
     runner: Runner
     generation: Generation
     latest: Generation
+    others: tuple[Member, ...] = ()
 
     @property
     def _offer(self) -> Offer:
@@ -59,29 +65,45 @@ class KeptPoint:
     def content(self, what: str) -> bytes:
         """See PointSource; nothing is written."""
         file = self.generation.files[what]
+        return self._first_whole(lambda member: self._content(member, file))
+
+    def _content(self, member: Member, file: File) -> bytes:
         if file.size > LARGEST_OTHER:
-            raise Corrupt(f"{self.member.name}: {file.digest} has {file.size} bytes; at most {LARGEST_OTHER} are possible.")
+            raise Corrupt(f"{file.digest} has {file.size} bytes; at most {LARGEST_OTHER} are possible.")
         data = b""
         if file.size:
-            with closing(Offers(self.member, self.trust)) as offers, offers.read(self._offer, file, 0) as response:
+            with closing(Offers(member, self.trust)) as offers, offers.read(self._offer, file, 0) as response:
                 data = response.read(file.size)
         if len(data) != file.size or f"sha256:{hashlib.sha256(data).hexdigest()}" != file.digest:
-            raise Corrupt(f"{self.member.name}: what it gave for {file.digest} has another digest.", source=self.member.name)
+            raise Corrupt(f"What it gave for {file.digest} has another digest.", source=member.name)
         return data
 
     @contextmanager
     def opened(self, scratch: Path) -> Iterator[DepotDisks]:
         """See PointSource; the files are checked as those of any folder. A fetch that was interrupted goes on where it ended."""
-        point = self._fetched()
-        try:
-            with point.opened(scratch) as disks:
-                yield disks
-        finally:
-            shutil.rmtree(self.folder, ignore_errors=True)
+        with ExitStack() as stack:
+            stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
+            yield self._first_whole(lambda member: stack.enter_context(self._fetched(member).opened(scratch)))
 
-    def _fetched(self) -> FolderPoint:
+    def _first_whole(self, read: Callable[[Member], Read]) -> Read:
+        """Return what the first replica gives whose copy is whole; raise the error of each where none is."""
+        bad: list[str] = []
+        for member in (self.member, *self.others):
+            try:
+                return read(member)
+            except NoSpace:
+                raise
+            except EdgeError as error:
+                bad.append(f"{member.name}: {error.message}")
+                shutil.rmtree(self.folder, ignore_errors=True)
+        raise Corrupt(
+            f"generation: no replica gives a whole copy of {self.generation.name} of {self.generation.vm.name}: {' '.join(bad)}",
+            option="generation",
+        )
+
+    def _fetched(self, member: Member) -> FolderPoint:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with closing(Offers(self.member, self.trust)) as offers:
+        with closing(Offers(member, self.trust)) as offers:
             fetch = Fetch(offers, self.folder, lambda _count: None)
             fetch.drop_others(self._offer.uuid, [self._offer.name])
             for _try in range(TRIES - 1):
@@ -105,11 +127,7 @@ class KeptPoints:
     runner: Runner
 
     def find(self, uuid: str, generation: str | None) -> KeptPoint:
-        """Return a generation of a VM at a replica; see ``each``."""
-        return next(self.each(uuid, generation))
-
-    def each(self, uuid: str, generation: str | None) -> Iterator[KeptPoint]:
-        """Yield a generation of a VM, the newest of all where none is named, at each replica that gives it: one at least.
+        """Return a generation of a VM, the newest of all where none is named.
 
         Raises NotFound with what there is, and Refused where none is named and a replica that may have a newer one does not answer.
         """
@@ -131,7 +149,7 @@ class KeptPoints:
                 option="generation",
                 found=point_name(wanted),
             )
-        yield from self._chosen(uuid, wanted, points[-1], kept)
+        return self._chosen(uuid, wanted, points[-1], kept)
 
     def _kept(self, uuid: str) -> tuple[dict[Member, list[Point]], dict[str, str]]:
         """Return what each replica keeps of a VM, and why others do not answer."""
@@ -144,21 +162,20 @@ class KeptPoints:
                 silent[member.name] = error.message
         return kept, silent
 
-    def _chosen(self, uuid: str, wanted: Point, latest: Point, kept: dict[Member, list[Point]]) -> Iterator[KeptPoint]:
-        """Yield a point at each replica that gives its document; raise Unreachable where none does."""
+    def _chosen(self, uuid: str, wanted: Point, latest: Point, kept: dict[Member, list[Point]]) -> KeptPoint:
+        """Return a point at the first replica that gives its document."""
         trust = trust_in(self.cluster)
         why: list[str] = []
-        given = False
         newest = self._document(uuid, latest, kept, why)
-        for member in (one for one, points in kept.items() if wanted in points):
+        members = [one for one, points in kept.items() if wanted in points]
+        for place, member in enumerate(members):
             found = newest if wanted == latest else self._document(uuid, wanted, {member: kept[member]}, why)
             if found and newest:
-                given = True
-                yield KeptPoint(member, trust, self.folder, self.images, self.runner, found, newest)
-        if not given:
-            raise Unreachable(
-                f"generation: no replica gives {point_name(wanted)} of the VM {uuid}: {' '.join(why)}", option="generation"
-            )
+                others = tuple(members[place + 1 :])
+                return KeptPoint(member, trust, self.folder, self.images, self.runner, found, newest, others)
+        raise Unreachable(
+            f"generation: no replica gives {point_name(wanted)} of the VM {uuid}: {' '.join(why)}", option="generation"
+        )
 
     def _document(self, uuid: str, point: Point, kept: dict[Member, list[Point]], why: list[str]) -> Generation | None:
         for member in (one for one, points in kept.items() if point in points):

@@ -104,8 +104,7 @@ class PointArrivals:
             except NoSpace:
                 raise
             except (EdgeError, OSError) as error:
-                where = point.member.name if isinstance(point, KeptPoint) else "this host"
-                bad.append(f"{where}: {message_of(error)}")
+                bad.append(message_of(error) if isinstance(point, KeptPoint) else f"this host: {message_of(error)}")
         raise EdgeError(
             f"No copy of the recovery point {name} of the VM {uuid} can be restored ({' '.join(bad)}). {state.name} goes on over "
             "the one that is exported: leave that exported until a replica has a whole copy.",
@@ -143,7 +142,7 @@ class PointArrivals:
         with suppress(NotFound, Corrupt):
             yield point_in_depot(self.cluster.recovery.root, uuid, name, images, self.runner)
         try:
-            yield from KeptPoints(self.cluster, self.root / f"{FETCHED}{vm}", images, self.runner).each(uuid, name)
+            yield KeptPoints(self.cluster, self.root / f"{FETCHED}{vm}", images, self.runner).find(uuid, name)
         except EdgeError as error:
             bad.append(error.message)
 

@@ -208,6 +208,20 @@ def test_a_replica_that_gives_other_bytes_is_not_believed(elsewhere: Any, replic
     assert not Path(folders.vm("new")).exists() and not (replica.root.parent / "fetched").exists()
 
 
+def test_a_replica_whose_copy_is_damaged_is_passed_over(
+    elsewhere: Any, replica: Replica, authority: Authority, folders: Folders, tmp_path: Path
+) -> None:
+    shutil.copytree(replica.root, tmp_path / "r2/recovery/points")
+    for path in (replica.root / UUID / "files").iterdir():
+        path.write_bytes(bytes(path.stat().st_size))
+    with points_server(tmp_path / "r2", authority, ["h1"], ["r1"], ["h1"]) as server:
+        assert elsewhere("new", {"name": "r2", "url": f"https://127.0.0.1:{server.port}/"}, vm="web")["changed"]
+    home = Path(folders.vm("new"))
+    assert has(home / "root.qcow2", 5, "16M") and has(home / "root.qcow2", 6, "17M")
+    assert read_seed(folders.seed("new"), VOLUME, SubprocessRunner()).files
+    assert not (tmp_path / "recovery/fetched").exists()
+
+
 def test_in_place_keeps_names_seeds_and_what_was_there(module: Any, replica: Replica, driver: Any, folders: Folders) -> None:
     home, address = Path(folders.vm("web")), mac(driver, "web")
     seeds = {path.name: path.read_bytes() for path in home.glob("*.iso")}
