@@ -91,6 +91,7 @@ VERBS: Mapping[str, Verb | Verbs] = {
             "export": Verb(
                 "point_export.export", "export the disks of one by NBD, or show what is exported", {**POINT, "end": bool}
             ),
+            "grant": Verb("point_grant.grant", "on a replica: export those that hosts ask for, as its unit does", {"port": str}),
             "serve": Verb("point_export.serve", "be the NBD server of those that are exported, as its unit does", SERVE),
         },
     ),

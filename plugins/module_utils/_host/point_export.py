@@ -31,7 +31,7 @@ SERVE = ("listen", "port", "certificates", "readers")
 
 def export(cluster: Cluster, options: Options) -> dict[str, Any]:
     """Export the disks of a generation, by default the newest, or with ``end`` no longer; without ``vm`` show what is exported."""
-    return exported(_exports(cluster), options, SubprocessRunner(), UNITS / UNIT)
+    return exported(exports_of(cluster), options, SubprocessRunner(), UNITS / UNIT)
 
 
 def exported(exports: Exports, options: Options, runner: Runner, unit: Path) -> dict[str, Any]:
@@ -104,7 +104,7 @@ def shown(found: Generation) -> dict[str, Any]:
 def serve(cluster: Cluster, options: Options) -> dict[str, Any]:
     """Become the NBD server of what is exported; a disk that cannot be opened is left out, and the journal has the reason."""
     listening = _listening(options)
-    nodes, failed = _exports(cluster).nodes()
+    nodes, failed = exports_of(cluster).nodes()
     for what, why in failed.items():
         sys.stderr.write(f"{what} is not exported: {why}\n")
     argv = server(nodes, listening)
@@ -127,5 +127,6 @@ def _listening(options: Options) -> Listening:
     return Listening("" if address == "*" else address, int(port), Path(options["certificates"]), readers)
 
 
-def _exports(cluster: Cluster) -> Exports:
+def exports_of(cluster: Cluster) -> Exports:
+    """Return the exports of this host."""
     return Exports(Depot(cluster.recovery.root), QemuImg(SubprocessRunner()), Store(cluster.images.root))

@@ -139,7 +139,7 @@ def test_the_servers_of_recovery_points_only_read_and_see_few_files(name: str) -
     assert "-/etc/edge/pki/ca" in settings["InaccessiblePaths"][0].split()
 
 
-@pytest.mark.parametrize("name", ["pull", "tidy"])
+@pytest.mark.parametrize("name", ["pull", "tidy", "leases"])
 def test_a_failure_with_recovery_points_is_told_and_its_success_too(name: str) -> None:
     settings = settings_of(ROLES / f"replica/templates/edge-points-{name}.service.j2")
     assert settings["OnFailure"] == ["edge-failed@%p.service"]

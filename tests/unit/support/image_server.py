@@ -55,7 +55,7 @@ def role_configuration(name: str = "nginx.conf.j2", /, **variables: Any) -> str:
     environment = jinja2.Environment(trim_blocks=True, undefined=jinja2.StrictUndefined)
     environment.filters["regex_replace"] = lambda value, pattern, new: re.sub(pattern, new, value)
     template = environment.from_string((TREE / "roles/image_server/templates" / name).read_text())
-    usual = {"image_server_listen": "127.0.0.1", "image_server_incoming": "", "image_server_senders": []}
+    usual = {"image_server_listen": "127.0.0.1", "image_server_incoming": "", "image_server_senders": [], "image_server_leases": ""}
     return template.render(ansible_managed="a test", **{**usual, **variables})
 
 

@@ -4,7 +4,8 @@
 
 ``ROOT/UUID/EPOCH.NUMBER.json`` are the generations of one VM, ``ROOT/UUID/files/HEX`` their files. ``ROOT/UUID/HEX.image`` is an
 empty overlay of an image that they stand on, by which the image store sees that it is used. ``ROOT/UUID/EPOCH.NUMBER.pin`` keeps a
-generation at any age, and so does ``EPOCH.NUMBER.export`` while its disks are exported by NBD.
+generation at any age, and so do ``EPOCH.NUMBER.export`` while its disks are exported by NBD, and ``EPOCH.NUMBER.lease`` while
+they are for a host that asked for it.
 ``ROOT/partial/`` has locks and work in progress. Only root can read any of it.
 
 VMs share no file, so that nothing that happens to one can take a file of another's.
@@ -28,7 +29,8 @@ from ..._generation import LARGEST_JSON, UUID, File, Generation, Point, file_nam
 FILES = "files"
 DOCUMENT = re.compile(r"\d{1,16}\.\d{1,16}\.json")
 IMAGE_MARK = re.compile(r"[0-9a-f]{64}\.image")
-PIN = re.compile(r"\d{1,16}\.\d{1,16}\.(pin|export)")
+PIN = re.compile(r"\d{1,16}\.\d{1,16}\.(pin|export|lease)")
+EXPORT, LEASE = ".export", ".lease"
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,7 @@ class Depot:
                     unreadable.append(Unreadable(path.name, str(error), isinstance(error, Unsupported)))
         read.sort(key=lambda one: one.point)
         damaged = frozenset(one.name for one in read if self.missing(one))
-        exported = frozenset(path.stem for path in pins if path.suffix == ".export")
+        exported = frozenset(path.stem for path in pins if path.suffix in (EXPORT, LEASE))
         return Listed(tuple(read), tuple(unreadable), damaged, frozenset(path.stem for path in pins), exported)
 
     def _entries(self, uuid: str) -> list[Path]:
@@ -244,23 +246,34 @@ class Depot:
         """Keep a generation whatever its age, and its document as it is, or no longer; waits for who changes the VM's."""
         self._mark(uuid, name, ".pin", wanted)
 
-    def export(self, uuid: str, name: str, wanted: bool) -> None:
-        """Have a generation among those that are exported, which keeps it as a pin does, or no longer."""
-        self._mark(uuid, name, ".export", wanted)
+    def export(self, uuid: str, name: str, wanted: bool) -> bool:
+        """Export a generation, which keeps it as a pin does, or no longer; return whether that is a change."""
+        return self._mark(uuid, name, EXPORT, wanted)
 
-    def _mark(self, uuid: str, name: str, suffix: str, wanted: bool) -> None:
+    def lease(self, uuid: str, name: str, wanted: bool, wait: _files.Wait = True) -> bool:
+        """Do as ``export`` for hosts that asked; Busy where the VM's generations are being changed for longer than ``wait``."""
+        return self._mark(uuid, name, LEASE, wanted, wait)
+
+    def leased(self) -> frozenset[tuple[str, str]]:
+        """Return the UUID and the name of each generation that is exported for hosts that asked for it."""
+        marks = (path for uuid in self.vms() for path in self._entries(uuid) if PIN.fullmatch(path.name) and path.suffix == LEASE)
+        return frozenset((path.parent.name, path.stem) for path in marks)
+
+    def _mark(self, uuid: str, name: str, suffix: str, wanted: bool, wait: _files.Wait = True) -> bool:
         path = self.folder(uuid) / f"{name}{suffix}"
         if wanted:
             self.find(uuid, name)
         elif not path.exists():
-            return
-        with self.changing(uuid):
+            return False
+        with self.changing(uuid, wait):
+            changed = path.exists() != wanted
             if wanted:
                 self.find(uuid, name)
                 path.touch(mode=0o600)
             else:
                 path.unlink(missing_ok=True)
             _files.fsync(path.parent)
+        return changed
 
     def bytes_of(self, uuid: str) -> int:
         """Return what a VM takes here by the lengths of its files and documents."""

@@ -52,22 +52,36 @@ class Exports:
 
         Raises NotFound where a generation or an image that it stands on is not here.
         """
+        self._require_images(self.depot.find(uuid, name))
+        return self.depot.export(uuid, name, True)
+
+    def end(self, uuid: str, name: str) -> bool:
+        """Export a generation no longer, from the next start of the server on; return whether it was exported.
+
+        One that a host has asked for stays exported until that needs it no more.
+        """
+        return self.depot.export(uuid, name, False)
+
+    def lend(self, uuid: str, name: str, wait: float) -> Generation:
+        """Do as ``begin`` for a host that asks for it, and return the generation, whose disks can all be opened.
+
+        Raises Busy where the VM's generations are being changed for longer than ``wait`` seconds.
+        """
         found = self.depot.find(uuid, name)
-        if lost := missing_images(self.images, found):
+        self._require_images(found)
+        for disk in found.disks:
+            self._node(found, disk.target)
+        self.depot.lease(uuid, name, True, wait)
+        return self.depot.find(uuid, name)
+
+    def _require_images(self, generation: Generation) -> None:
+        if lost := missing_images(self.images, generation):
             raise NotFound(
-                f"generation: {name} stands on images that are not in {self.images.root}: {', '.join(lost)}; pull them first.",
+                f"generation: {generation.name} stands on images that are not in {self.images.root}: {', '.join(lost)}; pull them "
+                "first.",
                 option="generation",
                 missing_images=list(lost),
             )
-        new = name not in self.depot.listed(uuid).exported
-        self.depot.export(uuid, name, True)
-        return new
-
-    def end(self, uuid: str, name: str) -> bool:
-        """Export a generation no longer, from the next start of the server on; return whether it was exported."""
-        was = name in self.depot.listed(uuid).exported
-        self.depot.export(uuid, name, False)
-        return was
 
     def generations(self) -> Iterator[Generation]:
         """Yield the generations that are exported."""
@@ -99,8 +113,9 @@ class Exports:
         return nodes, failed
 
     def _node(self, generation: Generation, target: str) -> Node:
+        """Return the block options of a disk that can be opened: one that cannot would keep the server from starting."""
         with Restore(self.depot, self.qemu, self.images).opened(generation, target) as node:
-            Layers(self.qemu).own(node, 0, 1)  # it can be opened: what cannot would keep the server from starting
+            Layers(self.qemu).own(node, 0, 1)
             return _read_only(node)
 
 
