@@ -57,6 +57,7 @@ MAKE = {"vm": str, "quiesce": str, "final": bool, "epoch": str, "after": str}
 RESTORE = {"disk": str, "path": str, "whole": bool, "copy": bool}
 DRILL = {"text": str, "timeout": str, "memory": str, "days": str}
 MOUNT = {"disk": str, "path": str, "partition": str}
+LEASE = {"lease": str, "user": str, "timeout": str, "end": bool}
 SERVE = {"listen": str, "port": str, "certificates": str, "readers": str}
 IMAGE = {"digest": str, "name": str, "version": str}
 VERBS: Mapping[str, Verb | Verbs] = {
@@ -91,6 +92,7 @@ VERBS: Mapping[str, Verb | Verbs] = {
             "export": Verb(
                 "point_export.export", "export the disks of one by NBD, or show what is exported", {**POINT, "end": bool}
             ),
+            "lease": Verb("point_lease.lease", "have a replica export one for this host, for a time", {**POINT, **LEASE}),
             "grant": Verb("point_grant.grant", "on a replica: export those that hosts ask for, as its unit does", {"port": str}),
             "serve": Verb("point_export.serve", "be the NBD server of those that are exported, as its unit does", SERVE),
         },
