@@ -18,6 +18,7 @@ from .._storage.leasing.records import Lease, LeaseFolder
 from .point_export import UNIT, exports_of
 
 LEASES = Path("/var/lib/edge/leases")
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 AGAIN_SECONDS = 1.0  # while the points of a VM are being changed
 
 
@@ -26,9 +27,9 @@ def grant(cluster: Cluster, options: Mapping[str, Any]) -> dict[str, Any]:
     port = str(options.get("port") or "")
     if not (port.isdecimal() and 0 < int(port) < 65536):
         raise InvalidInput(f"port: {port!r:.100} is not a port; write a number from 1 to 65535.", option="port", value=port)
-    runner = SubprocessRunner()
+    runner, boot = SubprocessRunner(), BOOT_ID.read_text(encoding="ascii").strip()
     granting = Granting(
-        exports_of(cluster), LeaseFolder(LEASES), int(port), lambda: runner.run(["systemctl", "restart", "--", UNIT])
+        exports_of(cluster), LeaseFolder(LEASES), int(port), lambda: runner.run(["systemctl", "restart", "--", UNIT]), boot
     )
     return granted(granting)
 

@@ -9,14 +9,14 @@ generation as it is. It is there before the host sees that its lease is granted,
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ..._errors import Busy, EdgeError
 from ..._generation import Generation, export_name
 from ..recovery.exports import Exports
-from .records import GRANTED, REFUSED, SECONDS, WAITING, Lease, LeaseFolder
+from .records import BOOT, GRANTED, REFUSED, SECONDS, SERVED, WAITING, Asked, Lease, LeaseFolder
 
 LOCK_SECONDS = 5.0
 REFUSED_SECONDS = 120.0  # a refusal can be read
@@ -36,25 +36,29 @@ class Pass:
 
 @dataclass(frozen=True)
 class Granting:
-    """The leases of one replica; ``restart`` starts the NBD server again, which listens on ``port``."""
+    """The leases of one replica; ``restart`` starts the NBD server again, which listens on ``port``.
+
+    ``boot`` is another text after each boot of the host.
+    """
 
     exports: Exports
     folder: LeaseFolder
     port: int
     restart: Callable[[], object]
+    boot: str = ""
 
     def run(self, now: float) -> Pass:
         """Do what was asked, and end what is over. The caller holds the lock of the folder."""
         self.folder.prepare()
         asked = self.folder.requests()
-        ended = {one.lease.file for one in asked if one.end}
         known = {one.file: one for one in self.folder.leases()}
-        leases = {file: _bounded(one, now) for file, one in known.items() if file not in ended and one.until > now}
-        for one in (one.lease for one in asked if not one.end and one.lease.file not in ended):
-            leases[one.file] = self._kept(leases.get(one.file), one, now)
+        was_off = self.folder.noted(BOOT) != self.boot
+        leases = self._alive(known, asked, now, was_off)
         for file, lease in leases.items():
             if lease != known.get(file):
                 self.folder.write(lease)
+        if was_off:
+            self.folder.note(BOOT, self.boot)
         settled = self._settled(leases, now)
         busy, restarted = self._serve({one.point for one in settled if one.state != REFUSED})
         for lease in settled:
@@ -68,6 +72,15 @@ class Granting:
                 request.path.unlink(missing_ok=True)
         by = {state: tuple(one for one in settled if one.state == state) for state in (WAITING, GRANTED, REFUSED)}
         return Pass(by[WAITING], by[GRANTED], by[REFUSED], restarted)
+
+    def _alive(self, known: Mapping[str, Lease], asked: list[Asked], now: float, was_off: bool) -> dict[str, Lease]:
+        """Return the leases that go on and those that are asked for, by the names of their states."""
+        ended = {one.lease.file for one in asked if one.end}
+        kept = [_since_boot(one, now) if was_off else _bounded(one, now) for one in known.values()]
+        leases = {one.file: one for one in kept if one.file not in ended and one.until > now}
+        for one in (one.lease for one in asked if not one.end and one.lease.file not in ended):
+            leases[one.file] = self._kept(leases.get(one.file), one, now)
+        return leases
 
     def _kept(self, known: Lease | None, asked: Lease, now: float) -> Lease:
         """Return a lease that is asked for, again or not; what was refused is looked at again."""
@@ -106,16 +119,21 @@ class Granting:
             except Busy:
                 busy.add((uuid, name))
         now = "".join(f"{uuid} {name}\n" for uuid, name in sorted(depot.leased()))
-        if now == self.folder.served():
+        if now == self.folder.noted(SERVED):
             return busy, False
         self.restart()  # clients connect again by themselves
-        self.folder.note_served(now)
+        self.folder.note(SERVED, now)
         return busy, True
 
 
 def _bounded(lease: Lease, now: float) -> Lease:
     """Return a lease that ends in time, whatever the clock was when it began."""
     return replace(lease, until=min(lease.until, now + SECONDS))
+
+
+def _since_boot(lease: Lease, now: float) -> Lease:
+    """Return a lease that its host can renew now: while this one was off, it could not."""
+    return replace(lease, until=now + SECONDS) if lease.state != REFUSED else lease
 
 
 def _refused(lease: Lease, error: EdgeError, now: float) -> Lease:

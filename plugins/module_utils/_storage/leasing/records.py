@@ -24,6 +24,7 @@ LARGEST_JSON = 65536
 LARGEST_PASS = 1000
 SECONDS = 3600.0  # of a lease that is not renewed
 KEEP, END = "keep", "end"
+SERVED, BOOT = "served", "boot"
 WAITING, GRANTED, REFUSED = "waiting", "granted", "refused"
 LEASE = re.compile(r"[0-9a-f]{32}")
 ASKED = re.compile(
@@ -145,17 +146,13 @@ class LeaseFolder:
         """Remove the state of a lease that has ended."""
         (self.states / lease.file).unlink(missing_ok=True)
 
-    @property
-    def _note(self) -> Path:
-        return self.folder / "served"
-
-    def served(self) -> str:
-        """Return what ``note_served`` noted."""
+    def noted(self, what: str) -> str:
+        """Return what ``note`` noted last, an empty text for nothing."""
         try:
-            return self._note.read_text(encoding="utf-8")
+            return (self.folder / what).read_text(encoding="utf-8")
         except FileNotFoundError:
             return ""
 
-    def note_served(self, what: str) -> None:
-        """Note what the NBD server was started with."""
-        _files.write_atomically(self._note, what.encode(), self.folder / ".served.new")
+    def note(self, what: str, text: str) -> None:
+        """Note with what the NBD server was started (``SERVED``), or the boot of the host that a pass was in (``BOOT``)."""
+        _files.write_atomically(self.folder / what, text.encode(), self.folder / f".{what}.new")

@@ -124,9 +124,7 @@ def test_another_replica_is_asked_where_one_is_gone_or_exports_nothing(replica: 
         assert Leases(replica.cluster("hyper1", other), root).take(UUID, "0.1", "", 60)[0].replica == "rep1"
     only = replace(replica.cluster("hyper1"), replicas=(gone,), points=(replace(gone, keeps=True),))
     with pytest.raises(Unreachable, match=r"^generation: no replica exports 0\.1 .*rep0"):
-        Leases(only, root).take(
-            UUID, "0.1", "", 30
-        )
+        Leases(only, root).take(UUID, "0.1", "", 30)
 
 
 def test_a_replica_without_the_server_says_what_to_set(replica: LeasingReplica, root: Path) -> None:

@@ -43,8 +43,8 @@ class Site:
         self.leases.asked.mkdir(parents=True, exist_ok=True)
         (self.leases.asked / f"{host}.{lease}.{vm}.{generation}.{word}").write_text("{}")
 
-    def run(self, now: float = NOW) -> Pass:
-        return Granting(self.exports, self.leases, 10810, self.restart).run(now)
+    def run(self, now: float = NOW, boot: str = "first") -> Pass:
+        return Granting(self.exports, self.leases, 10810, self.restart, boot).run(now)
 
     def restart(self) -> None:
         with (self.leases.folder / "starts").open("a") as file:
@@ -108,6 +108,18 @@ def test_what_is_not_renewed_ends_and_what_is_goes_on(site: Site) -> None:
     done = site.run(NOW + SECONDS)
     assert done.restarted and [one.lease for one in done.granted] == [TWO]
     assert site.starts[-1] == [export("0.2")] and site.state(ONE) is None
+
+
+def test_a_replica_that_was_off_for_long_gives_hosts_an_hour_to_renew(site: Site) -> None:
+    site.ask(ONE)
+    site.ask(TWO, "0.9")
+    site.run()
+    later = NOW + 5 * SECONDS
+    done = site.run(later, boot="second")
+    assert [(one.lease, one.until) for one in done.granted] == [(ONE, later + SECONDS)] and not done.refused
+    assert len(site.run(later + SECONDS - 1, boot="second").granted) == 1
+    site.run(later + SECONDS, boot="second")
+    assert site.left == []
 
 
 @pytest.mark.parametrize("step", [-10 * SECONDS, -1.0])
