@@ -20,7 +20,7 @@ from typing import Any
 
 from .._cluster import Cluster
 from .._compute.domain.reconcile import Reconciler
-from .._compute.host.calls import ARRIVING, REASONS, SWITCHING, calls_below, forget
+from .._compute.host.calls import ARRIVING, REASONS, SWITCHING, calls_below, forget, waits
 from .._compute.host.events import EventLoop
 from .._compute.host.lock import vm_lock
 from .._compute.host.observe import read_vm
@@ -36,6 +36,7 @@ from .._libvirt import connection, intent, lookup
 from .._runner import Runner, SubprocessRunner
 from . import backoff, images
 from .point_arrive import RECOVERY, PointArrivals, forget_fetched, waiting
+from .point_lease import Leases
 
 TRY_AGAIN = 5.0
 MOVE_SECONDS = 600
@@ -139,13 +140,21 @@ def settle_all(cluster: Cluster) -> dict[str, Any]:
     failed: dict[str, str] = {}
     folders = Folders(images=str(cluster.images.root))
     with EventLoop(), connection() as opened:
-        arrivals = Arrivals(opened, cluster, folders)
-        for name in arrivals.waiting():
-            try:
-                with intent(f"move domain {name} onto its image"):
-                    actions += arrivals.settle(name)
-            except EdgeError as error:
-                failed[name] = error.message
+        arrivals, leases = Arrivals(opened, cluster, folders), Leases(cluster)
+        began = arrivals.waiting()
+
+        def waits_still(name: str) -> bool:
+            return waits(Path(folders.vm(name)))
+
+        with leases.renewed(waits_still):
+            for name in began:
+                try:
+                    with intent(f"move domain {name} onto its image"):
+                        actions += arrivals.settle(name)
+                except EdgeError as error:
+                    failed[name] = error.message
+        actions += leases.end_for(set(began) - set(arrivals.waiting()))
+        leases.forget_over(waits_still, time.time())
         forget_fetched(RECOVERY, arrivals.waiting())
         for name in arrivals.waiting():
             failed.setdefault(name, "it cannot be moved now (saved, or in the middle of something else).")

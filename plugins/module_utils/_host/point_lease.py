@@ -10,9 +10,11 @@ from __future__ import annotations
 import json
 import re
 import secrets
+import sys
+import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import closing, suppress
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ from .. import _files
 from .._cluster import Cluster, Member
 from .._compute.model.spec import stable_uuid
 from .._compute.options.resolve import check_name
-from .._errors import Corrupt, EdgeError, InvalidInput, NotFound, Unreachable
+from .._errors import Corrupt, EdgeError, InvalidInput, NotFound, Unreachable, Unsupported
 from .._generation import UUID
 from .._json import load_object, require_schema
 from .._kept_points import KeptPoints
@@ -34,6 +36,8 @@ from .points import required
 ROOT = Path("/var/lib/edge/recovery")
 SCHEMA = 1
 WAIT_SECONDS = 120.0
+RENEW_SECONDS = SECONDS / 6
+RENEW_WAIT_SECONDS = 30.0
 ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -65,12 +69,14 @@ class Leases:
         return self.root / "leases"
 
     def held(self) -> Iterator[Held]:
-        """Yield the leases of this host; a note that is damaged is removed, as its lease ends by itself."""
+        """Yield the leases of this host; a note that is damaged is removed, as its lease ends by itself, and a newer one stays."""
         for path in sorted(self._folder.glob("*.json")):
             try:
                 yield self._read(path)
             except Corrupt:
                 path.unlink(missing_ok=True)
+            except (Unsupported, FileNotFoundError):
+                continue
 
     def _read(self, path: Path) -> Held:
         found = load_object(path.read_bytes(), str(path), LARGEST_JSON)
@@ -107,7 +113,50 @@ class Leases:
     def keep(self, held: Held, seconds: float) -> tuple[Lease, str]:
         """Renew a lease."""
         with closing(Asking(self._member(held), trust_in(self.cluster))) as asking:
-            return asking.keep(held.wanted, seconds), asking.host
+            lease = asking.keep(held.wanted, seconds)
+        self._note(held)
+        return lease, asking.host
+
+    @contextmanager
+    def renewed(self, waits: Callable[[str], bool]) -> Iterator[None]:
+        """Renew the leases of VMs that wait, now and regularly until the end of the block; what fails is in the journal."""
+        done = threading.Event()
+
+        def renew() -> None:
+            while True:
+                for held in self.held():
+                    if held.user and waits(held.user) and not done.is_set():
+                        self._renew(held)
+                if done.wait(RENEW_SECONDS):
+                    return
+
+        thread = threading.Thread(target=renew, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join(WAIT_SECONDS)
+
+    def _renew(self, held: Held) -> None:
+        try:
+            self.keep(held, RENEW_WAIT_SECONDS)
+        except EdgeError as error:
+            sys.stderr.write(f"The lease of {held.generation} for the VM {held.user} was not renewed: {error.message}\n")
+
+    def end_for(self, users: Collection[str]) -> list[str]:
+        """End the leases of these VMs, which need them no more, and return what was done."""
+        ended = [held for held in self.held() if held.user in users]
+        for held in ended:
+            self.end(held)
+        return [f"End the lease of the recovery point {held.generation} at {held.replica} for domain {held.user}" for held in ended]
+
+    def forget_over(self, waits: Callable[[str], bool], now: float) -> None:
+        """Remove the notes of leases that ended by themselves, without those of VMs that wait: their leases begin again."""
+        for held in self.held():
+            path = self._folder / f"{held.lease}.json"
+            if not (held.user and waits(held.user)) and path.stat().st_mtime + SECONDS < now:
+                path.unlink(missing_ok=True)
 
     def end(self, held: Held) -> None:
         """End a lease, at once where its replica answers, else when its time is over."""

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import filecmp
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -161,7 +162,47 @@ def test_what_is_refused_here(options: dict[str, Any], kind: type[EdgeError], wo
         lease(Cluster("site", "hyper1"), options)
 
 
-def test_a_damaged_note_is_dropped(root: Path) -> None:
+def test_a_lease_is_renewed_while_its_vm_waits_and_ended_when_it_has_its_disks(
+    replica: LeasingReplica, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(point_lease, "RENEW_SECONDS", 0.1)
+    leases, waiting = Leases(replica.cluster("hyper1"), root), {"db"}
+    found = {user: leases.take(UUID, generation, user, 60)[0] for user, generation in (("db", "0.1"), ("gone", "0.2"))}
+
+    def until_of(user: str) -> float:
+        return max((one.until for one in replica.leases.leases() if one.lease == found[user].lease), default=0.0)
+
+    replica.hour = SECONDS + 60
+    with leases.renewed(waiting.__contains__):
+        until(lambda: until_of("db") > time.time() + SECONDS + 60)
+    replica.grant()
+    assert replica.replica.depot.leased() == {(UUID, "0.1")} and until_of("gone") == 0.0
+    leases.forget_over(waiting.__contains__, time.time() + SECONDS + 1)
+    assert notes(root) == [f"{found['db'].lease}.json"]
+    assert leases.end_for({"db"}) == ["End the lease of the recovery point 0.1 at rep1 for domain db"]
+    until(lambda: not list(replica.leases.states.iterdir()))
+    assert notes(root) == [] and not replica.replica.depot.leased() and leases.end_for({"db"}) == []
+
+
+def test_a_replica_that_is_down_for_a_while_ends_no_block_and_is_asked_again(
+    replica: LeasingReplica, root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(point_lease, "RENEW_SECONDS", 0.1)
+    held, first, _host = Leases(replica.cluster("hyper1"), root).take(UUID, "0.1", "db", 60)
+    gone = replace(replica.cluster("hyper1"), replicas=(Member("rep1", f"https://127.0.0.1:{free_port()}/"),))
+    said: list[str] = []
+
+    def failed() -> bool:
+        said.append(capsys.readouterr().err)
+        return "The lease of 0.1 for the VM db was not renewed: The replica rep1: " in "".join(said)
+
+    with Leases(gone, root).renewed(lambda _user: True):
+        until(failed)
+    assert Leases(replica.cluster("hyper1"), root).keep(held, 60)[0].disks == first.disks
+
+
+def test_a_damaged_note_is_dropped_and_a_newer_one_left_alone(root: Path) -> None:
     (root / "leases").mkdir()
+    (root / "leases" / f"{'2' * 32}.json").write_text('{"schema": 2}')
     (root / "leases" / f"{'1' * 32}.json").write_text("{}")
-    assert list(Leases(Cluster("site", "h"), root).held()) == [] and notes(root) == []
+    assert list(Leases(Cluster("site", "h"), root).held()) == [] and notes(root) == [f"{'2' * 32}.json"]
