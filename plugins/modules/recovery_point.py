@@ -89,8 +89,10 @@ options:
     type: path
   point_servers:
     description:
-      - NBD servers of replicas that export the recovery point (C(edge-host point export)), such as V(nbds://replica1.example), or
-        shorter. The first that gives a disk is read.
+      - NBD servers of replicas that export the recovery point, such as V(nbds://replica1.example), or shorter. The first that gives
+        a disk is read.
+      - C(edge-host point lease) on this host has a replica export it for as long as the VM needs it; C(edge-host point export) on a
+        replica exports it until that is ended by hand.
       - With it nothing is copied first. The VM can start at once, whatever the size of its disks. They are empty files over the
         disks of the point where those are, until C(edge-arrive.service) has brought them here, while the VM runs or is stopped.
         Until then the VM needs the replica. A guest whose replica does not answer for a minute is paused until it does, or until
@@ -147,17 +149,17 @@ EXAMPLES = r"""
     name: web
     state: running
 
-- name: Have a replica export a recovery point
+- name: Have a replica export a recovery point for this VM
   ansible.builtin.command:
-    argv: [edge-host, point, export, --vm, db, --generation, "0.7"]
-  delegate_to: replica1.example
+    argv: [edge-host, point, lease, --vm, db, --generation, "0.7", --user, db]
+  register: exported
 
 - name: Make a large VM of it that can start at once
   edge.cloud.recovery_point:
     name: db
     generation: "0.7"
     in_place: true
-    point_servers: [nbds://replica1.example]
+    point_servers: ["{{ (exported.stdout | from_json).server }}"]
 
 - name: Make a VM again, whose host is lost, of its newest recovery point
   edge.cloud.recovery_point:
