@@ -144,6 +144,56 @@ def test_a_disk_is_read_by_nbd_where_it_is_by_those_who_may(site: Site, vm: tupl
     assert replica.run(["systemctl", "is-active", "edge-points-nbd.service"], check=False).stdout.strip() == "inactive"
 
 
+def exported(replica: LabHost) -> str:
+    return json.dumps(edge_host(replica, "point", "export")["exports"])
+
+
+@pytest.mark.slow
+def test_a_hypervisor_has_a_point_exported_by_itself_as_long_as_it_lives(site: Site, vm: tuple[StreamHost, str]) -> None:
+    hypervisor, replica = site.hosts[HYPERVISOR], site.hosts[REPLICA]
+    uuid = vm[0].run("virsh", "domuuid", "web").strip()
+    generation = edge_host(replica, "point", "list", "--vm", "web")["vms"][0]["generations"][0]["generation"]
+    true = restored(replica, generation, "/var/tmp/leased.qcow2")
+    found = edge_host(hypervisor, "point", "lease", "--vm", uuid, "--generation", generation)
+    script = OVER_NBD % {**QEMUS, "host": REPLICA, "name": found["disks"][0]["name"]}
+    assert found["server"] == f"nbds://{REPLICA}:10810"
+    assert hypervisor.run(["sh", "-ec", script]).stdout.partition(" ")[0] == true, "it is there when the verb returns"
+    edge_host(hypervisor, "point", "lease", "--lease", found["lease"])
+    mark = f"{POINTS}/{uuid}/{generation}.lease"
+    assert replica.run(["stat", "-c", "%U %a", mark]).stdout.strip() == "root 600"
+    unknown = hypervisor.run(["edge-host", "point", "lease", "--vm", uuid, "--generation", "0.999"], check=False)
+    assert unknown.returncode == 1 and json.loads(unknown.stdout)["error"]["code"] == "not_found"
+    assert status(site.hosts[FRONT], f"https://{REPLICA}:8444/leases/{found['lease']}.json") == "403"
+    edge_host(hypervisor, "point", "lease", "--lease", found["lease"], "--end")
+    stream_guest.wait_for(lambda: exported(replica), "[]".__eq__, "the end of the export")
+    assert replica.run(["test", "-e", mark], check=False).returncode != 0
+    assert hypervisor.run(["sh", "-ec", script], check=False).stdout.partition(" ")[0] != true
+
+    dead = edge_host(hypervisor, "point", "lease", "--vm", uuid, "--generation", generation)
+    over = f"/var/lib/edge/leases/state/{HYPERVISOR}.{dead['lease']}.json"
+    passed = {**json.loads(replica.run(["cat", over]).stdout), "until": 1}
+    replica.run(["sh", "-ec", f"printf '%s' '{json.dumps(passed)}' > {over}"])  # an hour without a sign of the host
+    stream_guest.wait_for(lambda: exported(replica), "[]".__eq__, "the end by the timer")
+    stream_guest.wait_for(lambda: replica.run(["ls", "-A", "/var/lib/edge/leases/state"]).stdout, "".__eq__, "the last lease's end")
+    assert edge_host(replica, "status")["failed"] == []
+
+
+@pytest.mark.slow
+def test_a_vm_begins_over_its_point_without_a_task_on_the_replica(site: Site, vm: tuple[StreamHost, str]) -> None:
+    hypervisor, uuid = vm[0], vm[0].run("virsh", "domuuid", "web").strip()
+    ours = edge_host(hypervisor.host, "point", "lease", "--vm", uuid, "--user", "leased")
+    asked = {"vm": "web", "generation": ours["generation"], "point_servers": [ours["server"]]}
+    assert hypervisor.module("recovery_point", name="leased", **asked, timeout=300)["changed"]
+    hypervisor.module("domain", name="leased", state="running", timeout=300)
+    stream_guest.wait_for(
+        lambda: hypervisor.run("ls", "-A", f"{VMS}/leased"), lambda names: "arriving" not in names, "the disk of its own"
+    )
+    stream_guest.wait_for(lambda: exported(site.hosts[REPLICA]), "[]".__eq__, "the end of the lease by edge-arrive")
+    stream_guest.wait_for(lambda: hypervisor.run("ls", "-A", f"{RECOVERY}/leases"), "".__eq__, "the end of its note")
+    hypervisor.wait_more("leased", 3)
+    hypervisor.module("domain", name="leased", state="absent", force_stop=True, timeout=1, delete_disks=True)
+
+
 def test_a_vm_runs_over_its_point_before_that_is_here_and_is_moved(site: Site, vm: tuple[StreamHost, str]) -> None:
     hypervisor, replica = vm[0], site.hosts[REPLICA]
     found = edge_host(replica, "point", "list", "--vm", "web")["vms"][0]["generations"][-1]
