@@ -102,7 +102,7 @@ VERBS: Mapping[str, Verb | Verbs] = {
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise InvalidInput(f"edge-host: {message}.")
+        raise InvalidInput(f"edge-host: {message}; see {self.prog} --help.")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -121,13 +121,24 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_options(parser: argparse.ArgumentParser, verb: Verb) -> None:
-    parser.add_argument("json", nargs="?", metavar="-", choices=["-"], help="read the options as a JSON object from stdin")
+    parser.add_argument("json", nargs="?", metavar="-", help="read the options as a JSON object from stdin")
     for option, kind in verb.options.items():
-        spelled = f"--{option.replace('_', '-')}"
         if kind is bool:
-            parser.add_argument(spelled, action=argparse.BooleanOptionalAction)
+            parser.add_argument(_spelled(option), action=argparse.BooleanOptionalAction)
         else:
-            parser.add_argument(spelled)
+            parser.add_argument(_spelled(option))
+
+
+def _spelled(option: str) -> str:
+    return f"--{option.replace('_', '-')}"
+
+
+def _refuse_others(verb: Verb, found: argparse.Namespace, others: Sequence[str]) -> None:
+    """Raise where there are words that are no options of the verb; what follows an unknown option may stand where "-" does."""
+    words = [*others, *([found.json] if found.json not in (None, "-") else [])]
+    if words:
+        known = ", ".join(map(_spelled, verb.options)) or "none"
+        raise InvalidInput(f"edge-host: {words[0]!r:.100} is unknown here; the options are {known}.")
 
 
 def _given(verb: Verb, found: argparse.Namespace) -> dict[str, Any]:
@@ -152,9 +163,10 @@ def _read_options(verb: Verb) -> dict[str, Any]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb and print its result; an expected failure is one JSON object and exit code 1."""
     try:
-        found = _parser().parse_args(arguments)
+        found, others = _parser().parse_known_args(arguments)
         named = VERBS[found.verb]
         verb = named if isinstance(named, Verb) else named.verbs[found.what]
+        _refuse_others(verb, found, others)
         options = _given(verb, found)
         result = verb.run(None if verb.plain else _cluster.load(found.config, strict=verb.strict), options)
     except EdgeError as error:

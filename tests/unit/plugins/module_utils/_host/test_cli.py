@@ -34,9 +34,13 @@ def run(capsys: Capsys, config: Path, *argv: str) -> tuple[int, dict[str, Any]]:
 @pytest.mark.parametrize(
     ("argv", "answer"),
     [
-        ([], "arguments are required: VERB"),
+        ([], "arguments are required: VERB; see edge-host --help."),
         (["dance"], "invalid choice: 'dance'"),
-        (["pull", "--size=3"], "unrecognized arguments"),
+        (["point"], "arguments are required: WHAT; see edge-host point --help."),
+        (["pull", "--size=3"], "'--size=3' is unknown here; the options are --digest, --name, --version, --pinned, --progress-file."),
+        (["point", "list", "--name", "web"], "'--name' is unknown here; the options are --vm."),
+        (["point", "list", "web"], "'web' is unknown here; the options are --vm."),
+        (["point", "run", "--vm", "web"], "'--vm' is unknown here; the options are none."),
         (["pull"], "digest: no image is named"),
         (["pull", "--digest", "sha256:12"], "is not valid"),
     ],
