@@ -62,6 +62,21 @@ def test_back_up_and_restore(tmp_path: Path) -> None:
     assert (tmp_path / "files" / str(tmp_path / "etc/cluster").lstrip("/")).read_text() == "settings"
 
 
+def test_a_front_end_that_is_no_replica(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    asked = {
+        "backup_repository": str(tmp_path / "repository"),
+        "backup_password": "c4n4ry",
+        "backup_init": "true",
+        "backup_root": str(tmp_path / "points"),
+        "backup_paths": [str(tmp_path / "etc")],
+        "backup_databases": [],
+    }
+    done = playbook(tmp_path, "backup", asked, "[replica]\nkeeper\n[frontend]\nfront\n")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "changed=1 " in next(line for line in done.stdout.splitlines() if line.startswith("front ")), done.stdout
+
+
 def test_a_lost_replica_and_a_vm_without_its_image_cost_only_themselves(tmp_path: Path) -> None:
     replica = Replica.with_points(tmp_path / "site", 1)
     (tmp_path / "etc").mkdir()
