@@ -96,5 +96,5 @@ def _only_disk(found: Generation) -> str:
 def required(options: Options, option: str) -> str:
     """Return an option; raise InvalidInput without it."""
     if not options.get(option):
-        raise InvalidInput(f"{option}: it is missing.", option=option)
+        raise InvalidInput(f"{option}: it is missing; give --{option}.", option=option)
     return str(options[option])

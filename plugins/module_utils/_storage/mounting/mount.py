@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from ... import _files
-from ..._errors import Busy, CommandFailed, Conflict, EdgeError, InvalidInput, NotFound
+from ..._errors import Busy, CommandFailed, Conflict, EdgeError, InvalidInput, NotFound, Unsupported
 from ..._generation import TARGET, Generation
 from ..._runner import Runner
 from ..recovery.restore import Restore, disk_of
@@ -180,7 +180,20 @@ class Mounts:
         try:
             self.runner.run(self._guestmount(wanted, path, device), timeout=SECONDS)
             self.runner.run(["mount", "-o", SETTINGS, str(path / FILES)])
+        except Unsupported as error:
+            raise Unsupported(
+                f"partition: {GUESTMOUNT}, which reads the guest's file system, is not installed on this host. Install it by 'apt "
+                "install libguestfs-tools'; without partition the disks alone are shown.",
+                option="partition",
+                program=str(error.details.get("program")),
+            ) from None
         except CommandFailed as error:
+            if "supermin exited" in error.stderr:
+                raise Unsupported(
+                    "partition: libguestfs cannot make its small VM. It needs a kernel in /boot of this host: 'apt install "
+                    "linux-image-amd64'; libguestfs-test-tool shows any other reason.",
+                    option="partition",
+                ) from None
             raise NotFound(
                 f"partition: the files of {wanted.partition} cannot be shown: {error.stderr.strip():.1000}. Without partition the "
                 "result lists what the disks have.",

@@ -20,8 +20,13 @@ def vm_of(depot: Depot, vm: str) -> str:
     if len(found) > 1:
         raise Conflict(f"vm: {vm} is the name of several VMs: {', '.join(found)}; give the UUID.", option="vm", found=found)
     if not found:
-        have = ", ".join(sorted(set(filter(None, names.values())))) or "of no VM"
-        raise NotFound(f"vm: there is no recovery point of {vm!r:.100} in {depot.root}; there are some {have}.", option="vm")
+        have = ", ".join(sorted(set(filter(None, names.values()))))
+        others = f"there are some of {have}" if have else "there are none of any VM"
+        raise NotFound(
+            f"vm: there is no recovery point of {vm!r:.100} in {depot.root}; {others}. A replica keeps points of the VMs of "
+            "other hosts: look on another replica, too.",
+            option="vm",
+        )
     return found[0]
 
 

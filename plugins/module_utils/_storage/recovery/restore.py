@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ... import _files
-from ..._errors import Corrupt, NotFound
+from ..._errors import Conflict, Corrupt, NotFound
 from ..._generation import DELTA_CLUSTER, Disk, Generation
 from ..disk.disk_files import appearing
 from ..format import qcow2
@@ -45,6 +45,7 @@ class Restore:
         Raises Conflict where something has that name.
         """
         disk = disk_of(generation, target)
+        _require_new(path)
         with self.opened(generation, target) as node, appearing(path) as work:
             self._require_undamaged(generation, disk)
             image = self._image(disk)
@@ -64,6 +65,7 @@ class Restore:
         pinned before; it may be unpinned when nothing is over it any more.
         """
         uuid, name = generation.vm.uuid, generation.name
+        _require_new(path)
         with appearing(path) as work, self._pinned(uuid, name):
             now = self.depot.find(uuid, name)  # which may have been merged meanwhile, and stays as it is from now on
             with self.opened(now, target) as node:
@@ -116,6 +118,12 @@ class Restore:
                 digest=disk.image,
             )
         return self.images.image_path(disk.image)
+
+
+def _require_new(path: Path) -> None:
+    """Raise Conflict, before anything is read, where something has the name of the file that is to be written."""
+    if path.is_symlink() or path.exists():
+        raise Conflict(f"path: {path} is there already, and is not replaced; give another path, or remove it.", option="path")
 
 
 def disk_of(generation: Generation, target: str) -> Disk:

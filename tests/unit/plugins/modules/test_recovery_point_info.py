@@ -40,7 +40,7 @@ def run(capsys: Capsys, config: Path, *argv: str) -> tuple[int, dict[str, Any]]:
 def test_nothing_yet(capsys: Capsys, tmp_path: Path) -> None:
     assert run_module(capsys, "recovery_point_info", root=str(tmp_path / "none"))["vms"] == []
     found = run_module(capsys, "recovery_point_info", root=str(tmp_path / "none"), vm="web")
-    assert found["msg"] == f"vm: there is no recovery point of 'web' in {tmp_path / 'none'}; there are some of no VM."
+    assert found["msg"].startswith(f"vm: there is no recovery point of 'web' in {tmp_path / 'none'}; there are none of any VM. ")
 
 
 def test_what_is_shown(capsys: Capsys, replica: Replica, config: Path) -> None:
@@ -93,7 +93,7 @@ def test_take_and_tidy(capsys: Capsys, replica: Replica, config: Path) -> None:
     assert found["missing_images"] == []
     code, found = run(capsys, config, "tidy")
     assert (code, found["dropped"], found["doubts"]) == (0, [f"{UUID} 0.1"], [])
-    assert run(capsys, config, "take")[1]["msg"] == "folder: it is missing."
+    assert run(capsys, config, "take")[1]["msg"] == "folder: it is missing; give --folder."
 
 
 def test_verify(capsys: Capsys, replica: Replica, config: Path) -> None:

@@ -197,8 +197,19 @@ class WithoutGuestmount(SubprocessRunner):
 
 @pytest.mark.parametrize(("program", "error"), [("/no/such/program", Unsupported), ("/bin/false", NotFound)])
 def test_files_that_cannot_be_shown_leave_nothing(replica: Replica, path: Path, program: str, error: type[EdgeError]) -> None:
-    with pytest.raises(error):
+    words = "apt install libguestfs-tools" if error is Unsupported else "Without partition the result lists"
+    with pytest.raises(error, match=f"^partition: .*{words}"):
         mounts(replica, WithoutGuestmount(program)).mount(wanted(replica, partition="vda1"), path)
+    assert (path.exists(), holders(path)) == (False, [])
+
+
+def test_a_host_without_a_kernel_for_the_small_vm(replica: Replica, path: Path, tmp_path: Path) -> None:
+    program = tmp_path / "guestmount"
+    words = "libguestfs: error: /usr/bin/supermin exited with error status 1."  # what guestmount of Debian 13 says then
+    program.write_text(f"#!/bin/sh\necho '{words}' >&2\nexit 1\n")
+    program.chmod(0o755)
+    with pytest.raises(Unsupported, match="^partition: .* a kernel in /boot"):
+        mounts(replica, WithoutGuestmount(str(program))).mount(wanted(replica, partition="vda1"), path)
     assert (path.exists(), holders(path)) == (False, [])
 
 
