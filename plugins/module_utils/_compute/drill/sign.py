@@ -58,8 +58,8 @@ class Sign:
                 )
             if passed >= seconds:
                 raise TimedOut(
-                    f"The guest did not give {self} within {seconds:.0f} s. If it was still booting, give more time (--timeout); if it "
-                    f"was up, another sign (recovery.sign, or --text).{_said(console)}",
+                    f"The guest did not give {self} within {seconds:.0f} s. If it was still booting, give more time "
+                    f"(--timeout); if it was up, another sign (recovery.sign, or --text).{_said(console)}",
                     console=console_end(str(console)),
                 )
             time.sleep(PAUSE)

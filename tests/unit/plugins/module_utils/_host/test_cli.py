@@ -37,7 +37,10 @@ def run(capsys: Capsys, config: Path, *argv: str) -> tuple[int, dict[str, Any]]:
         ([], "arguments are required: VERB; see edge-host --help."),
         (["dance"], "invalid choice: 'dance'"),
         (["point"], "arguments are required: WHAT; see edge-host point --help."),
-        (["pull", "--size=3"], "'--size=3' is unknown here; the options are --digest, --name, --version, --pinned, --progress-file."),
+        (
+            ["pull", "--size=3"],
+            "'--size=3' is unknown here; the options are --digest, --name, --version, --pinned, --progress-file.",
+        ),
         (["point", "list", "--name", "web"], "'--name' is unknown here; the options are --vm."),
         (["point", "list", "web"], "'web' is unknown here; the options are --vm."),
         (["point", "run", "--vm", "web"], "'--vm' is unknown here; the options are none."),

@@ -208,7 +208,7 @@ def test_a_host_without_a_kernel_for_the_small_vm(replica: Replica, path: Path, 
     words = "libguestfs: error: /usr/bin/supermin exited with error status 1."  # what guestmount of Debian 13 says then
     program.write_text(f"#!/bin/sh\necho '{words}' >&2\nexit 1\n")
     program.chmod(0o755)
-    with pytest.raises(Unsupported, match="^partition: .* a kernel in /boot"):
+    with pytest.raises(Unsupported, match=r"^partition: .* a kernel in /boot"):
         mounts(replica, WithoutGuestmount(str(program))).mount(wanted(replica, partition="vda1"), path)
     assert (path.exists(), holders(path)) == (False, [])
 

@@ -101,7 +101,7 @@ def test_what_is_in_the_way_or_missing(replica: Replica, tmp_path: Path) -> None
     found = replica.depot.find(UUID)
     path = tmp_path / "restored.qcow2"
     path.write_bytes(b"a disk of somebody")
-    with pytest.raises(Conflict, match="path: .*restored.qcow2 is there already, and is not replaced; give another path"):
+    with pytest.raises(Conflict, match=r"path: .*restored\.qcow2 is there already, and is not replaced; give another path"):
         restore(replica).write(found, "vda", path)
     assert path.read_bytes() == b"a disk of somebody"
     path.unlink()
