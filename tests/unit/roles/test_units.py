@@ -108,12 +108,30 @@ def test_what_is_started_again_is_never_given_up(unit: Path) -> None:
     assert "Restart" not in settings or settings.get("StartLimitIntervalSec") == ["0"]
 
 
-@pytest.mark.parametrize("timer", sorted(ROLES.glob("host/templates/*.timer*")), ids=lambda path: path.name)
-def test_a_failure_of_what_a_timer_starts_is_told_and_its_success_too(timer: Path) -> None:
-    settings = settings_of(timer.with_name(timer.name.replace(".timer", ".service")))
+STARTED = [  # by a timer or a path
+    service
+    for starter in sorted([*ROLES.glob("*/*/*.timer*"), *ROLES.glob("*/*/*.path*")])
+    for service in SERVICES
+    if service.name.split(".")[0] == starter.name.split(".")[0]
+]
+
+
+@pytest.mark.parametrize("unit", STARTED, ids=lambda path: path.name)
+def test_a_failure_of_what_is_started_without_a_restart_is_noted(unit: Path) -> None:
+    settings = settings_of(unit)
+    assert ("Restart" in settings) or settings["OnFailure"] == ["edge-failed@%p.service"]
+
+
+@pytest.mark.parametrize("unit", [unit for unit in SERVICES if "OnFailure" in settings_of(unit)], ids=lambda path: path.name)
+def test_a_service_whose_failure_is_noted_removes_the_note_when_it_succeeds(unit: Path) -> None:
+    settings = settings_of(unit)
     assert settings["OnFailure"] == ["edge-failed@%p.service"]
     assert settings["ExecStartPost"] == ["/usr/bin/rm -f /var/lib/edge/failed/%p"]
-    assert "/var/lib/edge/failed" in settings["ReadWritePaths"][0].split()
+    writes = {
+        *settings.get("ReadWritePaths", [""])[0].split(),
+        *(f"/var/lib/{name}" for name in settings.get("StateDirectory", [])),
+    }
+    assert "ProtectSystem" not in settings or {"/var/lib/edge/failed", "/var/lib/edge"} & writes
 
 
 @pytest.mark.parametrize("unit", LOOKING)
@@ -137,11 +155,3 @@ def test_the_servers_of_recovery_points_only_read_and_see_few_files(name: str) -
     assert settings["CapabilityBoundingSet"] == settings["AmbientCapabilities"] == ["CAP_DAC_READ_SEARCH"]
     assert "/var:ro" in settings["TemporaryFileSystem"][0].split()
     assert "-/etc/edge/pki/ca" in settings["InaccessiblePaths"][0].split()
-
-
-@pytest.mark.parametrize("name", ["pull", "tidy", "leases"])
-def test_a_failure_with_recovery_points_is_told_and_its_success_too(name: str) -> None:
-    settings = settings_of(ROLES / f"replica/templates/edge-points-{name}.service.j2")
-    assert settings["OnFailure"] == ["edge-failed@%p.service"]
-    assert settings["ExecStartPost"] == ["/usr/bin/rm -f /var/lib/edge/failed/%p"]
-    assert "/var/lib/edge/failed" in settings["ReadWritePaths"][0].split()
