@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -40,9 +41,10 @@ class Host:
         (self.hooks / name).write_text(f"{first}{text}\n")
         (self.hooks / name).chmod(0o755)
 
-    def run(self, verb: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, str(PROGRAM), verb, str(self.pki), str(self.hooks), str(self.state)]
-        return subprocess.run(command, check=False, capture_output=True, text=True)
+    def run(self, verb: str, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, str(PROGRAM), verb, *words, str(self.pki), str(self.hooks), str(self.state)]
+        known = {**{key: value for key, value in os.environ.items() if key != "JOURNAL_STREAM"}, **environment}
+        return subprocess.run(command, check=False, capture_output=True, text=True, env=known)
 
     def runs(self) -> int:
         return len(self.count.read_text().split()) if self.count.exists() else 0
@@ -83,6 +85,34 @@ def test_an_end_that_is_near_fails_the_check_and_not_the_play(host: Host, days: 
     assert (done.returncode == 1) is warned and ("ends on" in done.stderr) is warned
     assert host.seen()["certificates"][0]["near"] is warned
     assert host.run("take-up").returncode == 0
+
+
+def test_from_half_of_its_life_on_a_certificate_is_to_be_renewed_and_the_check_does_not_fail(host: Host) -> None:
+    host.renew(1)  # of three days, two are over
+    for verb, told in (("take-up", False), ("check", True)):
+        done = host.run(verb)
+        assert done.returncode == 0 and ("is to be renewed" in done.stderr) is told
+        (warning,) = host.seen()["warnings"]
+        assert "ansible-playbook PLAYBOOK --limit host1" in warning
+    assert host.run("check", JOURNAL_STREAM="8:1").stderr.startswith("<4>"), "a warning in the journal, not an error"
+
+
+@pytest.mark.parametrize(("days", "due"), [("366", True), ("300", False), ("0", False)])
+def test_it_is_to_be_renewed_when_the_role_would_do_it(host: Host, days: str, due: bool) -> None:
+    assert host.run("check", f"--renew-before-days={days}").returncode == 0
+    assert len(host.seen()["warnings"]) == due
+
+
+def test_a_certificate_that_ends_soon_is_an_error_in_the_journal(host: Host) -> None:
+    host.renew(-1)
+    assert host.run("check", "--renew-before-days=0", JOURNAL_STREAM="8:1").stderr.startswith("<3>")
+
+
+def test_a_ca_is_changed_by_its_playbook(host: Host) -> None:
+    shutil.copy(host.ca.ca_file, host.pki / "ca.crt")  # it ends in an hour
+    done = host.run("check")
+    assert done.returncode == 1 and "ansible-playbook edge.cloud.rotate_ca" in done.stderr
+    assert "--limit" not in done.stderr
 
 
 def test_a_state_that_is_no_state_is_made_again(host: Host) -> None:
