@@ -26,7 +26,8 @@ LARGEST_JSON = MIB
 class Verb:
     """A verb: its function as ``file.name``, loaded on use, its help, and its options with their types (bool is a flag).
 
-    ``strict`` refuses unknown keys of the configuration; ``plain`` needs none, as a host that is a Front-end only has none.
+    ``strict`` refuses unknown keys of the configuration; ``plain`` needs none, as a host that is a Front-end only has none;
+    ``bare`` does without where there is none.
     """
 
     function: str
@@ -34,6 +35,11 @@ class Verb:
     options: Mapping[str, type] = field(default_factory=dict)
     strict: bool = False
     plain: bool = False
+    bare: bool = False
+
+    def cluster(self, path: Path) -> Cluster | None:
+        """Return the cluster of the configuration, None for a verb that needs none."""
+        return None if self.plain or (self.bare and not path.exists()) else _cluster.load(path, strict=self.strict)
 
     def run(self, cluster: Cluster | None, options: Mapping[str, Any]) -> dict[str, Any]:
         """Run the verb; only what it needs is loaded, and only that must be installed."""
@@ -69,7 +75,7 @@ VERBS: Mapping[str, Verb | Verbs] = {
     "arrive": Verb("arrive.arrive", "pull the images that running VMs wait for, and move the VMs onto them", {"wait": bool}),
     "networks": Verb("networks.networks", "make the virtual networks of this host as at boot", {"check": bool, "watch": bool}),
     "dhcp": Verb("dhcp.dhcp", "have the DHCP services of this host's virtual networks run, as at boot"),
-    "status": Verb("status.status", "show what this host is, and which of its timers' services failed"),
+    "status": Verb("status.status", "show what this host is, and what is wrong with its services and certificates", bare=True),
     "release": Verb("images.release", "end the use of images by a disk that is gone for ever", {"path": str, "check": bool}),
     "slots": Verb("slots.slots", "on a Front-end: end the slots for sent images whose time is over", {"path": str}, plain=True),
     "cache": Verb("images.cache", "show the images and how they are used"),
@@ -168,7 +174,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         verb = named if isinstance(named, Verb) else named.verbs[found.what]
         _refuse_others(verb, found, others)
         options = _given(verb, found)
-        result = verb.run(None if verb.plain else _cluster.load(found.config, strict=verb.strict), options)
+        result = verb.run(verb.cluster(found.config), options)
     except EdgeError as error:
         return _print(error.as_result(), 1)
     except OSError as error:

@@ -114,8 +114,13 @@ class Site:
 
 
 @contextmanager
-def site(prefix: str, folder: Path, *, replicas: int, hypervisors: Sequence[str], nbd: bool = False) -> Iterator[Site]:
-    """Have the hosts, nothing done to them yet, a hypervisor for each release named; remove them at the end."""
+def site(
+    prefix: str, folder: Path, *, replicas: int, hypervisors: Sequence[str], nbd: bool = False, release: str = "trixie"
+) -> Iterator[Site]:
+    """Have the hosts, nothing done to them yet, a hypervisor for each release named; remove them at the end.
+
+    ``release`` is that of the Front-end and the replicas.
+    """
     lab = Lab()
 
     def down() -> None:
@@ -124,9 +129,9 @@ def site(prefix: str, folder: Path, *, replicas: int, hypervisors: Sequence[str]
     names = [f"{prefix}-front", *[f"{prefix}-r{number}" for number in range(1, replicas + 1)]]
     down()
     try:
-        found = lab.up(names=names, variant="full")
-        for number, release in enumerate(hypervisors, 1):
-            found += lab.up(names=[f"{prefix}-h{number}"], variant="full", release=release)
+        found = lab.up(names=names, variant="full", release=release)
+        for number, own in enumerate(hypervisors, 1):
+            found += lab.up(names=[f"{prefix}-h{number}"], variant="full", release=own)
         yield Site(lab, folder, prefix, {host.name: host for host in found}, nbd)
     finally:
         down()
