@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ PROPERTIES = ("Id", "LoadState", "ActiveState", "SubState", "Result", "NRestarts
               "StateChangeTimestampMonotonic")  # fmt: skip
 SETTLED = 300  # seconds: a service that was started again is shown until it has been up for so long
 MICRO = 1_000_000
+LOOKED_WITHIN = timedelta(days=2)
 LARGEST_JSON = MIB
 
 
@@ -93,15 +94,27 @@ def failures(notes: Mapping[str, datetime], units: Mapping[str, Unit], now: date
     return [{"unit": name, "since": since.isoformat(timespec="seconds")} for name, since in sorted(found.items())]
 
 
-def certificate_warnings(path: Path) -> list[str]:
-    """Return what the last look at the certificates found, as the role pki's timer has it made every day."""
+def certificate_warnings(path: Path, now: datetime) -> list[str]:
+    """Return what the last look at the certificates found, which the role pki's timer has made every day, and whether it is old."""
     try:
         found = load_object(path.read_bytes(), str(path), LARGEST_JSON)
     except FileNotFoundError:
         return []
     except Corrupt as error:
         return [f"{error} Start edge-certificates-check.service, which writes it again."]
-    return [sentence for key in ("failed", "warnings") for sentence in found.get(key, [])]
+    said = [sentence for key in ("failed", "warnings") for sentence in found.get(key, [])]
+    if not _is_recent(str(found.get("looked")), now):
+        said.append(
+            f"The certificates were last looked at: {found.get('looked')}. See: systemctl status edge-certificates-check.timer"
+        )
+    return said
+
+
+def _is_recent(looked: str, now: datetime) -> bool:
+    try:
+        return now - datetime.fromisoformat(looked) < LOOKED_WITHIN
+    except (TypeError, ValueError):  # without a zone, or not a time
+        return False
 
 
 def status(cluster: Cluster | None, _options: Mapping[str, Any]) -> dict[str, Any]:
@@ -115,5 +128,5 @@ def status(cluster: Cluster | None, _options: Mapping[str, Any]) -> dict[str, An
         **(config(cluster, {}) if cluster else {}),
         "failed": failed,
         "restarting": restarting,
-        "certificates": certificate_warnings(CERTIFICATES),
+        "certificates": certificate_warnings(CERTIFICATES, now),
     }

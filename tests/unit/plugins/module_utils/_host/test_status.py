@@ -123,12 +123,23 @@ def test_the_words_of_systemd_are_read() -> None:
 
 def test_what_was_found_of_certificates_is_repeated(tmp_path: Path) -> None:
     file = tmp_path / "certificates.json"
-    assert certificate_warnings(file) == []
-    file.write_text(json.dumps({"failed": ["a hook failed"], "warnings": ["host.crt is to be renewed"]}))
-    assert certificate_warnings(file) == ["a hook failed", "host.crt is to be renewed"]
+    assert certificate_warnings(file, NOW) == []
+    seen = {"failed": ["a hook failed"], "warnings": ["host.crt is to be renewed"], "looked": NOW.isoformat()}
+    file.write_text(json.dumps(seen))
+    assert certificate_warnings(file, NOW) == ["a hook failed", "host.crt is to be renewed"]
     file.write_text('{"warn')
-    (told,) = certificate_warnings(file)
+    (told,) = certificate_warnings(file, NOW)
     assert "is not JSON" in told and "start edge-certificates-check.service" in told.lower()
+
+
+@pytest.mark.parametrize(
+    ("looked", "told"), [("2026-11-27T00:00:00+00:00", 0), ("2026-11-20T00:00:00+00:00", 1), ("soon", 1), (None, 1)]
+)
+def test_certificates_at_which_nothing_looks_any_more_are_told(tmp_path: Path, looked: str | None, told: int) -> None:
+    file = tmp_path / "certificates.json"
+    file.write_text(json.dumps({"failed": [], "warnings": [], "looked": looked}))
+    found = certificate_warnings(file, NOW)
+    assert len(found) == told and all("edge-certificates-check.timer" in one for one in found)
 
 
 def test_a_front_end_alone_has_no_cluster_and_a_status(tmp_path: Path) -> None:
