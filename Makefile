@@ -57,7 +57,7 @@ requirements: ## Pin and hash requirements/*.in (needs uv)
 	@tools/lock-requirements
 
 ##@ Lab and measurements
-.PHONY: lab lab-down faults bench faults-storage faults-compute faults-network faults-recovery bench-storage bench-compute bench-scale bench-roles bench-network
+.PHONY: lab lab-down faults bench faults-storage faults-compute faults-network faults-recovery bench-storage bench-compute bench-scale bench-roles bench-network bench-recovery
 lab: ## Real hosts on this machine (LAB_HOSTS=3 LAB_RELEASE=trixie|bookworm LAB_VARIANT=full|minimal)
 	@python3 tests/lab/lab.py up -n "$$LAB_HOSTS" --release "$$LAB_RELEASE" --variant "$$LAB_VARIANT"
 
@@ -66,7 +66,7 @@ lab-down: ## Remove all lab hosts
 
 faults: faults-storage faults-compute faults-network faults-recovery ## Every fault run: kills, lies, full disks
 
-bench: bench-storage bench-compute bench-scale bench-roles bench-network ## Measure, as ratios against what a user would do otherwise
+bench: bench-storage bench-compute bench-scale bench-roles bench-network bench-recovery ## Measure, as ratios against what a user would do otherwise
 
 faults-storage: setup ## Kill, cheat and starve the pull (ARGS="--kills 200 --seed N")
 	@PYTHONPATH=$(PROGRAMS_PATH) python3 tools/with_args.py $(BIN)/python tests/faults/storage_faults.py
@@ -94,6 +94,9 @@ bench-roles: setup ## Count what the roles run on hosts, and measure a deploymen
 
 bench-network: setup ## Measure leases of addresses and virtual networks (ARGS="--share 10")
 	@PYTHONPATH=$(PROGRAMS_PATH) python3 tools/with_args.py $(BIN)/python tests/bench/network_bench.py
+
+bench-recovery: setup ## Measure recovery points of running VMs (ARGS="--case a --gib 1")
+	@PYTHONPATH=$(PROGRAMS_PATH) python3 tools/with_args.py $(BIN)/python tests/bench/recovery_bench.py
 
 .PHONY: help
 help: ## This list
