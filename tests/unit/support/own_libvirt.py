@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A libvirtd of a test's own, of either Debian release: the programs of a lab base in name spaces, no lab host.
 
-It shares one folder with the test, under the same path. All that it starts ends with it.
+It shares one folder with the test, under the same path. All that it starts ends with it, and with a test that is killed.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from support.waiting import until
 
 BASES = Path(os.environ.get("EDGE_LAB_DIR", "/var/cache/edge-lab"), "base")
 SMALL = 400  # MiB
+WITH_US = ("setpriv", "--pdeathsig", "KILL")
 RELEASES = ("bookworm", "trixie")
 START = """set -e
 base=$1 shared=$2
@@ -113,7 +114,7 @@ def own_libvirt(release: str) -> Iterator[OwnLibvirt]:
 
 
 def _running(release: str, spaces: Sequence[str], base: Path, folder: Path) -> Iterator[OwnLibvirt]:
-    process = subprocess.Popen([*spaces, "sh", "-c", START, "sh", str(base), str(folder)], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([*WITH_US, *spaces, "sh", "-c", START, "sh", str(base), str(folder)], stderr=subprocess.DEVNULL)
     uri = f"qemu+unix:///system?socket={folder}/libvirt-sock"
     try:
         libvirt.registerErrorHandler(lambda _context, _error: None, None)
