@@ -7,12 +7,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from support import stream_guest
 from support.small_guest import READY
 from support.small_host import SmallHost
 from support.vm_host import MIB, VMS
@@ -174,13 +172,10 @@ def test_a_disk_grows_under_a_running_guest_and_a_restart_of_libvirtd_changes_no
 @pytest.mark.slow
 def test_a_guest_whose_qemu_dies_is_not_waited_for(host: SmallHost) -> None:
     """The error has the last words of QEMU."""
+    kill = 'until [ "$(virsh domstate dies)" = running ]; do sleep 0.2; done; kill -ABRT "$(cat /run/libvirt/qemu/dies.pid)"'
+    host.run("sh", "-c", f"({kill}) > /dev/null 2>&1 &")
     deaf: dict[str, Any] = {"virt_type": "qemu", "memory": "64MiB", "nics": [{"network": "default"}], "timeout": 3600}
-    host.domain("dies", **deaf, disks=[{"name": "root", "size": "64MiB"}])
-    with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(host.domain, "dies", **deaf, wait_for_address=True, ok=False)
-        stream_guest.wait_for(lambda: host.run("pgrep", "--full", "AnsiballZ_domain", ok=False), bool, "the module")
-        host.run("sh", "-c", "kill -ABRT $(cat /run/libvirt/qemu/dies.pid)")
-        failed = waiting.result()
+    failed = host.domain("dies", **deaf, disks=[{"name": "root", "size": "64MiB"}], wait_for_address=True, ok=False)
     assert failed["msg"].startswith("wait_for_address: domain dies ended, as its QEMU died (the log of QEMU ends with:\n")
     assert "reason=crashed\n)" in failed["msg"]
     host.domain("dies", state="absent", delete_disks=True)
