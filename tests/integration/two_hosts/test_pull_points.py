@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from edge_lab.api import LabHost, unusable
@@ -155,8 +156,9 @@ def test_a_hypervisor_has_a_point_exported_by_itself_as_long_as_it_lives(site: S
     generation = edge_host(replica, "point", "list", "--vm", "web")["vms"][0]["generations"][0]["generation"]
     true = restored(replica, generation, "/var/tmp/leased.qcow2")
     found = edge_host(hypervisor, "point", "lease", "--vm", uuid, "--generation", generation)
-    script = OVER_NBD % {**QEMUS, "host": REPLICA, "name": found["disks"][0]["name"]}
-    assert found["server"] == f"nbds://{REPLICA}:10810"
+    server = urlsplit(found["server"])
+    assert (server.scheme, server.port) == ("nbds", 10810)
+    script = OVER_NBD % {**QEMUS, "host": server.hostname, "name": found["disks"][0]["name"]}
     assert hypervisor.run(["sh", "-ec", script]).stdout.partition(" ")[0] == true, "it is there when the verb returns"
     edge_host(hypervisor, "point", "lease", "--lease", found["lease"])
     mark = f"{POINTS}/{uuid}/{generation}.lease"
