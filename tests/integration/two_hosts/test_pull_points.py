@@ -178,6 +178,7 @@ def test_a_hypervisor_has_a_point_exported_by_itself_as_long_as_it_lives(site: S
     stream_guest.wait_for(lambda: exported(replica), "[]".__eq__, "the end by the timer")
     stream_guest.wait_for(lambda: replica.run(["ls", "-A", "/var/lib/edge/leases/state"]).stdout, "".__eq__, "the last lease's end")
     assert edge_host(replica, "status")["failed"] == []
+    edge_host(hypervisor, "point", "lease", "--lease", dead["lease"], "--end")  # which forgets it at once
 
 
 @pytest.mark.slow
