@@ -24,4 +24,4 @@ def test_what_a_replica_keeps(tmp_path: Path) -> None:
     (other,) = play(
         [{"edge.cloud.recovery_point_info": {**task["edge.cloud.recovery_point_info"], "vm": "db"}, "ignore_errors": True}]
     )
-    assert "there are some web" in other["msg"]
+    assert "there are some of web" in other["msg"]
