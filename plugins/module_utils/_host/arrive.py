@@ -34,6 +34,7 @@ from .._disks import DiskFiles
 from .._errors import Busy, EdgeError
 from .._libvirt import connection, intent, lookup
 from .._runner import Runner, SubprocessRunner
+from .._threads import meanwhile
 from . import backoff, images
 from .point_arrive import RECOVERY, PointArrivals, forget_fetched, waiting
 from .point_lease import Leases
@@ -119,19 +120,13 @@ class Arrivals:
 @contextmanager
 def _kept_running(domain: Any) -> Iterator[None]:
     """Resume the guest whenever it was paused because its replica did not answer."""
-    done = threading.Event()
 
-    def watch() -> None:
+    def watch(done: threading.Event) -> None:
         while not done.wait(TRY_AGAIN):
             resume_after_errors(domain)
 
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
+    with meanwhile(watch, TRY_AGAIN):
         yield
-    finally:
-        done.set()
-        thread.join(TRY_AGAIN)
 
 
 def settle_all(cluster: Cluster) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from .._runner import SubprocessRunner
 from .._storage.cluster.cluster_replica import trust_in
 from .._storage.leasing.asking import Asking, Wanted
 from .._storage.leasing.records import LARGEST_JSON, SECONDS, Lease
+from .._threads import meanwhile
 from .points import required
 
 ROOT = Path("/var/lib/edge/recovery")
@@ -120,9 +121,8 @@ class Leases:
     @contextmanager
     def renewed(self, waits: Callable[[str], bool]) -> Iterator[None]:
         """Renew the leases of VMs that wait, now and regularly until the end of the block; what fails is in the journal."""
-        done = threading.Event()
 
-        def renew() -> None:
+        def renew(done: threading.Event) -> None:
             while True:
                 for held in self.held():
                     if held.user and waits(held.user) and not done.is_set():
@@ -130,13 +130,8 @@ class Leases:
                 if done.wait(RENEW_SECONDS):
                     return
 
-        thread = threading.Thread(target=renew, daemon=True)
-        thread.start()
-        try:
+        with meanwhile(renew, WAIT_SECONDS):
             yield
-        finally:
-            done.set()
-            thread.join(WAIT_SECONDS)
 
     def _renew(self, held: Held) -> None:
         try:
