@@ -24,6 +24,7 @@ DEFAULTS = [
 AROUND = {
     **{name: value for defaults in DEFAULTS for name, value in defaults.items() if name not in OPTIONS},
     "item": {"name": "n", "wanted": False},
+    "hypervisor_result": {"virt_type": "kvm"},
     "hypervisor_running": ["web1"],
     "hypervisor_vms": {"domains": [{"name": "web1"}]},
     "quickstart_others": ["foreign"],
