@@ -13,6 +13,7 @@ from pathlib import Path
 
 from recovery_latency import latency
 from recovery_points import points
+from recovery_start import start
 from report import Row, machine, measured
 from support.report import publish
 
@@ -21,6 +22,7 @@ Case = Callable[[Path, argparse.Namespace], Iterable[Row]]
 CASES: dict[str, Case] = {
     "a": lambda folder, options: points(folder, options.gib),
     "b": lambda _folder, options: latency(options.latency_gib, options.rounds),
+    "c": lambda _folder, options: start(options.start_gib),
 }
 
 
@@ -31,6 +33,7 @@ def main() -> int:
     parser.add_argument("--gib", type=int, nargs="*", default=[4, 16], help="sizes of the disks of (a)")
     parser.add_argument("--latency-gib", type=int, default=4, help="size of the disk of (b)")
     parser.add_argument("--rounds", type=int, default=8, help="points of (b)")
+    parser.add_argument("--start-gib", type=int, nargs="*", default=[1, 16], help="sizes of the disks of (c)")
     options = parser.parse_args()
     rows: list[Row] = []
     for name in options.case:
