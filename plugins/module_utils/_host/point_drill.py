@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -32,10 +31,11 @@ from .._libvirt import connection
 from .._runner import SubprocessRunner
 from .._sizes import parse_size
 from .point_run import log
-from .points import required
+from .points import required, whole_number
 
 Options = Mapping[str, Any]
 FOLDERS = Folders()
+MOST = 999_999  # seconds that a drill waits, or days between drills
 Find = Callable[[str, "str | None"], PointSource]
 
 
@@ -164,7 +164,7 @@ def _held(uuid: str) -> str | None:
 
 def _request(options: Options) -> DrillRequest:
     memory = parse_size(options["memory"], "memory") if options.get("memory") else MEMORY
-    return DrillRequest(options.get("text") or None, _number(options, "timeout", SECONDS), memory)
+    return DrillRequest(options.get("text") or None, whole_number(options, "timeout", 1, MOST, SECONDS), memory)
 
 
 def _days(options: Options) -> float | None:
@@ -175,16 +175,7 @@ def _days(options: Options) -> float | None:
     for option in ("vm", "generation", "text"):
         if options.get(option):
             raise InvalidInput(f"days: it is for all VMs of this host; leave out {option}.", option="days")
-    return _number(options, "days", 0)
-
-
-def _number(options: Options, option: str, default: float) -> float:
-    text = options.get(option)
-    if text is None:
-        return default
-    if not re.fullmatch(r"[1-9][0-9]{0,5}", str(text)):
-        raise InvalidInput(f"{option}: {text!r:.80} is not a whole number from 1 to 999999.", option=option)
-    return float(text)
+    return whole_number(options, "days", 1, MOST)
 
 
 def shown(done: Drilled) -> dict[str, Any]:

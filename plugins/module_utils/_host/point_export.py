@@ -21,7 +21,7 @@ from .._storage.recovery.depot import Depot
 from .._storage.recovery.exports import Exports, Listening, server
 from .._storage.recovery.listing import vm_of
 from .._storage.store.store import Store
-from .points import Options
+from .points import Options, whole_number
 
 UNIT = "edge-points-nbd.service"
 UNITS = Path("/etc/systemd/system")
@@ -119,12 +119,10 @@ def _listening(options: Options) -> Listening:
     for option in SERVE:
         if options.get(option) is None:
             raise InvalidInput(f"{option}: it is missing.", option=option)
-    port = str(options["port"])
-    if not (port.isdecimal() and 0 < int(port) < 65536):
-        raise InvalidInput(f"port: {port!r:.100} is not a port; write a number from 1 to 65535.", option="port", value=port)
+    port = whole_number(options, "port", 1, 65535)
     address = str(options["listen"]).strip("[]")
     readers = tuple(name for name in Path(options["readers"]).read_text(encoding="utf-8").split("\n") if name)
-    return Listening("" if address == "*" else address, int(port), Path(options["certificates"]), readers)
+    return Listening("" if address == "*" else address, port, Path(options["certificates"]), readers)
 
 
 def exports_of(cluster: Cluster) -> Exports:

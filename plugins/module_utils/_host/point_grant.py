@@ -11,11 +11,11 @@ from typing import Any
 
 from .. import _files
 from .._cluster import Cluster
-from .._errors import InvalidInput
 from .._runner import SubprocessRunner
 from .._storage.leasing.granting import Granting
 from .._storage.leasing.records import Lease, LeaseFolder
 from .point_export import UNIT, exports_of
+from .points import whole_number
 
 LEASES = Path("/var/lib/edge/leases")
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -24,12 +24,10 @@ AGAIN_SECONDS = 1.0  # while the points of a VM are being changed
 
 def grant(cluster: Cluster, options: Mapping[str, Any]) -> dict[str, Any]:
     """Serve what hosts asked for and end what is over, until nothing waits; a refusal is for the host that asked."""
-    port = str(options.get("port") or "")
-    if not (port.isdecimal() and 0 < int(port) < 65536):
-        raise InvalidInput(f"port: {port!r:.100} is not a port; write a number from 1 to 65535.", option="port", value=port)
+    port = whole_number(options, "port", 1, 65535)
     runner, boot = SubprocessRunner(), BOOT_ID.read_text(encoding="ascii").strip()
     granting = Granting(
-        exports_of(cluster), LeaseFolder(LEASES), int(port), lambda: runner.run(["systemctl", "restart", "--", UNIT]), boot
+        exports_of(cluster), LeaseFolder(LEASES), port, lambda: runner.run(["systemctl", "restart", "--", UNIT]), boot
     )
     return granted(granting)
 

@@ -32,11 +32,11 @@ from .._storage.cluster.cluster_replica import trust_in
 from .._storage.leasing.asking import Asking, Wanted
 from .._storage.leasing.records import LARGEST_JSON, SECONDS, Lease
 from .._threads import meanwhile
-from .points import required
+from .points import required, whole_number
 
 ROOT = Path("/var/lib/edge/recovery")
 SCHEMA = 1
-WAIT_SECONDS = 120.0
+WAIT_SECONDS, MOST_SECONDS = 120, 86400
 RENEW_SECONDS = SECONDS / 6
 RENEW_WAIT_SECONDS = 30.0
 ID = re.compile(r"[0-9a-f]{32}")
@@ -188,7 +188,7 @@ def _one_of(refused: list[EdgeError], vm: str, generation: str) -> EdgeError:
 
 def lease(cluster: Cluster, options: Mapping[str, Any]) -> dict[str, Any]:
     """Have a point exported by a replica, by default the newest; with ``lease`` for longer, or with ``end`` no longer."""
-    leases, seconds = Leases(cluster, ROOT), _seconds(options)
+    leases, seconds = Leases(cluster, ROOT), whole_number(options, "timeout", 1, MOST_SECONDS, WAIT_SECONDS)
     if options.get("lease"):
         for option in ("vm", "generation", "user"):
             if options.get(option):
@@ -213,12 +213,3 @@ def shown(held: Held, granted: Lease, host: str) -> dict[str, Any]:
     server = f"nbds://{f'[{host}]' if ':' in host else host}:{granted.port}"
     about = {"lease": held.lease, "vm": held.vm, "generation": held.generation, "replica": held.replica, "user": held.user}
     return {"changed": True, **about, "server": server, "disks": list(granted.disks), "seconds": SECONDS}
-
-
-def _seconds(options: Mapping[str, Any]) -> float:
-    given = options.get("timeout")
-    if given is None:
-        return WAIT_SECONDS
-    if not (str(given).isdecimal() and 0 < int(given) <= 86400):
-        raise InvalidInput(f"timeout: {given!r:.100} is not a number of seconds from 1 to 86400.", option="timeout", value=given)
-    return float(given)

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,28 +13,23 @@ from .._compute.model.host_facts import Folders
 from .._compute.model.recovery_policy import read_policy
 from .._compute.recovery.point import PointMade, PointOrder, Points
 from .._disks import DiskFiles
-from .._errors import InvalidInput
 from .._libvirt import connection
 from .._runner import SubprocessRunner
+from .points import required, whole_number
+
+MOST = 10**15 - 1
 
 
 def make(cluster: Cluster, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return what was made of the VM ``vm``: ``folder`` is None where nothing changed since ``generation``."""
-    if not options.get("vm"):
-        raise InvalidInput("vm: this verb needs the name of a VM of this host.", option="vm")
+    vm = required(options, "vm")
     policy = read_policy({"quiesce": options["quiesce"]}) if options.get("quiesce") else None
-    epoch, after = (_number(options.get(key) or "0", key) for key in ("epoch", "after"))
+    epoch, after = (whole_number(options, key, 0, MOST, 0) for key in ("epoch", "after"))
     order = PointOrder(policy, epoch, after, final=bool(options.get("final")))
     folders = Folders(images=str(cluster.images.root))
     with EventLoop(), connection() as opened:
         points = Points(opened, DiskFiles(SubprocessRunner(), folders), folders)
-        return shown(points.make(options["vm"], order))
-
-
-def _number(text: str, option: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,15}", text):
-        raise InvalidInput(f"{option}: {text!r:.80} is not a whole number.", option=option)
-    return int(text)
+        return shown(points.make(vm, order))
 
 
 def shown(made: PointMade) -> dict[str, Any]:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -98,3 +99,14 @@ def required(options: Options, option: str) -> str:
     if not options.get(option):
         raise InvalidInput(f"{option}: it is missing; give --{option}.", option=option)
     return str(options[option])
+
+
+def whole_number(options: Options, option: str, least: int, most: int, default: int | None = None) -> int:
+    """Return an option that is a whole number, where it is missing ``default``; raise InvalidInput for any other text."""
+    given = options.get(option)
+    if given is None and default is not None:
+        return default
+    text = str(given or "")
+    if not (re.fullmatch(r"[0-9]{1,18}", text) and least <= int(text) <= most):
+        raise InvalidInput(f"{option}: {text!r:.80} is not a whole number from {least} to {most}.", option=option, value=given)
+    return int(text)

@@ -34,7 +34,7 @@ from .sign import Sign
 MEMORY = 2 * GIB
 OVERHEAD, SPARE_MEMORY = 256 * MIB, 512 * MIB  # what QEMU takes beside the guest's memory, and what stays free for others
 SPARE = GIB  # bytes of disk for what the guest writes while it boots; it may take more where there is more, half of what is free
-SECONDS = 600.0
+SECONDS = 600
 
 
 @dataclass(frozen=True)

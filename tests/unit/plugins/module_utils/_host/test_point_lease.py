@@ -152,7 +152,7 @@ def test_a_replica_that_begins_nothing_is_given_up_in_time(replica: LeasingRepli
         ({"vm": "web", "end": True}, InvalidInput, "^lease: it is missing"),
         ({"lease": "1" * 32, "vm": "web"}, InvalidInput, "^vm: leave it out"),
         ({"lease": "1" * 32}, NotFound, "^lease: this host has no lease '1"),
-        ({"vm": "web", "timeout": "0"}, InvalidInput, "^timeout: '0' is not a number of seconds"),
+        ({"vm": "web", "timeout": "0"}, InvalidInput, "^timeout: '0' is not a whole number from 1 to 86400"),
         ({"vm": "web", "user": "../x"}, InvalidInput, "^name: "),
         ({"vm": "web"}, NotFound, "^vm: no replica of the cluster keeps"),
     ],

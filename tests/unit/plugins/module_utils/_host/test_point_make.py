@@ -23,7 +23,7 @@ CLUSTER = Cluster("site", "h1", ())
         ({}, "^vm: "),
         ({"vm": "web", "quiesce": "auto"}, r"^recovery\.quiesce: "),
         ({"vm": "web", "epoch": "-1"}, "^epoch: "),
-        ({"vm": "web", "after": "0.4"}, "^after: "),
+        ({"vm": "web", "after": "0.4"}, "^after: '0.4' is not a whole number from 0 to 9{15}"),
     ],
 )
 def test_bad_options_are_refused(options: dict[str, str], words: str) -> None:
