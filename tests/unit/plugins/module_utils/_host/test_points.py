@@ -23,10 +23,10 @@ def test_without_one_it_is_the_default() -> None:
 
 @pytest.mark.parametrize("given", ["", "0", "65536", "-1", "+1", "1.0", "1e3", "0x10", " 1", "1\n", "1_000", "٣", "9" * 5000])
 def test_any_other_text_is_refused_with_the_limits(given: str) -> None:
-    with pytest.raises(InvalidInput, match="^port: .{2,90} is not a whole number from 1 to 65535"):
+    with pytest.raises(InvalidInput, match=r"^port: .{2,90} is not a whole number from 1 to 65535"):
         whole_number({"port": given}, "port", 1, 65535, 7)
 
 
 def test_a_missing_one_without_a_default_is_refused() -> None:
-    with pytest.raises(InvalidInput, match="^port: '' is not a whole number from 1 to 65535"):
+    with pytest.raises(InvalidInput, match=r"^port: '' is not a whole number from 1 to 65535"):
         whole_number({}, "port", 1, 65535)
