@@ -24,10 +24,11 @@ from ..host.view import free_memory
 from ..model.host_facts import Folders
 from ..model.spec import CONTEXT, SEED, DomainSpec
 from ..restore.check import require_images
+from ..restore.host_files import check_boot_files
 from ..restore.record import record_of
 from ..restore.tool import PointSource, RestoreTool
 from ..restore.tpm_state import owner_of_state, put_state
-from ..xml.domain import to_text
+from ..xml.domain import parse_xml, to_text
 from .isolated import CONSOLE, PREFIX, drill_home, drill_name, drill_spec, drill_uuid, drill_xml, left_out
 from .sign import Sign
 
@@ -83,6 +84,7 @@ class Drill:
         record = record_of(generation)
         text = request.text or (record.recovery.sign if record.recovery else None)
         spec, sign = drill_spec(record, generation, self.folders, request.memory), Sign(text)
+        check_boot_files(spec, generation, self._own(generation.vm.uuid))
         root = drill_xml(spec, self.folders, generation.vm.uuid)
         sign.require_possible(spec)
         self._require_memory(spec)
@@ -97,6 +99,12 @@ class Drill:
             with self._started(root, spec) as domain:
                 passed = sign.wait(domain, home / CONSOLE, request.seconds, bound)
         return Drilled(generation.name, str(sign), passed, left_out(record, spec))
+
+    def _own(self, uuid: str) -> Element | None:
+        """Return the XML of the VM itself, None where this host does not have it."""
+        with suppress(libvirt.libvirtError):
+            return parse_xml(self.connection.lookupByUUIDString(uuid).XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
+        return None
 
     def _missing(self, point: PointSource) -> tuple[str, ...]:
         for error in require_images(point, self.tool).values():

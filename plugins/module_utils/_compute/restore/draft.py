@@ -30,6 +30,7 @@ from ..seed import CONTEXT_VOLUME, VOLUME, Seed, Seeds, read_digest
 from ..xml.domain import emit, parse, parse_xml, to_text
 from ..xml.override import passwords_of
 from .check import Checks, require_images
+from .host_files import check_boot_files, with_own_log
 from .model import OPTION, SERVERS, Note, Places, RestoreRequest, origin_of
 from .plan import DefineRestored, LayOverPoint, PutInPlace, RestoreDisk, RestoreFile, SetAside, Step
 from .record import Target, names_of, record_of, restored_record, shared_disks, with_secrets
@@ -118,10 +119,17 @@ class Drafting:
         return Draft(Plan(state, tuple(steps)), note, staged, seeds, files, warnings=tuple(warnings))
 
     def _record(self, state: VmState, base: Element | None) -> tuple[Record, list[str]]:
-        record = record_of(self.point.generation)
+        generation = self.point.generation
+        record = record_of(generation)
+        seen = (one.config for one in self.host.domains.values() if one.uuid == generation.vm.uuid)
+        own = next(seen, None)
+        check_boot_files(record.spec, generation, own)
+        spec, moved = with_own_log(record.spec, self.folders.vm(record.spec.name), own)
+        record = replace(record, spec=spec)
         override = record.spec.xml_override
         passwords = passwords_of(override, base) if override and base is not None else {}
         found, warnings = with_secrets(record, state.record, passwords.items())
+        warnings += moved
         if record.taken_over and base is None:
             warnings.append(
                 "The VM was made by others and taken over: what they wrote into its XML and no option of edge.cloud.domain names "

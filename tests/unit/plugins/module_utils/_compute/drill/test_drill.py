@@ -221,6 +221,9 @@ def test_what_cannot_be_is_refused_before_a_byte_is_written(site: Site) -> None:
     with pytest.raises(Refused, match=r"^memory: a drill with .* this host has"):
         point = replace(site.point(), generation=replace(generation, spec={**generation.spec, "spec": spec}))
         site.drill().run(point, DrillRequest(SAYS, memory=2**50))
+    forged = {**generation.spec["spec"], "kernel": "/etc/shadow"}
+    with pytest.raises(Refused, match=r"says that its kernel is the file /etc/shadow of this host, which not every user"):
+        site.run(generation=replace(generation, spec={**generation.spec, "spec": forged}))
     without = {key: value for key, value in generation.spec.items() if key != "recovery"}
     with pytest.raises(InvalidInput, match=r"^recovery\.sign: "):
         site.run(None, generation=replace(generation, spec=without))

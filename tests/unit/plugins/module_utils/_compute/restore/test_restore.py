@@ -329,6 +329,10 @@ def test_what_cannot_be_is_refused_before_anything_changes(site: Site) -> None:
     huge = replace(restorer.point, generation=_huge(restorer.point.generation))  # type: ignore[type-var]
     with pytest.raises(NoSpace):
         replace(restorer, point=huge).run(check_mode=False)
+    for request in (restorer, site.restorer(f"{site.name}-new")):
+        forged = replace(restorer.point, generation=_with_initrd(restorer.point.generation, "/etc/shadow"))  # type: ignore[type-var]
+        with pytest.raises(Refused, match=r"says that its initrd is the file /etc/shadow of this host, which not every user"):
+            replace(request, point=forged).run(check_mode=False)
     image = next(Path(site.folders.images).glob("*.json"))
     image.rename(image.with_suffix(".away"))
     with pytest.raises(NotFound, match=r"stands on images that are not in .* Import or pull them first"):
@@ -342,6 +346,11 @@ def _huge(generation: _generation.Generation) -> _generation.Generation:
     disk = generation.disks[0]
     delta = replace(disk.chain[-1], size=2**60)
     return replace(generation, disks=(replace(disk, chain=(*disk.chain[:-1], delta)), *generation.disks[1:]))
+
+
+def _with_initrd(generation: _generation.Generation, path: str) -> _generation.Generation:
+    spec = {**generation.spec["spec"], "initrd": path}
+    return replace(generation, spec={**generation.spec, "spec": spec})
 
 
 def test_a_damaged_point_leaves_the_vm_as_it_is(site: Site) -> None:
