@@ -96,7 +96,9 @@ VERBS: Mapping[str, Verb | Verbs] = {
             "copy": Verb("point_mount.copy", "copy a file out of what mount showed", {"path": str, "file": str, "to": str}),
             "umount": Verb("point_mount.umount", "end what mount showed, also after a kill", {"path": str}),
             "export": Verb(
-                "point_export.export", "export the disks of one by NBD, or show what is exported", {**POINT, "end": bool}
+                "point_export.export",
+                "export the disks of one by NBD, or show what is exported",
+                {**POINT, "end": bool, "force": bool},
             ),
             "lease": Verb("point_lease.lease", "have a replica export one for this host, for a time", {**POINT, **LEASE}),
             "grant": Verb("point_grant.grant", "on a replica: export those that hosts ask for, as its unit does", {"port": str}),

@@ -17,10 +17,12 @@ from .._errors import InvalidInput, TimedOut, Unsupported
 from .._generation import Generation, export_name, point_of
 from .._runner import Runner, SubprocessRunner
 from .._storage.format.qemu_img import QemuImg
+from .._storage.leasing.records import LeaseFolder
 from .._storage.recovery.depot import Depot
 from .._storage.recovery.exports import Exports, Listening, server
 from .._storage.recovery.listing import vm_of
 from .._storage.store.store import Store
+from .point_readers import LEASES, Readers, refuse_while_read
 from .points import Options, whole_number
 
 UNIT = "edge-points-nbd.service"
@@ -34,7 +36,7 @@ def export(cluster: Cluster, options: Options) -> dict[str, Any]:
     return exported(exports_of(cluster), options, SubprocessRunner(), UNITS / UNIT)
 
 
-def exported(exports: Exports, options: Options, runner: Runner, unit: Path) -> dict[str, Any]:
+def exported(exports: Exports, options: Options, runner: Runner, unit: Path, leases: Path = LEASES) -> dict[str, Any]:
     """Do what ``export`` does; ``unit`` is the file of the server's unit, which is restarted for a change."""
     if not options.get("vm"):
         _refuse_without_vm(options)
@@ -50,6 +52,10 @@ def exported(exports: Exports, options: Options, runner: Runner, unit: Path) -> 
     elif options.get("end"):
         raise InvalidInput("generation: it is missing; name the one that is to be exported no longer.", option="generation")
     if options.get("end"):
+        if not options.get("force"):
+            _refuse_while_read(
+                exports, uuid, str(name), Readers(LeaseFolder(leases), runner, (_listening_at(unit) or ("", None))[1])
+            )
         changed, about = exports.end(uuid, str(name)), {"vm": uuid, "generation": name}
     else:
         found = exports.depot.find(uuid, name)
@@ -63,10 +69,10 @@ def exported(exports: Exports, options: Options, runner: Runner, unit: Path) -> 
 
 def _await(unit: Path) -> None:
     """Return once the server listens: then it gives all exports, and the next task may use them. systemctl does not wait for it."""
-    found = re.search(r"--listen=(\S+) --port=(\d+)", unit.read_text(encoding="utf-8"))
+    found = _listening_at(unit)
     if found is None:
         return
-    address, port, until = found[1].strip("[]"), int(found[2]), time.monotonic() + SECONDS
+    address, port, until = *found, time.monotonic() + SECONDS
     while not _listens("localhost" if address == "*" else address, port):
         if time.monotonic() >= until:
             raise TimedOut(
@@ -75,6 +81,20 @@ def _await(unit: Path) -> None:
                 unit=unit.name,
             )
         time.sleep(PAUSE)
+
+
+def _refuse_while_read(exports: Exports, uuid: str, name: str, readers: Readers) -> None:
+    """Raise Busy where a VM may stand on what is exported by hand; what cannot be read any more is no VM's."""
+    if exports.depot.is_exported(uuid, name):
+        found = next((one for one in exports.depot.listed(uuid).generations if one.name == name), None)
+        if found is not None:
+            refuse_while_read(exports, found, readers)
+
+
+def _listening_at(unit: Path) -> tuple[str, int] | None:
+    """Return the address and the port at which the server listens, as its unit says."""
+    found = re.search(r"--listen=(\S+) --port=(\d+)", unit.read_text(encoding="utf-8"))
+    return (found[1].strip("[]"), int(found[2])) if found else None
 
 
 def _listens(address: str, port: int) -> bool:
@@ -86,7 +106,7 @@ def _listens(address: str, port: int) -> bool:
 
 
 def _refuse_without_vm(options: Options) -> None:
-    for option in ("generation", "end"):
+    for option in ("generation", "end", "force"):
         if options.get(option):
             raise InvalidInput(f"{option}: it needs vm.", option=option)
 

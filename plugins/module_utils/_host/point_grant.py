@@ -15,9 +15,9 @@ from .._runner import SubprocessRunner
 from .._storage.leasing.granting import Granting
 from .._storage.leasing.records import Lease, LeaseFolder
 from .point_export import UNIT, exports_of
+from .point_readers import LEASES
 from .points import whole_number
 
-LEASES = Path("/var/lib/edge/leases")
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 AGAIN_SECONDS = 1.0  # while the points of a VM are being changed
 

@@ -250,6 +250,10 @@ class Depot:
         """Export a generation, which keeps it as a pin does, or no longer; return whether that is a change."""
         return self._mark(uuid, name, EXPORT, wanted)
 
+    def is_exported(self, uuid: str, name: str) -> bool:
+        """Return whether a generation is exported by ``export``, for hosts that asked or not."""
+        return (self.folder(uuid) / f"{name}{EXPORT}").exists()
+
     def lease(self, uuid: str, name: str, wanted: bool, wait: _files.Wait = True) -> bool:
         """Do as ``export`` for hosts that asked; Busy where the VM's generations are being changed for longer than ``wait``."""
         return self._mark(uuid, name, LEASE, wanted, wait)

@@ -5,17 +5,26 @@
 from __future__ import annotations
 
 import filecmp
+import socket
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._cluster import Cluster
-from ansible_collections.edge.cloud.plugins.module_utils._errors import EdgeError, InvalidInput, NotFound, TimedOut, Unsupported
+from ansible_collections.edge.cloud.plugins.module_utils._errors import (
+    Busy,
+    EdgeError,
+    InvalidInput,
+    NotFound,
+    TimedOut,
+    Unsupported,
+)
 from ansible_collections.edge.cloud.plugins.module_utils._generation import export_name
 from ansible_collections.edge.cloud.plugins.module_utils._host import point_export
 from ansible_collections.edge.cloud.plugins.module_utils._host.point_export import exported, serve
-from ansible_collections.edge.cloud.plugins.module_utils._runner import Completed
+from ansible_collections.edge.cloud.plugins.module_utils._runner import Completed, SubprocessRunner
+from ansible_collections.edge.cloud.plugins.module_utils._storage.leasing.records import GRANTED, REFUSED, Lease, LeaseFolder
 from ansible_collections.edge.cloud.plugins.module_utils._storage.recovery.exports import Exports, Listening, server
 from support.certificates import Authority
 from support.image_server import free_port
@@ -29,12 +38,14 @@ POINTS = 2
 
 
 class Scripted:
-    """Takes the restart of the unit, and nothing else."""
+    """Takes the restart of the unit, and asks the real ss who is connected."""
 
     def __init__(self) -> None:
         self.restarts = 0
 
     def run(self, argv: Any, **_options: Any) -> Completed:
+        if argv[0] == "ss":
+            return SubprocessRunner().run(argv)
         assert argv == RESTART
         self.restarts += 1
         return Completed(0, "", "")
@@ -67,11 +78,54 @@ def test_the_newest_is_exported_until_that_is_ended(exports: Exports, unit: Path
     assert runner.restarts == 4
 
 
+END = {"vm": "web", "generation": "0.2", "end": True}
+
+
+def test_an_export_of_which_a_host_has_a_lease_is_not_ended_unless_that_is_forced(
+    exports: Exports, unit: Path, tmp_path: Path
+) -> None:
+    runner, folder = Scripted(), LeaseFolder(tmp_path / "leases")
+    exported(exports, {"vm": "web"}, runner, unit)
+    folder.prepare()
+    folder.write(Lease("hyper1", "1" * 32, UUID, "0.1", GRANTED))
+    folder.write(Lease("hyper2", "2" * 32, UUID, "0.2", REFUSED))
+    folder.write(mine := Lease("hyper3", "3" * 32, UUID, "0.2", GRANTED))
+    with pytest.raises(
+        Busy, match=rf"^end: a VM .* on 0\.2 of the VM web: the host hyper3 has a lease of it \({'3' * 32}\)\. .*--force"
+    ):
+        exported(exports, END, runner, unit, folder.folder)
+    assert [one.name for one in exports.generations()] == ["0.2"] and runner.restarts == 1
+    assert exported(exports, {**END, "force": True}, runner, unit, folder.folder)["changed"]
+    assert not exported(exports, END, runner, unit, folder.folder)["changed"], "what is not exported needs no force"
+    exported(exports, {"vm": "web"}, runner, unit)
+    folder.forget(mine)
+    assert exported(exports, END, runner, unit, folder.folder)["changed"]
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_an_export_is_not_ended_while_a_client_is_connected(exports: Exports, unit: Path, tmp_path: Path, address: str) -> None:
+    runner, leases = Scripted(), tmp_path / "none"
+    with socket.create_server((address, 0), family=socket.AF_INET6 if ":" in address else socket.AF_INET) as listening:
+        port = listening.getsockname()[1]
+        exported(exports, {"vm": "web"}, runner, unit)
+        exports.begin(UUID, "0.1")
+        unit.write_text(f"ExecStart=/usr/sbin/edge-host point serve --listen={address} --port={port} \\\n")
+        with socket.create_connection((address, port)), listening.accept()[0]:
+            words = rf"{address} is connected to the server of exports\. It also gives 0\.1 of web, and which .* is not known"
+            with pytest.raises(Busy, match=words):
+                exported(exports, END, runner, unit, leases)
+            assert exports.depot.is_exported(UUID, "0.2")
+            assert exported(exports, {**END, "force": True}, runner, unit, leases)["changed"]
+        exports.begin(UUID, "0.2")
+        assert exported(exports, END, runner, unit, leases)["changed"], "a connection that has ended holds nothing"
+
+
 @pytest.mark.parametrize(
     ("options", "kind", "words"),
     [
         ({"generation": "0.1"}, InvalidInput, "^generation: it needs vm"),
         ({"end": True}, InvalidInput, "^end: it needs vm"),
+        ({"force": True}, InvalidInput, "^force: it needs vm"),
         ({"vm": "web", "end": True}, InvalidInput, "^generation: it is missing"),
         ({"vm": "web", "generation": "1"}, InvalidInput, "^generation: '1' is not a generation"),
         ({"vm": "web", "generation": "0.9"}, NotFound, "^generation: "),
