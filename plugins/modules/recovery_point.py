@@ -17,8 +17,10 @@ description:
     the replicas of the cluster, and checked. While one of them does not answer, O(generation) must be given, since that one may
     have a newer point.
   - All of the point is restored - its disks, the variables of its firmware, the state of its emulated TPM, its cloud-init seed,
-    its OpenNebula context disk, and its whole record, such as memory, interfaces and what it asks of recovery points. Each disk is
-    read after it was written and compared with the point.
+    its OpenNebula context disk, and its whole record, such as memory and interfaces. Each disk is read after it was written and
+    compared with the point.
+  - In place, a VM that is there keeps what it asks of recovery points now (O(edge.cloud.domain#module:recovery)), or that it asks
+    nothing. Any other one has that of the point.
   - A new VM has its own UUID, MAC addresses and host name, as those that M(edge.cloud.domain_clone) makes. It has no leases and no
     public addresses of the VM that it is made of.
   - In place, the VM keeps its UUID and addresses. It must be stopped. Its folder as it was is set aside, and never deleted;

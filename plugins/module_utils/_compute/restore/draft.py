@@ -126,6 +126,8 @@ class Drafting:
         check_boot_files(record.spec, generation, own)
         spec, moved = with_own_log(record.spec, self.folders.vm(record.spec.name), own)
         record = replace(record, spec=spec)
+        if base is not None and state.record is not None:  # what is asked of points is of today, not of the guest's data
+            record = replace(record, recovery=state.record.recovery)
         override = record.spec.xml_override
         passwords = passwords_of(override, base) if override and base is not None else {}
         found, warnings = with_secrets(record, state.record, passwords.items())

@@ -245,6 +245,21 @@ def test_in_place_has_the_disks_of_the_point_and_sets_the_old_ones_aside(site: S
     assert not site.restore(generation="0.1", in_place=True).plan.changed, "what it wrote since stays"
 
 
+@pytest.mark.parametrize("policy", [RecoveryPolicy(interval=60, keep=9, sign="login:"), None])
+def test_in_place_keeps_what_the_vm_asks_of_points_now(site: Site, policy: RecoveryPolicy | None) -> None:
+    record = mark_of(site.xml())
+    assert record and record.recovery == RecoveryPolicy(quiesce="never"), "as in its points"
+    site.host.connection.defineXML(to_text(emit(record.spec, replace(record, recovery=policy))))
+    planned = site.restorer(generation="0.1", in_place=True).run(check_mode=True)
+    made = site.restore(generation="0.1", in_place=True)
+    assert made.domain == planned.domain and site.is_as_at("0.1")
+    found = mark_of(site.xml())
+    assert found and (found.recovery, found.restored_from) == (policy, f"{site.spec.uuid} 0.1")
+    site.restore(f"{site.name}-new", generation="0.1")
+    new = mark_of(site.xml(f"{site.name}-new"))
+    assert new and new.recovery == RecoveryPolicy(quiesce="never"), "a new VM has that of the point"
+
+
 def test_the_point_after_a_restore_has_what_the_guest_reads(site: Site) -> None:
     site.restore(generation="0.1", in_place=True)
     site.start()
