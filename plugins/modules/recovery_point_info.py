@@ -148,7 +148,11 @@ protection:
       description: When the newest point had all that the VM had, in UTC; null without one.
       type: str
     held:
-      description: The newest points that enough other hosts hold, the oldest first.
+      description:
+        - The newest points that enough other hosts hold, the oldest first. Only points that this host made count, as it compares
+          what the others have with what it made.
+        - So it is empty until a point is made and held after the option C(recovery) was set, or after the VM came here, though
+          replicas may keep older ones; RV(vms) on a replica shows those, and they can be restored.
       type: list
       elements: str
     held_at:

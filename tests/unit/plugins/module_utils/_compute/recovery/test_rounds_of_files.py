@@ -9,7 +9,7 @@ import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -88,6 +88,23 @@ def test_a_document_or_journal_that_cannot_be_read_spoils_only_its_vm(rounds: Ro
     (homes[1].parent / "journal.json").mkdir()
     rounds._look([Kept("vm1", UUIDS[1], RecoveryPolicy())])
     assert [home.exists() for home in homes] == [True, True, False]
+
+
+def test_only_points_that_this_host_made_count_as_held(rounds: Rounds) -> None:
+    """As after a policy is set, or a migration: a replica has points of the VM that this host cannot compare with its own."""
+
+    class Older(All):
+        def newest(self, _member: str, _uuid: str) -> Point | None:
+            return 0, 7
+
+    here, vm = replace(rounds, keepers=Older()), Kept("vm0", UUIDS[0], RecoveryPolicy())
+    here._look([vm])
+    (noted,) = notes.all_in(here.notes)
+    assert (noted.held, noted.shown(START)["held_at"], noted.is_breach(START)) == ((), None, False)
+    put(here, UUIDS[0])
+    here._look([vm])
+    (noted,) = notes.all_in(here.notes)
+    assert (noted.held, noted.shown(START)["held_at"]) == ((("0.1", START),), "2026-01-01T00:00:00Z")
 
 
 def at(when: float) -> Callable[[], float]:
