@@ -11,17 +11,19 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ..._errors import Busy, CommandFailed, Corrupt, NotFound, Refused, Unreachable, Unsupported
+from ..._errors import Busy, CommandFailed, Corrupt, NoSpace, NotFound, Refused, Unreachable, Unsupported
 from ..._runner import Completed, Runner
 from ..._secrets import without_secrets, without_words
 from .model import OURS, Backup, read_snapshots
 from .request import Access
+from .words import plain
 
 PROGRAM = "restic"
 NO_REPOSITORY, LOCKED, WRONG_PASSWORD = 10, 11, 12  # exit codes of restic since 0.17; older ones have 1 for all
 INCOMPLETE = 3
 ABSENT = ("no such file or directory", "does not exist", "NoSuchBucket", "specified key does not exist", "not found")
 CLOSED = ("unable to open repository", "unable to open config file", "connection refused")
+FULL = ("no space left on device", "disk quota exceeded")
 NO_HEADER = ("unable to open config file", "repository does not exist")
 
 
@@ -122,7 +124,7 @@ class Restic:
         raise self._error(done, command)
 
     def _shown(self, done: Completed) -> str:
-        return without_words(without_secrets(done.stderr), self.access.secrets).strip()[-4000:]
+        return without_words(without_secrets(plain(done.stderr)), self.access.secrets)[-4000:].rstrip(".")
 
     def _error(self, done: Completed, command: Sequence[str]) -> Exception:
         """Return the error for restic's words; without the secrets, as they are shown, they may not tell the reason any more."""
@@ -135,6 +137,7 @@ class Restic:
                 rc == NO_REPOSITORY or (any(one in words for one in NO_HEADER) and any(one in words for one in ABSENT)),
                 self._missing,
             ),
+            (any(one in words for one in FULL), _restored_full if "restore" in command else self._full),
             (any(one in words for one in CLOSED), self._unreachable),
         )
         made = next((make for true, make in reasons if true), None)
@@ -142,7 +145,11 @@ class Restic:
 
     def _wrong_password(self, words: str) -> Exception:
         option = "password_file" if self.access.password_file else "password"
-        return Refused(f"{option}: it does not open the repository {self.access.shown}: {words}", option=option)
+        return Refused(
+            f"{option}: it does not open the repository {self.access.shown}: {words}. Give the password that it was made with; "
+            "without that nothing in it can be read.",
+            option=option,
+        )
 
     def _locked(self, words: str) -> Exception:
         return Busy(
@@ -159,7 +166,22 @@ class Restic:
         )
 
     def _unreachable(self, words: str) -> Exception:
-        return Unreachable(f"repository: {self.access.shown} cannot be opened: {words}", option="repository")
+        return Unreachable(
+            f"repository: {self.access.shown} cannot be opened: {words}. Is its server reached from this host, and are user, key "
+            "and path right?",
+            option="repository",
+        )
+
+    def _full(self, words: str) -> Exception:
+        return NoSpace(
+            f"repository: there is no space left at {self.access.shown}, or for restic's temporary files on this host (TMPDIR): "
+            f"{words}. What was backed up before stays. Free some there, or remove backups (state absent, or retention).",
+            option="repository",
+        )
+
+
+def _restored_full(words: str) -> Exception:
+    return NoSpace(f"path: there is no space left for what is restored: {words}. Free some, or give another path.", option="path")
 
 
 def _not_installed(_words: str) -> Exception:

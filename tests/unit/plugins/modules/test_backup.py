@@ -340,7 +340,9 @@ def test_what_is_refused(site: Site, tmp_path: Path) -> None:
     found = site.run()
     assert found["error"]["code"] == "not_found"
     assert found["msg"].startswith(
-        f"repository: there is no repository of restic at {site.repository}: Fatal: unable to open config"
+        f"repository: there is no repository of restic at {site.repository}: unable to open config file: "
+        f"stat {site.repository}/config: no such file or directory. Is it mounted, and is it the right place? To make a new one "
+        "there, set init."
     )
     assert not site.repository.exists()
     (tmp_path / "other").mkdir()
@@ -351,8 +353,11 @@ def test_what_is_refused(site: Site, tmp_path: Path) -> None:
         assert "is not a repository of restic, and there is something else" in found["msg"]
     assert [path.name for path in (tmp_path / "other").iterdir()] == ["file"]
     site.good(init=True)
-    found = site.run(password="wrong")
+    found = site.run(password="another")
     assert (found["error"]["code"], found["error"]["option"]) == ("refused", "password")
+    assert found["msg"].endswith(
+        "wrong password or no key found. Give the password that it was made with; without that nothing in it can be read."
+    )
     found = site.run(state="restored", path=str(tmp_path / "other"))
     assert (found["error"]["code"], found["error"]["option"]) == ("conflict", "path")
     found = site.run(state="restored", path=str(tmp_path / "x"), vm="db")
