@@ -14,6 +14,7 @@ from pathlib import Path
 from ._errors import Corrupt, InvalidInput, NotFound
 from ._generation import File, Generation, file_name, point_of
 from ._runner import Runner
+from ._shown import counted
 from ._storage.format.qemu_img import QemuImg
 from ._storage.format.source_file import held
 from ._storage.recovery.depot import Depot
@@ -153,8 +154,8 @@ def point_in_folder(folder: Path, vm: str | None, generation: str | None, images
     lacking = [file.digest for file in found.needs if not os.path.lexists(folder / file_name(file.digest))]
     if lacking:
         raise NotFound(
-            f"folder: {folder} lacks {len(lacking)} files of {found.name}, {lacking[0]} first: it has what changed since an "
-            "earlier point. Take that and this one in by edge-host point take, and restore without folder.",
+            f"folder: {folder} lacks {counted(len(lacking), 'file')} of {found.name}, {lacking[0]} first: it has what changed "
+            "since an earlier point. Take that and this one in by edge-host point take, and restore without folder.",
             option="folder",
             missing=lacking[:20],
         )

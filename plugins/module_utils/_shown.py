@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lists of names as a message shows them: a few of them, and how many more there are."""
+"""Numbers and lists of names as a message shows them: a few of them, and how many more there are."""
 
 from __future__ import annotations
 
@@ -18,6 +18,11 @@ def few(names: Iterable[str], most: int = MOST, *, otherwise: str = "none") -> s
     found = list(names)
     more = [f"and {len(found) - most} more"] if len(found) > most else []
     return ", ".join([*found[:most], *more]) or otherwise
+
+
+def counted(number: int, one: str) -> str:
+    """Return a number of things, which are called ``one`` where there is one, and the same with an s otherwise."""
+    return f"{number} {one}" if number == 1 else f"{number} {one}s"
 
 
 def nearest(wanted: str, names: Iterable[str]) -> list[str]:

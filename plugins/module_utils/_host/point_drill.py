@@ -29,6 +29,7 @@ from .._generation import UUID, point_of
 from .._kept_points import find_point
 from .._libvirt import connection
 from .._runner import SubprocessRunner
+from .._shown import counted
 from .._sizes import parse_size
 from .point_run import log
 from .points import required, whole_number
@@ -114,7 +115,7 @@ def drill(cluster: Cluster, options: Options) -> dict[str, Any]:
         drills.due(days, _subjects(opened), _held)
     if drills.failed:
         why = " ".join(f"{name}: {message}" for name, message in drills.failed.items())
-        what = f"Recovery points of {len(drills.failed)} VMs did not come up in a drill, or could not be tried."
+        what = f"Recovery points of {counted(len(drills.failed), 'VM')} did not come up in a drill, or could not be tried."
         raise EdgeError(f"{what} {why:.4000}", drilled=drills.drilled, failed=drills.failed)
     return {"changed": bool(drills.drilled), "drilled": drills.drilled, "failed": {}}
 

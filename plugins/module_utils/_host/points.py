@@ -12,6 +12,7 @@ from .._cluster import Cluster
 from .._errors import Corrupt, InvalidInput
 from .._generation import Generation, point_of
 from .._runner import SubprocessRunner
+from .._shown import counted
 from .._storage.format.qemu_img import QemuImg
 from .._storage.names import absolute_path
 from .._storage.recovery.depot import Depot
@@ -58,8 +59,9 @@ def verify(cluster: Cluster, options: Options) -> dict[str, Any]:
     bad = {uuid: {"damaged": one.damaged, "images": one.images} for uuid, one in found.items() if not one.sound}
     if bad:
         raise Corrupt(
-            f"Recovery points of {len(bad)} VMs in {depot.root} are damaged, or their images are not here ({', '.join(bad)}). Pull "
-            "the images, and take the points in again from another replica or from the host that made them.",
+            f"Recovery points of {counted(len(bad), 'VM')} in {depot.root} are damaged, or their images are not here "
+            f"({', '.join(bad)}). Pull the images, and take the points in again from another replica or from the host that made "
+            "them.",
             vms=bad,
         )
     return {"verified": {uuid: list(one.good) for uuid, one in found.items()}}

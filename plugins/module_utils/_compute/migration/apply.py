@@ -15,6 +15,7 @@ from ..._errors import Conflict, EdgeError
 from ..._image_lock import remove_images
 from ..._libvirt import intent, libvirt, lookup
 from ..._secrets import without_words
+from ..._shown import counted
 from ..elsewhere.moved import moved_path, write_moved
 from ..host.migration_mark import NOTE, note
 from ..model.elsewhere import Arrival, Moved
@@ -247,7 +248,9 @@ class MigratingVm:
             except libvirt.libvirtError as error:
                 left = len(step.checkpoints) - number
                 says = without_words(error.get_error_message(), passwords_in(parse_xml(xml)))
-                self.moved["warnings"].append(f"{left} checkpoints did not move ({says}); the next recovery point is a full one.")
+                self.moved["warnings"].append(
+                    f"{counted(left, 'checkpoint')} did not move ({says}); the next recovery point is a full one."
+                )
                 return
 
     def _start(self, _step: steps.StartThere) -> None:

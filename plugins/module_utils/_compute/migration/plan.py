@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from ..._plan import Plan
 from ..._plan import Step as AnyStep
+from ..._shown import counted
 from ..._sizes import show_size
 from .check import check_migration
 from .journal import Journal
@@ -194,7 +195,7 @@ class MoveCheckpoints:
     @property
     def sentence(self) -> str:
         """See Step."""
-        return f"Define the {len(self.checkpoints)} checkpoints of domain {self.name} on {self.host}"
+        return f"Define {counted(len(self.checkpoints), 'checkpoint')} of domain {self.name} on {self.host}"
 
     def predict(self, state: MigrationState) -> MigrationState:
         """See Step."""

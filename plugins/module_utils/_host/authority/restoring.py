@@ -15,6 +15,7 @@ from pathlib import Path
 from ..._errors import Corrupt, Refused
 from ..._files import write_atomically
 from ..._json import load_object
+from ..._shown import counted
 from . import x509
 from .backup import Files, pack
 from .state import HELD, ISSUED, REVOKED, Move, State
@@ -106,8 +107,8 @@ def refused_by_hosts(state: State, newest: Mapping[str, x509.RevocationList], un
         strange |= read.serials - {serial for found in of.values() for serial in found}
     if strange and not unknown:
         raise Refused(
-            f"restore: hosts refuse {len(strange)} certificates that this backup does not know, since they were signed and refused "
-            f"after it was made: serial numbers {', '.join(f'{one:x}' for one in sorted(strange))}. They would be let in again. "
-            f"{OLD} If there is none, set allow_forgotten to true, and have no host with one of their keys in your network.",
+            f"restore: hosts refuse {counted(len(strange), 'certificate')} that this backup does not know, signed and refused "
+            f"after it was made: serial {', '.join(f'{one:x}' for one in sorted(strange))}. The restore would let their keys in "
+            f"again. {OLD} If there is none, set allow_forgotten to true, and have no host with one of their keys in your network.",
         )
     return moves

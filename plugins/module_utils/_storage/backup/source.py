@@ -15,6 +15,7 @@ from pathlib import Path
 from ... import _files
 from ..._errors import Busy, Corrupt, EdgeError, NotFound, Refused
 from ..._generation import Generation, parse
+from ..._shown import counted
 from ..recovery.depot import Depot
 from ..recovery.holding import images_of, missing_images
 from ..store.store import Store
@@ -131,7 +132,9 @@ def require_whole(restic: Restic, snapshot: str, lengths: Lengths) -> None:
     found = restic.files(snapshot)
     wrong = [path for path, length in lengths.items() if found.get(path) != length]
     if wrong:
-        raise Corrupt(f"The backup lacks {len(wrong)} files, {wrong[0]} first, and does not count. Run again.", missing=wrong[:20])
+        raise Corrupt(
+            f"The backup lacks {counted(len(wrong), 'file')}, {wrong[0]} first, and does not count. Run again.", missing=wrong[:20]
+        )
 
 
 @dataclass(frozen=True)

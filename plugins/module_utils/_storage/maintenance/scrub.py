@@ -21,6 +21,7 @@ from typing import Any
 from ... import _sparse
 from ..._errors import Corrupt, DiskFailed, EdgeError, InvalidInput, NoSpace, NotFound, from_os_error
 from ..._plan import Plan, execute
+from ..._shown import counted
 from ..._space import Space
 from ..store import uses
 from ..store.disk_read import DiskFile, is_good, piece
@@ -63,7 +64,7 @@ class RepairImage:
     def sentence(self) -> str:
         """See Step."""
         harm = self.damage
-        what = f"{len(harm.pieces)} damaged pieces" if harm.pieces else "its manifest or length"
+        what = counted(len(harm.pieces), "damaged piece") if harm.pieces else "its manifest or length"
         return f"Repair the image {f'{harm.label} ' if harm.label else ''}({harm.digest}): {what}."
 
     def predict(self, state: Health) -> Health:

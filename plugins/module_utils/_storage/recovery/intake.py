@@ -19,6 +19,7 @@ from pathlib import Path
 from ... import _files
 from ..._errors import Conflict, Corrupt, EdgeError, NoSpace, NotFound, Refused, from_os_error
 from ..._generation import DOCUMENT, LARGEST_JSON, Delta, Disk, File, Generation, file_name, parse, point_name
+from ..._shown import counted
 from ..._sizes import MIB
 from ..format import qcow2
 from ..format.foreign_image import LARGEST_VIRTUAL_SIZE
@@ -222,8 +223,8 @@ def _continued(disk: Disk, listed: Listed, available: Callable[[File], bool]) ->
             return replace(disk, chain=(*before, *disk.chain[number + 1 :]))
     missing = [disk.chain[number].digest for number in lacking]
     raise NotFound(
-        f"The disk {disk.target} lacks {len(missing)} deltas, {missing[0]} first, and no generation here has what they give; "
-        "take in the generations before it first.",
+        f"The disk {disk.target} lacks {counted(len(missing), 'delta')}, {missing[0]} first, and no generation here has what they "
+        "give; take in the generations before it first.",
         target=disk.target,
         missing=missing[:20],
     )

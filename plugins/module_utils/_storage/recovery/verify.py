@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..._errors import EdgeError
 from ..._generation import File, Generation
+from ..._shown import counted
 from ..format.qemu_img import QemuImg
 from ..store.digest import checksum_of
 from ..store.store import Store
@@ -107,4 +108,4 @@ class Verification:
         if self.images is None or self.images.find(digest) is None:
             return MISSING
         damaged = self.images.verify(digest)
-        return f"{len(damaged)} of its pieces are damaged" if damaged else None
+        return f"it has {counted(len(damaged), 'damaged piece')}" if damaged else None

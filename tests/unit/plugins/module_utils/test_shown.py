@@ -10,8 +10,13 @@ from typing import Any
 
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._errors import NotFound
-from ansible_collections.edge.cloud.plugins.module_utils._shown import few, nearest
+from ansible_collections.edge.cloud.plugins.module_utils._shown import counted, few, nearest
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store import catalogue
+
+
+@pytest.mark.parametrize(("number", "text"), [(0, "0 replica hosts"), (1, "1 replica host"), (2, "2 replica hosts")])
+def test_one_thing_is_not_called_several(number: int, text: str) -> None:
+    assert counted(number, "replica host") == text
 
 
 def entry(name: str, version: str = "1") -> catalogue.Entry:

@@ -99,6 +99,8 @@ def test_more_replicas_than_the_cluster_has_beside_this_host_are_refused(run: An
         monkeypatch.setattr(domain_module, "peers_of_cluster", lambda others=others: Peers(replicas=others))
         failed = run(recovery={"replicas": others + 1})
         assert failed["msg"].startswith(f"recovery.replicas: {others + 1} was asked, and the cluster has")
+        has = {0: "no replica host", 1: "1 replica host", 2: "2 replica hosts"}[others]
+        assert f"the cluster has {has} besides this host; " in failed["msg"]
     assert run(recovery={"replicas": 1})["changed"] is True
 
 

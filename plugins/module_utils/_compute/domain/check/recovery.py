@@ -8,6 +8,7 @@ from collections.abc import Collection
 
 from ...._errors import Refused
 from ...._plan import Plan
+from ...._shown import counted
 from ...model.host_facts import Folders, VolumeFile
 from ...model.overlays import chain
 from ...model.recovery_policy import RecoveryPolicy
@@ -35,7 +36,7 @@ def check_recovery(plan: Plan[VmState], folders: Folders, shared: Collection[str
 def check_replicas(policy: RecoveryPolicy | None, others: int | None) -> None:
     """Raise Refused where the cluster has fewer other replica hosts than the policy wants; None is not known."""
     if policy and others is not None and others < policy.replicas:
-        has = f"{others} replica hosts besides this host" if others else "no replica host besides this host"
+        has = f"{counted(others, 'replica host')} besides this host" if others else "no replica host besides this host"
         raise Refused(
             f"recovery.replicas: {policy.replicas} was asked, and the cluster has {has}; a point on the VM's own host alone would "
             "be lost with it. Ask for fewer, or add a host to the group replica and run the role host again.",

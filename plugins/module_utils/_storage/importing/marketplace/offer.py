@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...._errors import InvalidInput, Refused
+from ...._shown import counted
 from ...._template.model import VmTemplate
 from .appliance import Appliance, Catalogue
 from .choice import Query, choose, meant, older_and_better
@@ -52,7 +53,8 @@ def offer_of(market: Marketplace, asked: Asked, *, unproven: bool) -> Offer:
         one = choose(catalogue.appliances, query, market.where, catalogue.skipped, asked.image_format)
     if not 0 <= number < len(one.files):
         raise InvalidInput(
-            f"appliance.disk: {number} does not exist; {one.name} {one.version} has {len(one.files)} disks, counted from 0.",
+            f"appliance.disk: {number} does not exist; {one.name} {one.version} "
+            f"has {counted(len(one.files), 'disk')}, counted from 0.",
             option="appliance.disk",
         )
     file = one.files[number]

@@ -74,6 +74,6 @@ def test_the_image_is_read_too(replica: Replica, tmp_path: Path) -> None:
     path = replica.machine.images.image_path(image)
     path.chmod(0o600)
     flip(path)
-    assert verified(replica)[2] == {image: "1 of its pieces are damaged"}
+    assert verified(replica)[2] == {image: "it has 1 damaged piece"}
     path.unlink()
     assert verified(replica)[2] == {image: MISSING}
