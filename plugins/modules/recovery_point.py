@@ -25,6 +25,9 @@ description:
     public addresses of the VM that it is made of.
   - In place, the VM keeps its UUID and addresses. It must be stopped. Its folder as it was is set aside, and never deleted;
     RV(set_aside) says where it is. Where this host has no such VM, and no other hypervisor has it either, it is made here.
+  - A kernel or an initrd of the host, at the path that the point says, is taken if the VM has it on this host already, or if every
+    user of this host may read it. Otherwise nothing is restored, since the point may come from another host, and its guest could
+    read a secret of this one.
   - The VM is not started; M(edge.cloud.domain) does that. It has no snapshots. Whether the host starts it when it boots is in no
     recovery point. A VM that is there keeps that setting. For any other one it is off until
     O(edge.cloud.domain#module:autostart) turns it on.
