@@ -79,6 +79,14 @@ VERBS: Mapping[str, Verb | Verbs] = {
     "release": Verb("images.release", "end the use of images by a disk that is gone for ever", {"path": str, "check": bool}),
     "slots": Verb("slots.slots", "on a Front-end: end the slots for sent images whose time is over", {"path": str}, plain=True),
     "cache": Verb("images.cache", "show the images and how they are used"),
+    "backup": Verbs(
+        "backups of this host, as the role backup describes them",
+        {
+            "run": Verb("backup.run", "back up all that is described, as the timer does", plain=True),
+            "check": Verb("backup.check", "see that the repository can be opened", {"init": bool}, plain=True),
+            "status": Verb("backup.status", "show what the last run did, and when each was tried", plain=True),
+        },
+    ),
     "point": Verbs(
         "the recovery points that this host keeps, and those that it makes of its VMs",
         {

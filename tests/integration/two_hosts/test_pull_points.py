@@ -254,6 +254,33 @@ def test_a_policy_is_met_by_the_units_and_a_host_without_points_restores(site: S
 
 
 @pytest.mark.slow
+def test_a_timer_backs_up_points_and_the_front_end_without_a_controller(site: Site, vm: tuple[StreamHost, str]) -> None:
+    replica, front = site.hosts[REPLICA], site.hosts[FRONT]
+    role = {"role": "edge.cloud.backup", "backup_repository": "/srv/backup", "backup_password": "c4n4ry", "backup_init": "true"}
+    plays = [{"hosts": "replica:frontend", "roles": [role]}]
+    site.run(plays)
+    assert set(changed_in(run_book(site.folder / "book.yml", site.lab.inventory, site.groups)).values()) == {0}
+    for host, made in ((replica, ["VM web"]), (front, ["files frontend"])):
+        assert (
+            host.run(["stat", "-c", "%U %a", "/etc/edge/backup.json", "/etc/edge/backup.password"]).stdout.split()
+            == ["root", "600"] * 2
+        )
+        assert host.run(["systemctl", "is-active", "edge-backup.timer"]).stdout.strip() == "active"
+        host.run(["systemctl", "start", "edge-backup.service"])
+        last = edge_host(host, "backup", "status")["last"]
+        assert (last["made"], last["verified"], last["failed"]) == (made, made, {}), last
+    replica.run(["mv", "/etc/edge/backup.password", "/etc/edge/backup.away"])
+    assert replica.run(["systemctl", "start", "edge-backup.service"], check=False).returncode != 0
+    stream_guest.wait_for(lambda: str(edge_host(replica, "status")["failed"]), lambda seen: "edge-backup" in seen, "the failure")
+    replica.run(["mv", "/etc/edge/backup.away", "/etc/edge/backup.password"])
+    replica.run(["systemctl", "start", "edge-backup.service"])
+    assert edge_host(replica, "status")["failed"] == []
+    site.run([{**plays[0], "vars": {"backup_state": "absent"}}])
+    left = replica.run(["sh", "-c", "ls -d /etc/edge/backup* /var/lib/edge/backup /var/cache/edge-backup /srv/backup"], check=False)
+    assert left.stdout.split() == ["/etc/edge/backup.password", "/srv/backup"], "the password and the repository stay"
+
+
+@pytest.mark.slow
 def test_the_roles_again_change_nothing_and_absent_leaves_the_points(site: Site, vm: tuple[StreamHost, str]) -> None:
     book = site.folder / "book.yml"
     assert set(changed_in(run_book(book, site.lab.inventory, site.groups)).values()) == {0}

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 ROLES = Path(__file__).resolve().parents[3] / "roles"
-HOSTS = ["pki", "frontend", "host", "replica", "hypervisor"]  # what a play gives a host; image_server is a part of these
+HOSTS = ["pki", "frontend", "host", "replica", "hypervisor", "backup"]  # what a play gives a host; image_server is a part of these
 TAKING_AWAY = re.compile(r"absent|^no_|^remove_|change_of_mind")
 NEEDS = {"OnFailure", "OnSuccess", "Wants", "Requires", "Requisite", "BindsTo", "PartOf", "Upholds"}
 ORDERS = {"After", "Before", "WantedBy"}  # a unit that is not there does no harm, but a misspelt one does

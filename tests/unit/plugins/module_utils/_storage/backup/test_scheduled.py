@@ -1,0 +1,201 @@
+# SPDX-FileCopyrightText: 2026 The edge.cloud authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The backups of a timer, over the real restic, of recovery points made by the real qemu-img."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.edge.cloud.plugins.module_utils._errors import Corrupt, EdgeError, InvalidInput, NotFound, Refused
+from ansible_collections.edge.cloud.plugins.module_utils._host import backup as verbs
+from ansible_collections.edge.cloud.plugins.module_utils._storage.backup.scheduled import Notes, Report
+from ansible_collections.edge.cloud.plugins.module_utils._storage.backup.settings import read_settings
+from support.recovery import UUID, Replica
+
+START = datetime(2026, 11, 28, 2, tzinfo=UTC)
+
+
+class Site:
+    """A replica with points of the VM web, files, and the settings of its timer."""
+
+    def __init__(self, replica: Replica, folder: Path) -> None:
+        self.replica, self.folder, self.file = replica, folder, folder / "backup.json"
+        (folder / "etc").mkdir()
+        (folder / "etc/cluster").write_text("settings")
+        (folder / "password").write_text("c4n4ry")
+        self.found: dict[str, Any] = {
+            "repository": str(folder / "repository"),
+            "password_file": str(folder / "password"),
+            "environment": {"RESTIC_CACHE_DIR": str(folder / "cache")},
+            "vms": None,
+            "name": "frontend",
+            "paths": [str(folder / "etc")],
+            "databases": [str(folder / "never-written.sqlite3")],
+            "retention": None,
+            "prune_days": 7,
+            "verify_days": 2,
+            "read_data_subset": None,
+            "root": str(replica.depot.root),
+            "images_root": str(replica.machine.images.root),
+            "work_dir": str(folder / "work"),
+        }
+        self.lines: list[str] = []
+
+    def write(self, **changes: Any) -> Path:
+        self.found |= changes
+        self.file.write_text(json.dumps(self.found))
+        return self.file
+
+    def run(self, after: timedelta = timedelta(), patience: float = 0, look_again: float = 0.1) -> Report:
+        run = verbs.scheduled(read_settings(self.write()))
+        run.log, run.now, run.patience, run.look_again = self.lines.append, lambda: START + after, patience, look_again
+        return run.run()
+
+    def restic(self, *argv: str) -> str:
+        environment = {**os.environ, "RESTIC_PASSWORD": "c4n4ry", "RESTIC_REPOSITORY": self.found["repository"]}
+        return subprocess.run(["restic", *argv], env=environment, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.fixture
+def site(prepared: Replica, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+    made = Site(prepared.copied(tmp_path / "points"), tmp_path)
+    monkeypatch.setattr(verbs, "FILE", made.write())
+    return made
+
+
+@pytest.fixture
+def repository(site: Site) -> Site:
+    assert verbs.check(None, {"init": True})["changed"]
+    return site
+
+
+def test_no_repository_is_made_unasked(site: Site) -> None:
+    with pytest.raises(NotFound, match="there is no repository of restic"):
+        verbs.check(None, {})
+    with pytest.raises(NotFound, match="there is no repository of restic"):
+        site.run()
+    assert not (site.folder / "repository").exists()
+    assert verbs.check(None, {"init": True}) == {"changed": True, "repository": site.found["repository"], "backups": 0}
+    assert verbs.check(None, {"init": True})["changed"] is False
+
+
+def test_runs_back_up_what_is_new_and_try_and_prune_in_their_time(repository: Site) -> None:
+    first = repository.run()
+    assert (first.made, first.unchanged, first.failed) == (["VM web", "files frontend"], [], {})
+    assert first.pruned and first.verified == ["VM web"], "one of two, since each is tried within two days"
+    second = repository.run(timedelta(days=1))
+    assert (second.made, second.unchanged) == (["files frontend"], ["VM web"])
+    assert not second.pruned and second.verified == ["files frontend"]
+    assert repository.run(timedelta(days=2)).verified == ["VM web"]
+    assert repository.run(timedelta(days=7)).pruned
+    known = verbs.status(None, {})
+    assert known["last"]["begun"] == "2026-12-05T02:00:00Z" and known["pruned"] == "2026-12-05T02:00:00Z"
+    assert set(known["verified"]) == {UUID, "files frontend"}
+    assert [one["tags"][0] for one in json.loads(repository.restic("snapshots", "--json"))] == ["edge"] * 5
+
+
+def test_what_fails_costs_only_itself(repository: Site) -> None:
+    repository.write(paths=[str(repository.folder / "gone")])
+    report = repository.run()
+    assert report.made == ["VM web"] and list(report.failed) == ["files frontend"]
+    assert "gone does not exist" in report.failed["files frontend"]
+    with pytest.raises(EdgeError, match=r"^1 of this host's backups failed. files frontend: ") as raised:
+        verbs.run(None, {})
+    assert raised.value.details["unchanged"] == ["VM web"]
+
+
+def test_vms_by_name_and_those_that_are_not_here(repository: Site) -> None:
+    repository.write(vms=["web", "other"], paths=[], databases=[])
+    report = repository.run()
+    assert (report.made, report.not_here) == (["VM web"], ["other"])
+    repository.write(vms=[])
+    assert repository.run(timedelta(days=1)).made == []
+
+
+def test_a_wrong_password_is_one_error(repository: Site) -> None:
+    (repository.folder / "password").write_text("another")
+    with pytest.raises(Refused, match="password_file: it does not open the repository"):
+        repository.run()
+
+
+def locked_by_another(repository: Site) -> Callable[[], None]:
+    """Have a backup that goes on, whose lock is of a process that lives; return what kills it, so that the lock stays."""
+    fifo = repository.folder / "fifo"
+    os.mkfifo(fifo)
+    environment = {**os.environ, "RESTIC_PASSWORD": "c4n4ry", "RESTIC_REPOSITORY": repository.found["repository"]}
+    pipe = os.open(fifo, os.O_RDWR)
+    holder = subprocess.Popen(["restic", "backup", "--stdin"], stdin=pipe, env=environment)
+    os.close(pipe)
+    locks = Path(repository.found["repository"], "locks")
+    while not any(locks.iterdir()):
+        assert holder.poll() is None
+
+    def end() -> None:
+        holder.kill()
+        holder.wait()
+
+    return end
+
+
+@pytest.mark.slow  # many runs of restic
+def test_a_run_waits_while_another_has_the_repository_for_itself(repository: Site) -> None:
+    repository.write(verify_days=0)
+    repository.run()
+    end = locked_by_another(repository)  # a shared lock, which a prune has to wait for
+    try:
+        late = repository.run(timedelta(days=8))
+        assert list(late.failed) == ["prune"] and "is locked by another run of restic" in late.failed["prune"]
+        assert "web" in str(late.unchanged), "what needs no lock for itself goes on"
+        run = verbs.scheduled(read_settings(repository.file))
+        run.now, run.patience, run.look_again = lambda: START + timedelta(days=9), 600, 0.1
+
+        def log(line: str) -> None:
+            if line.startswith("waits: "):
+                end()
+
+        run.log = log
+        assert run.run().pruned, "it went on when the other was gone; the lock of one that was killed is removed"
+    finally:
+        end()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"repository": ""}, "repository: it is empty"),
+        ({"password_file": "/no/such/file"}, "password_file: /no/such/file is not a file of this host"),
+        ({"retention": {"daily": "7"}}, "retention.daily: it must be a whole number from 0, not '7'"),
+        ({"retention": {"dayly": 7}}, "retention.dayly: it is unknown"),
+        ({"retention": {"daily": 0}}, "retention: it keeps nothing"),
+        ({"prune_days": -1}, "prune_days: it must be from 0"),
+        ({"verify_days": True}, "verify_days: it must be a whole number, not True"),
+        ({"vms": "web"}, "vms: it must be a list or null"),
+        ({"paths": ["etc"]}, "paths[0]: "),
+        ({"name": "a b"}, "name: 'a b' is not valid"),
+        ({"vm": "web"}, "vm: it is unknown; the keys are repository"),
+        ({"environment": {"RESTIC_PASSWORD": "x"}}, "environment.RESTIC_PASSWORD: this module sets it"),
+    ],
+)
+def test_wrong_settings_are_named(site: Site, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(EdgeError) as raised:
+        read_settings(site.write(**changes))
+    assert raised.value.message.startswith(message)
+
+
+def test_no_settings_and_no_notes(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match=r"the role edge.cloud.backup has not been run on this host"):
+        read_settings(tmp_path / "none.json")
+    (tmp_path / "bad.json").write_text("[]")
+    with pytest.raises(InvalidInput, match="is not a JSON object"):
+        read_settings(tmp_path / "bad.json")
+    assert Notes.read(tmp_path) == Notes(tmp_path)
+    (tmp_path / "runs.json").write_text('{"verified": []}')
+    with pytest.raises(Corrupt, match="remove it, and run again"):
+        Notes.read(tmp_path)
