@@ -156,7 +156,7 @@ class PointBackup(PushBackup):
     def _late(self) -> TimedOut:
         return TimedOut(
             f"timeout: a recovery point of domain {self._name} was not copied within {self.limits.timeout:g} s and was ended; the "
-            "guest runs on. Give it more time or bandwidth.",
+            "guest runs on, and the next point has all of it. See what keeps the disks of this host busy, as by iostat -x 5.",
             option="timeout",
             seconds=self.limits.timeout,
         )
