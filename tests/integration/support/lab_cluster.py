@@ -64,14 +64,14 @@ class Site:
         """Run the roles on the hosts that ``limit`` names, or all."""
         self.run(book(self.nbd), *limit)
 
-    def run(self, plays: list[dict[str, Any]], *limit: str) -> None:
-        """Run plays on the hosts that ``limit`` names, or all."""
+    def run(self, plays: list[dict[str, Any]], *limit: str) -> str:
+        """Run plays on the hosts that ``limit`` names, or all, and return what was printed."""
         members = {"frontend": [self.front.name], "replica": self.named("r"), "hypervisor": self.named("h")}
         groups = {group: {"hosts": {name: {} for name in names}} for group, names in members.items()}
         self.groups.write_text(yaml.safe_dump({"all": {"children": groups, "vars": {"images": self.images}}}))
         file = self.folder / "book.yml"
         file.write_text(yaml.safe_dump(plays))
-        run_book(file, self.lab.inventory, self.groups, words=["--limit", ":".join(limit)] if limit else [])
+        return run_book(file, self.lab.inventory, self.groups, words=["--limit", ":".join(limit)] if limit else [])
 
     def forget(self, digest: str) -> None:
         """Take an image, and what has arrived of it, from every host but the Front-end; nobody uses it any more."""
