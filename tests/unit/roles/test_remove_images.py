@@ -32,7 +32,8 @@ def test_only_what_a_store_makes_is_removed(tmp_path: Path, shared: bool) -> Non
     image = {"name": "a", "version": "1", "root": str(root), "source": str(qcow2(tmp_path / "a.qcow2", 1)), "pinned": True}
     role = {"name": "edge.cloud.image_server", "tasks_from": "remove_images"}
     tasks = [
-        {"edge.cloud.datastore_image": image},
+        {"edge.cloud.datastore_image": image, "register": "store"},
+        {"edge.cloud.qcow2_image": {"path": str(tmp_path / "vm.qcow2"), "backing_image": "{{ store.image.path }}"}},
         {"ansible.builtin.find": {"paths": str(root), "recurse": True}, "register": "made"},
         {"ansible.builtin.assert": {"that": "made.matched > 3"}},
         {"ansible.builtin.include_role": role, "vars": {"image_server_root": str(root)}},
@@ -40,5 +41,5 @@ def test_only_what_a_store_makes_is_removed(tmp_path: Path, shared: bool) -> Non
     done = local_play(tmp_path, {"tasks": tasks})
     assert done.returncode == 0, done.stdout + done.stderr
     assert {path for path in root.rglob("*") if path.is_file()} == of_others and root.exists() == shared
-    again = local_play(tmp_path, {"tasks": tasks[3:]})
+    again = local_play(tmp_path, {"tasks": tasks[-1:]})
     assert again.returncode == 0 and "changed=0" in again.stdout, again.stdout + again.stderr
