@@ -6,16 +6,20 @@ from __future__ import annotations
 
 import json
 import subprocess
+from typing import Any
 
 import pytest
 from support.checkout import Checkout
+from support.footprint.compared import Footprint, snapshot
 
 pytestmark = pytest.mark.lab
-BEFORE: dict[str, set[str]] = {}
+BEFORE: dict[str, dict[str, Any]] = {}
+CHECKOUT = "/opt/edge.cloud"
+KEPT = "/var/lib/edge/vms/kept/root.qcow2"  # a disk that the user kept of a VM that is gone
 
 
 def test_what_would_stop_it_is_found_before_anything_changes(checkout: Checkout) -> None:
-    BEFORE[checkout.release] = checkout.packages()
+    BEFORE[checkout.release] = snapshot(checkout.host)
     script = "import socket, time; s = socket.create_server(('127.0.0.1', 8443)); time.sleep(600)"
     checkout.host.run(["systemd-run", "--unit=taken", "python3", "-c", script])
     done = checkout.make("quickstart", arguments="-e quickstart_subnet=198.18.0.0/15")
@@ -24,7 +28,7 @@ def test_what_would_stop_it_is_found_before_anything_changes(checkout: Checkout)
     assert "nothing was changed" in done.stdout
     assert "TCP port 8443 is in use" in done.stdout
     assert "address range 198.18.0.0/15 overlaps" in done.stdout
-    assert checkout.packages() == BEFORE[checkout.release]
+    assert snapshot(checkout.host)["packages"] == BEFORE[checkout.release]["packages"]
     assert checkout.host.run(["ls", "/etc/edge"], check=False).returncode != 0
 
 
@@ -109,19 +113,20 @@ def test_others_vms_are_not_removed(checkout: Checkout) -> None:
 
 def test_down_removes_all_that_it_made_and_only_that(checkout: Checkout) -> None:
     """Inside the host, where everything was made; the lab host itself goes with the last test."""
+    checkout.host.run(["install", "-D", "/dev/null", KEPT])
     inside = checkout.host.ssh_command(["make", "--no-print-directory", "-C", "/opt/edge.cloud", "quickstart-down"])
     done = subprocess.run(inside, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    for path in (
-        "/etc/edge",
-        "/var/lib/edge",
-        "/run/edge",
-        "/opt/edge.cloud/.quickstart",
-        "/etc/systemd/system/edge-replica.service",
-    ):
+    assert f"the quick start did not make them: 1. Remove those that you do not need: {KEPT}\n" in done.stdout
+    checkout.host.run(["rm", KEPT])
+    checkout.host.run(["rmdir", "--parents", "--ignore-fail-on-non-empty", KEPT.rpartition("/")[0]])
+    for path in ("/run/edge", "/opt/edge.cloud/.quickstart"):
         assert checkout.host.run(["ls", path], check=False).returncode != 0, path
     assert "edgebr0" not in checkout.host.run(["ip", "-brief", "link"]).stdout
-    assert checkout.packages() == BEFORE[checkout.release]
+    found = Footprint(BEFORE[checkout.release], snapshot(checkout.host))
+    assert found.gone() == {}
+    assert found.new_packages() == set()
+    assert {row for row in found.ours() if not row.startswith(CHECKOUT)} == set()
 
 
 def test_down_again_finds_nothing(checkout: Checkout) -> None:

@@ -5,21 +5,18 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from edge_lab.api import Lab, LabHost, unusable
+from support.footprint.compared import Footprint, snapshot
 from support.playbook import TREE, changed_in, run_book
 
 pytestmark = [pytest.mark.integration, pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(5400)]
 NAME = "reset1"
-SNAPSHOT = Path(__file__).with_name("snapshot.py")
-SYSTEM = ("session-", "user@", "user-runtime-dir@", "systemd-networkd-wait-online", "systemd-tmpfiles-clean")  # ssh, boot, timers
 GROUPS = ("frontend", "replica", "hypervisor")
 ROLES = [
     {"role": "edge.cloud.frontend"},
@@ -35,48 +32,19 @@ ROLES = [
 GONE = {"reset_host": NAME, "reset_host_consent": True, "hypervisor_remove_vms": True, "host_remove_images": True}
 GONE |= {"frontend_remove_images": True, "pki_remove_ca": True}
 
-# What removed packages leave until they are purged, and what the system writes, by the pattern of its path, with the reason.
-LEFT = {
-    r"/etc/(group|gshadow|passwd|shadow|subgid|subuid)-?": "packages leave their users and groups, as files may have their numbers",
-    r"/etc/ld\.so\.cache": "it names the libraries that are there",
-    r"/etc/rc[0-6S]\.d/[KS]\d\d(libvirt\w*(-guests)?|virtlogd|nginx|dnsmasq|nftables)": "links of their init scripts",
-    r"/etc/systemd/system/[\w-]+\.target\.wants/(libvirt.*|virtlo.*|machines\.target|logrotate\.timer)": "links of their units",
-    r"/var/lib/systemd/deb-systemd-helper-(en|dis)abled/(?!edge).*": "Debian's record of whether they were enabled",
-    r"/var/lib/systemd/timers/stamp-logrotate\.timer": "the timer of a package that came with libvirt",
-    r"/etc/apparmor\.d/local(/usr\..*libvirt.*|/abstractions(/.*)?)?": "empty files for an administrator's own rules",
-    r"/(etc|usr/share)/polkit-1(/rules\.d)?": "folders of polkit on Debian 12",
-    r"/etc/libvirt/(nwfilter|qemu|secrets|qemu/networks)(/.*)?": "libvirt's own definitions, of which its packages make copies",
-    r"/etc/nginx/(modules|sites)-enabled(/.*)?": "links to configuration files",
-    r"/etc/(sgml|xml)(/.*)?": "catalogues of polkit's and XML's packages",
-    r"/var/lib/(libvirt|machines|nginx|portables|sgml-base|xml-core)(/.*)?": "their folders for data",
-    r"/var/www(/html(/index\.nginx-debian\.html)?)?": "nginx's first page",
-}
-STILL = "systemd-machined.service not-found active"  # it runs until the next boot, although its package is gone
-USERS = {"dnsmasq", "libvirt", "libvirt-qemu", "polkitd", "rdma", "tss", "swtpm"}  # made by packages
-
 
 @dataclass(frozen=True)
 class Reset:
-    """What was there before, with the roles, and after the reset, and how many changes a second reset made.
+    """What was there before and after the reset, what with the roles, and how many changes a second reset made.
 
     Of the folder of slots: its names while something was received, and after that.
     """
 
-    before: dict[str, Any]
+    found: Footprint
     deployed: dict[str, Any]
     timer: dict[str, str]
     slots: tuple[set[str], set[str]]
-    after: dict[str, Any]
     again: int
-
-    def new(self, what: str) -> set[str]:
-        """Return what of a list is there that was not before."""
-        return set(self.after[what]) - set(self.before[what])
-
-
-def snapshot(host: LabHost) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(host.run(["python3", "-"], stdin=SNAPSHOT.read_text()).stdout)
-    return found
 
 
 OVER, OPEN, LATE = (f"edge1.{digit * 64}.4096" for digit in "abc")
@@ -140,7 +108,7 @@ def reset(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         run_book(TREE / "playbooks/reset_host.yml", lab.inventory, groups, words=words)
         after = snapshot(host)
         again = run_book(TREE / "playbooks/reset_host.yml", lab.inventory, groups, words=words)
-        yield Reset(before, deployed, timer, slots, after, changed_in(again)[NAME])
+        yield Reset(Footprint(before, after), deployed, timer, slots, changed_in(again)[NAME])
     finally:
         lab.down(NAME)
 
@@ -164,29 +132,21 @@ def test_slots_whose_time_is_over_are_removed_by_their_unit(reset: Reset) -> Non
 
 
 def test_nothing_that_was_there_is_gone(reset: Reset) -> None:
-    assert set(reset.before["files"]) <= set(reset.after["files"])
-    for what in ("users", "groups", "unit files", "packages"):
-        assert set(reset.before[what]) <= set(reset.after[what]), what
+    assert reset.found.gone() == {}
 
 
 def test_no_package_and_no_unit_is_left(reset: Reset) -> None:
-    assert {row for row in reset.new("packages") if not row.startswith("config-files ")} == set()
-    assert reset.new("unit files") == set()
-    assert {unit for unit in reset.new("units") if not unit.startswith(SYSTEM)} <= {STILL}
+    assert reset.found.new_packages() == set()
+    assert reset.found.new_units() == set()
 
 
 def test_only_users_of_packages_are_left(reset: Reset) -> None:
-    assert {row.split(":")[0] for row in reset.new("users") | reset.new("groups")} <= USERS
+    assert reset.found.new_users() == set()
 
 
 def test_files_are_as_they_were_but_for_what_packages_leave(reset: Reset) -> None:
-    before, after = reset.before["files"], reset.after["files"]
-    differ = {path: what for path, what in after.items() if before.get(path) != what}
-    packaged = {path for path in differ if path in reset.after["conffiles"]}
-    folders = {path for path in differ if any(file.startswith(path + "/") for file in packaged)}
-    assert not [path for path in differ if "edge" in path]
-    left = [path for path in sorted(set(differ) - packaged - folders) if not any(re.fullmatch(known, path) for known in LEFT)]
-    assert left == [], "\n".join(left)
+    assert reset.found.ours() == set()
+    assert reset.found.changed_files() == []
 
 
 def test_a_second_reset_changes_nothing(reset: Reset) -> None:

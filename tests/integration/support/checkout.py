@@ -42,8 +42,3 @@ class Checkout:
     def host(self) -> LabHost:
         """The lab host that the quick start runs in."""
         return self.lab.host("quickstart")
-
-    def packages(self) -> set[str]:
-        """Return the packages that are installed on the host."""
-        shown = self.host.run(["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n"]).stdout
-        return {line.split()[0] for line in shown.splitlines() if line.endswith(" installed")}
