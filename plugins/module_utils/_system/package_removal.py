@@ -100,7 +100,7 @@ class Removal:
             )
         units = self._units(step.names)
         self.runner.run([*APT, *ONLY, "remove", "--", *step.names])
-        self._forget_failed(units)
+        self._end(units)
         self._update(lambda record: record)
 
     def _units(self, names: Sequence[str]) -> set[str]:
@@ -108,17 +108,25 @@ class Removal:
         shown = self.runner.run(["dpkg-query", "--listfiles", "--", *names], check=False).stdout
         return {found[1] for line in shown.splitlines() if (found := UNIT.fullmatch(line))}
 
-    def _forget_failed(self, units: set[str]) -> None:
-        """Have systemd forget units that are gone and whose stop failed, which it would list as failed until the next boot."""
+    def _end(self, units: set[str]) -> None:
+        """Stop units that are gone and still run, and have systemd forget those that failed.
+
+        Packages stop what they started, and no service that D-Bus starts: systemd-machined runs on without its unit. systemd then
+        takes no sign of life of it, and its watchdog kills it minutes later. What failed would be listed until the next boot.
+        """
         if not units:
             return
-        shown = self.runner.run(
-            ["systemctl", "list-units", "--all", "--plain", "--no-legend", "--state=failed"], check=False
-        ).stdout
+        if running := [name for name, state in self._gone(units) if state not in ("inactive", "failed")]:
+            self.runner.run(["systemctl", "stop", "--", *running], check=False)
+        if failed := [name for name, state in self._gone(units) if state == "failed"]:
+            self.runner.run(["systemctl", "reset-failed", "--", *failed], check=False)
+
+    def _gone(self, units: set[str]) -> list[tuple[str, str]]:
+        """Return which of these units, or instances of them, systemd knows although no file describes them, and their state."""
+        shown = self.runner.run(["systemctl", "list-units", "--all", "--plain", "--no-legend"], check=False).stdout
         rows = [line.split() for line in shown.splitlines()]
-        gone = [row[0] for row in rows if row[1:2] == ["not-found"] and {row[0], INSTANCE.sub("@", row[0])} & units]
-        if gone:
-            self.runner.run(["systemctl", "reset-failed", "--", *gone], check=False)
+        found = [(row[0], row[2]) for row in rows if row[1:2] == ["not-found"]]
+        return [(name, state) for name, state in found if {name, INSTANCE.sub("@", name)} & units]
 
     def _update(self, change: Callable[[Record], Record]) -> None:
         """Change the record, and strike from it what is gone."""

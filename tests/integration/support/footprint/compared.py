@@ -31,7 +31,6 @@ LEFT = {
     r"/var/lib/(libvirt|machines|nginx|portables|sgml-base|xml-core)(/.*)?": "their folders for data",
     r"/var/www(/html(/index\.nginx-debian\.html)?)?": "nginx's first page",
 }
-STILL = "systemd-machined.service not-found active"  # it runs until the next boot, although its package is gone
 USERS = {"dnsmasq", "libvirt", "libvirt-qemu", "polkitd", "rdma", "tss", "swtpm"}  # made by packages
 
 
@@ -65,7 +64,7 @@ class Footprint:
     def new_units(self) -> set[str]:
         """Return the units, and files of units, that are there and were not before."""
         units = {unit for unit in self.new("units") if not unit.startswith(SYSTEM)}
-        return (units | self.new("unit files")) - {STILL}
+        return units | self.new("unit files")
 
     def new_users(self) -> set[str]:
         """Return the users and groups that are there and were not before, without those of packages."""
