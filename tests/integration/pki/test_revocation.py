@@ -11,12 +11,13 @@ import pytest
 import yaml
 from edge_lab.api import LabHost
 from support import lab_cluster
+from support.images import small
 from support.lab_cluster import Site
 from support.playbook import TREE, PlaybookFailed, changed_in, run_book
+from support.tls_doors import Doors
+from support.vm_host import IMAGES
 
 pytestmark = [pytest.mark.integration, pytest.mark.lab, pytest.mark.slow]
-NAMES = {"ca.crt": ["cacert.pem", "ca-cert.pem"], "host.crt": ["clientcert.pem", "client-cert.pem"],
-         "host.key": ["clientkey.pem", "client-key.pem"]}  # fmt: skip
 PEERS = ["rv-h1", "rv-r1"]
 HYPERVISOR = {"hypervisor_virt_type": "qemu", "hypervisor_migration": True, "hypervisor_migration_peers": PEERS}
 NBD_READERS = {"image_server_nbd_readers": [*PEERS, "qemu/rv-h1"]}
@@ -29,43 +30,32 @@ ONE_HOST = [{"hosts": "rv-h1", "gather_facts": False, "roles": [{"role": "edge.c
 DOORS = {"nginx", "libvirt", "nbd", "frontend"}
 
 
+@pytest.fixture(scope="module", params=["trixie", "bookworm"])
+def release(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with lab_cluster.site("rv", tmp_path_factory.mktemp("rv"), replicas=1, hypervisors=["trixie"]) as made:
+def site(release: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with lab_cluster.site("rv", tmp_path_factory.mktemp("rv"), replicas=1, hypervisors=[release], release=release) as made:
         made.run(PLAYS)
         yield made
 
 
-def folder_of(host: LabHost, name: str, files: dict[str, str]) -> str:
-    """Lay down certificates under the names that libvirt's and QEMU's clients look for; return the folder."""
-    folder = f"/root/{name}"
-    host.run(["mkdir", "-p", folder])
-    for kind, text in files.items():
-        for other in NAMES[kind]:
-            host.run(["sh", "-ec", f"cat > {folder}/{other}"], stdin=text)
-    return folder
+@pytest.fixture(scope="module")
+def doors(site: Site) -> Doors:
+    host = site.hosts["rv-h1"]
+    file, about, digest = small(site.folder / "image")
+    image = digest.removeprefix("sha256:")
+    for path in (file, about.with_suffix(".pieces"), about):
+        host.put(path, f"{IMAGES}/{image}{path.suffix}")
+    return Doors(host, "rv-front", image)
 
 
 def taken(host: LabHost, pair: str = "host") -> dict[str, str]:
     """Return what a thief takes from a host: its key, or that of its QEMU, and the certificates."""
     found = {"ca.crt": "ca.crt", "host.crt": f"{pair}.crt", "host.key": f"{pair}.key"}
     return {kind: host.run(["cat", f"/etc/edge/pki/{name}"]).stdout for kind, name in found.items()}
-
-
-def opened(site: Site, name: str, files: dict[str, str]) -> set[str]:
-    """Try the doors of rv-h1 and the Front-end with a key, and tell which ones open."""
-    host = site.hosts["rv-h1"]
-    folder = folder_of(host, name, files)
-    curl = ["curl", "--silent", "--max-time", "60", "--cacert", "/etc/edge/pki/ca.crt", "--output", "/dev/null", "--write-out"]
-    pair = ["--cert", f"{folder}/clientcert.pem", "--key", f"{folder}/clientkey.pem"]
-    servers = {"nginx": "https://rv-h1:8444/index.json", "frontend": "https://rv-front:8443/index.json"}
-    found = {door: host.run([*curl, "%{http_code}", *pair, url], check=False).stdout for door, url in servers.items()}
-    virsh = host.run(["virsh", "-c", f"qemu+tls://rv-h1/system?pkipath={folder}", "list"], check=False)
-    image = "driver=nbd,server.type=inet,server.host=127.0.0.1,server.port=10809,export=none,tls-creds=t"
-    tls = f"tls-creds-x509,id=t,dir={folder},endpoint=client"
-    nbd = host.run(["qemu-img", "info", "--object", tls, "--image-opts", image], check=False).stderr
-    told = {door for door, status in found.items() if status in ("200", "404")}
-    return told | ({"libvirt"} if virsh.returncode == 0 else set()) | ({"nbd"} if "does not exist" in nbd else set())
 
 
 def without(site: Site, name: str) -> tuple[Path, Path]:
@@ -93,47 +83,48 @@ def on_one_host(site: Site, *inventories: Path) -> dict[str, int]:
     return changed_in(run_book(file, *inventories))
 
 
-def test_a_key_opens_what_its_name_may(site: Site) -> None:
-    # Here the cluster is all hosts, the Front-end too.
-    assert opened(site, "front", taken(site.front)) == {"nginx", "frontend"}
-    assert opened(site, "qemu", taken(site.hosts["rv-h1"], "qemu")) == {"nbd"}
+def test_a_key_opens_what_its_name_may(site: Site, doors: Doors, release: str) -> None:
+    # Here the cluster is all hosts, the Front-end too. nbdkit of Debian 12 cannot tell names.
+    by_name = {"nbd"} if release == "bookworm" else set()
+    assert doors.opened("front", taken(site.front)) == {"nginx", "frontend"} | by_name
+    assert doors.opened("qemu", taken(site.hosts["rv-h1"], "qemu")) == {"nbd"}
 
 
-def test_a_host_that_left_the_inventory_is_refused_everywhere_after_a_run_of_one_host(site: Site) -> None:
+def test_a_host_that_left_the_inventory_is_refused_everywhere_after_a_run_of_one_host(site: Site, doors: Doors) -> None:
     stolen = taken(site.hosts["rv-r1"])
-    assert opened(site, "stolen", stolen) == DOORS, "before"
+    assert doors.opened("stolen", stolen) == DOORS, "before"
     fewer = without(site, "rv-r1")
     on_one_host(site, *fewer)
-    assert opened(site, "stolen", stolen) == set()
+    assert doors.opened("stolen", stolen) == set()
     assert set(on_one_host(site, *fewer).values()) == {0}
     on_one_host(site, site.lab.inventory, site.groups)
-    assert opened(site, "stolen", stolen) == DOORS, "it is back in the inventory"
+    assert doors.opened("stolen", stolen) == DOORS, "it is back in the inventory"
 
 
-def test_a_stolen_key_is_refused_by_every_server_once_its_host_is_revoked(site: Site) -> None:
+def test_a_stolen_key_is_refused_by_every_server_once_its_host_is_revoked(site: Site, doors: Doors) -> None:
     stolen, own = taken(site.hosts["rv-r1"]), taken(site.hosts["rv-h1"])
     with pytest.raises(PlaybookFailed, match="has signed no certificate of rv-r9"):
         book(site, "revoke_host", "-e", "revoke_host_name=rv-r9")
-    assert opened(site, "stolen", stolen) == DOORS, "an unknown name revokes nobody"
+    assert doors.opened("stolen", stolen) == DOORS, "an unknown name revokes nobody"
     book(site, "revoke_host", "-e", "revoke_host_name=rv-r1")
-    assert opened(site, "stolen", stolen) == set()
-    assert opened(site, "own", own) == DOORS
+    assert doors.opened("stolen", stolen) == set()
+    assert doors.opened("own", own) == DOORS
     with pytest.raises(PlaybookFailed, match="is that of a revoked one"):
         site.run(PLAYS, "rv-r1")
-    assert opened(site, "stolen", stolen) == set()
+    assert doors.opened("stolen", stolen) == set()
 
 
-def test_a_change_of_the_ca_admits_the_same_hosts(site: Site) -> None:
+def test_a_change_of_the_ca_admits_the_same_hosts(site: Site, doors: Doors) -> None:
     host, fewer = site.hosts["rv-h1"], without(site, "rv-r1")
     old, stolen = taken(host), taken(site.hosts["rv-r1"])
     run_book(TREE / "playbooks/rotate_ca.yml", *fewer)
     assert "G2" in host.run(["openssl", "x509", "-noout", "-issuer", "-in", "/etc/edge/pki/host.crt"]).stdout
-    assert opened(site, "own", taken(host)) == DOORS
-    assert opened(site, "old", old) == opened(site, "stolen", stolen) == set()
+    assert doors.opened("own", taken(host)) == DOORS
+    assert doors.opened("old", old) == doors.opened("stolen", stolen) == set()
     assert set(on_one_host(site, *fewer).values()) == {0}
 
 
-def test_a_lost_ca_is_restored_of_an_older_backup_and_admits_the_same_hosts(site: Site) -> None:
+def test_a_lost_ca_is_restored_of_an_older_backup_and_admits_the_same_hosts(site: Site, doors: Doors) -> None:
     fewer, kept = without(site, "rv-r1"), site.folder / "ca.vault"
     words = ["-e", "backup_ca_passphrase=of-a-test", "-e", "restore_ca_passphrase=of-a-test"]
     words += ["-e", f"backup_ca_file={kept}", "-e", f"restore_ca_file={kept}"]
@@ -148,5 +139,5 @@ def test_a_lost_ca_is_restored_of_an_older_backup_and_admits_the_same_hosts(site
     site.hosts["rv-h1"].run(["sh", "-ec", "rm /etc/edge/pki/*.key /etc/edge/pki/host.crt /etc/edge/pki/qemu.crt"])
     on_one_host(site, *fewer)
     assert set(on_one_host(site, *fewer).values()) == {0}
-    assert opened(site, "own", taken(site.hosts["rv-h1"])) == DOORS
-    assert opened(site, "old", own) == opened(site, "old-qemu", stolen) == set()
+    assert doors.opened("own", taken(site.hosts["rv-h1"])) == DOORS
+    assert doors.opened("old", own) == doors.opened("old-qemu", stolen) == set()
