@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..._errors import CommandFailed
 from ..._files import fsync, write_atomically
 from ..._runner import Runner
 from ..link.addressing import NETWORK_NAME
@@ -77,7 +78,11 @@ class Services:
     def run(self, run: Run) -> None:
         """Run one command of a step."""
         forgiving = run.argv[:2] == ("systemctl", "reset-failed")  # an error if the unit was never loaded
-        self.runner.run(run.argv, stdin=run.stdin, check=not forgiving, timeout=TIMEOUT)
+        try:
+            self.runner.run(run.argv, stdin=run.stdin, check=not forgiving, timeout=TIMEOUT)
+        except CommandFailed:
+            if not run.shows or self.runner.run(run.shows, check=False, timeout=TIMEOUT).rc == 0:
+                raise
 
     def write(self, name: str, step: Change) -> None:
         """Write the files of a step one by one, each whole or not at all, or remove them with their folder."""

@@ -28,10 +28,11 @@ CLOSED = {
 
 @dataclass(frozen=True)
 class Run:
-    """A command, with what it reads."""
+    """A command, with what it reads. ``shows`` finds what the command removes: where it no longer does, all is well."""
 
     argv: tuple[str, ...]
     stdin: str | None = None
+    shows: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -111,11 +112,12 @@ def make_pair(network: str, mtu: int) -> Change:
 
 
 def remove_pair(state: State) -> Change:
-    """Remove the link, with its other end."""
+    """Remove the link, with its other end; the kernel may be first, if that end was in a name space that just ended."""
+    port = link_of(state.name)
     return Change(
-        f"Remove the link {link_of(state.name)}",
+        f"Remove the link {port}",
         (("port", None), ("space", replace(state.space, linked=False) if state.space else None)),
-        (Run(("ip", "link", "delete", "dev", link_of(state.name), "type", "veth")),),
+        (Run(("ip", "link", "delete", "dev", port, "type", "veth"), shows=("ip", "link", "show", "dev", port)),),
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.edge.cloud.plugins.module_utils._errors import Conflict, EdgeError, InvalidInput, NotFound
+from ansible_collections.edge.cloud.plugins.module_utils._errors import CommandFailed, Conflict, EdgeError, InvalidInput, NotFound
 from ansible_collections.edge.cloud.plugins.module_utils._network.dhcp.definition import Definition
 from ansible_collections.edge.cloud.plugins.module_utils._network.dhcp.names import link_of, service_mac, space_of
 from ansible_collections.edge.cloud.plugins.module_utils._network.dhcp.reconcile import listing, make_recorded, reconcile
@@ -236,6 +236,43 @@ def test_what_is_damaged_is_made_again(host: DhcpHost, what: str) -> None:
     assert make(host, definition()) == predicted.actions
     assert make(host, definition()) == []
     assert host.vm("web", WEB["mac"], "br0", "vnet0")("acquire")["address"] == "192.0.2.10"
+
+
+def test_a_link_that_goes_with_its_name_space_before_it_is_removed_is_no_error(
+    host: DhcpHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process kept the name space alive. Once it has ended, the kernel removes the link too, sooner or later."""
+    make(host, definition())
+    host.do("ip", "netns", "delete", space_of("net"))
+    stop, gone = host.stop, []
+
+    def stop_all(network: str) -> None:
+        stop(network)
+        until(lambda: link_of("net") not in host.do("ip", "link"), "the end of the link")
+        gone.append(network)
+
+    monkeypatch.setattr(host, "stop", stop_all)
+    assert f"Remove the link {link_of('net')}" in make(host, definition())
+    assert gone == ["net"]
+    assert make(host, definition()) == []
+
+
+def test_a_link_that_cannot_be_removed_is_an_error(host: DhcpHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(host, definition())
+    host.do("ip", "netns", "delete", space_of("net"))
+    run = host.run
+
+    def refused(argv: Any, **given: Any) -> Any:
+        words = ["false"] if argv[:3] == ("ip", "link", "delete") else argv
+        return run(words, **given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(host, "run", refused)
+        # Held open, so that the link cannot go by itself.
+        with (Path(f"/proc/{host.processes['net'].pid}/ns/net")).open("rb"), pytest.raises(CommandFailed):
+            make(host, definition())
+    make(host, definition())
+    assert make(host, definition()) == []
 
 
 class Killed(BaseException):
