@@ -4,22 +4,19 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from ._checked import ListOf, ObjectOf, a_boolean, a_name, a_path, a_percentage, a_size, an_integer
 from ._errors import EdgeError, InvalidInput, NotFound, Unsupported
 from ._json import load_json, require_schema
-from ._sizes import MIB, parse_size
+from ._sizes import MIB
 
 FILE = Path("/etc/edge/cluster.json")
 LARGEST = 4 * MIB
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
 SCHEMA = 1
-Check = Callable[[Any, str], Any]
 
 
 @dataclass(frozen=True)
@@ -123,12 +120,6 @@ class Cluster:
         return tuple(member for member in members if member.name != self.host)
 
 
-def _name(value: Any, where: str) -> str:
-    if isinstance(value, str) and NAME.fullmatch(value):
-        return value
-    raise InvalidInput(f"{where}: {value!r:.100} is not a name of letters, digits and ._- that begins with a letter or digit.")
-
-
 def _url(value: Any, where: str) -> str:
     _require_url(value, where, "https")
     return str(value) if value.endswith("/") else f"{value}/"
@@ -152,111 +143,32 @@ def _require_url(value: Any, where: str, scheme: str) -> str:
     return parts.path
 
 
-def _path(value: Any, where: str) -> Path:
-    if isinstance(value, str) and value.startswith("/") and "\0" not in value and ".." not in Path(value).parts:
-        return Path(value)
-    raise InvalidInput(f"{where}: {value!r:.200} is not an absolute path without '..'.")
-
-
-def _size(value: Any, where: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | str):
-        raise InvalidInput(f"{where}: {value!r:.100} is not a size; write an integer of bytes, or text such as 40GiB.")
-    return parse_size(str(value), where)
-
-
-def _whole(least: int) -> Check:
-    def check(value: Any, where: str) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise InvalidInput(f"{where}: {value!r:.100} is not an integer of at least {least}.")
-        return value
-
-    return check
-
-
-def _truth(value: Any, where: str) -> bool:
-    if not isinstance(value, bool):
-        raise InvalidInput(f"{where}: {value!r:.100} is not true or false.")
-    return value
-
-
-def _percent(value: Any, where: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 100:
-        raise InvalidInput(f"{where}: {value!r:.100} is not a percentage above 0 and up to 100.")
-    return float(value)
-
-
-@dataclass(frozen=True)
-class _list:
-    """A check of a list whose items have to pass ``check``."""
-
-    check: Check
-
-    def __call__(self, value: Any, where: str) -> tuple[Any, ...]:
-        if not isinstance(value, list):
-            raise InvalidInput(f"{where}: {value!r:.100} is not a list.")
-        return tuple(self.check(item, f"{where}[{number}]") for number, item in enumerate(value))
-
-    def known(self, value: Any) -> Any:
-        return [_known(self.check, item) for item in value] if isinstance(value, list) else value
-
-
-@dataclass(frozen=True)
-class _object:
-    """A check of an object: known keys only, the required ones there; null means the default."""
-
-    checks: Mapping[str, Check]
-    build: Callable[..., Any]
-    required: tuple[str, ...] = ()
-
-    def __call__(self, value: Any, where: str) -> Any:
-        if not isinstance(value, dict):
-            raise InvalidInput(f"{where}: {value!r:.100} is not an object.")
-        unknown = sorted(set(value) - set(self.checks))
-        if unknown:
-            raise InvalidInput(f"{where}: unknown key {unknown[0]!r:.100}; it may have {', '.join(self.checks)}.")
-        missing = [key for key in self.required if value.get(key) is None]
-        if missing:
-            raise InvalidInput(f"{where}: {missing[0]} is missing.")
-        given = {key: item for key, item in value.items() if item is not None}
-        return self.build(**{key: self.checks[key](item, f"{where}: {key}") for key, item in given.items()})
-
-    def known(self, value: Any) -> Any:
-        if not isinstance(value, dict):
-            return value
-        return {key: _known(self.checks[key], item) for key, item in value.items() if key in self.checks}
-
-
-def _known(check: Check, value: Any) -> Any:
-    """Return ``value`` without the keys that the check of it, or of a part of it, does not know."""
-    return check.known(value) if isinstance(check, _list | _object) else value
-
-
-MEMBER = _object({"name": _name, "url": _url, "nbd": _nbd}, Member, ("name", "url"))
-POINTS = _object({"name": _name, "url": _url, "keeps": _truth}, Member, ("name", "url"))
-IMAGES = _object(
+MEMBER = ObjectOf({"name": a_name, "url": _url, "nbd": _nbd}, Member, ("name", "url"))
+POINTS = ObjectOf({"name": a_name, "url": _url, "keeps": a_boolean}, Member, ("name", "url"))
+IMAGES = ObjectOf(
     {
-        "root": _path,
-        "disk_directories": _list(_path),
-        "quota_bytes": _size,
-        "quota_percent": _percent,
-        "minimum_age": _whole(0),
-        "rate_limit": _whole(1),
-        "scrub_rate_limit": _whole(0),
-        "wanted": _path,
+        "root": a_path,
+        "disk_directories": ListOf(a_path),
+        "quota_bytes": a_size,
+        "quota_percent": a_percentage,
+        "minimum_age": an_integer(0),
+        "rate_limit": an_integer(1),
+        "scrub_rate_limit": an_integer(0),
+        "wanted": a_path,
     },
     Images,
 )
-RECOVERY = _object({"root": _path, "keep": _whole(2), "quota_bytes": _size, "rate_limit": _whole(1)}, Recovery)
-TLS = _object({"ca_file": _path, "cert_file": _path, "key_file": _path}, Tls)
-CLUSTER = _object(
+RECOVERY = ObjectOf({"root": a_path, "keep": an_integer(2), "quota_bytes": a_size, "rate_limit": an_integer(1)}, Recovery)
+TLS = ObjectOf({"ca_file": a_path, "cert_file": a_path, "key_file": a_path}, Tls)
+CLUSTER = ObjectOf(
     {
-        "name": _name,
-        "host": _name,
-        "replicas": _list(MEMBER),
-        "peers": _list(MEMBER),
-        "hypervisors": _list(_name),
-        "points": _list(POINTS),
-        "frontends": _list(_url),
+        "name": a_name,
+        "host": a_name,
+        "replicas": ListOf(MEMBER),
+        "peers": ListOf(MEMBER),
+        "hypervisors": ListOf(a_name),
+        "points": ListOf(POINTS),
+        "frontends": ListOf(_url),
         "images": IMAGES,
         "recovery": RECOVERY,
         "tls": TLS,

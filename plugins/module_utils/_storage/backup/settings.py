@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from ..._checked import Check, ListOf, MapOf, ObjectOf, a_text, an_integer
 from ..._errors import InvalidInput, NotFound
 from ..._json import load_object
 from ..._sizes import MIB
@@ -16,23 +17,35 @@ from .request import Access, Request, access_of, request_of
 from .retention import Retention
 
 FILE = Path("/etc/edge/backup.json")
-KINDS: dict[str, tuple[type, ...]] = {
-    "repository": (str,),
-    "password_file": (str,),
-    "environment": (dict,),
-    "vms": (list, type(None)),
-    "name": (str,),
-    "paths": (list,),
-    "databases": (list,),
-    "retention": (dict, type(None)),
-    "prune_days": (int,),
-    "verify_days": (int,),
-    "read_data_subset": (str, type(None)),
-    "root": (str,),
-    "images_root": (str,),
-    "work_dir": (str,),
+LONGEST = 3650  # days; 0 is never
+
+
+def _secret(value: Any, where: str) -> str:
+    """Return a text or number as text; what is wrong is not shown."""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise InvalidInput(f"{where}: its value is neither a text nor a number.")
+    return str(value)
+
+
+RETENTION = ObjectOf({one.name: an_integer(0) for one in fields(Retention)}, dict)
+CHECKS: dict[str, Check] = {
+    "repository": a_text,
+    "password_file": a_text,
+    "environment": MapOf(_secret),
+    "vms": ListOf(a_text),
+    "name": a_text,
+    "paths": ListOf(a_text),
+    "databases": ListOf(a_text),
+    "retention": RETENTION,
+    "prune_days": an_integer(0, LONGEST),
+    "verify_days": an_integer(0, LONGEST),
+    "read_data_subset": a_text,
+    "root": a_text,
+    "images_root": a_text,
+    "work_dir": a_text,
 }
-LONGEST = 3650  # days
+MAY_BE_NULL: dict[str, Any] = {"vms": None, "retention": None, "read_data_subset": None}
+CONTENT = ObjectOf(CHECKS, lambda **found: {**MAY_BE_NULL, **found}, tuple(key for key in CHECKS if key not in MAY_BE_NULL))
 REST: dict[str, Any] = {
     "state": "present", "vm": None, "generation": None, "name": None, "paths": [], "databases": [], "snapshot": None, "path": None,
     "base_images": True, "init": False, "remove_stale_locks": False, "prune": False, "verify": False, "form": "generation",
@@ -62,56 +75,35 @@ class Settings:
 
 
 def read_settings(file: Path = FILE) -> Settings:
-    """Return the settings in a file; raise NotFound, or InvalidInput that names the key that is wrong."""
+    """Return the settings in a file; raise NotFound, or InvalidInput that names the file and the key that is wrong."""
     try:
         found = load_object(file.read_bytes(), str(file), MIB, InvalidInput)
     except FileNotFoundError:
         raise NotFound(f"{file} is not there: the role edge.cloud.backup has not been run on this host.", path=str(file)) from None
-    for key in found:
-        _require(key in KINDS, file, key, f"is unknown; the keys are {', '.join(KINDS)}")
-    for key, kinds in KINDS.items():
-        value = found.get(key)
-        right = isinstance(value, kinds) and not (int in kinds and isinstance(value, bool))
-        _require(right, file, key, f"must be {' or '.join(_named(kind) for kind in kinds)}, not {value!r:.80}")
-    for key in ("prune_days", "verify_days"):
-        _require(0 <= found[key] <= LONGEST, file, key, f"must be from 0 (never) to {LONGEST} days")
-    for key in ("vms", "paths", "databases"):
-        _require(all(isinstance(one, str) for one in found[key] or ()), file, key, "must have texts only")
-    _check_retention(found["retention"], file)
+    try:
+        return _settings(CONTENT(found, str(file)))
+    except (InvalidInput, NotFound) as error:
+        raise type(error)(f"{error.message} The role edge.cloud.backup writes {file}.", **error.details) from None
+
+
+def _settings(found: Mapping[str, Any]) -> Settings:
     options = {**REST, **{key: found[key] for key in ("root", "images_root", "work_dir", "retention", "read_data_subset")}}
-    asked = _checked(found, options)
+    asked = _request(found, options)
     return Settings(
         access_of({"password": None, **found}),
         options,
         asked.root,
         asked.work_dir,
-        None if found["vms"] is None else tuple(found["vms"]),
+        found["vms"],
         found["name"],
-        tuple(found["paths"]),
-        tuple(found["databases"]),
+        found["paths"],
+        found["databases"],
         found["prune_days"],
         found["verify_days"],
     )
 
 
-def _checked(found: Mapping[str, Any], options: Mapping[str, Any]) -> Request:
+def _request(found: Mapping[str, Any], options: Mapping[str, Any]) -> Request:
     """Return a request with all that the file has, so that what is wrong is known before the first run."""
     files = {"name": found["name"], "paths": found["paths"] or [options["work_dir"]], "databases": found["databases"]}
     return request_of({**options, **files})
-
-
-def _check_retention(retention: Mapping[str, Any] | None, file: Path) -> None:
-    known = [one.name for one in fields(Retention)]
-    for key, value in (retention or {}).items():
-        _require(key in known, file, f"retention.{key}", f"is unknown; there are {', '.join(known)}")
-        whole = isinstance(value, int) and not isinstance(value, bool) and value >= 0
-        _require(whole, file, f"retention.{key}", f"must be a whole number from 0, not {value!r:.80}")
-
-
-def _named(kind: type) -> str:
-    return {"str": "a text", "dict": "an object", "list": "a list", "int": "a whole number"}.get(kind.__name__, "null")
-
-
-def _require(condition: bool, file: Path, key: str, wanted: str) -> None:
-    if not condition:
-        raise InvalidInput(f"{key}: it {wanted}. It is in {file}, which the role edge.cloud.backup writes.", option=key)

@@ -171,22 +171,27 @@ def test_a_run_waits_while_another_has_the_repository_for_itself(repository: Sit
     [
         ({"repository": ""}, "repository: it is empty"),
         ({"password_file": "/no/such/file"}, "password_file: /no/such/file is not a file of this host"),
-        ({"retention": {"daily": "7"}}, "retention.daily: it must be a whole number from 0, not '7'"),
-        ({"retention": {"dayly": 7}}, "retention.dayly: it is unknown"),
+        ({"retention": {"daily": "7"}}, ": retention: daily: '7' is not an integer of at least 0."),
+        ({"retention": {"dayly": 7}}, ": retention: unknown key 'dayly'; it may have last, hourly"),
         ({"retention": {"daily": 0}}, "retention: it keeps nothing"),
-        ({"prune_days": -1}, "prune_days: it must be from 0"),
-        ({"verify_days": True}, "verify_days: it must be a whole number, not True"),
-        ({"vms": "web"}, "vms: it must be a list or null"),
+        ({"prune_days": -1}, ": prune_days: -1 is not an integer from 0 to 3650."),
+        ({"verify_days": True}, ": verify_days: True is not an integer"),
+        ({"vms": "web"}, ": vms: 'web' is not a list."),
         ({"paths": ["etc"]}, "paths[0]: "),
         ({"name": "a b"}, "name: 'a b' is not valid"),
-        ({"vm": "web"}, "vm: it is unknown; the keys are repository"),
+        ({"vm": "web"}, ": unknown key 'vm'; it may have repository"),
         ({"environment": {"RESTIC_PASSWORD": "x"}}, "environment.RESTIC_PASSWORD: this module sets it"),
+        ({"environment": {"AWS_SECRET_ACCESS_KEY": ["c4n4ry"]}}, ": environment: AWS_SECRET_ACCESS_KEY: its value is neither"),
+        ({"root": None}, ": root is missing."),
     ],
 )
 def test_wrong_settings_are_named(site: Site, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(EdgeError) as raised:
         read_settings(site.write(**changes))
-    assert raised.value.message.startswith(message)
+    begin = str(site.file) if message.startswith(":") else ""
+    assert raised.value.message.startswith(begin + message)
+    assert raised.value.message.endswith(f" The role edge.cloud.backup writes {site.file}.")
+    assert "c4n4ry" not in raised.value.message
 
 
 def test_no_settings_and_no_notes(tmp_path: Path) -> None:
