@@ -9,7 +9,6 @@ guest is paused for a switch of a disk, because the task was killed in the middl
 from __future__ import annotations
 
 import contextlib
-import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -36,6 +35,7 @@ from .._libvirt import connection, intent, lookup
 from .._runner import Runner, SubprocessRunner
 from .._threads import meanwhile
 from . import backoff, images
+from .journal import log
 from .point_arrive import RECOVERY, PointArrivals, forget_fetched, waiting
 from .point_lease import Leases
 
@@ -169,7 +169,7 @@ def arrive(cluster: Cluster, options: Options) -> dict[str, Any]:
         done = settle_all(cluster)
     except EdgeError as error:
         if options.get("wait"):
-            sys.stderr.write(f"{error.message}\n")
+            log(error.message)
             backoff.wait_after_failure(FAILURES, calls, known, time.sleep)
         raise
     backoff.succeeded(FAILURES)

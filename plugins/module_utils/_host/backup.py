@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import socket
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -21,6 +20,7 @@ from .._storage.backup.restic import Restic
 from .._storage.backup.scheduled import Notes, Report, ScheduledRun, failure_of
 from .._storage.backup.settings import FILE, Settings, read_settings
 from .._storage.format.qemu_img import QemuImg
+from .journal import log
 
 Options = Mapping[str, Any]
 
@@ -43,12 +43,6 @@ def scheduled(settings: Settings) -> ScheduledRun:
         return Backups(restic, QemuImg(SubprocessRunner()), request, datetime.now(UTC), host)
 
     return ScheduledRun(settings, restic, backups, log)
-
-
-def log(line: str) -> None:
-    """Write a line to the journal."""
-    sys.stderr.write(f"{line}\n")
-    sys.stderr.flush()
 
 
 def shown(report: Report) -> dict[str, Any]:

@@ -13,7 +13,6 @@ import contextlib
 import os
 import re
 import socket
-import sys
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -35,6 +34,7 @@ from .._network.virtual.state import Tap
 from .._network.virtual.steps import ZERO
 from .._runner import SubprocessRunner
 from .._shown import few
+from .journal import log
 from .monitors import Monitors
 from .public import PublicAddresses
 
@@ -222,5 +222,5 @@ class Watch:
         """Write to the journal what was done, and each failure ``about`` something once until it is over."""
         failed = frozenset(failures)
         for line in (*done, *sorted(failed - self._told.get(about, frozenset()))):
-            sys.stderr.write(f"{line}\n")
+            log(line)
         self._told[about] = failed

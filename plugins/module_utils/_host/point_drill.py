@@ -31,7 +31,7 @@ from .._libvirt import connection
 from .._runner import SubprocessRunner
 from .._shown import counted
 from .._sizes import parse_size
-from .point_run import log
+from .journal import log
 from .points import required, whole_number
 
 Options = Mapping[str, Any]

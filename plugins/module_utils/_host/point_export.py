@@ -7,7 +7,6 @@ from __future__ import annotations
 import os
 import re
 import socket
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from .._storage.recovery.depot import Depot
 from .._storage.recovery.exports import Exports, Listening, server
 from .._storage.recovery.listing import vm_of
 from .._storage.store.store import Store
+from .journal import log
 from .point_readers import LEASES, Readers, refuse_while_read
 from .points import Options, whole_number
 
@@ -126,9 +126,8 @@ def serve(cluster: Cluster, options: Options) -> dict[str, Any]:
     listening = _listening(options)
     nodes, failed = exports_of(cluster).nodes()
     for what, why in failed.items():
-        sys.stderr.write(f"{what} is not exported: {why}\n")
+        log(f"{what} is not exported: {why}")
     argv = server(nodes, listening)
-    sys.stderr.flush()
     try:
         os.execvp(argv[0], argv)  # noqa: S606 - a list of arguments, without a shell on purpose
     except FileNotFoundError:

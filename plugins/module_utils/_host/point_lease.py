@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import re
 import secrets
-import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -32,6 +31,7 @@ from .._storage.cluster.cluster_replica import trust_in
 from .._storage.leasing.asking import Asking, Wanted
 from .._storage.leasing.records import LARGEST_JSON, SECONDS, Lease
 from .._threads import meanwhile
+from .journal import log
 from .points import required, whole_number
 
 ROOT = Path("/var/lib/edge/recovery")
@@ -137,7 +137,7 @@ class Leases:
         try:
             self.keep(held, RENEW_WAIT_SECONDS)
         except EdgeError as error:
-            sys.stderr.write(f"The lease of {held.generation} for the VM {held.user} was not renewed: {error.message}\n")
+            log(f"The lease of {held.generation} for the VM {held.user} was not renewed: {error.message}")
 
     def end_for(self, users: Collection[str]) -> list[str]:
         """End the leases of these VMs, which need them no more, and return what was done."""

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Mapping
 from contextlib import closing
@@ -26,6 +25,7 @@ from .._files import locked
 from .._libvirt import connection
 from .._runner import SubprocessRunner
 from .._storage.cluster.cluster_replica import trust_in
+from .journal import log
 from .point_keepers import TlsKeepers
 
 Options = Mapping[str, Any]
@@ -55,12 +55,6 @@ def note_metrics(notes: Path) -> None:
         write_metrics(METRICS, progress.all_in(notes))
     except OSError as error:
         log(f"warning: the metrics in {METRICS} could not be written: {message_of(error)}")
-
-
-def log(line: str) -> None:
-    """Write a line to the journal."""
-    sys.stderr.write(f"{line}\n")
-    sys.stderr.flush()
 
 
 def outcome(report: Report) -> dict[str, Any]:
