@@ -117,14 +117,14 @@ class ScheduledRun:
 
     def _targets(self, report: Report) -> list[Target]:
         """Return what is to be backed up; note the VMs that were named and of which this host keeps no point."""
-        found, named = [], self.settings.vms
+        found, here, named = [], set(), self.settings.vms
         depot = Depot(self.settings.root)
         for uuid in depot.vms():
             listed = depot.listed(uuid)
             name = name_in(listed)
             if listed.generations and (named is None or name in named or uuid in named):
                 found.append(Target(uuid, f"VM {name}", {"vm": uuid}))
-        here = {word for one in found for word in (one.key, one.name.removeprefix("VM "))}
+                here |= {uuid, name}
         report.not_here = sorted(set(named or ()) - here)
         paths, databases = self.settings.paths, self.settings.databases_there
         if paths or databases:
