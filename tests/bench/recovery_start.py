@@ -25,11 +25,6 @@ SOON = Goal("ours", 10, "s")
 NAME, WHOLE = "source", "fetching the whole disk first"
 STREAM, PART = 64, 64  # MiB: what the guest may write, and what is filled at once
 SERVERS = ["{{ (lease.stdout | from_json).server }}"]
-PLAYS = [
-    {"hosts": "frontend", "roles": [{"role": "edge.cloud.frontend"}]},
-    {"hosts": "replica", "roles": [{"role": "edge.cloud.replica", "replica_points_nbd": True}]},
-    {"hosts": "hypervisor", "roles": [{"role": "edge.cloud.hypervisor", "hypervisor_virt_type": "qemu"}]},
-]
 
 
 def start(sizes: list[int]) -> Iterator[Row]:
@@ -38,7 +33,7 @@ def start(sizes: list[int]) -> Iterator[Row]:
         tempfile.TemporaryDirectory() as folder,
         lab_cluster.site("bstart", Path(folder), replicas=1, hypervisors=["trixie"]) as site,
     ):
-        site.run(PLAYS)
+        site.run(lab_cluster.book(False, points_nbd=True))
         host = StreamHost(site.hosts["bstart-h1"], site.lab.inventory, site.folder)
         for size in sizes:
             yield _row(site, host, size)

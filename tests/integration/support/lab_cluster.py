@@ -21,11 +21,14 @@ from support.vm_host import IMAGES
 HEADERS = 14 + 20 + 32  # of a frame: Ethernet, IPv4, TCP with time stamps
 
 
-def book(nbd: bool) -> list[dict[str, Any]]:
-    """Return the plays of all hosts; ``nbd`` says whether replicas give images to VMs that start before theirs is here."""
+def book(nbd: bool, *, points_nbd: bool = False) -> list[dict[str, Any]]:
+    """Return the plays of all hosts.
+
+    ``nbd`` says whether replicas give images to VMs that start before theirs is here, ``points_nbd`` whether they give points so.
+    """
     return [
         {"hosts": "frontend", "roles": [{"role": "edge.cloud.frontend", "frontend_images": "{{ images }}"}]},
-        {"hosts": "replica", "roles": [{"role": "edge.cloud.replica", "replica_nbd": nbd}]},
+        {"hosts": "replica", "roles": [{"role": "edge.cloud.replica", "replica_nbd": nbd, "replica_points_nbd": points_nbd}]},
         {"hosts": "hypervisor", "roles": [{"role": "edge.cloud.hypervisor", "hypervisor_virt_type": "qemu"}]},
     ]
 

@@ -19,11 +19,6 @@ from support.vm_host import IMAGES, MACHINE, VMS
 
 pytestmark = [pytest.mark.integration, pytest.mark.lab]
 HYPERVISOR, REPLICA, FRONT = "rp-h1", "rp-r1", "rp-front"
-PLAYS = [
-    {"hosts": "frontend", "roles": [{"role": "edge.cloud.frontend"}]},
-    {"hosts": "replica", "roles": [{"role": "edge.cloud.replica", "replica_points_nbd": True}]},
-    {"hosts": "hypervisor", "roles": [{"role": "edge.cloud.hypervisor", "hypervisor_virt_type": "qemu"}]},
-]
 RECOVERY = "/var/lib/edge/recovery"
 POINTS, OUTGOING = f"{RECOVERY}/points", f"{RECOVERY}/outgoing"
 
@@ -33,7 +28,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     if reason := unusable():
         pytest.skip(reason)
     with lab_cluster.site("rp", tmp_path_factory.mktemp("rp"), replicas=1, hypervisors=["trixie"]) as made:
-        made.run(PLAYS)
+        made.run(lab_cluster.book(False, points_nbd=True))
         yield made
 
 
