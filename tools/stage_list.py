@@ -41,7 +41,7 @@ def tool(name: str, *arguments: str) -> tuple[str, ...]:
 
 def pytest(*arguments: str) -> tuple[str, ...]:
     """Return a pytest command."""
-    return tool("python", "-m", "pytest", "-q", "--color=no", "--durations=60", *arguments)
+    return tool("python", "-m", "pytest", "-q", "--color=no", "--durations=0", "--durations-min=1", *arguments)
 
 
 REUSE = "test -e .git || { echo 'skipped: not a git checkout'; exit 0; }; exec reuse lint --lines"

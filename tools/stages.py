@@ -31,6 +31,7 @@ LEFT_OUT = BUILD / "left-out"
 BIN = TREE / ".venv/bin"
 CLOSING = re.compile(r"\d+ (?:passed|failed|errors?|skipped|deselected)\b.* in [\d.]+")
 COUNT = re.compile(r"(\d+) (passed|failed|skipped|errors?|xfailed|xpassed|deselected)")
+DURATION = re.compile(r" *\d+\.\d+s (?:setup|call|teardown) ")
 NAMES = {"error": "failed", "errors": "failed", "xfailed": "skipped", "xpassed": "failed"}
 SKIPPED = "skipped: "
 PRINTING = Lock()
@@ -112,12 +113,13 @@ def counts_of(lines: Sequence[str], code: int) -> dict[str, int]:
 
 
 def show(done: Outcome, lines: Sequence[str]) -> None:
-    """Print the result of a stage, what it skipped, and the end of its output if it failed."""
+    """Print the result of a stage, what it skipped, and if it failed the end of its output, without how long each test took."""
+    shown = [f"     {line}" for line in lines if not DURATION.match(line)]
     counts = ", ".join(f"{number} {word}" for word, number in done.counts.items())
     say(
         f"   {'✔' if done.good else '✘'} {done.name}: {counts} ({done.seconds:.0f} s of {done.budget:.0f})",
         *(f"     {line[:200]}" for line in lines if line.startswith(("SKIPPED", SKIPPED))),
-        *([] if done.good else [f"     {line}" for line in lines[-120:]]),
+        *([] if done.good else shown[-120:]),
     )
 
 

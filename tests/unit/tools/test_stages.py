@@ -23,7 +23,7 @@ def echo(name, text, code=0, **more):
 GROUPS = (
     (echo("lint", "fine"), echo("absent", "skipped: no such program here")),
     (echo("units", "3 passed, 1 skipped, 2 deselected in 0.10s"), echo("late", "1 passed in 0.1s", seconds=0)),
-    (echo("broken", "1 failed, 2 passed in 0.10s", 1),),
+    (echo("broken", "E  why\\n3.10s call  tests/a.py::b\\n1 failed, 2 passed in 0.10s", 1),),
 )
 GOOD = ((GROUPS[0][0],), GROUPS[1][:1])
 KINDS = {"check": Kind(GOOD), "test": Kind(GROUPS, ("more scenarios",))}
@@ -81,7 +81,7 @@ def test_a_failed_stage_fails_the_run_and_shows_its_output(tree: Path) -> None:
     assert done.returncode == 1
     lines = done.stdout.splitlines()
     assert lines[-1] == "7 passed, 1 failed, 2 skipped"
-    assert "     1 failed, 2 passed in 0.10s" in lines
+    assert lines[lines.index("     E  why") + 1] == "     1 failed, 2 passed in 0.10s"
     assert "left to make test-all: more scenarios" in lines
     assert any(line.startswith("slow: late took ") for line in lines)
     assert gate(tree)["passed"] is False
