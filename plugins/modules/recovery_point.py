@@ -28,6 +28,8 @@ description:
   - A kernel or an initrd of the host, at the path that the point says, is taken if the VM has it on this host already, or if every
     user of this host may read it. Otherwise nothing is restored, since the point may come from another host, and its guest could
     read a secret of this one.
+  - What else of the host the VM is to reach - shared folders, PCI devices, disks that are not in the point, and whatever its
+    C(xml_override) names - is likewise taken only if the VM has it on this host already, or with O(allow_host_access).
   - The VM is not started; M(edge.cloud.domain) does that. It has no snapshots. Whether the host starts it when it boots is in no
     recovery point. A VM that is there keeps that setting. For any other one it is off until
     O(edge.cloud.domain#module:autostart) turns it on.
@@ -117,6 +119,13 @@ options:
       - The VM moved from this host to another one, and does not exist there any more. Without it, such a VM is not made here.
     type: bool
     default: false
+  allow_host_access:
+    description:
+      - The VM may reach what the point says of this host, though the VM does not have that here yet. Another host of the
+        cluster may have forged the point, so look first at what it is. The error without this option lists it.
+    type: bool
+    default: false
+    version_added: 0.1.0
   timeout:
     description:
       - How long to wait for another task that works on the VM, in seconds.
@@ -244,7 +253,7 @@ def point_of(options: dict[str, Any], runner: ModuleRunner) -> PointSource:
 
 def run(module: AnsibleModule) -> dict[str, Any]:
     options, runner = module.params, ModuleRunner(module)
-    switches = {key: options[key] for key in ("in_place", "again", "new_instance_id", "allow_recreate")}
+    switches = {key: options[key] for key in ("in_place", "again", "new_instance_id", "allow_recreate", "allow_host_access")}
     servers = tuple(options["point_servers"] or ())
     if servers and options["folder"]:
         raise InvalidInput(
@@ -284,6 +293,7 @@ def main() -> None:
             "point_servers": {"type": "list", "elements": "str"},
             "root": {"type": "path", "default": "/var/lib/edge/recovery/points"},
             "allow_recreate": {"type": "bool", "default": False},
+            "allow_host_access": {"type": "bool", "default": False},
             "timeout": {"type": "int", "default": 120},
             "uri": {"type": "str", "default": "qemu:///system"},
         },

@@ -30,6 +30,7 @@ from ..seed import CONTEXT_VOLUME, VOLUME, Seed, Seeds, read_digest
 from ..xml.domain import emit, parse, parse_xml, to_text
 from ..xml.override import passwords_of
 from .check import Checks, require_images
+from .host_access import check_host_access
 from .host_files import check_boot_files, with_own_log
 from .model import OPTION, SERVERS, Note, Places, RestoreRequest, origin_of
 from .plan import DefineRestored, LayOverPoint, PutInPlace, RestoreDisk, RestoreFile, SetAside, Step
@@ -124,6 +125,7 @@ class Drafting:
         seen = (one.config for one in self.host.domains.values() if one.uuid == generation.vm.uuid)
         own = next(seen, None)
         check_boot_files(record.spec, generation, own)
+        check_host_access(record.spec, generation, own, self.request.allow_host_access)
         spec, moved = with_own_log(record.spec, self.folders.vm(record.spec.name), own)
         record = replace(record, spec=spec)
         if base is not None and state.record is not None:  # what is asked of points is of today, not of the guest's data

@@ -18,14 +18,15 @@ from ..xml.domain import parse_xml
 
 SCHEMA, LARGEST = 1, 16 * 2**20
 TPM_STATE = "tpm.state"
-OPTION, SERVERS = "generation", "point_servers"
+OPTION, SERVERS, ACCESS = "generation", "point_servers", "allow_host_access"
 
 
 @dataclass(frozen=True)
 class RestoreRequest:
     """What is asked of the VM ``name``; ``generation`` None is the newest, ``again`` restores what was restored from it already.
 
-    With ``servers`` its disks stay where the point is, exported by one of these, until they have been moved here.
+    With ``servers`` its disks stay where the point is, exported by one of these, until they have been moved here. With
+    ``allow_host_access`` the VM may reach what of this host the point says.
     """
 
     name: str
@@ -34,6 +35,7 @@ class RestoreRequest:
     again: bool = False
     new_instance_id: bool = True
     allow_recreate: bool = False
+    allow_host_access: bool = False
     servers: tuple[str, ...] = ()
 
 
