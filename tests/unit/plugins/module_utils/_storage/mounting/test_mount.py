@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -111,8 +112,9 @@ def test_a_daemon_that_was_killed_is_cleared_by_another_run(replica: Replica, pa
     os.kill(holder.pid, signal.SIGKILL)
     holder.wait()
     os.close(handle)
-    with pytest.raises(OSError, match=r"not connected|Transport endpoint"):
+    with pytest.raises(OSError) as ended:  # the one from the kernel that is still ending the connection, the other afterwards
         (path / "vda.raw").read_bytes()
+    assert ended.value.errno in (errno.ECONNABORTED, errno.ENOTCONN)
     assert mounts(replica).mount(wanted(replica, "0.2"), path)
     assert (path / "vda.raw").read_bytes() == replica.machine.contents["0.2"].read_bytes()
 
