@@ -28,8 +28,9 @@ description:
   - A kernel or an initrd of the host, at the path that the point says, is taken if the VM has it on this host already, or if every
     user of this host may read it. Otherwise nothing is restored, since the point may come from another host, and its guest could
     read a secret of this one.
-  - What else of the host the VM is to reach - shared folders, PCI devices, disks that are not in the point, and whatever its
-    C(xml_override) names - is likewise taken only if the VM has it on this host already, or with O(allow_host_access).
+  - What else of the host the VM is to reach - shared folders, PCI devices, files outside of its folder, disks on the network, and
+    whatever its C(xml_override) names - is likewise taken only if the VM has it on this host already, or with
+    O(allow_host_access). Networks are taken as the point has them.
   - The VM is not started; M(edge.cloud.domain) does that. It has no snapshots. Whether the host starts it when it boots is in no
     recovery point. A VM that is there keeps that setting. For any other one it is off until
     O(edge.cloud.domain#module:autostart) turns it on.
@@ -123,6 +124,7 @@ options:
     description:
       - The VM may reach what the point says of this host, though the VM does not have that here yet. Another host of the
         cluster may have forged the point, so look first at what it is. The error without this option lists it.
+      - It needs O(generation), so that what is allowed is what was looked at.
     type: bool
     default: false
     version_added: 0.1.0

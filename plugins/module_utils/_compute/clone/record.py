@@ -48,7 +48,7 @@ def _disk(disk: Disk, names: Names) -> Disk:
     copy: DiskCopy | None = names.disks.get(disk.target)
     if copy is None:
         return replace(disk, path=names.moved(disk.path) or "")
-    return replace(disk.own, path=copy.path, format=copy.made_format, block=False)
+    return replace(disk.own, path=copy.path, format=copy.made_format, block=False, source=None, other=None)
 
 
 def _nic(nic: Nic, names: Names) -> Nic:

@@ -30,7 +30,7 @@ from ..seed import CONTEXT_VOLUME, VOLUME, Seed, Seeds, read_digest
 from ..xml.domain import emit, parse, parse_xml, to_text
 from ..xml.override import passwords_of
 from .check import Checks, require_images
-from .host_access import check_host_access
+from .host_access import Reach, check_host_access
 from .host_files import check_boot_files, with_own_log
 from .model import OPTION, SERVERS, Note, Places, RestoreRequest, origin_of
 from .plan import DefineRestored, LayOverPoint, PutInPlace, RestoreDisk, RestoreFile, SetAside, Step
@@ -90,6 +90,12 @@ class Drafting:
     def _is_same(self) -> bool:
         return self.checks.uuid == self.point.generation.vm.uuid
 
+    @property
+    def _own(self) -> Element | None:
+        """The XML of the point's VM on this host, None without one."""
+        seen = (one.config for one in self.host.domains.values() if one.uuid == self.point.generation.vm.uuid)
+        return next(seen, None)
+
     def _draft(self, state: VmState, base: Element | None) -> Draft:
         generation = self.point.generation
         record, warnings = self._record(state, base)
@@ -106,6 +112,8 @@ class Drafting:
         if base is not None:
             beside = self._names(record, str(self.places.made))
             staged = self._xml(restored_record(record, beside, generation, digests), base, remotes)
+        if not self.request.allow_host_access:
+            check_host_access(parse_xml(text), self._own, Reach(self._home, remotes), generation, record.spec.xml_override)
         if says := refusal(self.connection, text):
             raise Refused(f"{OPTION}: libvirt on this host refuses the VM of {generation.name}: {says}.", option=OPTION)
         parsed = parse(parse_xml(text))
@@ -122,11 +130,8 @@ class Drafting:
     def _record(self, state: VmState, base: Element | None) -> tuple[Record, list[str]]:
         generation = self.point.generation
         record = record_of(generation)
-        seen = (one.config for one in self.host.domains.values() if one.uuid == generation.vm.uuid)
-        own = next(seen, None)
-        check_boot_files(record.spec, generation, own)
-        check_host_access(record.spec, generation, own, self.request.allow_host_access)
-        spec, moved = with_own_log(record.spec, self.folders.vm(record.spec.name), own)
+        check_boot_files(record.spec, generation, self._own)
+        spec, moved = with_own_log(record.spec, self.folders.vm(record.spec.name), self._own)
         record = replace(record, spec=spec)
         if base is not None and state.record is not None:  # what is asked of points is of today, not of the guest's data
             record = replace(record, recovery=state.record.recovery)

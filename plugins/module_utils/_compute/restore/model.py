@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..._errors import Corrupt
+from ..._errors import Corrupt, InvalidInput
 from ..._generation import Generation
 from ..._json import load_object, require_schema
 from ..host.restore_mark import NOTE, made_folder
@@ -37,6 +37,11 @@ class RestoreRequest:
     allow_recreate: bool = False
     allow_host_access: bool = False
     servers: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raise InvalidInput where more is allowed than what was seen: the newest point may be another one by now."""
+        if self.allow_host_access and self.generation is None:
+            raise InvalidInput(f"{ACCESS}: give {OPTION} too, the point that you have looked at.", option=ACCESS)
 
 
 def origin_of(generation: Generation) -> str:

@@ -20,8 +20,10 @@ from ..model.overlays import made_path
 from ..model.override_text import MARKER, with_passwords
 from ..model.spec import CONTEXT, SEED, Record, record_from_json, stable_mac
 from ..model.vnc import LOOPBACK
+from ..options.values import DEVICE_NAME
 from .model import OPTION, origin_of
 
+TARGET = re.compile(r"[a-z]{3,8}")
 PASSWORD_BYTES = 6  # eight characters, all that VNC takes
 
 
@@ -35,6 +37,9 @@ def record_of(generation: Generation) -> Record:
             option=OPTION,
             value=generation.name,
         )
+    wrong = [disk.target for disk in found.spec.disks if not TARGET.fullmatch(disk.target)]
+    if wrong:
+        raise Corrupt(f"{OPTION}: {generation.name} has a disk at {wrong[0]!r:.60}, which is no device of a guest.", option=OPTION)
     unknown = {disk.target for disk in generation.disks} - {disk.target for disk in found.spec.disks}
     if unknown:
         raise Corrupt(
@@ -60,10 +65,11 @@ def names_of(generation: Generation, record: Record, folders: Folders, target: T
     copies = {}
     for point in generation.disks:
         had, image = disks[point.target], f"{folders.images}/{file_name(point.image)}.qcow2" if point.image else None
-        path = made_path(home, had.name, "qcow2")
+        called = had.name if DEVICE_NAME.fullmatch(had.name) else had.target
+        path = made_path(home, called, "qcow2")
         size = sum(delta.size for delta in point.chain)
         copies[point.target] = DiskCopy(
-            point.target, had.name, (had.path,), had.path, "qcow2", path, point.virtual_size, size, image
+            point.target, called, (had.path,), had.path, "qcow2", path, point.virtual_size, size, image
         )  # fmt: skip
     macs = {} if same else {nic.mac.lower(): stable_mac(name, nic.name) for nic in spec.nics if nic.mac}
     taps = {nic.tap: nic.tap if same else tap_link(uuid, nic.name) for nic in spec.nics if nic.tap}
