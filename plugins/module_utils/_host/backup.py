@@ -39,8 +39,8 @@ def scheduled(settings: Settings) -> ScheduledRun:
     """Return a run by the real restic and qemu-img."""
     restic, host = _restic(settings), socket.gethostname()
 
-    def backups(request: Request) -> Backups:
-        return Backups(restic, QemuImg(SubprocessRunner()), request, datetime.now(UTC), host)
+    def backups(patient: Restic, request: Request) -> Backups:
+        return Backups(patient, QemuImg(SubprocessRunner()), request, datetime.now(UTC), host)
 
     return ScheduledRun(settings, restic, backups, log)
 

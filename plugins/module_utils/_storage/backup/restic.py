@@ -15,6 +15,7 @@ from ..._errors import Busy, CommandFailed, Corrupt, NoSpace, NotFound, Refused,
 from ..._runner import Completed, Runner
 from ..._secrets import without_secrets, without_words
 from .model import OURS, Backup, read_snapshots
+from .patience import Patience
 from .request import Access
 from .words import plain
 
@@ -43,11 +44,15 @@ class Summary:
 
 @dataclass(frozen=True)
 class Restic:
-    """Drives restic; ``runner`` gives it the variables of ``access``. With ``reading`` not even a lock is written."""
+    """Drives restic; ``runner`` gives it the variables of ``access``. With ``reading`` not even a lock is written.
+
+    With ``patience`` each command waits while another run has the repository for itself; without, that is Busy at once.
+    """
 
     runner: Runner
     access: Access
     reading: bool = False
+    patience: Patience | None = None
 
     def snapshots(self) -> tuple[Backup, ...]:
         """Return the backups of ours; raise NotFound where there is no repository."""
@@ -118,10 +123,14 @@ class Restic:
         """Run restic, which dies with this process, so that nothing works on after a kill of it alone."""
         lock = ["--no-lock"] if self.reading else []
         command = ["setpriv", "--pdeathsig", "KILL", PROGRAM, *lock, *argv]
-        done = self.runner.run(command, stdin=stdin, check=False)
-        if done.rc in (0, *allowed):
-            return done
-        raise self._error(done, command)
+        while True:
+            done = self.runner.run(command, stdin=stdin, check=False)
+            if done.rc in (0, *allowed):
+                return done
+            error = self._error(done, command)
+            if not (isinstance(error, Busy) and self.patience and self.patience.waits(error)):
+                raise error
+            self.unlock()
 
     def _shown(self, done: Completed) -> str:
         return without_words(without_secrets(plain(done.stderr)), self.access.secrets)[-4000:].rstrip(".")

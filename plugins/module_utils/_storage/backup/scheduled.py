@@ -9,13 +9,12 @@ kept beside; where they are lost, both are done again at the next run.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from math import ceil
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from ..._errors import Busy, Corrupt, EdgeError, message_of
 from ..._files import write_atomically
@@ -23,14 +22,13 @@ from ..._json import load_object, require_schema
 from ..._sizes import MIB
 from ..recovery.depot import Depot
 from ..recovery.listing import name_in
+from .patience import LOOK_AGAIN, PATIENCE, Patience
 from .reconcile import Backups
 from .request import Request, request_of
 from .restic import Restic
 from .settings import Settings
 
 SCHEMA, NOTES = 1, "runs.json"
-LOOK_AGAIN, PATIENCE = 60.0, 4 * 3600.0  # seconds: other hosts prune the same repository
-T = TypeVar("T")
 
 
 @dataclass
@@ -93,7 +91,7 @@ class ScheduledRun:
 
     settings: Settings
     restic: Restic
-    backups: Callable[[Request], Backups]
+    backups: Callable[[Restic, Request], Backups]
     log: Callable[[str], None]
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     patience: float = PATIENCE
@@ -102,8 +100,10 @@ class ScheduledRun:
     def run(self) -> Report:
         """Make all backups; raise where the repository cannot be opened, else name in the report what failed."""
         notes, report = Notes.read(self.settings.work_dir), Report(_text(self.now()))
+        patience = Patience(lambda line: self.log(line), self.patience, self.look_again)
+        self.restic = replace(self.restic, patience=patience)
         self.restic.unlock()  # of runs that were killed; restic leaves the locks of those that live
-        self._patiently(self.restic.snapshots)  # a wrong password is one error, not one for each VM
+        self.restic.snapshots()  # a wrong password is one error, not one for each VM
         targets = list(self._targets(report))
         turns = self._turns(targets, notes)
         for target in targets:
@@ -151,7 +151,7 @@ class ScheduledRun:
     def _back_up(self, target: Target, verify: bool, notes: Notes, report: Report) -> None:
         request = request_of({**self.settings.options, **target.options, "verify": verify})
         try:
-            done = self._patiently(lambda: self.backups(request).run(False))
+            done = self._made(request)
         except (EdgeError, OSError) as error:
             report.failed[target.name] = message_of(error)
             self.log(f"{target.name}: {report.failed[target.name]}")
@@ -166,24 +166,24 @@ class ScheduledRun:
 
     def _prune(self, notes: Notes, report: Report) -> None:
         try:
-            self._patiently(self.restic.prune)
+            self.restic.prune()
         except EdgeError as error:
             report.failed["prune"] = error.message
             return
         notes.pruned, report.pruned = _text(self.now()), True
 
-    def _patiently(self, work: Callable[[], T]) -> T:
-        """Return what ``work`` does; wait while another run of restic has the repository for itself, unless that was killed."""
-        deadline = time.monotonic() + self.patience
+    def _made(self, request: Request) -> dict[str, Any]:
+        """Return what the run of a request did; again where files changed meanwhile, of which no backup is left.
+
+        For the repository each command of restic has waited by itself: a second run would make a second backup of files.
+        """
         while True:
             try:
-                return work()
+                return self.backups(self.restic, request).run(False)
             except Busy as error:
-                if time.monotonic() >= deadline:
+                of_repository = error.details.get("option") == "repository"
+                if of_repository or not (self.restic.patience and self.restic.patience.waits(error)):
                     raise
-                self.log(f"waits: {error.message}")
-            time.sleep(self.look_again)
-            self.restic.unlock()
 
 
 def _text(time_: datetime) -> str:

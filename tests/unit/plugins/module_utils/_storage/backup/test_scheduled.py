@@ -166,6 +166,35 @@ def test_a_run_waits_while_another_has_the_repository_for_itself(repository: Sit
         end()
 
 
+def test_a_wait_for_the_repository_makes_no_second_backup_of_files(repository: Site) -> None:
+    """What waits is the removal of the oldest; a second backup would have retention take one of another night."""
+    repository.write(vms=[], verify_days=0, prune_days=0, retention={"last": 2})
+    for day in range(2):
+        repository.run(timedelta(days=day))
+    second = snapshots(repository)[-1]
+    end, waits = locked_by_another(repository), []
+    run = verbs.scheduled(read_settings(repository.file))
+    run.patience, run.look_again = 600, 0.1
+
+    def log(line: str) -> None:
+        waits.append(line)
+        if len([one for one in waits if one.startswith("waits: ")]) == 2:
+            end()
+
+    run.log = log
+    try:
+        assert run.run().made == ["files frontend"]
+    finally:
+        end()
+    assert any(one.startswith("waits: ") for one in waits)
+    left = snapshots(repository)
+    assert len(left) == 2 and left[0] == second
+
+
+def snapshots(site: Site) -> list[str]:
+    return [one["id"] for one in json.loads(site.restic("snapshots", "--json", "--tag", "edge"))]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
