@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,8 +15,8 @@ from typing import Any
 from ..._errors import Busy, CommandFailed, Corrupt, NoSpace, NotFound, Refused, Unreachable, Unsupported
 from ..._runner import Completed, Runner
 from ..._secrets import without_secrets, without_words
-from .model import OURS, Backup, read_snapshots
-from .patience import Patience
+from .model import OURS, Backup, read_snapshots, read_time
+from .patience import Lock, Patience
 from .request import Access
 from .words import plain
 
@@ -112,6 +113,17 @@ class Restic:
         """Remove locks that restic finds stale: of a process of this host that ended, or older than half an hour."""
         self._run("unlock")
 
+    def locks(self) -> list[Lock]:
+        """Return the locks of the repository, but for those that went while it was read."""
+        return [found for one in self._run("list", "locks", "--no-lock").stdout.split() if (found := self._lock(one))]
+
+    def _lock(self, lock: str) -> Lock | None:
+        try:
+            found = json.loads(self._run("cat", "lock", lock, "--no-lock").stdout)
+        except CommandFailed:
+            return None
+        return Lock(lock, str(found.get("hostname", "")), int(found.get("pid", 0)), read_time(str(found["time"])))
+
     def check(self, subset: str | None) -> None:
         """Check the repository's structure, and with ``subset`` read some or all of its data; raise Corrupt with what is wrong."""
         try:
@@ -130,7 +142,8 @@ class Restic:
             error = self._error(done, command)
             if not (isinstance(error, Busy) and self.patience and self.patience.waits(error)):
                 raise error
-            self.unlock()
+            if self.patience.may_unlock(self.locks(), socket.gethostname()):
+                self.unlock()
 
     def _shown(self, done: Completed) -> str:
         return without_words(without_secrets(plain(done.stderr)), self.access.secrets)[-4000:].rstrip(".")

@@ -22,7 +22,7 @@ from ..._json import load_object, require_schema
 from ..._sizes import MIB
 from ..recovery.depot import Depot
 from ..recovery.listing import name_in
-from .patience import LOOK_AGAIN, PATIENCE, Patience
+from .patience import DEAD_AFTER, LOOK_AGAIN, PATIENCE, Patience
 from .reconcile import Backups
 from .request import Request, request_of
 from .restic import Restic
@@ -96,13 +96,13 @@ class ScheduledRun:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     patience: float = PATIENCE
     look_again: float = LOOK_AGAIN
+    dead_after: float = DEAD_AFTER
 
     def run(self) -> Report:
         """Make all backups; raise where the repository cannot be opened, else name in the report what failed."""
         notes, report = Notes.read(self.settings.work_dir), Report(_text(self.now()))
-        patience = Patience(lambda line: self.log(line), self.patience, self.look_again)
+        patience = Patience(self.log, self.patience, self.look_again, self.dead_after)
         self.restic = replace(self.restic, patience=patience)
-        self.restic.unlock()  # of runs that were killed; restic leaves the locks of those that live
         self.restic.snapshots()  # a wrong password is one error, not one for each VM
         targets = list(self._targets(report))
         turns = self._turns(targets, notes)

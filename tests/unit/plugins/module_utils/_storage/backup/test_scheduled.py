@@ -154,7 +154,7 @@ def test_a_run_waits_while_another_has_the_repository_for_itself(repository: Sit
         assert list(late.failed) == ["prune"] and "is locked by another run of restic" in late.failed["prune"]
         assert "web" in str(late.unchanged), "what needs no lock for itself goes on"
         run = verbs.scheduled(read_settings(repository.file))
-        run.now, run.patience, run.look_again = lambda: START + timedelta(days=9), 600, 0.1
+        run.now, run.patience, run.look_again, run.dead_after = lambda: START + timedelta(days=9), 600, 0.1, 0.5
 
         def log(line: str) -> None:
             if line.startswith("waits: "):
@@ -174,7 +174,7 @@ def test_a_wait_for_the_repository_makes_no_second_backup_of_files(repository: S
     second = snapshots(repository)[-1]
     end, waits = locked_by_another(repository), []
     run = verbs.scheduled(read_settings(repository.file))
-    run.patience, run.look_again = 600, 0.1
+    run.patience, run.look_again, run.dead_after = 600, 0.1, 0.5
 
     def log(line: str) -> None:
         waits.append(line)
