@@ -149,7 +149,8 @@ options:
   snapshot:
     description:
       - With V(absent) and V(restored) of O(state), the ID of a backup, at least its first 8 digits.
-      - With O(state=restored) the default is the newest backup.
+      - With O(state=restored) the default is the newest backup, of a VM that of its newest recovery point, but none of a time that
+        is still to come.
     type: str
   path:
     description:
@@ -302,7 +303,10 @@ def run(module: Any) -> dict[str, Any]:
     asked, access = request_of(module.params), access_of(module.params)
     restic = Restic(ModuleRunner(module, access.variables), access, reading=module.check_mode)
     backups = Backups(restic, QemuImg(ModuleRunner(module)), asked, datetime.now(UTC), socket.gethostname())
-    return backups.run(module.check_mode)
+    found = backups.run(module.check_mode)
+    for warning in found.pop("warnings", ()):
+        module.warn(warning)
+    return found
 
 
 def main() -> None:

@@ -1,21 +1,26 @@
 # SPDX-FileCopyrightText: 2026 The edge.cloud authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A backup as plain data: a snapshot of restic with tags of ours. Pure."""
+"""A backup as plain data: a snapshot of restic with tags of ours. Pure.
+
+Recovery points of a VM are in the order of their numbers, whatever the clocks of their hosts said. Files have their time alone.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ..._errors import Corrupt
+from ..._errors import Corrupt, InvalidInput
+from ..._generation import point_of
 
 OURS = "edge"
 VM, NAME, GENERATION, INSTANT, FILES = "edge-vm", "edge-name", "edge-generation", "edge-instant", "edge-files"
 FRACTION = re.compile(r"(\.\d{6})\d+")
 ID = re.compile(r"[0-9a-f]{64}")
+AHEAD = timedelta(hours=1)  # no clock that is kept right differs by as much
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,15 @@ class Backup:
     host: str = ""
     paths: tuple[str, ...] = ()
 
+    @property
+    def order(self) -> tuple[Any, ...]:
+        """What sorts backups of the same VM or files, the oldest first."""
+        return (point_of(self.source.generation) if self.source.uuid else (), self.time, self.id)
+
+    def is_ahead(self, now: datetime) -> bool:
+        """Return whether it is of a time that is still to come: a clock was wrong, or somebody wants it to stay."""
+        return self.time > now + AHEAD
+
     def view(self) -> dict[str, Any]:
         """Return it as modules show it."""
         source = self.source
@@ -77,8 +91,12 @@ class State:
     backups: tuple[Backup, ...] = ()
 
     def of(self, source: Source) -> tuple[Backup, ...]:
-        """Return the backups of the same VM or files."""
-        return tuple(one for one in self.backups if one.source.group == source.group)
+        """Return the backups of the same VM or files, the oldest first."""
+        return tuple(sorted((one for one in self.backups if one.source.group == source.group), key=lambda one: one.order))
+
+    def until(self, source: Source, now: datetime) -> tuple[Backup, ...]:
+        """Return those of them that are not of a time to come: what "the newest" and retention are about."""
+        return tuple(one for one in self.of(source) if not one.is_ahead(now))
 
     def view(self) -> dict[str, Any]:
         """Return it as modules show it, without what a run cannot predict."""
@@ -95,12 +113,20 @@ def read_snapshots(found: Iterable[Mapping[str, Any]]) -> tuple[Backup, ...]:
 def _backup(snapshot: Mapping[str, Any]) -> Backup | None:
     pairs = dict(tag.split("=", 1) for tag in snapshot["tags"] if "=" in tag)
     source = Source(*(pairs.get(key, "") for key in (VM, NAME, GENERATION, INSTANT, FILES)))
-    if not source.files and not (source.uuid and source.generation):
+    if not source.files and not (source.uuid and _is_point(source.generation)):
         return None
     if not ID.fullmatch(str(snapshot.get("id"))):
         raise Corrupt(f"restic names a snapshot {snapshot.get('id')!r:.80}, which is not an ID of one.")
     paths = tuple(snapshot.get("paths") or ())
     return Backup(source, read_time(str(snapshot["time"])), snapshot["id"], str(snapshot.get("hostname", "")), paths)
+
+
+def _is_point(generation: str) -> bool:
+    try:
+        point_of(generation)
+    except InvalidInput:
+        return False
+    return True
 
 
 def read_time(text: str) -> datetime:

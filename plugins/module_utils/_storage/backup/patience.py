@@ -31,7 +31,7 @@ class Lock:
     time: datetime
 
     def unlock_removes(self, now: datetime, host: str) -> bool:
-        """Return whether restic's unlock on this host takes it for stale, or soon will: by the clock or by the number of a process."""
+        """Return whether restic's unlock on this host takes it for stale, or soon will: by the clock or a process's number."""
         return now - self.time > STALE or (self.host == host and not Path(f"/proc/{self.pid}").exists())
 
 

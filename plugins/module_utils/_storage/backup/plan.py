@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from ..._plan import Plan, Step
 from .model import Backup, Source, State
@@ -87,17 +88,20 @@ class Wanted:
     broken: tuple[Backup, ...] = ()
 
 
-def plan_present(state: State, location: str, wanted: Wanted, retention: Retention | None, prune: bool) -> Plan[State]:
+def plan_present(
+    state: State, location: str, wanted: Wanted, retention: Retention | None, *, prune: bool, now: datetime
+) -> Plan[State]:
     """Return the plan that makes a backup, and then removes those of the same VM or files that retention does not keep.
 
-    The generation that is asked for stays in any case, else the next run would make it again.
+    The generation that is asked for stays in any case, else the next run would make it again, and so do files that are backed up
+    now. Backups of a time that is still to come do not count, and stay.
     """
     steps: list[Step[State]] = [] if state.there else [MakeRepository(location)]
     if wanted.missing:
         steps.append(MakeBackup(wanted.missing, wanted.broken))
     made = Plan(state, tuple(steps))
-    outdated = retention.outdated(made.after.of(wanted.source)) if retention else ()
-    going = [one for one in outdated if not (wanted.source.uuid and one.source == wanted.source)]
+    outdated = retention.outdated(made.after.until(wanted.source, now)) if retention else ()
+    going = [one for one in outdated if one != wanted.missing and not (wanted.source.uuid and one.source == wanted.source)]
     return Plan(state, (*steps, *_removal(going, prune)))
 
 

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -53,7 +53,7 @@ class Backups:
         taken = self._taken()
         state = self._observed(create=self.asked.init)
         wanted = self._wanted(taken, state)
-        plan = plan_present(state, self.restic.access.shown, wanted, self.asked.retention, self.asked.prune)
+        plan = plan_present(state, self.restic.access.shown, wanted, self.asked.retention, prune=self.asked.prune, now=self.now)
         return self._applied(plan, taken, wanted.source, check)
 
     def _absent(self, check: bool) -> dict[str, Any]:
@@ -70,6 +70,7 @@ class Backups:
             "actions": plan.actions,
             "diff": plan.diff(lambda state: {**state.view(), "backups": [one.view() for one in state.of(source)]}),
             "backups": [one.view() for one in after.of(source)],
+            "warnings": _ahead(after.of(source), self.now),
         }
         if self.made:
             snapshot, summary = self.made[0]
@@ -130,7 +131,7 @@ class Backups:
 
     def _parent(self, source: Source, before: State) -> str | None:
         """Return the newest backup of the same that this host made: its files need not be read again."""
-        own = [one for one in before.of(source) if one.host == self.host]
+        own = [one for one in before.until(source, self.now) if one.host == self.host]
         return own[-1].id if own else None
 
     def _source(self) -> Source:
@@ -152,9 +153,17 @@ class Backups:
         return by_id and asked.generation in (None, one.source.generation)
 
     def _chosen(self, source: Source, state: State) -> Backup:
-        """Return the backup that is asked for, the newest without a word."""
+        """Return the backup that is asked for; without a word the newest, but none of a time that is still to come."""
         of_it = state.of(source)
-        found = [one for one in of_it if self._names(one)]
+        named = self.asked.snapshot is not None or self.asked.generation is not None
+        found = [one for one in of_it if self._names(one) and (named or not one.is_ahead(self.now))]
+        if not found and not named and of_it:
+            have = ", ".join(f"{one.id[:8]} of {one.view()['time']}" for one in of_it)
+            raise Conflict(
+                f"snapshot: all backups of {of_it[-1].source.words} are of a time after this host's clock. Is the clock right? "
+                f"Give the snapshot to restore: {have}.",
+                option="snapshot",
+            )
         if not found:
             option = "snapshot" if self.asked.snapshot else "generation" if self.asked.generation else "name"
             have = ", ".join(f"{one.id[:8]} ({one.source.generation or one.view()['time']})" for one in of_it) or "none"
@@ -168,7 +177,7 @@ class Backups:
     def _verified(self, state: State, source: Source) -> dict[str, Any]:
         """Check the repository, and restore the newest backup for a trial."""
         self.restic.check(self.asked.read_data_subset)
-        newest = state.of(source)[-1:]
+        newest = state.until(source, self.now)[-1:]
         for one in newest:
             self._restorer.drill(one, self.asked.work_dir)
         return {"read_data_subset": self.asked.read_data_subset, "restored": newest[0].id if newest else None}
@@ -203,3 +212,15 @@ class Backups:
         if not one.source.uuid or not (path / DOCUMENT).is_file():
             return False
         return (path / DOCUMENT).read_bytes() == contents_of(self.restic, one).document
+
+
+def _ahead(backups: Sequence[Backup], now: datetime) -> list[str]:
+    """Return a sentence where there are backups of a time that is still to come."""
+    ahead = [one for one in backups if one.is_ahead(now)]
+    if not ahead:
+        return []
+    found = ", ".join(f"{one.id[:8]} of {one.view()['time']} by {one.host or 'an unknown host'}" for one in ahead)
+    return [
+        f"Backups are of a time that is still to come: {found}. They stay and do not count, neither as the newest nor for "
+        "retention. Was a clock wrong, or does somebody want others to go? Remove them by snapshot, or wait."
+    ]

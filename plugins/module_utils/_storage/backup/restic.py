@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from .words import plain
 PROGRAM = "restic"
 NO_REPOSITORY, LOCKED, WRONG_PASSWORD = 10, 11, 12  # exit codes of restic since 0.17; older ones have 1 for all
 INCOMPLETE = 3
+SOME_ID = re.compile(r"[0-9a-f]{8,64}")  # older versions shorten the ID of a snapshot that they made
 ABSENT = ("no such file or directory", "does not exist", "NoSuchBucket", "specified key does not exist", "not found")
 CLOSED = ("unable to open repository", "unable to open config file", "connection refused")
 FULL = ("no space left on device", "disk quota exceeded")
@@ -103,6 +105,8 @@ class Restic:
 
     def forget(self, snapshots: Sequence[str]) -> None:
         """Remove snapshots by their IDs; their data stays until ``prune``."""
+        if wrong := [one for one in snapshots if not SOME_ID.fullmatch(one)]:
+            raise Corrupt(f"{wrong[0]!r:.80} is not the ID of a snapshot; nothing was removed.")
         self._run("forget", *snapshots)
 
     def prune(self) -> None:

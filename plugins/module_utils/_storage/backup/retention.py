@@ -44,15 +44,21 @@ class Retention:
             )
 
     def outdated(self, backups: Sequence[Backup]) -> tuple[Backup, ...]:
-        """Return the backups of one VM or one set of files that go, the oldest first."""
-        newest_first = sorted(backups, key=lambda one: (one.time, one.id), reverse=True)
-        stay = set(newest_first[: self.last])
+        """Return the backups of one VM or one set of files that go, the oldest first.
+
+        Several backups of one recovery point, as two replicas make them, count as one and stay together.
+        """
+        newest_first = sorted(backups, key=lambda one: one.order, reverse=True)
+        each = list({_counted(one): one for one in reversed(newest_first)}.values())[::-1]
+        stay = {_counted(one) for one in each[: self.last]}
         for name, period in PERIODS.items():
-            left, before = getattr(self, name), None
-            for one in newest_first:
-                now = period(one.time)
-                if left and now != before:
-                    stay.add(one)
-                    left -= 1
-                before = now
-        return tuple(one for one in reversed(newest_first) if one not in stay)
+            newest: dict[object, Backup] = {}
+            for one in each:
+                newest.setdefault(period(one.time), one)
+            stay |= {_counted(one) for one in list(newest.values())[: getattr(self, name)]}
+        return tuple(one for one in reversed(newest_first) if _counted(one) not in stay)
+
+
+def _counted(backup: Backup) -> object:
+    """Return what retention counts: a recovery point, or a backup of files."""
+    return backup.source if backup.source.uuid else backup

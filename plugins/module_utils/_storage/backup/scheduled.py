@@ -43,6 +43,7 @@ class Report:
     failed: dict[str, str] = field(default_factory=dict)
     not_here: list[str] = field(default_factory=list)
     pruned: bool = False
+    warnings: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,8 @@ class ScheduledRun:
             self.log(f"{target.name}: {report.failed[target.name]}")
             return
         (report.made if done["changed"] else report.unchanged).append(target.name)
-        for sentence in done["actions"]:
+        report.warnings += [f"{target.name}: {sentence}" for sentence in done["warnings"]]
+        for sentence in [*done["actions"], *done["warnings"]]:
             self.log(sentence)
         if verify:
             report.verified.append(target.name)

@@ -162,6 +162,21 @@ def test_retention(site: Site, tmp_path: Path) -> None:
     assert not site.good(generation="0.1", retention={"last": 1})["changed"]
 
 
+def test_a_backup_of_a_time_to_come_is_named_and_is_not_the_newest(site: Site, tmp_path: Path) -> None:
+    made = site.good(init=True)["backups"][0]
+    tags = [word for tag in ("edge", f"edge-vm={UUID}", "edge-name=web", "edge-generation=9.9") for word in ("--tag", tag)]
+    site.restic("backup", str(site.replica.depot.document(UUID, "0.1")), "--time", "2099-01-01 00:00:00", *tags)
+    found = site.good(retention={"last": 1})
+    assert not found["changed"]
+    assert [one["generation"] for one in found["backups"]] == ["0.3", "9.9"]
+    (warning,) = map(str, found["warnings"])
+    assert "of a time that is still to come: " in warning and " of 2099-01-01T00:00:00Z by " in warning
+    assert site.good(state="restored", path=str(tmp_path / "back"))["backups"] == [made]
+    site.restic("forget", made["snapshot"])
+    found = site.run(state="restored", path=str(tmp_path / "other"))
+    assert found["error"]["code"] == "conflict" and "Is the clock right? Give the snapshot to restore" in found["msg"]
+
+
 @pytest.mark.slow
 def test_absent(site: Site) -> None:
     for name in ("0.1", "0.2", "0.3"):

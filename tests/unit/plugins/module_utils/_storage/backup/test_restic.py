@@ -101,6 +101,12 @@ def test_secrets_are_hidden_however_json_writes_them() -> None:
     assert "********" in found.value.message or "********" in str(found.value.details)
 
 
+@pytest.mark.parametrize("snapshot", ["", "latest", "4c1e"])
+def test_nothing_but_an_id_is_removed(snapshot: str) -> None:
+    with pytest.raises(EdgeError, match=r"is not the ID of a snapshot; nothing was removed"):
+        Restic(Says(0, ""), Access("/backup", "secret")).forget(["a" * 64, snapshot])
+
+
 @pytest.mark.parametrize(
     ("words", "text"),
     [

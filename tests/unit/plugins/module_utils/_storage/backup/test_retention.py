@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 
 UUID = "6fa459ea-ee8a-4ca4-894e-db77e160355e"
 BEGIN = datetime(2025, 12, 20, tzinfo=UTC)
+NOW = BEGIN + timedelta(days=600)
 
 
 def backup(time: datetime, number: int, uuid: str = UUID) -> Backup:
@@ -51,15 +52,48 @@ def test_a_plan_leaves_nothing_to_do_and_others_alone(backups: list[Backup], cou
     wanted = replace(backup(BEGIN + timedelta(hours=hour), 99), id="")
     other = backup(BEGIN, 7, UUID.replace("6", "7"))
     state = State(True, (other, *backups))
-    plan = plan_present(state, "/srv", Wanted(wanted.source, wanted), Retention(**counts), prune=True)
+    plan = plan_present(state, "/srv", Wanted(wanted.source, wanted), Retention(**counts), prune=True, now=NOW)
     assert {wanted, other} <= set(plan.after.backups)
-    again = plan_present(plan.after, "/srv", Wanted(wanted.source), Retention(**counts), prune=True)
+    again = plan_present(plan.after, "/srv", Wanted(wanted.source), Retention(**counts), prune=True, now=NOW)
     assert not again.changed
+
+
+def test_points_are_in_the_order_of_their_numbers_whatever_clocks_said() -> None:
+    """A hypervisor's clock was a year ahead when it made 0.9, before it knew the time."""
+    backups = (backup(BEGIN + timedelta(days=365), 9), backup(BEGIN, 10), backup(BEGIN + timedelta(days=1), 11))
+    assert [one.source.generation for one in State(True, backups).of(backups[0].source)] == ["0.9", "0.10", "0.11"]
+    assert [one.source.generation for one in Retention(last=1).outdated(backups)] == ["0.9", "0.10"]
+    assert [one.source.generation for one in Retention(last=1, yearly=1).outdated(backups)] == ["0.9", "0.10"]
+
+
+def test_files_that_are_backed_up_now_stay_though_the_clock_is_behind() -> None:
+    files = [Backup(Source(files="etc"), BEGIN + timedelta(days=day), f"{day:064x}", "edge1") for day in (3, 4)]
+    wanted = Backup(Source(files="etc"), BEGIN)
+    plan = plan_present(State(True, tuple(files)), "/srv", Wanted(wanted.source, wanted), Retention(last=1), prune=False, now=BEGIN)
+    assert plan.actions == ["Back up the files etc."]
+    late = plan_present(State(True, tuple(files)), "/srv", Wanted(wanted.source, wanted), Retention(last=1), prune=False, now=NOW)
+    assert wanted in late.after.backups and files[1] in late.after.backups
+
+
+def test_what_is_of_a_time_to_come_takes_no_place_and_stays() -> None:
+    """As whoever may only add backups would add them, so that retention takes all others."""
+    real = [backup(BEGIN + timedelta(days=day), day) for day in (1, 2)]
+    added = [backup(BEGIN + timedelta(days=900 + day), 900 + day) for day in range(5)]
+    plan = plan_present(State(True, (*real, *added)), "/srv", Wanted(real[1].source), Retention(last=2), prune=False, now=NOW)
+    assert not plan.changed
+
+
+def test_two_backups_of_one_point_count_once() -> None:
+    """Two replicas that start within the same minutes make one each."""
+    twins = [replace(backup(BEGIN + timedelta(hours=1), 2), id=f"{number:064x}") for number in (20, 21)]
+    before = backup(BEGIN, 1)
+    assert Retention(last=2).outdated([before, *twins]) == ()
+    assert Retention(last=1).outdated([before, *twins]) == (before,)
 
 
 def test_a_plan_of_a_new_repository() -> None:
     wanted = backup(BEGIN, 1)
-    plan = plan_present(State(False), "/srv", Wanted(wanted.source, wanted), None, prune=True)
+    plan = plan_present(State(False), "/srv", Wanted(wanted.source, wanted), None, prune=True, now=NOW)
     assert plan.actions == ["Make the repository /srv.", "Back up the recovery point 0.1 of the VM web."]
     assert plan.after == State(True, (wanted,))
     assert not plan_absent(plan.after, [], prune=True).changed
@@ -71,7 +105,8 @@ def test_snapshots_of_others_are_left_out() -> None:
         "time": "2026-05-01T12:00:01.123456789+02:00",
         "tags": ["edge", f"edge-vm={UUID}", "edge-generation=0.1"],
     }
-    others = [{"id": "b" * 64, "time": "2026-05-01T10:00:00Z", "tags": tags} for tags in (None, ["edge"], ["other"])]
+    forged = ["edge", f"edge-vm={UUID}", "edge-generation=newest"]
+    others = [{"id": "b" * 64, "time": "2026-05-01T10:00:00Z", "tags": tags} for tags in (None, ["edge"], ["other"], forged)]
     (found,) = read_snapshots([*others, ours])
     assert (found.source.uuid, found.time) == (UUID, datetime(2026, 5, 1, 10, 0, 1, 123456, UTC))
     with pytest.raises(Corrupt, match="not an ID"):
