@@ -14,10 +14,11 @@ from .._cluster import Cluster
 from .._errors import NotFound
 from .._files import locked
 from .._runner import SubprocessRunner
+from .._storage.backup.notes import Notes, Report
 from .._storage.backup.reconcile import Backups
 from .._storage.backup.request import Request
 from .._storage.backup.restic import Restic
-from .._storage.backup.scheduled import Notes, Report, ScheduledRun, failure_of
+from .._storage.backup.scheduled import ScheduledRun, failure_of
 from .._storage.backup.settings import FILE, Settings, read_settings
 from .._storage.format.qemu_img import QemuImg
 from .journal import log

@@ -7,7 +7,8 @@ from __future__ import annotations
 import json
 import re
 import socket
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -59,7 +60,9 @@ class Restic:
 
     def snapshots(self) -> tuple[Backup, ...]:
         """Return the backups of ours; raise NotFound where there is no repository."""
-        return read_snapshots(json.loads(self._run("snapshots", "--json", "--tag", OURS).stdout) or ())
+        text = self._run("snapshots", "--json", "--tag", OURS).stdout
+        with _understood("the list of snapshots"):
+            return read_snapshots(json.loads(text) or ())
 
     def init(self) -> None:
         """Make the repository; refused for a local folder that has other files."""
@@ -81,19 +84,22 @@ class Restic:
         argv += [word for tag in tags for word in ("--tag", tag)]
         argv += ["--parent", parent] if parent else ["--force"]
         done = self._run(*argv, stdin="".join(f"{path}\0" for path in files), allowed=(INCOMPLETE,))
-        found = _last(done.stdout)
-        return Summary(
-            str(found["snapshot_id"]),
-            int(found.get("files_new", 0)) + int(found.get("files_changed", 0)),
-            int(found.get("files_unmodified", 0)),
-            int(found.get("data_added", 0)),
-            (self._shown(done) or "it does not say what") if done.rc == INCOMPLETE else "",
-        )
+        with _understood("the summary of a backup"):
+            found = _last(done.stdout)
+            return Summary(
+                str(found["snapshot_id"]),
+                int(found.get("files_new", 0)) + int(found.get("files_changed", 0)),
+                int(found.get("files_unmodified", 0)),
+                int(found.get("data_added", 0)),
+                (self._shown(done) or "it does not say what") if done.rc == INCOMPLETE else "",
+            )
 
     def files(self, snapshot: str) -> dict[str, int]:
         """Return the files of a snapshot with their lengths."""
-        lines = (json.loads(line) for line in self._run("ls", "--json", snapshot).stdout.splitlines() if line.startswith("{"))
-        return {str(one["path"]): int(one.get("size", 0)) for one in lines if one.get("type") == "file"}
+        text = self._run("ls", "--json", snapshot).stdout
+        with _understood("the list of a snapshot's files"):
+            lines = (json.loads(line) for line in text.splitlines() if line.startswith("{"))
+            return {str(one["path"]): int(one.get("size", 0)) for one in lines if one.get("type") == "file"}
 
     def read(self, snapshot: str, path: str) -> bytes:
         """Return the bytes of a small file of a snapshot."""
@@ -123,10 +129,12 @@ class Restic:
 
     def _lock(self, lock: str) -> Lock | None:
         try:
-            found = json.loads(self._run("cat", "lock", lock, "--no-lock").stdout)
+            text = self._run("cat", "lock", lock, "--no-lock").stdout
         except CommandFailed:
             return None
-        return Lock(lock, str(found.get("hostname", "")), int(found.get("pid", 0)), read_time(str(found["time"])))
+        with _understood("a lock"):
+            found = json.loads(text)
+            return Lock(lock, str(found.get("hostname", "")), int(found.get("pid", 0)), read_time(str(found["time"])))
 
     def check(self, subset: str | None) -> None:
         """Check the repository's structure, and with ``subset`` read some or all of its data; raise Corrupt with what is wrong."""
@@ -212,6 +220,15 @@ def _restored_full(words: str) -> Exception:
 
 def _not_installed(_words: str) -> Exception:
     return Unsupported("The program restic is not installed on this host; install the package restic.", program=PROGRAM)
+
+
+@contextmanager
+def _understood(what: str) -> Iterator[None]:
+    """Raise Corrupt where restic's words are not what they should be, as when they are cut."""
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Corrupt(f"restic was asked for {what}, and its answer is cut or another: {error!r:.200}. Run again.") from None
 
 
 def _last(text: str) -> Mapping[str, Any]:

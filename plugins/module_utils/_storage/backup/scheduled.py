@@ -2,48 +2,26 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One run of a host's timer for backups: its VMs and files, one after another, each of which costs only itself where it fails.
 
-Space is given back, and restores are tried, only each so many days: neither is a work of every night. Notes of the last of each are
-kept beside; where they are lost, both are done again at the next run.
+Space is given back, and restores are tried, only each so many days: neither is a work of every night.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from math import ceil
-from pathlib import Path
 from typing import Any
 
-from ..._errors import Busy, Corrupt, EdgeError, message_of
-from ..._files import write_atomically
-from ..._json import load_object, require_schema
-from ..._sizes import MIB
+from ..._errors import Busy, EdgeError, message_of, print_defect
 from ..recovery.depot import Depot
 from ..recovery.listing import name_in
+from .notes import Notes, Report
 from .patience import DEAD_AFTER, LOOK_AGAIN, PATIENCE, Patience
 from .reconcile import Backups
 from .request import Request, request_of
 from .restic import Restic
 from .settings import Settings
-
-SCHEMA, NOTES = 1, "runs.json"
-
-
-@dataclass
-class Report:
-    """What a run did, by the name of each VM or of the files: done, nothing to do, or failed and why."""
-
-    begun: str
-    ended: str = ""
-    made: list[str] = field(default_factory=list)
-    unchanged: list[str] = field(default_factory=list)
-    verified: list[str] = field(default_factory=list)
-    failed: dict[str, str] = field(default_factory=dict)
-    not_here: list[str] = field(default_factory=list)
-    pruned: bool = False
-    warnings: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -53,37 +31,6 @@ class Target:
     key: str
     name: str
     options: Mapping[str, Any]
-
-
-@dataclass
-class Notes:
-    """When the space was last given back, when each backup was last tried, and the last run."""
-
-    folder: Path
-    pruned: str = ""
-    verified: dict[str, str] = field(default_factory=dict)
-    last: dict[str, Any] = field(default_factory=dict)
-
-    @classmethod
-    def read(cls, folder: Path) -> Notes:
-        """Return the notes in a folder; raise Corrupt for a file that is not one of ours."""
-        path = folder / NOTES
-        try:
-            found = load_object(path.read_bytes(), str(path), MIB)
-        except FileNotFoundError:
-            return cls(folder)
-        require_schema(found, SCHEMA, str(path))
-        pruned, verified, last = found.get("pruned", ""), found.get("verified", {}), found.get("last", {})
-        if not (isinstance(pruned, str) and isinstance(verified, dict) and isinstance(last, dict)):
-            raise Corrupt(f"{path} is not what a run of backups notes; remove it, and run again.", where=str(path))
-        return cls(folder, pruned, {str(key): str(value) for key, value in verified.items()}, last)
-
-    def write(self) -> None:
-        """Write them, whole or not at all."""
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = {"schema": SCHEMA, "pruned": self.pruned, "verified": self.verified, "last": self.last}
-        path = self.folder / NOTES
-        write_atomically(path, json.dumps(found, indent=1).encode(), path.with_name(f".{NOTES}.new"), 0o600)
 
 
 @dataclass
@@ -102,26 +49,50 @@ class ScheduledRun:
     def run(self) -> Report:
         """Make all backups; raise where the repository cannot be opened, else name in the report what failed."""
         notes, report = Notes.read(self.settings.work_dir), Report(_text(self.now()))
-        patience = Patience(self.log, self.patience, self.look_again, self.dead_after)
-        self.restic = replace(self.restic, patience=patience)
+        if notes.problem:
+            self.log(notes.problem)
+        self.restic = replace(self.restic, patience=Patience(self.log, self.patience, self.look_again, self.dead_after))
         self.restic.snapshots()  # a wrong password is one error, not one for each VM
+        try:
+            self._back_up_all(notes, report)
+        finally:
+            report.ended = _text(self.now())
+            notes.take(report)
+            self._write(notes)
+        return report
+
+    def _back_up_all(self, notes: Notes, report: Report) -> None:
         targets = list(self._targets(report))
         turns = self._turns(targets, notes)
         for target in targets:
             self._back_up(target, target.key in turns, notes, report)
         if targets and self._is_due(notes.pruned, self.settings.prune_days):
             self._prune(notes, report)
-        report.ended = _text(self.now())
-        notes.last = asdict(report)
-        notes.write()
-        return report
+        keys = {one.key for one in targets}
+        notes.verified = {key: time for key, time in notes.verified.items() if key in keys}
+
+    def _write(self, notes: Notes) -> None:
+        try:
+            notes.write()
+        except (EdgeError, OSError) as error:
+            self.log(f"The notes of this run cannot be written: {message_of(error)}")
+
+    def _fails(self, name: str, error: Exception, report: Report) -> None:
+        """Note what failed; the others go on, also after a defect of ours, whose traceback is in the journal."""
+        print_defect(error)
+        report.failed[name] = message_of(error)
+        self.log(f"{name}: {report.failed[name]}")
 
     def _targets(self, report: Report) -> list[Target]:
         """Return what is to be backed up; note the VMs that were named and of which this host keeps no point."""
         found, here, named = [], set(), self.settings.vms
         depot = Depot(self.settings.root)
         for uuid in depot.vms():
-            listed = depot.listed(uuid)
+            try:
+                listed = depot.listed(uuid)
+            except Exception as error:  # noqa: BLE001 - see _fails
+                self._fails(f"VM {uuid}", error, report)
+                continue
             name = name_in(listed)
             if listed.generations and (named is None or name in named or uuid in named):
                 found.append(Target(uuid, f"VM {name}", {"vm": uuid}))
@@ -150,12 +121,10 @@ class ScheduledRun:
             return True
 
     def _back_up(self, target: Target, verify: bool, notes: Notes, report: Report) -> None:
-        request = request_of({**self.settings.options, **target.options, "verify": verify})
         try:
-            done = self._made(request)
-        except (EdgeError, OSError) as error:
-            report.failed[target.name] = message_of(error)
-            self.log(f"{target.name}: {report.failed[target.name]}")
+            done = self._made(request_of({**self.settings.options, **target.options, "verify": verify}))
+        except Exception as error:  # noqa: BLE001 - see _fails
+            self._fails(target.name, error, report)
             return
         (report.made if done["changed"] else report.unchanged).append(target.name)
         report.warnings += [f"{target.name}: {sentence}" for sentence in done["warnings"]]
@@ -164,13 +133,13 @@ class ScheduledRun:
         if verify:
             report.verified.append(target.name)
             notes.verified[target.key] = _text(self.now())
-            notes.write()
+            self._write(notes)
 
     def _prune(self, notes: Notes, report: Report) -> None:
         try:
             self.restic.prune()
-        except EdgeError as error:
-            report.failed["prune"] = error.message
+        except Exception as error:  # noqa: BLE001 - see _fails
+            self._fails("prune", error, report)
             return
         notes.pruned, report.pruned = _text(self.now()), True
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -13,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.edge.cloud.plugins.module_utils._errors import Corrupt, EdgeError, InvalidInput, NotFound, Refused
+from ansible_collections.edge.cloud.plugins.module_utils._errors import EdgeError, InvalidInput, NotFound, Refused
 from ansible_collections.edge.cloud.plugins.module_utils._host import backup as verbs
-from ansible_collections.edge.cloud.plugins.module_utils._storage.backup.scheduled import Notes, Report
+from ansible_collections.edge.cloud.plugins.module_utils._storage.backup.notes import NOTES, Notes, Report
 from ansible_collections.edge.cloud.plugins.module_utils._storage.backup.settings import read_settings
 from support.recovery import UUID, Replica
 
@@ -230,6 +231,57 @@ def test_no_settings_and_no_notes(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="is not a JSON object"):
         read_settings(tmp_path / "bad.json")
     assert Notes.read(tmp_path) == Notes(tmp_path)
-    (tmp_path / "runs.json").write_text('{"verified": []}')
-    with pytest.raises(Corrupt, match="remove it, and run again"):
-        Notes.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ('{"verified": []}', "is not what a run of backups notes"),
+        ("{", "JSON"),
+        ('{"schema": 99}', "upgrade edge.cloud"),
+        (" " * (17 << 20), "is larger than"),
+    ],
+)
+def test_notes_that_cannot_be_read_stop_no_run(site: Site, text: str, why: str) -> None:
+    (site.folder / "work").mkdir()
+    (site.folder / "work" / NOTES).write_text(text)
+    assert verbs.check(None, {"init": True})["changed"]
+    site.write(vms=[], verify_days=0, prune_days=0)
+    assert site.run().made == ["files frontend"]
+    assert why in site.lines[0]
+    assert Notes.read(site.folder / "work").last["made"] == ["files frontend"]
+
+
+def test_notes_stay_small_and_forget_what_is_gone(repository: Site) -> None:
+    repository.write(paths=[str(repository.folder / ("long/" * 100))], prune_days=0)
+    notes = Notes(repository.folder / "work", verified={"gone": "2026-11-27T02:00:00Z"})
+    notes.write()
+    report = repository.run()
+    assert len(report.failed["files frontend"]) > 500
+    noted = Notes.read(repository.folder / "work")
+    assert len(noted.last["failed"]["files frontend"]) == 300
+    assert set(noted.verified) == {UUID}
+
+
+def test_an_answer_that_is_cut_costs_only_its_target(repository: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connection went in the middle of the list of files; restic ended well."""
+    (repository.folder / "bin").mkdir()
+    program = repository.folder / "bin/restic"
+    real = shutil.which("restic")
+    program.write_text(f'#!/bin/sh\ncase "$*" in ls*) echo \'{{"struct\'; exit 0;; esac\nexec {real} "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    report = repository.run()
+    assert set(report.failed) == {"VM web", "files frontend"}
+    assert all("its answer is cut" in one for one in report.failed.values())
+    assert Notes.read(repository.folder / "work").last["ended"]
+
+
+def test_a_folder_that_cannot_be_read_costs_only_its_vm(repository: Site) -> None:
+    """As by a bad sector of the disk with the recovery points."""
+    folder = repository.replica.depot.root / UUID.replace("6", "7")
+    folder.symlink_to(folder)
+    repository.write(verify_days=0, prune_days=0)
+    report = repository.run()
+    assert report.made == ["VM web", "files frontend"], report
+    assert list(report.failed) == [f"VM {folder.name}"], report
