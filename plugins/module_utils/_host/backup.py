@@ -66,12 +66,14 @@ def check(_cluster: Cluster | None, options: Options) -> dict[str, Any]:
 
 
 def status(_cluster: Cluster | None, _options: Options) -> dict[str, Any]:
-    """Return what the last run did, as it was noted; the repository is not asked."""
-    settings = read_settings(FILE)
+    """Return what the last run did, as it was noted; the repository is not asked, and no password is needed."""
+    settings = read_settings(FILE, opens=False)
     notes = Notes.read(settings.work_dir)
     return {
         "repository": settings.access.shown,
         "last": notes.last or None,
+        "succeeded": notes.succeeded or None,
+        "problem": notes.problem or None,
         "pruned": notes.pruned or None,
         "verified": notes.verified,
     }

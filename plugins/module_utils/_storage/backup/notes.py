@@ -23,10 +23,14 @@ LARGEST, LONGEST_MESSAGE = 16 * MIB, 300
 
 @dataclass
 class Report:
-    """What a run did, by the name of each VM or of the files: done, nothing to do, or failed and why."""
+    """What a run did, by the name of each VM or of the files: done, nothing to do, or failed and why.
+
+    ``error`` is why it could not even begin with them. Without ``ended`` it goes on, or was killed.
+    """
 
     begun: str
     ended: str = ""
+    error: str = ""
     made: list[str] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
     verified: list[str] = field(default_factory=list)
@@ -38,13 +42,17 @@ class Report:
 
 @dataclass
 class Notes:
-    """When the space was last given back, when each backup was last tried, and the last run; ``problem`` is why there are none."""
+    """When the space was last given back, when each backup was last tried, when a run last succeeded, and the last run.
+
+    ``problem`` is why there are none of earlier runs.
+    """
 
     folder: Path
     pruned: str = ""
     verified: dict[str, str] = field(default_factory=dict)
     last: dict[str, Any] = field(default_factory=dict)
     problem: str = ""
+    succeeded: str = ""
 
     @classmethod
     def read(cls, folder: Path) -> Notes:
@@ -62,18 +70,23 @@ class Notes:
         found = load_object(path.read_bytes(), str(path), LARGEST)
         require_schema(found, SCHEMA, str(path))
         pruned, verified, last = found.get("pruned", ""), found.get("verified", {}), found.get("last", {})
-        if not (isinstance(pruned, str) and isinstance(verified, dict) and isinstance(last, dict)):
+        succeeded = found.get("succeeded", "")
+        texts = isinstance(pruned, str) and isinstance(succeeded, str)
+        if not (texts and isinstance(verified, dict) and isinstance(last, dict)):
             raise Corrupt(f"{path} is not what a run of backups notes.", where=str(path))
-        return cls(folder, pruned, {str(key): str(value) for key, value in verified.items()}, last)
+        return cls(folder, pruned, {str(key): str(value) for key, value in verified.items()}, last, succeeded=succeeded)
 
     def take(self, report: Report) -> None:
         """Have a run as the last one, its messages cut."""
-        self.last = {**asdict(report), "failed": {name: _cut(message) for name, message in report.failed.items()}}
+        failed = {name: _cut(message) for name, message in report.failed.items()}
+        self.last = {**asdict(report), "error": _cut(report.error), "failed": failed}
+        if report.ended and not (report.error or failed):
+            self.succeeded = report.ended
 
     def write(self) -> None:
         """Write them, whole or not at all."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = {"schema": SCHEMA, "pruned": self.pruned, "verified": self.verified, "last": self.last}
+        found = {"schema": SCHEMA, "pruned": self.pruned, "verified": self.verified, "succeeded": self.succeeded, "last": self.last}
         path = self.folder / NOTES
         write_atomically(path, json.dumps(found, indent=1).encode(), path.with_name(f".{NOTES}.new"), 0o600)
 

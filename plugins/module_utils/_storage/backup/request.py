@@ -149,8 +149,11 @@ def _refuse(option: str, why: str) -> None:
     raise InvalidInput(f"{option}: {why}.", option=option)
 
 
-def access_of(options: Mapping[str, Any]) -> Access:
-    """Return how the repository is reached; raise InvalidInput unless there is one way to its password."""
+def access_of(options: Mapping[str, Any], *, opens: bool = True) -> Access:
+    """Return how the repository is reached; raise InvalidInput unless there is one way to its password, NotFound without its file.
+
+    Without ``opens`` that file is not looked for.
+    """
     if not options["repository"]:
         _refuse("repository", "it is empty; write it as restic does, such as /srv/backup")
     if (options["password"] is None) == (options["password_file"] is None):
@@ -162,11 +165,11 @@ def access_of(options: Mapping[str, Any]) -> Access:
     if taken:
         _refuse(f"environment.{taken[0]}", "this module sets it; use its options")
     file = options["password_file"]
-    return Access(options["repository"], options["password"], str(_readable(file)) if file else None, environment)
+    return Access(options["repository"], options["password"], str(_readable(file, opens)) if file else None, environment)
 
 
-def _readable(file: str) -> Path:
+def _readable(file: str, opens: bool) -> Path:
     path = absolute_path(file, "password_file")
-    if not path.is_file():
+    if opens and not path.is_file():
         raise NotFound(f"password_file: {path} is not a file of this host.", option="password_file")
     return path

@@ -52,16 +52,24 @@ class ScheduledRun:
         if notes.problem:
             self.log(notes.problem)
         self.restic = replace(self.restic, patience=Patience(self.log, self.patience, self.look_again, self.dead_after))
-        self.restic.snapshots()  # a wrong password is one error, not one for each VM
+        notes.take(report)
+        self._write(notes)  # a run that never ends is seen, too
         try:
             self._back_up_all(notes, report)
-        finally:
-            report.ended = _text(self.now())
-            notes.take(report)
-            self._write(notes)
+        except Exception as error:
+            report.error = message_of(error)
+            self._end(notes, report)
+            raise
+        self._end(notes, report)
         return report
 
+    def _end(self, notes: Notes, report: Report) -> None:
+        report.ended = _text(self.now())
+        notes.take(report)
+        self._write(notes)
+
     def _back_up_all(self, notes: Notes, report: Report) -> None:
+        self.restic.snapshots()  # a wrong password is one error, not one for each VM
         targets = list(self._targets(report))
         turns = self._turns(targets, notes)
         for target in targets:

@@ -74,23 +74,26 @@ class Settings:
         return tuple(one for one in self.databases if Path(one).exists())
 
 
-def read_settings(file: Path = FILE) -> Settings:
-    """Return the settings in a file; raise NotFound, or InvalidInput that names the file and the key that is wrong."""
+def read_settings(file: Path = FILE, *, opens: bool = True) -> Settings:
+    """Return the settings in a file; raise NotFound, or InvalidInput that names the file and the key that is wrong.
+
+    Without ``opens``, as where the repository is only named, the file of the password need not be there.
+    """
     try:
         found = load_object(file.read_bytes(), str(file), MIB, InvalidInput)
     except FileNotFoundError:
         raise NotFound(f"{file} is not there: the role edge.cloud.backup has not been run on this host.", path=str(file)) from None
     try:
-        return _settings(CONTENT(found, str(file)))
+        return _settings(CONTENT(found, str(file)), opens=opens)
     except (InvalidInput, NotFound) as error:
         raise type(error)(f"{error.message} The role edge.cloud.backup writes {file}.", **error.details) from None
 
 
-def _settings(found: Mapping[str, Any]) -> Settings:
+def _settings(found: Mapping[str, Any], *, opens: bool) -> Settings:
     options = {**REST, **{key: found[key] for key in ("root", "images_root", "work_dir", "retention", "read_data_subset")}}
     asked = _request(found, options)
     return Settings(
-        access_of({"password": None, **found}),
+        access_of({"password": None, **found}, opens=opens),
         options,
         asked.root,
         asked.work_dir,

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +18,8 @@ import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._errors import EdgeError, InvalidInput, NotFound, Refused
 from ansible_collections.edge.cloud.plugins.module_utils._host import backup as verbs
 from ansible_collections.edge.cloud.plugins.module_utils._storage.backup.notes import NOTES, Notes, Report
+from ansible_collections.edge.cloud.plugins.module_utils._storage.backup.request import Request
+from ansible_collections.edge.cloud.plugins.module_utils._storage.backup.restic import Restic
 from ansible_collections.edge.cloud.plugins.module_utils._storage.backup.settings import read_settings
 from support.recovery import UUID, Replica
 
@@ -124,6 +127,53 @@ def test_a_wrong_password_is_one_error(repository: Site) -> None:
     (repository.folder / "password").write_text("another")
     with pytest.raises(Refused, match="password_file: it does not open the repository"):
         repository.run()
+    last = verbs.status(None, {})["last"]
+    assert last["error"].startswith("password_file: it does not open the repository") and last["ended"]
+
+
+def test_the_status_is_of_a_run_that_failed_or_never_ended(repository: Site) -> None:
+    repository.write(vms=[], verify_days=0, prune_days=0)
+    repository.run()
+    assert verbs.status(None, {})["succeeded"] == "2026-11-28T02:00:00Z"
+    (repository.folder / "repository").rename(repository.folder / "away")
+    with pytest.raises(NotFound):
+        repository.run(timedelta(days=1))
+    known = verbs.status(None, {})
+    assert known["succeeded"] == "2026-11-28T02:00:00Z"
+    assert known["last"]["begun"] == "2026-11-29T02:00:00Z" and "is no repository of restic" in known["last"]["error"]
+    (repository.folder / "away").rename(repository.folder / "repository")
+    end = hangs(repository)
+    try:
+        last = verbs.status(None, {})["last"]
+    finally:
+        end()
+    assert (last["begun"], last["ended"], last["error"]) == ("2026-11-30T02:00:00Z", "", "")
+    (repository.folder / "password").unlink()
+    assert verbs.status(None, {})["last"] == last, "it needs no password"
+
+
+def hangs(site: Site) -> Callable[[], None]:
+    """Have a run that is in the middle of its work; return what lets it go on and waits for its end."""
+    run = verbs.scheduled(read_settings(site.file))
+    reached, goes_on = threading.Event(), threading.Event()
+
+    def backups(_restic: Restic, _request: Request) -> Any:
+        reached.set()
+        goes_on.wait()
+        raise NotFound("the end")
+
+    run.now, run.log, run.backups = lambda: START + timedelta(days=2), site.lines.append, backups
+    thread = threading.Thread(target=run.run)
+    thread.start()
+    reached.wait()
+    noted = Path(site.found["work_dir"], NOTES).read_bytes()
+
+    def end() -> None:
+        goes_on.set()
+        thread.join()
+        Path(site.found["work_dir"], NOTES).write_bytes(noted)  # as it is where the run was killed
+
+    return end
 
 
 def locked_by_another(repository: Site) -> Callable[[], None]:
