@@ -7,15 +7,17 @@ Space is given back, and restores are tried, only each so many days: neither is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from math import ceil
 from typing import Any
 
-from ..._errors import Busy, EdgeError, message_of, print_defect
-from ..recovery.depot import Depot
+from ..._errors import Busy, Corrupt, EdgeError, NotFound, message_of, print_defect
+from ..._shown import counted
+from ..recovery.depot import Depot, Listed
 from ..recovery.listing import name_in
+from .model import Backup
 from .notes import Notes, Report
 from .patience import DEAD_AFTER, LOOK_AGAIN, PATIENCE, Patience
 from .reconcile import Backups
@@ -69,8 +71,8 @@ class ScheduledRun:
         self._write(notes)
 
     def _back_up_all(self, notes: Notes, report: Report) -> None:
-        self.restic.snapshots()  # a wrong password is one error, not one for each VM
-        targets = list(self._targets(report))
+        known = names_of(self.restic.snapshots())  # a wrong password is one error, not one for each VM
+        targets = list(self._targets(known, report))
         turns = self._turns(targets, notes)
         for target in targets:
             self._back_up(target, target.key in turns, notes, report)
@@ -91,8 +93,12 @@ class ScheduledRun:
         report.failed[name] = message_of(error)
         self.log(f"{name}: {report.failed[name]}")
 
-    def _targets(self, report: Report) -> list[Target]:
-        """Return what is to be backed up; note the VMs that were named and of which this host keeps no point."""
+    def _targets(self, known: Mapping[str, str], report: Report) -> list[Target]:
+        """Return what is to be backed up; note the VMs that were named and of which this host keeps no point.
+
+        Another replica may keep those that the repository knows. One that it does not know either is a failure, such as a name that
+        is misspelt, and so is one of which there are points that cannot be read.
+        """
         found, here, named = [], set(), self.settings.vms
         depot = Depot(self.settings.root)
         for uuid in depot.vms():
@@ -101,11 +107,17 @@ class ScheduledRun:
             except Exception as error:  # noqa: BLE001 - see _fails
                 self._fails(f"VM {uuid}", error, report)
                 continue
-            name = name_in(listed)
-            if listed.generations and (named is None or name in named or uuid in named):
+            name = name_in(listed) or known.get(uuid, uuid)
+            if not (named is None or name in named or uuid in named):
+                continue
+            here |= {uuid, name}
+            if listed.generations:
                 found.append(Target(uuid, f"VM {name}", {"vm": uuid}))
-                here |= {uuid, name}
+            elif listed.unreadable:
+                self._fails(f"VM {name}", _none_readable(listed), report)
         report.not_here = sorted(set(named or ()) - here)
+        for name in sorted(set(report.not_here) - {*known, *known.values()}):
+            self._fails(f"VM {name}", _nowhere(name), report)
         paths, databases = self.settings.paths, self.settings.databases_there
         if paths or databases:
             files = {"name": self.settings.name, "paths": list(paths), "databases": list(databases)}
@@ -163,6 +175,23 @@ class ScheduledRun:
                 of_repository = error.details.get("option") == "repository"
                 if of_repository or not (self.restic.patience and self.restic.patience.waits(error)):
                     raise
+
+
+def names_of(backups: Iterable[Backup]) -> dict[str, str]:
+    """Return the names of the VMs in the repository, by UUID."""
+    return {one.source.uuid: one.source.name for one in backups if one.source.uuid}
+
+
+def _none_readable(listed: Listed) -> Corrupt:
+    first = listed.unreadable[0]
+    return Corrupt(f"None of its {counted(len(listed.unreadable), 'recovery point')} can be read; {first.name}: {first.why}")
+
+
+def _nowhere(name: str) -> NotFound:
+    return NotFound(
+        f"backup_vms: neither this host nor the repository has a recovery point of {name!r:.100}. Is the name right? A new VM is "
+        "backed up once a replica has its first recovery point; give backup_vms to the replicas that keep it."
+    )
 
 
 def _text(time_: datetime) -> str:

@@ -23,6 +23,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._storage.backup.restic 
 from ansible_collections.edge.cloud.plugins.module_utils._storage.backup.settings import read_settings
 from support.recovery import UUID, Replica
 
+OTHER = UUID.replace("6", "7")
 START = datetime(2026, 11, 28, 2, tzinfo=UTC)
 
 
@@ -116,9 +117,16 @@ def test_what_fails_costs_only_itself(repository: Site) -> None:
 
 
 def test_vms_by_name_and_those_that_are_not_here(repository: Site) -> None:
-    repository.write(vms=["web", "other"], paths=[], databases=[])
+    repository.write(vms=["web", "other"], paths=[], databases=[], verify_days=0, prune_days=0)
+    tags = [word for tag in ("edge", f"edge-vm={OTHER}", "edge-name=other", "edge-generation=0.1") for word in ("--tag", tag)]
+    repository.restic("backup", str(repository.file), *tags)
     report = repository.run()
-    assert (report.made, report.not_here) == (["VM web"], ["other"])
+    assert (report.made, report.not_here, report.failed) == (["VM web"], ["other"], {}), "another replica has backed it up"
+    repository.write(vms=[UUID, OTHER, "wbe"])
+    report = repository.run()
+    assert (report.unchanged, report.not_here) == (["VM web"], [OTHER, "wbe"])
+    assert list(report.failed) == ["VM wbe"]
+    assert report.failed["VM wbe"].startswith("backup_vms: neither this host nor the repository has a recovery point of 'wbe'.")
     repository.write(vms=[])
     assert repository.run(timedelta(days=1)).made == []
 
@@ -327,9 +335,23 @@ def test_an_answer_that_is_cut_costs_only_its_target(repository: Site, monkeypat
     assert Notes.read(repository.folder / "work").last["ended"]
 
 
+def test_a_vm_of_which_no_point_can_be_read_is_a_failure(repository: Site) -> None:
+    """As where the hypervisors are upgraded and the replica is not yet."""
+    repository.write(paths=[], databases=[], verify_days=0, prune_days=0)
+    repository.run()
+    for document in (repository.replica.depot.root / UUID).glob("*.json"):
+        document.write_text('{"schema": 99}')
+    for vms in (None, ["web"]):
+        repository.write(vms=vms)
+        report = repository.run()
+        assert (report.made, report.unchanged, list(report.failed)) == ([], [], ["VM web"])
+        assert report.failed["VM web"].startswith("None of its 3 recovery points can be read; 0.1.json: ")
+        assert "upgrade edge.cloud on this host" in report.failed["VM web"]
+
+
 def test_a_folder_that_cannot_be_read_costs_only_its_vm(repository: Site) -> None:
     """As by a bad sector of the disk with the recovery points."""
-    folder = repository.replica.depot.root / UUID.replace("6", "7")
+    folder = repository.replica.depot.root / OTHER
     folder.symlink_to(folder)
     repository.write(verify_days=0, prune_days=0)
     report = repository.run()
