@@ -7,6 +7,7 @@ Space is given back, and restores are tried, only each so many days: neither is 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -25,6 +26,8 @@ from .request import Request, request_of
 from .restic import Restic
 from .settings import Settings
 
+ITEM = re.compile(r"(paths|databases)\[(\d+)\]")
+
 
 @dataclass(frozen=True)
 class Target:
@@ -33,6 +36,19 @@ class Target:
     key: str
     name: str
     options: Mapping[str, Any]
+
+    def without(self, error: Exception) -> tuple[str, Target | None]:
+        """Return the path of files that an error is about, and the target without it, if there is more.
+
+        The rest is backed up, and nothing is removed: else backups of the rest alone would take the places of whole ones.
+        """
+        option = str(error.details.get("option", "")) if isinstance(error, EdgeError) else ""
+        if not (found := ITEM.fullmatch(option)):
+            return "", None
+        items = list(self.options[found[1]])
+        path = str(items.pop(int(found[2])))
+        rest = {**self.options, found[1]: items, "retention": None}
+        return path, replace(self, options=rest) if rest["paths"] or rest["databases"] else None
 
 
 @dataclass
@@ -144,7 +160,10 @@ class ScheduledRun:
         try:
             done = self._made(request_of({**self.settings.options, **target.options, "verify": verify}))
         except Exception as error:  # noqa: BLE001 - see _fails
-            self._fails(target.name, error, report)
+            path, rest = target.without(error)
+            self._fails(f"{target.name}: {path}" if path else target.name, error, report)
+            if rest:
+                self._back_up(rest, verify, notes, report)
             return
         (report.made if done["changed"] else report.unchanged).append(target.name)
         report.warnings += [f"{target.name}: {sentence}" for sentence in done["warnings"]]

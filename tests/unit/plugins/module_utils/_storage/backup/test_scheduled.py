@@ -109,11 +109,27 @@ def test_runs_back_up_what_is_new_and_try_and_prune_in_their_time(repository: Si
 def test_what_fails_costs_only_itself(repository: Site) -> None:
     repository.write(paths=[str(repository.folder / "gone")])
     report = repository.run()
-    assert report.made == ["VM web"] and list(report.failed) == ["files frontend"]
-    assert "gone does not exist" in report.failed["files frontend"]
+    gone = f"files frontend: {repository.folder / 'gone'}"
+    assert report.made == ["VM web"] and list(report.failed) == [gone]
+    assert "gone does not exist" in report.failed[gone]
     with pytest.raises(EdgeError, match=r"^1 of this host's backups failed. files frontend: ") as raised:
         verbs.run(None, {})
     assert raised.value.details["unchanged"] == ["VM web"]
+
+
+def test_a_path_or_database_that_fails_costs_only_itself_and_nothing_is_removed(repository: Site) -> None:
+    repository.write(vms=[], retention={"last": 1}, verify_days=0, prune_days=0)
+    repository.run()
+    whole = snapshots(repository)
+    (repository.folder / "bad.sqlite3").write_text("This is not a database, but a text that is longer than the head of one. " * 9)
+    paths = [str(repository.folder / "gone"), str(repository.folder / "etc")]
+    repository.write(paths=paths, databases=[str(repository.folder / "bad.sqlite3")])
+    report = repository.run(timedelta(days=1))
+    assert report.made == ["files frontend"]
+    assert list(report.failed) == [f"files frontend: {repository.folder / name}" for name in ("gone", "bad.sqlite3")]
+    both = snapshots(repository)
+    assert both[0] == whole[0] and len(both) == 2, "the last whole one stays"
+    assert str(repository.folder / "etc/cluster") in repository.restic("ls", both[1])
 
 
 def test_vms_by_name_and_those_that_are_not_here(repository: Site) -> None:
@@ -315,9 +331,9 @@ def test_notes_stay_small_and_forget_what_is_gone(repository: Site) -> None:
     notes = Notes(repository.folder / "work", verified={"gone": "2026-11-27T02:00:00Z"})
     notes.write()
     report = repository.run()
-    assert len(report.failed["files frontend"]) > 500
+    assert len(next(iter(report.failed.values()))) > 500
     noted = Notes.read(repository.folder / "work")
-    assert len(noted.last["failed"]["files frontend"]) == 300
+    assert len(next(iter(noted.last["failed"].values()))) == 300
     assert set(noted.verified) == {UUID}
 
 
