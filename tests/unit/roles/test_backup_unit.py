@@ -64,6 +64,13 @@ def read_only_but(folder: Path, writable: list[str], *argv: str) -> subprocess.C
     return subprocess.run([*spaces, "sh", "-c", script, "sh", *argv], env=environment, capture_output=True, text=True, check=False)
 
 
+def test_no_folder_is_an_empty_one_and_a_mount_at_boot_is_there(tmp_path: Path) -> None:
+    found = unit(tmp_path, backup_paths=["/var/tmp/data"])
+    assert "PrivateTmp" not in found and found["ProtectHome"] == ["read-only"]
+    assert f"TMPDIR=/var/cache/{found['CacheDirectory'][0]}" in found["Environment"]
+    assert "remote-fs.target" in found["After"]
+
+
 def test_a_database_in_wal_mode_can_be_read_though_the_system_is_read_only(tmp_path: Path, database: Path) -> None:
     if read_only_but(tmp_path, [], "true").returncode != 0:
         pytest.skip("no mounts can be made here")

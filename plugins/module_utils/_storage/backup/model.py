@@ -98,6 +98,10 @@ class State:
         """Return those of them that are not of a time to come: what "the newest" and retention are about."""
         return tuple(one for one in self.of(source) if not one.is_ahead(now))
 
+    def own(self, source: Source, now: datetime, host: str) -> tuple[Backup, ...]:
+        """Return those of them that replace each other: of a VM all, of files those of this host, since others may use the name."""
+        return tuple(one for one in self.until(source, now) if source.uuid or one.host == host)
+
     def view(self) -> dict[str, Any]:
         """Return it as modules show it, without what a run cannot predict."""
         shown = [{key: value for key, value in one.view().items() if key not in ("snapshot", "host")} for one in self.backups]

@@ -100,7 +100,8 @@ def plan_present(
     if wanted.missing:
         steps.append(MakeBackup(wanted.missing, wanted.broken))
     made = Plan(state, tuple(steps))
-    outdated = retention.outdated(made.after.until(wanted.source, now)) if retention else ()
+    host = wanted.missing.host if wanted.missing else ""
+    outdated = retention.outdated(made.after.own(wanted.source, now, host)) if retention else ()
     going = [one for one in outdated if one != wanted.missing and not (wanted.source.uuid and one.source == wanted.source)]
     return Plan(state, (*steps, *_removal(going, prune)))
 

@@ -52,6 +52,8 @@ class Backups:
     def _present(self, check: bool) -> dict[str, Any]:
         taken = self._taken()
         state = self._observed(create=self.asked.init)
+        if isinstance(taken, FileSource):
+            taken.require_filled(self.restic, state.own(taken.source, self.now, self.host))
         wanted = self._wanted(taken, state)
         plan = plan_present(state, self.restic.access.shown, wanted, self.asked.retention, prune=self.asked.prune, now=self.now)
         return self._applied(plan, taken, wanted.source, check)
@@ -100,7 +102,7 @@ class Backups:
 
     def _wanted(self, taken: VmSource | FileSource, state: State) -> Wanted:
         if isinstance(taken, FileSource):
-            return Wanted(taken.source, Backup(taken.source, self.now.replace(microsecond=0)))
+            return Wanted(taken.source, Backup(taken.source, self.now.replace(microsecond=0), host=self.host))
         same = [one for one in state.of(taken.source) if one.source == taken.source]
         whole = [one for one in same if is_whole(self.restic, one, taken.base_images)]
         broken = tuple(one for one in same if one not in whole)
@@ -131,7 +133,7 @@ class Backups:
 
     def _parent(self, source: Source, before: State) -> str | None:
         """Return the newest backup of the same that this host made: its files need not be read again."""
-        own = [one for one in before.until(source, self.now) if one.host == self.host]
+        own = [one for one in before.own(source, self.now, self.host) if one.host == self.host]
         return own[-1].id if own else None
 
     def _source(self) -> Source:
@@ -168,6 +170,13 @@ class Backups:
             option = "snapshot" if self.asked.snapshot else "generation" if self.asked.generation else "name"
             have = ", ".join(f"{one.id[:8]} ({one.source.generation or one.view()['time']})" for one in of_it) or "none"
             raise NotFound(f"{option}: the repository has no such backup; it has {have}.", option=option)
+        newest = {one.host: one for one in found if not source.uuid}
+        if len(newest) > 1 and not named:
+            each = ", ".join(f"{one.id[:8]} of {host or 'an unknown host'}, {one.view()['time']}" for host, one in newest.items())
+            raise Conflict(
+                f"name: several hosts have backups of files named {source.files}: {each}. Give the snapshot to restore.",
+                option="name",
+            )
         return found[-1]
 
     @property
@@ -177,7 +186,7 @@ class Backups:
     def _verified(self, state: State, source: Source) -> dict[str, Any]:
         """Check the repository, and restore the newest backup for a trial."""
         self.restic.check(self.asked.read_data_subset)
-        newest = state.until(source, self.now)[-1:]
+        newest = state.own(source, self.now, self.host)[-1:]
         for one in newest:
             self._restorer.drill(one, self.asked.work_dir)
         return {"read_data_subset": self.asked.read_data_subset, "restored": newest[0].id if newest else None}

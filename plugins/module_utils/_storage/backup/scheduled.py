@@ -8,10 +8,12 @@ Space is given back, and restores are tried, only each so many days: neither is 
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from math import ceil
+from pathlib import Path
 from typing import Any
 
 from ..._errors import Busy, Corrupt, EdgeError, NotFound, message_of, print_defect
@@ -59,6 +61,7 @@ class ScheduledRun:
     restic: Restic
     backups: Callable[[Restic, Request], Backups]
     log: Callable[[str], None]
+    host: str = field(default_factory=socket.gethostname)
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     patience: float = PATIENCE
     look_again: float = LOOK_AGAIN
@@ -87,8 +90,8 @@ class ScheduledRun:
         self._write(notes)
 
     def _back_up_all(self, notes: Notes, report: Report) -> None:
-        known = names_of(self.restic.snapshots())  # a wrong password is one error, not one for each VM
-        targets = list(self._targets(known, report))
+        backups = self.restic.snapshots()  # a wrong password is one error, not one for each VM
+        targets = [*self._vms(names_of(backups), report), *self._files(backups, report)]
         turns = self._turns(targets, notes)
         for target in targets:
             self._back_up(target, target.key in turns, notes, report)
@@ -109,8 +112,8 @@ class ScheduledRun:
         report.failed[name] = message_of(error)
         self.log(f"{name}: {report.failed[name]}")
 
-    def _targets(self, known: Mapping[str, str], report: Report) -> list[Target]:
-        """Return what is to be backed up; note the VMs that were named and of which this host keeps no point.
+    def _vms(self, known: Mapping[str, str], report: Report) -> list[Target]:
+        """Return the VMs to be backed up; note those that were named and of which this host keeps no point.
 
         Another replica may keep those that the repository knows. One that it does not know either is a failure, such as a name that
         is misspelt, and so is one of which there are points that cannot be read.
@@ -134,11 +137,21 @@ class ScheduledRun:
         report.not_here = sorted(set(named or ()) - here)
         for name in sorted(set(report.not_here) - {*known, *known.values()}):
             self._fails(f"VM {name}", _nowhere(name), report)
-        paths, databases = self.settings.paths, self.settings.databases_there
-        if paths or databases:
-            files = {"name": self.settings.name, "paths": list(paths), "databases": list(databases)}
-            found.append(Target(f"files {self.settings.name}", f"files {self.settings.name}", files))
         return found
+
+    def _files(self, backups: Iterable[Backup], report: Report) -> list[Target]:
+        """Return the files to be backed up: of the databases those that are there, and that one was never written is no failure."""
+        settings, name = self.settings, f"files {self.settings.name}"
+        had = {path for one in backups if one.source.files == settings.name and one.host == self.host for path in one.paths}
+        lost = [
+            one for one in settings.databases if not Path(one).exists() and any(path.endswith(f"/databases{one}") for path in had)
+        ]
+        for one in lost:
+            self._fails(f"{name}: {one}", NotFound(f"databases: {one} is not there any more; earlier backups have it."), report)
+        files: dict[str, Any] = {"name": settings.name, "paths": list(settings.paths), "databases": list(settings.databases_there)}
+        if not (files["paths"] or files["databases"]):
+            return []
+        return [Target(name, name, {**files, "retention": None} if lost else files)]
 
     def _turns(self, targets: list[Target], notes: Notes) -> set[str]:
         """Return the keys of those to be tried now: a share of all, those first that were tried longest ago."""

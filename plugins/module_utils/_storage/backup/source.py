@@ -7,13 +7,13 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from ... import _files
-from ..._errors import Busy, Corrupt, EdgeError, NotFound, Refused
+from ..._errors import Busy, Conflict, Corrupt, EdgeError, NotFound, Refused
 from ..._generation import Generation, parse
 from ..._shown import counted
 from ..recovery.depot import Depot
@@ -137,6 +137,10 @@ def require_whole(restic: Restic, snapshot: str, lengths: Lengths) -> None:
         )
 
 
+def _has_files(folder: Path) -> bool:
+    return any(names or any(Path(where, one).is_symlink() for one in folders) for where, folders, names in os.walk(folder))
+
+
 @dataclass(frozen=True)
 class FileSource:
     """Files and folders of this host; SQLite databases are copied by SQLite first, whole at one instant."""
@@ -164,6 +168,17 @@ class FileSource:
                         "or folder itself.",
                         option=where,
                     )
+
+    def require_filled(self, restic: Restic, backups: Sequence[Backup]) -> None:
+        """Raise Conflict for a folder without a file that had some at its last backup: it may be one that is not mounted."""
+        for number, path in enumerate(self.paths):
+            last = next((one for one in reversed(backups) if str(path) in one.paths), None)
+            if last and path.is_dir() and not _has_files(path) and any(one.startswith(f"{path}/") for one in restic.files(last.id)):
+                raise Conflict(
+                    f"paths[{number}]: {path} has no file any more, and had some at {last.view()['time']}. Is it mounted? "
+                    "If it is to be empty, put an empty file into it.",
+                    option=f"paths[{number}]",
+                )
 
     @contextmanager
     def _ready(self) -> Iterator[list[Path]]:

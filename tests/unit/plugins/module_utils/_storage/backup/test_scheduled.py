@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import threading
 from collections.abc import Callable
@@ -18,7 +19,7 @@ import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._errors import EdgeError, InvalidInput, NotFound, Refused
 from ansible_collections.edge.cloud.plugins.module_utils._host import backup as verbs
 from ansible_collections.edge.cloud.plugins.module_utils._storage.backup.notes import NOTES, Notes, Report
-from ansible_collections.edge.cloud.plugins.module_utils._storage.backup.request import Request
+from ansible_collections.edge.cloud.plugins.module_utils._storage.backup.request import Request, request_of
 from ansible_collections.edge.cloud.plugins.module_utils._storage.backup.restic import Restic
 from ansible_collections.edge.cloud.plugins.module_utils._storage.backup.settings import read_settings
 from support.recovery import UUID, Replica
@@ -130,6 +131,46 @@ def test_a_path_or_database_that_fails_costs_only_itself_and_nothing_is_removed(
     both = snapshots(repository)
     assert both[0] == whole[0] and len(both) == 2, "the last whole one stays"
     assert str(repository.folder / "etc/cluster") in repository.restic("ls", both[1])
+
+
+def test_a_folder_that_is_not_mounted_and_a_database_that_is_gone_are_failures(repository: Site) -> None:
+    (data := repository.folder / "srv/data").mkdir(parents=True)
+    (data / "file").write_text("data")
+    sqlite3.connect(repository.folder / "leases.sqlite3").execute("CREATE TABLE leases (address)").connection.close()
+    paths, databases = [str(repository.folder / "etc"), str(data)], [str(repository.folder / "leases.sqlite3")]
+    repository.write(vms=[], retention={"last": 1}, verify_days=0, prune_days=0, paths=paths, databases=databases)
+    assert repository.run().failed == {}
+    whole = snapshots(repository)
+    (data / "file").unlink()
+    (repository.folder / "leases.sqlite3").unlink()
+    for night in range(1, 3):
+        report = repository.run(timedelta(days=night))
+        assert report.made == ["files frontend"]
+        assert set(report.failed) == {f"files frontend: {databases[0]}", f"files frontend: {data}"}
+        assert "has no file any more, and had some at 2026-11-" in report.failed[f"files frontend: {data}"]
+    assert snapshots(repository)[0] == whole[0]
+    (data / ".empty").touch()
+    repository.write(databases=[])
+    assert repository.run(timedelta(days=3)).failed == {}
+
+
+def test_files_of_another_host_with_the_same_name_are_left_alone(repository: Site, tmp_path: Path) -> None:
+    """As of the Front-end of another site."""
+    repository.write(vms=[], retention={"last": 1}, verify_days=1, prune_days=0)
+    tags = ["--tag", "edge", "--tag", "edge-files=frontend"]
+    repository.restic("backup", str(repository.file), "--host", "another", "--time", "2026-01-01 00:00:00", *tags)
+    other = snapshots(repository)
+    for night in range(2):
+        assert repository.run(timedelta(days=night)).made == ["files frontend"]
+    assert len(snapshots(repository)) == 2 and snapshots(repository)[0] == other[0]
+    settings = read_settings(repository.file)
+    asked = {**settings.options, "state": "restored", "name": "frontend", "path": str(tmp_path / "back")}
+    run = verbs.scheduled(settings)
+    with pytest.raises(EdgeError, match=r"^name: several hosts have backups of files named frontend: ") as raised:
+        run.backups(run.restic, request_of(asked)).run(False)
+    assert f"{other[0][:8]} of another, 2026-01-01T00:00:00Z" in raised.value.message
+    run.backups(run.restic, request_of({**asked, "snapshot": other[0]})).run(False)
+    assert (tmp_path / "back" / str(repository.file).lstrip("/")).is_file()
 
 
 def test_vms_by_name_and_those_that_are_not_here(repository: Site) -> None:
