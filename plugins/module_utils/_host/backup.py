@@ -19,7 +19,7 @@ from .._storage.backup.reconcile import Backups
 from .._storage.backup.request import Request
 from .._storage.backup.restic import Restic
 from .._storage.backup.scheduled import ScheduledRun, failure_of
-from .._storage.backup.settings import FILE, Settings, read_settings
+from .._storage.backup.settings import FILE, Settings, read_settings, settings_of
 from .._storage.format.qemu_img import QemuImg
 from .journal import log
 
@@ -52,8 +52,12 @@ def shown(report: Report) -> dict[str, Any]:
 
 
 def check(_cluster: Cluster | None, options: Options) -> dict[str, Any]:
-    """Return how many backups the repository has; raise where it cannot be opened. With ``init`` make it where there is none."""
-    settings = read_settings(FILE)
+    """Return how many backups the repository has; raise where it cannot be opened. With ``init`` make it where there is none.
+
+    With ``settings``, and ``password``, it is about these instead of those of this host, which they may then replace.
+    """
+    proposed = options.get("settings")
+    settings = read_settings(FILE) if proposed is None else settings_of(proposed, options.get("password"))
     restic = _restic(settings)
     try:
         found = restic.snapshots()

@@ -26,6 +26,7 @@ LARGEST_JSON = MIB
 class Verb:
     """A verb: its function as ``file.name``, loaded on use, its help, and its options with their types (bool is a flag).
 
+    ``unseen`` are options that only stdin has, since a list of processes shows command lines.
     ``strict`` refuses unknown keys of the configuration; ``plain`` needs none, as a host that is a Front-end only has none;
     ``bare`` does without where there is none.
     """
@@ -33,6 +34,7 @@ class Verb:
     function: str
     help: str
     options: Mapping[str, type] = field(default_factory=dict)
+    unseen: Mapping[str, type] = field(default_factory=dict)
     strict: bool = False
     plain: bool = False
     bare: bool = False
@@ -83,7 +85,13 @@ VERBS: Mapping[str, Verb | Verbs] = {
         "backups of this host, as the role backup describes them",
         {
             "run": Verb("backup.run", "back up all that is described, as the timer does", plain=True),
-            "check": Verb("backup.check", "see that the repository can be opened", {"init": bool}, plain=True),
+            "check": Verb(
+                "backup.check",
+                "see that the repository can be opened",
+                {"init": bool},
+                {"settings": dict, "password": str},
+                plain=True,
+            ),
             "status": Verb("backup.status", "show what the last run did, and when each was tried", plain=True),
         },
     ),
@@ -166,13 +174,13 @@ def _given(verb: Verb, found: argparse.Namespace) -> dict[str, Any]:
 
 def _read_options(verb: Verb) -> dict[str, Any]:
     options = load_object(sys.stdin.read(LARGEST_JSON + 1), "The text on stdin", LARGEST_JSON, InvalidInput)
+    known = {**verb.options, **verb.unseen}
     for key, value in options.items():
-        if key not in verb.options:
-            raise InvalidInput(
-                f"{key:.100}: this option is unknown; the options are {', '.join(verb.options) or 'none'}.", option=key
-            )
-        if value is not None and not isinstance(value, verb.options[key]):
-            raise InvalidInput(f"{key}: {value!r:.100} is not a {verb.options[key].__name__}.", option=key)
+        if key not in known:
+            raise InvalidInput(f"{key:.100}: this option is unknown; the options are {', '.join(known) or 'none'}.", option=key)
+        if value is not None and not isinstance(value, known[key]):
+            shown = "its value" if key in verb.unseen else f"{value!r:.100}"
+            raise InvalidInput(f"{key}: {shown} is not a {known[key].__name__}.", option=key)
     return options
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import subprocess
@@ -13,10 +14,15 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.edge.cloud.plugins.module_utils._errors import InvalidInput, Refused
+from ansible_collections.edge.cloud.plugins.module_utils._host import backup
 from support.local_play import local_play, printed
 from support.processes import TREE
 
-DEFAULTS = yaml.safe_load((TREE / "roles/backup/defaults/main.yml").read_text())
+ROLE = TREE / "roles/backup"
+TASKS: list[dict[str, Any]] = yaml.safe_load((ROLE / "tasks/main.yml").read_text())
+KNOWN = [yaml.safe_load((ROLE / name / "main.yml").read_text()) for name in ("defaults", "vars")]
+DEFAULTS = KNOWN[0] | KNOWN[1]
 READS = """
 import sys
 from pathlib import Path
@@ -27,7 +33,7 @@ print(FileSource("files", (), (Path(sys.argv[1]),), Path(sys.argv[2]))._copied(0
 
 def unit(folder: Path, **variables: Any) -> dict[str, list[str]]:
     """Return the settings of the unit, each with its words."""
-    template = TREE / "roles/backup/templates/edge-backup.service.j2"
+    template = ROLE / "templates/edge-backup.service.j2"
     known = {**DEFAULTS, "backup_repository": "/srv/backup", "ansible_managed": "managed", **variables}
     task = {"ansible.builtin.debug": {"msg": f"{{{{ [lookup('ansible.builtin.template', '{template}')] }}}}"}}
     done = local_play(folder, {"vars": known, "tasks": [task]})
@@ -62,6 +68,51 @@ def read_only_but(folder: Path, writable: list[str], *argv: str) -> subprocess.C
     spaces = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--map-root-user"]
     environment = {**os.environ, "PYTHONPATH": str(TREE / "collections")}
     return subprocess.run([*spaces, "sh", "-c", script, "sh", *argv], env=environment, capture_output=True, text=True, check=False)
+
+
+def proposed(folder: Path, **variables: Any) -> dict[str, Any]:
+    """Return what the role asks about before it writes anything."""
+    (task,) = (one for one in TASKS if "backup" in one.get("ansible.builtin.command", {}).get("argv", []))
+    before = [one for one in TASKS[: TASKS.index(task)] if "edge.cloud.host_files" in one]
+    assert before == [] and task["throttle"] == 1 and task["no_log"]
+    stdin = task["ansible.builtin.command"]["stdin"]
+    done = local_play(folder, {"vars": {**DEFAULTS, **variables}, "tasks": [{"ansible.builtin.debug": {"msg": ["begin", stdin]}}]})
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = dict(printed(done))["localhost"][1]
+    answer: dict[str, Any] = found if isinstance(found, dict) else json.loads(found)
+    return answer
+
+
+def test_a_wrong_password_or_number_is_known_before_the_host_has_it(tmp_path: Path) -> None:
+    known = {
+        "backup_repository": str(tmp_path / "repository"),
+        "backup_password": "c4n4ry\n",
+        "backup_password_file": str(tmp_path / "password"),
+        "backup_environment": {"RESTIC_CACHE_DIR": str(tmp_path / "cache")},
+        "backup_init": "true",
+        "backup_retention": {"daily": "7"},
+    }
+    asked = proposed(tmp_path, **known)
+    assert asked["settings"]["retention"] == {"daily": 7}
+    assert backup.check(None, asked)["changed"]
+    (tmp_path / "password").write_text("c4n4ry\n")
+    assert not backup.check(None, {**asked, "password": ""})["changed"], "the file of the host has the same password"
+    with pytest.raises(Refused, match=r"^password: it does not open the repository"):
+        backup.check(None, {**asked, "password": "canary"})
+    for number in (None, "twelve", "12x"):
+        asked = proposed(tmp_path, **{**known, "backup_retention": {"daily": 7, "monthly": number}})
+        with pytest.raises(InvalidInput, match=r"^backup: retention: monthly: 'not a number' is not an integer"):
+            backup.check(None, asked)
+
+
+@pytest.mark.parametrize("wrong", [{"monthly": "12x"}, {"monthly": "twelve"}, {"dayly": 7}])
+def test_retention_has_numbers_of_known_kinds(tmp_path: Path, wrong: dict[str, Any]) -> None:
+    specification = yaml.safe_load((ROLE / "meta/argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
+    task = {"ansible.builtin.validate_argument_spec": {"argument_spec": specification}}
+    for retention, code in (({"last": 2, "daily": "7"}, 0), (wrong, 2)):
+        done = local_play(tmp_path, {"vars": {"backup_retention": retention}, "tasks": [task]})
+        assert done.returncode == code, done.stdout + done.stderr
+    assert next(iter(wrong)) in done.stdout
 
 
 def test_no_folder_is_an_empty_one_and_a_mount_at_boot_is_there(tmp_path: Path) -> None:

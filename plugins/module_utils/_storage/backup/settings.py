@@ -13,6 +13,7 @@ from ..._checked import Check, ListOf, MapOf, ObjectOf, a_text, an_integer
 from ..._errors import InvalidInput, NotFound
 from ..._json import load_object
 from ..._sizes import MIB
+from ..names import absolute_path
 from .request import Access, Request, access_of, request_of
 from .retention import Retention
 
@@ -87,6 +88,14 @@ def read_settings(file: Path = FILE, *, opens: bool = True) -> Settings:
         return _settings(CONTENT(found, str(file)), opens=opens)
     except (InvalidInput, NotFound) as error:
         raise type(error)(f"{error.message} The role edge.cloud.backup writes {file}.", **error.details) from None
+
+
+def settings_of(proposed: Mapping[str, Any], password: str | None) -> Settings:
+    """Return settings that are in no file yet; a password is what its file will have. What is wrong is named as in the file."""
+    found = CONTENT(dict(proposed), "backup")
+    absolute_path(found["password_file"], "password_file")
+    # restic leaves out blanks and the end of the line around a password in a file
+    return _settings({**found, "password": password.strip(), "password_file": None} if password else found, opens=True)
 
 
 def _settings(found: Mapping[str, Any], *, opens: bool) -> Settings:
