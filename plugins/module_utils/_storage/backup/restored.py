@@ -131,11 +131,9 @@ class Restorer:
                 raise Corrupt(f"snapshot: restic did not restore {missing[0]}; nothing was kept.", option="snapshot")
 
     def drill(self, backup: Backup, folder: Path) -> None:
-        """Restore a backup into a temporary folder, compare all of it with its document, and remove it."""
+        """Restore a backup into the folder of trials, compare all of it with its document, and remove it."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _files.locked(folder / f"drill-{backup.id[:8]}.lock"):
-            work = folder / f"drill-{backup.id[:8]}"
-            shutil.rmtree(work, ignore_errors=True)
+        with emptied_trial(folder) as work:
             work.mkdir(mode=0o700)
             try:
                 if backup.source.uuid:
@@ -176,6 +174,15 @@ def _lay_out(contents: Contents, depot: Depot, images: Store | None, made: Path)
         for digest in images_of([generation]):
             for path in (images.image_path(digest), images.manifest_path(digest), images.pieces_path(digest)):
                 path.rename(made / IMAGES / path.name)
+
+
+@contextmanager
+def emptied_trial(folder: Path, *, wait: bool = True) -> Iterator[Path]:
+    """Yield the one folder of trials below, which is not there; what a killed one left, with the data of a guest, is removed."""
+    with _files.locked(folder / "trial.lock", wait=wait):
+        work = folder / "trial"
+        shutil.rmtree(work, ignore_errors=True)
+        yield work
 
 
 def drop_work(path: Path) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from math import ceil
@@ -26,6 +27,7 @@ from .patience import DEAD_AFTER, LOOK_AGAIN, PATIENCE, Patience
 from .reconcile import Backups
 from .request import Request, request_of
 from .restic import Restic
+from .restored import emptied_trial
 from .settings import Settings
 
 ITEM = re.compile(r"(paths|databases)\[(\d+)\]")
@@ -90,6 +92,8 @@ class ScheduledRun:
         self._write(notes)
 
     def _back_up_all(self, notes: Notes, report: Report) -> None:
+        with suppress(Busy), emptied_trial(self.settings.work_dir, wait=False):  # a trial goes on where it is busy
+            pass
         backups = self.restic.snapshots()  # a wrong password is one error, not one for each VM
         targets = [*self._vms(names_of(backups), report), *self._files(backups, report)]
         turns = self._turns(targets, notes)

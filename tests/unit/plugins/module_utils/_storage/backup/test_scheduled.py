@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._errors import EdgeError, InvalidInput, NotFound, Refused
+from ansible_collections.edge.cloud.plugins.module_utils._files import locked
 from ansible_collections.edge.cloud.plugins.module_utils._host import backup as verbs
 from ansible_collections.edge.cloud.plugins.module_utils._storage.backup.notes import NOTES, Notes, Report
 from ansible_collections.edge.cloud.plugins.module_utils._storage.backup.request import Request, request_of
@@ -171,6 +172,18 @@ def test_files_of_another_host_with_the_same_name_are_left_alone(repository: Sit
     assert f"{other[0][:8]} of another, 2026-01-01T00:00:00Z" in raised.value.message
     run.backups(run.restic, request_of({**asked, "snapshot": other[0]})).run(False)
     assert (tmp_path / "back" / str(repository.file).lstrip("/")).is_file()
+
+
+def test_what_a_killed_trial_left_goes_with_the_next_run(repository: Site) -> None:
+    """Each is as large as a VM, on the file system of the recovery points."""
+    repository.write(vms=[], verify_days=0, prune_days=0)
+    (left := repository.folder / "work/trial").mkdir(parents=True)
+    (left / "vda").write_text("a guest's data")
+    with locked(repository.folder / "work/trial.lock"):
+        repository.run()
+    assert left.exists(), "a trial goes on"
+    repository.run(timedelta(days=1))
+    assert not left.exists()
 
 
 def test_vms_by_name_and_those_that_are_not_here(repository: Site) -> None:
