@@ -122,6 +122,11 @@ def test_no_folder_is_an_empty_one_and_a_mount_at_boot_is_there(tmp_path: Path) 
     assert "remote-fs.target" in found["After"]
 
 
+def test_a_run_that_hangs_ends(tmp_path: Path) -> None:
+    assert unit(tmp_path, backup_longest_hours="36")["TimeoutStartSec"] == ["36h"]
+    assert unit(tmp_path)["TimeoutStartSec"] == ["24h"]
+
+
 def test_a_database_in_wal_mode_can_be_read_though_the_system_is_read_only(tmp_path: Path, database: Path) -> None:
     if read_only_but(tmp_path, [], "true").returncode != 0:
         pytest.skip("no mounts can be made here")

@@ -114,6 +114,14 @@ class Restic:
         if wrong := [one for one in snapshots if not SOME_ID.fullmatch(one)]:
             raise Corrupt(f"{wrong[0]!r:.80} is not the ID of a snapshot; nothing was removed.")
         self._run("forget", *snapshots)
+        left = [one.id[:8] for one in self.snapshots() if any(one.id.startswith(gone) for gone in snapshots)]
+        if left:  # some versions of restic end well though the server refused
+            raise Refused(
+                f"repository: {self.access.shown} still has {', '.join(left)}, which restic was to remove: its server lets this host "
+                "add backups alone. Remove them from where that is allowed.",
+                option="repository",
+                snapshots=left,
+            )
 
     def prune(self) -> None:
         """Remove the data that no snapshot needs."""

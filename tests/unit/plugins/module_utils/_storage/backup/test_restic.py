@@ -107,6 +107,26 @@ def test_nothing_but_an_id_is_removed(snapshot: str) -> None:
         Restic(Says(0, ""), Access("/backup", "secret")).forget(["a" * 64, snapshot])
 
 
+def test_a_removal_that_the_server_refused_is_not_believed() -> None:
+    """restic 0.17 and 0.18.0 end well then."""
+    kept = {"id": "4c1e" * 16, "time": "2026-05-01T10:00:00Z", "tags": ["edge", "edge-files=etc"]}
+    for listed, gone in (([kept], "4c1e4c1e"), ([kept], kept["id"])):
+        with pytest.raises(EdgeError, match=r"^repository: /backup still has 4c1e4c1e, which restic was to remove") as found:
+            Restic(Lists(listed), Access("/backup", "secret")).forget([gone])
+        assert found.value.code == "refused"
+    Restic(Lists([kept]), Access("/backup", "secret")).forget(["a" * 64])
+
+
+class Lists:
+    """restic, whose every command ends well; its repository has these snapshots."""
+
+    def __init__(self, found: list[Any]) -> None:
+        self.found = found
+
+    def run(self, _argv: Any, **_options: Any) -> Completed:
+        return Completed(0, json.dumps(self.found), "")
+
+
 @pytest.mark.parametrize(
     ("words", "text"),
     [
