@@ -304,6 +304,7 @@ def run(module: Any) -> dict[str, Any]:
     restic = Restic(ModuleRunner(module, access.variables), access, reading=module.check_mode)
     backups = Backups(restic, QemuImg(ModuleRunner(module)), asked, datetime.now(UTC), socket.gethostname())
     found = backups.run(module.check_mode)
+    found.pop("newest", None)
     for warning in found.pop("warnings", ()):
         module.warn(warning)
     return found

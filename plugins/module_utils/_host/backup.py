@@ -77,6 +77,7 @@ def status(_cluster: Cluster | None, _options: Options) -> dict[str, Any]:
         "repository": settings.access.shown,
         "last": notes.last or None,
         "succeeded": notes.succeeded or None,
+        "newest": notes.newest,
         "problem": notes.problem or None,
         "pruned": notes.pruned or None,
         "verified": notes.verified,

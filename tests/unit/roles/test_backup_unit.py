@@ -122,6 +122,10 @@ def test_no_folder_is_an_empty_one_and_a_mount_at_boot_is_there(tmp_path: Path) 
     assert "remote-fs.target" in found["After"]
 
 
+def test_without_its_settings_it_fails_instead_of_being_left_out(tmp_path: Path) -> None:
+    assert not [key for key in unit(tmp_path) if key.startswith("Condition")]
+
+
 def test_a_run_that_hangs_ends(tmp_path: Path) -> None:
     assert unit(tmp_path, backup_longest_hours="36")["TimeoutStartSec"] == ["36h"]
     assert unit(tmp_path)["TimeoutStartSec"] == ["24h"]

@@ -44,7 +44,8 @@ class Report:
 class Notes:
     """When the space was last given back, when each backup was last tried, when a run last succeeded, and the last run.
 
-    ``problem`` is why there are none of earlier runs.
+    ``newest`` is of what time the newest backup of each is, by the name that is shown. ``problem`` is why there are none of earlier
+    runs.
     """
 
     folder: Path
@@ -53,6 +54,7 @@ class Notes:
     last: dict[str, Any] = field(default_factory=dict)
     problem: str = ""
     succeeded: str = ""
+    newest: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, folder: Path) -> Notes:
@@ -70,11 +72,12 @@ class Notes:
         found = load_object(path.read_bytes(), str(path), LARGEST)
         require_schema(found, SCHEMA, str(path))
         pruned, verified, last = found.get("pruned", ""), found.get("verified", {}), found.get("last", {})
-        succeeded = found.get("succeeded", "")
+        succeeded, newest = found.get("succeeded", ""), found.get("newest", {})
         texts = isinstance(pruned, str) and isinstance(succeeded, str)
-        if not (texts and isinstance(verified, dict) and isinstance(last, dict)):
+        if not (texts and all(isinstance(one, dict) for one in (verified, newest, last))):
             raise Corrupt(f"{path} is not what a run of backups notes.", where=str(path))
-        return cls(folder, pruned, {str(key): str(value) for key, value in verified.items()}, last, succeeded=succeeded)
+        times = [{str(key): str(value) for key, value in one.items()} for one in (verified, newest)]
+        return cls(folder, pruned, times[0], last, succeeded=succeeded, newest=times[1])
 
     def take(self, report: Report) -> None:
         """Have a run as the last one, its messages cut."""
@@ -86,7 +89,8 @@ class Notes:
     def write(self) -> None:
         """Write them, whole or not at all."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = {"schema": SCHEMA, "pruned": self.pruned, "verified": self.verified, "succeeded": self.succeeded, "last": self.last}
+        found = {"schema": SCHEMA, "pruned": self.pruned, "verified": self.verified, "succeeded": self.succeeded}
+        found |= {"newest": self.newest, "last": self.last}
         path = self.folder / NOTES
         write_atomically(path, json.dumps(found, indent=1).encode(), path.with_name(f".{NOTES}.new"), 0o600)
 

@@ -72,6 +72,7 @@ class Backups:
             "actions": plan.actions,
             "diff": plan.diff(lambda state: {**state.view(), "backups": [one.view() for one in state.of(source)]}),
             "backups": [one.view() for one in after.of(source)],
+            "newest": next((one.view()["time"] for one in reversed(after.own(source, self.now, self.host))), ""),
             "warnings": _ahead(after.of(source), self.now),
         }
         if self.made:

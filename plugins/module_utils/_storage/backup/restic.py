@@ -117,8 +117,8 @@ class Restic:
         left = [one.id[:8] for one in self.snapshots() if any(one.id.startswith(gone) for gone in snapshots)]
         if left:  # some versions of restic end well though the server refused
             raise Refused(
-                f"repository: {self.access.shown} still has {', '.join(left)}, which restic was to remove: its server lets this host "
-                "add backups alone. Remove them from where that is allowed.",
+                f"repository: {self.access.shown} still has {', '.join(left)}, which restic was to remove: its server lets "
+                "this host add backups alone. Remove them from where that is allowed.",
                 option="repository",
                 snapshots=left,
             )

@@ -103,6 +103,8 @@ class ScheduledRun:
             self._prune(notes, report)
         keys = {one.key for one in targets}
         notes.verified = {key: time for key, time in notes.verified.items() if key in keys}
+        names = {one.name for one in targets}
+        notes.newest = {name: time for name, time in notes.newest.items() if name in names}
 
     def _write(self, notes: Notes) -> None:
         try:
@@ -173,6 +175,10 @@ class ScheduledRun:
         except (ValueError, TypeError):  # never, or a note that is none
             return True
 
+    def _is_late(self, newest: str) -> bool:
+        days = self.settings.late_days
+        return bool(days) and self.now() - datetime.fromisoformat(newest) > timedelta(days=days)
+
     def _back_up(self, target: Target, verify: bool, notes: Notes, report: Report) -> None:
         try:
             done = self._made(request_of({**self.settings.options, **target.options, "verify": verify}))
@@ -186,6 +192,10 @@ class ScheduledRun:
         report.warnings += [f"{target.name}: {sentence}" for sentence in done["warnings"]]
         for sentence in [*done["actions"], *done["warnings"]]:
             self.log(sentence)
+        notes.newest[target.name] = done["newest"]
+        if done["newest"] and self._is_late(done["newest"]):
+            report.warnings.append(f"{target.name}: its newest backup is of {done['newest']}. Does this host still get its points?")
+            self.log(report.warnings[-1])
         if verify:
             report.verified.append(target.name)
             notes.verified[target.key] = _text(self.now())

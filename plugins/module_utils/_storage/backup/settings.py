@@ -40,12 +40,13 @@ CHECKS: dict[str, Check] = {
     "retention": RETENTION,
     "prune_days": an_integer(0, LONGEST),
     "verify_days": an_integer(0, LONGEST),
+    "late_days": an_integer(0, LONGEST),
     "read_data_subset": a_text,
     "root": a_text,
     "images_root": a_text,
     "work_dir": a_text,
 }
-MAY_BE_NULL: dict[str, Any] = {"vms": None, "retention": None, "read_data_subset": None}
+MAY_BE_NULL: dict[str, Any] = {"vms": None, "retention": None, "read_data_subset": None, "late_days": 7}
 CONTENT = ObjectOf(CHECKS, lambda **found: {**MAY_BE_NULL, **found}, tuple(key for key in CHECKS if key not in MAY_BE_NULL))
 REST: dict[str, Any] = {
     "state": "present", "vm": None, "generation": None, "name": None, "paths": [], "databases": [], "snapshot": None, "path": None,
@@ -68,6 +69,7 @@ class Settings:
     databases: tuple[str, ...]
     prune_days: int
     verify_days: int
+    late_days: int
 
     @property
     def databases_there(self) -> tuple[str, ...]:
@@ -112,6 +114,7 @@ def _settings(found: Mapping[str, Any], *, opens: bool) -> Settings:
         found["databases"],
         found["prune_days"],
         found["verify_days"],
+        found["late_days"],
     )
 
 

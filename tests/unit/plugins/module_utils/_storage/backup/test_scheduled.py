@@ -48,6 +48,7 @@ class Site:
             "retention": None,
             "prune_days": 7,
             "verify_days": 2,
+            "late_days": 0,
             "read_data_subset": None,
             "root": str(replica.depot.root),
             "images_root": str(replica.machine.images.root),
@@ -184,6 +185,17 @@ def test_what_a_killed_trial_left_goes_with_the_next_run(repository: Site) -> No
     assert left.exists(), "a trial goes on"
     repository.run(timedelta(days=1))
     assert not left.exists()
+
+
+def test_an_old_backup_is_warned_of_though_all_ended_well(repository: Site) -> None:
+    """The hypervisor makes no recovery points any more; those here are of May."""
+    repository.write(paths=[], databases=[], verify_days=0, prune_days=0)
+    assert repository.run().warnings == []
+    repository.write(late_days=7)
+    (warning,) = repository.run().warnings
+    assert warning.startswith("VM web: its newest backup is of 2026-05-01T10:00:03Z.") and warning in repository.lines
+    known = verbs.status(None, {})
+    assert known["newest"] == {"VM web": "2026-05-01T10:00:03Z"} and known["last"]["warnings"] == [warning]
 
 
 def test_vms_by_name_and_those_that_are_not_here(repository: Site) -> None:
