@@ -45,7 +45,8 @@ def pytest(*arguments: str) -> tuple[str, ...]:
 
 
 REUSE = "test -e .git || { echo 'skipped: not a git checkout'; exit 0; }; exec reuse lint --lines"
-BY_FILE = ("--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder")
+# three at a time: they wait for timers and other programs, too
+BY_FILE = ("--numprocesses=3", "--dist=loadfile", "--no-loadscope-reorder")
 UNIT = pytest("--timeout=900", *BY_FILE, "-m", "not slow", "tests/unit")
 UNIT_SLOW = pytest("--timeout=1800", *BY_FILE, "-m", "slow", "tests/unit")
 
@@ -58,7 +59,7 @@ LINT = (
     Stage("import-linter", tool("lint-imports", "--no-cache")),
     Stage("reuse", ("sh", "-c", REUSE)),
 )
-UNITS = Stage("unit", UNIT, 300, environment={"EDGE_COVERAGE": "1"})  # it takes both cores itself
+UNITS = Stage("unit", UNIT, 300, environment={"EDGE_COVERAGE": "1"})
 COVERAGE = Stage("coverage", ("sh", "-c", "coverage combine --quiet && exec coverage report --fail-under=88"))
 
 DOCS = Stage("docs", tool("antsibull-docs", "lint-collection-docs", "--plugin-docs", "--validate-collection-refs=self", "."))

@@ -80,6 +80,7 @@ def test_again_changes_nothing(checkout: Checkout) -> None:
     assert "●" not in done.stdout
 
 
+@pytest.mark.slow
 def test_check_mode_predicts_nothing_to_do(checkout: Checkout) -> None:
     done = checkout.make("quickstart", arguments="--check --diff")
     assert done.returncode == 0, done.stdout

@@ -155,6 +155,7 @@ def _done_by_qemu(host: SmallHost, options: dict[str, Any]) -> None:
     assert (again["changed"], again["domain"]["pending_restart"]) == (False, [])
 
 
+@pytest.mark.slow
 def test_a_disk_grows_under_a_running_guest_and_a_restart_of_libvirtd_changes_nothing(host: SmallHost) -> None:
     host.guest("grow")
     host.wait_text("grow", READY)
@@ -181,6 +182,7 @@ def test_a_guest_whose_qemu_dies_is_not_waited_for(host: SmallHost) -> None:
     host.domain("dies", state="absent", delete_disks=True)
 
 
+@pytest.mark.slow
 def test_a_guest_that_does_not_listen_is_only_powered_off_by_option(host: SmallHost) -> None:
     host.domain("deaf", virt_type="qemu", memory="64MiB", disks=[{"name": "root", "size": "64MiB"}])
     refused = host.domain("deaf", state="stopped", timeout=3, ok=False)
@@ -190,6 +192,7 @@ def test_a_guest_that_does_not_listen_is_only_powered_off_by_option(host: SmallH
     host.domain("deaf", state="absent", delete_disks=True)
 
 
+@pytest.mark.slow
 def test_what_others_added_stays_and_what_others_made_is_not_touched(host: SmallHost) -> None:
     host.guest("shared", state="stopped")
     host.run("virsh", "attach-disk", "shared", "/var/lib/edge/boot/initrd.gz", "vdb", "--config", "--mode", "readonly")

@@ -75,6 +75,7 @@ def race(host: DiskHost, name: str, depth: str) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_virsh_starts_no_vm_on_a_disk_that_is_being_replaced(host: DiskHost) -> None:
     host.guest("late", disks=[host.data()])
     host.wait_more("late")

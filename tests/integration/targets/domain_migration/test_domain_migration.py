@@ -64,6 +64,7 @@ def test_there_and_back_while_it_runs(hosts: Pair) -> None:
     hosts.one.module("domain", name="web", state="absent", force_stop=True, delete_disks=True, timeout=5)
 
 
+@pytest.mark.slow
 def test_a_vm_that_moved_is_made_on_one_host_only(hosts: Pair) -> None:
     """The playbook of the first host still lists it; that of the second never did, and removes what it does not list."""
     one, two = hosts.one, hosts.two
@@ -205,6 +206,7 @@ def test_a_raw_disk_below_a_snapshot_stays_raw(hosts: Pair) -> None:
     hosts.two.module("domain", name="opaque", state="absent", force_stop=True, timeout=1)
 
 
+@pytest.mark.slow
 def test_one_task_at_a_time_on_both_ends(hosts: Pair) -> None:
     one, two = hosts.one, hosts.two
     hosts.guest("held", nics=[])
