@@ -33,7 +33,7 @@ def start(sizes: list[int]) -> Iterator[Row]:
         tempfile.TemporaryDirectory() as folder,
         lab_cluster.site("bstart", Path(folder), replicas=1, hypervisors=["trixie"]) as site,
     ):
-        site.run(lab_cluster.book(False, points_nbd=True))
+        site.run(lab_cluster.book(True, points_nbd=True))
         host = StreamHost(site.hosts["bstart-h1"], site.lab.inventory, site.folder)
         for size in sizes:
             yield _row(site, host, size)

@@ -28,7 +28,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     if reason := unusable():
         pytest.skip(reason)
     with lab_cluster.site("rp", tmp_path_factory.mktemp("rp"), replicas=1, hypervisors=["trixie"]) as made:
-        made.run(lab_cluster.book(False, points_nbd=True))
+        made.run(lab_cluster.book(True, points_nbd=True))
         yield made
 
 
