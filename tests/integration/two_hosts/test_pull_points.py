@@ -13,7 +13,7 @@ import pytest
 from edge_lab.api import LabHost, unusable
 from support import lab_cluster, stream_guest
 from support.lab_cluster import Site
-from support.playbook import changed_in, run_book
+from support.playbook import changed_in
 from support.stream_host import StreamHost
 from support.vm_host import IMAGES, MACHINE, VMS
 
@@ -21,6 +21,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.lab]
 HYPERVISOR, REPLICA, FRONT = "rp-h1", "rp-r1", "rp-front"
 RECOVERY = "/var/lib/edge/recovery"
 POINTS, OUTGOING = f"{RECOVERY}/points", f"{RECOVERY}/outgoing"
+BOOK = lab_cluster.book(True, points_nbd=True)
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     if reason := unusable():
         pytest.skip(reason)
     with lab_cluster.site("rp", tmp_path_factory.mktemp("rp"), replicas=1, hypervisors=["trixie"]) as made:
-        made.run(lab_cluster.book(True, points_nbd=True))
+        made.run(BOOK)
         yield made
 
 
@@ -254,7 +255,7 @@ def test_a_timer_backs_up_points_and_the_front_end_without_a_controller(site: Si
     role = {"role": "edge.cloud.backup", "backup_repository": "/srv/backup", "backup_password": "c4n4ry", "backup_init": "true"}
     plays = [{"hosts": "replica:frontend", "roles": [role]}]
     site.run(plays)
-    assert set(changed_in(run_book(site.folder / "book.yml", site.lab.inventory, site.groups)).values()) == {0}
+    assert set(changed_in(site.run(plays)).values()) == {0}
     for host, made in ((replica, ["VM web"]), (front, ["files frontend"])):
         assert (
             host.run(["stat", "-c", "%U %a", "/etc/edge/backup.json", "/etc/edge/backup.password"]).stdout.split()
@@ -277,8 +278,7 @@ def test_a_timer_backs_up_points_and_the_front_end_without_a_controller(site: Si
 
 @pytest.mark.slow
 def test_the_roles_again_change_nothing_and_absent_leaves_the_points(site: Site, vm: tuple[StreamHost, str]) -> None:
-    book = site.folder / "book.yml"
-    assert set(changed_in(run_book(book, site.lab.inventory, site.groups)).values()) == {0}
+    assert set(changed_in(site.run(BOOK)).values()) == {0}
     replica, uuid = site.hosts[REPLICA], vm[0].run("virsh", "domuuid", "web")
     absent = {"role": "edge.cloud.replica", "replica_state": "absent"}
     site.run([{"hosts": "replica", "roles": [absent]}])
