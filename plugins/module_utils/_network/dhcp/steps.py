@@ -181,11 +181,12 @@ def forget(network: str) -> Change:
 
 def start(network: str, files: Files, running: bool) -> Change:
     """Start the service, or start it again where a change needs that; its counter of failures starts over."""
-    again = (Run(("systemctl", "reset-failed", "--", unit_of(network))),) if not running else ()
+    unit = unit_of(network)  # the first command fails for a unit that was never loaded
+    again = (Run(("systemctl", "reset-failed", "--", unit), shows=("systemctl", "is-failed", "--quiet", "--", unit)),)
     return Change(
-        f"{'Restart' if running else 'Start'} {unit_of(network)}",
+        f"{'Restart' if running else 'Start'} {unit}",
         (("running", True), ("loaded", files)),
-        (*again, Run(("systemctl", "restart" if running else "start", "--", unit_of(network)))),
+        (*(() if running else again), Run(("systemctl", "restart" if running else "start", "--", unit))),
     )
 
 
