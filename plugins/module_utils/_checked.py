@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ._errors import InvalidInput
+from ._secrets import shown_url
 from ._sizes import parse_size
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
@@ -35,10 +36,11 @@ def a_text(value: Any, where: str) -> str:
 
 
 def a_path(value: Any, where: str) -> Path:
-    """Return an absolute path that leads nowhere else by ``..``."""
+    """Return an absolute path that has no ``..`` and no NUL, so that no program takes it for a protocol or another folder."""
     if isinstance(value, str) and value.startswith("/") and "\0" not in value and ".." not in Path(value).parts:
         return Path(value)
-    raise InvalidInput(f"{where}: {value!r:.200} is not an absolute path without '..'.")
+    shown = shown_url(value) if isinstance(value, str) and "://" in value else value
+    raise InvalidInput(f"{where}: {shown!r:.200} is not an absolute path without '..'.", option=where)
 
 
 def a_size(value: Any, where: str) -> int:

@@ -7,8 +7,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from .._checked import a_path
 from .._errors import InvalidInput
-from .._secrets import shown_url
 from .._sizes import parse_size
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}")
@@ -62,11 +62,8 @@ def size_in_bytes(value: object, option: str) -> int:
 
 
 def absolute_path(value: str, option: str = "path") -> Path:
-    """Return ``value`` as a path if it is absolute and has no ``..`` and no NUL, so that no program takes it for a protocol."""
-    if not value.startswith("/") or "\0" in value or ".." in Path(value).parts:
-        shown = shown_url(value) if "://" in value else value
-        raise InvalidInput(f"{option}: {shown!r} is not an absolute path without '..'.", option=option)
-    return Path(value)
+    """Return ``value`` as ``a_path`` does."""
+    return a_path(value, option)
 
 
 def optional_path(value: str | None, option: str) -> Path | None:

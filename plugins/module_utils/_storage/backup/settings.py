@@ -21,11 +21,11 @@ FILE = Path("/etc/edge/backup.json")
 LONGEST = 3650  # days; 0 is never
 
 
-def _secret(value: Any, where: str) -> str:
-    """Return a text or number as text; what is wrong is not shown."""
+def _secret(value: Any, where: str) -> Any:
+    """Return a text or number; what is wrong is not shown."""
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise InvalidInput(f"{where}: its value is neither a text nor a number.")
-    return str(value)
+    return value
 
 
 RETENTION = ObjectOf({one.name: an_integer(0) for one in fields(Retention)}, dict)
