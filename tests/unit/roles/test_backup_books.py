@@ -57,7 +57,8 @@ def test_back_up_and_restore(tmp_path: Path) -> None:
     done = playbook(tmp_path, "restore", disks)
     assert done.returncode == 0, done.stdout + done.stderr
     require_same(tmp_path / "web/vda.qcow2", replica.machine.contents["0.2"])
-    files = playbook(tmp_path, "restore", {**back, "restore_name": "frontend", "restore_path": str(tmp_path / "files")})
+    as_backed_up = {"backup_password" if key == "restore_password" else key: value for key, value in back.items()}
+    files = playbook(tmp_path, "restore", {**as_backed_up, "restore_name": "frontend", "restore_path": str(tmp_path / "files")})
     assert files.returncode == 0, files.stdout + files.stderr
     assert (tmp_path / "files" / str(tmp_path / "etc/cluster").lstrip("/")).read_text() == "settings"
 

@@ -18,7 +18,8 @@ from .retention import Retention
 
 FILES_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 SUBSET = re.compile(r"\d{1,6}/\d{1,6}|\d{1,3}(\.\d+)?%|\d{1,12}[KMGT]?")
-FREE_VARIABLES = ("RESTIC_CACHE_DIR", "RESTIC_COMPRESSION", "RESTIC_KEY_HINT", "RESTIC_PACK_SIZE")
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+OURS = re.compile(r"TZ|RESTIC_(REPOSITORY|PASSWORD|FROM_|HOST|PROGRESS_FPS)\w*")  # all else is free, such as RESTIC_CACERT
 SNAPSHOT = re.compile(r"[0-9a-f]{8,64}")
 
 
@@ -161,9 +162,11 @@ def access_of(options: Mapping[str, Any], *, opens: bool = True) -> Access:
     if options["password"] == "":
         _refuse("password", "it is empty")
     environment = {str(key): str(value) for key, value in options["environment"].items()}
-    taken = sorted(one for one in environment if one.startswith("RESTIC_") and one not in FREE_VARIABLES)
-    if taken:
-        _refuse(f"environment.{taken[0]}", "this module sets it; use its options")
+    for name, value in sorted(environment.items()):
+        if not VARIABLE.fullmatch(name) or "\0" in value:
+            _refuse(f"environment.{name!r:.100}", "it is not a name of letters, digits and _ with a value without NUL")
+        if OURS.fullmatch(name):
+            _refuse(f"environment.{name}", "this module sets it; use its options")
     file = options["password_file"]
     return Access(options["repository"], options["password"], str(_readable(file, opens)) if file else None, environment)
 

@@ -405,6 +405,9 @@ def test_what_is_refused(site: Site, tmp_path: Path) -> None:
         ({"password": ""}, "password: it is empty"),
         ({"password": None, "password_file": "/none"}, "password_file: /none is not a file"),
         ({"environment": {"RESTIC_PASSWORD": "x"}}, "environment.RESTIC_PASSWORD: this module sets it"),
+        ({"environment": {"RESTIC_REPOSITORY_FILE": "x"}}, "environment.RESTIC_REPOSITORY_FILE: this module sets it"),
+        ({"environment": {"TZ": "Asia/Tokyo"}}, "environment.TZ: this module sets it"),
+        ({"environment": {"A=B": "x"}}, "environment.'A=B': it is not a name of letters"),
         ({"repository": ""}, "repository: it is empty"),
     ],
 )
