@@ -127,8 +127,8 @@ def test_restic_would_keep_the_same(tmp_path: Path) -> None:
 
     restic("init")
     (tmp_path / "file").write_text("x")
-    for time in times:
-        tags = ["--tag", "edge", "--tag", f"edge-vm={UUID}", "--tag", "edge-generation=0.1"]
+    for number, time in enumerate(times, 1):
+        tags = ["--tag", "edge", "--tag", f"edge-vm={UUID}", "--tag", f"edge-generation=0.{number}"]
         restic("backup", str(tmp_path / "file"), "--time", time.strftime("%Y-%m-%d %H:%M:%S"), *tags)
     backups = read_snapshots(json.loads(restic("snapshots", "--json")))
     assert [one.time for one in backups] == times
