@@ -22,6 +22,7 @@ from support.warm_ansible import WarmAnsible
 
 TREE = Path(__file__).resolve().parents[3]
 PLAYBOOK = Path(sys.executable).parent / "ansible-playbook"
+FAILED = (2, 4, 6)  # hosts failed, or were not reached: all others are errors of Ansible itself
 LOCAL = {"all": {"hosts": {"here": {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}}}}
 
 
@@ -58,7 +59,7 @@ def play(
                 env=environment(folder), cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
             )  # fmt: skip
         else:
-            done = _warm().run(words, folder)
+            done = _warm().run(words, folder, environment(folder))
     return _results(done, ok)
 
 
@@ -113,6 +114,6 @@ def environment(folder: str) -> dict[str, str]:
 def _results(done: subprocess.CompletedProcess[str], ok: bool) -> list[dict[str, Any]]:
     shown = f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
     results = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"task"')]
-    if not results or (done.returncode == 0) is not ok:
+    if not results or done.returncode not in ((0,) if ok else FAILED):
         raise PlaybookFailed(shown)
     return [row["result"] for row in results]

@@ -30,6 +30,7 @@ class WarmAnsible:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="edge-ansible-"))
         self._door = self._folder / "door"
+        self._settings = _settings(environment)
         settings = {**environment, "ANSIBLE_LOCAL_TEMP": str(self._folder)}
         argv = [sys.executable, __file__, str(self._door)]
         self._process = subprocess.Popen(argv, env=settings, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -38,12 +39,24 @@ class WarmAnsible:
             raise RuntimeError(f"{argv} ended with {self._process.wait()} before it was ready")
         atexit.register(self.close)
 
-    def run(self, argv: Sequence[str], cwd: str) -> subprocess.CompletedProcess[str]:
-        """Run ``ansible-playbook`` with the arguments that follow its name in ``argv``; an exception ends it."""
-        with socket.socket(socket.AF_UNIX) as link, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+    def run(self, argv: Sequence[str], cwd: str, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+        """Run ``ansible-playbook`` with the arguments that follow its name in ``argv``; an exception ends it.
+
+        Ansible's own settings were read at the start: others are refused.
+        """
+        if _settings(environment) != self._settings:
+            raise ValueError(f"Ansible was loaded with {self._settings}, and is to run with {_settings(environment)}")
+        order = json.dumps({"argv": list(argv), "cwd": cwd, "environment": dict(environment)}).encode()
+        with (
+            socket.socket(socket.AF_UNIX) as link,
+            tempfile.TemporaryFile() as asked,
+            tempfile.TemporaryFile() as out,
+            tempfile.TemporaryFile() as err,
+        ):
+            asked.write(order)
+            asked.seek(0)
             link.connect(str(self._door))
-            order = json.dumps({"argv": list(argv), "cwd": cwd}).encode()
-            socket.send_fds(link, [order], [out.fileno(), err.fileno()])
+            socket.send_fds(link, [b"."], [asked.fileno(), out.fileno(), err.fileno()])
             answers = link.makefile("r")
             pid = int(answers.readline())
             try:
@@ -57,6 +70,10 @@ class WarmAnsible:
         """End the process, which ends when its input does."""
         self._process.communicate()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _settings(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if name.startswith("ANSIBLE_") and name != "ANSIBLE_LOCAL_TEMP"}
 
 
 def _text(file: IO[bytes]) -> str:
@@ -86,12 +103,16 @@ def _serve(door: str) -> None:
 def _play(link: socket.socket, ansible_playbook: Callable[[list[str]], None]) -> int:
     """Do in a fork what the command ansible-playbook does, and return its exit code."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    order, files, _, _ = socket.recv_fds(link, 2**16, 2)
+    os.register_at_fork(after_in_child=link.close)  # whoever waits for an answer waits for this process alone
+    _, (asked, *files), _, _ = socket.recv_fds(link, 1, 3)
     link.sendall(b"%d\n" % os.getpid())
-    wanted = json.loads(order)
+    with os.fdopen(asked) as order:
+        wanted = json.load(order)
     for target, source in enumerate((os.open(os.devnull, os.O_RDONLY), *files)):
         os.dup2(source, target)
     os.chdir(wanted["cwd"])
+    os.environ.clear()
+    os.environ.update(wanted["environment"])
     random.seed()
     try:
         ansible_playbook(["ansible-playbook", *wanted["argv"]])  # which shows all errors itself
