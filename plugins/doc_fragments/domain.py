@@ -458,6 +458,14 @@ options:
             M(edge.cloud.bridge) on a VLAN needs none of that, nor does a virtual network of type V(vlan), with which it does not go
             together. It takes effect at the next start.
         type: int
+      vlans:
+        description:
+          - The VLANs that the guest may tag frames with itself (a trunk), such as V(10) or V(20-29), beside frames without a tag.
+            The list is exact; V([]) removes them. Frames with another tag are dropped in both directions.
+          - It needs a O(nics[].virtual_network) with C(vlan_filtering=true), whose C(vlans) say what passes between hosts, and
+            libvirt 11.0, such as that of Debian 13. It takes effect at the next start.
+        type: list
+        elements: str
   boot_order:
     description:
       - The names of the disks and interfaces to boot from, in this order. Without it, an earlier order stays, and a new domain

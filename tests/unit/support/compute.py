@@ -20,6 +20,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec imp
     Record,
     Volume,
 )
+from ansible_collections.edge.cloud.plugins.module_utils._vlans import collapsed
 from hypothesis import strategies as st
 
 DIGEST = "sha256:" + "ab" * 32
@@ -80,10 +81,13 @@ def disks() -> st.SearchStrategy[tuple[Disk, ...]]:
     )
 
 
+trunks = st.frozensets(st.integers(2, 4094), max_size=5).map(lambda found: collapsed(dict.fromkeys(found, "")))
+
+
 def nics() -> st.SearchStrategy[tuple[Nic, ...]]:
     place = st.one_of(st.fixed_dictionaries({"network": words}), st.fixed_dictionaries({"bridge": words}))
     nic = st.builds(
-        lambda where, **rest: Nic(**where, **rest),
+        lambda where, tags, **rest: Nic(**where, **tags, **rest),
         where=place,
         name=names,
         mac=macs,
@@ -93,7 +97,7 @@ def nics() -> st.SearchStrategy[tuple[Nic, ...]]:
         link=st.booleans(),
         inbound=st.none() | kib,
         outbound=st.none() | kib,
-        vlan=st.none() | st.integers(1, 4094),
+        tags=st.fixed_dictionaries({"vlan": st.none() | st.integers(1, 4094)}) | st.fixed_dictionaries({"vlans": trunks}),
         boot=some,
     )
     function = st.builds(Nic, name=names, mac=macs, hostdev=pci)

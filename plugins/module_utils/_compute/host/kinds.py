@@ -136,7 +136,7 @@ def tagging(connection: Any, options: DomainOptions) -> frozenset[str]:
     11.0 or newer.
     """
     asked = [nic for nic in options.nics or () if nic.vlan]
-    modern = bool(asked) and connection.getLibVersion() >= BRIDGE_VLANS
+    modern = bool(asked) and tags_bridges(connection)
     found = {nic.bridge for nic in asked if nic.bridge and modern and _filters(nic.bridge)}
     for name in {nic.network for nic in asked if nic.network}:
         with intent(f"read network {name}"):
@@ -148,6 +148,12 @@ def tagging(connection: Any, options: DomainOptions) -> frozenset[str]:
         if read_path(tree, "virtualport@type") == "openvswitch" or (modern and bridge and _filters(bridge)):
             found.add(name)
     return frozenset(found)
+
+
+def tags_bridges(connection: Any) -> bool:
+    """Return whether libvirt gives interfaces of Linux bridges their VLANs."""
+    with intent("read the version of libvirt"):
+        return bool(connection.getLibVersion() >= BRIDGE_VLANS)
 
 
 def _filters(bridge: str) -> bool:

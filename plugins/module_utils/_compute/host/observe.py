@@ -28,7 +28,7 @@ CONDITIONS = {4: ENDING, 6: CRASHED, 7: SUSPENDED}
 PAUSED_CONDITIONS = {2: BUSY, 3: BUSY, 4: BUSY, 8: ENDING, 9: BUSY, 10: CRASHED, 11: BUSY, 12: BUSY, 13: BUSY}
 POST_COPY = (12, 13)
 PAUSED = 3
-GIVEN = ("mtu", "vlan", "inbound", "outbound")  # the first by a bridge, too
+GIVEN = ("mtu", "vlan", "vlans", "inbound", "outbound")  # the first by a bridge, too
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ from .kinds import (
     missing_secrets,
     online_cpus,
     tagging,
+    tags_bridges,
     without_direct_io,
     without_writing,
 )
@@ -172,6 +173,7 @@ class HostView:
             cpus=online_cpus(self.connection) if options.vcpu_pinning or options.emulator_pinning else (),
             io_uring=io_uring_allowed(),
             tagging=tagging(self.connection, options),
+            tags_bridges=tags_bridges(self.connection) if any(nic.vlans for nic in options.nics or ()) else True,
             kept=self._kept(options),
             virtual_networks=self._virtual_networks if asks_for_networks(options, before) else {},
             missing_secrets=missing_secrets(self.connection, options),

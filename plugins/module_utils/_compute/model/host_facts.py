@@ -104,7 +104,8 @@ class HostFacts:
     ``no_kernel`` is whether the file asked for as the guest's kernel is none, ``cannot_limit`` has for inbound and outbound which
     modules the host's kernel lacks to limit them.
     ``ungrouped`` are asked PCI functions that no IOMMU keeps apart. ``cpus`` is for each CPU of the host whether it is online.
-    ``tagging`` are the asked networks and bridges on which libvirt can give an interface a VLAN.
+    ``tagging`` are the asked networks and bridges on which libvirt can give an interface a VLAN; ``tags_bridges`` whether it can on
+    Linux bridges that filter VLANs, read only if an interface asks for some.
     ``unset`` has settings of libvirt's ``qemu.conf`` that were needed and are not there; ``vnc_is_guarded`` is whether it lets only
     those use a VNC display who prove who they are, ``has_vnc_listen`` whether the asked address of one is an address of the host.
     ``virtual_networks`` are those of the host, read where an interface is to be in one.
@@ -148,6 +149,7 @@ class HostFacts:
     io_uring: bool = True
     missing_secrets: frozenset[str] = frozenset()
     tagging: frozenset[str] = frozenset()
+    tags_bridges: bool = True
     kept: Mapping[str, str | None] = field(default_factory=dict)
     virtual_networks: Mapping[str, VirtualNetwork] = field(default_factory=dict)
 

@@ -84,6 +84,7 @@ class NicOptions:
     inbound: str | None = None
     outbound: str | None = None
     vlan: int | None = None
+    vlans: tuple[str, ...] | None = None
     virtual_network: str | None = None
     addresses: tuple[str, ...] | None = None
     public_address: tuple[PublicAddress, ...] | None = None

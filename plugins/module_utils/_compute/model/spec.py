@@ -132,7 +132,8 @@ class Nic:
     of a bridge do not reach each other. ``mtu_of_network``: its ``mtu`` is the network's, and follows it. A ``public_address`` is
     the host's work, of which the guest's hardware knows nothing.
     ``inbound`` and ``outbound`` are the most that the guest receives and sends, in bytes a second. ``vlan`` is the 802.1Q
-    VLAN that its frames are tagged with outside of it. ``addresses`` are those that it has leases of, which configure nothing: they
+    VLAN that its frames are tagged with outside of it, ``vlans`` those that the guest may tag itself, as texts (``_vlans``).
+    ``addresses`` are those that it has leases of, which configure nothing: they
     are kept for who asks where the guest is. ``foreign`` is the MAC address that it had
     when it was taken over from others, None for one that we made; ``other`` says where one of others is that is of none of the
     three kinds, such as ``direct eth0 bridge``.
@@ -151,6 +152,7 @@ class Nic:
     outbound: int | None = None
     boot: int | None = None
     vlan: int | None = None
+    vlans: tuple[str, ...] = ()
     foreign: str | None = None
     other: str | None = None
     virtual_network: str | None = None

@@ -63,6 +63,7 @@ NIC: dict[str, Any] = {
     "inbound": {"type": "str"},
     "outbound": {"type": "str"},
     "vlan": {"type": "int"},
+    "vlans": {"type": "list", "elements": "str"},
     "addresses": {"type": "list", "elements": "str"},
 }
 CLOUD_INIT: dict[str, Any] = {

@@ -13,6 +13,7 @@ from typing import Any
 from ..._errors import InvalidInput, NotFound
 from ..._shown import few, nearest
 from ..._taps import tap_link
+from ..._vlans import tagged
 from ..model.public_address import PublicAddress
 from ..model.request import DomainOptions, NicOptions
 from ..model.spec import Disk, DomainSpec, Foreign, Nic, stable_mac
@@ -101,6 +102,7 @@ def _nic(item: NicOptions, old: Nic | None, domain: str) -> Nic:
         outbound=_rate(item.outbound, old.outbound if old else None, f"{where}.outbound"),
         boot=old.boot if old else None,
         vlan=choose(in_range(item.vlan, 0, 4094, f"{where}.vlan"), old and old.vlan, None) or None,
+        vlans=_vlans(item, old),
         foreign=old.foreign if old else None,
         other=old.other if old and not given else None,
         tap=old.tap if old else None,
@@ -109,6 +111,12 @@ def _nic(item: NicOptions, old: Nic | None, domain: str) -> Nic:
         mtu_of_network=bool(old and old.mtu_of_network and item.mtu is None),
         public_address=_public(item, old),
     )
+
+
+def _vlans(item: NicOptions, old: Nic | None) -> tuple[str, ...]:
+    if item.vlans is None:
+        return old.vlans if old else ()
+    return tagged(item.vlans, f"{item.where}.vlans")
 
 
 def _place(places: Mapping[str, Any]) -> Any:
@@ -167,8 +175,21 @@ def _in_network(nic: Nic, item: NicOptions, old: Nic | None, uuid: str, networks
             where = f"{item.where}.vlan"
             says = "an interface of a virtual network has the VLAN of that; make a virtual network of type vlan for it."
             raise InvalidInput(f"{where}: {says}", option=where, value=nic.vlan)
+        if nic.vlans and not network.definition.get("vlan_filtering"):
+            where = f"{item.where}.vlans" if item.vlans else f"{item.where}.virtual_network"
+            raise InvalidInput(
+                f"{where}: the virtual network {network.name} does not tell VLANs apart, so that all tags pass; make it with "
+                "vlan_filtering: true, or give vlans: [].",
+                option=where,
+                value=list(nic.vlans),
+            )
         nic = replace(nic, bridge=network.bridge, tap=tap, isolated=network.peers_isolated)
         return _with_mtu(nic, network, f"{item.where}.mtu")
+    if item.vlans:
+        where = f"{item.where}.vlans"
+        says = "they are for an interface of a virtual network with vlan_filtering: true; give it one, or vlans: []."
+        raise InvalidInput(f"{where}: {says}", option=where, value=list(item.vlans))
+    nic = replace(nic, vlans=())
     placed = any(getattr(item, option) for option in PLACES)
     if old is None or old.tap != tap or not placed:
         return nic

@@ -11,6 +11,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 from ..._sizes import KIB
 from ..._taps import PREFIX as TAP
+from ..._vlans import UNTAGGED, collapsed, expanded
 from ..model.spec import DomainSpec, Nic
 from .device import ALIAS, NICS, find_devices, place_devices, read_pci, write_pci
 from .properties import Property, from_yes, read_all, to_yes, write_all, write_path
@@ -70,6 +71,8 @@ def parse_nic(name: str, element: Element, foreign: str | None = None) -> Nic:
     """Return the interface that an element is; a running one on a network has its bridge too, which we do not set."""
     nic = Nic(name=name, **{**(values := read_all(element, NIC)), "mac": values["mac"] or ""}, foreign=foreign)
     kind = element.get("type", "")
+    if vlans := _read_trunk(element):
+        nic = replace(nic, vlan=None, vlans=vlans)
     address = read_pci(element.find("source/address")) if kind == "hostdev" else None
     if address:
         return replace(nic, model=nic.model or "virtio", hostdev=address)
@@ -127,13 +130,33 @@ def emit_nic(devices: Element, nic: Nic, placed: dict[str, Element]) -> bool:
         write_path(element, "alias@name", f"{ALIAS}nic-{nic.name}")
     if had is not None and any(getattr(had, field) != getattr(nic, field) for field in PLACE):
         _clear_place(element, nic)
-    if had is not None and had.vlan != nic.vlan:
+    if had is not None and (had.vlan, had.vlans) != (nic.vlan, nic.vlans):
         _remove_all(element, ("vlan",))  # a trunk of others, and its other tags, would be left
+        had = replace(had, vlan=None, vlans=())
     write_all(element, NIC, _values(nic), _values(had) if had else None)
+    if nic.vlans and element.find("vlan") is None:
+        _write_trunk(element, nic.vlans)
     if nic.hostdev and element.find("source") is None:
         element.set("managed", "yes")
         write_pci(SubElement(SubElement(element, "source"), "address", {"type": "pci"}), nic.hostdev)
     return nic.boot != (had.boot if had else None)
+
+
+def _read_trunk(element: Element) -> tuple[str, ...]:
+    """Return the VLANs of a trunk as we write one; of others' only the first tag is known, as their VLAN."""
+    trunk = element.find("vlan[@trunk='yes']")
+    tags = [] if trunk is None else trunk.findall("tag")
+    if not tags or (tags[0].get("id"), tags[0].get("nativeMode")) != (str(UNTAGGED), "untagged"):
+        return ()
+    return collapsed(dict.fromkeys((int(tag.get("id", "0")) for tag in tags[1:]), ""))
+
+
+def _write_trunk(element: Element, vlans: tuple[str, ...]) -> None:
+    """Write what the guest may tag. Frames without a tag pass, too: libvirt takes their VLAN from a trunk that does not name it."""
+    trunk = SubElement(element, "vlan", {"trunk": "yes"})
+    SubElement(trunk, "tag", {"id": str(UNTAGGED), "nativeMode": "untagged"})
+    for number in expanded(vlans):
+        SubElement(trunk, "tag", {"id": str(number)})
 
 
 def _kind(nic: Nic) -> str:

@@ -12,8 +12,8 @@ from itertools import combinations
 from typing import Any
 
 from ..._errors import InvalidInput, Unsupported
+from ..._vlans import tagged
 from ..link.addressing import link_name, mtu_bytes, network_name, subnet_of
-from ..link.vlans import tagged
 from .names import PREFIXES
 
 VNIS, VLANS, PORTS = (1, 0xFFFFFF), (1, 4094), (1, 65535)

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from ..._errors import CommandFailed, NotFound, Unsupported
 from ..._runner import Runner
+from ..._vlans import of_port
 from ..link.cloud import DMI, SAID, without_layer_2
 from ..link.iproute import IpRoute, batch_text
 from ..link.offload import checksums_in_software, set_checksums_in_software
-from ..link.vlans import of_port
 from .state import Facts, Peer, Record
 from .steps import ZERO, NetworkStep
 

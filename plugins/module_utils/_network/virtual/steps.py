@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+from ..._vlans import DEFAULT, changes
 from ..link.routes import Words
-from ..link.vlans import DEFAULT, changes
 from .names import MAKING, mark
 from .state import Networks, NetworkState, Peer, VirtualLink
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from ..._errors import Conflict, EdgeError, InvalidInput, NotFound, Refused, Unsupported
 from ..._shown import few, nearest
+from ..._vlans import DEFAULT, collapsed, expanded
 from ..link.cloud import OTHERWISE
 from ..link.model import Link
-from ..link.vlans import DEFAULT, collapsed, expanded
 from .definition import Definition, Wanted, parsed
 from .names import bare, bridge_link, mac_of, marked_for, vlan_link, vxlan_link
 from .state import Facts, VirtualLink, addresses_of

@@ -95,6 +95,13 @@ def _check_vlans(options: DomainOptions, host: HostFacts) -> None:
                 option=f"{item.where}.vlan",
                 value=item.vlan,
             )
+        if item.vlans and not host.tags_bridges:
+            raise Unsupported(
+                f"{item.where}.vlans: libvirt of this host is older than 11.0, which first gives interfaces of a bridge VLANs; use "
+                "a host that has it, such as Debian 13, or one interface in a virtual network of each VLAN.",
+                option=f"{item.where}.vlans",
+                value=list(item.vlans),
+            )
 
 
 def _check_kinds(options: DomainOptions, host: HostFacts) -> None:

@@ -114,6 +114,47 @@ def test_what_cannot_be_is_named_by_its_path(nic: dict[str, Any], kind: type[Edg
         wanted(None, nic)
 
 
+TRUNKS = VirtualNetwork("trunks", "evb-trunks", 1450, definition={"vlan_filtering": True})
+
+
+def on_trunks(before: DomainSpec | None, **nic: Any) -> DomainSpec:
+    return wanted(before, nic, networks=(BLUE, TRUNKS))
+
+
+def test_a_guest_tags_what_its_interface_says_and_what_has_no_tag_passes_beside() -> None:
+    made = on_trunks(None, virtual_network="trunks", vlans=["20-29", "10", " 21"])
+    assert made.nics[0].vlans == ("10", "20-29")
+    vlan = emit(made, Record(made)).find("devices/interface/vlan")
+    assert vlan is not None and vlan.get("trunk") == "yes"
+    assert [tag.attrib for tag in vlan][:3] == [{"id": "1", "nativeMode": "untagged"}, {"id": "10"}, {"id": "20"}]
+    assert again(made) == made == on_trunks(again(made))
+    for changed in (on_trunks(again(made), vlans=["11"]), on_trunks(again(made), vlans=[])):
+        assert parse(emit(changed, Record(changed), emit(made, Record(made)))).spec == changed
+    assert emit(changed, Record(changed), emit(made, Record(made))).find("devices/interface/vlan") is None
+    assert on_trunks(again(made), bridge="br0").nics[0].vlans == ()
+
+
+@pytest.mark.parametrize(
+    ("nic", "says"),
+    [
+        ({"virtual_network": "trunks", "vlans": ["1"]}, r"nics\[0\]\.vlans\[0\]: '1' is not a VLAN or range"),
+        ({"virtual_network": "trunks", "vlans": ["9-7"]}, r"nics\[0\]\.vlans\[0\]: "),
+        ({"virtual_network": "trunks", "vlans": ["4095"]}, r"nics\[0\]\.vlans\[0\]: "),
+        ({"virtual_network": "blue", "vlans": ["7"]}, r"nics\[0\]\.vlans: .* blue does not tell VLANs apart"),
+        ({"bridge": "br0", "vlans": ["7"]}, r"nics\[0\]\.vlans: they are for an interface of a virtual network"),
+    ],
+)
+def test_vlans_that_cannot_be_are_named(nic: dict[str, Any], says: str) -> None:
+    with pytest.raises(InvalidInput, match=f"^{says}"):
+        on_trunks(None, **nic)
+
+
+def test_an_interface_with_vlans_does_not_go_to_a_network_that_passes_all() -> None:
+    made = on_trunks(None, virtual_network="trunks", vlans=["10"])
+    with pytest.raises(InvalidInput, match=r"^nics\[0\]\.virtual_network: .* blue does not tell VLANs apart"):
+        on_trunks(again(made), virtual_network="blue")
+
+
 def test_a_network_without_its_bridge_is_named() -> None:
     with pytest.raises(NotFound, match=r"^nics\[0\]\.virtual_network: the bridge of the virtual network blue is not there now"):
         wanted(again(IN_BLUE), {}, networks=(replace(BLUE, bridge=None),))

@@ -13,6 +13,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.check.s
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import VolumeFile
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.request import DomainOptions, read_options
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec import DiskLimits, DomainSpec, Nic, stable_uuid
+from ansible_collections.edge.cloud.plugins.module_utils._compute.model.virtual_network import VirtualNetwork
 from ansible_collections.edge.cloud.plugins.module_utils._compute.options.resolve import resolve
 from ansible_collections.edge.cloud.plugins.module_utils._compute.xml.domain import emit, parse
 from ansible_collections.edge.cloud.plugins.module_utils._errors import EdgeError, InvalidInput
@@ -176,6 +177,15 @@ def test_a_vlan_is_of_an_interface_whose_switch_has_them(place: dict[str, str]) 
     for bad in (-1, 4095):
         with pytest.raises(InvalidInput, match=r"^nics\[0\]\.vlan: "):
             made({"nics": [{**place, "vlan": bad}]})
+
+
+def test_an_older_libvirt_gives_no_trunk() -> None:
+    networks = {"trunks": VirtualNetwork("trunks", "evb-trunks", 1450, definition={"vlan_filtering": True})}
+    asked = {"nics": [{"virtual_network": "trunks", "vlans": ["10"]}]}
+    first = made(asked, virtual_networks=networks)
+    with pytest.raises(EdgeError, match=r"^nics\[0\]\.vlans: libvirt of this host is older than 11\.0"):
+        start(first, asked, tags_bridges=False)
+    start(first, asked)
 
 
 def test_a_vlan_of_a_function_of_the_host_needs_no_switch() -> None:

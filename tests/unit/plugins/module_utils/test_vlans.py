@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.edge.cloud.plugins.module_utils._network.link.vlans import (
+from ansible_collections.edge.cloud.plugins.module_utils._vlans import (
     DEFAULT,
     LARGEST,
     changes,

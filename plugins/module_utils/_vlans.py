@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ..._errors import InvalidInput
+from ._errors import InvalidInput
 
 UNTAGGED = 1  # the VLAN of frames without a tag, as the kernel has it for each new port
 DEFAULT = (f"{UNTAGGED} pvid untagged",)
