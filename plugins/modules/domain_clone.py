@@ -97,7 +97,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.clone.reconcil
 from ansible_collections.edge.cloud.plugins.module_utils._compute.elsewhere.peers import peers_of_cluster
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.state import view
-from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
+from ansible_collections.edge.cloud.plugins.module_utils._disks.copier import DiskCopier
 from ansible_collections.edge.cloud.plugins.module_utils._libvirt import connection
 from ansible_collections.edge.cloud.plugins.module_utils._module import run_module
 from ansible_collections.edge.cloud.plugins.module_utils._runner import ModuleRunner
@@ -109,7 +109,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     options, runner = module.params, ModuleRunner(module)
     peers = peers_of_cluster()
     with connection(options["uri"]) as opened:
-        tool, names = DiskFiles(runner, FOLDERS), (options["name"], options["source"])
+        tool, names = DiskCopier(runner, FOLDERS), (options["name"], options["source"])
         plan, domain = Cloner(opened, tool, runner, FOLDERS, *names, options["timeout"], peers).run(module.check_mode)
     for warning in peers.warnings():
         module.warn(warning)

@@ -173,7 +173,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.disk.reconcile
 from ansible_collections.edge.cloud.plugins.module_utils._compute.host.events import EventLoop
 from ansible_collections.edge.cloud.plugins.module_utils._compute.job.block_job import JobLimits
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
-from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
+from ansible_collections.edge.cloud.plugins.module_utils._disks.writer import DiskWriter
 from ansible_collections.edge.cloud.plugins.module_utils._libvirt import connection
 from ansible_collections.edge.cloud.plugins.module_utils._module import run_module
 from ansible_collections.edge.cloud.plugins.module_utils._runner import ModuleRunner
@@ -199,7 +199,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     asked = ("state", "depth", "compress", "quiesce")
     request = DiskRequest(dest=options["dest"] or "", **{name: options[name] for name in asked})
     with EventLoop(), connection(options["uri"]) as opened:
-        tool = DiskFiles(ModuleRunner(module), FOLDERS)
+        tool = DiskWriter(ModuleRunner(module), FOLDERS)
         plan, view, disk = Disks(opened, tool, FOLDERS, options["name"], options["disk"], limits).run(request, module.check_mode)
     return {"changed": plan.changed, "actions": plan.actions, "diff": plan.diff(view), "disk": disk}
 

@@ -161,7 +161,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.edge.cloud.plugins.module_utils._compute.elsewhere.moved import read_moved
 from ansible_collections.edge.cloud.plugins.module_utils._compute.host.info import describe_all
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
-from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
+from ansible_collections.edge.cloud.plugins.module_utils._disks.reader import DiskReader
 from ansible_collections.edge.cloud.plugins.module_utils._libvirt import connection
 from ansible_collections.edge.cloud.plugins.module_utils._module import run_module
 from ansible_collections.edge.cloud.plugins.module_utils._nics import HostNetworks
@@ -171,7 +171,7 @@ FOLDERS = Folders()
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
-    tool = DiskFiles(SubprocessRunner(), FOLDERS)
+    tool = DiskReader(SubprocessRunner(), FOLDERS)
     with connection(module.params["uri"]) as opened:
         name = module.params["name"]
         shown = describe_all(opened, tool, FOLDERS, name, HostNetworks(SubprocessRunner()))

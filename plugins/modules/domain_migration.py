@@ -208,8 +208,8 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.migration.job 
 from ansible_collections.edge.cloud.plugins.module_utils._compute.migration.model import view
 from ansible_collections.edge.cloud.plugins.module_utils._compute.migration.reconcile import Migrator
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
-from ansible_collections.edge.cloud.plugins.module_utils._compute.options.resolve import check_name
-from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
+from ansible_collections.edge.cloud.plugins.module_utils._compute.options.values import check_name
+from ansible_collections.edge.cloud.plugins.module_utils._disks.writer import DiskWriter
 from ansible_collections.edge.cloud.plugins.module_utils._libvirt import connection
 from ansible_collections.edge.cloud.plugins.module_utils._module import run_module
 from ansible_collections.edge.cloud.plugins.module_utils._nics import HostNetworks
@@ -241,7 +241,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     name, address = check_name(options["name"]), check_destination(options["destination"])
     with EventLoop(), connection(options["uri"]) as here:
         runner = ModuleRunner(module)
-        tool = DiskFiles(runner, FOLDERS)
+        tool = DiskWriter(runner, FOLDERS)
         migrator = Migrator(
             here,
             tool,

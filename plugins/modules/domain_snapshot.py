@@ -149,7 +149,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_fac
 from ansible_collections.edge.cloud.plugins.module_utils._compute.snapshot.plan import SnapshotRequest
 from ansible_collections.edge.cloud.plugins.module_utils._compute.snapshot.reconcile import Snapshots
 from ansible_collections.edge.cloud.plugins.module_utils._compute.snapshot.state import view
-from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
+from ansible_collections.edge.cloud.plugins.module_utils._disks.writer import DiskWriter
 from ansible_collections.edge.cloud.plugins.module_utils._libvirt import connection
 from ansible_collections.edge.cloud.plugins.module_utils._module import run_module
 from ansible_collections.edge.cloud.plugins.module_utils._runner import ModuleRunner
@@ -158,7 +158,7 @@ FOLDERS = Folders()
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
-    tool = DiskFiles(ModuleRunner(module), FOLDERS)
+    tool = DiskWriter(ModuleRunner(module), FOLDERS)
     options = module.params
     request = SnapshotRequest(
         name=options["snapshot"],

@@ -153,7 +153,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
 from ansible_collections.edge.cloud.plugins.module_utils._compute.snapshot.reconcile import Snapshots
-from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
+from ansible_collections.edge.cloud.plugins.module_utils._disks.writer import DiskWriter
 from ansible_collections.edge.cloud.plugins.module_utils._libvirt import connection
 from ansible_collections.edge.cloud.plugins.module_utils._module import run_module
 from ansible_collections.edge.cloud.plugins.module_utils._runner import ModuleRunner
@@ -162,7 +162,7 @@ FOLDERS = Folders()
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
-    tool = DiskFiles(ModuleRunner(module), FOLDERS)
+    tool = DiskWriter(ModuleRunner(module), FOLDERS)
     with connection(module.params["uri"]) as opened:
         return {"changed": False, **Snapshots(opened, tool, FOLDERS, module.params["name"]).describe()}
 

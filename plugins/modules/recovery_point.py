@@ -230,7 +230,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.model.state im
 from ansible_collections.edge.cloud.plugins.module_utils._compute.restore.model import RestoreRequest
 from ansible_collections.edge.cloud.plugins.module_utils._compute.restore.reconcile import Restorer
 from ansible_collections.edge.cloud.plugins.module_utils._compute.restore.tool import PointSource
-from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
+from ansible_collections.edge.cloud.plugins.module_utils._disks.files import DiskFiles
 from ansible_collections.edge.cloud.plugins.module_utils._errors import InvalidInput
 from ansible_collections.edge.cloud.plugins.module_utils._kept_points import find_point
 from ansible_collections.edge.cloud.plugins.module_utils._libvirt import connection

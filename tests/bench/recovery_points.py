@@ -29,7 +29,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.model.recovery
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec import Cpu, Disk, DomainSpec, Record
 from ansible_collections.edge.cloud.plugins.module_utils._compute.recovery.point import PointOrder, Points
 from ansible_collections.edge.cloud.plugins.module_utils._compute.xml.domain import emit, to_text
-from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
+from ansible_collections.edge.cloud.plugins.module_utils._disks.files import DiskFiles
 from ansible_collections.edge.cloud.plugins.module_utils._libvirt import libvirt
 from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
 from report import NO_GOAL, Goal, Row, row, seconds

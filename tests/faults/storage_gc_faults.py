@@ -63,7 +63,7 @@ begin(delay)
 end(pull_image(Store(Path(root)), digest, [DirectorySource(Path(origin))], now=time.time()).bytes_fetched)
 """
 LAY = f"""{START}
-from LIBRARY._disks import DiskFiles
+from LIBRARY._disks.files import DiskFiles
 from LIBRARY._compute.model.host_facts import Folders
 from LIBRARY._errors import NotFound
 from LIBRARY._runner import SubprocessRunner

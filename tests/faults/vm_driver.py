@@ -33,7 +33,7 @@ from module_utils._compute.model.host_facts import Folders
 from module_utils._compute.snapshot import reconcile as snapshots
 from module_utils._compute.snapshot.apply import SnapshotGuest
 from module_utils._compute.snapshot.plan import SnapshotRequest
-from module_utils._disks import DiskFiles
+from module_utils._disks.files import DiskFiles
 from module_utils._errors import EdgeError
 from module_utils._libvirt import connection, libvirt
 from module_utils._runner import SubprocessRunner

@@ -29,7 +29,7 @@ from .._compute.lazy.plan import arriving_images
 from .._compute.model.host_facts import Folders
 from .._compute.model.request import DomainOptions
 from .._compute.model.state import BUSY, CRASHED, ENDING, VmState
-from .._disks import DiskFiles
+from .._disks.files import DiskFiles
 from .._errors import Busy, EdgeError
 from .._libvirt import connection, intent, lookup
 from .._runner import Runner, SubprocessRunner

@@ -26,7 +26,7 @@ from .._compute.model.host_facts import Folders
 from .._compute.model.remote_image import from_url
 from .._compute.model.spec import Disk
 from .._compute.model.state import BUSY, CRASHED, ENDING, VmState
-from .._disks import DiskFiles
+from .._disks.files import DiskFiles
 from .._errors import Corrupt, EdgeError, NoSpace, NotFound, message_of
 from .._generation import export_name, file_name
 from .._image_lock import remove_images

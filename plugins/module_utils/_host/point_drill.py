@@ -22,7 +22,7 @@ from .._compute.model.host_facts import Folders
 from .._compute.recovery import progress
 from .._compute.restore.tool import PointSource
 from .._compute.xml.domain import mark_of
-from .._disks import DiskFiles
+from .._disks.files import DiskFiles
 from .._errors import Busy, EdgeError, InvalidInput, message_of, print_defect
 from .._files import locked
 from .._generation import UUID, point_of

@@ -21,7 +21,7 @@ from typing import Any
 from .. import _files
 from .._cluster import Cluster, Member
 from .._compute.model.spec import stable_uuid
-from .._compute.options.resolve import check_name
+from .._compute.options.values import check_name
 from .._errors import Corrupt, EdgeError, InvalidInput, NotFound, Unreachable, Unsupported
 from .._generation import UUID
 from .._json import load_object, require_schema

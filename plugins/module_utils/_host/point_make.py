@@ -12,7 +12,7 @@ from .._compute.host.events import EventLoop
 from .._compute.model.host_facts import Folders
 from .._compute.model.recovery_policy import read_policy
 from .._compute.recovery.point import PointMade, PointOrder, Points
-from .._disks import DiskFiles
+from .._disks.files import DiskFiles
 from .._libvirt import connection
 from .._runner import SubprocessRunner
 from .points import required, whole_number

@@ -19,7 +19,7 @@ from .._compute.recovery import progress
 from .._compute.recovery.metrics import write_metrics
 from .._compute.recovery.point import Points
 from .._compute.recovery.rounds import Report, Rounds
-from .._disks import DiskFiles
+from .._disks.files import DiskFiles
 from .._errors import EdgeError, message_of
 from .._files import locked
 from .._libvirt import connection

@@ -23,14 +23,14 @@ from ..elsewhere.check import check_elsewhere
 from ..elsewhere.moved import read_moved
 from ..elsewhere.peers import Peers
 from ..host.at_rest import at_rest, refuse_saved, refuse_unsettled
+from ..host.domains import HostDomains
 from ..host.lock import vm_lock
 from ..host.migration_mark import refuse_incoming, refuse_while_migrating
 from ..host.observe import read_vm
-from ..host.view import HostView
 from ..model.host_facts import Folders
 from ..model.spec import CONTEXT, SEED, Record, stable_mac, stable_uuid
 from ..model.state import VmState, view
-from ..options.resolve import check_name
+from ..options.values import check_name
 from ..seed import CONTEXT_VOLUME, VOLUME, Seeds
 from ..snapshot.files import read_index
 from ..xml.domain import Parsed, parse, parse_xml, to_text
@@ -114,7 +114,7 @@ class Cloner:
                 tidy(builder)
 
     def _draft(self) -> Draft:
-        host = HostView(self.connection, self.tool, self.folders)
+        host = HostDomains(self.connection, self.tool, self.folders)
         state, home = host.vm(self.name), self.folders.vm(self.name)
         if state.config is not None:
             return self._there(host.with_files(state))
@@ -137,7 +137,7 @@ class Cloner:
             )
         return Draft(Plan(state), Note(self.source, ""))
 
-    def _begun(self, host: HostView, state: VmState, files: list[str]) -> Draft:
+    def _begun(self, host: HostDomains, state: VmState, files: list[str]) -> Draft:
         """Return what is left of a run that was killed once all was copied."""
         note = read_note(self.folders.vm(self.name))
         if note is None or note.source != self.source or note.others(files):
@@ -157,7 +157,7 @@ class Cloner:
     def _define(self, parsed: Parsed) -> DefineClone:
         return DefineClone(self.source, parsed.spec, parsed.foreign, parsed.record)
 
-    def _source(self, host: HostView) -> tuple[Element, VmState]:
+    def _source(self, host: HostDomains) -> tuple[Element, VmState]:
         """Return the source and its XML; raise where it does not stand still."""
         state, name = host.vm(self.source), self.source
         if state.config is None:
@@ -184,7 +184,7 @@ class Cloner:
             )
         return host.domains[name].config, state
 
-    def _new(self, host: HostView, root: Element, source: VmState, uuid: str) -> Draft:
+    def _new(self, host: HostDomains, root: Element, source: VmState, uuid: str) -> Draft:
         disks = Disks(self.tool, self.folders, source, self.name, shareable(root))
         copies = tuple(disks.read())
         names = self._names(root, source, uuid, copies)
@@ -220,12 +220,12 @@ class Cloner:
         nvram = f"{homes[1]}/nvram.fd" if nvram_of(root) else None
         return Names(self.source, self.name, uuid, *homes, {copy.target: copy for copy in copies}, macs, nvram, taps)
 
-    def _check_free(self, host: HostView, own: str, macs: Iterable[str]) -> None:
-        for name, uuid in host.basics.domains.items():
+    def _check_free(self, host: HostDomains, own: str, macs: Iterable[str]) -> None:
+        for name, uuid in host.uuids.items():
             if uuid == own:
                 raise Conflict(f"name: its UUID {uuid} belongs to domain {name}; choose another.", option="name", value=self.name)
         for mac in macs:
-            if owner := host.basics.macs.get(mac):
+            if owner := host.macs.get(mac):
                 raise Conflict(
                     f"name: its MAC address {mac} is used by domain {owner}; choose another.", option="name", value=self.name
                 )

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from ..model.image_tools import ImageTool
+from ..model.image_tools import FileTool
 
 
-class CloneTool(ImageTool, Protocol):
+class CloneTool(FileTool, Protocol):
     """Copies files that no program writes; paths absolute. A target appears in a private folder, and is durable."""
 
     def require_own_data(self, path: str, image_format: str) -> None:

@@ -21,7 +21,7 @@ from ..job.ended import ended_lock
 from ..lazy.plan import is_arriving
 from ..model.host_facts import Folders, VolumeFile
 from ..model.image_tools import DiskTool
-from ..options.resolve import check_name
+from ..options.values import check_name
 from ..snapshot.apply import SnapshotGuest
 from ..snapshot.observe import quiesce_of, read_snapshots
 from ..snapshot.state import SnapshotState

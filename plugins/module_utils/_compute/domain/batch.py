@@ -22,7 +22,7 @@ from ..host.migration_mark import is_incoming, is_leaving
 from ..host.observe import read_vm
 from ..host.view import HostView
 from ..model.host_facts import Folders
-from ..model.image_tools import PointTool
+from ..model.image_tools import DomainTool
 from ..model.public_address import NoPublicAddresses, PublicTool
 from ..model.request import DomainOptions
 from ..model.state import VmState, view
@@ -95,7 +95,7 @@ class Batch:
     """
 
     connection: Any
-    tool: PointTool
+    tool: DomainTool
     runner: Runner
     folders: Folders
     wanted: Sequence[DomainOptions]

@@ -20,15 +20,16 @@ from ..elsewhere.moved import forget_moved, read_moved
 from ..elsewhere.peers import Peers
 from ..host.addresses import addresses_of
 from ..host.calls import SWITCHING
+from ..host.domains import check_ownership
 from ..host.file_users import check_below, check_claims, check_doubles, new_disks
 from ..host.lock import vm_lock
 from ..host.migration_mark import refuse_while_migrating
 from ..host.observe import read_vm, see_one, vm_of
-from ..host.view import HostView, check_ownership
+from ..host.view import HostView
 from ..job.pivot import settle
 from ..lazy.plan import arriving_images, with_arrivals
 from ..model.host_facts import Folders
-from ..model.image_tools import PointTool
+from ..model.image_tools import DomainTool
 from ..model.overlays import kept_files, with_kept_overlays
 from ..model.public_address import NoPublicAddresses, PublicTool
 from ..model.recovery_policy import policy_of
@@ -38,7 +39,8 @@ from ..model.state import VmState, view
 from ..model.virtual_network import NetworkTool, NoNetworks
 from ..options.image_defaults import with_image_defaults
 from ..options.preallocation import asked_preallocation
-from ..options.resolve import ResolvedDomain, check_name, resolve
+from ..options.resolve import ResolvedDomain, resolve
+from ..options.values import check_name
 from ..recovery.observe import shared_targets
 from ..recovery.point import Points
 from ..seed import Seeds, make_context, make_seed
@@ -59,7 +61,7 @@ class Reconciler:
     """One VM, named by its options, on one connection."""
 
     connection: Any
-    tool: PointTool
+    tool: DomainTool
     runner: Runner
     folders: Folders
     options: DomainOptions

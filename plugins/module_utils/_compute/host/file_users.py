@@ -11,7 +11,7 @@ from xml.etree.ElementTree import Element
 
 from ..._errors import Conflict, NotFound
 from ..._libvirt import intent
-from ..model.image_tools import ImageTool
+from ..model.image_tools import ReadTool
 from ..model.request import DomainOptions
 from ..model.spec import Disk, DomainSpec
 from ..xml.disk import read_file
@@ -33,7 +33,7 @@ class Claim:
     format: str | None = None
 
 
-def claims_of(seen: ObservedDomain, tool: ImageTool) -> dict[str, Claim]:
+def claims_of(seen: ObservedDomain, tool: ReadTool) -> dict[str, Claim]:
     """Return which files a domain uses: as disks of its next start, of what runs now or is saved, and what is below those."""
     found: dict[str, Claim] = {}
     for disk in _disks(seen):
@@ -98,7 +98,7 @@ def _by_file(claims: Mapping[str, Claim]) -> dict[Any, Claim]:
 
 
 def check_below(
-    options: DomainOptions, disks: Sequence[Disk], new: Sequence[Disk], claims: Mapping[str, Claim], tool: ImageTool
+    options: DomainOptions, disks: Sequence[Disk], new: Sequence[Disk], claims: Mapping[str, Claim], tool: ReadTool
 ) -> None:
     """Raise where a new disk stands on a file that is not there, or that a disk of this or another domain writes."""
     given = {item.name for item in options.disks or () if item.path}

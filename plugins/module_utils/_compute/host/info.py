@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ..model.host_facts import Folders
-from ..model.image_tools import ImageTool
+from ..model.image_tools import ReadTool
 from ..model.spec import SEED
 from ..model.state import view
 from ..model.virtual_network import NetworkTool, NoNetworks
@@ -29,7 +29,7 @@ def read_seen(connection: Any, name: str | None = None) -> list[ObservedDomain]:
 
 
 def describe_all(
-    connection: Any, tool: ImageTool, folders: Folders, name: str | None = None, networks: NetworkTool | None = None
+    connection: Any, tool: ReadTool, folders: Folders, name: str | None = None, networks: NetworkTool | None = None
 ) -> list[dict[str, Any]]:
     """Return every domain of the host (or the one of this name) by name, ours or not, with its chains and statistics.
 
@@ -50,7 +50,7 @@ def describe_all(
         return [one for one in pool.map(describe, found) if one]
 
 
-def _chain(disk: dict[str, Any], tool: ImageTool) -> list[dict[str, Any]]:
+def _chain(disk: dict[str, Any], tool: ReadTool) -> list[dict[str, Any]]:
     if disk["name"] == SEED or not disk.get("path"):
         return []
     return [asdict(overlay) for overlay in tool.chain(disk["path"], disk["format"])]

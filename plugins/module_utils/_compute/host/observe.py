@@ -13,7 +13,7 @@ from xml.etree.ElementTree import Element
 from ..._errors import NotFound
 from ..._libvirt import error_name, intent, libvirt, lookup
 from ..model.host_facts import Folders
-from ..model.image_tools import ImageTool
+from ..model.image_tools import ReadTool
 from ..model.overlays import is_ours, is_overlay, made_format, with_own_files
 from ..model.spec import CONTEXT, SEED, DomainSpec, Nic
 from ..model.state import BUSY, CRASHED, ENDING, SUSPENDED, VmState
@@ -172,7 +172,7 @@ def _as_asked(live: Nic, asked: Iterable[Nic]) -> Nic:
     return replace(live, **without)
 
 
-def with_files(state: VmState, tool: ImageTool, folders: Folders, paths: Iterable[str] = ()) -> VmState:
+def with_files(state: VmState, tool: ReadTool, folders: Folders, paths: Iterable[str] = ()) -> VmState:
     """Return the VM with the files of its disks, its seed and its folder; ``paths`` are further disk files of ours to look at."""
     formats = {disk.active: disk.active_format for disk in state.disks if disk.active and disk.name not in (SEED, CONTEXT)}
     folder = _files(folders.vm(state.name))
@@ -193,7 +193,7 @@ def _files(where: str) -> tuple[str, ...]:
     return tuple(sorted(str(path) for path in folder.iterdir() if path.is_file() and is_ours(path.name)))
 
 
-def read_vm(connection: Any, name: str, tool: ImageTool, folders: Folders, *, paths: Iterable[str] = ()) -> VmState:
+def read_vm(connection: Any, name: str, tool: ReadTool, folders: Folders, *, paths: Iterable[str] = ()) -> VmState:
     """Return the VM of this name as it is; ``paths`` are further disk files to look at."""
     seen = see_one(connection, name)
     return with_files(vm_of(seen, folders) if seen else VmState(name), tool, folders, paths)

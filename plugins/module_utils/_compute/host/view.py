@@ -15,16 +15,15 @@ from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from ..._errors import Conflict, about_option
+from ..._errors import about_option
 from ..._files import nearest_folder
 from ..._libvirt import DEFAULT_URI, error_name, intent, libvirt
 from ..._sizes import KIB, MIB
-from ..model.host_facts import Folders, HostFacts, VolumeFile
+from ..model.host_facts import HostFacts, VolumeFile
 from ..model.image_tools import ImageTool
 from ..model.overlays import MADE_FORMATS, made_path
 from ..model.request import DiskOptions, DomainOptions
 from ..model.spec import DomainSpec
-from ..model.state import VmState
 from ..model.virtual_network import Networks, NetworkTool, NoNetworks
 from ..options.interface import asks_for_networks
 from ..options.machine import usual_firmware
@@ -32,6 +31,7 @@ from ..options.resolve import asked_functions, asked_images, asked_paths, pci_pa
 from ..xml.about import X86
 from ..xml.domain import parse_xml
 from ..xml.properties import read_path
+from .domains import HostDomains
 from .file_users import Claim, claims_of, format_in_use
 from .images import Images
 from .kernel import SHAPING, cannot_limit, is_no_kernel
@@ -47,10 +47,8 @@ from .kinds import (
     without_direct_io,
     without_writing,
 )
-from .observe import ObservedDomain, read_vm, see_all, vm_of, with_files
+from .observe import ObservedDomain
 from .qemu_conf import guards_vnc, unset
-
-__all__ = ["HostView", "read_vm"]
 
 NEEDS: dict[str, tuple[tuple[Any, ...], tuple[str, str]]] = {
     "firmware": (("uefi",), ("os/enum[@name='firmware']", "efi")),
@@ -60,18 +58,11 @@ NEEDS: dict[str, tuple[tuple[Any, ...], tuple[str, str]]] = {
 
 
 @dataclass(frozen=True)
-class HostView:
-    """A hypervisor as it was when it was looked at first; make a new one to look again."""
+class HostView(HostDomains):
+    """A hypervisor with all that plans ask of it, as it was when it was looked at first; make a new one to look again."""
 
-    connection: Any
     tool: ImageTool
-    folders: Folders
     networks: NetworkTool = field(default_factory=NoNetworks)
-
-    @cached_property
-    def domains(self) -> dict[str, ObservedDomain]:
-        """Every domain by name."""
-        return see_all(self.connection)
 
     @cached_property
     def basics(self) -> HostFacts:
@@ -89,8 +80,8 @@ class HostView:
             machines=machines,
             networks=networks,
             bridges=_bridges(),
-            domains={name: seen.uuid for name, seen in self.domains.items()},
-            macs={mac: name for name, seen in self.domains.items() for mac in seen.macs},
+            domains=self.uuids,
+            macs=self.macs,
             direct_io=_direct_io(self.folders.vms),
             folders=self.folders,
         )
@@ -228,11 +219,6 @@ class HostView:
                 self._capabilities[key] = parse_xml(self.connection.getDomainCapabilities(None, *key, 0))
         return self._capabilities[key]
 
-    def vm(self, name: str) -> VmState:
-        """Return the VM of this name without its files, which with_files() adds."""
-        seen = self.domains.get(name)
-        return vm_of(seen, self.folders) if seen else VmState(name)
-
     def claims(self, name: str) -> dict[str, Claim]:
         """Return the files that domains other than this one use."""
         found: dict[str, Claim] = {}
@@ -253,10 +239,6 @@ class HostView:
     @cached_property
     def _known_claims(self) -> dict[str, dict[str, Claim]]:
         return {}
-
-    def with_files(self, state: VmState, paths: tuple[str, ...] = ()) -> VmState:
-        """Return the VM with its files; ``paths`` are further disk files to look at."""
-        return with_files(state, self.tool, self.folders, paths)
 
 
 def free_memory(connection: Any, meminfo: Path = Path("/proc/meminfo")) -> int | None:
@@ -330,14 +312,3 @@ def _direct_io(folder: str) -> bool:
     except OSError:
         return False
     return True
-
-
-def check_ownership(state: VmState, adopt: bool) -> None:
-    """Raise Conflict where a domain of this name exists that we did not make."""
-    if state.config is not None and not state.marked and not adopt:
-        raise Conflict(
-            f"name: domain {state.name} exists on this host and was not made by edge.cloud; "
-            "choose another name, or set adopt to take it over.",
-            option="name",
-            value=state.name,
-        )

@@ -20,7 +20,7 @@ from ..host.restore_mark import refuse_while_restoring
 from ..job.pivot import require_settled
 from ..job.point_job import end_point
 from ..model.host_facts import Folders
-from ..model.image_tools import ImageTool
+from ..model.image_tools import FileTool
 from ..model.virtual_network import NetworkTool, NoNetworks
 from .apply import MigratingVm
 from .check import check_same
@@ -46,7 +46,7 @@ class Migrator:
     """Brings one VM of this host to another; ``on_progress`` is called with done and total bytes of what is on its way."""
 
     here: Any
-    tool: ImageTool
+    tool: FileTool
     folders: Folders
     name: str
     address: Address

@@ -15,7 +15,7 @@ from ..._libvirt import intent, libvirt, lookup
 from ..host.migration_mark import FILE
 from ..host.observe import RUN_STATES, run_state
 from ..model.host_facts import Folders
-from ..model.image_tools import ImageTool
+from ..model.image_tools import ReadTool
 from ..model.overlays import is_overlay
 from ..model.spec import Nic
 from ..model.state import CRASHED, ENDING, SUSPENDED
@@ -36,7 +36,7 @@ HALTED = {
 }
 
 
-def read_source(connection: Any, name: str, tool: ImageTool, folders: Folders, known: NetworkTool) -> SourceVm | None:
+def read_source(connection: Any, name: str, tool: ReadTool, folders: Folders, known: NetworkTool) -> SourceVm | None:
     """Return the domain of this name with all its files, None where libvirt has none."""
     with intent(f"look up domain {name}"):
         domain = lookup(connection.lookupByName, name)
@@ -201,7 +201,7 @@ def _host_cpu(connection: Any, live: Element, run: str) -> str | None:
 class _Disks:
     """Reads disks, and gathers what keeps the VM from moving."""
 
-    def __init__(self, tool: ImageTool, folders: Folders, name: str) -> None:
+    def __init__(self, tool: ReadTool, folders: Folders, name: str) -> None:
         self._tool = tool
         self._folders = folders
         self.home = folders.vm(name)

@@ -12,8 +12,8 @@ from .host_facts import ChainFile, Offer, VolumeFile
 from .remote_image import RemoteImage
 
 
-class ImageTool(Protocol):
-    """Reads and makes disk files; sizes in bytes, paths absolute."""
+class ReadTool(Protocol):
+    """Reads disk files, also while a guest uses them; sizes in bytes, paths absolute."""
 
     def info(self, path: str, image_format: str) -> VolumeFile:
         """Return what the file is, read as this format, also while a guest uses it."""
@@ -27,11 +27,34 @@ class ImageTool(Protocol):
     def noted_format(self, path: str) -> str | None:
         """Return the format that is on record with a file, None where there is no record."""
 
+    def chain(self, path: str, image_format: str) -> list[ChainFile]:
+        """Return the file and every one below it, also while a guest uses it; one that cannot be read ends the chain."""
+
+
+class FileTool(ReadTool, Protocol):
+    """Makes disk files that need no image; sizes in bytes, paths absolute."""
+
     def note_format(self, path: str, image_format: str) -> None:
         """Record a file's format with the file, where its file system can."""
 
-    def chain(self, path: str, image_format: str) -> list[ChainFile]:
-        """Return the file and every one below it, also while a guest uses it; one that cannot be read ends the chain."""
+    def create_empty(self, path: str, size: int, preallocation: str | None = None, image_format: str = "qcow2") -> None:
+        """Make an empty disk file; it appears under its name complete or not at all, with ``preallocation`` with all its space."""
+
+    def grow(self, path: str, size: int, image_format: str = "qcow2") -> None:
+        """Make a disk file that is not in use larger."""
+
+    def lease(self, path: str, image: str) -> tuple[str, bytes]:
+        """Return path and content of the file by which a disk that is made on another host keeps its image there."""
+
+    def removed(self, paths: Sequence[str]) -> None:
+        """End the use that disk files made of images, once the files were deleted."""
+
+    def require_room(self, folder: str, needed: int, what: str) -> None:
+        """Raise NoSpace unless the bytes fit into a folder, NotFound where the folder does not exist."""
+
+
+class ImageTool(FileTool, Protocol):
+    """Knows and brings images, and makes disk files on them; sizes in bytes, paths absolute."""
 
     def image_size(self, digest: str) -> int | None:
         """Return the virtual size of an image of the host cache, None where it is not there, whole and described."""
@@ -72,20 +95,8 @@ class ImageTool(Protocol):
     def rebase(self, path: str, digest: str) -> None:
         """Name an image of the host cache as the backing of an overlay that is not in use; it has the same bytes as the old one."""
 
-    def lease(self, path: str, image: str) -> tuple[str, bytes]:
-        """Return path and content of the file by which a disk that is made on another host keeps its image there."""
 
-    def removed(self, paths: Sequence[str]) -> None:
-        """End the use that disk files made of images, once the files were deleted."""
-
-    def create_empty(self, path: str, size: int, preallocation: str | None = None, image_format: str = "qcow2") -> None:
-        """Make an empty disk file; it appears under its name complete or not at all, with ``preallocation`` with all its space."""
-
-    def grow(self, path: str, size: int, image_format: str = "qcow2") -> None:
-        """Make a disk file that is not in use larger."""
-
-
-class OverlayTool(ImageTool, Protocol):
+class OverlayTool(FileTool, Protocol):
     """Makes, commits and watches overlays; sizes in bytes, paths absolute. Every change is durable when a call returns."""
 
     def create_overlay_on(self, path: str, below: str, below_format: str, size: int) -> None:
@@ -122,9 +133,6 @@ class DiskTool(OverlayTool, Protocol):
     def convert(self, source: str, source_format: str, target: str) -> None:
         """Write the content of a disk that is not written to, from all its files, to a new standalone qcow2."""
 
-    def require_room(self, folder: str, needed: int, what: str) -> None:
-        """Raise NoSpace unless the bytes fit into a folder, NotFound where the folder does not exist."""
-
 
 class PointTool(OverlayTool, Protocol):
     """Makes the files of recovery points; sizes in bytes, paths absolute."""
@@ -155,3 +163,7 @@ class PointTool(OverlayTool, Protocol):
 
     def require_delta(self, path: str, size: int) -> None:
         """Raise Corrupt, Refused or Unsupported unless a file is a delta of a disk of this size, as replicas take it."""
+
+
+class DomainTool(ImageTool, PointTool, Protocol):
+    """Makes the disks of a VM, and what its recovery points know of them."""

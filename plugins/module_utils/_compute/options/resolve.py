@@ -41,9 +41,8 @@ from .made import own_path
 from .preallocation import check_preallocation, preallocates
 from .startable import check_startable
 from .takeover import booted_ones, check_taken_disk, claimed_disks, ordered_ones, with_booted, with_claimed, with_kept
-from .values import DEVICE_NAME, DEVICE_NAME_SAYS, PCI, choose, match, unique
+from .values import DEVICE_NAME, DEVICE_NAME_SAYS, PCI, check_name, choose, match, unique
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 TARGET = re.compile(r"(vd|sd|hd)[a-z]{1,2}")
 PREFIX = {"virtio": "vd", "scsi": "sd", "sata": "sd", "usb": "sd", "ide": "hd"}
@@ -59,11 +58,6 @@ class ResolvedDomain:
     spec: DomainSpec
     volumes: tuple[Volume, ...] = ()
     ordered: tuple[str, ...] = ()
-
-
-def check_name(name: str) -> str:
-    """Return a domain's name if it is one."""
-    return match(NAME, name, "name", "letters, digits, dots, dashes and underscores, at most 63, beginning with a letter or digit")
 
 
 def asked_images(options: DomainOptions) -> tuple[str, ...]:

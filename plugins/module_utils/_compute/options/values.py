@@ -12,6 +12,7 @@ from ..._errors import InvalidInput
 from ..._sizes import KIB, parse_size
 from ..model.request import DomainOptions
 
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 DEVICE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,19}")
 DEVICE_NAME_SAYS = "lower-case letters, digits and dashes, at most 20"
 PCI = re.compile(r"[0-9a-f]{4}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]")
@@ -31,6 +32,11 @@ def match(rule: re.Pattern[str], value: Any, where: str, says: str) -> str:
     if not isinstance(value, str) or rule.fullmatch(value) is None:
         raise InvalidInput(f"{where}: {value!r} is not valid; it must be {says}.", option=where, value=value)
     return value
+
+
+def check_name(name: str) -> str:
+    """Return a domain's name if it is one."""
+    return match(NAME, name, "name", "letters, digits, dots, dashes and underscores, at most 63, beginning with a letter or digit")
 
 
 def in_range(number: int | None, low: int, high: int, where: str) -> int | None:

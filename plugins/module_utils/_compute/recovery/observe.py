@@ -12,8 +12,9 @@ from xml.etree.ElementTree import Element
 from ..._errors import NotFound
 from ..._libvirt import intent
 from ..host.at_rest import refuse_unsettled
+from ..host.domains import check_ownership
 from ..host.migration_mark import refuse_while_migrating
-from ..host.view import check_ownership, read_vm
+from ..host.observe import read_vm
 from ..model.host_facts import Folders, VolumeFile
 from ..model.image_tools import PointTool
 from ..model.spec import Disk

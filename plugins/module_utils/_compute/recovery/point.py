@@ -29,7 +29,7 @@ from ..job.ended import settled_lock
 from ..model.host_facts import Folders
 from ..model.image_tools import PointTool
 from ..model.recovery_policy import RecoveryPolicy
-from ..options.resolve import check_name
+from ..options.values import check_name
 from . import journal as journals
 from .backup import PointBackup, ahead_guard, room_guard
 from .checkpoints import Checkpoints, new_name

@@ -16,8 +16,8 @@ from ..elsewhere.check import check_elsewhere, check_kept
 from ..elsewhere.moved import read_moved
 from ..elsewhere.peers import Peers
 from ..host.at_rest import refuse_saved, refuse_unsettled
+from ..host.domains import HostDomains, check_ownership
 from ..host.migration_mark import refuse_incoming, refuse_while_migrating
-from ..host.view import HostView, check_ownership
 from ..model.host_facts import Folders
 from ..model.state import VmState
 from ..snapshot.files import read_index
@@ -57,7 +57,7 @@ def require_images(point: PointSource, tool: RestoreTool) -> dict[str, EdgeError
 class Checks:
     """Refusals about the VM that is to be there, of the UUID ``uuid``."""
 
-    host: HostView
+    host: HostDomains
     folders: Folders
     peers: Peers
     request: RestoreRequest
@@ -85,7 +85,7 @@ class Checks:
 
     def refuse_taken(self) -> None:
         """Raise Conflict where another domain of this host has the UUID."""
-        for name, uuid in self.host.basics.domains.items():
+        for name, uuid in self.host.uuids.items():
             if uuid == self.uuid and name != self.name:
                 raise Conflict(
                     f"name: its UUID {uuid} belongs to domain {name} of this host; name that one, or choose another.",
@@ -96,7 +96,7 @@ class Checks:
     def refuse_macs(self, macs: Iterable[str]) -> None:
         """Raise Conflict where another domain of this host has one of the MAC addresses."""
         for mac in macs:
-            if (owner := self.host.basics.macs.get(mac.lower())) not in (None, self.name):
+            if (owner := self.host.macs.get(mac.lower())) not in (None, self.name):
                 raise Conflict(
                     f"name: its MAC address {mac} is used by domain {owner}; choose another.", option="name", value=self.name
                 )

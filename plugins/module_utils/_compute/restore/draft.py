@@ -20,7 +20,7 @@ from ..clone.seeds import cloned_context, cloned_seed, read_seed
 from ..clone.xml import obstacles, override_obstacles
 from ..domain.check.definition import refusal
 from ..domain.plan import BuildSeed, PullImage
-from ..host.view import HostView
+from ..host.domains import HostDomains
 from ..lazy.plan import arriving_path
 from ..model.host_facts import Folders
 from ..model.remote_image import RemoteImage
@@ -67,7 +67,7 @@ class Drafting:
     runner: Runner
     folders: Folders
     tpms: Path
-    host: HostView
+    host: HostDomains
     checks: Checks
     point: PointSource
     request: RestoreRequest

@@ -17,13 +17,13 @@ from ..._runner import Runner
 from ..elsewhere.moved import forget_moved, read_moved
 from ..elsewhere.peers import Peers
 from ..host.at_rest import at_rest
+from ..host.domains import HostDomains
 from ..host.observe import read_vm
-from ..host.view import HostView
 from ..job.ended import ended_lock
 from ..model.host_facts import Folders
 from ..model.spec import stable_uuid
 from ..model.state import VmState, view
-from ..options.resolve import check_name
+from ..options.values import check_name
 from ..xml.domain import parse, parse_xml
 from .apply import Restoring, tidy
 from .check import Checks, refuse_other_vm
@@ -134,7 +134,7 @@ class Restorer:
         return self.point.generation.vm.uuid if self.request.in_place else stable_uuid(self.name)
 
     def _draft(self) -> Draft:
-        host = HostView(self.connection, self.tool, self.folders)
+        host = HostDomains(self.connection, self.tool, self.folders)
         state, checks = host.vm(self.name), Checks(host, self.folders, self.peers, self.request, self._uuid)
         origin = origin_of(self.point.generation)
         if state.config is None:
@@ -158,12 +158,12 @@ class Restorer:
         checks.refuse_twin()
         return self._drafting(host, checks).in_place(host.with_files(state), host.domains[self.name].config)
 
-    def _drafting(self, host: HostView, checks: Checks) -> Drafting:
+    def _drafting(self, host: HostDomains, checks: Checks) -> Drafting:
         return Drafting(
             self.connection, self.tool, self.runner, self.folders, self.tpms, host, checks, self.point, self.request, self._places
         )
 
-    def _there(self, host: HostView, state: VmState) -> Draft:
+    def _there(self, host: HostDomains, state: VmState) -> Draft:
         """Return that nothing is to do for a new VM that was restored from this VM's points; raise Conflict for any other one."""
         generation, wanted = self.point.generation, self.request.generation
         found = state.record.restored_from if state.record else None
@@ -178,7 +178,7 @@ class Restorer:
             )
         return Draft(Plan(host.with_files(state)), Note(str(found), "", self._uuid))
 
-    def _begun_new(self, host: HostView, checks: Checks, state: VmState, files: list[str]) -> Draft:
+    def _begun_new(self, host: HostDomains, checks: Checks, state: VmState, files: list[str]) -> Draft:
         """Return what is left of a new VM whose files were all made when a run was killed."""
         note = read_note(Path(self.folders.vm(self.name)))
         if note is None or note.uuid != self._uuid or note.others(files):
@@ -196,7 +196,7 @@ class Restorer:
         define = DefineRestored(self._what(note), parsed.spec, parsed.foreign, parsed.record, (state.seed, state.context))
         return Draft(Plan(state, (define,)), note, begun=True)
 
-    def _begun(self, host: HostView, checks: Checks, state: VmState) -> Draft | None:
+    def _begun(self, host: HostDomains, checks: Checks, state: VmState) -> Draft | None:
         """Return what is left of a restore in place once the restored VM was defined; None where there is none."""
         note = read_note(self._places.made) or read_note(self._places.work)
         if note is None or not self._places.is_in_made(state.config):

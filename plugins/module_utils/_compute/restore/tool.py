@@ -10,10 +10,10 @@ from typing import Protocol
 
 from ..._generation import Generation
 from ..clone.tool import CloneTool
-from ..model.image_tools import OverlayTool
+from ..model.image_tools import ImageTool, OverlayTool
 
 
-class RestoreTool(CloneTool, OverlayTool, Protocol):
+class RestoreTool(CloneTool, OverlayTool, ImageTool, Protocol):
     """All that is done with the disk files of a VM that is restored, except for writing them."""
 
 

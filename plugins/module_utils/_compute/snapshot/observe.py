@@ -11,7 +11,8 @@ from typing import Any
 from ..._errors import Conflict, InvalidInput, NotFound
 from ..._libvirt import intent, libvirt
 from ..host.agent import AGENT_SECONDS, is_connected, limited_agent
-from ..host.view import check_ownership, read_vm
+from ..host.domains import check_ownership
+from ..host.observe import read_vm
 from ..model.host_facts import Folders, VolumeFile
 from ..model.image_tools import OverlayTool
 from ..model.overlays import is_overlay

@@ -20,7 +20,7 @@ from ..lazy.plan import is_arriving
 from ..model.host_facts import Folders
 from ..model.image_tools import OverlayTool
 from ..model.state import CRASHED, SUSPENDED
-from ..options.resolve import check_name
+from ..options.values import check_name
 from .apply import SnapshotGuest
 from .observe import quiesce_of, read_snapshots
 from .plan import SnapshotRequest, plan_snapshot

@@ -4,9 +4,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -15,13 +13,15 @@ from typing import Any
 
 from ... import _files
 from ..._errors import Busy, Conflict, Corrupt, NotFound, Refused, about_option
-from ..._image_lock import remove_images, take_place, unwritten
+from ..._image_lock import remove_images
 from ..format import disk_format, qcow2, qemu_img
 from ..format.foreign_image import Rules, judge
 from ..format.qemu_img import QemuImg
 from ..format.source_file import held
 from ..store import lease, references, usage, uses
+from .backing import require_formats
 from .disk import Base, Change, ConvertDisk, CreateDisk, Disk, RebaseDisk, RepairDisk, ResizeDisk
+from .whole import appearing
 
 LONGEST_CHAIN = 200
 
@@ -154,78 +154,6 @@ def _held(backing: Base | None) -> Iterator[Callable[[], None]]:
     path = Path(backing.path)
     with _files.file_lock(path, shared=True) as held:
         yield lambda: _files.require_named(path, held)
-
-
-@contextmanager
-def appearing(path: Path, image_format: str = "qcow2") -> Iterator[Path]:
-    """Yield a scratch name beside ``path``; the file made there gets its name at the end, durable, or is removed on an error.
-
-    Its format is on record before anybody can find it.
-
-    A file that appears under ``path`` meanwhile is left alone, and raises Conflict. The folder is locked meanwhile, so that the
-    scratch name is ours; a file that a killed process left there is replaced.
-    """
-    if not path.parent.is_dir():
-        raise NotFound(f"The folder {path.parent} does not exist; create it first.", path=str(path.parent))
-    work = path.with_name(f".{path.name}.new")
-    with _files.file_lock(path.parent, shared=False):
-        work.unlink(missing_ok=True)
-        if os.path.lexists(path):
-            raise Conflict(f"{path} was created by another process meanwhile; run again.", path=str(path))
-        try:
-            yield work
-            work.chmod(0o600)
-            disk_format.note_format(work, image_format)
-            _files.fsync(work)
-            _files.rename_new(work, path)
-        finally:
-            work.unlink(missing_ok=True)
-        _files.fsync(path.parent)
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yield a scratch name beside a disk; the new file replaces it, durable, with its owner and mode, or is removed on an error.
-
-    No guest can start on the disk meanwhile; raises Busy where one runs on it.
-    """
-    work = path.with_name(f".{path.name}.flat")
-    with unwritten(path) as hold:
-        fcntl.flock(hold.descriptor, fcntl.LOCK_EX)  # waits for who makes an overlay over it
-        if not hold.still_named():
-            raise Busy(f"{path} was replaced by another process meanwhile; run again.", path=str(path))
-        work.unlink(missing_ok=True)
-        old = os.fstat(hold.descriptor)
-        try:
-            yield work
-            os.chown(work, old.st_uid, old.st_gid)
-            work.chmod(stat.S_IMODE(old.st_mode))
-            disk_format.note_format(work, "qcow2")
-            _files.fsync(work)
-            take_place(hold, work)
-        finally:
-            work.unlink(missing_ok=True)
-
-
-def require_formats(path: Path) -> None:
-    """Raise Refused where a qcow2, or one below it, names a file without its format: QEMU would guess it from that file's bytes."""
-    followed: set[Path] = set()
-    while path not in followed and path.exists():
-        followed.add(path)
-        header = qcow2.read_header(path)
-        if header.backing_file is None:
-            return
-        backing = references.backing_name(path, header.backing_file)
-        if header.backing_format is None:
-            raise Refused(
-                f"{path} does not say which format its backing file {backing} has, and that is not guessed from bytes that a guest "
-                f"may have written. Record it: qemu-img rebase -u -f qcow2 -b {backing} -F FORMAT {path}",
-                path=str(path),
-                backing_file=backing,
-            )
-        if header.backing_format != "qcow2" or not backing.startswith("/"):
-            return
-        path = Path(backing)
 
 
 def chain_of(qemu: QemuImg, path: Path) -> list[dict[str, Any]]:

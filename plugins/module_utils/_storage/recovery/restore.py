@@ -12,7 +12,7 @@ from pathlib import Path
 from ... import _files
 from ..._errors import Conflict, Corrupt, NotFound
 from ..._generation import DELTA_CLUSTER, Disk, Generation
-from ..disk.disk_files import appearing
+from ..disk.whole import appearing
 from ..format import qcow2
 from ..format.qemu_img import QemuImg, for_overlay
 from ..store import lease, usage

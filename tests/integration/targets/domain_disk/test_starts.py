@@ -26,7 +26,7 @@ from module_utils._compute.disk.reconcile import DiskRequest, Disks
 from module_utils._compute.host.events import EventLoop
 from module_utils._compute.job.block_job import JobLimits
 from module_utils._compute.model.host_facts import Folders
-from module_utils._disks import DiskFiles
+from module_utils._disks.files import DiskFiles
 from module_utils._libvirt import connection
 from module_utils._runner import SubprocessRunner
 name, depth = sys.argv[1:]

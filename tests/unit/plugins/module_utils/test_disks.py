@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import ChainFile, Folders, VolumeFile
-from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
+from ansible_collections.edge.cloud.plugins.module_utils._disks.files import DiskFiles
 from ansible_collections.edge.cloud.plugins.module_utils._errors import Corrupt, NoSpace, Refused
 from ansible_collections.edge.cloud.plugins.module_utils._files import free_bytes
 from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils import _files
 from ansible_collections.edge.cloud.plugins.module_utils._errors import Conflict
-from ansible_collections.edge.cloud.plugins.module_utils._storage.disk.disk_files import appearing
+from ansible_collections.edge.cloud.plugins.module_utils._storage.disk.whole import appearing
 
 
 def occupy_by_file(path: Path) -> None:

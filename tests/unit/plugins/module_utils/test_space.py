@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils import _files, _sparse
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
-from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
+from ansible_collections.edge.cloud.plugins.module_utils._disks.files import DiskFiles
 from ansible_collections.edge.cloud.plugins.module_utils._errors import DiskFailed, NoSpace
 from ansible_collections.edge.cloud.plugins.module_utils._space import Growing, Space, give_back
 from ansible_collections.edge.cloud.plugins.module_utils._storage.format.foreign_image import Rules

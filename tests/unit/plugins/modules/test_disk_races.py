@@ -13,7 +13,7 @@ from typing import Any
 import libvirt
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
-from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
+from ansible_collections.edge.cloud.plugins.module_utils._disks.files import DiskFiles
 from support import qemu
 from support.modules import run_module
 

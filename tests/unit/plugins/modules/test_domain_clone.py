@@ -340,7 +340,7 @@ KILLED = """
 import sys, libvirt
 from ansible_collections.edge.cloud.plugins.module_utils._compute.clone.reconcile import Cloner
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
-from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
+from ansible_collections.edge.cloud.plugins.module_utils._disks.files import DiskFiles
 from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
 runner, folders = SubprocessRunner(), Folders(*sys.argv[2:])
 opened = libvirt.open(sys.argv[1])

@@ -15,7 +15,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.power i
 from ansible_collections.edge.cloud.plugins.module_utils._compute.host.observe import PAUSED_CONDITIONS, run_state
 from ansible_collections.edge.cloud.plugins.module_utils._compute.migration.source import HALTED
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
-from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
+from ansible_collections.edge.cloud.plugins.module_utils._disks.files import DiskFiles
 from ansible_collections.edge.cloud.plugins.module_utils._libvirt import libvirt
 from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
 from support.modules import run_module

@@ -16,7 +16,7 @@ import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._compute.migration.source import _Disks
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
 from ansible_collections.edge.cloud.plugins.module_utils._compute.xml.domain import parse_xml
-from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
+from ansible_collections.edge.cloud.plugins.module_utils._disks.files import DiskFiles
 from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
 from ansible_collections.edge.cloud.plugins.module_utils._storage.format.qcow2 import read_header
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.references import references

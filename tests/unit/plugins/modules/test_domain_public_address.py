@@ -17,7 +17,7 @@ import pytest
 from ansible_collections.edge.cloud.plugins.module_utils import _nics
 from ansible_collections.edge.cloud.plugins.module_utils._compute.migration.source import read_source
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
-from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
+from ansible_collections.edge.cloud.plugins.module_utils._disks.files import DiskFiles
 from ansible_collections.edge.cloud.plugins.module_utils._network.public.host import Places as PublicPlaces
 from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.iproute import Places
 from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner

@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._compute.migration.source import _Disks
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
 from ansible_collections.edge.cloud.plugins.module_utils._compute.xml.domain import parse_xml
-from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
+from ansible_collections.edge.cloud.plugins.module_utils._disks.files import DiskFiles
 from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
 from ansible_collections.edge.cloud.plugins.module_utils._storage.format.disk_format import note_format, noted_format
 from support.compute import DIGEST

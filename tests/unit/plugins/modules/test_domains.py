@@ -14,7 +14,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.batch i
 from ansible_collections.edge.cloud.plugins.module_utils._compute.host.view import HostView
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.request import DomainOptions
-from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
+from ansible_collections.edge.cloud.plugins.module_utils._disks.files import DiskFiles
 from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
 from support.modules import run_module
 

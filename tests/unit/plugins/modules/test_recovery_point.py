@@ -27,7 +27,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.recovery impor
 from ansible_collections.edge.cloud.plugins.module_utils._compute.restore.tpm_state import FILE, put_state
 from ansible_collections.edge.cloud.plugins.module_utils._compute.seed import VOLUME
 from ansible_collections.edge.cloud.plugins.module_utils._compute.xml.domain import mark_of, parse_xml
-from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
+from ansible_collections.edge.cloud.plugins.module_utils._disks.files import DiskFiles
 from ansible_collections.edge.cloud.plugins.module_utils._errors import EdgeError, Unreachable
 from ansible_collections.edge.cloud.plugins.module_utils._generation import DOCUMENT, Disk, Generation, Vm, export_name, file_name
 from ansible_collections.edge.cloud.plugins.module_utils._host.point_arrive import PointArrivals

@@ -17,7 +17,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.recovery.journ
 from ansible_collections.edge.cloud.plugins.module_utils._compute.recovery.mend import BELIEVED, distrust
 from ansible_collections.edge.cloud.plugins.module_utils._compute.recovery.observe import PointVm
 from ansible_collections.edge.cloud.plugins.module_utils._compute.recovery.point import files_of
-from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
+from ansible_collections.edge.cloud.plugins.module_utils._disks.files import DiskFiles
 from ansible_collections.edge.cloud.plugins.module_utils._generation import Disk, File, Generation, Vm
 from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
 

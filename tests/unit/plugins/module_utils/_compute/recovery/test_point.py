@@ -34,7 +34,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.recovery.point
 from ansible_collections.edge.cloud.plugins.module_utils._compute.snapshot.plan import SnapshotRequest
 from ansible_collections.edge.cloud.plugins.module_utils._compute.snapshot.reconcile import Snapshots
 from ansible_collections.edge.cloud.plugins.module_utils._compute.xml.domain import emit, to_text
-from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
+from ansible_collections.edge.cloud.plugins.module_utils._disks.files import DiskFiles
 from ansible_collections.edge.cloud.plugins.module_utils._errors import Busy, EdgeError, NoSpace, Refused
 from ansible_collections.edge.cloud.plugins.module_utils._files import RESERVE, free_bytes
 from ansible_collections.edge.cloud.plugins.module_utils._generation import Generation
@@ -444,7 +444,7 @@ from pathlib import Path
 from ansible_collections.edge.cloud.plugins.module_utils._compute.host.events import EventLoop
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
 from ansible_collections.edge.cloud.plugins.module_utils._compute.recovery.point import PointOrder, Points
-from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
+from ansible_collections.edge.cloud.plugins.module_utils._disks.files import DiskFiles
 from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
 uri, name, root, *folders = sys.argv[1:]
 with EventLoop():

@@ -22,7 +22,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.recovery impor
 from ansible_collections.edge.cloud.plugins.module_utils._compute.recovery import progress as notes
 from ansible_collections.edge.cloud.plugins.module_utils._compute.recovery.point import Points
 from ansible_collections.edge.cloud.plugins.module_utils._compute.recovery.rounds import Report, Rounds
-from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
+from ansible_collections.edge.cloud.plugins.module_utils._disks.files import DiskFiles
 from ansible_collections.edge.cloud.plugins.module_utils._errors import EdgeError, Unreachable
 from ansible_collections.edge.cloud.plugins.module_utils._generation import DOCUMENT, Generation, Point, parse, point_of
 from ansible_collections.edge.cloud.plugins.module_utils._libvirt import libvirt

@@ -18,7 +18,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.model.recovery
 from ansible_collections.edge.cloud.plugins.module_utils._compute.recovery import progress as notes
 from ansible_collections.edge.cloud.plugins.module_utils._compute.recovery.point import PointMade, Points
 from ansible_collections.edge.cloud.plugins.module_utils._compute.recovery.rounds import Kept, Rounds
-from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
+from ansible_collections.edge.cloud.plugins.module_utils._disks.files import DiskFiles
 from ansible_collections.edge.cloud.plugins.module_utils._errors import EdgeError
 from ansible_collections.edge.cloud.plugins.module_utils._generation import DOCUMENT, Disk, File, Generation, Point, Vm
 from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner

@@ -35,7 +35,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.seed import Se
 from ansible_collections.edge.cloud.plugins.module_utils._compute.snapshot.plan import SnapshotRequest
 from ansible_collections.edge.cloud.plugins.module_utils._compute.snapshot.reconcile import Snapshots
 from ansible_collections.edge.cloud.plugins.module_utils._compute.xml.domain import emit, mark_of, parse_xml, to_text
-from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
+from ansible_collections.edge.cloud.plugins.module_utils._disks.files import DiskFiles
 from ansible_collections.edge.cloud.plugins.module_utils._errors import Busy, Conflict, EdgeError, NoSpace, NotFound, Refused
 from ansible_collections.edge.cloud.plugins.module_utils._libvirt import libvirt
 from ansible_collections.edge.cloud.plugins.module_utils._points import point_in_depot, point_in_folder

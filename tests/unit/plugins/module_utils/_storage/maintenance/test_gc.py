@@ -43,7 +43,7 @@ print(removed)
 LAY = """
 import sys
 from pathlib import Path
-from LIBRARY._disks import DiskFiles
+from LIBRARY._disks.files import DiskFiles
 from LIBRARY._compute.model.host_facts import Folders
 from LIBRARY._errors import NotFound
 from LIBRARY._runner import SubprocessRunner

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
-from ansible_collections.edge.cloud.plugins.module_utils._disks import DiskFiles
+from ansible_collections.edge.cloud.plugins.module_utils._disks.files import DiskFiles
 from ansible_collections.edge.cloud.plugins.module_utils._errors import NotFound, Refused
 from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
 from ansible_collections.edge.cloud.plugins.module_utils._storage.disk.disk import Base, CreateDisk, Creation, RebaseDisk

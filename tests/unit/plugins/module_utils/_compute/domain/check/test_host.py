@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._compute.domain.check.host import check_wanted
-from ansible_collections.edge.cloud.plugins.module_utils._compute.host.view import check_ownership
+from ansible_collections.edge.cloud.plugins.module_utils._compute.host.domains import check_ownership
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import VolumeFile
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.request import DomainOptions, read_options
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec import Cpu, Nic
