@@ -22,7 +22,7 @@ from ..._libvirt import intent
 from ..._runner import Runner
 from ..domain.plan import BuildSeed
 from ..model.host_facts import Folders
-from ..seed import Seeds, build_seed
+from ..seed.file import Seeds, build_seed
 from ..xml.display import passwords_in
 from ..xml.domain import parse_xml
 from .model import DiskCopy

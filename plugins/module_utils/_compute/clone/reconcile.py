@@ -31,7 +31,7 @@ from ..model.host_facts import Folders
 from ..model.spec import CONTEXT, SEED, Record, stable_mac, stable_uuid
 from ..model.state import VmState, view
 from ..options.values import check_name
-from ..seed import CONTEXT_VOLUME, VOLUME, Seeds
+from ..seed.file import CONTEXT_VOLUME, VOLUME, Seeds
 from ..snapshot.files import read_index
 from ..xml.domain import Parsed, parse, parse_xml, to_text
 from .apply import Builder, Note, read_note, tidy

@@ -14,7 +14,7 @@ from typing import Any
 from ..._errors import Refused
 from ..._runner import Runner
 from ..content.yaml_text import yaml_text
-from ..seed import CONTEXT_VOLUME, META_DATA, VOLUME, Seed, read_digest
+from ..seed.file import CONTEXT_VOLUME, META_DATA, VOLUME, Seed, read_digest
 from .model import Names
 
 NAMED = re.compile(r"^(SET_HOSTNAME|NAME)='(.*)'$", re.MULTILINE)

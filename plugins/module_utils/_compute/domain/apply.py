@@ -26,7 +26,7 @@ from ..model.image_tools import ImageTool
 from ..model.overlays import made_format
 from ..model.remote_image import from_url
 from ..model.spec import Nic
-from ..seed import Seeds, build_seed
+from ..seed.file import Seeds, build_seed
 from ..xml.display import passwords_in
 from ..xml.domain import emit, parse_xml, to_text
 from . import plan as steps

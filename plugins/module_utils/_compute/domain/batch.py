@@ -27,7 +27,7 @@ from ..model.public_address import NoPublicAddresses, PublicTool
 from ..model.request import DomainOptions
 from ..model.state import VmState, view
 from ..model.virtual_network import NetworkTool, NoNetworks
-from ..seed import Seeds
+from ..seed.file import Seeds
 from ..xml.properties import read_scaled
 from .check.batch import Need, clashes, memory_short, memory_warning
 from .check.hardware import memory_needed

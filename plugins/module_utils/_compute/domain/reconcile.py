@@ -43,7 +43,8 @@ from ..options.resolve import ResolvedDomain, resolve
 from ..options.values import check_name
 from ..recovery.observe import shared_targets
 from ..recovery.point import Points
-from ..seed import Seeds, make_context, make_seed
+from ..seed.content import make_context, make_seed
+from ..seed.file import Seeds
 from .apply import Guest
 from .check.change import check_change, check_condition, check_saved_seeds
 from .check.definition import check_definition

@@ -18,7 +18,7 @@ from ..model.overlays import is_ours, is_overlay, made_format, with_own_files
 from ..model.spec import CONTEXT, SEED, DomainSpec, Nic
 from ..model.state import BUSY, CRASHED, ENDING, SUSPENDED, VmState
 from ..model.vnc import OF_HOST
-from ..seed import read_digest
+from ..seed.file import read_digest
 from ..xml.domain import Parsed, parse, parse_xml
 
 # libvirt's virDomainState. A crashed guest that is kept (on_crash: preserve) still has its QEMU, and that its disks.

@@ -28,7 +28,7 @@ from ..host.restore_mark import NOTE
 from ..lazy.apply import call_for_image
 from ..lazy.plan import SUFFIX
 from ..model.host_facts import Folders
-from ..seed import Seeds, build_seed
+from ..seed.file import Seeds, build_seed
 from ..xml.display import passwords_in
 from ..xml.domain import parse_xml
 from .model import TPM_STATE, Note, Places

@@ -26,7 +26,7 @@ from ..model.host_facts import Folders
 from ..model.remote_image import RemoteImage
 from ..model.spec import Record
 from ..model.state import VmState
-from ..seed import CONTEXT_VOLUME, VOLUME, Seed, Seeds, read_digest
+from ..seed.file import CONTEXT_VOLUME, VOLUME, Seed, Seeds, read_digest
 from ..xml.domain import emit, parse, parse_xml, to_text
 from ..xml.override import passwords_of
 from .check import Checks, require_images

@@ -19,7 +19,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.clone.seeds im
 from ansible_collections.edge.cloud.plugins.module_utils._compute.host.lock import vm_lock
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec import stable_mac, stable_uuid
-from ansible_collections.edge.cloud.plugins.module_utils._compute.seed import VOLUME
+from ansible_collections.edge.cloud.plugins.module_utils._compute.seed.file import VOLUME
 from ansible_collections.edge.cloud.plugins.module_utils._image_lock import unwritten
 from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
 from ansible_collections.edge.cloud.plugins.module_utils._storage.format.disk_format import noted_format

@@ -25,7 +25,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_fac
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec import stable_mac, stable_uuid
 from ansible_collections.edge.cloud.plugins.module_utils._compute.recovery import journal
 from ansible_collections.edge.cloud.plugins.module_utils._compute.restore.tpm_state import FILE, put_state
-from ansible_collections.edge.cloud.plugins.module_utils._compute.seed import VOLUME
+from ansible_collections.edge.cloud.plugins.module_utils._compute.seed.file import VOLUME
 from ansible_collections.edge.cloud.plugins.module_utils._compute.xml.domain import mark_of, parse_xml
 from ansible_collections.edge.cloud.plugins.module_utils._disks.files import DiskFiles
 from ansible_collections.edge.cloud.plugins.module_utils._errors import EdgeError, Unreachable

@@ -31,7 +31,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.recovery.point
 from ansible_collections.edge.cloud.plugins.module_utils._compute.restore.apply import Restoring
 from ansible_collections.edge.cloud.plugins.module_utils._compute.restore.model import RestoreRequest
 from ansible_collections.edge.cloud.plugins.module_utils._compute.restore.reconcile import Restored, Restorer
-from ansible_collections.edge.cloud.plugins.module_utils._compute.seed import Seed, build_seed
+from ansible_collections.edge.cloud.plugins.module_utils._compute.seed.file import Seed, build_seed
 from ansible_collections.edge.cloud.plugins.module_utils._compute.snapshot.plan import SnapshotRequest
 from ansible_collections.edge.cloud.plugins.module_utils._compute.snapshot.reconcile import Snapshots
 from ansible_collections.edge.cloud.plugins.module_utils._compute.xml.domain import emit, mark_of, parse_xml, to_text

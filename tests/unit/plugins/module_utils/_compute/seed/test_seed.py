@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.request import CloudInitOptions
-from ansible_collections.edge.cloud.plugins.module_utils._compute.seed import Seed, build_seed, make_context, make_seed, read_digest
+from ansible_collections.edge.cloud.plugins.module_utils._compute.seed.content import make_context, make_seed
+from ansible_collections.edge.cloud.plugins.module_utils._compute.seed.file import Seed, build_seed, read_digest
 from ansible_collections.edge.cloud.plugins.module_utils._errors import CommandFailed, InvalidInput
 from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
 from support.runners import ScriptedRunner
