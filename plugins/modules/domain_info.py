@@ -164,7 +164,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_fac
 from ansible_collections.edge.cloud.plugins.module_utils._disks.reader import DiskReader
 from ansible_collections.edge.cloud.plugins.module_utils._libvirt import connection
 from ansible_collections.edge.cloud.plugins.module_utils._module import run_module
-from ansible_collections.edge.cloud.plugins.module_utils._nics import HostNetworks
+from ansible_collections.edge.cloud.plugins.module_utils._nics.dhcp import HostDhcp
 from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
 
 FOLDERS = Folders()
@@ -174,7 +174,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     tool = DiskReader(SubprocessRunner(), FOLDERS)
     with connection(module.params["uri"]) as opened:
         name = module.params["name"]
-        shown = describe_all(opened, tool, FOLDERS, name, HostNetworks(SubprocessRunner()))
+        shown = describe_all(opened, tool, FOLDERS, name, HostDhcp())
     here = {one["uuid"] for one in shown}
     moved = [asdict(one) for one in read_moved(FOLDERS.vms) if name in (None, one.name) and one.uuid not in here]
     return {"changed": False, "domains": shown, "moved": moved}

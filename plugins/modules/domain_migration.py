@@ -212,7 +212,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.options.values
 from ansible_collections.edge.cloud.plugins.module_utils._disks.writer import DiskWriter
 from ansible_collections.edge.cloud.plugins.module_utils._libvirt import connection
 from ansible_collections.edge.cloud.plugins.module_utils._module import run_module
-from ansible_collections.edge.cloud.plugins.module_utils._nics import HostNetworks
+from ansible_collections.edge.cloud.plugins.module_utils._nics.networks import HostNetworks
 from ansible_collections.edge.cloud.plugins.module_utils._runner import ModuleRunner
 from ansible_collections.edge.cloud.plugins.module_utils._sizes import parse_size
 from ansible_collections.edge.cloud.plugins.module_utils._storage.names import absolute_path

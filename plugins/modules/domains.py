@@ -150,7 +150,8 @@ from ansible_collections.edge.cloud.plugins.module_utils._disks.files import Dis
 from ansible_collections.edge.cloud.plugins.module_utils._errors import InvalidInput
 from ansible_collections.edge.cloud.plugins.module_utils._libvirt import connection
 from ansible_collections.edge.cloud.plugins.module_utils._module import run_module
-from ansible_collections.edge.cloud.plugins.module_utils._nics import HostAddresses, HostNetworks
+from ansible_collections.edge.cloud.plugins.module_utils._nics.addresses import HostAddresses
+from ansible_collections.edge.cloud.plugins.module_utils._nics.networks import HostNetworks
 from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
 from ansible_collections.edge.cloud.plugins.module_utils._secrets import spellings
 from ansible_collections.edge.cloud.plugins.module_utils._storage.names import optional_path

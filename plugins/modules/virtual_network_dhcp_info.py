@@ -53,7 +53,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.edge.cloud.plugins.module_utils._module import run_module
-from ansible_collections.edge.cloud.plugins.module_utils._network.dhcp.host import Places, Services
+from ansible_collections.edge.cloud.plugins.module_utils._network.dhcp.host import Services
+from ansible_collections.edge.cloud.plugins.module_utils._network.dhcp.places import Places
 from ansible_collections.edge.cloud.plugins.module_utils._network.dhcp.reconcile import listing
 from ansible_collections.edge.cloud.plugins.module_utils._runner import ModuleRunner
 

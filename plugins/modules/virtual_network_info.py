@@ -103,7 +103,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.edge.cloud.plugins.module_utils._module import run_module
 from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.iproute import Networking, Places
-from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.reconcile import listing
+from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.listing import listing
 from ansible_collections.edge.cloud.plugins.module_utils._runner import ModuleRunner
 
 PLACES = Places()

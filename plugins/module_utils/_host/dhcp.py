@@ -9,7 +9,8 @@ from typing import Any
 
 from .._cluster import Cluster
 from .._errors import EdgeError
-from .._network.dhcp.host import Places, Services
+from .._network.dhcp.host import Services
+from .._network.dhcp.places import Places
 from .._network.dhcp.reconcile import make_recorded
 from .._runner import SubprocessRunner
 

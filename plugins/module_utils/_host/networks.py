@@ -23,9 +23,9 @@ from .._cluster import Cluster
 from .._errors import EdgeError, from_os_error
 from .._network.dhcp.filtering import TABLE
 from .._network.dhcp.guard import restore_filter
-from .._network.dhcp.host import Places as DhcpPlaces
 from .._network.dhcp.host import Services
 from .._network.dhcp.names import link_of
+from .._network.dhcp.places import Places as DhcpPlaces
 from .._network.virtual import record
 from .._network.virtual.iproute import Networking, Places
 from .._network.virtual.names import PREFIXES, VXLAN

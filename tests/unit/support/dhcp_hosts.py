@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.edge.cloud.plugins.module_utils._network.dhcp.host import Places, Services
+from ansible_collections.edge.cloud.plugins.module_utils._network.dhcp.host import Services
+from ansible_collections.edge.cloud.plugins.module_utils._network.dhcp.places import Places
 from ansible_collections.edge.cloud.plugins.module_utils._runner import Completed, SubprocessRunner
 
 UNIT = Path(__file__).resolve().parents[3] / "roles/hypervisor/files/edge-dhcp@.service"

@@ -12,7 +12,7 @@ from ..model.host_facts import Folders
 from ..model.image_tools import ReadTool
 from ..model.spec import SEED
 from ..model.state import view
-from ..model.virtual_network import NetworkTool, NoNetworks
+from ..model.virtual_network import DhcpTool, NoNetworks
 from .addresses import addresses_of
 from .observe import ObservedDomain, see_all, see_one, vm_of, with_files
 from .statistics import read_statistics
@@ -29,14 +29,14 @@ def read_seen(connection: Any, name: str | None = None) -> list[ObservedDomain]:
 
 
 def describe_all(
-    connection: Any, tool: ReadTool, folders: Folders, name: str | None = None, networks: NetworkTool | None = None
+    connection: Any, tool: ReadTool, folders: Folders, name: str | None = None, dhcp: DhcpTool | None = None
 ) -> list[dict[str, Any]]:
     """Return every domain of the host (or the one of this name) by name, ours or not, with its chains and statistics.
 
     Reads several domains at a time: a guest agent that does not answer holds up its own domain only.
     """
     found = read_seen(connection, name)
-    told = (networks or NoNetworks()).told() if found else {}
+    told = (dhcp or NoNetworks()).told() if found else {}
     statistics = read_statistics(connection, [seen.handle for seen in found] if name else None) if found else {}
 
     def describe(seen: ObservedDomain) -> dict[str, Any] | None:

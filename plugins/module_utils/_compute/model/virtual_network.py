@@ -26,7 +26,14 @@ class VirtualNetwork:
 Networks = Mapping[str, VirtualNetwork]
 
 
-class NetworkTool(Protocol):
+class DhcpTool(Protocol):
+    """Reads what VMs are told by DHCP."""
+
+    def told(self) -> Mapping[tuple[str, str], Sequence[str]]:
+        """Return what DHCP services of this host tell VMs: (bridge, MAC address) → addresses with their prefix length."""
+
+
+class NetworkTool(DhcpTool, Protocol):
     """Reads virtual networks; ``record`` is the file of a host that has their definitions."""
 
     @property
@@ -38,9 +45,6 @@ class NetworkTool(Protocol):
 
     def recorded(self, data: bytes, where: str) -> Networks:
         """Return the networks of another host's file, each with the bridge and the MTU that its definition names."""
-
-    def told(self) -> Mapping[tuple[str, str], Sequence[str]]:
-        """Return what DHCP services of this host tell VMs: (bridge, MAC address) → addresses with their prefix length."""
 
 
 class NoNetworks:
@@ -57,5 +61,5 @@ class NoNetworks:
         return {}
 
     def told(self) -> Mapping[tuple[str, str], Sequence[str]]:
-        """See NetworkTool."""
+        """See DhcpTool."""
         return {}

@@ -15,10 +15,10 @@ from ..._errors import Busy, EdgeError
 from ..._files import locked
 from ..._json import load_object
 from . import filtering
-from .host import LIMIT, Services
+from .host import Services
+from .places import DEFINITION, LIMIT
 from .state import Filter
 from .steps import Run
-from .texts import DEFINITION
 
 LOCK_SECONDS = 1.0
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +16,13 @@ from ..._runner import Runner
 from ..link.addressing import NETWORK_NAME
 from . import filtering
 from .names import INNER, SPACE, link_of, mark, service_mac, space_of, unit_of
+from .places import CONFIG, DEFINITION, HOSTS, LIMIT, NAMES, Places
 from .state import Filter, Port, Space, State, as_files
 from .steps import CLOSED, Change, Run, inside
-from .texts import CONFIG, DEFINITION, HOSTS, NAMES
 
 TIMEOUT = 60.0
 READ = (CONFIG, HOSTS, NAMES)
-LIMIT = 64 * 1024 * 1024
 RUNNING = {"active", "activating", "reloading"}
-
-
-@dataclass(frozen=True)
-class Places:
-    """Where services have their files, the copies that run, and the lock of who changes them."""
-
-    files: Path = Path("/etc/edge/dhcp")
-    run: Path = Path("/run/edge-dhcp")
-    lock: Path = Path("/run/edge/dhcp.lock")
 
 
 class Services:

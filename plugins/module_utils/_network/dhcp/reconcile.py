@@ -15,11 +15,11 @@ from ..link.addressing import network_name
 from ..link.iproute import IpRoute
 from ..link.model import Host
 from .definition import Definition
-from .host import LIMIT, Services
+from .host import Services
+from .places import DEFINITION, LIMIT
 from .plan import Facts, plan
 from .state import State
 from .steps import Change
-from .texts import DEFINITION
 
 LOCK_SECONDS = 120.0
 

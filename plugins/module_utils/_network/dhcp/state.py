@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .names import link_of, service_mac
-from .texts import DEFINITION
+from .places import DEFINITION
 
 Files = tuple[tuple[str, str], ...]
 

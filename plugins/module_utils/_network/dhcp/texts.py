@@ -15,8 +15,8 @@ from ipaddress import IPv4Network
 
 from .definition import Definition, Host, Subnet
 from .names import INNER, server_id
+from .places import CONFIG, DEFINITION, HOSTS, NAMES
 
-CONFIG, HOSTS, NAMES, DEFINITION = "dnsmasq.conf", "hosts", "names", "network.json"
 RELOADED = (HOSTS, NAMES)  # dnsmasq reads these again on SIGHUP
 LEASES = 1_000_000  # more than a network has hosts
 ADVERTISE_SECONDS = 60

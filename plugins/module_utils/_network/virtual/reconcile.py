@@ -174,12 +174,6 @@ def _lost(facts: Facts, taps: Taps, bridges: Mapping[str, str], shut: frozenset[
     return found
 
 
-def listing(net: Networking, name: str | None = None) -> list[dict[str, Any]]:
-    """Return all networks of this host, or only ``name``, as JSON sorted by name."""
-    facts = net.facts(record.read(net.places.record))
-    return [observed(facts, found).view() for found in facts.networks() if name in (None, found)]
-
-
 def _draft(net: Networking, asked: Sequence[Wanted]) -> Draft:
     return plan(net.facts(record.read(net.places.record)), asked)
 

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.edge.cloud.plugins.module_utils import _nics
 from ansible_collections.edge.cloud.plugins.module_utils._compute.migration.source import read_source
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
 from ansible_collections.edge.cloud.plugins.module_utils._disks.files import DiskFiles
 from ansible_collections.edge.cloud.plugins.module_utils._network.public.host import Places as PublicPlaces
 from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.iproute import Places
+from ansible_collections.edge.cloud.plugins.module_utils._nics import addresses, networks
 from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
 from ansible_collections.edge.cloud.plugins.module_utils._taps import tap_link
 from support.modules import PREFIX, run_module
@@ -44,10 +44,10 @@ def announced(
     )
     for name, found in (("virtual_networks", places), ("public_address", public), ("public_address_info", public)):
         monkeypatch.setattr(import_module(PREFIX + name), "PLACES", found)
-    monkeypatch.setattr(_nics, "PLACES", places)
-    monkeypatch.setattr(_nics, "PUBLIC", public)
+    monkeypatch.setattr(networks, "PLACES", places)
+    monkeypatch.setattr(addresses, "PLACES", public)
     told: Announced = []
-    monkeypatch.setattr(_nics, "ANNOUNCER", lambda *what: told.append(what))  # packet sockets are of this process's name space
+    monkeypatch.setattr(addresses, "ANNOUNCER", lambda *what: told.append(what))  # packet sockets are of this process's name space
     with netspace(tmp_path, monkeypatch):
         enter = (tmp_path / "ip").read_text().split("exec ", 1)[1].rpartition(" --preserve-credentials")[0]
         for name in ("nft", "sysctl"):
@@ -184,7 +184,9 @@ def test_a_domain_with_one_does_not_migrate_and_without_it_does(run: Any, driver
     run(nics=nics(PUBLIC), state="stopped")
 
     def obstacles() -> list[str]:
-        source = read_source(driver, "web", DiskFiles(SubprocessRunner(), folders), folders, _nics.HostNetworks(SubprocessRunner()))
+        source = read_source(
+            driver, "web", DiskFiles(SubprocessRunner(), folders), folders, networks.HostNetworks(SubprocessRunner())
+        )
         assert source is not None
         return [one for one in source.obstacles if "public address" in one]
 

@@ -14,12 +14,12 @@ from xml.etree import ElementTree as ET
 
 import libvirt
 import pytest
-from ansible_collections.edge.cloud.plugins.module_utils import _nics
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
 from ansible_collections.edge.cloud.plugins.module_utils._network.dhcp.definition import Definition
-from ansible_collections.edge.cloud.plugins.module_utils._network.dhcp.host import Places as DhcpPlaces
-from ansible_collections.edge.cloud.plugins.module_utils._network.dhcp.texts import DEFINITION
+from ansible_collections.edge.cloud.plugins.module_utils._network.dhcp.places import DEFINITION
+from ansible_collections.edge.cloud.plugins.module_utils._network.dhcp.places import Places as DhcpPlaces
 from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.iproute import Places
+from ansible_collections.edge.cloud.plugins.module_utils._nics import dhcp, networks
 from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
 from ansible_collections.edge.cloud.plugins.module_utils._taps import tap_link
 from support.modules import PREFIX, run_module
@@ -39,7 +39,7 @@ def module(
     places = Places(tmp_path / "etc/networks.json", tmp_path / "run/networks.lock", identity, tmp_path / "groups")
     for name in ("virtual_network", "virtual_networks"):
         monkeypatch.setattr(import_module(PREFIX + name), "PLACES", places)
-    monkeypatch.setattr(_nics, "PLACES", places)
+    monkeypatch.setattr(networks, "PLACES", places)
     with netspace(tmp_path, monkeypatch):
         ip("link", "add", "eth0", "type", "veth", "peer", "name", "far0")
         ip("addr", "add", "192.0.2.11/24", "dev", "eth0")
@@ -146,7 +146,7 @@ def test_domains_that_ask_for_none_run_no_program_for_networks(run: Any, module:
 
 def test_the_file_of_a_host_says_the_same_as_the_host(run: Any, module: Any) -> None:
     assert module("virtual_network", name="x" * 30, type="bridge")["changed"]
-    tool = _nics.HostNetworks(SubprocessRunner())
+    tool = networks.HostNetworks(SubprocessRunner())
     here, recorded = tool.here(), tool.recorded(Path(tool.record).read_bytes(), "the file")
     assert {name: (one.bridge, one.peers_isolated, one.definition) for name, one in here.items()} == {
         name: (one.bridge, one.peers_isolated, one.definition) for name, one in recorded.items()
@@ -181,7 +181,7 @@ def test_leases_are_known_of_a_vm_that_runs_and_one_that_does_not(
     for name, text in (("blue", json.dumps(told.as_json())), ("torn", "{"), ("other", "[]")):
         (places.files / name).mkdir(parents=True)
         (places.files / name / DEFINITION).write_text(text)
-    monkeypatch.setattr(_nics, "DHCP_PLACES", places)
+    monkeypatch.setattr(dhcp, "PLACES", places)
 
     (found,) = module("domain_info", uri=URI, name="web")["domains"]
     rows = [(one["address"], one["prefix"], one["source"], one["leased"]) for one in found["addresses"]]

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.iproute import Networking, Places
 from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.reconcile import make_recorded
-from ansible_collections.edge.cloud.plugins.module_utils._nics import HostNetworks
+from ansible_collections.edge.cloud.plugins.module_utils._nics.networks import HostNetworks
 from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner
 from support.modules import PREFIX, run_module
 from support.netspace import cable, configured, ip, netspace

@@ -21,8 +21,8 @@ import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._errors import EdgeError
 from ansible_collections.edge.cloud.plugins.module_utils._host import networks, public
 from ansible_collections.edge.cloud.plugins.module_utils._host.networks import Watch, ready, relevant
-from ansible_collections.edge.cloud.plugins.module_utils._network.dhcp.host import Places as DhcpPlaces
 from ansible_collections.edge.cloud.plugins.module_utils._network.dhcp.names import link_of
+from ansible_collections.edge.cloud.plugins.module_utils._network.dhcp.places import Places as DhcpPlaces
 from ansible_collections.edge.cloud.plugins.module_utils._network.public.host import Places as PublicPlaces
 from ansible_collections.edge.cloud.plugins.module_utils._network.virtual.iproute import Networking, Places
 from ansible_collections.edge.cloud.plugins.module_utils._runner import SubprocessRunner

@@ -13,7 +13,8 @@ import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._errors import InvalidInput
 from ansible_collections.edge.cloud.plugins.module_utils._network.dhcp import names
 from ansible_collections.edge.cloud.plugins.module_utils._network.dhcp.definition import Definition
-from ansible_collections.edge.cloud.plugins.module_utils._network.dhcp.texts import CONFIG, HOSTS, NAMES, texts
+from ansible_collections.edge.cloud.plugins.module_utils._network.dhcp.places import CONFIG, HOSTS, NAMES
+from ansible_collections.edge.cloud.plugins.module_utils._network.dhcp.texts import texts
 
 V4 = {"subnet": "192.0.2.0/24", "address": "192.0.2.2", "gateway": "192.0.2.1"}
 V6 = {"subnet": "2001:db8::/64", "address": "2001:db8::2"}
