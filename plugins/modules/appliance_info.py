@@ -182,7 +182,6 @@ from typing import Any
 from ansible_collections.edge.cloud.plugins.module_utils._errors import InvalidInput
 from ansible_collections.edge.cloud.plugins.module_utils._module import run_module
 from ansible_collections.edge.cloud.plugins.module_utils._runner import ModuleRunner
-from ansible_collections.edge.cloud.plugins.module_utils._storage.cluster.replica import trust_of
 from ansible_collections.edge.cloud.plugins.module_utils._storage.importing.credentials import (
     CREDENTIALS_SPEC,
     credentials_of,
@@ -195,6 +194,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._storage.importing.mark
     marketplace_spec,
     proxy_of,
 )
+from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.http_client import trust_of
 
 
 def run(module: Any) -> dict[str, Any]:

@@ -319,7 +319,6 @@ from typing import Any
 from ansible_collections.edge.cloud.plugins.module_utils._module import plan_result, run_module
 from ansible_collections.edge.cloud.plugins.module_utils._plan import execute
 from ansible_collections.edge.cloud.plugins.module_utils._runner import ModuleRunner
-from ansible_collections.edge.cloud.plugins.module_utils._storage.cluster.replica import trust_of
 from ansible_collections.edge.cloud.plugins.module_utils._storage.format.foreign_image import Rules
 from ansible_collections.edge.cloud.plugins.module_utils._storage.format.qemu_img import QemuImg
 from ansible_collections.edge.cloud.plugins.module_utils._storage.importing.checksum_source import checksum_at, is_place
@@ -341,6 +340,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._storage.importing.mark
 from ansible_collections.edge.cloud.plugins.module_utils._storage.names import absolute_path, checksum, size_in_bytes
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.image_plan import diff_view, plan_absent, plan_import, view
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
+from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.http_client import trust_of
 
 
 def datastore(module: Any, options: dict[str, Any]) -> Datastore:

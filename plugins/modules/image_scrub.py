@@ -123,10 +123,11 @@ from typing import Any
 from ansible_collections.edge.cloud.plugins.module_utils._cluster import load_if_there
 from ansible_collections.edge.cloud.plugins.module_utils._module import plan_result, run_module
 from ansible_collections.edge.cloud.plugins.module_utils._storage.cluster.cluster_replica import sources_in
-from ansible_collections.edge.cloud.plugins.module_utils._storage.cluster.replica import sources_of, trust_of
+from ansible_collections.edge.cloud.plugins.module_utils._storage.cluster.replica import sources_of
 from ansible_collections.edge.cloud.plugins.module_utils._storage.maintenance.scrub import Scrub, limit_of, view
 from ansible_collections.edge.cloud.plugins.module_utils._storage.names import absolute_path
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
+from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.http_client import trust_of
 from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.sources.protocol import Source
 
 

@@ -174,10 +174,11 @@ from ansible_collections.edge.cloud.plugins.module_utils._errors import about_op
 from ansible_collections.edge.cloud.plugins.module_utils._module import plan_result, run_module
 from ansible_collections.edge.cloud.plugins.module_utils._plan import execute
 from ansible_collections.edge.cloud.plugins.module_utils._storage.cluster.cluster_replica import ClusterReplica
-from ansible_collections.edge.cloud.plugins.module_utils._storage.cluster.replica import Choice, Replica, Work, sources_of, trust_of
+from ansible_collections.edge.cloud.plugins.module_utils._storage.cluster.replica import Choice, Replica, Work, sources_of
 from ansible_collections.edge.cloud.plugins.module_utils._storage.names import absolute_path, optional_path
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.image_plan import diff_view, view
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
+from ansible_collections.edge.cloud.plugins.module_utils._storage.transfer.http_client import trust_of
 
 
 def replica_of(options: dict[str, Any]) -> Replica:

@@ -203,10 +203,3 @@ class Work:
         progress = ProgressFile(self._progress_file, title, time.monotonic) if self._progress_file else no_progress
         done = self._replica.pull(str(self._digest), now=now, progress=progress, limit=self._limit)
         self.bytes_fetched, self.bytes_reused, self.used = done.bytes_fetched, done.bytes_reused, done.sources
-
-
-def trust_of(ca_file: str | None, cert_file: str | None, key_file: str | None, proxy: str | None = None) -> Trust:
-    """Return the TLS files that options name, and the proxy for sources outside of the cloud."""
-    given = {"ca_file": ca_file, "cert_file": cert_file, "key_file": key_file}
-    files = {option: names.absolute_path(text, option) for option, text in given.items() if text}
-    return Trust(files.get("ca_file"), files.get("cert_file"), files.get("key_file"), proxy)

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +19,13 @@ from ..format.source_file import held, named, opened
 from ..store import catalogue
 from ..store.image_plan import Change, DescribeImage, ImportImage, PinImage, RemoveImage, Stored
 from ..store.inventory import shown
+from ..store.manifest import timestamp
 from ..store.references import Headers
 from ..store.store import Store
 from ..transfer.http_client import Trust, parts_of
 from . import import_
 from .download import downloaded
 from .import_ import ImageDescription
-
-
-def timestamp(now: float) -> str:
-    """Return seconds since the epoch as a manifest's ``created``."""
-    return datetime.fromtimestamp(int(now), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @dataclass(frozen=True)

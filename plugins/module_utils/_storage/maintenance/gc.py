@@ -21,8 +21,8 @@ from ..._errors import Busy, Corrupt, DiskFailed, EdgeError, NotFound, Refused, 
 from ..._json import load_object
 from ..._plan import Plan, Step, execute
 from ..._sizes import MIB
-from ..importing.datastore import timestamp
 from ..store import lease, manifest, usage, uses
+from ..store.manifest import timestamp
 from ..store.references import Headers
 from ..store.store import STALE_SECONDS, Store
 from ..store.uses import Uses

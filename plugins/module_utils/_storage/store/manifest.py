@@ -28,6 +28,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from ..._errors import Corrupt, InvalidInput
@@ -261,3 +262,8 @@ def kept_of(loaded: Mapping[str, Any], where: str) -> dict[str, Any]:
 def _deeper(value: object, levels: int) -> bool:
     below = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else None
     return below is not None and (levels == 0 or any(_deeper(one, levels - 1) for one in below))
+
+
+def timestamp(now: float) -> str:
+    """Return seconds since the epoch as a manifest's ``created``."""
+    return datetime.fromtimestamp(int(now), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -15,6 +15,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from ..._errors import Corrupt, InvalidInput, Unreachable
 from ..._secrets import public_url, shown_url
+from .. import names
 from .proxy import proxy_for
 from .web.credentials import PORTS, Credentials, origin_of
 from .web.refusals import Shown, refusal
@@ -54,6 +55,13 @@ class Trust:
             raise InvalidInput(f"The certificate files ({named}) cannot be used: {error}.") from None
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         return context
+
+
+def trust_of(ca_file: str | None, cert_file: str | None, key_file: str | None, proxy: str | None = None) -> Trust:
+    """Return the TLS files that options name, and the proxy for sources outside of the cloud."""
+    given = {"ca_file": ca_file, "cert_file": cert_file, "key_file": key_file}
+    files = {option: names.absolute_path(text, option) for option, text in given.items() if text}
+    return Trust(files.get("ca_file"), files.get("cert_file"), files.get("key_file"), proxy)
 
 
 class Connection:
