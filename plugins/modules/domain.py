@@ -383,7 +383,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.model.override
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.request import read_options
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.state import view
 from ansible_collections.edge.cloud.plugins.module_utils._compute.options.argument_spec import CONTROL, DOMAIN
-from ansible_collections.edge.cloud.plugins.module_utils._disks.files import DiskFiles
+from ansible_collections.edge.cloud.plugins.module_utils._disks.points import PointDisks
 from ansible_collections.edge.cloud.plugins.module_utils._libvirt import connection
 from ansible_collections.edge.cloud.plugins.module_utils._module import run_module
 from ansible_collections.edge.cloud.plugins.module_utils._nics.addresses import HostAddresses
@@ -400,7 +400,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     runner = ModuleRunner(module)
     with EventLoop(), connection(module.params["uri"]) as opened:
         peers = peers_of_cluster()
-        tool = DiskFiles(runner, FOLDERS, optional_path(module.params["progress_file"], "progress_file"))
+        tool = PointDisks(runner, FOLDERS, optional_path(module.params["progress_file"], "progress_file"))
         nets = HostNetworks(runner), HostAddresses(runner)
         reconciler = Reconciler(opened, tool, runner, FOLDERS, read_options(module.params), peers, *nets)
         plan, domain = reconciler.run(module.check_mode)

@@ -152,7 +152,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
-from ansible_collections.edge.cloud.plugins.module_utils._compute.snapshot.reconcile import Snapshots
+from ansible_collections.edge.cloud.plugins.module_utils._compute.snapshot.observe import read_snapshots
+from ansible_collections.edge.cloud.plugins.module_utils._compute.snapshot.state import describe
 from ansible_collections.edge.cloud.plugins.module_utils._disks.writer import DiskWriter
 from ansible_collections.edge.cloud.plugins.module_utils._libvirt import connection
 from ansible_collections.edge.cloud.plugins.module_utils._module import run_module
@@ -164,7 +165,7 @@ FOLDERS = Folders()
 def run(module: AnsibleModule) -> dict[str, Any]:
     tool = DiskWriter(ModuleRunner(module), FOLDERS)
     with connection(module.params["uri"]) as opened:
-        return {"changed": False, **Snapshots(opened, tool, FOLDERS, module.params["name"]).describe()}
+        return {"changed": False, **describe(read_snapshots(opened, module.params["name"], tool, FOLDERS))}
 
 
 def main() -> None:

@@ -146,7 +146,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_fac
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.override_text import secrets_in
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.request import DomainOptions, read_options
 from ansible_collections.edge.cloud.plugins.module_utils._compute.options.argument_spec import CONTROL, DOMAIN
-from ansible_collections.edge.cloud.plugins.module_utils._disks.files import DiskFiles
+from ansible_collections.edge.cloud.plugins.module_utils._disks.points import PointDisks
 from ansible_collections.edge.cloud.plugins.module_utils._errors import InvalidInput
 from ansible_collections.edge.cloud.plugins.module_utils._libvirt import connection
 from ansible_collections.edge.cloud.plugins.module_utils._module import run_module
@@ -188,7 +188,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     wanted = [complete(module, where, one) for where, one in items]
     purge = complete(module, "defaults", {"name": "unlisted"}) if module.params["unlisted"] == "absent" else None
     runner = SubprocessRunner()
-    tool = DiskFiles(runner, FOLDERS, optional_path(module.params["progress_file"], "progress_file"))
+    tool = PointDisks(runner, FOLDERS, optional_path(module.params["progress_file"], "progress_file"))
     with EventLoop(), connection(module.params["uri"]) as opened:
         found = peers_of_cluster(), HostNetworks(runner), HostAddresses(runner)
         batch = Batch(opened, tool, runner, FOLDERS, wanted, module.params["parallel"], purge, *found)

@@ -69,7 +69,7 @@ from typing import Any
 from ansible_collections.edge.cloud.plugins.module_utils._errors import about_option
 from ansible_collections.edge.cloud.plugins.module_utils._module import run_module
 from ansible_collections.edge.cloud.plugins.module_utils._runner import ModuleRunner
-from ansible_collections.edge.cloud.plugins.module_utils._storage.disk.disk_files import chain_of
+from ansible_collections.edge.cloud.plugins.module_utils._storage.disk.chain import chain_of
 from ansible_collections.edge.cloud.plugins.module_utils._storage.format.qemu_img import QemuImg
 from ansible_collections.edge.cloud.plugins.module_utils._storage.names import absolute_path
 

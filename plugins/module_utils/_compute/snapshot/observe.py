@@ -18,6 +18,7 @@ from ..model.image_tools import OverlayTool
 from ..model.overlays import is_overlay
 from ..model.spec import SEED, DomainSpec
 from ..model.state import VmState
+from ..options.values import check_name
 from ..xml.domain import parse_xml
 from .files import read_index
 from .index import SnapshotIndex
@@ -27,7 +28,7 @@ from .steps import MEMORY
 
 def read_snapshots(connection: Any, name: str, tool: OverlayTool, folders: Folders) -> SnapshotState:
     """Return the VM's disks, files and snapshots; raise NotFound without such a domain, Conflict for one that is not ours."""
-    vm = read_vm(connection, name, tool, folders)
+    vm = read_vm(connection, check_name(name), tool, folders)
     if vm.config is None:
         raise NotFound(f"name: this host has no domain {name}.", option="name", value=name)
     check_ownership(vm, adopt=False)

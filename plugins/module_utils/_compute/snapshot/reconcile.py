@@ -51,15 +51,11 @@ class Snapshots:
     timeout: float = 600
 
     def _read(self) -> SnapshotState:
-        return read_snapshots(self.connection, check_name(self.domain), self.tool, self.folders)
+        return read_snapshots(self.connection, self.domain, self.tool, self.folders)
 
     def _guest(self, state: SnapshotState) -> SnapshotGuest:
         marker = Path(self.folders.frozen(self.domain))
         return SnapshotGuest(self.connection, state, self.tool, JobLimits(self.timeout), marker)
-
-    def describe(self) -> dict[str, Any]:
-        """Return the tree of snapshots and the chains of the disks."""
-        return describe(self._read())
 
     def run(self, request: SnapshotRequest, check_mode: bool) -> tuple[Plan[SnapshotState], dict[str, Any]]:
         """Return the plan and the snapshots after it: as predicted in check mode, as read back else."""
