@@ -29,7 +29,6 @@ from ._json import load_object, require_schema
 
 SCHEMA = 1
 DOCUMENT = "generation.json"
-DELTA_CLUSTER = 65536
 FILES = ("nvram", "tpm", "seed", "context")
 LARGEST_JSON = 16 * 2**20
 DEEPEST = 64  # lists and objects in each other

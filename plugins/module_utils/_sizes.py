@@ -16,6 +16,7 @@ LARGE_SECTOR = 4096
 LARGEST_DISK = 2**50
 OVERLAY_CLUSTER = 131072  # bytes; with extended L2 entries it has 32 subclusters of a page each
 OVERLAY_SUBCLUSTER = OVERLAY_CLUSTER // 32  # bytes: an overlay has all of one itself, or none of it
+DELTA_CLUSTER = 65536  # bytes; a cluster of a delta of a recovery point
 LONGEST_HOLE = 2**40  # bytes; QEMU walks once over its counters of all clusters up to a file's end
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from .. import _files
 from .._errors import Corrupt
-from .._generation import DELTA_CLUSTER
+from .._sizes import DELTA_CLUSTER
 from .._space import longer
 from .._storage.disk import daemon, deltas
 from .._storage.disk.backing import require_formats

@@ -16,7 +16,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from ansible_collections.edge.cloud.plugins.module_utils._generation import (
-    DELTA_CLUSTER,
     DOCUMENT,
     Disk,
     File,
@@ -24,6 +23,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._generation import (
     Vm,
     file_name,
 )
+from ansible_collections.edge.cloud.plugins.module_utils._sizes import DELTA_CLUSTER
 from ansible_collections.edge.cloud.plugins.module_utils._storage.recovery.depot import Depot
 from ansible_collections.edge.cloud.plugins.module_utils._storage.recovery.intake import Intake
 from ansible_collections.edge.cloud.plugins.module_utils._storage.recovery.merge_plan import Limits

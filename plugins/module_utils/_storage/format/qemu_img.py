@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from ..._errors import Busy, CommandFailed, Corrupt, NoSpace
-from ..._generation import DELTA_CLUSTER
 from ..._runner import Completed, Runner
-from ..._sizes import GIB, MIB, OVERLAY_CLUSTER, length_when_full, show_size, whole_sectors
+from ..._sizes import DELTA_CLUSTER, GIB, MIB, OVERLAY_CLUSTER, length_when_full, show_size, whole_sectors
 from ..._space import longer, no_room, reserved
 from .. import names
 from .bounded import run_bounded

@@ -7,7 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..._errors import Refused
-from ..._generation import DELTA_CLUSTER
+from ..._sizes import DELTA_CLUSTER
 from ..format import qcow2
 from ..format.foreign_image import LARGEST_VIRTUAL_SIZE, refuse_other_files, require_sound
 from ..format.qemu_img import Checked, QemuImg

@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from ..._errors import CommandFailed, NotFound
-from ..._generation import DELTA_CLUSTER
-from ..._sizes import GIB
+from ..._sizes import DELTA_CLUSTER, GIB
 from ..._space import SLACK, longer, reserved
 from ..format import qcow2
 from ..format.qemu_img import WORKING, Creation, QemuImg, options

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from ... import _files
 from ..._errors import Corrupt
-from ..._generation import DELTA_CLUSTER, Delta
-from ..._sizes import GIB
+from ..._generation import Delta
+from ..._sizes import DELTA_CLUSTER, GIB
 from ..format import qcow2
 from ..format.qemu_img import Creation, QemuImg, options
 from ..store.digest import checksum_of

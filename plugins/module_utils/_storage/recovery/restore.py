@@ -11,7 +11,8 @@ from pathlib import Path
 
 from ... import _files
 from ..._errors import Conflict, Corrupt, NotFound
-from ..._generation import DELTA_CLUSTER, Disk, Generation
+from ..._generation import Disk, Generation
+from ..._sizes import DELTA_CLUSTER
 from ..disk.whole import appearing
 from ..format import qcow2
 from ..format.qemu_img import QemuImg, for_overlay
