@@ -13,7 +13,7 @@ from typing import Any
 import libvirt
 import pytest
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.host_facts import Folders
-from ansible_collections.edge.cloud.plugins.module_utils._disks.files import DiskFiles
+from ansible_collections.edge.cloud.plugins.module_utils._disks.writer import DiskWriter
 from support import qemu
 from support.modules import run_module
 
@@ -46,8 +46,8 @@ def backing(path: Path) -> str | None:
 
 
 def at(monkeypatch: pytest.MonkeyPatch, place: str, before: Callable[[], object]) -> None:
-    """Do something just before a change of DiskFiles; ``Path.rename`` is the one that ends a flatten."""
-    owner, name = (Path, "rename") if place == "rename" else (DiskFiles, place)
+    """Do something just before a change of DiskWriter; ``Path.rename`` is the one that ends a flatten."""
+    owner, name = (Path, "rename") if place == "rename" else (DiskWriter, place)
     original = getattr(owner, name)
 
     def late(*arguments: Any, **named: Any) -> Any:
@@ -84,14 +84,14 @@ def test_no_guest_starts_on_an_overlay_that_is_being_committed(run: Any, home: P
     assert run("domain_snapshot", snapshot="a")["changed"]
     printed: list[str] = []
     at(monkeypatch, "commit", lambda: printed.append(qemu.refused(qemu.start(home / "data.a.qcow2"))))
-    commit = DiskFiles.commit
+    commit = DiskWriter.commit
 
     def late(*arguments: Any) -> None:
         """Do so again at the last moment: the data is copied, and the definition still names the overlay."""
         commit(*arguments)
         printed.append(qemu.refused(qemu.start(home / "data.a.qcow2")))
 
-    monkeypatch.setattr(DiskFiles, "commit", late)
+    monkeypatch.setattr(DiskWriter, "commit", late)
     done = run("domain_snapshot", snapshot="a", state="absent")
     assert done["changed"], done
     assert len(printed) == 2 and all("Failed to get" in one for one in printed), printed

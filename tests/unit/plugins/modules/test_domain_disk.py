@@ -135,7 +135,7 @@ def test_all_at_once(disk: Any, home: Path, base: Path) -> None:
 
 def test_a_merge_that_was_cut_off_is_finished(disk: Any, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(domain_disk.DiskFiles, "commit", _dies)
+        patched.setattr(domain_disk.DiskWriter, "commit", _dies)
         assert "power" in disk(state="flattened")["msg"]
         assert {path.name for path in home.glob("*.qcow2")} == {"data.qcow2", "data.alien.qcow2", "data.foreign.qcow2"}
     left = disk(state="flattened", check=True)
