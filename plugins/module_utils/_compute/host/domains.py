@@ -28,12 +28,12 @@ class HostDomains:
         """Every domain by name."""
         return see_all(self.connection)
 
-    @property
+    @cached_property
     def uuids(self) -> dict[str, str]:
         """The UUIDs by the names of the domains."""
         return {name: seen.uuid for name, seen in self.domains.items()}
 
-    @property
+    @cached_property
     def macs(self) -> dict[str, str]:
         """The names of the domains by their MAC addresses, in lower case."""
         return {mac: name for name, seen in self.domains.items() for mac in seen.macs}
