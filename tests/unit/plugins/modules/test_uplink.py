@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from support.modules import run_module
 from support.netspace import cable, ip, netspace
+from support.waiting import until
 
 
 @pytest.fixture
@@ -49,6 +50,7 @@ def test_without_a_default_route_the_port_is_asked_for(uplink: Any) -> None:
 
 
 def test_a_port_that_nothing_configures_is_refused(uplink: Any) -> None:
+    until(lambda: "tentative" not in ip("addr"), "the kernel's own addresses, which it tests for a second")
     before = ip("addr")
     refused = uplink(name="br0", port="edge-t0", allow_disruption=True)
     assert refused["error"] == {"code": "unsupported", "option": "port"}
