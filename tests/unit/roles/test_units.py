@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -17,12 +18,12 @@ ROLES = Path(__file__).resolve().parents[3] / "roles"
 LOOKING = [
     "host/templates/edge-gc.service.j2",
     "host/templates/edge-scrub.service.j2",
-    "hypervisor/files/edge-arrive.service",
-    "hypervisor/files/edge-points.service",
+    "hypervisor/templates/edge-arrive.service.j2",
+    "hypervisor/templates/edge-points.service.j2",
     "hypervisor/templates/edge-drills.service.j2",
 ]
 # the disks of VMs, wherever what they stand on is
-WRITING = {"edge-arrive.service", "edge-points.service", "edge-drills.service.j2"}
+WRITING = {"edge-arrive.service.j2", "edge-points.service.j2", "edge-drills.service.j2"}
 HIDING = {"ProtectHome": {"yes", "true", "on", "1", "tmpfs"}, "PrivateTmp": {"yes", "true", "on", "1", "disconnected"}}
 SERVICES = [  # without those of others that a role has only a part of
     path
@@ -106,6 +107,27 @@ def test_every_service_has_the_common_limits(unit: Path) -> None:
 def test_what_is_started_again_is_never_given_up(unit: Path) -> None:
     settings = settings_of(unit)
     assert "Restart" not in settings or settings.get("StartLimitIntervalSec") == ["0"]
+
+
+# They need neither images nor recovery points nor VMs' disks.
+NO_STORE = {
+    "edge-certificates.service.j2", "edge-certificates-check.service.j2", "edge-failed@.service.j2", "edge-nbd-restart.service.j2",
+    "edge-networks.service", "edge-dhcp.service", "edge-dhcp@.service",
+}  # fmt: skip
+ROOTS = re.compile(r"\b\w+_(?:root|folder|incoming)\b")
+DISKS = "/var/lib/edge/vms"
+
+
+@pytest.mark.parametrize("unit", [unit for unit in SERVICES if unit.name not in NO_STORE], ids=lambda path: path.name)
+def test_what_uses_a_store_waits_for_its_file_system(unit: Path) -> None:
+    """A store on a file system that is mounted late would be taken for an empty one, and filled beside it."""
+    settings = settings_of(unit)
+    (mounts,) = settings["RequiresMountsFor"]
+    used = {root for values in settings.values() for value in values for root in ROOTS.findall(value)}
+    assert used and used <= set(re.findall(r"\w+", mounts))
+    if unit.name in WRITING:
+        assert {"{{ host_images_root }}", "{{ host_recovery_root }}"} <= set(re.findall(r"{{.*?}}", mounts))
+        assert DISKS in mounts.split()
 
 
 STARTED = [  # by a timer or a path
