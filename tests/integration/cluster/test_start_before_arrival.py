@@ -16,7 +16,8 @@ from support.stream_host import StreamHost
 from support.vm_host import IMAGES, VMS
 
 pytestmark = [pytest.mark.integration, pytest.mark.lab]
-NAMES = {"trixie": "cd-h1", "bookworm": "cd-h2"}
+HYPERVISOR = "cd-h1"
+OTHER_RELEASE = pytest.param("cd-h2", marks=pytest.mark.slow)
 REPLICA = "cd-r1"
 OWN_SERVER = "nbds://localhost"
 LIE = """
@@ -41,11 +42,10 @@ def digest(site: Site) -> str:
 @pytest.fixture(scope="module")
 def hypervisors(site: Site, tmp_path_factory: pytest.TempPathFactory) -> dict[str, StreamHost]:
     folder = tmp_path_factory.mktemp("arrival")
-    there = {release: site.hosts[name] for release, name in NAMES.items() if name in site.hosts}
-    return {release: StreamHost(host, site.lab.inventory, folder) for release, host in there.items()}
+    return {name: StreamHost(site.hosts[name], site.lab.inventory, folder) for name in site.named("h")}
 
 
-@pytest.fixture(params=NAMES)
+@pytest.fixture(params=[HYPERVISOR, OTHER_RELEASE])
 def host(hypervisors: dict[str, StreamHost], request: pytest.FixtureRequest) -> StreamHost:
     return hypervisors[request.param]
 
@@ -90,7 +90,7 @@ def test_a_vm_runs_before_its_image_is_here_and_is_moved_by_itself(site: Site, d
 
 def test_the_arrival_is_killed_in_the_middle_and_goes_on(site: Site, digest: str, hypervisors: dict[str, StreamHost]) -> None:
     """A sample of tests/faults/arrival_faults.py."""
-    host = hypervisors["trixie"]
+    host = hypervisors[HYPERVISOR]
     replicas = [site.hosts[name] for name in ("cd-r1", "cd-r2")]  # which of them comes first depends on the digest
     place = arrival_faults.Place(replicas, host, digest, random.Random(1))
     row = table_row("arrival killed in the pull", repeated(lambda: arrival_faults.killed_in_the_pull(place), 1))
@@ -100,7 +100,7 @@ def test_the_arrival_is_killed_in_the_middle_and_goes_on(site: Site, digest: str
 
 def test_a_replica_that_lies_gives_a_vm_no_byte(site: Site, digest: str, hypervisors: dict[str, StreamHost]) -> None:
     """Its published image is changed; the server of the hypervisor, which VMs read, takes what is wrong from elsewhere."""
-    host, liar, hexadecimal = hypervisors["trixie"], site.hosts[REPLICA], digest.removeprefix("sha256:")
+    host, liar, hexadecimal = hypervisors[HYPERVISOR], site.hosts[REPLICA], digest.removeprefix("sha256:")
     site.forget(digest)
     ended(site.pull(REPLICA, "late"))
     liar.run(["python3", "-c", LIE, f"{IMAGES}/{hexadecimal}.qcow2"])
@@ -120,7 +120,7 @@ def test_a_replica_that_lies_gives_a_vm_no_byte(site: Site, digest: str, hypervi
 @pytest.mark.slow  # make faults-compute has more of them
 def test_a_replica_lost_under_a_vm_changes_nothing_for_it(site: Site, digest: str, hypervisors: dict[str, StreamHost]) -> None:
     """Another sample: the VM comes to stand on its local image although nobody answers what it read from."""
-    replicas, host = ["cd-r1", "cd-r2"], hypervisors["trixie"]
+    replicas, host = ["cd-r1", "cd-r2"], hypervisors[HYPERVISOR]
     for process in [site.pull(name, "late") for name in replicas]:
         ended(process)
     place = arrival_faults.Place([site.hosts[name] for name in replicas], host, digest, random.Random(1))
@@ -139,7 +139,7 @@ def test_a_client_without_our_certificate_is_given_nothing(site: Site, digest: s
 def test_unknown_images_and_silent_replicas_are_reported_before_anything_is_made(
     site: Site, hypervisors: dict[str, StreamHost]
 ) -> None:
-    host, other = hypervisors["trixie"], "sha256:" + "ab" * 32
+    host, other = hypervisors[HYPERVISOR], "sha256:" + "ab" * 32
     disks = [{"name": "data", "image": other}]
     answer = host.guest("never", disks=disks, image_servers=[OWN_SERVER, site.hosts[REPLICA].address], ok=False)
     assert answer["msg"].startswith(

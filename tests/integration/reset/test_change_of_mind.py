@@ -52,14 +52,14 @@ class Minds:
         return {line.rpartition(":")[0] for line in shown if line.endswith(f":{port}")}
 
 
-@pytest.fixture(scope="module")
-def minds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Minds]:
+@pytest.fixture(scope="module", params=["trixie", "bookworm"])
+def minds(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Minds]:
     if reason := unusable():
         pytest.skip(reason)
     lab = Lab()
     lab.down(NAME)
     try:
-        (host,) = lab.up(names=[NAME], variant="full")
+        (host,) = lab.up(names=[NAME], variant="full", release=request.param)
         yield Minds(host, lab.inventory, tmp_path_factory.mktemp("mind"))
     finally:
         lab.down(NAME)

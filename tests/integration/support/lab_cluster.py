@@ -42,6 +42,7 @@ class Site:
     prefix: str
     hosts: dict[str, LabHost]
     nbd: bool = False
+    release: str = "trixie"
     images: list[dict[str, str]] = field(default_factory=list)
 
     @property
@@ -135,7 +136,7 @@ def site(
         found = lab.up(names=names, variant="full", release=release)
         for number, own in enumerate(hypervisors, 1):
             found += lab.up(names=[f"{prefix}-h{number}"], variant="full", release=own)
-        yield Site(lab, folder, prefix, {host.name: host for host in found}, nbd)
+        yield Site(lab, folder, prefix, {host.name: host for host in found}, nbd, release)
     finally:
         down()
 
