@@ -17,7 +17,7 @@ from ... import _files
 from ..._errors import EdgeError, from_os_error, message_of, print_defect
 from ..transfer.progress import Progress, Report
 from ..transfer.pull import Pulled
-from .requests import PullRequests, RequestState, failed
+from .requests import LARGEST_QUEUE, PullRequests, RequestState, failed
 
 WORKERS = 4
 LOOK_SECONDS = 0.5
@@ -85,6 +85,7 @@ class RequestWorker:
         self._work: dict[str, _Work] = {}
         self._futures: dict[str, Future[Pulled]] = {}
         self._outcome = Outcome()
+        self._ended = 0
 
     def run(self) -> Outcome:
         """Return when nothing is left to do; raise Busy if another worker runs."""
@@ -103,7 +104,7 @@ class RequestWorker:
 
     def _take(self, pool: ThreadPoolExecutor) -> None:
         for digest in self._requests.waiting():
-            if digest in self._work:
+            if digest in self._work or len(self._work) >= LARGEST_QUEUE:
                 self._requests.take(digest, None)
             else:
                 self._begin(pool, digest)
@@ -130,6 +131,9 @@ class RequestWorker:
                 self._outcome.failed[digest] = error.message
             self._end(digest, error)
             del self._futures[digest]
+        if self._ended >= LARGEST_QUEUE:
+            self._requests.sweep(self._clock())
+            self._ended = 0
 
     def _end(self, digest: str, error: EdgeError | None) -> None:
         work = self._work.pop(digest, None)
@@ -139,6 +143,7 @@ class RequestWorker:
         done = replace(state, state="done", done=state.total, scanned=0, updated=now)
         ended = failed(state, error.message, error.code, now) if error else done
         self._requests.write(digest, ended)
+        self._ended += 1
 
     def _show_alive(self) -> None:
         now = self._clock()

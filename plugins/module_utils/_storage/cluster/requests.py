@@ -23,6 +23,7 @@ SCHEMA = 1
 LARGEST_JSON = 65536
 KEPT_SECONDS = 24 * 3600
 LARGEST_QUEUE = 1000
+MOST_ENDED = 4096  # states: a host that asks for images that do not exist must not fill the file system with them
 STATES = ("queued", "pulling", "done", "failed")
 
 
@@ -95,14 +96,17 @@ class PullRequests:
         self.states.mkdir(mode=0o755, parents=True, exist_ok=True)
 
     def waiting(self) -> list[str]:
-        """Return the digests that were asked for and not taken yet; files that are not a request are removed."""
-        found = []
+        """Return the digests that were asked for and not taken yet.
+
+        Files that are not a request, and requests beyond a limit, are removed: who sent them sees that nothing begins.
+        """
+        found: list[str] = []
         for path in sorted(self.asked.iterdir()) if self.asked.is_dir() else []:
-            if HEX.fullmatch(path.name):
+            if HEX.fullmatch(path.name) and len(found) < LARGEST_QUEUE:
                 found.append(f"sha256:{path.name}")
             else:
                 path.unlink(missing_ok=True)
-        return found[:LARGEST_QUEUE]
+        return found
 
     def take(self, digest: str, state: RequestState | None) -> None:
         """Take a request: its state is written before the request is removed; None for one that is being served already."""
@@ -131,10 +135,11 @@ class PullRequests:
             _files.write_atomically(self._path(hex_), data, self.states / f".{hex_}.new")
 
     def sweep(self, now: float) -> None:
-        """Remove the states of requests that ended long ago."""
-        for path in self.states.glob("*.json"):
-            state = self.read(f"sha256:{path.stem}")
-            if state is not None and state.final and now - state.updated > KEPT_SECONDS:
+        """Remove the states of requests that ended long ago, and of so many the oldest."""
+        read = ((path, self.read(f"sha256:{path.stem}")) for path in self.states.glob("*.json"))
+        ended = sorted((state.updated, path) for path, state in read if state is not None and state.final)
+        for place, (updated, path) in enumerate(reversed(ended)):
+            if place >= MOST_ENDED or now - updated > KEPT_SECONDS:
                 path.unlink(missing_ok=True)
 
 
