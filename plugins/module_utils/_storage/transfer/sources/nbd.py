@@ -109,7 +109,7 @@ class NbdSource:
             handle.aio_connect_tcp(parts.hostname, str(parts.port or PORT))
             self._wait(handle, self._connect, handle.aio_is_ready)
         except (nbd.Error, Unreachable) as error:
-            handle.close()
+            _close(handle)
             raise self._lost(error) from None
         return handle
 
@@ -124,7 +124,7 @@ class NbdSource:
     def _drop(self, export: str) -> None:
         handle = self._open.pop(export, None)
         if handle is not None:
-            handle.close()
+            _close(handle)
 
     def _lost(self, error: Exception) -> Unreachable:
         reason = error.message if isinstance(error, Unreachable) else getattr(error, "string", str(error))
@@ -144,6 +144,12 @@ class _Range:
         buffer[: len(data)] = data
         self._at += len(data)
         return len(data)
+
+
+def _close(handle: Any) -> None:
+    """End a connection; where libnbd has no call for it (before 1.16), that happens with the last reference."""
+    if hasattr(handle, "close"):
+        handle.close()
 
 
 def _library() -> Any:
