@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from .._cluster import Cluster
-from .._errors import EdgeError, Unsupported
+from .._errors import EdgeError, NotFound, Unsupported
 from .._storage.cluster.cluster_replica import MEMBER_SECONDS, ClusterReplica, trust_in
 from .._storage.cluster.request_worker import RequestWorker
 from .._storage.cluster.requests import PullRequests
@@ -26,11 +26,12 @@ from .._storage.transfer.sources.protocol import Source
 
 @dataclass(frozen=True)
 class _Replica:
-    """This host as one of the cluster's replicas."""
+    """This host as one of the cluster's replicas; ``unreachable`` has why others showed no catalogue, by their URLs."""
 
     cluster: Cluster
     store: Store
     limit: Limit
+    unreachable: dict[str, str] = field(default_factory=dict)
 
     @property
     def _others(self) -> list[Source]:
@@ -56,7 +57,10 @@ class _Replica:
         for source in self._others:
             try:
                 entries = source.catalogue()
-            except EdgeError:  # it is down, or it has no catalogue yet
+            except NotFound:  # it has no catalogue yet
+                continue
+            except EdgeError as error:  # it is down, or does not know this replica yet
+                self.unreachable[source.name] = error.message
                 continue
             yield from (entry for entry in entries if entry.digest not in known)
             known |= {entry.digest for entry in entries}
@@ -68,7 +72,10 @@ class _Replica:
 
 
 def fill(cluster: Cluster, _options: Mapping[str, Any]) -> dict[str, Any]:
-    """Serve all requests, then copy what other replicas have; failures are reported, also to the hosts that wait."""
+    """Serve all requests, then copy what other replicas have; failures are reported, also to the hosts that wait.
+
+    That another replica is down, or refuses this one, is told, and no failure.
+    """
     if not cluster.is_replica:
         raise Unsupported(
             f"{cluster.host} is not a replica host of the cluster {cluster.name}; edge-host fill runs on replica hosts only.",
@@ -81,4 +88,4 @@ def fill(cluster: Cluster, _options: Mapping[str, Any]) -> dict[str, Any]:
     outcome = RequestWorker(PullRequests(cluster.images.wanted), replica.pull, replica.copy, replica.missing()).run()
     if not catalogue.current(store):
         catalogue.write(store)
-    return {"changed": bool(outcome.pulled), **asdict(outcome)}
+    return {"changed": bool(outcome.pulled), **asdict(outcome), "unreachable": replica.unreachable}

@@ -36,6 +36,7 @@ class Host:
     pki: Path
     wanted: bool = False
     rate: str = ""
+    readers: tuple[str, ...] = (NAME,)
     stack: ExitStack = field(default_factory=ExitStack)
     processes: list[subprocess.Popen[Any]] = field(default_factory=list)
     stopped: threading.Event = field(default_factory=threading.Event)
@@ -104,7 +105,7 @@ class Host:
             image_server_root=self.folder / "images",
             image_server_wanted=str(self.folder / "wanted") if self.wanted else "",
             image_server_connections=256,
-            image_server_readers=[NAME],
+            image_server_readers=self.readers,
             image_server_requesters=[NAME],
         )
         log = f'log_format bytes "$uri $body_bytes_sent"; access_log {self.folder}/access.log bytes;'

@@ -24,7 +24,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._storage.cluster.replic
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store import catalogue
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.manifest import Manifest
 from ansible_collections.edge.cloud.plugins.module_utils._storage.store.store import Store
-from support.cluster_hosts import Host, Site, site
+from support.cluster_hosts import NAME, Host, Site, site
 from support.images import datastore, qcow2
 from support.modules import run_module
 from support.waiting import LIMIT, until
@@ -172,6 +172,22 @@ def test_a_replica_keeps_to_its_quota_when_it_copies(here: Site, origin: tuple[S
     here.describe(quota_bytes=image.size - 1)
     assert ended(second.edge_host("fill"))["pulled"] == []
     assert second.store.find(image.digest) is None
+
+
+def test_a_replica_that_is_down_or_refuses_another_one_is_named(here: Site, origin: tuple[Store, Manifest]) -> None:
+    first, second = in_order(here, origin[1])
+    ended(first.edge_host("pull", "--digest", origin[1].digest))
+    first.kill()
+    assert list(ended(second.edge_host("fill"))["unreachable"]) == [first.member.url]
+    first.readers = ("a host that was there before",)
+    first.start()
+    told = ended(second.edge_host("fill"))
+    assert told["pulled"] == [] and "403" in told["unreachable"][first.member.url]
+    first.kill()
+    first.readers = (NAME,)
+    first.start()
+    told = ended(second.edge_host("fill"))
+    assert told["unreachable"] == {} and told["pulled"] == [origin[1].digest]
 
 
 def test_who_is_no_replica_is_not_filled(here: Site) -> None:
