@@ -76,7 +76,7 @@ def lab(name: str, lab_name: str, *arguments: str, seconds: float) -> Stage:
 CORPUS = Stage("corpus", tool("python", "tests/corpus/libvirt_corpus.py"), environment={"PYTHONPATH": "collections:tests/unit"})
 MIGRATION = "tests/integration/targets/domain_migration"
 MODULES = (f"--ignore={MIGRATION}", "tests/integration/targets", "tests/integration/appliance", "tests/integration/kvm_check")
-CLUSTER = tuple(f"tests/integration/{folder}" for folder in ("cluster", "faults", "lab", "pki", "reset"))
+CLUSTER = tuple(f"tests/integration/{folder}" for folder in ("cluster", "corosync", "faults", "lab", "pki", "reset"))
 TWO_HOSTS = (MIGRATION, "tests/integration/two_hosts")
 
 

@@ -26,10 +26,10 @@ UNITS = "/etc/systemd/system"
 NAME = "edge1"
 AROUND: dict[str, Any] = {
     "inventory_hostname": NAME,
-    "groups": {name: [NAME] for name in ("all", "frontend", "replica", "hypervisor", "evpn")},
+    "groups": {name: [NAME] for name in ("all", "frontend", "replica", "hypervisor", "evpn", "cluster_site1")},
     "hostvars": {NAME: {}},
     "ansible_facts": {"architecture": "x86_64", "distribution_release": "trixie"},
-    "group_names": ["frontend", "replica", "hypervisor", "evpn"],
+    "group_names": ["frontend", "replica", "hypervisor", "evpn", "cluster_site1"],
     "ansible_check_mode": False,
     "role_path": "/nowhere",
     "pki_made": [{"path": "{{ pki_dir }}/host.crt"}, {"path": "{{ pki_dir }}/qemu.crt"}],
@@ -42,6 +42,9 @@ AROUND: dict[str, Any] = {
     "evpn_is_ours": True,
     "evpn_daemons_text": "zebra=yes",
     "evpn_texts": {},
+    "cluster_plan": {"conf": "totem {}", "key_from": "", "key_to": [NAME], "new": [NAME], "actions": []},
+    "cluster_key": "c4n4ry",
+    "cluster_gone": {"hosts": [NAME], "refused": ""},
     "appliance_stem": "{{ appliance_output_dir }}/debian-web",
 }
 """What tasks use besides the defaults and variables of the roles, of a host that has all roles."""
@@ -62,6 +65,7 @@ NO_FILES_OF_OURS = {
     "edge.cloud.replica_image": "images, which remove_images.yml removes by the names that images have",
     "edge.cloud.nat_network": "absent_libvirt.yml lists them on the host",
     "edge.cloud.virtual_network_path": "only looks",
+    "edge.cloud.cluster_membership_info": "only looks",
 }
 
 

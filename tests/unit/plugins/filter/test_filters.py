@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible.errors import AnsibleFilterError
+from ansible_collections.edge.cloud.plugins.filter import cluster_plan, cluster_removal
 from ansible_collections.edge.cloud.plugins.filter import next_free as next_free_file
 from ansible_collections.edge.cloud.plugins.filter import vtep_mtu as vtep_mtu_file
 from ansible_collections.edge.cloud.plugins.filter.next_free import next_free
@@ -107,3 +108,16 @@ def test_the_examples_give_what_their_names_say(file: Any, name: str, tmp_path: 
     shown = re.findall(r'"msg": "?([^"\n]+)"?', ended.stdout)
     assert shown == [task["name"].rpartition(", ")[2] for task in tasks]
     assert list(file.FilterModule().filters()) == [name]
+
+
+def test_the_filters_of_clusters_give_reasons_instead_of_errors() -> None:
+    wanted = {
+        "cluster": "site1",
+        "group": ["a"],
+        "hosts": [],
+        "token_ms": 3000,
+        "allow_unfenced": False,
+        "allow_without_witness": False,
+    }
+    assert "a: no answer" in cluster_plan.FilterModule().filters()["cluster_plan"](wanted, {})["refused"]
+    assert "a: no answer" in cluster_removal.FilterModule().filters()["cluster_removal"]("site1", {"a": "a"}, {})["refused"]
