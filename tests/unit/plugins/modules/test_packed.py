@@ -26,6 +26,7 @@ FILES = {
     "bridge_info": 30,  # 27
     "certificate_authority": 20,  # 18
     "certificate_authority_backup": 25,  # 21
+    "cluster_membership_info": 15,  # 10
     "datastore_image": 85,  # 80
     "datastore_image_info": 35,  # 30
     "domain": 250,  # 247
