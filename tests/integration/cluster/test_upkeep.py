@@ -18,6 +18,7 @@ FRONT, REPLICA, OTHER, HYPERVISOR = "cd-front", "cd-r2", "cd-r1", "cd-h1"
 SERIAL = "openssl s_client -connect {}:{} </dev/null 2>/dev/null | openssl x509 -noout -serial"
 CERTIFICATE = ["--cacert", "/etc/edge/pki/ca.crt", "--cert", "/etc/edge/pki/host.crt", "--key", "/etc/edge/pki/host.key"]
 SERVED = ((FRONT, 8443), (REPLICA, 8444), (HYPERVISOR, 16514))
+LONG = {"pki_certificate_days": 600}  # a certificate of more days than asked for would be replaced
 FLIP = "import sys; f = open(sys.argv[1], 'r+b'); f.seek(1 << 20); b = f.read(1); f.seek(1 << 20); f.write(bytes([b[0] ^ 1]))"
 
 
@@ -42,7 +43,7 @@ def run(site: Site, *hosts: str, front: dict[str, Any], replica: dict[str, Any],
 @pytest.fixture(scope="module")
 def kept(site: Site) -> tuple[Seen, Seen]:
     """What was seen before and after a run that renews certificates, at will or as they end soon, and that has a quota."""
-    before, soon = seen(site), {"pki_certificate_days": 600, "pki_renew_before_days": 400}
+    before, soon = seen(site), {**LONG, "pki_renew_before_days": 400}
     quota = {"host_quota_bytes": "1MiB", "host_quota_percent": 50.0, "host_minimum_age": 0}
     run(site, FRONT, REPLICA, HYPERVISOR, front={"pki_renew": True}, replica={**soon, **quota}, hypervisor=soon)
     return before, seen(site)
@@ -110,7 +111,7 @@ def test_the_timers_keep_the_images_whole_and_within_the_quota(site: Site, kept:
 
 
 def test_what_is_not_asked_for_any_more_ends_and_a_certificate_that_is_good_stays(site: Site, kept: tuple[Seen, Seen]) -> None:
-    run(site, FRONT, REPLICA, front={}, replica={"host_scrub": "", "host_quota_percent": "0"}, hypervisor={})
+    run(site, FRONT, REPLICA, front={}, replica={**LONG, "host_scrub": "", "host_quota_percent": "0"}, hypervisor={})
     assert seen(site) == Seen(kept[1].serials, {"gc": "disabled inactive", "scrub": "disabled inactive"})
     images = json.loads(site.hosts[REPLICA].run(["cat", "/etc/edge/cluster.json"]).stdout)["images"]
     assert images["quota_bytes"] is None and images["quota_percent"] is None
@@ -121,11 +122,11 @@ def test_what_is_not_asked_for_any_more_ends_and_a_certificate_that_is_good_stay
 def test_a_hypervisor_closes_its_port_and_is_taken_off_and_comes_back(site: Site, kept: tuple[Seen, Seen]) -> None:
     host = site.hosts[HYPERVISOR]
     assert settings_of(host) and active(host, "libvirtd-tls.socket")
-    run(site, HYPERVISOR, front={}, replica={}, hypervisor={"hypervisor_migration": "false"})
+    run(site, HYPERVISOR, front={}, replica={}, hypervisor={**LONG, "hypervisor_migration": "false"})
     assert "edge.cloud migration" not in host.run(["cat", "/etc/libvirt/libvirtd.conf"]).stdout
     assert not active(host, "libvirtd-tls.socket")
 
-    run(site, HYPERVISOR, front={}, replica={}, hypervisor={"hypervisor_state": "absent"})
+    run(site, HYPERVISOR, front={}, replica={}, hypervisor={**LONG, "hypervisor_state": "absent"})
     assert settings_of(host) == []
     gone = ["/etc/pki/qemu/edge", "/etc/pki/libvirt/servercert.pem", "/etc/systemd/system/edge-arrive.path"]
     gone += ["/etc/systemd/system/edge-networks.service", "/etc/systemd/network/10-edge-networks.network"]
@@ -135,7 +136,7 @@ def test_a_hypervisor_closes_its_port_and_is_taken_off_and_comes_back(site: Site
     host.run(["virsh", "list"])  # libvirt answers, with its own settings
     host.run(["test", "-d", VMS])
 
-    run(site, HYPERVISOR, front={}, replica={}, hypervisor={})
+    run(site, HYPERVISOR, front={}, replica={}, hypervisor=LONG)
     assert active(host, "libvirtd-tls.socket") and active(host, "edge-images.service")
     assert seen(site).serials == kept[1].serials
 
