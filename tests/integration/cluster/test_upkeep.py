@@ -126,6 +126,7 @@ def test_a_hypervisor_closes_its_port_and_is_taken_off_and_comes_back(site: Site
     assert "edge.cloud migration" not in host.run(["cat", "/etc/libvirt/libvirtd.conf"]).stdout
     assert not active(host, "libvirtd-tls.socket")
 
+    host.run(["touch", f"{VMS}/data.qcow2"])
     run(site, HYPERVISOR, front={}, replica={}, hypervisor={**LONG, "hypervisor_state": "absent"})
     assert settings_of(host) == []
     gone = ["/etc/pki/qemu/edge", "/etc/pki/libvirt/servercert.pem", "/etc/systemd/system/edge-arrive.path"]
@@ -134,7 +135,7 @@ def test_a_hypervisor_closes_its_port_and_is_taken_off_and_comes_back(site: Site
     assert [path for path in gone if host.run(["test", "-e", path], check=False).returncode == 0] == []
     assert not active(host, "edge-images.service")
     host.run(["virsh", "list"])  # libvirt answers, with its own settings
-    host.run(["test", "-d", VMS])
+    host.run(["rm", f"{VMS}/data.qcow2"])  # data stays; a folder without any goes
 
     run(site, HYPERVISOR, front={}, replica={}, hypervisor=LONG)
     assert active(host, "libvirtd-tls.socket") and active(host, "edge-images.service")
