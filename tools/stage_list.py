@@ -104,7 +104,7 @@ def gate(sample: bool) -> tuple[tuple[Stage, ...], ...]:
             labs("quickstart", "qslab", ("tests/quickstart",), (300, 1500)),
             labs("two-hosts", "twohosts", TWO_HOSTS, (400, 1300)),
             labs("modules", "modules", MODULES, (900, 2400)),
-            labs("cluster", "cluster", CLUSTER, (300, 2400)),
+            labs("cluster", "cluster", CLUSTER, (400, 4800)),
         ),
     )
 

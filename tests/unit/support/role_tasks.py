@@ -27,7 +27,7 @@ NAME = "edge1"
 AROUND: dict[str, Any] = {
     "inventory_hostname": NAME,
     "groups": {name: [NAME] for name in ("all", "frontend", "replica", "hypervisor", "evpn", "cluster_site1")},
-    "hostvars": {NAME: {}},
+    "hostvars": {NAME: {"cluster_key": "c4n4ry"}},
     "ansible_facts": {"architecture": "x86_64", "distribution_release": "trixie"},
     "group_names": ["frontend", "replica", "hypervisor", "evpn", "cluster_site1"],
     "ansible_check_mode": False,
@@ -43,7 +43,6 @@ AROUND: dict[str, Any] = {
     "evpn_daemons_text": "zebra=yes",
     "evpn_texts": {},
     "cluster_plan": {"conf": "totem {}", "key_from": "", "key_to": [NAME], "new": [NAME], "actions": []},
-    "cluster_key": "c4n4ry",
     "cluster_gone": {"hosts": [NAME], "refused": ""},
     "appliance_stem": "{{ appliance_output_dir }}/debian-web",
 }
