@@ -20,6 +20,7 @@ from ansible_collections.edge.cloud.plugins.module_utils._compute.model.spec imp
 from ansible_collections.edge.cloud.plugins.module_utils._compute.model.virtual_network import VirtualNetwork
 from ansible_collections.edge.cloud.plugins.module_utils._compute.options.resolve import resolve
 from ansible_collections.edge.cloud.plugins.module_utils._compute.xml.domain import emit, parse, parse_xml
+from ansible_collections.edge.cloud.plugins.module_utils._vlans import DEFAULT, of_port
 from support import appliance
 from support.compute import host
 
@@ -63,6 +64,6 @@ def test_the_port_of_a_guest_lets_pass_what_its_interface_says(tmp_path: Path) -
         found = re.search(r"^\[\{.*$", shown or "", re.MULTILINE)
         assert found, shown
         (port,) = [one["vlans"] for one in json.loads(found[0]) if one["ifname"] == wanted.nics[0].tap]
-        assert port == [{"vlan": 1, "flags": ["PVID", "Egress Untagged"]}, {"vlan": 10}, {"vlan": 20, "vlanEnd": 29}]
+        assert of_port(port) == (*DEFAULT, "10", "20-29")
         kept = vm.ssh("sudo virsh dumpxml --inactive router")
         assert kept is not None and parse(parse_xml(kept)).spec.nics[0].vlans == ("10", "20-29")
