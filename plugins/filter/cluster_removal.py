@@ -40,7 +40,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: C(refused) is the reason why it may not go, or empty; C(hosts) are the names of the hosts that have something of it.
+  description:
+    - C(refused) is the reason why it may not go, or empty. C(hosts) are the names of the hosts that have something of it, and
+      C(clean) those that have nothing of any cluster once it is gone, so that their packages may go.
   type: dict
 """
 

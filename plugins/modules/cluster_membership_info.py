@@ -60,6 +60,7 @@ membership:
     started_key: {description: Digest of the key with which Corosync started., type: str}
     has_run: {description: Whether Corosync ever ran here., type: bool}
     resources: {description: "How many resources Pacemaker's configuration has, null if that is not known.", type: int}
+    cib: {description: "Whether Pacemaker has left a configuration, of whatever cluster.", type: bool}
 """
 
 from typing import Any

@@ -59,8 +59,8 @@ def require_answers(cluster: str, group: Sequence[str], seen: Mapping[str, Mappi
     if silent:
         raise Refused(
             f"{', '.join(silent)}: no answer, or not in this play. The cluster {cluster} is changed only while all of its hosts "
-            "are in the "
-            "play, at once (no serial), and answer; the others would go on without them. Run it on all of them."
+            "are in the play, at once (no serial), and answer; the others would go on without them. Run it on all of them. A "
+            "member that is lost is installed anew first, under its name and addresses."
         )
 
 
@@ -125,6 +125,8 @@ def _form(wanted: Wanted, found: Found) -> Membership:
     nodes = [Node(number, host.name, host.links) for number, host in enumerate(wanted.hosts, 1)]
     conf = wanted.conf(1, nodes)
     names = tuple(found)
+    for name, seen in found.items():
+        _require_no_cib(wanted, name, seen)
     text = (
         f"Form the cluster {wanted.cluster} of {', '.join(names)}: token {conf.token} ms, quorum with {len(names) // 2 + 1} hosts."
     )
@@ -188,10 +190,11 @@ def _join(wanted: Wanted, found: Found, running: Mapping[str, Running], quorate:
     _require_members(wanted, members, by_name)
     joining = [host for host in wanted.hosts if host.name not in members]
     _require_new(wanted, found, joining)
-    _require_majority(wanted, found[reference], one, joining)
+    _require_majority(wanted, [found[name] for name in running], one, joining)
     last = max(node.id for node in one.conf.nodes)
     nodes = [*one.conf.nodes, *(Node(last + number, host.name, host.links) for number, host in enumerate(joining, 1))]
     conf = _versioned(wanted, found, one, nodes)
+    _require_together(wanted, running, one, conf)
     stopped = tuple(name for name, seen in found.items() if seen.running is None)
     key = found[reference].key
     stale = [name for name, seen in running.items() if seen.conf.version != conf.version]
@@ -270,15 +273,40 @@ def _require_new(wanted: Wanted, found: Found, joining: list[Host]) -> None:
         if found[host.host].ran:
             raise Refused(
                 f"{host.host} was in a cluster {wanted.cluster} of which the running one knows nothing; it may have been another "
-                "one. Run this role "
-                f"with cluster_state: absent on {host.host} alone, in a group of its own, and then again."
+                f"one. If nothing of it is needed, stop pacemaker and corosync on {host.host}, and move /etc/corosync/authkey, "
+                "/etc/corosync/corosync.conf, /var/lib/corosync/ringid_* and /var/lib/pacemaker/cib elsewhere. Then run this again."
             )
+        _require_no_cib(wanted, host.host, found[host.host])
 
 
-def _require_majority(wanted: Wanted, seen: Seen, one: Running, joining: list[Host]) -> None:
-    """Refuse to have the running members lose quorum while new hosts start, unless nothing runs there that would stop."""
+def _require_no_cib(wanted: Wanted, name: str, seen: Seen) -> None:
+    """Refuse a new host with a CIB: if it was changed more often than that of the cluster, Pacemaker takes it for all hosts."""
+    if seen.cib:
+        raise Refused(
+            f"{name} has a configuration of Pacemaker from another cluster, /var/lib/pacemaker/cib, which could replace that of "
+            f"{wanted.cluster}. Move that folder elsewhere on {name}, and run this again."
+        )
+
+
+def _require_together(wanted: Wanted, running: Mapping[str, Running], one: Running, conf: Conf) -> None:
+    """Refuse a change while a running member is cut off: the others would count it for quorum without having it."""
+    here = {node.name for node in one.conf.nodes if node.id in one.joined}
+    names = {host.host: host.name for host in wanted.hosts}
+    apart = [name for name in running if names[name] not in here]
+    if apart and conf.version != one.conf.version:
+        raise Refused(
+            f"{', '.join(apart)} runs Corosync and does not reach the other members of {wanted.cluster}, which would not have it "
+            "load the new configuration. Repair the network between them first (UDP 5405, 5406), and run this again."
+        )
+
+
+def _require_majority(wanted: Wanted, members: Sequence[Seen], one: Running, joining: list[Host]) -> None:
+    """Refuse to have the running members lose quorum while new hosts start, unless nothing runs there that would stop.
+
+    Any of them may know of resources: one whose Pacemaker has not started yet knows of none.
+    """
     live = len(one.joined)
-    if joining and live * 2 <= len(wanted.hosts) and seen.resources != 0:
+    if joining and live * 2 <= len(wanted.hosts) and any(seen.resources != 0 for seen in members):
         raise Refused(
             f"{live} hosts of the cluster {wanted.cluster} run, which is no majority of {len(wanted.hosts)}. They would be "
             "without quorum until the new "

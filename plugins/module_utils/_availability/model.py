@@ -100,7 +100,7 @@ class Seen:
 
     ``managed``: this role was here. ``key`` is the digest of the key's file and ``started_key`` that of the key with which Corosync
     started. ``has_run``: Corosync left its notes, so this host has been in a running cluster. ``resources`` is how many
-    resources the CIB of this host has, None if that is not known.
+    resources the CIB of this host has, None if that is not known. ``cib``: Pacemaker has left one, of whatever cluster.
     """
 
     release: str
@@ -114,6 +114,7 @@ class Seen:
     started_key: str = ""
     has_run: bool = False
     resources: int | None = 0
+    cib: bool = False
 
     @property
     def ran(self) -> bool:

@@ -39,6 +39,7 @@ class Observer:
             started_key=self._digest("run/edge-corosync/authkey") if running else "",
             has_run=any((self.root / "var/lib/corosync").glob("ringid_*")),
             resources=self._resources(running is not None),
+            cib=(self.root / "var/lib/pacemaker/cib/cib.xml").exists(),
         )
 
     def _bytes(self, path: str) -> bytes:

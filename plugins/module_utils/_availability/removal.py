@@ -15,22 +15,25 @@ from .model import Seen, read_seen
 def decide(cluster: str, names: Mapping[str, str], seen: Mapping[str, Mapping[str, Any] | None]) -> dict[str, Any]:
     """Return the inventory names of the hosts that have something of the cluster, or why it stays.
 
+    ``clean`` are those that have nothing of any cluster after it is taken off them: the packages may go there.
     ``names`` has the name in the cluster of each host that is asked for.
     """
     try:
-        return {"hosts": _decided(cluster, names, seen), "refused": ""}
+        ours, clean = _decided(cluster, names, seen)
     except EdgeError as error:
-        return {"hosts": [], "refused": error.message}
+        return {"hosts": [], "clean": [], "refused": error.message}
+    return {"hosts": ours, "clean": clean, "refused": ""}
 
 
-def _decided(cluster: str, names: Mapping[str, str], seen: Mapping[str, Mapping[str, Any] | None]) -> list[str]:
+def _decided(cluster: str, names: Mapping[str, str], seen: Mapping[str, Mapping[str, Any] | None]) -> tuple[list[str], list[str]]:
     require_answers(cluster, list(names), seen)
     found = {host: read_seen(seen[host] or {}) for host in names}
     # What this role did not form is no business of it: the host has nothing of the cluster.
     ours = {host: one for host, one in found.items() if one.managed}
     for host, one in ours.items():
         _require_ours(cluster, host, one, list(names.values()))
-    return list(ours)
+    clean = [host for host, one in found.items() if host in ours or not (one.ran or one.cib or (one.conf and not one.of_package))]
+    return list(ours), clean
 
 
 def _require_ours(cluster: str, host: str, seen: Seen, names: Sequence[str]) -> None:

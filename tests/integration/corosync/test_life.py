@@ -41,6 +41,10 @@ def test_bad_input_is_refused_before_anything_is_installed(made: ClusterLab) -> 
     refused(made, "cluster_allow_without_witness: if 2 hosts", FIRST[:2])
     refused(made, "does not have the address 192.0.2.7", FIRST, by_host={"cl2": {"cluster_link0": "192.0.2.7"}})
     refused(made, "cl3: no answer, or not in this play", FIRST, limit="cl1,cl2")
+    refused(made, "with the strategy linear", FIRST, strategy="free")
+    made.sh("cl2", "install -D /dev/null /var/lib/pacemaker/cib/cib.xml")
+    refused(made, "cl2 has a configuration of Pacemaker from another cluster", FIRST)
+    made.sh("cl2", "rm -r /var/lib/pacemaker")
     assert made.sh("cl1", "ls /usr/sbin/corosync 2>&1 || true").startswith("ls: cannot access")
 
 
@@ -127,7 +131,7 @@ def test_the_cluster_stays_where_it_is_used(made: ClusterLab) -> None:
 
 
 def test_the_cluster_goes_off_all_hosts_even_if_interrupted(made: ClusterLab) -> None:
-    made.break_off(ALL, "Remove what Corosync and Pacemaker have of it", cluster_state="absent")
+    made.break_off(ALL, "Remove the files of Corosync", cluster_state="absent")
     made.power_cut("cl1")
     made.play(ALL, cluster_state="absent")
     assert made.changes(ALL, cluster_state="absent") == dict.fromkeys(ALL, 0)
@@ -136,7 +140,7 @@ def test_the_cluster_goes_off_all_hosts_even_if_interrupted(made: ClusterLab) ->
             name, "ls /etc/corosync /etc/systemd/system/*.service.d /usr/sbin/corosync /usr/sbin/pacemakerd 2>/dev/null || true"
         )
         assert "authkey" not in left and "corosync.conf" not in left and "edge-cluster" not in left and "/usr/sbin" not in left
-        assert "<cib" in made.sh(name, "cat /var/lib/edge/cluster/cib.xml")
+        assert "<cib" in made.sh(name, "cat /var/lib/edge/cluster/cib-*.xml")
 
 
 def test_a_cluster_is_formed_anew_where_one_was(made: ClusterLab) -> None:

@@ -31,13 +31,16 @@ class ClusterLab:
     hosts: dict[str, LabHost]
     group: str = "cluster_site1"
 
-    def _written(self, names: Sequence[str], by_host: dict[str, dict[str, Any]], options: dict[str, Any]) -> tuple[Path, Path]:
+    def _written(
+        self, names: Sequence[str], by_host: dict[str, dict[str, Any]], options: dict[str, Any], strategy: str = "linear"
+    ) -> tuple[Path, Path]:
         """Write playbook and inventory, and return where they are."""
         inventory, book = self.folder / "groups.yml", self.folder / "book.yml"
         members = {name: by_host.get(name, {}) for name in names}
         given = {"cluster_allow_unfenced": True, **options}
         inventory.write_text(yaml.safe_dump({"all": {"children": {self.group: {"hosts": members, "vars": given}}}}))
-        book.write_text(yaml.safe_dump([{"hosts": self.group, "gather_facts": False, "roles": [{"role": ROLE}]}]))
+        one = {"hosts": self.group, "gather_facts": False, "strategy": strategy, "roles": [{"role": ROLE}]}
+        book.write_text(yaml.safe_dump([one]))
         return book, inventory
 
     def play(
@@ -46,11 +49,12 @@ class ClusterLab:
         *,
         check: bool = False,
         limit: str = "",
+        strategy: str = "linear",
         by_host: dict[str, dict[str, Any]] | None = None,
         **options: Any,
     ) -> str:
         """Run the role on hosts, with options of the group and of hosts, and return what was printed."""
-        book, inventory = self._written(names, by_host or {}, options)
+        book, inventory = self._written(names, by_host or {}, options, strategy)
         words = ["--diff", *(["--check"] if check else []), *(["--limit", limit] if limit else [])]
         return run_book(book, self.lab.inventory, inventory, words=words)
 

@@ -28,6 +28,8 @@ class Machine:
     has_run: bool = False
     managed: bool = False
     resources: int | None = 0
+    cib: bool = False
+    cut_off: bool = False
     release: str = "trixie"
     links: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
@@ -36,6 +38,7 @@ class Machine:
         """Start Corosync, which needs both files."""
         assert self.key and self.text
         self.loaded, self.started_key, self.has_run, self.enabled = parse(self.text), self.key, True, True
+        self.cib = True  # Pacemaker starts, too
         assert self.loaded is not None
 
     def boot(self) -> None:
@@ -62,6 +65,8 @@ class World:
         assert one.loaded is not None
 
         def sees(other: Machine) -> bool:
+            if one.cut_off or other.cut_off:
+                return other is one
             if other.loaded is None or other.started_key != one.started_key or one.loaded is None:
                 return False
             here, there = ({node.links[0] for node in machine.loaded.nodes} for machine in (one, other) if machine.loaded)
@@ -90,6 +95,7 @@ class World:
                 started_key=machine.started_key if running else "",
                 has_run=machine.has_run,
                 resources=machine.resources,
+                cib=machine.cib,
             )
         )
 

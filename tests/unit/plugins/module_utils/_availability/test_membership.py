@@ -177,11 +177,21 @@ def old_release(made: World) -> None:
         machine.release = "bullseye"
 
 
+def left_a_cib(made: World) -> None:
+    made.machines["d"].cib = True
+
+
+def cut_off(made: World) -> None:
+    made.machines["c"].cut_off = True
+
+
 REFUSED: list[tuple[Callable[[World], None], str]] = [
     (other_name, "d has /etc/corosync/corosync.conf of the cluster site2, not of site1"),
     (runs_other, "d runs Corosync in the cluster site2, not in site1"),
     (alone_of_the_same_name, "are not of one membership"),
     (was_member, "d was in a cluster site1 of which the running one knows nothing"),
+    (left_a_cib, "d has a configuration of Pacemaker from another cluster"),
+    (cut_off, "c runs Corosync and does not reach the other members of site1"),
     (by_hand, "d has a cluster site1 that this role did not form"),
     (other_address, "a has 192.0.2.1 in the running cluster site1, and 192.0.2.77 in the inventory"),
     (not_loaded, "b: /etc/corosync/authkey is not the key with which Corosync started"),
@@ -265,9 +275,24 @@ def test_resources_keep_a_cluster_from_losing_quorum_by_a_join() -> None:
         made.machines[name].resources = 2
     assert made.plan(*"abcde")["refused"] == ""
     assert "no majority of 7" in made.plan(*"abcdefg")["refused"]
+    for name in "ab":
+        made.machines[name].resources = 0
+    assert "no majority of 7" in made.plan(*"abcdefg")["refused"], "Pacemaker has not started yet on those two"
     for name in "abc":
         made.machines[name].resources = None
     assert "no majority of 7" in made.plan(*"abcdefg")["refused"]
+
+
+def test_a_configuration_of_pacemaker_that_was_left_is_not_taken_into_a_new_cluster() -> None:
+    made = World.of(3)
+    made.machines["b"].cib = True
+    assert "b has a configuration of Pacemaker from another cluster" in made.plan(*"abc")["refused"]
+
+
+def test_a_member_that_is_cut_off_keeps_nothing_from_being_as_it_is() -> None:
+    made = world("abc", 3)
+    cut_off(made)
+    assert made.plan(*"abc")["refused"] == ""
 
 
 def test_debians_example_is_no_cluster() -> None:

@@ -17,17 +17,17 @@ def made() -> World:
 
 
 def test_it_goes_off_all_hosts_that_have_it(made: World) -> None:
-    assert made.removal(*"abcd") == {"hosts": ["a", "b", "c"], "refused": ""}
+    assert made.removal(*"abcd") == {"hosts": ["a", "b", "c"], "clean": ["a", "b", "c", "d"], "refused": ""}
 
 
 def test_hosts_without_one_have_nothing_to_lose() -> None:
-    assert World.of(2).removal(*"ab", cluster="other") == {"hosts": [], "refused": ""}
+    assert World.of(2).removal(*"ab", cluster="other") == {"hosts": [], "clean": ["a", "b"], "refused": ""}
 
 
 def test_it_goes_on_after_an_interruption(made: World) -> None:
     bare = World.of(5).machines
     made.machines["a"] = bare["a"]
-    assert made.removal(*"abc") == {"hosts": ["b", "c"], "refused": ""}
+    assert made.removal(*"abc") == {"hosts": ["b", "c"], "clean": ["a", "b", "c"], "refused": ""}
 
 
 def test_it_goes_where_it_is_off(made: World) -> None:
@@ -69,4 +69,8 @@ def test_it_stays_while_pacemaker_has_resources(made: World, resources: int | No
 def test_a_cluster_that_the_role_did_not_form_is_left_alone(made: World) -> None:
     for machine in made.machines.values():
         machine.managed = False
-    assert made.removal(*"abc") == {"hosts": [], "refused": ""}
+    found = made.removal(*"abcd")
+    assert (found["hosts"], found["clean"]) == ([], ["d"]), "not even its packages go"
+    for machine in made.machines.values():
+        machine.loaded, machine.text, machine.has_run = None, "", False
+    assert made.removal(*"abcd")["clean"] == ["d"], "Pacemaker's configuration is of some cluster"
