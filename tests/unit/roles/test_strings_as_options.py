@@ -39,6 +39,7 @@ AROUND = {
     "image_server_name": "replica",
     "image_server_root": "/images",
     "image_server_images_root": "/images",
+    "cluster_gone": {"clean": ["localhost"]},
 }
 """What the templates use besides."""
 

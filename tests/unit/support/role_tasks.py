@@ -43,7 +43,7 @@ AROUND: dict[str, Any] = {
     "evpn_daemons_text": "zebra=yes",
     "evpn_texts": {},
     "cluster_plan": {"conf": "totem {}", "key_from": "", "key_to": [NAME], "new": [NAME], "actions": []},
-    "cluster_gone": {"hosts": [NAME], "refused": ""},
+    "cluster_gone": {"hosts": [NAME], "clean": [NAME], "refused": ""},
     "appliance_stem": "{{ appliance_output_dir }}/debian-web",
 }
 """What tasks use besides the defaults and variables of the roles, of a host that has all roles."""
@@ -140,7 +140,8 @@ def answer(task: dict[str, Any], scope: dict[str, Any]) -> dict[str, Any]:
     link = {"islnk": True, "lnk_target": filled(trust_as_template("{{ pki_dir }}/x"), scope)}
     owner = {"pw_name": "root", "gr_name": "root", "mode": "0644"}
     found = [
-        {"item": one, "stat": {"exists": True, "path": path, **link, **owner}} for one, path in _each(task, "stat", "path", scope)
+        {"item": one, "stat": {"exists": True, "path": path, "mtime": 0.0, **link, **owner}}
+        for one, path in _each(task, "stat", "path", scope)
     ]
     return {"results": found, "stat": found[0]["stat"]}
 
