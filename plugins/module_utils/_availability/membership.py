@@ -58,9 +58,9 @@ def require_answers(cluster: str, group: Sequence[str], seen: Mapping[str, Mappi
     silent = [host for host in group if not seen.get(host)]
     if silent:
         raise Refused(
-            f"{', '.join(silent)}: no answer, or not in this play. The cluster {cluster} is changed only while all of its hosts "
-            "are in the play, at once (no serial), and answer; the others would go on without them. Run it on all of them. A "
-            "member that is lost is installed anew first, under its name and addresses."
+            f"{', '.join(silent)}: no answer, or not in this play. The cluster {cluster} is changed only while all of its "
+            "hosts are in the play, at once (no serial), and answer; the others would go on without them. Run it on all of "
+            "them. A member that is lost is installed anew first, under its name and addresses."
         )
 
 
@@ -69,9 +69,9 @@ def _require_able(wanted: Wanted, found: Found) -> None:
     releases = {seen.release for seen in found.values()}
     if len(releases) != 1 or not releases <= set(RELEASES):
         raise Refused(
-            f"The hosts of the cluster {wanted.cluster} have the releases {', '.join(sorted(releases))}. All need the same one of "
-            "Debian "
-            f"{' or '.join(RELEASES)}: Pacemaker's versions of both do not form a new cluster with each other reliably."
+            f"The hosts of the cluster {wanted.cluster} have the releases {', '.join(sorted(releases))}. All need the same one "
+            f"of Debian {' or '.join(RELEASES)}: Pacemaker's versions of both do not form a new cluster with each other "
+            "reliably."
         )
     for host in wanted.hosts:
         seen = found[host.host]
@@ -90,9 +90,9 @@ def _require_able(wanted: Wanted, found: Found) -> None:
             )
         if seen.running and seen.started_key != seen.key:
             raise Refused(
-                f"{host.host}: /etc/corosync/authkey is not the key with which Corosync started. It would be cut off the cluster "
-                "when it loads "
-                "that. Put back the right key, that of the other hosts, or restart pacemaker and corosync there."
+                f"{host.host}: /etc/corosync/authkey is not the key with which Corosync started. It would be cut off the "
+                "cluster when it loads that. Put back the right key, that of the other hosts, or restart pacemaker and "
+                "corosync there."
             )
 
 
@@ -173,10 +173,10 @@ def _is_wanted(newest: Conf, wanted: Wanted, confs: Sequence[Conf]) -> bool:
 
 def _without_quorum(wanted: Wanted, found: Found) -> Refused:
     return Refused(
-        f"The cluster {wanted.cluster} has no quorum, so that nobody can tell who its members are: {_states(found)}. "
-        "Their keys or files differ, or name other hosts than the inventory. Have the cluster run with quorum first: start "
-        "pacemaker on its hosts and look at corosync-quorumtool. If nothing of it is needed, take it off all hosts with "
-        "cluster_state: absent, and form it again."
+        f"The cluster {wanted.cluster} has no quorum, so that nobody can tell who its members are: {_states(found)}. Their "
+        "keys or files differ, or name other hosts than the inventory. Have the cluster run with quorum first: start pacemaker "
+        "on its hosts and look at corosync-quorumtool. If nothing of it is needed, take it off all hosts with cluster_state: "
+        "absent, and form it again."
     )
 
 
@@ -239,15 +239,14 @@ def _require_one_partition(
         if strangers or apart or names[name] not in {node.name for node in one.conf.nodes}:
             raise Refused(
                 f"{name} and {reference} both run Corosync in a cluster {wanted.cluster}, and are not of one membership: "
-                f"{reference} sees "
-                f"{_shown(one)}, and {name} sees {_shown(other)}. Clusters are not merged. If the membership changes just now, "
-                "run this again; "
-                f"if the network between them is broken, repair it; if {name} has a cluster of its own, take that off it first."
+                f"{reference} sees {_shown(one)}, and {name} sees {_shown(other)}. Clusters are not merged. If the membership "
+                f"changes just now, run this again; if the network between them is broken, repair it; if {name} has a cluster "
+                "of its own, take that off it first."
             )
         if found[name].key != found[reference].key:
             raise Refused(
-                f"{name} has another /etc/corosync/authkey than {reference}, and both run. Put back the right one on the one that "
-                "has it wrong."
+                f"{name} has another /etc/corosync/authkey than {reference}, and both run. Put back the right one on the one "
+                "that has it wrong."
             )
 
 
@@ -256,15 +255,15 @@ def _require_members(wanted: Wanted, members: Mapping[str, tuple[str, ...]], by_
     if gone:
         raise Refused(
             f"{', '.join(gone)} of the running cluster {wanted.cluster} is not in the inventory. This role does not remove, "
-            "rename or replace "
-            "single hosts yet. Put it back into the group, under the name that it has in the cluster (host_name)."
+            "rename or replace single hosts yet. Put it back into the group, under the name that it has in the cluster "
+            "(host_name)."
         )
     for name, links in members.items():
         if by_name[name].links != links:
             raise Refused(
                 f"cluster_link0, cluster_link1: {name} has {', '.join(links)} in the running cluster {wanted.cluster}, and "
-                f"{', '.join(by_name[name].links)} in the inventory. This role does not change addresses of members yet. Set it "
-                "as it was."
+                f"{', '.join(by_name[name].links)} in the inventory. This role does not change addresses of members yet. Set "
+                "it as it was."
             )
 
 
@@ -272,9 +271,10 @@ def _require_new(wanted: Wanted, found: Found, joining: list[Host]) -> None:
     for host in joining:
         if found[host.host].ran:
             raise Refused(
-                f"{host.host} was in a cluster {wanted.cluster} of which the running one knows nothing; it may have been another "
-                f"one. If nothing of it is needed, stop pacemaker and corosync on {host.host}, and move /etc/corosync/authkey, "
-                "/etc/corosync/corosync.conf, /var/lib/corosync/ringid_* and /var/lib/pacemaker/cib elsewhere. Then run this again."
+                f"{host.host} was in a cluster {wanted.cluster} of which the running one knows nothing; it may have been "
+                f"another one. If nothing of it is needed, stop pacemaker and corosync on {host.host}, and move "
+                "/etc/corosync/authkey, /etc/corosync/corosync.conf, /var/lib/corosync/ringid_* and /var/lib/pacemaker/cib "
+                "elsewhere. Then run this again."
             )
         _require_no_cib(wanted, host.host, found[host.host])
 
@@ -283,8 +283,8 @@ def _require_no_cib(wanted: Wanted, name: str, seen: Seen) -> None:
     """Refuse a new host with a CIB: if it was changed more often than that of the cluster, Pacemaker takes it for all hosts."""
     if seen.cib:
         raise Refused(
-            f"{name} has a configuration of Pacemaker from another cluster, /var/lib/pacemaker/cib, which could replace that of "
-            f"{wanted.cluster}. Move that folder elsewhere on {name}, and run this again."
+            f"{name} has a configuration of Pacemaker from another cluster, /var/lib/pacemaker/cib, which could replace that "
+            f"of {wanted.cluster}. Move that folder elsewhere on {name}, and run this again."
         )
 
 
@@ -295,8 +295,8 @@ def _require_together(wanted: Wanted, running: Mapping[str, Running], one: Runni
     apart = [name for name in running if names[name] not in here]
     if apart and conf.version != one.conf.version:
         raise Refused(
-            f"{', '.join(apart)} runs Corosync and does not reach the other members of {wanted.cluster}, which would not have it "
-            "load the new configuration. Repair the network between them first (UDP 5405, 5406), and run this again."
+            f"{', '.join(apart)} runs Corosync and does not reach the other members of {wanted.cluster}, which would not have "
+            "it load the new configuration. Repair the network between them first (UDP 5405, 5406), and run this again."
         )
 
 
@@ -309,9 +309,8 @@ def _require_majority(wanted: Wanted, members: Sequence[Seen], one: Running, joi
     if joining and live * 2 <= len(wanted.hosts) and any(seen.resources != 0 for seen in members):
         raise Refused(
             f"{live} hosts of the cluster {wanted.cluster} run, which is no majority of {len(wanted.hosts)}. They would be "
-            "without quorum until the new "
-            "hosts have joined, and Pacemaker would stop what runs there. Join fewer hosts at once, or take away its resources "
-            "before."
+            "without quorum until the new hosts have joined, and Pacemaker would stop what runs there. Join fewer hosts at "
+            "once, or take away its resources before."
         )
 
 

@@ -47,8 +47,7 @@ def _require_ours(cluster: str, host: str, seen: Seen, names: Sequence[str]) -> 
     if left:
         raise Refused(
             f"{host} is in the cluster {cluster} with {', '.join(left)}, which this play does not have. Single hosts are not "
-            "removed yet. Run this on "
-            "all hosts of the cluster."
+            "removed yet. Run this on all hosts of the cluster."
         )
     if seen.resources is None:
         raise Refused(
@@ -57,7 +56,6 @@ def _require_ours(cluster: str, host: str, seen: Seen, names: Sequence[str]) -> 
         )
     if seen.resources > 0:
         raise Refused(
-            f"Pacemaker on {host} has {seen.resources} resource{'s' if seen.resources > 1 else ''} configured, which may be VMs. "
-            "Nothing was removed. "
-            "Look at crm_resource --list, and remove them first."
+            f"Pacemaker on {host} has {seen.resources} resource{'s' if seen.resources > 1 else ''} configured, which may be "
+            "VMs. Nothing was removed. Look at crm_resource --list, and remove them first."
         )

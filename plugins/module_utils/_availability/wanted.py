@@ -41,9 +41,8 @@ class Wanted:
         cluster, token = str(given["cluster"]), given["token_ms"]
         if not NAME.fullmatch(cluster) or cluster == "debian":
             raise InvalidInput(
-                f"cluster_name: {cluster!r:.100} is not a name of 1 to 63 letters, digits, - _ and . other than debian, which is "
-                "that of "
-                "the package's example."
+                f"cluster_name: {cluster!r:.100} is not a name of 1 to 63 letters, digits, - _ and . other than debian, which "
+                "is that of the package's example."
             )
         if not TOKEN[0] <= token <= TOKEN[1]:
             raise InvalidInput(f"cluster_token_ms: {token} is not from {TOKEN[0]} to {TOKEN[1]} ms.")
@@ -110,8 +109,7 @@ def _require_possible(hosts: Sequence[Host]) -> None:
         if _families(host) != _families(first):
             raise InvalidInput(
                 f"cluster_link0, cluster_link1: {first.host} has {', '.join(first.links)} and {host.host} has "
-                f"{', '.join(host.links)}. "
-                "All hosts need the same links, each link of IPv4 or of IPv6 only."
+                f"{', '.join(host.links)}. All hosts need the same links, each link of IPv4 or of IPv6 only."
             )
 
 
@@ -129,15 +127,11 @@ def _require_consent(hosts: Sequence[Host], given: Mapping[str, Any]) -> None:
     if len(hosts) > 1 and not given["allow_unfenced"]:
         raise Refused(
             f"cluster_allow_unfenced: {len(hosts)} hosts without fencing could run a VM twice, so Pacemaker starts nothing on "
-            "them. This "
-            "role does not "
-            "set up fencing yet. Set cluster_allow_unfenced to true to have the cluster without it."
+            "them. This role does not set up fencing yet. Set cluster_allow_unfenced to true to have the cluster without it."
         )
     if len(hosts) % 2 == 0 and not given["allow_without_witness"]:
         raise Refused(
             f"cluster_allow_without_witness: if {len(hosts)} hosts are split in halves, neither half has quorum, and all that "
-            "they run "
-            f"stops{'; with two hosts, already if one of them dies' if len(hosts) == 2 else ''}. This role does not set up a "
-            "witness yet. "
-            "Have an odd number of hosts, or set cluster_allow_without_witness to true."
+            f"they run stops{'; with two hosts, already if one of them dies' if len(hosts) == 2 else ''}. This role does not "
+            "set up a witness yet. Have an odd number of hosts, or set cluster_allow_without_witness to true."
         )
